@@ -1,0 +1,35 @@
+# PASCAL-Context, five tasks, every training image labelled for all of them (setting "full").
+tasks = dict(
+    semseg=dict(type='Semseg', loss_weight=1.0),
+    parsing=dict(type='Parsing', loss_weight=2.0),
+    saliency=dict(type='Saliency', loss_weight=5.0),
+    normal=dict(type='Normal', loss_weight=10.0),
+    boundary=dict(type='Boundary', loss_weight=50.0, max_dist=0.0075))
+
+train_pipeline = [
+    dict(type='LoadImage'),
+    dict(type='LoadLabels'),
+    dict(type='RandomScale', scale_range=(0.5, 2.0)),
+    dict(type='RandomCrop', size=(512, 512), balance_task='semseg', max_class_ratio=0.75),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='mmseg.PhotoMetricDistortion'),
+    dict(type='PackMultiTaskInputs'),
+]
+test_pipeline = [
+    dict(type='LoadImage'),
+    dict(type='LoadLabels'),
+    dict(type='PackMultiTaskInputs'),
+]
+train_dataloader = dict(
+    batch_size=6, num_workers=4, persistent_workers=True, drop_last=True,
+    sampler=dict(type='DrawSampler', shuffle=True),
+    dataset=dict(type='PASCALContext', data_root='data/PASCALContext', split='train',
+                 label_mapping=None, pipeline=train_pipeline))
+val_dataloader = dict(
+    batch_size=6, num_workers=4, persistent_workers=True,
+    sampler=dict(type='DrawSampler', shuffle=False),
+    dataset=dict(type='PASCALContext', data_root='data/PASCALContext', split='val',
+                 pipeline=test_pipeline, test_mode=True))
+test_dataloader = val_dataloader
+val_evaluator = dict(type='MultiTaskMetric')
+test_evaluator = dict(type='MultiTaskMetric', per_class=True)

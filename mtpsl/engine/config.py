@@ -1,0 +1,97 @@
+"""Loading a config file: one place for the tasks, and misspelt keys are errors."""
+
+import difflib
+import inspect
+from collections.abc import Iterator, Mapping
+
+from mmengine.config import Config
+from mmengine.registry import Registry
+from mmengine.runner import Runner
+
+from mtpsl.registry import DATASETS, METRICS, MODELS, VISUALIZERS
+
+from .quiet import quieten
+
+# Keys that a runner reads from its config beside its own arguments.
+RUNNER_KEYS = {name for name in inspect.signature(Runner.__init__).parameters
+               if name not in ('self', 'cfg')}
+CONFIG_KEYS = RUNNER_KEYS | {'tasks', 'sync_bn', 'model_wrapper_cfg', 'find_unused_parameters',
+                             'compile', 'custom_imports'}
+
+
+def load_config(path: str, options: Mapping[str, object] | None = None) -> Config:
+    """Read a config, apply overrides, share the tasks, and refuse misspelt keys.
+
+    The top-level ``tasks`` is the one owner of what the tasks are: it reaches the model, the
+    data sets, the evaluators and the visualizer wherever they take ``tasks`` and do not say
+    theirs, so that overriding it reaches everything.
+
+    Args:
+        path: the config file.
+        options: overrides with dotted keys, as ``--cfg-options`` gives them.
+
+    Raises:
+        FileNotFoundError: no such config, or a base of it.
+        KeyError: a top-level key that looks like a misspelt runner argument, or an option that
+            nothing would read.
+    """
+    quieten()
+    cfg = Config.fromfile(path)
+    for key in options or {}:
+        _check_option(key)
+    for key in cfg:
+        _check_spelling(key)
+    cfg.merge_from_dict(dict(options or {}))
+    if 'tasks' in cfg:
+        for component, registry in _components(cfg):
+            _share_tasks(component, registry, cfg.tasks)
+    return cfg
+
+
+def _check_option(key: str) -> None:
+    root = key.split('.')[0]
+    if root not in CONFIG_KEYS:
+        raise KeyError(f'--cfg-options {key}: nothing reads a top-level {root!r} once the config '
+                       f'is parsed{_suggestion(root)}')
+
+
+def _check_spelling(key: str) -> None:
+    """Configs may define variables of their own, but not near-misses of what a runner reads."""
+    if key not in CONFIG_KEYS and _suggestion(key):
+        raise KeyError(f'config key {key!r} is not one that a runner reads{_suggestion(key)}')
+
+
+def _suggestion(key: str) -> str:
+    near = difflib.get_close_matches(key, CONFIG_KEYS, 1, cutoff=0.8)
+    return f'; did you mean {near[0]!r}?' if near else ''
+
+
+def _components(cfg: Config) -> Iterator[tuple[dict, Registry]]:
+    """The configs of everything that may ask for the tasks, with their registries."""
+    for key, registry in (('model', MODELS), ('visualizer', VISUALIZERS)):
+        if cfg.get(key):
+            yield cfg[key], registry
+    for split in ('train', 'val', 'test'):
+        loader = cfg.get(f'{split}_dataloader')
+        if loader:
+            yield from ((dataset, DATASETS) for dataset in _leaves(loader['dataset']))
+        evaluator = cfg.get(f'{split}_evaluator') or []
+        if isinstance(evaluator, Mapping):
+            evaluator = evaluator.get('metrics', [evaluator])
+        yield from ((metric, METRICS) for metric in evaluator)
+
+
+def _leaves(dataset: dict) -> Iterator[dict]:
+    """The data sets inside wrappers."""
+    inner = dataset.get('datasets') or ([dataset['dataset']] if 'dataset' in dataset else [])
+    if not inner:
+        yield dataset
+    for child in inner:
+        yield from _leaves(child)
+
+
+def _share_tasks(component: dict, registry: Registry, tasks: Mapping[str, dict]) -> None:
+    kind = component.get('type')
+    cls = registry.get(kind) if isinstance(kind, str) else kind
+    if cls is not None and 'tasks' in inspect.signature(cls).parameters:
+        component.setdefault('tasks', tasks)

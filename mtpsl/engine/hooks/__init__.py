@@ -1,0 +1,5 @@
+"""Hooks."""
+
+from .panel_hook import PanelHook
+
+__all__ = ['PanelHook']

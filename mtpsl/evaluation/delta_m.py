@@ -1,0 +1,56 @@
+"""Delta_m: the mean relative gain of a multi-task model over single-task ones."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from mtpsl.tasks import Task
+
+
+def delta_m(scores: Mapping[str, float], single_task: Mapping[str, float],
+            tasks: Mapping[str, Task]) -> float:
+    """Mean over tasks of the signed relative difference to the single-task figures, in percent.
+
+    Delta_m = 100 / T sum_t (-1)^[lower is better for t] (M_t - S_t) / S_t (Maninis et al. 2019).
+
+    Args:
+        scores: the headline metric M_t of each task.
+        single_task: the same of single-task models, S_t.
+        tasks: task name -> task, which knows its metric's direction.
+
+    Raises:
+        ValueError: a task without a single-task figure, or one that is zero.
+    """
+    missing = [name for name in tasks if not single_task.get(name)]
+    if missing:
+        raise ValueError(f'single_task must hold a non-zero figure for each of {list(tasks)}, '
+                         f'missing: {missing}')
+    gains = [(1 if task.higher_is_better else -1) * (scores[name] - single_task[name])
+             / single_task[name] for name, task in tasks.items()]
+    return 100 * sum(gains) / len(gains)
+
+
+def single_task_figures(figures: Mapping[str, float | str],
+                        tasks: Mapping[str, Task]) -> dict[str, float]:
+    """The figures of a config: numbers, or paths of result files (``metrics.json``) to read.
+
+    Args:
+        figures: task name -> the figure, or a file that holds ``<task>/<headline>``.
+        tasks: task name -> task.
+
+    Raises:
+        ValueError: an unknown task, or a file without the task's metric.
+        FileNotFoundError: no such file.
+    """
+    unknown = sorted(set(figures) - set(tasks))
+    if unknown:
+        raise ValueError(f'single_task names {unknown}, the tasks are {list(tasks)}')
+    return {name: _read(figure, f'{name}/{tasks[name].headline}')
+            if isinstance(figure, str) else float(figure) for name, figure in figures.items()}
+
+
+def _read(path: str, key: str) -> float:
+    metrics = json.loads(Path(path).read_text())
+    if key not in metrics:
+        raise ValueError(f'{path} holds no {key!r}, only {sorted(metrics)}')
+    return float(metrics[key])

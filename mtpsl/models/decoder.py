@@ -1,0 +1,59 @@
+"""The initial backbone model's decoders: one per task, alike in structure."""
+
+from collections.abc import Mapping
+
+from mmcv.cnn import build_norm_layer
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from mtpsl.registry import MODELS
+from mtpsl.tasks import Task
+
+
+class ResidualBlock(BaseModule):
+    """y = ReLU(x + BN(conv(ReLU(BN(conv(x)))))), 3x3 convolutions without bias.
+
+    Args:
+        channels: channels in and out.
+        norm_cfg: mmcv's normalisation config.
+    """
+
+    def __init__(self, channels: int, norm_cfg: dict) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.bn1 = build_norm_layer(norm_cfg, channels)[1]
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.bn2 = build_norm_layer(norm_cfg, channels)[1]
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.relu(self.bn1(self.conv1(x)))
+        return self.relu(self.bn2(self.conv2(out)).add_(x))
+
+
+@MODELS.register_module()
+class TaskDecoders(BaseModule):
+    """f_dec^t and f_pred^t of every task (paper, Eqs. 1 and 2).
+
+    Args:
+        tasks: task name -> task, which knows its output channels.
+        channels: C, channels of the backbone feature and of the task features.
+        num_blocks: residual blocks of each decoder: 2 in DiffusionMTL, 6 in the baselines.
+        norm_cfg: mmcv's normalisation config of the blocks.
+    """
+
+    def __init__(self, tasks: Mapping[str, Task], channels: int = 512, num_blocks: int = 2,
+                 norm_cfg: dict | None = None) -> None:
+        super().__init__()
+        norm_cfg = norm_cfg or dict(type='BN')
+        self.decode = nn.ModuleDict({
+            name: nn.Sequential(*[ResidualBlock(channels, norm_cfg) for _ in range(num_blocks)])
+            for name in tasks})
+        self.predict = nn.ModuleDict({
+            name: nn.Conv2d(channels, task.channels, 1) for name, task in tasks.items()})
+
+    def forward(self, feature: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """F_backbone (B, C, h, w) to F_init, P_init: by task (B, C, h, w) and (B, C_t, h, w)."""
+        features = {name: decode(feature) for name, decode in self.decode.items()}
+        predictions = {name: self.predict[name](features[name]) for name in features}
+        return features, predictions

@@ -1,0 +1,9 @@
+"""The diffusion part: schedule (no network), condition, denoiser, and MTDNet around them."""
+
+from .condition import ConcatenatedCondition, ProjectedCondition
+from .denoiser import Denoiser
+from .mtdnet import FeatureDiffusion, MTDNet, PredictionDiffusion
+from .schedule import NoiseSchedule
+
+__all__ = ['ConcatenatedCondition', 'Denoiser', 'FeatureDiffusion', 'MTDNet', 'NoiseSchedule',
+           'PredictionDiffusion', 'ProjectedCondition']

@@ -1,0 +1,71 @@
+"""f_cond: the multi-task condition feature from the initial predictions of all tasks."""
+
+from collections.abc import Mapping
+
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from mtpsl.registry import MODELS
+from mtpsl.tasks import Task
+
+
+@MODELS.register_module()
+class ProjectedCondition(BaseModule):
+    """A 3x3 convolution a task, concatenation, a 3x3 convolution (paper, Sec. 3.2.2 and Fig. 4).
+
+    The condition of Prediction Diffusion.
+
+    Args:
+        tasks: task name -> task.
+        channels: C of each projection and of the result.
+        detach: cut the gradient to the decoders, as released. The paper's text says that the
+            unlabelled tasks learn through the condition, which needs False.
+    """
+
+    def __init__(self, tasks: Mapping[str, Task], channels: int = 512,
+                 detach: bool = True) -> None:
+        super().__init__()
+        self.detach = detach
+        self.project = nn.ModuleDict({
+            name: nn.Conv2d(task.channels, channels, 3, padding=1)
+            for name, task in tasks.items()})
+        self.reduce = nn.Conv2d(len(tasks) * channels, channels, 3, padding=1)
+
+    def forward(self, predictions: Mapping[str, Tensor]) -> Tensor:
+        """P_init by task, (B, C_t, h, w), to F_cond (B, C, h, w)."""
+        maps = [project(_source(predictions[name], self.detach))
+                for name, project in self.project.items()]
+        return self.reduce(torch.cat(maps, 1))
+
+
+@MODELS.register_module()
+class ConcatenatedCondition(BaseModule):
+    """All predictions concatenated, one 3x3 convolution: Feature Diffusion's, as released.
+
+    The paper's text would take the initial features instead; that reading costs 156M parameters
+    and does not fit its Table 2.
+
+    Args:
+        tasks: task name -> task.
+        channels: C of the result.
+        detach: cut the gradient to the decoders, see :class:`ProjectedCondition`.
+    """
+
+    def __init__(self, tasks: Mapping[str, Task], channels: int = 512,
+                 detach: bool = True) -> None:
+        super().__init__()
+        self.names = tuple(tasks)
+        self.detach = detach
+        self.reduce = nn.Conv2d(sum(t.channels for t in tasks.values()), channels, 3, padding=1)
+        nn.init.kaiming_normal_(self.reduce.weight, mode='fan_out', nonlinearity='relu')
+        nn.init.zeros_(self.reduce.bias)
+
+    def forward(self, predictions: Mapping[str, Tensor]) -> Tensor:
+        """P_init by task, (B, C_t, h, w), to F_cond (B, C, h, w)."""
+        return self.reduce(torch.cat([_source(predictions[name], self.detach)
+                                      for name in self.names], 1))
+
+
+def _source(prediction: Tensor, detach: bool) -> Tensor:
+    return prediction.detach() if detach else prediction

@@ -1,0 +1,109 @@
+"""The denoiser: one step for all (sample, task) pairs of a batch at once.
+
+Shapes: B samples, P = sum over tasks of N_t pairs ordered by task, C channels, h x w the maps
+(stride 8), L tokens of the maps at a quarter of their resolution.
+"""
+
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from .blocks import CrossAttentionBlock, SelfAttentionBlock, StepEmbedding
+
+
+class Denoiser(BaseModule):
+    """Task-specific ends around task-shared transformer blocks (paper, Fig. 4).
+
+    Each task's convolutions run once a step on its pairs, the shared blocks once a step on all
+    pairs of all tasks. There is no batch statistic inside, so the result is that of denoising
+    pair by pair.
+
+    Args:
+        in_channels: task name -> channels of its noisy map.
+        out_channels: task name -> channels of its denoised map; None leaves the C channels of
+            the output convolutions as they are.
+        channels: C.
+        num_blocks: transformer blocks.
+        num_heads: heads of their attention.
+        ffn_ratio: hidden channels of their feed-forward parts over C.
+        head_convs: 3x3 convolutions of a task's output, after the 1x1 one.
+        conditioned: cross-attention on a condition feature, or self-attention without one.
+    """
+
+    REDUCTION = 4  # the blocks work at a quarter of the maps' resolution
+
+    def __init__(self, in_channels: Mapping[str, int], out_channels: Mapping[str, int] | None,
+                 channels: int, num_blocks: int, num_heads: int, ffn_ratio: int, head_convs: int,
+                 conditioned: bool) -> None:
+        super().__init__()
+        self.embed = nn.ModuleDict({
+            name: nn.Conv2d(c, channels, 3, padding=1) for name, c in in_channels.items()})
+        self.step_embedding = StepEmbedding(channels)
+        block = CrossAttentionBlock if conditioned else SelfAttentionBlock
+        self.blocks = nn.ModuleList(
+            block(channels, num_heads, ffn_ratio) for _ in range(num_blocks))
+        self.heads = nn.ModuleDict({
+            name: _head(channels, head_convs, out_channels and out_channels[name])
+            for name in in_channels})
+        self._reset_parameters()
+
+    def _reset_parameters(self) -> None:
+        """Linear layers Xavier-uniform with zero bias, the step embedding's N(0, 0.02)."""
+        for module in self.blocks.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+        for layer in self.step_embedding.mlp[::2]:
+            nn.init.normal_(layer.weight, std=0.02)
+            nn.init.zeros_(layer.bias)
+
+    def tokens(self, maps: Tensor) -> Tensor:
+        """(P, C, h, w) maps to (P, L, C) tokens at a quarter of the resolution."""
+        size = [max(side // self.REDUCTION, 1) for side in maps.shape[-2:]]
+        maps = F.interpolate(maps, size, mode='bilinear', align_corners=False)
+        return maps.flatten(2).transpose(1, 2)
+
+    def forward(self, noisy: Mapping[str, Tensor], s: int,
+                condition: Tensor | None) -> dict[str, Tensor]:
+        """Predict the clean maps X_0 from X_s.
+
+        Args:
+            noisy: X_s by task, (N_t, C_t, h, w); N_t may be 0.
+            s: the step, S..1.
+            condition: tokens of F_cond for each pair, (P, L, C); None where not conditioned.
+
+        Returns:
+            X_0 by task, (N_t, C_out, h, w).
+        """
+        step = self.step_embedding(s)[:, None, None]
+        embedding = torch.cat([self.embed[name](x) for name, x in noisy.items()]) + step
+        tokens = self.tokens(embedding)
+        if condition is None:
+            for block in self.blocks:
+                tokens = block(tokens)
+        else:
+            stream = tokens
+            tokens = condition
+            for block in self.blocks:
+                tokens, stream = block(tokens, stream)
+        height, width = embedding.shape[-2:]
+        maps = tokens.transpose(1, 2).unflatten(
+            2, (max(height // self.REDUCTION, 1), max(width // self.REDUCTION, 1)))
+        maps = embedding + F.interpolate(maps, (height, width), mode='bilinear',
+                                         align_corners=False)
+        parts = maps.split([len(x) for x in noisy.values()])
+        return {name: self.heads[name](part) for name, part in zip(noisy, parts)}
+
+
+def _head(channels: int, head_convs: int, out_channels: int | None) -> nn.Sequential:
+    """1x1 convolution, ``head_convs`` times (3x3, ReLU), and a 1x1 to ``out_channels``."""
+    layers: list[nn.Module] = [nn.Conv2d(channels, channels, 1)]
+    for _ in range(head_convs):
+        layers += [nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU(inplace=True)]
+    if out_channels is not None:
+        layers.append(nn.Conv2d(channels, out_channels, 1))
+    return nn.Sequential(*layers)

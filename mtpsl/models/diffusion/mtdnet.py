@@ -1,0 +1,149 @@
+"""MTDNet: the multi-task denoising diffusion network, on predictions or on features.
+
+Shapes: B samples, N_t of them diffused for task t, P = sum of N_t pairs, C channels, C_t
+channels of task t's logits, S steps, h x w the maps at stride 8.
+"""
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from mtpsl.registry import MODELS
+from mtpsl.tasks import Task
+
+from .denoiser import Denoiser
+
+
+class MTDNet(BaseModule):
+    """Diffuse the initial maps of the chosen pairs, then denoise them step by step (Sec. 3.2).
+
+    Args:
+        tasks: task name -> task.
+        schedule: config of the noise schedule and sampler.
+        condition: config of f_cond; None is the paper's "w/o Multi-Task Cond".
+        channels: C of the initial features and inside the denoiser.
+        num_blocks: transformer blocks, shared by the tasks.
+        num_heads: heads of their attention.
+        ffn_ratio: hidden channels of their feed-forward parts over C.
+        head_convs: 3x3 convolutions of a task's output. The paper says "four 3x3"; one 1x1 and
+            three 3x3 is what fits its Table 2.
+    """
+
+    def __init__(self, tasks: Mapping[str, Task], schedule: dict | None = None,
+                 condition: dict | None = None, channels: int = 512, num_blocks: int = 4,
+                 num_heads: int = 4, ffn_ratio: int = 4, head_convs: int = 3) -> None:
+        super().__init__()
+        self.task_channels = {name: task.channels for name, task in tasks.items()}
+        self.channels = channels
+        self.schedule = MODELS.build(dict(type='NoiseSchedule') | (schedule or {}))
+        self.condition = condition and MODELS.build(
+            dict(tasks=tasks, channels=channels) | condition)
+        self.denoiser = Denoiser(
+            self.map_channels, self._denoised_channels(), channels, num_blocks, num_heads,
+            ffn_ratio, head_convs, conditioned=condition is not None)
+
+    @property
+    @abstractmethod
+    def map_channels(self) -> dict[str, int]:
+        """Channels of the diffused map of each task."""
+
+    @abstractmethod
+    def _denoised_channels(self) -> dict[str, int] | None:
+        """Channels that a denoising step returns, None for C."""
+
+    @abstractmethod
+    def source(self, features: Mapping[str, Tensor],
+               predictions: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """X_init by task: which of the initial maps are diffused."""
+
+    @abstractmethod
+    def project(self, maps: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """P_0 from the last step's X_0, (N_t, C_t, h, w)."""
+
+    def forward(self, features: Mapping[str, Tensor], predictions: Mapping[str, Tensor],
+                rows: Mapping[str, Sequence[int]],
+                noise: Mapping[str, Tensor] | None) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Diffuse and denoise the pairs that ``rows`` names, all of them together.
+
+        Args:
+            features: F_init by task, (B, C, h, w).
+            predictions: P_init by task, (B, C_t, h, w).
+            rows: the samples to denoise by task, N_t positions in the batch each.
+            noise: standard normal draws by task, (N_t, D, map channels, h, w) with D =
+                ``schedule.num_draws``; None where the schedule takes none.
+
+        Returns:
+            Final logits P_0 by task, (N_t, C_t, h, w), and the decayed maps X_S by task.
+        """
+        device = next(iter(predictions.values())).device
+        index = {name: torch.as_tensor(r, dtype=torch.long, device=device)
+                 for name, r in rows.items()}
+        source = self.source(features, predictions)
+        draws = {name: noise[name].unbind(1) if noise else () for name in index}
+
+        def draw(name: str, number: int) -> Tensor | None:
+            return draws[name][number] if number < len(draws[name]) else None
+
+        condition = None
+        if self.condition is not None:
+            tokens = self.denoiser.tokens(self.condition(predictions))
+            condition = tokens[torch.cat(list(index.values()))]
+        decayed = {name: self.schedule.diffuse(source[name][i], draw(name, 0))
+                   for name, i in index.items()}
+        x = decayed
+        steps = self.schedule.num_steps
+        for s in range(steps, 0, -1):
+            x_0 = self.denoiser(x, s, condition)
+            if s > 1:
+                x = {name: self.schedule.step(x_0[name], x[name], s, draw(name, steps + 1 - s))
+                     for name in x}
+        return self.project(x_0), decayed
+
+
+@MODELS.register_module()
+class PredictionDiffusion(MTDNet):
+    """Prediction Diffusion: the maps P_init are diffused, a step returns prediction maps."""
+
+    @property
+    def map_channels(self) -> dict[str, int]:
+        return self.task_channels
+
+    def _denoised_channels(self) -> dict[str, int]:
+        return self.task_channels
+
+    def source(self, features: Mapping[str, Tensor],
+               predictions: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        return predictions
+
+    def project(self, maps: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return dict(maps)
+
+
+@MODELS.register_module()
+class FeatureDiffusion(MTDNet):
+    """Feature Diffusion: the maps F_init are diffused; a head per task makes P_0 of F_0."""
+
+    def __init__(self, tasks: Mapping[str, Task], schedule: dict | None = None,
+                 condition: dict | None = None, channels: int = 512, num_blocks: int = 4,
+                 num_heads: int = 4, ffn_ratio: int = 4, head_convs: int = 3) -> None:
+        super().__init__(tasks, schedule, condition, channels, num_blocks, num_heads, ffn_ratio,
+                         head_convs)
+        self.final = nn.ModuleDict({
+            name: nn.Conv2d(channels, task.channels, 1) for name, task in tasks.items()})
+
+    @property
+    def map_channels(self) -> dict[str, int]:
+        return dict.fromkeys(self.task_channels, self.channels)
+
+    def _denoised_channels(self) -> None:
+        return None
+
+    def source(self, features: Mapping[str, Tensor],
+               predictions: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        return features
+
+    def project(self, maps: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {name: self.final[name](x) for name, x in maps.items()}

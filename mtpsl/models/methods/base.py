@@ -1,0 +1,157 @@
+"""The multi-task model that every method builds on.
+
+Shapes: B samples of 3 x H x W; N_t of them labelled for task t; C_t channels of its logits, c_t
+of its label; maps at stride 8 are h x w.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModel
+from mmengine.structures import PixelData
+from torch import Tensor
+
+from mtpsl.registry import MODELS
+from mtpsl.structures import MultiTaskSample, labelled_rows
+from mtpsl.tasks import Task, build_tasks
+
+
+@MODELS.register_module()
+class MultiTaskModel(BaseModel):
+    """Shared encoder, one decoder per task: the MTL baseline (one task: single-task model).
+
+    Convention: a module that belongs to one task lies in a ``ModuleDict`` under the task's name.
+
+    Args:
+        tasks: task name -> task or its config.
+        backbone: config of an encoder that returns its stages, finest first (mmseg's).
+        neck: config of the part that fuses the stages to one map.
+        decoder: config of the decoders, which give task features and initial predictions.
+        data_preprocessor: config of the data preprocessor.
+        init_cfg: see :class:`mmengine.model.BaseModule`.
+    """
+
+    def __init__(self, tasks: Mapping[str, dict | Task], backbone: dict, neck: dict,
+                 decoder: dict, data_preprocessor: dict | None = None,
+                 init_cfg: dict | None = None) -> None:
+        built = build_tasks(tasks)
+        preprocessor = dict(type='MultiTaskPreprocessor', tasks=built)
+        super().__init__(MODELS.build(preprocessor | (data_preprocessor or {})), init_cfg)
+        self.tasks = built
+        self.backbone = MODELS.build(backbone)
+        self.neck = MODELS.build(neck)
+        self.decoders = MODELS.build(dict(tasks=self.tasks) | decoder)
+
+    def forward(self, inputs: Tensor, data_samples: list[MultiTaskSample] | None = None,
+                mode: str = 'tensor') -> dict | list:
+        """mmengine's three modes.
+
+        Args:
+            inputs: (B, 3, H, W) normalised images.
+            data_samples: what is known of them.
+            mode: 'loss' returns the losses by name, 'predict' the samples with predictions,
+                'tensor' the final logits of all tasks by name, (B, C_t, h, w).
+        """
+        if mode == 'loss':
+            return self.loss(inputs, data_samples)
+        if mode == 'predict':
+            return self.predict(inputs, data_samples)
+        if mode == 'tensor':
+            return self.logits(inputs, data_samples)['pred']
+        raise ValueError(f"mode must be 'loss', 'predict' or 'tensor', got {mode!r}")
+
+    def extract_feat(self, inputs: Tensor) -> Tensor:
+        """(B, 3, H, W) to F_backbone (B, C, h, w)."""
+        return self.neck(self.backbone(inputs))
+
+    # ---------------------------------------------------------------- what a method overrides
+
+    def logits(self, inputs: Tensor,
+               data_samples: list[MultiTaskSample] | None = None) -> dict[str, dict[str, Tensor]]:
+        """All maps that are shown of all tasks: ``{'pred': {task: (B, C_t, h, w)}, ...}``."""
+        return dict(pred=self.decoders(self.extract_feat(inputs))[1])
+
+    def loss(self, inputs: Tensor, data_samples: list[MultiTaskSample]) -> dict[str, Tensor]:
+        """Losses of the labelled (sample, task) pairs by name, ``loss_<task>``."""
+        rows = self.labelled(data_samples)
+        predictions = self.decoders(self.extract_feat(inputs))[1]
+        chosen = {name: predictions[name][r] for name, r in rows.items()}
+        return self.task_losses({'': chosen}, data_samples, rows) | self.silent_losses(rows)
+
+    # ---------------------------------------------------------------- training
+
+    def labelled(self, data_samples: Sequence[MultiTaskSample]) -> dict[str, list[int]]:
+        """Rows of the batch labelled for each task, for tasks with any first to last."""
+        return {name: labelled_rows(data_samples, name) for name in self.tasks}
+
+    def task_losses(self, logits: Mapping[str, Mapping[str, Tensor]],
+                    data_samples: Sequence[MultiTaskSample], rows: Mapping[str, Sequence[int]],
+                    factors: Mapping[str, float] | None = None) -> dict[str, Tensor]:
+        """Weighted task losses under the partial-label balance.
+
+        L = 1/B sum_i T/|L_i| sum_{t in L_i} w_t sum_k f_k l_t(logits_k, label), with L_i the
+        tasks that sample i is labelled for: a sample counts the same however many it has, and
+        one without labels adds nothing.
+
+        Args:
+            logits: stage k (a suffix of the loss's name, '' for the final one) -> task ->
+                (N_t, C_t, h, w) of the labelled rows.
+            data_samples: the batch's B samples.
+            rows: the labelled rows by task.
+            factors: stage -> its factor f_k; 1 where not named.
+
+        Returns:
+            ``loss_<task><suffix>`` -> scalar, for the tasks with labelled rows.
+        """
+        count = [sum(row in r for r in rows.values()) for row in range(len(data_samples))]
+        losses = {}
+        for name, labelled in rows.items():
+            if not labelled:
+                continue
+            task = self.tasks[name]
+            label = torch.stack([getattr(data_samples[row].gt, name) for row in labelled])
+            share = [len(self.tasks) / count[row] / len(data_samples) for row in labelled]
+            balance = label.new_tensor(share, dtype=torch.float32)
+            for suffix, maps in logits.items():
+                full = resize(maps[name].float(), label.shape[-2:])
+                weight = task.loss_weight * (factors or {}).get(suffix, 1.0)
+                losses[f'loss_{name}{suffix}'] = weight * (balance * task.loss(full, label)).sum()
+        return losses
+
+    def silent_losses(self, rows: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:
+        """Zero losses that leave zero gradients where a batch has no label.
+
+        Every parameter must get a gradient on every rank, so that distributed training needs no
+        ``find_unused_parameters``: a task's own where no sample is labelled for it, all of them
+        where no sample is labelled at all.
+        """
+        silent = [name for name, labelled in rows.items() if not labelled]
+        everything = len(silent) == len(rows)
+        losses = {}
+        for task in silent:
+            own = [p for path, p in self.named_parameters()
+                   if p.requires_grad and (everything or task in path.split('.'))]
+            losses[f'loss_{task}'] = 0 * sum(p.sum() for p in own)
+        return losses
+
+    # ---------------------------------------------------------------- inference
+
+    def predict(self, inputs: Tensor,
+                data_samples: list[MultiTaskSample]) -> list[MultiTaskSample]:
+        """Public predictions of all tasks in each image's own size, padding removed."""
+        for field, maps in self.logits(inputs, data_samples).items():
+            full = {name: self.tasks[name].activate(resize(m.float(), inputs.shape[-2:]))
+                    for name, m in maps.items()}
+            for row, sample in enumerate(data_samples):
+                left, right, top, bottom = sample.get('padding', (0, 0, 0, 0))
+                height, width = inputs.shape[-2:]
+                window = (row, slice(None), slice(top, height - bottom),
+                          slice(left, width - right))
+                setattr(sample, field, PixelData(**{name: m[window] for name, m in full.items()}))
+        return data_samples
+
+
+def resize(maps: Tensor, size: Sequence[int]) -> Tensor:
+    """(N, C, h, w) to (N, C, H, W), bilinear, corners not aligned."""
+    return F.interpolate(maps, tuple(size), mode='bilinear', align_corners=False)

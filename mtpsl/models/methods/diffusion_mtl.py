@@ -1,0 +1,104 @@
+"""DiffusionMTL (CVPR 2024): initial predictions, decayed and denoised with all tasks' help."""
+
+import zlib
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from mtpsl.registry import MODELS
+from mtpsl.structures import MultiTaskSample
+from mtpsl.tasks import Task
+
+from .base import MultiTaskModel
+
+
+@MODELS.register_module()
+class DiffusionMTL(MultiTaskModel):
+    """An initial backbone model and MTDNet, trained together (paper, Sec. 3 and Pseudocode 1).
+
+    In training the labelled (sample, task) pairs of the batch are denoised, all in one go; at
+    test time every task of every sample is. Noise at test time comes from a generator seeded by
+    the image, so an image always gets the same prediction, whatever the batch or the worker.
+
+    Args:
+        tasks: task name -> task or its config.
+        backbone: see :class:`MultiTaskModel`.
+        neck: see :class:`MultiTaskModel`.
+        decoder: see :class:`MultiTaskModel`.
+        diffusion: config of ``PredictionDiffusion`` or ``FeatureDiffusion``.
+        initial_loss_weight: factor on the losses of the initial predictions.
+        test_seed: changes the noise drawn at test time.
+        data_preprocessor: config of the data preprocessor.
+        init_cfg: see :class:`mmengine.model.BaseModule`.
+    """
+
+    def __init__(self, tasks: Mapping[str, dict | Task], backbone: dict, neck: dict,
+                 decoder: dict, diffusion: dict, initial_loss_weight: float = 0.5,
+                 test_seed: int = 0, data_preprocessor: dict | None = None,
+                 init_cfg: dict | None = None) -> None:
+        super().__init__(tasks, backbone, neck, decoder, data_preprocessor, init_cfg)
+        self.diffusion = MODELS.build(dict(tasks=self.tasks) | diffusion)
+        self.initial_loss_weight = initial_loss_weight
+        self.test_seed = test_seed
+
+    def loss(self, inputs: Tensor, data_samples: list[MultiTaskSample]) -> dict[str, Tensor]:
+        """``loss_<task>`` of the final and ``loss_<task>_initial`` of the initial predictions."""
+        rows = self.labelled(data_samples)
+        features, initial = self.decoders(self.extract_feat(inputs))
+        noise = self.training_noise(initial, rows)
+        final, _ = self.diffusion(features, initial, rows, noise)
+        stages = {'': final, '_initial': {name: initial[name][r] for name, r in rows.items()}}
+        losses = self.task_losses(stages, data_samples, rows,
+                                  {'_initial': self.initial_loss_weight})
+        return losses | self.silent_losses(rows)
+
+    def logits(self, inputs: Tensor,
+               data_samples: list[MultiTaskSample] | None = None) -> dict[str, dict[str, Tensor]]:
+        """``pred``, ``initial`` and ``noisy`` logits of all tasks, (B, C_t, h, w) each.
+
+        The samples' ``img_id`` seeds the noise; without samples every draw is zero (its mean).
+        """
+        features, initial = self.decoders(self.extract_feat(inputs))
+        rows = dict.fromkeys(self.tasks, range(len(inputs)))
+        noise = None
+        if data_samples is not None:
+            noise = self.test_noise(initial, [sample.img_id for sample in data_samples])
+        final, decayed = self.diffusion(features, initial, rows, noise)
+        return dict(pred=final, initial=initial, noisy=self._as_predictions(decayed))
+
+    def _as_predictions(self, decayed: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """X_S as logits: decayed features pass through the initial prediction convolution."""
+        return {name: x if x.shape[1] == self.tasks[name].channels
+                else self.decoders.predict[name](x) for name, x in decayed.items()}
+
+    def training_noise(self, initial: Mapping[str, Tensor],
+                       rows: Mapping[str, Sequence[int]]) -> dict[str, Tensor] | None:
+        """Fresh draws by task, (N_t, D, map channels, h, w); None where no noise is added."""
+        draws = self.diffusion.schedule.num_draws
+        if not draws:
+            return None
+        return {name: torch.randn(len(rows[name]), draws, channels, *initial[name].shape[-2:],
+                                  device=initial[name].device)
+                for name, channels in self.diffusion.map_channels.items()}
+
+    def test_noise(self, initial: Mapping[str, Tensor],
+                   ids: Sequence[str]) -> dict[str, Tensor] | None:
+        """The draws of each image from a generator seeded by its id, (B, D, channels, h, w)."""
+        draws = self.diffusion.schedule.num_draws
+        if not draws:
+            return None
+        first = next(iter(initial.values()))
+        channels = self.diffusion.map_channels
+        shape = (draws, sum(channels.values()), *first.shape[-2:])
+        generator = torch.Generator(first.device)
+        noise = torch.stack([
+            torch.randn(shape, device=first.device,
+                        generator=generator.manual_seed(_seed(self.test_seed, image)))
+            for image in ids])
+        return dict(zip(channels, noise.split(list(channels.values()), dim=2)))
+
+
+def _seed(base: int, image: str) -> int:
+    """A seed for an image's noise that depends on its id alone."""
+    return zlib.crc32(f'{base}/{image}'.encode())

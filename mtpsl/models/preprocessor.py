@@ -1,0 +1,92 @@
+"""From a list of samples to a batch on the device: normalise, pad around the centre, stack."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseDataPreprocessor
+from mmengine.structures import PixelData
+from torch import Tensor
+
+from mtpsl.registry import MODELS
+from mtpsl.structures import MultiTaskSample
+from mtpsl.tasks import Task, build_tasks
+
+
+@MODELS.register_module()
+class MultiTaskPreprocessor(BaseDataPreprocessor):
+    """Normalise images, pad them centred to one size, and pad training labels alongside.
+
+    The image's padding is 0 after normalisation, a label's is its task's ``fill``. At test time
+    labels keep their own size: predictions are un-padded instead (``padding`` in the metainfo:
+    left, right, top, bottom in pixels), so padding never counts.
+
+    Args:
+        tasks: task name -> task or its config.
+        mean: of R, G and B in 0..255.
+        std: of R, G and B in 0..255.
+        bgr_to_rgb: whether the images come as BGR.
+        size: (H, W) that images are padded to at least.
+        size_divisor: H and W of the batch are rounded up to a multiple of this.
+    """
+
+    def __init__(self, tasks: Mapping[str, dict | Task],
+                 mean: Sequence[float] = (123.675, 116.28, 103.53),
+                 std: Sequence[float] = (58.395, 57.12, 57.375), bgr_to_rgb: bool = True,
+                 size: tuple[int, int] = (512, 512), size_divisor: int = 32) -> None:
+        super().__init__()
+        self.fill = {name: task.fill for name, task in build_tasks(tasks).items()}
+        self.register_buffer('mean', torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer('std', torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+        self.bgr_to_rgb = bgr_to_rgb
+        self.size = tuple(size)
+        self.size_divisor = size_divisor
+
+    def forward(self, data: dict, training: bool = False) -> dict:
+        """Collate a batch.
+
+        Args:
+            data: ``inputs``, a list of (3, h, w) uint8 images or a batch (B, 3, h, w), and
+                ``data_samples``, a list of samples or None.
+            training: whether to pad the labels too.
+
+        Returns:
+            ``inputs`` (B, 3, H, W) float32 and ``data_samples``.
+        """
+        data = self.cast_data(data)
+        images, samples = data['inputs'], data.get('data_samples')
+        height, width = self._batch_size(images)
+        paddings = [_centred(image.shape[-2:], height, width) for image in images]
+        groups = {(image.shape, padding) for image, padding in zip(images, paddings)}
+        if len(groups) == 1:  # one normalisation for the whole batch
+            images = images if isinstance(images, Tensor) else torch.stack(images)
+            inputs = F.pad(self._normalise(images), paddings[0])
+        else:
+            inputs = torch.cat([F.pad(self._normalise(image[None]), padding)
+                                for image, padding in zip(images, paddings)])
+        for sample, padding in zip(samples or (), paddings):
+            sample.set_metainfo(dict(padding=padding, batch_shape=(height, width)))
+            if training and any(padding):
+                sample.gt = self._pad_labels(sample, padding)
+        return dict(inputs=inputs, data_samples=samples)
+
+    def _batch_size(self, images: Sequence[Tensor]) -> tuple[int, int]:
+        return tuple(
+            -(-max(least, *(image.shape[axis] for image in images)) // self.size_divisor)
+            * self.size_divisor for axis, least in ((-2, self.size[0]), (-1, self.size[1])))
+
+    def _normalise(self, images: Tensor) -> Tensor:
+        if self.bgr_to_rgb:
+            images = images.flip(1)
+        return (images - self.mean) / self.std
+
+    def _pad_labels(self, sample: MultiTaskSample, padding: tuple[int, ...]) -> PixelData:
+        return PixelData(**{name: F.pad(label, padding, value=self.fill[name])
+                            for name, label in sample.gt.items()})
+
+
+def _centred(shape: Sequence[int], height: int, width: int) -> tuple[int, int, int, int]:
+    """Padding (left, right, top, bottom) that puts an image in the middle of H x W."""
+    vertical, horizontal = height - shape[0], width - shape[1]
+    left, top = horizontal // 2, vertical // 2
+    return left, horizontal - left, top, vertical - top

@@ -1,0 +1,36 @@
+"""Registries of the ``mtpsl`` scope: a child of each of mmengine's, and one of our own for tasks.
+
+``locations`` name the packages whose import registers the components, so that a config is
+enough to build anything: nothing has to be imported for its side effect.
+"""
+
+import mmengine.registry as root
+from mmengine.registry import Registry
+
+_LOCATIONS = {
+    'DATASETS': ['mtpsl.datasets'],
+    'DATA_SAMPLERS': ['mtpsl.datasets'],
+    'TRANSFORMS': ['mtpsl.datasets.transforms'],
+    'MODELS': ['mtpsl.models'],
+    'METRICS': ['mtpsl.evaluation'],
+    'HOOKS': ['mtpsl.engine'],
+    'OPTIM_WRAPPERS': ['mtpsl.engine'],
+    'VISUALIZERS': ['mtpsl.visualization'],
+}
+
+# Every root registry gets a child, else mmengine warns of each missing one at start.
+_CHILDREN = {
+    name: Registry(getattr(root, name).name, parent=getattr(root, name), scope='mtpsl',
+                   locations=_LOCATIONS.get(name, ['mtpsl']))
+    for name in root.__all__ if isinstance(getattr(root, name), Registry)
+}
+
+DATASETS = _CHILDREN['DATASETS']
+DATA_SAMPLERS = _CHILDREN['DATA_SAMPLERS']
+TRANSFORMS = _CHILDREN['TRANSFORMS']
+MODELS = _CHILDREN['MODELS']
+METRICS = _CHILDREN['METRICS']
+HOOKS = _CHILDREN['HOOKS']
+OPTIM_WRAPPERS = _CHILDREN['OPTIM_WRAPPERS']
+VISUALIZERS = _CHILDREN['VISUALIZERS']
+TASKS = Registry('task', scope='mtpsl', locations=['mtpsl.tasks'])

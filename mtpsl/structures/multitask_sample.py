@@ -1,0 +1,28 @@
+"""One image's labels and predictions, addressed by task name."""
+
+from collections.abc import Sequence
+
+from mmengine.structures import BaseDataElement
+
+
+class MultiTaskSample(BaseDataElement):
+    """What is known of one image: an absent task name is a label withheld.
+
+    Each field is a :class:`mmengine.structures.PixelData` of maps by task name, so
+    ``'depth' in sample.gt`` asks whether the image is labelled for depth and
+    ``sample.pred.depth`` is its predicted map. Shapes: (C, H, W), C channels of the map.
+
+    Fields:
+        gt: labels as their task writes them, unknown pixels holding the task's ``fill``.
+        pred: final public predictions (what ``Task.activate`` returns).
+        initial: predictions of the initial backbone model, before denoising.
+        noisy: the decayed maps X_S, as predictions.
+
+    Metainfo that the parts rely on: ``img_id``, ``img_path``, and, once preprocessed,
+    ``padding`` (left, right, top, bottom in pixels).
+    """
+
+
+def labelled_rows(samples: Sequence[MultiTaskSample], task: str) -> list[int]:
+    """Positions in the batch of the samples that carry a label for ``task``."""
+    return [row for row, sample in enumerate(samples) if task in sample.gt]

@@ -1,0 +1,145 @@
+"""The contract of a dense task: everything that the rest of the project asks about one.
+
+Shapes: N samples, C channels of the logits, c channels of the label map, H x W pixels,
+K numbers of evidence per image.
+"""
+
+from abc import ABC, abstractmethod
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+INTERPOLATIONS = dict(nearest=cv2.INTER_NEAREST, bilinear=cv2.INTER_LINEAR, bicubic=cv2.INTER_CUBIC)
+
+
+class Task(ABC):
+    """One dense prediction task.
+
+    Three forms of a map are told apart. *Logits* leave the network, (N, C, H, W). The public
+    *prediction* is ``activate(logits)``: probabilities, unit vectors, metres. The *label form*,
+    ``decode(prediction)``, is how a label is written: class ids, foreground probability, unit
+    vectors, metres. A label withheld is an absent key in a sample; an unknown pixel holds
+    ``fill`` inside the map. The two never mix.
+
+    Args:
+        loss_weight: the task's weight in the total loss.
+
+    Attributes:
+        name: the task's address, given by :func:`mtpsl.tasks.build_tasks`.
+        channels: C, channels of the logits.
+        fill: value of an unknown pixel, also used for padding.
+        headline: name of the metric that stands for the task (and enters Delta_m).
+        higher_is_better: direction of the headline metric.
+        host_stats: True where ``stats`` is long work on the CPU, image by image, which an
+            evaluator may spread over processes.
+        reader_interpolation: how a reader resizes a label file whose size is not the image's.
+    """
+
+    name: str = ''
+    channels: int
+    fill: float
+    headline: str
+    higher_is_better: bool
+    host_stats: bool = False
+    reader_interpolation: str = 'nearest'
+
+    def __init__(self, loss_weight: float = 1.0) -> None:
+        if not loss_weight >= 0:
+            raise ValueError(f'{type(self).__name__}: loss_weight must be >= 0, got {loss_weight}')
+        self.loss_weight = loss_weight
+
+    # ---------------------------------------------------------------- labels, NumPy (H, W[, 3])
+
+    def resize(self, label: np.ndarray, size: tuple[int, int],
+               interpolation: str = 'nearest') -> np.ndarray:
+        """Resize a label map (H, W) or (H, W, 3) to ``size`` = (H', W'), values unchanged."""
+        return cv2.resize(label, size[::-1], interpolation=INTERPOLATIONS[interpolation])
+
+    def rescale(self, label: np.ndarray, scale: float) -> np.ndarray:
+        """What zooming the image by ``scale`` does to the label's values (depth shrinks)."""
+        return label
+
+    def flip(self, label: np.ndarray) -> np.ndarray:
+        """Mirror a label map left to right, values included (a normal's x changes sign)."""
+        return label[:, ::-1]
+
+    def mark_unknown(self, label: np.ndarray) -> np.ndarray:
+        """Last step of every pipeline: write ``fill`` where the map says nothing."""
+        return label
+
+    def check(self, label: np.ndarray) -> None:  # noqa: B027, most maps need no check
+        """Raise ValueError where a label as read holds values that the task does not know."""
+
+    # ---------------------------------------------------------------- tensors
+
+    @abstractmethod
+    def valid(self, label: Tensor) -> Tensor:
+        """(N, c, H, W) labels to (N, 1, H, W) bool: the pixels that are known."""
+
+    @abstractmethod
+    def loss(self, logits: Tensor, label: Tensor) -> Tensor:
+        """Unweighted loss of each sample.
+
+        Args:
+            logits: (N, C, H, W).
+            label: (N, c, H, W), unknown pixels hold ``fill``.
+
+        Returns:
+            (N,) losses; 0 for a sample without a known pixel.
+        """
+
+    @abstractmethod
+    def activate(self, logits: Tensor) -> Tensor:
+        """(N, C, H, W) logits to the public prediction; the only place for a softmax."""
+
+    def decode(self, prediction: Tensor) -> Tensor:
+        """Public prediction to the label form, (N, c, H, W)."""
+        return prediction
+
+    # ---------------------------------------------------------------- metrics
+
+    @abstractmethod
+    def stats(self, prediction: Tensor, label: Tensor) -> Tensor:
+        """The evidence of each image, summable or stackable over any sharding of the set.
+
+        Args:
+            prediction: public prediction of N images, as ``activate`` returns it.
+            label: (N, c, H, W) at the same resolution.
+
+        Returns:
+            (N, K) float64 on the prediction's device, reached without synchronisation.
+        """
+
+    @abstractmethod
+    def score(self, stats: Tensor) -> dict[str, float]:
+        """Metrics from the (N, K) evidence of all images: ``{metric: Python float}``."""
+
+    def class_scores(self, stats: Tensor) -> dict[str, float]:
+        """Metrics per class, ``{'IoU.<class>': float}``; empty for tasks without classes."""
+        return {}
+
+    # ---------------------------------------------------------------- pictures
+
+    @abstractmethod
+    def colorize(self, label: np.ndarray) -> np.ndarray:
+        """A map in label form, (c, H, W), as an RGB picture (H, W, 3) uint8."""
+
+    def describe(self, label: np.ndarray) -> dict[str, tuple[int, int, int]]:
+        """Legend of a map in label form: ``{name: RGB}`` of what it shows."""
+        return {}
+
+
+def masked_mean(values: Tensor, valid: Tensor) -> Tensor:
+    """Mean over the known pixels of each sample.
+
+    Args:
+        values: (N, ..., H, W), zero or garbage where unknown.
+        valid: (N, 1, H, W) bool.
+
+    Returns:
+        (N,); 0 where a sample has no known pixel.
+    """
+    total = torch.where(valid, values.reshape(len(valid), -1, *valid.shape[-2:]), 0)
+    return total.flatten(1).sum(1) / valid.flatten(1).sum(1).clamp(min=1)

@@ -1,0 +1,106 @@
+"""What tasks with one class per pixel share: cross-entropy, confusion counts, palette."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .base import Task, masked_mean
+
+
+class CategoricalTask(Task):
+    """A task that gives each pixel one of C classes. Label: class id, unknown pixels 255.
+
+    Args:
+        class_names: the classes in the order of their ids.
+        palette: one RGB colour a class.
+        loss_weight: see :class:`Task`.
+        absent_iou: IoU of a class that neither the truth nor the predictions of the whole set
+            hold: None leaves it out of the mean (as mmseg does), 0.0 counts it as zero (as the
+            reference implementation does). Equal where every class occurs, as on PASCAL's
+            validation set.
+    """
+
+    fill = 255
+    headline = 'mIoU'
+    higher_is_better = True
+
+    def __init__(self, class_names: Sequence[str], palette: Sequence[Sequence[int]],
+                 loss_weight: float = 1.0, absent_iou: float | None = None) -> None:
+        super().__init__(loss_weight)
+        if len(palette) != len(class_names):
+            raise ValueError(f'{type(self).__name__}: palette must have one colour for each of the '
+                             f'{len(class_names)} classes, got {len(palette)}')
+        self.class_names = tuple(class_names)
+        self.palette = np.asarray(palette, np.uint8)
+        self.channels = len(self.class_names)
+        self.absent_iou = absent_iou
+
+    def check(self, label: np.ndarray) -> None:
+        counts = np.bincount(label.ravel(), minlength=256)
+        outside = np.flatnonzero(counts[self.channels:255]) + self.channels
+        if outside.size:
+            raise ValueError(f'{self.name} labels must be 0..{self.channels - 1} or 255 (unknown), '
+                             f'got {outside.tolist()}')
+
+    def valid(self, label: Tensor) -> Tensor:
+        return label != self.fill
+
+    def loss(self, logits: Tensor, label: Tensor) -> Tensor:
+        pixel = F.cross_entropy(logits, label[:, 0].long(), ignore_index=self.fill,
+                                reduction='none')
+        return masked_mean(pixel, self.valid(label))
+
+    def activate(self, logits: Tensor) -> Tensor:
+        return logits.softmax(1)
+
+    def decode(self, prediction: Tensor) -> Tensor:
+        return prediction.argmax(1, keepdim=True).to(torch.uint8)
+
+    def stats(self, prediction: Tensor, label: Tensor) -> Tensor:
+        """(N, C * C) confusion counts, row = true class, column = predicted class."""
+        samples, classes = len(label), self.channels
+        cell = label.long() * classes + prediction.argmax(1, keepdim=True)
+        cell = torch.where(self.valid(label), cell, classes * classes).flatten(1)
+        counts = cell.new_zeros(samples, classes * classes + 1)
+        counts.scatter_add_(1, cell, torch.ones_like(cell))
+        return counts[:, :-1].double()
+
+    def _iou(self, stats: Tensor) -> Tensor:
+        """(C,) IoU in percent of each class over the whole set; NaN where absent."""
+        confusion = stats.sum(0).view(self.channels, self.channels)
+        true_positive = confusion.diag()
+        union = confusion.sum(0) + confusion.sum(1) - true_positive
+        return 100 * true_positive / union  # 0 / 0 is NaN: the class is absent
+
+    def score(self, stats: Tensor) -> dict[str, float]:
+        iou = self._iou(stats)
+        if self.absent_iou is not None:
+            iou = iou.nan_to_num(self.absent_iou)
+        return {self.headline: iou.nanmean().item()}
+
+    def class_scores(self, stats: Tensor) -> dict[str, float]:
+        return {f'IoU.{name}': value for name, value in zip(self.class_names,
+                                                           self._iou(stats).tolist())}
+
+    def colorize(self, label: np.ndarray) -> np.ndarray:
+        table = np.full((256, 3), 255, np.uint8)  # unknown pixels are white
+        table[:self.channels] = self.palette
+        return table[label[0].astype(np.uint8)]
+
+    def describe(self, label: np.ndarray) -> dict[str, tuple[int, int, int]]:
+        ids = [i for i in np.unique(label) if 0 < i < self.channels]
+        return {self.class_names[i]: tuple(self.palette[i].tolist()) for i in ids}
+
+
+def bit_palette(classes: int) -> np.ndarray:
+    """(classes, 3) uint8: the PASCAL VOC palette, the id's bits spread over RGB from the top."""
+    ids = np.arange(classes)
+    palette = np.zeros((classes, 3), np.uint8)
+    for shift in range(8):
+        for channel in range(3):
+            palette[:, channel] |= ((ids >> channel & 1) << (7 - shift)).astype(np.uint8)
+        ids >>= 3
+    return palette

@@ -1,0 +1,78 @@
+"""Depth estimation."""
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from mtpsl.registry import TASKS
+
+from .base import Task, masked_mean
+
+
+@TASKS.register_module()
+class Depth(Task):
+    """Metric depth by L1, scored by the mean absolute error (metres).
+
+    Label and public prediction: metres; 0 is unknown.
+
+    Args:
+        loss_weight: see :class:`Task`.
+        max_display: depth in metres at the far end of the colour map.
+    """
+
+    channels = 1
+    fill = 0.0
+    headline = 'absErr'
+    higher_is_better = False
+
+    def __init__(self, loss_weight: float = 1.0, max_display: float = 10.0) -> None:
+        super().__init__(loss_weight)
+        self.max_display = max_display
+
+    def check(self, label: np.ndarray) -> None:
+        if not np.isfinite(label).all() or (label < 0).any():
+            raise ValueError(f'{self.name} labels must be finite metres >= 0 (0 = unknown), got '
+                             f'{np.nanmin(label)} to {np.nanmax(label)}')
+
+    def rescale(self, label: np.ndarray, scale: float) -> np.ndarray:
+        """Zooming in by ``scale`` brings the scene nearer by the same factor."""
+        return label / np.float32(scale)
+
+    def valid(self, label: Tensor) -> Tensor:
+        return label > 0
+
+    def loss(self, logits: Tensor, label: Tensor) -> Tensor:
+        return masked_mean((logits - label).abs(), self.valid(label))
+
+    def activate(self, logits: Tensor) -> Tensor:
+        return logits
+
+    def stats(self, prediction: Tensor, label: Tensor) -> Tensor:
+        """(N, 6): count and the sums of |d|, d^2, |d| / g, d^2 / g, (log p - log g)^2, d = p - g.
+
+        The logarithm sees predictions of at least 1e-3 metres.
+        """
+        valid = self.valid(label)
+        g = torch.where(valid, label, 1).double()
+        p = prediction.double()
+        d = p - g
+        log_ratio = p.clamp(min=1e-3).log() - g.log()
+        terms = [torch.ones_like(d), d.abs(), d.square(), d.abs() / g, d.square() / g,
+                 log_ratio.square()]
+        return torch.stack([torch.where(valid, term, 0).flatten(1).sum(1) for term in terms], 1)
+
+    def score(self, stats: Tensor) -> dict[str, float]:
+        total = stats.sum(0)
+        mean = total / total[0].clamp(min=1)
+        scores = {self.headline: mean[1], 'rmse': mean[2].sqrt(), 'absRel': mean[3],
+                  'sqRel': mean[4], 'logRmse': mean[5].sqrt()}
+        return {name: value.item() for name, value in scores.items()}
+
+    def colorize(self, label: np.ndarray) -> np.ndarray:
+        """Near is bright, ``max_display`` and beyond dark; unknown pixels black."""
+        nearness = 1 - (label[0] / self.max_display).clip(0, 1)
+        picture = cv2.applyColorMap((nearness * 255).astype(np.uint8), cv2.COLORMAP_MAGMA)
+        picture = picture[..., ::-1].copy()
+        picture[label[0] <= 0] = 0
+        return picture

@@ -1,0 +1,104 @@
+"""Surface normal estimation."""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mtpsl.registry import TASKS
+
+from .base import Task, masked_mean
+
+BINS_PER_DEGREE = 4
+WITHIN = (11.25, 22.5, 30.0)
+
+
+@TASKS.register_module()
+class Normal(Task):
+    """Surface normals by L1 on unit vectors, scored by the mean angular error (degrees).
+
+    Label and public prediction: unit vectors in camera space; a zero vector is unknown.
+
+    Args:
+        loss_weight: see :class:`Task`; PASCAL's published weight is 10.
+    """
+
+    channels = 3
+    fill = 0.0
+    headline = 'mErr'
+    higher_is_better = False
+    reader_interpolation = 'bicubic'
+
+    def __init__(self, loss_weight: float = 10.0) -> None:
+        super().__init__(loss_weight)
+
+    def check(self, label: np.ndarray) -> None:
+        if not np.isfinite(label).all():
+            raise ValueError(f'{self.name} labels must be finite vectors, got NaN or infinity')
+
+    def resize(self, label: np.ndarray, size: tuple[int, int],
+               interpolation: str = 'nearest') -> np.ndarray:
+        resized = super().resize(label, size, interpolation)
+        return resized if interpolation == 'nearest' else unit_vectors(resized)
+
+    def flip(self, label: np.ndarray) -> np.ndarray:
+        return label[:, ::-1] * np.array([-1, 1, 1], label.dtype)
+
+    def valid(self, label: Tensor) -> Tensor:
+        return (label != 0).any(1, keepdim=True)
+
+    def loss(self, logits: Tensor, label: Tensor) -> Tensor:
+        difference = (self.activate(logits) - label).abs().sum(1, keepdim=True)
+        return masked_mean(difference, self.valid(label))
+
+    def activate(self, logits: Tensor) -> Tensor:
+        return F.normalize(logits, dim=1)
+
+    def stats(self, prediction: Tensor, label: Tensor) -> Tensor:
+        """(N, 3 + 3 + 720): count, sum, sum of squares, counts within 11.25, 22.5 and 30
+        degrees, and a histogram of the angles in bins of 0.25 degree for the median.
+        """
+        valid = self.valid(label)
+        p, g = prediction.double(), F.normalize(label.double(), dim=1)
+        # Angle of unit vectors by 2 atan2(|p - g|, |p + g|): exact near 0 and 180 too.
+        apart, along = (p - g).norm(dim=1, keepdim=True), (p + g).norm(dim=1, keepdim=True)
+        angle = torch.where(valid, 2 * torch.atan2(apart, along).rad2deg(), 0).flatten(1)
+        valid = valid.flatten(1)
+        bins = 180 * BINS_PER_DEGREE
+        cell = torch.where(valid, (angle * BINS_PER_DEGREE).long().clamp(max=bins - 1), bins)
+        histogram = angle.new_zeros(len(angle), bins + 1)
+        histogram.scatter_add_(1, cell, torch.ones_like(angle))
+        within = [((angle < limit) & valid).sum(1) for limit in WITHIN]
+        sums = torch.stack([valid.sum(1), angle.sum(1), angle.square().sum(1), *within], 1)
+        return torch.cat([sums.double(), histogram[:, :-1]], 1)
+
+    def score(self, stats: Tensor) -> dict[str, float]:
+        total = stats.sum(0)
+        count = total[0].clamp(min=1)
+        scores = {self.headline: total[1] / count, 'rmse': (total[2] / count).sqrt(),
+                  'median': _histogram_median(total[6:])}
+        scores |= {f'within{limit:g}': 100 * n / count for limit, n in zip(WITHIN, total[3:6])}
+        return {name: float(value) for name, value in scores.items()}
+
+    def colorize(self, label: np.ndarray) -> np.ndarray:
+        """Red = right (x), green = y, blue = z, each from -1 to 1; unknown pixels black."""
+        picture = ((label.transpose(1, 2, 0) + 1) * 127.5).round().clip(0, 255).astype(np.uint8)
+        picture[~label.any(0)] = 0
+        return picture
+
+
+def unit_vectors(label: np.ndarray) -> np.ndarray:
+    """(H, W, 3) to unit length; vectors shorter than 1e-6 become zero (unknown)."""
+    length = np.linalg.norm(label, axis=2, keepdims=True)
+    return np.where(length > 1e-6, label / np.maximum(length, 1e-6), 0).astype(label.dtype)
+
+
+def _histogram_median(histogram: Tensor) -> float:
+    """Median angle in degrees, linear inside its bin, so right to under 0.25 degree."""
+    half = histogram.sum() / 2
+    if half == 0:
+        return 0.0
+    cumulative = histogram.cumsum(0)
+    cell = int((cumulative < half).sum())
+    before = cumulative[cell] - histogram[cell]
+    return float((cell + (half - before) / histogram[cell]) / BINS_PER_DEGREE)

@@ -1,0 +1,31 @@
+"""Human parsing."""
+
+import numpy as np
+
+from mtpsl.registry import TASKS
+
+from .categorical import CategoricalTask
+
+PART_NAMES = ('background', 'head', 'torso', 'upper arm', 'lower arm', 'upper leg', 'lower leg')
+PART_PALETTE = ((0, 0, 0), (230, 75, 53), (77, 187, 213), (0, 160, 135), (243, 155, 127),
+                (60, 84, 136), (220, 170, 30))
+
+
+@TASKS.register_module()
+class Parsing(CategoricalTask):
+    """Six body parts and background by cross-entropy, scored by mIoU (percent).
+
+    An image that shows no body part says nothing of the task and is unknown as a whole.
+
+    Args:
+        loss_weight: see :class:`Task`; PASCAL's published weight is 2.
+        absent_iou: see :class:`CategoricalTask`.
+    """
+
+    def __init__(self, loss_weight: float = 2.0, absent_iou: float | None = None) -> None:
+        super().__init__(PART_NAMES, PART_PALETTE, loss_weight, absent_iou)
+
+    def mark_unknown(self, label: np.ndarray) -> np.ndarray:
+        if ((label > 0) & (label < self.channels)).any():
+            return label
+        return np.full_like(label, self.fill)

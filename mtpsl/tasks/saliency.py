@@ -1,0 +1,95 @@
+"""Saliency detection."""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mtpsl.registry import TASKS
+
+from .base import Task, masked_mean
+
+
+@TASKS.register_module()
+class Saliency(Task):
+    """Salient foreground by a balanced two-class cross-entropy, scored by maxF (percent).
+
+    Label: 1 foreground, 0 background, 255 unknown. Public prediction: foreground probability.
+
+    Args:
+        loss_weight: see :class:`Task`; PASCAL's published weight is 5.
+        double_sigmoid: put the probability through a second sigmoid before the thresholds, as
+            the reference implementation does by accident. Of its 19 thresholds only those from
+            0.50 to 0.73 then act; published numbers carry this. For comparison with them only.
+    """
+
+    channels = 2
+    fill = 255
+    headline = 'maxF'
+    higher_is_better = True
+    BETA_SQUARED = 0.3
+    THRESHOLDS = torch.arange(1, 20, dtype=torch.float64) * 0.05
+
+    def __init__(self, loss_weight: float = 5.0, double_sigmoid: bool = False) -> None:
+        super().__init__(loss_weight)
+        self.double_sigmoid = double_sigmoid
+
+    def check(self, label: np.ndarray) -> None:
+        _check_binary(self.name, label)
+
+    def valid(self, label: Tensor) -> Tensor:
+        return label != self.fill
+
+    def loss(self, logits: Tensor, label: Tensor) -> Tensor:
+        """Cross-entropy; a class weighs the share of the other class's pixels in the sample."""
+        valid, positive = self.valid(label), label == 1
+        known = valid.flatten(1).sum(1).clamp(min=1)
+        positive_share = (positive.flatten(1).sum(1) / known)[:, None, None, None]
+        weight = torch.where(positive, 1 - positive_share, positive_share)
+        pixel = F.cross_entropy(logits, positive[:, 0].long(), reduction='none')
+        return masked_mean(pixel * weight[:, 0], valid)
+
+    def activate(self, logits: Tensor) -> Tensor:
+        return logits.softmax(1)[:, 1:]
+
+    def stats(self, prediction: Tensor, label: Tensor) -> Tensor:
+        """(N, 2 * 20): histogram over threshold bins of the negative, then the positive pixels."""
+        if self.double_sigmoid:
+            prediction = prediction.sigmoid()
+        thresholds = self.THRESHOLDS.to(prediction.device, prediction.dtype)
+        bins = len(thresholds) + 1
+        cell = torch.bucketize(prediction, thresholds) + bins * (label == 1)
+        cell = torch.where(self.valid(label), cell, 2 * bins).flatten(1)
+        counts = cell.new_zeros(len(label), 2 * bins + 1)
+        counts.scatter_add_(1, cell, torch.ones_like(cell))
+        return counts[:, :-1].double()
+
+    def score(self, stats: Tensor) -> dict[str, float]:
+        """maxF: the best over thresholds of F = (1 + b) P R / (b P + R), b = 0.3."""
+        negative, positive = stats.sum(0).view(2, -1)
+        # A pixel of bin k passes the thresholds 0..k-1, so threshold k is passed by bins > k.
+        true_positive = positive.flip(0).cumsum(0).flip(0)[1:]
+        false_positive = negative.flip(0).cumsum(0).flip(0)[1:]
+        precision = true_positive / (true_positive + false_positive).clamp(min=1)
+        recall = true_positive / positive.sum().clamp(min=1)
+        beta = self.BETA_SQUARED
+        f_measure = (1 + beta) * precision * recall / (beta * precision + recall).clamp(min=1e-12)
+        return {self.headline: 100 * f_measure.max().item()}
+
+    def colorize(self, label: np.ndarray) -> np.ndarray:
+        return grey_picture(label)
+
+
+def _check_binary(name: str, label: np.ndarray) -> None:
+    counts = np.bincount(label.ravel(), minlength=256)
+    outside = np.flatnonzero(counts[2:255]) + 2
+    if outside.size:
+        raise ValueError(f'{name} labels must be 0, 1 or 255 (unknown), got {outside.tolist()}')
+
+
+def grey_picture(label: np.ndarray) -> np.ndarray:
+    """(1, H, W) of [0, 1], unknown above 1, to (H, W, 3) uint8: black to white, unknown blue."""
+    value = label[0].astype(np.float32)
+    picture = np.repeat((value.clip(0, 1) * 255).round().astype(np.uint8)[..., None], 3, 2)
+    picture[value > 1] = (70, 90, 130)
+    return picture

@@ -1,0 +1,48 @@
+"""Parameters and multiply-adds of a config's model: ``get_flops.py CONFIG``."""
+
+import argparse
+import json
+from pathlib import Path
+
+from mmengine.config import DictAction
+from prettytable import PrettyTable
+
+from mtpsl.complexity import complexity
+from mtpsl.engine import load_config
+from mtpsl.registry import MODELS
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description='Count parameters and multiply-adds')
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--shape', type=int, nargs=2, default=(512, 512), metavar=('H', 'W'),
+                        help='input size in pixels (default: 512 512)')
+    parser.add_argument('--depth', type=int, default=2,
+                        help='levels of parts to break down to (default: 2)')
+    parser.add_argument('--json', help='also write the numbers to this file')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
+                        help='override parts of the config')
+    args = parser.parse_args(argv)
+    if min(args.shape) < 32:
+        parser.error(f'--shape must be at least 32 32, got {args.shape[0]} {args.shape[1]}')
+    return args
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    cfg = load_config(args.config, args.cfg_options)
+    counts = complexity(MODELS.build(cfg.model), tuple(args.shape), args.depth)
+    table = PrettyTable(['part', 'params (M)', 'multiply-adds (G)'], align='r')
+    table.align['part'] = 'l'
+    for part, count in counts.items():
+        indent = '  ' * part.count('.') + part.rpartition('.')[2]
+        table.add_row([indent or 'model', f'{count["params"] / 1e6:.2f}',
+                       f'{count["macs"] / 1e9:.2f}'])
+    print(table)
+    print(f'input: 1 x 3 x {args.shape[0]} x {args.shape[1]}; attention is counted')
+    if args.json:
+        Path(args.json).write_text(json.dumps(counts, indent=2) + '\n')
+
+
+if __name__ == '__main__':
+    main()
