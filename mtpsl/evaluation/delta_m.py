@@ -21,10 +21,7 @@ def delta_m(scores: Mapping[str, float], single_task: Mapping[str, float],
     Raises:
         ValueError: a task without a single-task figure, or one that is zero.
     """
-    missing = [name for name in tasks if not single_task.get(name)]
-    if missing:
-        raise ValueError(f'single_task must hold a non-zero figure for each of {list(tasks)}, '
-                         f'missing: {missing}')
+    _require(single_task, tasks)
     gains = [(1 if task.higher_is_better else -1) * (scores[name] - single_task[name])
              / single_task[name] for name, task in tasks.items()]
     return 100 * sum(gains) / len(gains)
@@ -39,14 +36,23 @@ def single_task_figures(figures: Mapping[str, float | str],
         tasks: task name -> task.
 
     Raises:
-        ValueError: an unknown task, or a file without the task's metric.
+        ValueError: an unknown task, a file without the task's metric, or a task without a figure.
         FileNotFoundError: no such file.
     """
     unknown = sorted(set(figures) - set(tasks))
     if unknown:
         raise ValueError(f'single_task names {unknown}, the tasks are {list(tasks)}')
-    return {name: _read(figure, f'{name}/{tasks[name].headline}')
+    read = {name: _read(figure, f'{name}/{tasks[name].headline}')
             if isinstance(figure, str) else float(figure) for name, figure in figures.items()}
+    _require(read, tasks)  # now, not after the evaluation
+    return read
+
+
+def _require(figures: Mapping[str, float], tasks: Mapping[str, Task]) -> None:
+    missing = [name for name in tasks if not figures.get(name)]
+    if missing:
+        raise ValueError(f'single_task must hold a non-zero figure for each of {list(tasks)}, '
+                         f'missing: {missing}')
 
 
 def _read(path: str, key: str) -> float:

@@ -23,8 +23,15 @@ def headline_table(metrics: Mapping[str, float], tasks: Mapping[str, Task]) -> s
     for title, prefix in (('initial', 'initial/'), ('final', '')):
         row = [metrics.get(f'{prefix}{name}/{task.headline}') for name, task in tasks.items()]
         if any(value is not None for value in row):
-            row.append(metrics.get(f'{prefix}delta_m'))
-            table.add_row([title] + ['-' if v is None else f'{v:.2f}' for v in row])
+            gain = metrics.get(f'{prefix}delta_m')
+            table.add_row([title, *map(_figure, row), '-' if gain is None else f'{gain:+.2f}'])
     table.align = 'r'
     table.align['prediction'] = 'l'
     return table.get_string()
+
+
+def _figure(value: float | None) -> str:
+    """Two decimals as the paper prints, four below 1: metres of error are that small."""
+    if value is None:
+        return '-'
+    return f'{value:.4f}' if abs(value) < 1 else f'{value:.2f}'

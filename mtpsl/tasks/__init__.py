@@ -37,7 +37,7 @@ def build_tasks(tasks: Mapping[str, dict | Task]) -> dict[str, Task]:
         raise ValueError('tasks must name at least one task, got none')
     built = {}
     for name, task in tasks.items():
-        if not name.isidentifier():
+        if not (isinstance(name, str) and name.isidentifier()):
             raise ValueError(f'a task name must be a plain identifier, got {name!r}')
         built[name] = task if isinstance(task, Task) else TASKS.build(dict(task))
         built[name].name = name

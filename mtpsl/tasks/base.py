@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+UNKNOWN_COLOUR = (70, 90, 130)  # RGB, where a picture's own colours leave none free
 INTERPOLATIONS = dict(nearest=cv2.INTER_NEAREST, bilinear=cv2.INTER_LINEAR, bicubic=cv2.INTER_CUBIC)
 
 
@@ -114,7 +115,10 @@ class Task(ABC):
 
     @abstractmethod
     def score(self, stats: Tensor) -> dict[str, float]:
-        """Metrics from the (N, K) evidence of all images: ``{metric: Python float}``."""
+        """Metrics from the (N, K) evidence of all images: ``{metric: Python float}``.
+
+        NaN where the set has nothing to measure, such as no known pixel.
+        """
 
     def class_scores(self, stats: Tensor) -> dict[str, float]:
         """Metrics per class, ``{'IoU.<class>': float}``; empty for tasks without classes."""
@@ -129,6 +133,13 @@ class Task(ABC):
     def describe(self, label: np.ndarray) -> dict[str, tuple[int, int, int]]:
         """Legend of a map in label form: ``{name: RGB}`` of what it shows."""
         return {}
+
+
+def foreign_values(label: np.ndarray, known: int, fill: int) -> list[int]:
+    """Values of an unsigned integer map that are neither 0..known-1 nor ``fill``."""
+    counts = np.bincount(label.ravel(), minlength=fill + 1)
+    counts[:known] = counts[fill] = 0
+    return np.flatnonzero(counts).tolist()
 
 
 def masked_mean(values: Tensor, valid: Tensor) -> Tensor:

@@ -7,7 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .base import Task, masked_mean
+from .base import Task, foreign_values, masked_mean
+
+WHITE = (255, 255, 255)
 
 
 class CategoricalTask(Task):
@@ -39,11 +41,10 @@ class CategoricalTask(Task):
         self.absent_iou = absent_iou
 
     def check(self, label: np.ndarray) -> None:
-        counts = np.bincount(label.ravel(), minlength=256)
-        outside = np.flatnonzero(counts[self.channels:255]) + self.channels
-        if outside.size:
+        outside = foreign_values(label, self.channels, self.fill)
+        if outside:
             raise ValueError(f'{self.name} labels must be 0..{self.channels - 1} or 255 (unknown), '
-                             f'got {outside.tolist()}')
+                             f'got {outside}')
 
     def valid(self, label: Tensor) -> Tensor:
         return label != self.fill
@@ -86,13 +87,15 @@ class CategoricalTask(Task):
                                                            self._iou(stats).tolist())}
 
     def colorize(self, label: np.ndarray) -> np.ndarray:
-        table = np.full((256, 3), 255, np.uint8)  # unknown pixels are white
+        table = np.full((256, 3), WHITE, np.uint8)  # unknown pixels
         table[:self.channels] = self.palette
         return table[label[0].astype(np.uint8)]
 
     def describe(self, label: np.ndarray) -> dict[str, tuple[int, int, int]]:
-        ids = [i for i in np.unique(label) if 0 < i < self.channels]
-        return {self.class_names[i]: tuple(self.palette[i].tolist()) for i in ids}
+        present = np.unique(label)
+        legend = {self.class_names[i]: tuple(self.palette[i].tolist())
+                  for i in present if i < self.channels and self.class_names[i] != 'background'}
+        return legend | ({'unknown': WHITE} if self.fill in present else {})
 
 
 def bit_palette(classes: int) -> np.ndarray:

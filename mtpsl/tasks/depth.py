@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mtpsl.registry import TASKS
 
-from .base import Task, masked_mean
+from .base import UNKNOWN_COLOUR, Task, masked_mean
 
 
 @TASKS.register_module()
@@ -64,15 +64,21 @@ class Depth(Task):
 
     def score(self, stats: Tensor) -> dict[str, float]:
         total = stats.sum(0)
-        mean = total / total[0].clamp(min=1)
+        mean = total / total[0]
         scores = {self.headline: mean[1], 'rmse': mean[2].sqrt(), 'absRel': mean[3],
                   'sqRel': mean[4], 'logRmse': mean[5].sqrt()}
         return {name: value.item() for name, value in scores.items()}
 
     def colorize(self, label: np.ndarray) -> np.ndarray:
-        """Near is bright, ``max_display`` and beyond dark; unknown pixels black."""
+        """Near is bright, ``max_display`` and beyond dark; unknown pixels blue grey."""
         nearness = 1 - (label[0] / self.max_display).clip(0, 1)
         picture = cv2.applyColorMap((nearness * 255).astype(np.uint8), cv2.COLORMAP_MAGMA)
         picture = picture[..., ::-1].copy()
-        picture[label[0] <= 0] = 0
+        picture[label[0] <= 0] = UNKNOWN_COLOUR
         return picture
+
+    def describe(self, label: np.ndarray) -> dict[str, tuple[int, int, int]]:
+        metres = np.array([0.1, 0.5, 1]) * self.max_display
+        colours = self.colorize(metres[None, None])[0].tolist()
+        legend = {f'{m:g} m': tuple(colour) for m, colour in zip(metres, colours)}
+        return legend | ({'unknown': UNKNOWN_COLOUR} if (label <= 0).any() else {})

@@ -1,5 +1,7 @@
 """Surface normal estimation."""
 
+import math
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -38,8 +40,12 @@ class Normal(Task):
 
     def resize(self, label: np.ndarray, size: tuple[int, int],
                interpolation: str = 'nearest') -> np.ndarray:
-        resized = super().resize(label, size, interpolation)
-        return resized if interpolation == 'nearest' else unit_vectors(resized)
+        nearest = super().resize(label, size)
+        if interpolation == 'nearest':
+            return nearest
+        # The negative lobes of the kernel would put reversed normals on unknown pixels nearby.
+        known = nearest.any(2, keepdims=True)
+        return unit_vectors(super().resize(label, size, interpolation)) * known
 
     def flip(self, label: np.ndarray) -> np.ndarray:
         return label[:, ::-1] * np.array([-1, 1, 1], label.dtype)
@@ -65,7 +71,7 @@ class Normal(Task):
         angle = torch.where(valid, 2 * torch.atan2(apart, along).rad2deg(), 0).flatten(1)
         valid = valid.flatten(1)
         bins = 180 * BINS_PER_DEGREE
-        cell = torch.where(valid, (angle * BINS_PER_DEGREE).long().clamp(max=bins - 1), bins)
+        cell = torch.where(valid, (angle * BINS_PER_DEGREE).long().clamp(0, bins - 1), bins)
         histogram = angle.new_zeros(len(angle), bins + 1)
         histogram.scatter_add_(1, cell, torch.ones_like(angle))
         within = [((angle < limit) & valid).sum(1) for limit in WITHIN]
@@ -74,7 +80,7 @@ class Normal(Task):
 
     def score(self, stats: Tensor) -> dict[str, float]:
         total = stats.sum(0)
-        count = total[0].clamp(min=1)
+        count = total[0]
         scores = {self.headline: total[1] / count, 'rmse': (total[2] / count).sqrt(),
                   'median': _histogram_median(total[6:])}
         scores |= {f'within{limit:g}': 100 * n / count for limit, n in zip(WITHIN, total[3:6])}
@@ -86,6 +92,11 @@ class Normal(Task):
         picture[~label.any(0)] = 0
         return picture
 
+    def describe(self, label: np.ndarray) -> dict[str, tuple[int, int, int]]:
+        axes = self.colorize(np.eye(3)[:, None])[0].tolist()
+        legend = {name: tuple(colour) for name, colour in zip(('+x', '+y', '+z'), axes)}
+        return legend | ({} if label.any(0).all() else {'unknown': (0, 0, 0)})
+
 
 def unit_vectors(label: np.ndarray) -> np.ndarray:
     """(H, W, 3) to unit length; vectors shorter than 1e-6 become zero (unknown)."""
@@ -94,10 +105,10 @@ def unit_vectors(label: np.ndarray) -> np.ndarray:
 
 
 def _histogram_median(histogram: Tensor) -> float:
-    """Median angle in degrees, linear inside its bin, so right to under 0.25 degree."""
+    """(Lower) median angle in degrees, linear inside its bin: right to 0.25 degree."""
     half = histogram.sum() / 2
     if half == 0:
-        return 0.0
+        return math.nan
     cumulative = histogram.cumsum(0)
     cell = int((cumulative < half).sum())
     before = cumulative[cell] - histogram[cell]

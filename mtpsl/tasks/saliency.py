@@ -1,5 +1,7 @@
 """Saliency detection."""
 
+import math
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -7,7 +9,7 @@ from torch import Tensor
 
 from mtpsl.registry import TASKS
 
-from .base import Task, masked_mean
+from .base import UNKNOWN_COLOUR, Task, foreign_values, masked_mean
 
 
 @TASKS.register_module()
@@ -74,22 +76,21 @@ class Saliency(Task):
         recall = true_positive / positive.sum().clamp(min=1)
         beta = self.BETA_SQUARED
         f_measure = (1 + beta) * precision * recall / (beta * precision + recall).clamp(min=1e-12)
-        return {self.headline: 100 * f_measure.max().item()}
+        return {self.headline: 100 * f_measure.max().item() if stats.any() else math.nan}
 
     def colorize(self, label: np.ndarray) -> np.ndarray:
         return grey_picture(label)
 
 
 def _check_binary(name: str, label: np.ndarray) -> None:
-    counts = np.bincount(label.ravel(), minlength=256)
-    outside = np.flatnonzero(counts[2:255]) + 2
-    if outside.size:
-        raise ValueError(f'{name} labels must be 0, 1 or 255 (unknown), got {outside.tolist()}')
+    outside = foreign_values(label, 2, 255)
+    if outside:
+        raise ValueError(f'{name} labels must be 0, 1 or 255 (unknown), got {outside}')
 
 
 def grey_picture(label: np.ndarray) -> np.ndarray:
     """(1, H, W) of [0, 1], unknown above 1, to (H, W, 3) uint8: black to white, unknown blue."""
     value = label[0].astype(np.float32)
     picture = np.repeat((value.clip(0, 1) * 255).round().astype(np.uint8)[..., None], 3, 2)
-    picture[value > 1] = (70, 90, 130)
+    picture[value > 1] = UNKNOWN_COLOUR
     return picture

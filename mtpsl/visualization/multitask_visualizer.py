@@ -44,6 +44,8 @@ class MultiTaskVisualizer(Visualizer):
             (H', W', 3) uint8 RGB.
         """
         stages = {title: field for title, field in STAGES.items() if field in sample}
+        if 'initial' not in stages and 'denoised' in stages:  # a model without denoising
+            stages['prediction'] = stages.pop('denoised')
         pictures, legends = {}, {name: {} for name in self.tasks}
         for title, field in stages.items():
             for name, label in self._label_form(field, getattr(sample, field)).items():
@@ -66,4 +68,5 @@ class MultiTaskVisualizer(Visualizer):
         if out_file is not None:
             mmcv.imwrite(panel[..., ::-1], out_file)
         else:
-            self.add_image(name, panel, step)
+            # A local backend makes no folders: it would drop a name with a slash silently.
+            self.add_image(name.replace('/', '_'), panel, step)

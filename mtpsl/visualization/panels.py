@@ -5,25 +5,25 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-MARGIN = 6
-CAPTION = 20
 INK = (30, 30, 30)
+PALE_INK = (140, 140, 140)
 NOTHING = (236, 236, 236)
+
+Legends = Mapping[str, Mapping[str, tuple[int, int, int]]]
 
 
 def draw_panel(image: np.ndarray, rows: Sequence[str], columns: Sequence[str],
-               pictures: Mapping[tuple[str, str], np.ndarray],
-               legends: Mapping[str, Mapping[str, tuple[int, int, int]]],
+               pictures: Mapping[tuple[str, str], np.ndarray], legends: Legends,
                title: str = '', min_side: int = 160) -> np.ndarray:
-    """Lay out the input and a grid of pictures, labelled.
+    """Lay out the input and a grid of pictures, labelled, with the legends below.
 
     Args:
         image: the input, (H, W, 3) uint8 RGB.
         rows: stages, top to bottom.
         columns: tasks, left to right.
         pictures: (row, column) -> (H, W, 3) uint8 RGB; an absent key is drawn as missing.
-        legends: column -> name -> RGB, written under the column.
-        title: text above the input.
+        legends: column -> name -> RGB.
+        title: heading of the panel.
         min_side: pictures are enlarged by whole factors to at least this height in pixels.
 
     Returns:
@@ -31,34 +31,68 @@ def draw_panel(image: np.ndarray, rows: Sequence[str], columns: Sequence[str],
     """
     factor = max(1, -(-min_side // image.shape[0]))
     height, width = image.shape[0] * factor, image.shape[1] * factor
-    font = ImageFont.load_default(13)
-    depth = max((len(entries) for entries in legends.values()), default=0)
-    canvas = Image.new('RGB', (
-        (len(columns) + 1) * (width + MARGIN) + MARGIN + CAPTION,
-        len(rows) * (height + MARGIN) + 2 * CAPTION + MARGIN + depth * 16), 'white')
+    text = max(14, min(height, width) // 14)  # stays legible when a large panel is shown smaller
+    font, margin, line = ImageFont.load_default(text), text // 2, text * 3 // 2
+    left = 2 * margin + width + line  # of the grid; a row's name runs upwards left of it
+    top = margin + line * (2 if title else 1)
+    right, bottom = left + len(columns) * (width + margin), top + max(len(rows), 1) * (
+        height + margin)
+    legend = _legend(legends, font, margin, right)
+    canvas = Image.new('RGB', (right, bottom + (legend.height if legend else 0)), 'white')
     draw = ImageDraw.Draw(canvas)
-    x0, y0 = MARGIN, CAPTION + MARGIN
-    draw.text((x0, 4), f'input {title}'.strip(), INK, font)
-    canvas.paste(_enlarge(image, factor), (x0, y0))
+    if title:
+        draw.text((margin, margin), title, INK, font)
+    draw.text((margin, top - line), 'input', INK, font)
+    canvas.paste(_enlarge(image, factor), (margin, top))
     for c, column in enumerate(columns):
-        x = x0 + CAPTION + (c + 1) * (width + MARGIN)
-        draw.text((x, 4), column, INK, font)
-        for r, row in enumerate(rows):
-            y = y0 + r * (height + MARGIN)
+        draw.text((left + c * (width + margin), top - line), column, INK, font)
+    for r, row in enumerate(rows):
+        y = top + r * (height + margin)
+        strip = Image.new('RGB', (height, line), 'white')
+        ImageDraw.Draw(strip).text((height // 2, line // 2), row, INK, font, anchor='mm')
+        canvas.paste(strip.rotate(90, expand=True), (left - line, y))
+        for c, column in enumerate(columns):
+            x = left + c * (width + margin)
             if (row, column) in pictures:
                 canvas.paste(_enlarge(pictures[row, column], factor), (x, y))
             else:
                 draw.rectangle((x, y, x + width - 1, y + height - 1), NOTHING)
-                draw.text((x + 8, y + 8), 'no label', INK, font)
-        y = y0 + len(rows) * (height + MARGIN)
-        for k, (name, colour) in enumerate(legends.get(column, {}).items()):
-            draw.rectangle((x, y + 16 * k + 2, x + 11, y + 16 * k + 13), colour, INK)
-            draw.text((x + 16, y + 16 * k - 1), name, INK, font)
-    for r, row in enumerate(rows):  # stage names run upwards, left of the grid
-        strip = Image.new('RGB', (height, CAPTION), 'white')
-        ImageDraw.Draw(strip).text((height // 2, 2), row, INK, font, anchor='ma')
-        canvas.paste(strip.rotate(90, expand=True), (x0 + width + 3, y0 + r * (height + MARGIN)))
+                draw.text((x + width // 2, y + height // 2), 'no label', PALE_INK, font,
+                          anchor='mm')
+    if legend:
+        canvas.paste(legend, (0, bottom))
     return np.asarray(canvas)
+
+
+def _legend(legends: Legends, font: ImageFont.FreeTypeFont, margin: int,
+            width: int) -> Image.Image | None:
+    """One paragraph a column that has entries: its name, then swatches with names, wrapped."""
+    legends = {column: entries for column, entries in legends.items() if entries}
+    if not legends:
+        return None
+    text = int(font.size)
+    line, swatch = text * 3 // 2, text
+    indent = 2 * margin + max(int(font.getlength(column)) for column in legends)
+    marks, y = [], 0  # (x, y, colour of the swatch or None, words)
+    for column, entries in legends.items():
+        marks.append((margin, y, None, column))
+        x = indent
+        for name, colour in entries.items():
+            step = swatch + text // 3 + int(font.getlength(name)) + text
+            if x > indent and x + step - text > width - margin:
+                x, y = indent, y + line
+            marks.append((x, y, colour, name))
+            x += step
+        y += line
+    legend = Image.new('RGB', (width, y + margin), 'white')
+    draw = ImageDraw.Draw(legend)
+    for x, y, colour, words in marks:
+        if colour is not None:
+            draw.rectangle((x, y + (line - swatch) // 2, x + swatch - 1,
+                            y + (line + swatch) // 2 - 1), colour, PALE_INK)
+            x += swatch + text // 3
+        draw.text((x, y + line // 2), words, INK, font, anchor='lm')
+    return legend
 
 
 def _enlarge(picture: np.ndarray, factor: int) -> Image.Image:

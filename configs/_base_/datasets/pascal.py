@@ -7,7 +7,7 @@ tasks = dict(
     boundary=dict(type='Boundary', loss_weight=50.0, max_dist=0.0075))
 
 train_pipeline = [
-    dict(type='LoadImage'),
+    dict(type='LoadImageFromFile'),
     dict(type='LoadLabels'),
     dict(type='RandomScale', scale_range=(0.5, 2.0)),
     dict(type='RandomCrop', size=(512, 512), balance_task='semseg', max_class_ratio=0.75),
@@ -16,7 +16,7 @@ train_pipeline = [
     dict(type='PackMultiTaskInputs'),
 ]
 test_pipeline = [
-    dict(type='LoadImage'),
+    dict(type='LoadImageFromFile'),
     dict(type='LoadLabels'),
     dict(type='PackMultiTaskInputs'),
 ]
@@ -29,7 +29,7 @@ val_dataloader = dict(
     batch_size=6, num_workers=4, persistent_workers=True,
     sampler=dict(type='DrawSampler', shuffle=False),
     dataset=dict(type='PASCALContext', data_root='data/PASCALContext', split='val',
-                 pipeline=test_pipeline, test_mode=True))
+                 pipeline=test_pipeline))
 test_dataloader = val_dataloader
 val_evaluator = dict(type='MultiTaskMetric')
 test_evaluator = dict(type='MultiTaskMetric', per_class=True)

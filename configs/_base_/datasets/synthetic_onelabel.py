@@ -1,0 +1,21 @@
+# Rendered scenes of 128x128 in PASCAL-Context's layout (tools/dataset_converters/make_synthetic.py),
+# one label an image.
+_base_ = './pascal_onelabel.py'
+data_root = 'data/synthetic/PASCALContext'
+# What differs from PASCAL: small images (gentler zoom, smaller crop), no published single-task
+# figures to compare with.
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadLabels'),
+    dict(type='RandomScale', scale_range=(0.8, 1.25)),
+    dict(type='RandomCrop', size=(128, 128), balance_task='semseg', max_class_ratio=0.95),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='mmseg.PhotoMetricDistortion'),
+    dict(type='PackMultiTaskInputs'),
+]
+train_dataloader = dict(
+    batch_size=8, num_workers=2, dataset=dict(data_root=data_root, pipeline=train_pipeline))
+val_dataloader = dict(batch_size=8, num_workers=2, dataset=dict(data_root=data_root))
+test_dataloader = val_dataloader
+val_evaluator = dict(single_task=None)
+test_evaluator = dict(single_task=None)

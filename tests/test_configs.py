@@ -1,0 +1,71 @@
+"""Every config of the tree builds its model, and runs what it says."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from tiny import make_samples
+
+from mtpsl.engine import load_config
+from mtpsl.registry import METRICS, MODELS
+
+ROOT = Path(__file__).parents[1]
+CONFIGS = sorted(path for path in (ROOT / 'configs').rglob('*.py')
+                 if '_base_' not in path.parts)
+
+
+def test_there_are_configs():
+    names = {str(path.relative_to(ROOT / 'configs')) for path in CONFIGS}
+    assert {f'diffusionmtl/pascal_{setting}_r18{variant}.py' for setting in ('onelabel', 'random')
+            for variant in ('', '_feature')} <= names
+    assert any(name.startswith('synthetic/') for name in names)
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda p: str(p.relative_to(ROOT / 'configs')))
+def test_the_config_builds_and_its_model_trains(path):
+    cfg = load_config(str(path))
+    METRICS.build(cfg.test_evaluator)
+    cfg.model.backbone.init_cfg = None
+    # The config's structure at an eighth of its width.
+    channels = cfg.model.neck.out_channels // 8
+    cfg.model.neck.out_channels = cfg.model.decoder.channels = channels
+    cfg.model.diffusion.channels = channels
+    model = MODELS.build(cfg.model)
+    labels = [['semseg', 'normal'], ['boundary']]
+    losses = model(torch.randn(2, 3, 64, 64), make_samples(labels), mode='loss')
+    total = sum(losses.values())
+    total.backward()
+    assert torch.isfinite(total) and total > 0
+    assert set(losses) >= {f'loss_{task}' for task in cfg.tasks}
+
+
+def test_what_the_variants_state():
+    def diffusion(name: str) -> dict:
+        return load_config(str(ROOT / f'configs/diffusionmtl/{name}.py')).model.diffusion
+
+    assert diffusion('pascal_random_r18').type == 'PredictionDiffusion'
+    assert diffusion('pascal_random_r18').condition.type == 'ProjectedCondition'
+    assert diffusion('pascal_onelabel_r18_feature').type == 'FeatureDiffusion'
+    assert diffusion('pascal_onelabel_r18_feature').condition.type == 'ConcatenatedCondition'
+
+
+def test_the_released_training_recipe():
+    cfg = load_config(str(ROOT / 'configs/diffusionmtl/pascal_random_r18.py'))
+    assert cfg.train_cfg.max_epochs == 100 and cfg.train_dataloader.batch_size == 6
+    assert cfg.optim_wrapper.optimizer == dict(type='Adam', lr=2e-5, weight_decay=1e-6)
+    assert cfg.optim_wrapper.clip_grad.max_norm == 10
+    weights = {name: task.loss_weight for name, task in cfg.tasks.items()}
+    assert weights == dict(semseg=1, parsing=2, saliency=5, normal=10, boundary=50)
+
+
+def test_the_learning_rate_follows_the_published_curve():
+    """lr_0 (1 - k / 100)^0.9 in epoch k."""
+    from mmengine.registry import PARAM_SCHEDULERS
+    cfg = load_config(str(ROOT / 'configs/diffusionmtl/pascal_random_r18.py'))
+    optimizer = torch.optim.Adam([torch.zeros(1, requires_grad=True)], lr=2e-5)
+    scheduler = PARAM_SCHEDULERS.build(cfg.param_scheduler[0], default_args=dict(
+        optimizer=optimizer))
+    for k in range(100):
+        assert optimizer.param_groups[0]['lr'] == pytest.approx(2e-5 * (1 - k / 100) ** 0.9)
+        optimizer.step()
+        scheduler.step()

@@ -1,0 +1,88 @@
+"""Loading configs: shared tasks, misspelt keys, overrides."""
+
+from pathlib import Path
+
+import pytest
+
+from mtpsl.engine import load_config
+from mtpsl.engine.launch import build_runner, set_work_dir
+
+ROOT = Path(__file__).parents[2]
+PASCAL = str(ROOT / 'configs/diffusionmtl/pascal_onelabel_r18.py')
+
+
+def write(tmp_path: Path, text: str) -> str:
+    path = tmp_path / 'config.py'
+    path.write_text(f'_base_ = {PASCAL!r}\n{text}')
+    return str(path)
+
+
+def test_tasks_reach_everything_that_asks_for_them():
+    cfg = load_config(PASCAL)
+    for part in (cfg.model, cfg.train_dataloader.dataset, cfg.val_dataloader.dataset,
+                 cfg.test_dataloader.dataset, cfg.val_evaluator, cfg.test_evaluator,
+                 cfg.visualizer):
+        assert list(part.tasks) == ['semseg', 'parsing', 'saliency', 'normal', 'boundary']
+
+
+def test_overridden_tasks_reach_everything(tmp_path):
+    cfg = load_config(write(tmp_path, "tasks = dict(_delete_=True, depth=dict(type='Depth'))"))
+    assert list(cfg.model.tasks) == list(cfg.test_dataloader.dataset.tasks) == ['depth']
+    cfg = load_config(PASCAL, {'tasks.semseg.loss_weight': 3.0})
+    assert cfg.model.tasks.semseg.loss_weight == 3.0
+
+
+def test_a_part_s_own_tasks_stay_its_own(tmp_path):
+    cfg = load_config(write(tmp_path, "model = dict(tasks=dict(depth=dict(type='Depth')))"))
+    assert list(cfg.model.tasks) == ['depth']
+    assert len(cfg.val_evaluator.tasks) == 5
+
+
+def test_wrapped_data_sets_and_lists_of_metrics_are_reached(tmp_path):
+    cfg = load_config(write(tmp_path, """
+train_dataloader = dict(dataset=dict(_delete_=True, type='RepeatDataset', times=2,
+    dataset=dict(type='PASCALContext', data_root='x', split='train', pipeline=[])))
+val_evaluator = [dict(type='MultiTaskMetric'), dict(type='DumpResults', out_file_path='x.pkl')]
+"""))
+    assert 'tasks' in cfg.train_dataloader.dataset.dataset
+    assert 'tasks' not in cfg.train_dataloader.dataset
+    assert 'tasks' in cfg.val_evaluator[0] and 'tasks' not in cfg.val_evaluator[1]
+
+
+@pytest.mark.parametrize('line, match', [
+    ('train_datloader = dict()', "'train_datloader'.*did you mean 'train_dataloader'"),
+    ('optim_wraper = dict()', "did you mean 'optim_wrapper'"),
+    ('taskss = dict()', "did you mean 'tasks'")])
+def test_misspelt_top_level_keys_are_errors(tmp_path, line, match):
+    with pytest.raises(KeyError, match=match):
+        load_config(write(tmp_path, line))
+
+
+def test_own_variables_are_allowed_in_files_but_not_as_options(tmp_path):
+    assert load_config(write(tmp_path, 'crop_size = (256, 256)')).crop_size == (256, 256)
+    with pytest.raises(KeyError, match="nothing reads a top-level 'crop_size'"):
+        load_config(PASCAL, {'crop_size': 3})
+    with pytest.raises(KeyError, match="did you mean 'model'"):
+        load_config(PASCAL, {'modle.initial_loss_weight': 3})
+
+
+def test_a_missing_config_is_named():
+    with pytest.raises(FileNotFoundError, match='nowhere.py'):
+        load_config('nowhere.py')
+
+
+def test_work_dir_by_precedence(tmp_path):
+    cfg = load_config(PASCAL)
+    set_work_dir(cfg, None, PASCAL)
+    assert cfg.work_dir == 'work_dirs/pascal_onelabel_r18'
+    cfg.work_dir = 'from_config'
+    set_work_dir(cfg, None, PASCAL)
+    assert cfg.work_dir == 'from_config'
+    set_work_dir(cfg, 'from_command', PASCAL)
+    assert cfg.work_dir == 'from_command'
+
+
+def test_a_misspelt_argument_of_a_part_is_an_error(tmp_path):
+    cfg = load_config(PASCAL, {'model.initial_los_weight': 1.0, 'work_dir': str(tmp_path)})
+    with pytest.raises(TypeError, match='initial_los_weight'):
+        build_runner(cfg)

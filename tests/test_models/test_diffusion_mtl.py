@@ -1,0 +1,123 @@
+"""DiffusionMTL's three modes, gradients of unlabelled tasks, reproducible noise."""
+
+import pytest
+import torch
+from tiny import PASCAL_TASKS, make_samples, tiny_model_config
+
+from mtpsl.registry import MODELS
+
+
+def test_loss_names_only_what_is_optimised(tiny_model, batch):
+    losses = tiny_model(*batch, mode='loss')
+    final = {f'loss_{task}' for task in PASCAL_TASKS}
+    labelled = {'semseg', 'normal', 'parsing', 'saliency'}
+    assert set(losses) == final | {f'loss_{task}_initial' for task in labelled}
+    assert all(torch.isfinite(value) for value in losses.values())
+    assert losses['loss_boundary'] == 0  # no sample of the batch is labelled for it
+
+
+def test_every_parameter_gets_a_gradient_whatever_is_labelled(tiny_model):
+    images = torch.randn(2, 3, 64, 64)
+    for labels in ([['semseg'], ['semseg']], [[], []], [[], ['normal']]):
+        samples = make_samples(labels)
+        tiny_model.zero_grad()
+        sum(tiny_model(images, samples, mode='loss').values()).backward()
+        without = [n for n, p in tiny_model.named_parameters() if p.grad is None]
+        assert not without
+        # A task without labels has zero gradients; its map still serves the others' condition.
+        moved = [n for n, p in tiny_model.named_parameters()
+                 if 'boundary' in n.split('.') and 'condition' not in n and p.grad.any()]
+        assert not moved
+
+
+def test_detached_condition_keeps_other_tasks_decoders_untouched():
+    """The paper's text trains unlabelled tasks through the condition; as released it does not."""
+    images, samples = torch.randn(2, 3, 64, 64), make_samples([['semseg'], ['semseg']])
+    for detach in (True, False):
+        torch.manual_seed(0)
+        model = MODELS.build(tiny_model_config(detach=detach))
+        sum(model(images, samples, mode='loss').values()).backward()
+        reached = any(p.grad.any() for p in model.decoders.decode['normal'].parameters())
+        assert reached is not detach
+
+
+def test_predictions_do_not_depend_on_the_batch(tiny_model):
+    tiny_model.eval()
+    images, samples = torch.randn(3, 3, 64, 64), make_samples([[], [], []])
+    with torch.no_grad():
+        together = tiny_model(images, samples, mode='predict')
+        again = tiny_model(images, make_samples([[], [], []]), mode='predict')
+        alone = tiny_model(images[2:], make_samples([[], [], []])[2:], mode='predict')
+    for task in PASCAL_TASKS:
+        full = getattr(together[2].pred, task)
+        assert torch.equal(full, getattr(again[2].pred, task))
+        torch.testing.assert_close(full, getattr(alone[0].pred, task), rtol=1e-4, atol=1e-5)
+
+
+def test_another_test_seed_or_image_draws_other_noise(tiny_model):
+    initial = {task: torch.zeros(2, 1, 8, 8) for task in PASCAL_TASKS}
+    first = tiny_model.test_noise(initial, ['a', 'b'])
+    assert not torch.equal(first['normal'][0], first['normal'][1])
+    assert torch.equal(first['normal'][1], tiny_model.test_noise(initial, ['b', 'a'])['normal'][0])
+    tiny_model.test_seed = 1
+    assert not torch.equal(first['normal'], tiny_model.test_noise(initial, ['a', 'b'])['normal'])
+    assert first['semseg'].shape[1] == 2  # S = 2: one to decay, one before the last step
+    assert first['semseg'].std().item() == pytest.approx(1, abs=0.05)
+
+
+def test_predict_returns_public_predictions_without_padding(tiny_model):
+    data = dict(inputs=[torch.zeros(3, 40, 51, dtype=torch.uint8)],
+                data_samples=make_samples([['semseg']], (40, 51)))
+    sample, = tiny_model.test_step(data)
+    for field in ('pred', 'initial', 'noisy'):
+        maps = getattr(sample, field)
+        assert maps.semseg.shape == (21, 40, 51)
+        torch.testing.assert_close(maps.semseg.sum(0), torch.ones(40, 51))
+        torch.testing.assert_close(maps.normal.norm(dim=0), torch.ones(40, 51))
+        assert maps.saliency.shape == maps.boundary.shape == (1, 40, 51)
+
+
+def test_tensor_mode_is_deterministic_and_rejects_other_modes(tiny_model, batch):
+    tiny_model.eval()
+    first, second = tiny_model(batch[0]), tiny_model(batch[0])
+    assert list(first) == list(PASCAL_TASKS)
+    assert all(torch.equal(first[task], second[task]) for task in first)
+    assert first['semseg'].shape == (3, 21, 8, 8)
+    with pytest.raises(ValueError, match="'loss', 'predict' or 'tensor', got 'train'"):
+        tiny_model(batch[0], mode='train')
+
+
+def test_training_noise_is_fresh_and_off_without_diffusion(batch):
+    model = MODELS.build(tiny_model_config())
+    rows = model.labelled(batch[1])
+    initial = {task: torch.zeros(3, 1, 8, 8) for task in PASCAL_TASKS}
+    assert not torch.equal(model.training_noise(initial, rows)['semseg'],
+                           model.training_noise(initial, rows)['semseg'])
+    without = MODELS.build(tiny_model_config(noise_scale=0.0))
+    assert without.training_noise(initial, rows) is None
+    assert without.test_noise(initial, ['a', 'b', 'c']) is None
+
+
+def test_a_misspelt_argument_is_an_error():
+    config = tiny_model_config()
+    config['diffusion']['num_stepz'] = 3
+    with pytest.raises(TypeError, match='num_stepz'):
+        MODELS.build(config)
+
+
+@pytest.mark.parametrize('change', [dict(sampler='direct'), dict(num_steps=1), dict(num_steps=3),
+                                    dict(betas='linear'), dict(noise_scale=0.0)])
+def test_every_schedule_option_trains(change, batch):
+    model = MODELS.build(tiny_model_config(**change))
+    total = sum(model(*batch, mode='loss').values())
+    total.backward()
+    assert torch.isfinite(total)
+    assert model.diffusion.denoiser.embed['semseg'].weight.grad.any()
+
+
+def test_without_conditioning_there_is_no_conditioning_path(batch):
+    model = MODELS.build(tiny_model_config(condition=None))
+    assert model.diffusion.condition is None
+    assert not any('ffn_embedding' in name for name, _ in model.named_parameters())
+    sum(model(*batch, mode='loss').values()).backward()
+    assert model.diffusion.denoiser.blocks[0].attention.q.weight.grad.any()

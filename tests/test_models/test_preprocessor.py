@@ -1,0 +1,51 @@
+"""Normalisation and centred padding."""
+
+import torch
+from tiny import PASCAL_TASKS, make_samples
+
+from mtpsl.models import MultiTaskPreprocessor
+
+
+def preprocess(sizes, training, **options):
+    images = [torch.full((3, *size), 7 * (i + 1), dtype=torch.uint8)
+              for i, size in enumerate(sizes)]
+    samples = [make_samples([list(PASCAL_TASKS)], size)[0] for size in sizes]
+    processor = MultiTaskPreprocessor(PASCAL_TASKS, **options)
+    return processor(dict(inputs=images, data_samples=samples), training)
+
+
+def test_images_are_normalised_in_rgb_and_padded_centred_with_zero():
+    processor = MultiTaskPreprocessor(PASCAL_TASKS, size=(8, 8), size_divisor=8)
+    bgr = torch.tensor([10, 20, 30], dtype=torch.uint8).view(3, 1, 1).expand(3, 4, 5)
+    out = processor(dict(inputs=[bgr], data_samples=make_samples([[]], (4, 5))))['inputs']
+    assert out.shape == (1, 3, 8, 8)
+    rgb = (torch.tensor([30, 20, 10]) - torch.tensor([123.675, 116.28, 103.53])) / torch.tensor(
+        [58.395, 57.12, 57.375])
+    torch.testing.assert_close(out[0, :, 2:6, 1:6], rgb.view(3, 1, 1).expand(3, 4, 5))
+    out[0, :, 2:6, 1:6] = 0
+    assert not out.any()
+
+
+def test_training_labels_are_padded_with_their_fill():
+    data = preprocess([(4, 5)], training=True, size=(8, 8), size_divisor=8)
+    sample, = data['data_samples']
+    assert sample.padding == (1, 2, 2, 2)
+    for name, fill in dict(semseg=255, parsing=255, saliency=255, boundary=255, normal=0).items():
+        label = getattr(sample.gt, name).clone()
+        assert label.shape[-2:] == (8, 8)
+        label[:, 2:6, 1:6] = fill
+        assert (label == fill).all()
+
+
+def test_test_labels_keep_their_size():
+    data = preprocess([(4, 5)], training=False, size=(8, 8), size_divisor=8)
+    assert data['data_samples'][0].gt.semseg.shape == (1, 4, 5)
+    assert data['data_samples'][0].padding == (1, 2, 2, 2)
+
+
+def test_images_of_several_sizes_share_the_largest_rounded_up():
+    data = preprocess([(20, 33), (40, 8)], training=True, size=(16, 16), size_divisor=32)
+    assert data['inputs'].shape == (2, 3, 64, 64)
+    alone = preprocess([(20, 33)], training=True, size=(64, 64), size_divisor=32)
+    assert torch.equal(data['inputs'][0], alone['inputs'][0])  # same pixels by either path
+    assert data['data_samples'][1].padding == (28, 28, 12, 12)

@@ -1,0 +1,52 @@
+"""Small tasks, labels, samples and models for the tests."""
+
+import torch
+from mmengine.structures import PixelData
+
+from mtpsl.structures import MultiTaskSample
+
+PASCAL_TASKS = dict(
+    semseg=dict(type='Semseg'), parsing=dict(type='Parsing'), saliency=dict(type='Saliency'),
+    normal=dict(type='Normal'), boundary=dict(type='Boundary'))
+
+
+def random_label(name: str, generator: torch.Generator, height: int, width: int) -> torch.Tensor:
+    """A label map (c, H, W) of a PASCAL task or depth, with some unknown pixels."""
+    shape = (1, height, width)
+    if name == 'normal':
+        label = torch.nn.functional.normalize(
+            torch.randn(3, height, width, generator=generator), dim=0)
+        label[:, :2] = 0
+        return label
+    if name == 'depth':
+        label = torch.rand(shape, generator=generator) * 5 + 0.5
+        label[:, :2] = 0
+        return label
+    classes = dict(semseg=21, parsing=7).get(name, 2)
+    label = torch.randint(0, classes, shape, generator=generator).to(torch.uint8)
+    label[:, :2] = 255
+    return label
+
+
+def make_samples(labels: list[list[str]], size: tuple[int, int] = (64, 64),
+                 seed: int = 0) -> list[MultiTaskSample]:
+    """One sample for each list of the tasks it is labelled for."""
+    generator = torch.Generator().manual_seed(seed)
+    return [MultiTaskSample(
+        metainfo=dict(img_id=f'image{i}', img_path=f'image{i}.jpg', img_shape=size),
+        gt=PixelData(**{name: random_label(name, generator, *size) for name in names}))
+        for i, names in enumerate(labels)]
+
+
+def tiny_model_config(diffusion: str = 'PredictionDiffusion', condition: str | None = 'default',
+                      channels: int = 16, detach: bool = True, **schedule: object) -> dict:
+    """A DiffusionMTL of a few thousand parameters with every part of the full one."""
+    kinds = dict(PredictionDiffusion='ProjectedCondition', FeatureDiffusion='ConcatenatedCondition')
+    return dict(
+        type='DiffusionMTL', tasks=PASCAL_TASKS, data_preprocessor=dict(size=(64, 64)),
+        backbone=dict(type='mmseg.ResNet', depth=18, stem_channels=8, base_channels=8),
+        neck=dict(type='MultiScaleFusion', in_channels=(8, 16, 32, 64), out_channels=channels),
+        decoder=dict(type='TaskDecoders', channels=channels, num_blocks=1),
+        diffusion=dict(type=diffusion, channels=channels, num_blocks=2, head_convs=2,
+                       schedule=schedule,
+                       condition=condition and dict(type=kinds[diffusion], detach=detach)))
