@@ -14,6 +14,9 @@ JOBS ?= 2
 
 DATA := data/synthetic
 ROOT := $(DATA)/PASCALContext
+MAPPING := $(ROOT)/label_mappings/onelabel.json
+TRAIN := 1000
+VAL := 100
 CONFIG := configs/synthetic/diffusionmtl_onelabel.py
 WORK := work_dirs/demo
 
@@ -24,6 +27,10 @@ env: $(VENV)/.installed
 
 # Where a system has no OpenGL library, OpenCV's build without windows takes the place of the other.
 $(VENV)/.installed: setup.py $(wildcard requirements/*.txt)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
+	  echo "make: $(PYTHON) is $$($(PYTHON) --version 2>&1); Python 3.10 or later is needed:" \
+	  "make PYTHON=/path/to/python3" >&2; exit 1; }
+	@echo "Installing into $(VENV): PyTorch, the OpenMMLab packages, MTPSL. A few minutes ..."
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet --upgrade pip
 	$(RUN) -m pip install --quiet $(TORCH) -r requirements/mminstall.txt -r requirements/runtime.txt
@@ -33,8 +40,29 @@ $(VENV)/.installed: setup.py $(wildcard requirements/*.txt)
 	$(RUN) -m pip install --quiet --no-deps --editable .
 	touch $@
 
-demo: env
-	@VENV=$(VENV) bash tools/demo.sh
+# Each step is done again only where what it stands on is newer; training goes on where it stopped.
+demo: $(WORK)/metrics.json
+	@printf '\n%s\n\n' "DiffusionMTL on synthetic scenes, one label an image ($(CONFIG)):"
+	@cat $(WORK)/metrics.md
+	@printf '\n%s\n' "metrics:    $(WORK)/metrics.json" "panels:     $(WORK)/panels/" \
+	  "checkpoint: $$(cat $(WORK)/last_checkpoint)" "data:       $(ROOT)/"
+
+$(ROOT)/synthetic.json: | env
+	$(RUN) tools/dataset_converters/make_synthetic.py $(ROOT) --train $(TRAIN) --val $(VAL)
+
+$(MAPPING): $(ROOT)/synthetic.json
+	$(RUN) tools/dataset_converters/label_mapping.py generate --setting onelabel --force \
+	  --ids $(ROOT)/ImageSets/Context/train.txt --out $@ \
+	  --tasks semseg parsing saliency normal boundary
+
+$(WORK)/trained: $(MAPPING) $(CONFIG) $(wildcard configs/_base_/*/*.py)
+	@if [ -f $@ ]; then rm -rf $(WORK); fi  # finished, but the data or the config changed since
+	$(RUN) tools/train.py $(CONFIG) --work-dir $(WORK) --resume
+	touch $@
+
+$(WORK)/metrics.json: $(WORK)/trained
+	$(RUN) tools/test.py $(CONFIG) $$(cat $(WORK)/last_checkpoint) --work-dir $(WORK) \
+	  --show-dir $(WORK)/panels --show-num 12
 
 test: env
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(JOBS) --dist worksteal tests

@@ -49,11 +49,13 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def report(metrics: dict[str, float], cfg, args: argparse.Namespace) -> None:
-    """Print the headline table and write all metrics."""
+    """Print the headline table and write it (.md) beside all the metrics (.json)."""
     out = Path(args.out or Path(cfg.work_dir, 'metrics.json'))
     out.parent.mkdir(parents=True, exist_ok=True)
+    table = headline_table(metrics, build_tasks(cfg.tasks))
+    out.with_suffix('.md').write_text(table + '\n')
     out.write_text(json.dumps(metrics, indent=2) + '\n')
-    print(f'\n{headline_table(metrics, build_tasks(cfg.tasks))}\n')
+    print(f'\n{table}\n')
     print(f'metrics: {out}')
     if args.show_dir:
         print(f'panels:  {args.show_dir}')

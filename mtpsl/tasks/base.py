@@ -110,7 +110,8 @@ class Task(ABC):
             label: (N, c, H, W) at the same resolution.
 
         Returns:
-            (N, K) float64 on the prediction's device, reached without synchronisation.
+            (N, K) float64 on the prediction's device, reached without synchronisation (on the
+            CPU where ``host_stats``).
         """
 
     @abstractmethod

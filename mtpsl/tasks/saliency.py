@@ -60,7 +60,7 @@ class Saliency(Task):
             prediction = prediction.sigmoid()
         thresholds = self.THRESHOLDS.to(prediction.device, prediction.dtype)
         bins = len(thresholds) + 1
-        cell = torch.bucketize(prediction, thresholds) + bins * (label == 1)
+        cell = torch.bucketize(prediction.contiguous(), thresholds) + bins * (label == 1)
         cell = torch.where(self.valid(label), cell, 2 * bins).flatten(1)
         counts = cell.new_zeros(len(label), 2 * bins + 1)
         counts.scatter_add_(1, cell, torch.ones_like(cell))

@@ -1,5 +1,5 @@
-# Rendered scenes of 128x128 in PASCAL-Context's layout (tools/dataset_converters/make_synthetic.py),
-# one label an image.
+# Rendered scenes of 128x128 in PASCAL-Context's layout, one label an image; they are written by
+# tools/dataset_converters/make_synthetic.py.
 _base_ = './pascal_onelabel.py'
 data_root = 'data/synthetic/PASCALContext'
 # What differs from PASCAL: small images (gentler zoom, smaller crop), no published single-task

@@ -1,0 +1,9 @@
+"""Data sets: where a label lies and which may be used. What a label is, its task says."""
+
+from . import transforms
+from .partial_label import LabelFiles, LabelSource, PartialLabelDataset
+from .pascal_context import PASCALContext
+from .sampler import Draw, DrawSampler
+
+__all__ = ['Draw', 'DrawSampler', 'LabelFiles', 'LabelSource', 'PASCALContext',
+           'PartialLabelDataset', 'transforms']

@@ -1,0 +1,175 @@
+"""Base of the data sets whose images are labelled for some of the tasks each."""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from mmengine.dataset import BaseDataset
+
+from mtpsl.tasks import Task, build_tasks
+
+from .label_mapping import LabelMapping, load_mapping
+from .sampler import Draw, seeded
+
+MISSING_SHOWN = 5
+
+
+class LabelSource(NamedTuple):
+    """How a data set keeps the labels of one task.
+
+    Attributes:
+        files: paths below the data root with ``{id}`` for the image id; where one is itself a
+            tuple, it lists alternatives and the first that exists is used.
+        decode: ``(size, *contents) -> map``. Takes (H, W) of the image and what is in the files,
+            in their order (see ``LoadLabels``); gives the label map, (H, W) or (H, W, 3).
+    """
+
+    files: tuple[str | tuple[str, ...], ...]
+    decode: Callable[..., np.ndarray]
+
+
+class LabelFiles(NamedTuple):
+    """The files of one label of one image, and the ``decode`` of its :class:`LabelSource`."""
+
+    paths: tuple[str, ...]
+    decode: Callable[..., np.ndarray]
+
+
+class PartialLabelDataset(BaseDataset):
+    """Images of which each is labelled for some tasks; a withheld label is never looked at.
+
+    A data set states in ``LABELS`` where its labels lie, and in ``IMAGE`` and ``ID_LIST`` where
+    images and id lists do. All files that will be needed are looked up at construction.
+
+    The pipeline starts from a dict of ``img_path``, ``img_id``, ``tasks`` (name -> task) and
+    ``labels`` (name -> :class:`LabelFiles` of the labels that may be used).
+
+    Args:
+        tasks: task name -> config or task, see :func:`mtpsl.tasks.build_tasks`; the names must be
+            in ``LABELS``.
+        data_root: folder of the data set.
+        split: name of the id list, ``'train'`` or ``'val'`` as published.
+        label_mapping: JSON file, image id -> task names, absolute or relative to ``data_root``;
+            its tasks that are not among ``tasks`` are left out. None: every image is labelled
+            for every task.
+        pipeline: transforms, configs or callables.
+        max_images: take only the first so many images of the split.
+
+    Raises:
+        ValueError: a task that the data set has no labels for, ``max_images`` below 1, an id list
+            empty or with an id twice, a wrong mapping (see :func:`load_mapping`).
+        FileNotFoundError: the id list, the mapping, an image or a label that may be used is
+            missing.
+    """
+
+    LABELS: dict[str, LabelSource] = {}
+    IMAGE: str
+    ID_LIST: str
+
+    def __init__(self, *, tasks: dict[str, dict | Task], data_root: str, split: str,
+                 label_mapping: str | None = None, pipeline: Sequence[dict | Callable] = (),
+                 max_images: int | None = None) -> None:
+        self.tasks = build_tasks(tasks)
+        unknown = [name for name in self.tasks if name not in self.LABELS]
+        if unknown:
+            raise ValueError(f'{type(self).__name__} has no labels for the task '
+                             f'{", ".join(unknown)}; it has {", ".join(self.LABELS)}')
+        if max_images is not None and max_images < 1:
+            raise ValueError(f'max_images must be at least 1, got {max_images}')
+        self.split = split
+        self.label_mapping = label_mapping
+        self.max_images = max_images
+        super().__init__(metainfo=dict(tasks=tuple(self.tasks)), data_root=data_root,
+                         pipeline=list(pipeline))
+
+    def __getitem__(self, index: int | Draw) -> dict:
+        """One sample. An int leaves the random states alone, a ``Draw`` decides the sample.
+
+        Raises:
+            IndexError: no such image.
+            RuntimeError: a transform failed; the message names the image and the cause.
+        """
+        if isinstance(index, Draw):
+            with seeded(index):
+                return self[index.index]
+        results = self.get_data_info(index) | dict(tasks=self.tasks)
+        image_id = results['img_id']
+        try:
+            sample = self.pipeline(results)
+        except Exception as error:
+            raise RuntimeError(f'{type(self).__name__} {self.split}, image {image_id}: '
+                               f'{error}') from error
+        if sample is None:
+            raise RuntimeError(f'{type(self).__name__} {self.split}, image {image_id}: a transform '
+                               'returned None')
+        return sample
+
+    def read_ids(self) -> list[str]:
+        """Image ids of the split, from its list (an id a line)."""
+        path = os.path.join(self.data_root, self.ID_LIST.format(split=self.split))
+        if not os.path.isfile(path):
+            raise FileNotFoundError(f'there is no id list {path} for the split {self.split!r}; is '
+                                    'data_root right?')
+        with open(path, encoding='utf-8') as file:
+            ids = file.read().split()
+        if not ids:
+            raise ValueError(f'the id list {path} is empty')
+        twice = [image_id for image_id, count in Counter(ids).items() if count > 1]
+        if twice:
+            raise ValueError(f'the id list {path} names {", ".join(twice[:3])} more than once')
+        return ids
+
+    def load_data_list(self) -> list[dict]:
+        """Find the files of every image: dicts of ``img_id``, ``img_path`` and ``labels``."""
+        ids = self.read_ids()
+        labelled = self._labelled_tasks(ids)
+        finder = _Finder(self.data_root)
+        data_list = []
+        for image_id in ids[:self.max_images]:
+            labels = {}
+            for task in labelled[image_id]:
+                files, decode = self.LABELS[task]
+                paths = tuple(finder.find(file, image_id, f'{task} label') for file in files)
+                labels[task] = LabelFiles(paths, decode)
+            data_list.append(dict(img_id=image_id, labels=labels,
+                                  img_path=finder.find(self.IMAGE, image_id, 'image')))
+        if finder.missing:
+            shown = '; '.join(finder.missing[:MISSING_SHOWN])
+            more = len(finder.missing) - MISSING_SHOWN
+            raise FileNotFoundError(
+                f'{len(finder.missing)} files that the {self.split} split needs are missing in '
+                f'{self.data_root}: {shown}' + (f'; and {more} more' if more > 0 else ''))
+        return data_list
+
+    def _labelled_tasks(self, ids: list[str]) -> LabelMapping:
+        if self.label_mapping is None:
+            return dict.fromkeys(ids, tuple(self.tasks))
+        path = os.path.join(self.data_root, self.label_mapping)
+        mapping = load_mapping(path, ids, self.LABELS)
+        return {i: tuple(task for task in self.tasks if task in mapping[i]) for i in ids}
+
+
+class _Finder:
+    """Looks files up in listings of their folders (one per folder) and collects the missing."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self.missing: list[str] = []
+        self._names: dict[str, set[str]] = {}
+
+    def find(self, patterns: str | tuple[str, ...], image_id: str, purpose: str) -> str:
+        alternatives = (patterns,) if isinstance(patterns, str) else patterns
+        files = [pattern.format(id=image_id) for pattern in alternatives]
+        for file in files:
+            folder, name = os.path.split(os.path.join(self.root, file))
+            if name in self._list(folder):
+                return os.path.join(folder, name)
+        self.missing.append(f'{" or ".join(files)} ({purpose})')
+        return ''
+
+    def _list(self, folder: str) -> set[str]:
+        if folder not in self._names:
+            self._names[folder] = set(os.listdir(folder)) if os.path.isdir(folder) else set()
+        return self._names[folder]

@@ -1,0 +1,132 @@
+"""PASCAL-Context with labels for five dense tasks."""
+
+import cv2
+import numpy as np
+
+from mtpsl.registry import DATASETS
+from mtpsl.tasks.boundary_match import thin
+
+from .partial_label import LabelSource, PartialLabelDataset
+
+PERSON = 15
+CONTEXT_CLASSES = 459
+
+# Body part of each annotated piece of a person.
+PARTS = {name: part for part, names in enumerate((
+    'hair head lear rear lebrow rebrow leye reye mouth nose', 'neck torso', 'luarm ruarm',
+    'llarm rlarm lhand rhand', 'luleg ruleg', 'llleg rlleg lfoot rfoot'), start=1)
+    for name in names.split()}
+
+# Context classes on which the distilled normals are used.
+NORMAL_CLASSES = (
+    3, 4, 6, 9, 10, 11, 13, 15, 17, 18, 22, 23, 29, 30, 33, 34, 36, 37, 38, 39, 41, 43, 46, 49, 50,
+    51, 53, 55, 56, 59, 61, 62, 65, 66, 68, 69, 72, 73, 78, 83, 84, 85, 87, 88, 95, 96, 101, 104,
+    105, 107, 111, 113, 115, 122, 124, 135, 141, 142, 143, 146, 150, 154, 157, 158, 159, 165, 172,
+    174, 181, 183, 184, 191, 193, 195, 197, 199, 202, 213, 215, 216, 219, 220, 223, 225, 228, 230,
+    232, 233, 238, 239, 242, 243, 246, 250, 251, 252, 255, 260, 261, 263, 269, 272, 273, 275, 281,
+    283, 284, 285, 286, 287, 288, 290, 291, 292, 293, 295, 304, 307, 309, 310, 314, 315, 319, 323,
+    329, 330, 331, 336, 342, 345, 349, 350, 351, 352, 355, 357, 368, 370, 371, 374, 379, 380, 383,
+    384, 397, 401, 403, 405, 407, 408, 411, 412, 413, 414, 417, 419, 421, 423, 427, 429, 430, 432,
+    440, 441, 442, 443, 444, 446, 454, 457)
+
+
+def decode_semseg(size: tuple[int, int], png: np.ndarray) -> np.ndarray:
+    """VOC classes 0..20, 255 unknown, as stored."""
+    return _grey(png)
+
+
+def decode_saliency(size: tuple[int, int], png: np.ndarray) -> np.ndarray:
+    """1 where the stored saliency v of 0..255 has v / 255 > 0.5, else 0."""
+    return (_grey(png) > 127).astype(np.uint8)
+
+
+def decode_parsing(size: tuple[int, int], mat: dict) -> np.ndarray:
+    """Body parts 1..6 of all persons, later pieces over earlier ones; 0 elsewhere.
+
+    The object's class decides here, so ``ImageSets/Parts`` (a digest of these same files, listing
+    the classes of each image's objects) is neither needed nor written.
+    """
+    objects = _variable(mat, 'anno').ravel()[0][1]
+    # Fields of an object: class name, class index, mask, pieces; of a piece: name, mask.
+    pieces = [piece for item in objects.ravel() if int(item[1].item()) == PERSON
+              for piece in item[3].ravel()]
+    if not pieces:
+        return np.zeros(size, np.uint8)
+    label = np.zeros(pieces[0][1].shape, np.uint8)
+    for piece in pieces:
+        name = str(piece[0].item())
+        if name not in PARTS:
+            raise ValueError(f'unknown body part {name!r}; known: {", ".join(PARTS)}')
+        label[piece[1] > 0] = PARTS[name]
+    return label
+
+
+def decode_boundary(size: tuple[int, int], mat: dict) -> np.ndarray:
+    """1 on thin(|Laplacian(LabelMap)| > 0), 0 elsewhere; the 4-neighbour Laplacian."""
+    laplacian = cv2.Laplacian(_context_classes(mat), cv2.CV_64F)
+    return thin(laplacian != 0).astype(np.uint8)
+
+
+def decode_normal(size: tuple[int, int], png: np.ndarray, mat: dict) -> np.ndarray:
+    """n = 2 v / 255 - 1 of the RGB values v on ``NORMAL_CLASSES``, the zero vector elsewhere."""
+    if png.ndim != 3 or png.shape[2] != 3 or png.dtype != np.uint8:
+        raise ValueError(f'expected an 8-bit RGB picture, got {png.dtype} of shape {png.shape}')
+    classes = _context_classes(mat)
+    if classes.shape != png.shape[:2]:
+        raise ValueError(f'wrong size: LabelMap is {classes.shape}, the normals {png.shape[:2]}')
+    normals = 2 * png.astype(np.float32) / 255 - 1
+    return normals * np.isin(classes, NORMAL_CLASSES)[..., None]
+
+
+@DATASETS.register_module()
+class PASCALContext(PartialLabelDataset):
+    """PASCAL-Context multi-task: 4998 training and 5105 validation images.
+
+    Layout below ``data_root``::
+
+        JPEGImages/ID.jpg
+        ImageSets/Context/{train,val}.txt
+        semseg/VOC12/ID.png, else semseg/pascal-context/ID.png
+        human_parts/ID.mat                    person pieces (parsing)
+        sal_distill/ID.png                    saliency
+        normals_distill/ID.png                surface normals
+        pascal-context/trainval/ID.mat        459 Context classes (boundary, normal)
+        label_mappings/*.json                 partial-label settings
+
+    Arguments: see :class:`PartialLabelDataset`.
+    """
+
+    IMAGE = 'JPEGImages/{id}.jpg'
+    ID_LIST = 'ImageSets/Context/{split}.txt'
+    LABELS = dict(
+        semseg=LabelSource((('semseg/VOC12/{id}.png', 'semseg/pascal-context/{id}.png'),),
+                           decode_semseg),
+        parsing=LabelSource(('human_parts/{id}.mat',), decode_parsing),
+        saliency=LabelSource(('sal_distill/{id}.png',), decode_saliency),
+        normal=LabelSource(('normals_distill/{id}.png', 'pascal-context/trainval/{id}.mat'),
+                           decode_normal),
+        boundary=LabelSource(('pascal-context/trainval/{id}.mat',), decode_boundary),
+    )
+
+
+def _grey(png: np.ndarray) -> np.ndarray:
+    if png.ndim != 2 or png.dtype != np.uint8:
+        raise ValueError('expected an 8-bit picture of one channel, got '
+                         f'{png.dtype} of shape {png.shape}')
+    return png
+
+
+def _variable(mat: dict, name: str) -> np.ndarray:
+    if name not in mat:
+        held = ', '.join(key for key in mat if not key.startswith('__'))
+        raise ValueError(f'expected the variable {name!r}, the file has {held or "none"}')
+    return mat[name]
+
+
+def _context_classes(mat: dict) -> np.ndarray:
+    """(H, W) uint16 Context classes."""
+    classes = _variable(mat, 'LabelMap')
+    if classes.ndim != 2 or classes.min() < 0 or classes.max() > CONTEXT_CLASSES:
+        raise ValueError(f'expected a map of classes 0..{CONTEXT_CLASSES}, got values '
+                         f'{classes.min()} to {classes.max()} of shape {classes.shape}')
+    return classes.astype(np.uint16)

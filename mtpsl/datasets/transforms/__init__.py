@@ -1,0 +1,16 @@
+"""Transforms of a multi-task sample; photometric ones are mmseg's, by name."""
+
+import contextlib
+import io
+
+# mmseg prints that an optional package of its is missing when it is first imported, which a
+# pipeline with one of its transforms does in any case.
+with contextlib.redirect_stdout(io.StringIO()):
+    import mmseg.datasets.transforms  # noqa: F401
+
+from .formatting import PackMultiTaskInputs
+from .geometric import RandomCrop, RandomFlip, RandomScale
+from .loading import LoadImageFromFile, LoadLabels
+
+__all__ = ['LoadImageFromFile', 'LoadLabels', 'PackMultiTaskInputs', 'RandomCrop', 'RandomFlip',
+           'RandomScale']

@@ -1,0 +1,58 @@
+"""The last step of every pipeline: tensors for the model."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from mmcv.transforms import BaseTransform
+from mmengine.structures import PixelData
+
+from mtpsl.registry import TRANSFORMS
+from mtpsl.structures import MultiTaskSample
+
+
+@TRANSFORMS.register_module()
+class PackMultiTaskInputs(BaseTransform):
+    """Mark the unknown pixels, and pack image and labels for the model.
+
+    Normalising and padding are left to the model's data preprocessor.
+
+    Args:
+        meta_keys: entries of the results that become meta information of the sample.
+    """
+
+    def __init__(self, meta_keys: Sequence[str] = ('img_id', 'img_path', 'ori_shape',
+                                                   'img_shape')) -> None:
+        self.meta_keys = tuple(meta_keys)
+
+    def transform(self, results: dict) -> dict:
+        """Pack one sample.
+
+        Args:
+            results: ``img`` (H, W, 3) uint8 BGR, ``tasks``, ``gt`` (task name -> (H, W) or
+                (H, W, 3) map; absent for an image without truth) and the meta keys.
+
+        Returns:
+            ``inputs``: (3, H, W) uint8 BGR tensor; ``data_samples``: :class:`MultiTaskSample`
+            whose ``gt`` holds the labelled tasks and nothing else, (1, H, W) or (3, H, W).
+
+        Raises:
+            KeyError: a meta key that the results lack.
+        """
+        absent = [key for key in self.meta_keys if key not in results]
+        if absent:
+            raise KeyError(f'PackMultiTaskInputs: meta_keys {", ".join(absent)} are not among the '
+                           f'results, which have {", ".join(results)}')
+        sample = MultiTaskSample(metainfo={key: results[key] for key in self.meta_keys})
+        sample.gt = PixelData(**{
+            name: _to_tensor(results['tasks'][name].mark_unknown(label))
+            for name, label in results.get('gt', {}).items()})
+        return dict(inputs=_to_tensor(results['img']), data_samples=sample)
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(meta_keys={self.meta_keys})'
+
+
+def _to_tensor(pixels: np.ndarray) -> torch.Tensor:
+    """(H, W) or (H, W, C) array to a contiguous (1, H, W) or (C, H, W) tensor of its own."""
+    return torch.from_numpy(np.array(np.atleast_3d(pixels).transpose(2, 0, 1), order='C'))

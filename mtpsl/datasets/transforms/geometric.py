@@ -1,0 +1,125 @@
+"""Random transforms of the image together with whichever label maps the sample has.
+
+They take and give ``img``, (H, W, 3) uint8; ``gt``, task name -> (H, W) or (H, W, 3) map, each
+treated as its task in ``tasks`` says; ``img_shape``, (H, W).
+"""
+
+import mmcv
+import numpy as np
+from mmcv.transforms import BaseTransform
+
+from mtpsl.registry import TRANSFORMS
+
+UNKNOWN_CLASS = 255
+
+
+@TRANSFORMS.register_module()
+class RandomScale(BaseTransform):
+    """Zoom by a factor drawn uniformly: image bilinear, labels nearest, depth divided by it.
+
+    Args:
+        scale_range: smallest and largest factor, > 0.
+    """
+
+    def __init__(self, scale_range: tuple[float, float] = (0.5, 2.0)) -> None:
+        if len(scale_range) != 2 or not 0 < scale_range[0] <= scale_range[1]:
+            raise ValueError('RandomScale: scale_range must be (low, high) with 0 < low <= high, '
+                             f'got {scale_range}')
+        self.scale_range = tuple(scale_range)
+
+    def transform(self, results: dict) -> dict:
+        scale = np.random.uniform(*self.scale_range)
+        size = tuple(max(round(side * scale), 1) for side in results['img'].shape[:2])
+        results['img'] = mmcv.imresize(results['img'], size[::-1], interpolation='bilinear')
+        results['img_shape'] = size
+        for name, label in results['gt'].items():
+            task = results['tasks'][name]
+            results['gt'][name] = task.rescale(task.resize(label, size), scale)
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(scale_range={self.scale_range})'
+
+
+@TRANSFORMS.register_module()
+class RandomCrop(BaseTransform):
+    """Cut out a random rectangle in which no class takes up too much.
+
+    Where the sample is labelled for ``balance_task``, up to ``tries`` places are drawn until one
+    is accepted: of its known pixels at most ``max_class_ratio`` belong to one class. A place
+    without a known pixel is refused; if all are refused, a last one is drawn and taken as it is.
+
+    Args:
+        size: (height, width) of the crop; it is smaller where the image is.
+        balance_task: task whose class map decides, unknown pixels 255; None: any place will do.
+        max_class_ratio: in (0, 1].
+        tries: at least 1.
+    """
+
+    def __init__(self, size: tuple[int, int] = (512, 512), balance_task: str | None = 'semseg',
+                 max_class_ratio: float = 0.75, tries: int = 10) -> None:
+        if len(size) != 2 or min(size) < 1:
+            raise ValueError(f'RandomCrop: size must be (height, width) of at least 1, got {size}')
+        if not 0 < max_class_ratio <= 1:
+            raise ValueError('RandomCrop: max_class_ratio must be in (0, 1], got '
+                             f'{max_class_ratio}')
+        if tries < 1:
+            raise ValueError(f'RandomCrop: tries must be at least 1, got {tries}')
+        self.size = tuple(size)
+        self.balance_task = balance_task
+        self.max_class_ratio = max_class_ratio
+        self.tries = tries
+
+    def transform(self, results: dict) -> dict:
+        rows, columns = self._choose(results['img'].shape[:2], results['gt'].get(self.balance_task))
+        results['img'] = results['img'][rows, columns]
+        results['img_shape'] = results['img'].shape[:2]
+        for name, label in results['gt'].items():
+            results['gt'][name] = label[rows, columns]
+        return results
+
+    def _choose(self, shape: tuple[int, int], classes: np.ndarray | None) -> tuple[slice, slice]:
+        if classes is not None:
+            for _ in range(self.tries):
+                place = self._draw(shape)
+                if self._balanced(classes[place]):
+                    return place
+        return self._draw(shape)
+
+    def _draw(self, shape: tuple[int, int]) -> tuple[slice, slice]:
+        sides = [min(side, wanted) for side, wanted in zip(shape, self.size)]
+        starts = [np.random.randint(whole - side + 1) for whole, side in zip(shape, sides)]
+        rows, columns = (slice(start, start + side) for start, side in zip(starts, sides))
+        return rows, columns
+
+    def _balanced(self, classes: np.ndarray) -> bool:
+        counts = np.bincount(classes.ravel(), minlength=UNKNOWN_CLASS + 1)[:UNKNOWN_CLASS]
+        return 0 < counts.max() <= self.max_class_ratio * counts.sum()
+
+    def __repr__(self) -> str:
+        return (f'{type(self).__name__}(size={self.size}, balance_task={self.balance_task!r}, '
+                f'max_class_ratio={self.max_class_ratio}, tries={self.tries})')
+
+
+@TRANSFORMS.register_module()
+class RandomFlip(BaseTransform):
+    """Mirror left to right with probability ``prob``; a normal's x changes sign.
+
+    Args:
+        prob: in [0, 1].
+    """
+
+    def __init__(self, prob: float = 0.5) -> None:
+        if not 0 <= prob <= 1:
+            raise ValueError(f'RandomFlip: prob must be in [0, 1], got {prob}')
+        self.prob = prob
+
+    def transform(self, results: dict) -> dict:
+        if np.random.rand() < self.prob:
+            results['img'] = mmcv.imflip(results['img'])
+            for name, label in results['gt'].items():
+                results['gt'][name] = results['tasks'][name].flip(label)
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(prob={self.prob})'

@@ -1,0 +1,95 @@
+"""Transforms that read files: the image, and the labels that a sample may use."""
+
+import os
+from collections.abc import Callable
+
+import mmcv.transforms
+import numpy as np
+from PIL import Image
+from scipy.io import loadmat
+
+from mtpsl.registry import TRANSFORMS
+from mtpsl.tasks import Task
+
+
+@TRANSFORMS.register_module()
+class LoadImageFromFile(mmcv.transforms.LoadImageFromFile):
+    """mmcv's, with an error that names the file and the cause."""
+
+    def transform(self, results: dict) -> dict | None:
+        """Add ``img``, (H, W, 3) uint8 BGR, and ``img_shape``, ``ori_shape``, (H, W).
+
+        Raises:
+            ValueError: the file cannot be read or is no image.
+        """
+        try:
+            return super().transform(results)
+        except Exception as error:
+            raise ValueError(f'cannot read the image {results["img_path"]}: '
+                             f'{_describe(error)}') from error
+
+
+@TRANSFORMS.register_module()
+class LoadLabels(mmcv.transforms.BaseTransform):
+    """Read the label maps named in ``labels``; no other file is opened, and none twice.
+
+    A ``decode`` gets what is in its files: the pixels of a ``.png`` (palette pictures as indices),
+    the variables of a ``.mat``. A map of another size but of the image's proportions, up to a
+    pixel's rounding, is resized to the image as its task says.
+    """
+
+    def transform(self, results: dict) -> dict:
+        """Add ``gt``: task name -> label map, (H, W) or (H, W, 3), the image being H x W.
+
+        Raises:
+            ValueError: a file that cannot be decoded, a map of the wrong size or with values that
+                its task does not know; the message names the task, the file and the cause.
+        """
+        size = results['img'].shape[:2]
+        opened: dict[str, np.ndarray | dict] = {}
+        results['gt'] = {}
+        for name, (paths, decode) in results['labels'].items():
+            try:
+                for path in paths:
+                    if path not in opened:
+                        opened[path] = _open(path)
+                label = decode(size, *(opened[path] for path in paths))
+                task = results['tasks'][name]
+                task.check(label)
+                results['gt'][name] = _fit(label, size, task)
+            except Exception as error:  # a damaged file can raise anything
+                raise ValueError(f'cannot use the {name} label {" + ".join(paths)}: '
+                                 f'{_describe(error)}') from error
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}()'
+
+
+def _read_png(path: str) -> np.ndarray:
+    with Image.open(path) as picture:
+        return np.asarray(picture)
+
+
+_READERS: dict[str, Callable[[str], np.ndarray | dict]] = {'.png': _read_png, '.mat': loadmat}
+
+
+def _open(path: str) -> np.ndarray | dict:
+    return _READERS[os.path.splitext(path)[1]](path)
+
+
+def _fit(label: np.ndarray, size: tuple[int, int], task: Task) -> np.ndarray:
+    """Resize a label map to the image's (H, W)."""
+    (height, width), (image_height, image_width) = label.shape[:2], size
+    if (height, width) == size:
+        return label
+    # |w - h W / H| <= 1 or |h - w H / W| <= 1: one side is right up to a pixel, given the other.
+    if abs(width * image_height - height * image_width) > max(size):
+        raise ValueError(f'wrong size {height} x {width}; the image is {image_height} x '
+                         f'{image_width}')
+    return task.resize(label, size, task.reader_interpolation)
+
+
+def _describe(error: Exception) -> str:
+    """The message, with the type where it would not speak for itself."""
+    return str(error) if type(error) is ValueError else f'{type(error).__name__}: {error}'

@@ -1,0 +1,185 @@
+"""Write rendered scenes to disk in the PASCAL-Context multi-task layout.
+
+What goes where, below the root (``PASCALContext``):
+
+- ``JPEGImages/ID.jpg``, quality 95;
+- ``semseg/VOC12/ID.png``, ids 0..20; every fifth scene has it in ``semseg/pascal-context/ID.png``
+  instead, as the real data have for images outside VOC 2012;
+- ``pascal-context/trainval/ID.mat``, ``LabelMap`` uint16: one Context id per instance, and per
+  ground and wall. All come from ``NORMAL_IDS``, the classes where readers keep normals, and never
+  cancel in a Laplacian, so |Laplacian(LabelMap)| > 0 marks exactly the pixels whose 4-neighbours
+  differ. The sky has no surface: its ``SKY_ID`` is not in the list, so its normals are ignored;
+- ``human_parts/ID.mat``, ``anno``: visible objects of every class, parts only for people. A limb
+  in two pieces gets a left and a right name; which of them is left means nothing;
+- ``normals_distill/ID.png``, RGB v = round((n + 1) / 2 * 255), camera axes x right, y up, z
+  towards the viewer;
+- ``sal_distill/ID.png``, 255 on salient objects, else 0;
+- ``ImageSets/Context/{train,val}.txt``, ids; ``ImageSets/Parts/{train,val}.txt``, JSON from id to
+  the classes of its objects.
+
+The layout has no place for depth.
+"""
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+from scipy.io import savemat
+
+from .render import RenderedScene, render_scene
+
+NORMAL_IDS = (
+    3, 4, 6, 9, 10, 11, 13, 15, 17, 18, 22, 23, 29, 30, 33, 34, 36, 37, 38, 39, 41, 43, 46, 49, 50,
+    51, 53, 55, 56, 59, 61, 62, 65, 66, 68, 69, 72, 73, 78, 83, 84, 85, 87, 88, 95, 96, 101, 104,
+    105, 107, 111, 113, 115, 122, 124, 135, 141, 142, 143, 146, 150, 154, 157, 158, 159, 165, 172,
+    174, 181, 183, 184, 191, 193, 195, 197, 199, 202, 213, 215, 216, 219, 220, 223, 225, 228, 230,
+    232, 233, 238, 239, 242, 243, 246, 250, 251, 252, 255, 260, 261, 263, 269, 272, 273, 275, 281,
+    283, 284, 285, 286, 287, 288, 290, 291, 292, 293, 295, 304, 307, 309, 310, 314, 315, 319, 323,
+    329, 330, 331, 336, 342, 345, 349, 350, 351, 352, 355, 357, 368, 370, 371, 374, 379, 380, 383,
+    384, 397, 401, 403, 405, 407, 408, 411, 412, 413, 414, 417, 419, 421, 423, 427, 429, 430, 432,
+    440, 441, 442, 443, 444, 446, 454, 457)
+SKY_ID = 360
+CLASS_NAMES = {5: 'bottle', 7: 'car', 9: 'chair', 11: 'diningtable', 12: 'dog', 15: 'person',
+               16: 'pottedplant', 18: 'sofa', 20: 'tvmonitor'}
+# A name for each side; one name where the body has one part.
+PART_NAMES = {1: ('head', 'head'), 2: ('torso', 'torso'), 3: ('luarm', 'ruarm'),
+              4: ('llarm', 'rlarm'), 5: ('luleg', 'ruleg'), 6: ('llleg', 'rlleg')}
+FALLBACK_EVERY = 5
+FIRST_VAL = 500_000  # validation ids start after it, whatever the number of training scenes
+
+
+def scene_id(split: str, number: int) -> str:
+    """Name of the scene ``number`` (from 0) of 'train' or 'val', such as 'synthetic_000001'."""
+    return f'synthetic_{number + 1 + (FIRST_VAL if split == "val" else 0):06d}'
+
+
+def scene_seed(seed: int, identifier: str) -> int:
+    """Seed of one scene, from the data set's seed and the scene's id alone."""
+    number = int(identifier.rsplit('_', 1)[1])
+    return int(np.random.SeedSequence((seed, number)).generate_state(1, np.uint64)[0])
+
+
+def context_labels(instance: np.ndarray) -> np.ndarray:
+    """Instances (H, W) int32, 0 sky, as Context ids (H, W) uint16, drawn from ``NORMAL_IDS``.
+
+    Raises:
+        ValueError: If there are more instances than ids, or no draw of them shows every boundary
+            (which takes thousands of one-pixel instances).
+    """
+    present, index = np.unique(instance, return_inverse=True)
+    if present.size > len(NORMAL_IDS):
+        raise ValueError(f'{present.size} instances, but only {len(NORMAL_IDS)} Context ids')
+    index = index.reshape(instance.shape).astype(np.int32)
+    border = cv2.copyMakeBorder(index, 1, 1, 1, 1, cv2.BORDER_REFLECT_101)
+    differs = np.any([border[1:-1, :-2] != index, border[1:-1, 2:] != index,
+                      border[:-2, 1:-1] != index, border[2:, 1:-1] != index], axis=0)
+    rng = np.random.Generator(np.random.PCG64(0))
+    for _ in range(1000):
+        ids = np.where(present == 0, SKY_ID, rng.permutation(NORMAL_IDS)[:present.size])
+        labels = ids[index].astype(np.uint16)
+        # The neighbours' ids may average to the centre's by chance: then draw again.
+        if np.array_equal(cv2.Laplacian(labels, cv2.CV_64F) != 0, differs):
+            return labels
+    raise ValueError('found no Context ids whose Laplacian shows every boundary')
+
+
+def _part_masks(parsing: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """(name, mask) of the body parts in one person's (H, W) labels; paired limbs separated."""
+    for part, (left, right) in PART_NAMES.items():
+        mask = parsing == part
+        if not mask.any():
+            continue
+        if left == right:
+            yield left, mask
+            continue
+        count, pieces = cv2.connectedComponents(mask.astype(np.uint8))
+        yield left, pieces == 1
+        if count > 2:
+            yield right, pieces > 1
+
+
+def _struct(rows: list[tuple], names: tuple[str, ...]) -> np.ndarray:
+    """A 1 x len(rows) MATLAB struct array."""
+    array = np.empty((1, len(rows)), dtype=[(name, object) for name in names])
+    for number, row in enumerate(rows):
+        array[0, number] = row
+    return array
+
+
+def human_parts(identifier: str, scene: RenderedScene) -> np.ndarray:
+    """``anno`` (1, 1) struct: imname, objects (class, class_ind, mask, parts (part_name, mask))."""
+    objects = []
+    for number in np.unique(scene.instance[scene.semseg > 0]):
+        mask = scene.instance == number
+        category = int(scene.semseg[mask][0])
+        parts = [(name, part.astype(np.uint8))
+                 for name, part in _part_masks(np.where(mask, scene.parsing, 0))]
+        objects.append((CLASS_NAMES[category], np.array([[category]], dtype=np.uint8),
+                        mask.astype(np.uint8),
+                        _struct(parts, ('part_name', 'mask')) if parts else np.zeros((0, 0))))
+    rows = _struct(objects, ('class', 'class_ind', 'mask', 'parts'))
+    return _struct([(identifier, rows)], ('imname', 'objects'))
+
+
+def scene_files(root: Path, identifier: str) -> dict[str, Path]:
+    """Paths of one scene's six files, by what they hold."""
+    fallback = int(identifier.rsplit('_', 1)[1]) % FALLBACK_EVERY == 0
+    semseg = 'pascal-context' if fallback else 'VOC12'
+    return {'image': root / 'JPEGImages' / f'{identifier}.jpg',
+            'semseg': root / 'semseg' / semseg / f'{identifier}.png',
+            'context': root / 'pascal-context' / 'trainval' / f'{identifier}.mat',
+            'parts': root / 'human_parts' / f'{identifier}.mat',
+            'normals': root / 'normals_distill' / f'{identifier}.png',
+            'saliency': root / 'sal_distill' / f'{identifier}.png'}
+
+
+def atomically(path: Path, write: Callable[[str], object]) -> None:
+    """Let ``write`` fill a temporary file, then move it to ``path``: never half a file.
+
+    The temporary name keeps the suffix, by which writers choose the format.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f'.{os.getpid()}.{path.name}')
+    try:
+        write(str(temporary))
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _write_image(path: Path, pixels: np.ndarray, options: tuple[int, ...] = ()) -> None:
+    def write(name: str) -> None:
+        if not cv2.imwrite(name, pixels, list(options)):
+            raise OSError(f'cannot write {path}')
+    atomically(path, write)
+
+
+def _write_mat(path: Path, name: str, content: np.ndarray) -> None:
+    def write(temporary: str) -> None:
+        savemat(temporary, {name: content}, do_compression=True)
+        # The first 116 bytes hold the time of writing: the same scene must give the same bytes.
+        with open(temporary, 'r+b') as file:
+            file.write(b'MATLAB 5.0 MAT-file, rendered scene'.ljust(116))
+    atomically(path, write)
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write ``content`` as JSON, atomically."""
+    atomically(path, lambda name: Path(name).write_text(json.dumps(content, indent=1) + '\n'))
+
+
+def write_scene(root: Path, identifier: str, height: int, width: int, seed: int) -> None:
+    """Render one scene of the data set of ``seed`` and write its files that are not there yet."""
+    files = scene_files(root, identifier)
+    if all(path.exists() for path in files.values()):
+        return
+    scene = render_scene(scene_seed(seed, identifier), height, width)
+    _write_image(files['semseg'], scene.semseg)
+    _write_image(files['saliency'], scene.saliency * np.uint8(255))
+    normal = np.rint((scene.normal.astype(np.float64) + 1) / 2 * 255).astype(np.uint8)
+    _write_image(files['normals'], normal[..., ::-1])
+    _write_mat(files['context'], 'LabelMap', context_labels(scene.instance))
+    _write_mat(files['parts'], 'anno', human_parts(identifier, scene))
+    _write_image(files['image'], scene.image[..., ::-1], (cv2.IMWRITE_JPEG_QUALITY, 95))

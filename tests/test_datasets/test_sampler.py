@@ -1,0 +1,97 @@
+"""A draw decides its sample, whoever loads it."""
+
+import random
+
+import numpy as np
+import pytest
+import torch
+from mmengine.dataset import DefaultSampler, pseudo_collate
+from torch.utils.data import DataLoader
+
+from mtpsl.datasets import Draw, DrawSampler, PASCALContext
+from mtpsl.datasets.sampler import seeded
+from mtpsl.registry import DATA_SAMPLERS, TRANSFORMS
+
+from .conftest import TASKS
+from .test_pipelines import TRAIN
+
+
+@pytest.fixture
+def dataset(pascal):
+    return PASCALContext(tasks=TASKS, data_root=str(pascal), split='train',
+                         pipeline=[TRANSFORMS.build(step) for step in TRAIN])
+
+
+def epoch_of(dataset, epoch, workers=0, batch_size=2):
+    """{image id: (inputs, labels)} of one epoch."""
+    sampler = DrawSampler(dataset, seed=5)
+    sampler.set_epoch(epoch)
+    loader = DataLoader(dataset, batch_size, sampler=sampler, num_workers=workers,
+                        collate_fn=pseudo_collate)
+    return {sample.img_id: (image, dict(sample.gt.items())) for batch in loader
+            for image, sample in zip(batch['inputs'], batch['data_samples'])}
+
+
+def equal(first, second):
+    return list(first) == list(second) and all(
+        torch.equal(first[i][0], second[i][0])
+        and all(torch.equal(first[i][1][t], second[i][1][t]) for t in TASKS) for i in first)
+
+
+def test_samples_do_not_depend_on_workers_or_on_what_was_drawn_before(dataset):
+    np.random.seed(0)
+    alone = epoch_of(dataset, epoch=1)
+    assert len(alone) == 3
+    np.random.seed(77)
+    assert equal(alone, epoch_of(dataset, epoch=1, batch_size=1))
+    assert equal(alone, epoch_of(dataset, epoch=1, workers=2, batch_size=1))
+
+
+def test_set_epoch_renews_every_sample(dataset):
+    first, second = epoch_of(dataset, 0), epoch_of(dataset, 1)
+    assert all(not torch.equal(first[i][0], second[i][0]) for i in first)
+
+
+def test_order_and_length_are_the_default_samplers():
+    for epoch in (0, 3):
+        ours, theirs = DrawSampler(range(50), seed=9), DefaultSampler(range(50), seed=9)
+        ours.set_epoch(epoch)
+        theirs.set_epoch(epoch)
+        assert [d.index for d in ours] == list(theirs) and len(ours) == 50
+        assert {(d.seed, d.epoch) for d in ours} == {(9, epoch)}
+
+
+def test_sampler_is_registered():
+    sampler = DATA_SAMPLERS.build(dict(type='DrawSampler', shuffle=False),
+                                  default_args=dict(dataset=range(3), seed=1))
+    assert list(sampler) == [Draw(1, 0, 0), Draw(1, 0, 1), Draw(1, 0, 2)]
+
+
+def test_each_part_of_a_draw_counts():
+    def drawn(*numbers):
+        with seeded(Draw(*numbers)):
+            return np.random.rand(), random.random()
+
+    values = [drawn(*d) for d in [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (0, 0, 0)]]
+    assert values[0] == values[-1]
+    assert len({n for n, _ in values}) == len({p for _, p in values}) == 4
+
+
+def test_random_states_are_put_back_also_after_an_error(dataset):
+    np.random.seed(3)
+    random.seed(3)
+    expected = np.random.rand(), random.random()
+    np.random.seed(3)
+    random.seed(3)
+    dataset[Draw(0, 0, 1)]
+    with pytest.raises(ZeroDivisionError), seeded(Draw(0, 0, 0)):
+        np.random.rand(1 // 0)
+    assert (np.random.rand(), random.random()) == expected
+
+
+def test_a_plain_index_leaves_the_random_states_alone(dataset):
+    np.random.seed(3)
+    first = dataset[0]['inputs']
+    second = dataset[0]['inputs']
+    np.random.seed(3)
+    assert torch.equal(first, dataset[0]['inputs']) and not torch.equal(first, second)

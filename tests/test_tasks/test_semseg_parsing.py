@@ -1,0 +1,64 @@
+"""The two tasks with classes, as PASCAL has them."""
+
+import numpy as np
+import pytest
+import torch
+from mmseg.utils import voc_classes
+
+from mtpsl.tasks import Parsing, Semseg, build_tasks
+
+
+def test_semseg_is_voc() -> None:
+    task = Semseg()
+    assert list(task.class_names) == voc_classes() and task.channels == 21
+    assert task.palette[15].tolist() == [192, 128, 128]  # a person in VOC's colours
+    assert task.loss_weight == 1 and task.headline == 'mIoU' and task.higher_is_better
+
+
+def test_semseg_with_classes_of_its_own() -> None:
+    task = Semseg(['floor', 'wall'], loss_weight=0.5)
+    assert task.channels == 2 and task.palette.tolist() == [[0, 0, 0], [128, 0, 0]]
+    assert Semseg(['floor', 'wall'], [[9, 9, 9], [7, 7, 7]]).palette[1].tolist() == [7, 7, 7]
+    with pytest.raises(ValueError, match='Semseg: palette must have one colour .* 2 classes'):
+        Semseg(['floor', 'wall'], [[9, 9, 9]])
+
+
+def test_parsing_classes() -> None:
+    task = Parsing()
+    assert task.channels == 7 and task.loss_weight == 2
+    assert len({tuple(colour) for colour in task.palette.tolist()}) == 7
+    assert task.class_names[1] == 'head' and task.class_names[6] == 'lower leg'
+
+
+@pytest.mark.parametrize(('label', 'unknown'), [
+    ([[0, 0, 0]], True), ([[0, 255, 0]], True), ([[255, 255, 255]], True),
+    ([[0, 6, 0]], False), ([[255, 1, 0]], False),
+])
+def test_an_image_without_a_body_part_is_unknown(label: list[list[int]], unknown: bool) -> None:
+    label = np.array(label, np.uint8)
+    marked = Parsing().mark_unknown(label.copy())
+    assert marked.dtype == np.uint8
+    assert marked.tolist() == ([[255] * 3] if unknown else label.tolist())
+
+
+def test_semseg_keeps_an_image_of_background() -> None:
+    label = np.zeros((2, 2), np.uint8)
+    assert Semseg().mark_unknown(label) is label
+
+
+@pytest.mark.parametrize(('name', 'bad'), [('semseg', 21), ('parsing', 7)])
+def test_check_names_the_task(name: str, bad: int) -> None:
+    task = build_tasks({name: dict(type=name.capitalize())})[name]
+    task.check(np.array([[bad - 1, 255]], np.uint8))
+    with pytest.raises(ValueError, match=rf'{name} labels must be 0..{bad - 1} .* \[{bad}\]'):
+        task.check(np.array([[bad]], np.uint8))
+
+
+def test_absent_classes_of_a_small_set() -> None:
+    """Two of 21 classes occur, both right: 100 without the absent ones, 200 / 21 with them."""
+    label = torch.tensor([[[[0, 15]]]])
+    prediction = torch.zeros(1, 21, 1, 2)
+    prediction[0, 0, 0, 0] = prediction[0, 15, 0, 1] = 1
+    for absent_iou, expected in ((None, 100), (0.0, 200 / 21)):
+        task = Semseg(absent_iou=absent_iou)
+        assert task.score(task.stats(prediction, label))['mIoU'] == pytest.approx(expected)

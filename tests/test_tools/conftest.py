@@ -1,0 +1,74 @@
+"""A small synthetic data set on disk, and the command lines as a user runs them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CONFIG = 'configs/synthetic/diffusionmtl_onelabel.py'
+# The demo's model at a fraction of its width, two epochs of four steps.
+TINY = ['model.backbone.stem_channels=8', 'model.backbone.base_channels=8',
+        'model.neck.in_channels=(8,16,32,64)', 'model.neck.out_channels=16',
+        'model.decoder.channels=16', 'model.diffusion.channels=16',
+        'model.diffusion.num_blocks=1', 'train_cfg.max_epochs=2', 'train_dataloader.batch_size=4',
+        'test_evaluator.workers=0', 'default_hooks.logger.interval=1']
+
+
+def command(script: str, *arguments: object) -> list[str]:
+    """A tool's command line: Python for .py, bash for .sh."""
+    head = [sys.executable] if script.endswith('.py') else ['bash']
+    return [*head, str(ROOT / 'tools' / script), *map(str, arguments)]
+
+
+def environment(**variables: str) -> dict[str, str]:
+    return os.environ | dict(PYTHON=sys.executable, OMP_NUM_THREADS='1') | variables
+
+
+def run(script: str, *arguments: object, check: bool = True,
+        **variables: str) -> subprocess.CompletedProcess:
+    """Run a tool from the repository's root; its output is shown where it fails."""
+    done = subprocess.run(command(script, *arguments), cwd=ROOT, env=environment(**variables),
+                          text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          timeout=600, check=False)
+    assert not check or done.returncode == 0, done.stdout[-4000:]
+    return done
+
+
+def write_scenes(root: Path, train: int, val: int, height: int, width: int, setting: str) -> Path:
+    """Synthetic scenes in PASCAL's layout below ``root``, with one label mapping."""
+    run('dataset_converters/make_synthetic.py', root, '--train', train, '--val', val, '--height',
+        height, '--width', width, '--workers', 1)
+    run('dataset_converters/label_mapping.py', 'generate', '--ids',
+        root / 'ImageSets/Context/train.txt', '--setting', setting, '--tasks', 'semseg',
+        'parsing', 'saliency', 'normal', 'boundary', '--out',
+        root / f'label_mappings/{setting}.json')
+    return root
+
+
+def data_options(root: Path, *splits: str) -> list[str]:
+    return [f'{split}_dataloader.dataset.data_root={root}' for split in splits]
+
+
+@pytest.fixture(scope='session')
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """16 training and 6 test scenes of 64x64, one label each."""
+    return write_scenes(tmp_path_factory.mktemp('scenes') / 'PASCALContext', 16, 6, 64, 64,
+                        'onelabel')
+
+
+@pytest.fixture(scope='session')
+def options(scenes: Path) -> list[str]:
+    """``--cfg-options`` that shrink the demo to seconds and point it at the scenes."""
+    return ['--cfg-options', *TINY, *data_options(scenes, 'train', 'val', 'test')]
+
+
+@pytest.fixture(scope='session')
+def trained(options: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The work dir of a finished training run."""
+    work = tmp_path_factory.mktemp('trained')
+    done = run('train.py', CONFIG, '--work-dir', work, *options)
+    (work / 'stdout.txt').write_text(done.stdout)
+    return work

@@ -1,0 +1,113 @@
+"""Training and testing as a user runs them."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+import cv2
+import pytest
+import torch
+from mmengine.runner.checkpoint import get_torch_safe_globals
+
+from .conftest import CONFIG, ROOT, command, data_options, environment, run, write_scenes
+
+
+def load(path):
+    with torch.serialization.safe_globals(get_torch_safe_globals()):
+        return torch.load(path, weights_only=True)
+
+
+def test_training_logs_an_eta_and_leaves_checkpoints(trained):
+    log = (trained / 'stdout.txt').read_text()
+    assert 'Epoch(train) [2][4/4]' in log and 'eta: 0:00:00' in log
+    assert 'loss_semseg' in log and 'loss_semseg_initial' in log
+    assert (trained / 'epoch_2.pth').is_file()
+    for noise in ('FileClient', 'HardDiskBackend', 'OneDL', 'Failed to search registry',
+                  'MultiScaleDeformableAttention'):
+        assert noise not in log
+
+
+def test_testing_prints_the_table_writes_metrics_and_panels(trained, options, tmp_path):
+    done = run('test.py', CONFIG, trained / 'epoch_2.pth', '--work-dir', tmp_path, '--out',
+               tmp_path / 'out.json', '--show-dir', tmp_path / 'panels', '--show-num', 2, *options)
+    metrics = json.loads((tmp_path / 'out.json').read_text())
+    headline = {'semseg/mIoU', 'parsing/mIoU', 'saliency/maxF', 'normal/mErr', 'boundary/odsF'}
+    assert headline | {f'initial/{name}' for name in headline} <= set(metrics)
+    assert 'semseg/IoU.person' in metrics and 'delta_m' not in metrics
+    assert f'{metrics["normal/mErr"]:.2f}' in done.stdout and 'semseg mIoU ↑' in done.stdout
+    panels = sorted((tmp_path / 'panels').iterdir())
+    assert len(panels) == 2
+    assert cv2.imread(str(panels[0])).shape[0] > 4 * 64  # truth, initial, noisy, denoised
+
+
+def test_two_processes_train_and_test_without_a_gpu(options, trained, tmp_path):
+    """gloo; with one label an image and two images a step, no rank ever holds all tasks."""
+    done = run('dist_train.sh', CONFIG, 2, '--work-dir', tmp_path, *options,
+               'train_dataloader.batch_size=2', PORT='29611')
+    assert 'Epoch(train) [2][4/4]' in done.stdout
+    assert (tmp_path / 'epoch_2.pth').is_file()
+    # Testing the same weights on one process and on two gives the same figures.
+    checkpoint = trained / 'epoch_2.pth'
+    run('dist_test.sh', CONFIG, checkpoint, 2, '--work-dir', tmp_path, '--out',
+        tmp_path / 'two.json', *options, PORT='29612')
+    run('test.py', CONFIG, checkpoint, '--work-dir', tmp_path, '--out', tmp_path / 'one.json',
+        *options)
+    one, two = (json.loads((tmp_path / f'{n}.json').read_text()) for n in ('one', 'two'))
+    assert two == pytest.approx(one, rel=1e-4, abs=1e-4, nan_ok=True)
+
+
+def test_training_resumes_after_a_kill(options, tmp_path):
+    process = subprocess.Popen(command('train.py', CONFIG, '--work-dir', tmp_path, *options),
+                               cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + 240
+    while not (tmp_path / 'last_checkpoint').is_file() and process.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / 'epoch_2.pth').exists(), 'killed too late to test anything'
+
+    done = run('train.py', CONFIG, '--work-dir', tmp_path, '--resume', *options)
+    assert 'resumed epoch: 1, iter: 4' in done.stdout
+    assert 'Epoch(train) [1]' not in done.stdout and 'Epoch(train) [2][4/4]' in done.stdout
+    checkpoint = load(tmp_path / 'epoch_2.pth')
+    assert checkpoint['meta']['iter'] == 8
+    state = checkpoint['optimizer']['state']
+    assert {int(entry['step']) for entry in state.values()} == {8}  # 4 before the kill, 4 after
+
+
+def test_bfloat16_training_runs_on_a_cpu(options, tmp_path):
+    done = run('train.py', CONFIG, '--work-dir', tmp_path, '--amp', *options,
+               'train_cfg.max_epochs=1')
+    assert 'AutocastOptimWrapper' in done.stdout and (tmp_path / 'epoch_1.pth').is_file()
+
+
+def test_full_size_config_trains_two_steps(tmp_path):
+    """pascal_random_r18 at 512x512 on scenes of 375x500; one image a step, for the time's sake."""
+    scenes = write_scenes(tmp_path / 'PASCALContext', 2, 1, 375, 500, 'randomlabels')
+    done = run('train.py', 'configs/diffusionmtl/pascal_random_r18.py', '--work-dir', tmp_path,
+               '--cfg-options', *data_options(scenes, 'train', 'val', 'test'),
+               'model.backbone.init_cfg=None', 'train_dataloader.batch_size=1',
+               'train_dataloader.num_workers=0', 'train_dataloader.persistent_workers=False',
+               'train_cfg.max_epochs=1', 'train_cfg.val_begin=2',
+               'default_hooks.logger.interval=1', 'default_hooks.checkpoint.interval=-1',
+               'default_hooks.checkpoint.save_last=False')
+    assert 'Epoch(train) [1][2/2]' in done.stdout
+    assert 'grad_norm: nan' not in done.stdout
+
+
+@pytest.mark.parametrize('arguments, message', [
+    (['test.py', CONFIG, 'nowhere.pth'], 'no checkpoint file nowhere.pth'),
+    (['train.py', 'nowhere.py'], 'nowhere.py'),
+    (['train.py', CONFIG, '--cfg-options', 'train_dataloader.dataset.data_root=/nowhere'],
+     '/nowhere/ImageSets/Context/train.txt'),
+    (['dist_train.sh'], 'usage: '),
+    (['slurm_test.sh', 'partition'], 'usage: ')])
+def test_bad_command_lines_end_with_one_clear_error(arguments, message, tmp_path):
+    extra = ['--work-dir', tmp_path] if arguments[0].endswith('.py') else []
+    done = run(*arguments, *extra, check=False)
+    assert done.returncode != 0
+    assert message in done.stdout.splitlines()[-1]
