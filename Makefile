@@ -15,8 +15,8 @@ JOBS ?= 2
 DATA := data/synthetic
 ROOT := $(DATA)/PASCALContext
 MAPPING := $(ROOT)/label_mappings/onelabel.json
-TRAIN := 1000
-VAL := 100
+TRAIN := 800
+VAL := 80
 CONFIG := configs/synthetic/diffusionmtl_onelabel.py
 WORK := work_dirs/demo
 

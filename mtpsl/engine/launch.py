@@ -7,6 +7,8 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import Runner, find_latest_checkpoint
 
+from .quiet import quieten
+
 
 def build_runner(cfg: Config) -> Runner:
     """Build the runner of a loaded config.
@@ -23,7 +25,9 @@ def build_runner(cfg: Config) -> Runner:
         _skip_pretrained(cfg)
     if cfg.get('launcher', 'none') != 'none' and not torch.cuda.is_available():
         _prepare_cpu_processes(cfg)
-    return Runner.from_cfg(cfg)
+    runner = Runner.from_cfg(cfg)
+    quieten(runner.logger)
+    return runner
 
 
 def set_work_dir(cfg: Config, work_dir: str | None, config_path: str) -> None:

@@ -6,12 +6,12 @@ import warnings
 _NOISE = ('FileClient', 'HardDiskBackend', 'MultiScaleDeformableAttention')
 
 
-def quieten() -> None:
-    """Filter the known messages out of the warnings and of mmengine's logs."""
+def quieten(logger: logging.Logger | None = None) -> None:
+    """Filter the known messages out of the warnings and, where there is one, of a logger."""
     for word in _NOISE:
         warnings.filterwarnings('ignore', message=f'.*{word}')
-    for name in ('mmengine', 'current'):
-        logging.getLogger(name).addFilter(_keep)
+    if logger is not None:
+        logger.addFilter(_keep)
 
 
 def _keep(record: logging.LogRecord) -> bool:

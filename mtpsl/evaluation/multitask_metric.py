@@ -1,8 +1,11 @@
 """One evaluator for all tasks: it asks each task for its evidence and its score."""
 
 import os
+import time
+from collections import deque
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, wait
+from datetime import timedelta
 from multiprocessing import get_context
 
 import cv2
@@ -17,6 +20,7 @@ from mtpsl.tasks import Task, build_tasks
 
 from .delta_m import delta_m, single_task_figures
 
+QUEUED_PER_WORKER = 32
 
 @METRICS.register_module()
 class MultiTaskMetric(BaseMetric):
@@ -48,6 +52,7 @@ class MultiTaskMetric(BaseMetric):
         self.per_class = per_class
         self.workers = min(os.cpu_count() or 1, 8) if workers is None else workers
         self._pool: ProcessPoolExecutor | None = None
+        self._queue: deque[Future] = deque()
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         """Take the evidence of a batch: ``pred`` (and ``initial``) against ``gt`` by task."""
@@ -64,20 +69,33 @@ class MultiTaskMetric(BaseMetric):
         if self._pool is None:
             # A forked child of a process with running threads may hang: spawn.
             self._pool = ProcessPoolExecutor(self.workers, get_context('spawn'), _single_thread)
-        return self._pool.submit(_host_stats, task, prediction.float().cpu().numpy(),
-                                 label.cpu().numpy())
+        if len(self._queue) >= QUEUED_PER_WORKER * self.workers:  # full-size maps must not pile up
+            self._queue.popleft().result()
+        self._queue.append(self._pool.submit(
+            _host_stats, task, prediction.float().cpu().numpy(), label.cpu().numpy()))
+        return self._queue[-1]
 
     def evaluate(self, size: int) -> dict[str, float]:
         """Gather the evidence of all ranks and score it."""
-        pending = sum(isinstance(value, Future) and not value.done()
-                      for result in self.results for value in result['stats'].values())
-        if pending:
-            MMLogger.get_current_instance().info(
-                f'Matching boundaries: {pending} maps to go on {self.workers} processes')
+        self._wait()
+        self._queue.clear()
         for result in self.results:
             result['stats'] = {key: value.result() if isinstance(value, Future)
                                else value.cpu().numpy() for key, value in result['stats'].items()}
         return super().evaluate(size)
+
+    def _wait(self) -> None:
+        """Wait for the worker processes and say every ten seconds how far they are."""
+        pending = {future for future in self._queue if not future.done()}
+        total, start = len(pending), time.monotonic()
+        while pending:
+            _, pending = wait(pending, timeout=10)
+            if pending and total > len(pending):
+                finished = total - len(pending)
+                left = (time.monotonic() - start) / finished * len(pending)
+                MMLogger.get_current_instance().info(
+                    f'Boundary matching on {self.workers} processes: {finished}/{total} maps  '
+                    f'eta: {timedelta(seconds=round(left))}')
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Score the evidence of all images, see the class."""

@@ -1,9 +1,9 @@
-# A DiffusionMTL (Prediction Diffusion) that trains on a CPU in minutes: a quarter of the channels,
+# A DiffusionMTL (Prediction Diffusion) that trains on a CPU in minutes: a fraction of the channels,
 # no pretrained weights, and maps at stride 4, since the images are small.
 _base_ = './diffusionmtl_r18.py'
 model = dict(
     data_preprocessor=dict(size=(128, 128)),
     backbone=dict(stem_channels=32, base_channels=32, init_cfg=None),
-    neck=dict(in_channels=(32, 64, 128, 256), out_channels=64, scale=1.0),
-    decoder=dict(channels=64),
-    diffusion=dict(channels=64))
+    neck=dict(in_channels=(32, 64, 128, 256), out_channels=32, scale=1.0),
+    decoder=dict(channels=32),
+    diffusion=dict(channels=32))
