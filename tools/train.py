@@ -1,6 +1,7 @@
 """Train a model: ``python tools/train.py CONFIG``."""
 
 import argparse
+from pathlib import Path
 
 from mmengine.config import DictAction
 
@@ -20,7 +21,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
                         help='scale the learning rate by batch size over the base batch size')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
                         help='override parts of the config, e.g. model.initial_loss_weight=1.0')
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm'], default='none')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0,
                         help=argparse.SUPPRESS)  # older launchers pass it
     return parser.parse_args(argv)
@@ -28,6 +29,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
+    if args.resume not in (None, 'auto') and not Path(args.resume).is_file():
+        raise SystemExit(f'train.py: --resume: no checkpoint file {args.resume}')
     cfg = load_config(args.config, args.cfg_options)
     cfg.launcher = args.launcher
     set_work_dir(cfg, args.work_dir, args.config)

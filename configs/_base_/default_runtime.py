@@ -14,6 +14,7 @@ default_hooks = dict(
     # selection. Two are kept, so that one is whole whenever a job is killed.
     checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=2),
     sampler_seed=dict(type='DistSamplerSeedHook'),
+    reseed=dict(type='ReseedHook'),
     panels=dict(type='PanelHook'))
 visualizer = dict(type='MultiTaskVisualizer', vis_backends=[dict(type='LocalVisBackend')])
 log_processor = dict(by_epoch=True)

@@ -1,8 +1,8 @@
 """What runs: config loading, runner building, hooks, optimiser wrappers."""
 
 from .config import load_config
-from .hooks import PanelHook
+from .hooks import PanelHook, ReseedHook
 from .launch import build_runner
 from .optim_wrapper import AutocastOptimWrapper
 
-__all__ = ['AutocastOptimWrapper', 'PanelHook', 'build_runner', 'load_config']
+__all__ = ['AutocastOptimWrapper', 'PanelHook', 'ReseedHook', 'build_runner', 'load_config']

@@ -8,13 +8,23 @@ from mmengine.config import Config
 from mmengine.registry import Registry
 from mmengine.runner import Runner
 
-from mtpsl.registry import DATASETS, METRICS, MODELS, VISUALIZERS
+from mtpsl.registry import DATASETS, METRICS, MODELS, OPTIMIZERS, VISUALIZERS
 
 from .quiet import quieten
 
 # Keys that a runner reads from its config beside its own arguments.
 RUNNER_KEYS = {name for name in inspect.signature(Runner.__init__).parameters
                if name not in ('self', 'cfg')}
+# What older OpenMMLab configs wrote, and what is read instead.
+OLD_KEYS = dict(optimizer='optim_wrapper.optimizer', optimizer_config='optim_wrapper',
+                lr_config='param_scheduler', data='train_dataloader', evaluation='val_evaluator',
+                checkpoint_config='default_hooks.checkpoint', log_config='default_hooks.logger',
+                resume_from='--resume', seed='randomness.seed', dist_params='env_cfg.dist_cfg',
+                runner='train_cfg', workflow='train_cfg')
+# Entries that are read one by one, so that nothing else refuses a misspelt one.
+NESTED_KEYS = dict(env_cfg={'cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'},
+                   auto_scale_lr={'enable', 'base_batch_size'},
+                   randomness={'seed', 'diff_rank_seed', 'deterministic'})
 CONFIG_KEYS = RUNNER_KEYS | {'tasks', 'sync_bn', 'model_wrapper_cfg', 'find_unused_parameters',
                              'compile', 'custom_imports'}
 
@@ -42,6 +52,7 @@ def load_config(path: str, options: Mapping[str, object] | None = None) -> Confi
     for key in cfg:
         _check_spelling(key)
     cfg.merge_from_dict(dict(options or {}))
+    _check_entries(cfg)
     if 'tasks' in cfg:
         for component, registry in _components(cfg):
             _share_tasks(component, registry, cfg.tasks)
@@ -57,8 +68,26 @@ def _check_option(key: str) -> None:
 
 def _check_spelling(key: str) -> None:
     """Configs may define variables of their own, but not near-misses of what a runner reads."""
+    if key in OLD_KEYS:
+        raise KeyError(f'config key {key!r} is of an older format; it is {OLD_KEYS[key]} now')
     if key not in CONFIG_KEYS and _suggestion(key):
         raise KeyError(f'config key {key!r} is not one that a runner reads{_suggestion(key)}')
+
+
+def _check_entries(cfg: Config) -> None:
+    for key, known in NESTED_KEYS.items():
+        unknown = sorted(set(cfg.get(key) or {}) - known)
+        if unknown:
+            raise KeyError(f'{key} has no entry {unknown[0]!r}; it has {sorted(known)}')
+    for group in ('tasks', 'default_hooks'):
+        for name, part in (cfg.get(group) or {}).items():
+            if isinstance(part, Mapping) and 'type' not in part:
+                raise KeyError(f'{group}.{name} has no type: is the name misspelt? There are '
+                               f'{[k for k in cfg[group] if "type" in (cfg[group][k] or {})]}')
+    optimizer = cfg.get('optim_wrapper', {}).get('optimizer', {}).get('type')
+    if isinstance(optimizer, str) and OPTIMIZERS.get(optimizer) is None:
+        raise KeyError(f'optim_wrapper.optimizer.type is {optimizer!r}, which is no optimizer of '
+                       'torch.optim or the registry')
 
 
 def _suggestion(key: str) -> str:
@@ -78,6 +107,8 @@ def _components(cfg: Config) -> Iterator[tuple[dict, Registry]]:
         evaluator = cfg.get(f'{split}_evaluator') or []
         if isinstance(evaluator, Mapping):
             evaluator = evaluator.get('metrics', [evaluator])
+        if isinstance(evaluator, Mapping):
+            evaluator = [evaluator]
         yield from ((metric, METRICS) for metric in evaluator)
 
 

@@ -7,6 +7,7 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import Runner, find_latest_checkpoint
 
+from .checkpoint import check_checkpoint, check_pretrained
 from .quiet import quieten
 
 
@@ -20,13 +21,28 @@ def build_runner(cfg: Config) -> Runner:
 
     Returns:
         mmengine's runner, ready to ``train()`` or ``test()``.
+
+    Raises:
+        FileNotFoundError: a checkpoint or a file of pretrained weights that is not there.
+        ValueError: one of another model.
     """
-    if cfg.get('resume') or cfg.get('load_from'):
-        _skip_pretrained(cfg)
+    checkpoint = cfg.get('load_from')
+    if cfg.get('resume') and not checkpoint:
+        checkpoint = find_latest_checkpoint(cfg.work_dir)
+    if checkpoint and cfg.model.get('backbone'):
+        cfg.model.backbone.init_cfg = None  # these weights are replaced: do not look for them
     if cfg.get('launcher', 'none') != 'none' and not torch.cuda.is_available():
         _prepare_cpu_processes(cfg)
     runner = Runner.from_cfg(cfg)
     quieten(runner.logger)
+    model = getattr(runner.model, 'module', runner.model)
+    if checkpoint:
+        check_checkpoint(checkpoint, model)
+    elif cfg.get('resume'):
+        runner.logger.warning(f'nothing to resume in {cfg.work_dir}: training starts anew')
+        runner._resume = False
+    else:
+        _check_backbone(cfg, model)
     return runner
 
 
@@ -36,27 +52,39 @@ def set_work_dir(cfg: Config, work_dir: str | None, config_path: str) -> None:
         Path('work_dirs', Path(config_path).stem))
 
 
-def _skip_pretrained(cfg: Config) -> None:
-    """Weights that a checkpoint replaces need not be found, read or downloaded again."""
-    resumable = cfg.get('load_from') or find_latest_checkpoint(cfg.work_dir)
-    if resumable and cfg.model.get('backbone'):
-        cfg.model.backbone.init_cfg = None
+def _check_backbone(cfg: Config, model: torch.nn.Module) -> None:
+    init = cfg.model.get('backbone', {}).get('init_cfg') or {}
+    path = init.get('checkpoint', '') if isinstance(init, dict) else ''
+    if path and '://' not in path:  # a local file; mmengine only logs that nothing in it fits
+        check_pretrained(path, model.backbone)
 
 
 def _prepare_cpu_processes(cfg: Config) -> None:
     """mmengine's launchers ask for a GPU; without one, join a gloo group before it looks."""
     if cfg.launcher == 'slurm':
-        # torchrun's names for what slurm tells each of its processes.
-        for name, slurm in (('RANK', 'SLURM_PROCID'), ('WORLD_SIZE', 'SLURM_NTASKS'),
-                            ('LOCAL_RANK', 'SLURM_LOCALID')):
-            os.environ.setdefault(name, os.environ[slurm])
-        os.environ.setdefault('MASTER_ADDR', '127.0.0.1')
-        os.environ.setdefault('MASTER_PORT', '29500')
+        _translate_slurm()
     if not torch.distributed.is_initialized():
         torch.distributed.init_process_group('gloo')
     cfg.pop('sync_bn', None)
-    cfg.model_wrapper_cfg = dict(type='MMDistributedDataParallel', device_ids=None,
-                                 broadcast_buffers=False)
+    cfg.model_wrapper_cfg = dict(type='MMDistributedDataParallel', broadcast_buffers=False) | (
+        cfg.get('model_wrapper_cfg') or {}) | dict(device_ids=None)
     hooks = cfg.get('custom_hooks') or []
-    if not any(hook['type'] == 'SyncBuffersHook' for hook in hooks):
+    if not any(hook.get('type') == 'SyncBuffersHook' for hook in hooks):
         cfg.custom_hooks = [*hooks, dict(type='SyncBuffersHook')]
+
+
+def _translate_slurm() -> None:
+    """torchrun's names for what slurm tells each of its processes."""
+    names = dict(RANK='SLURM_PROCID', WORLD_SIZE='SLURM_NTASKS', LOCAL_RANK='SLURM_LOCALID')
+    missing = [slurm for name, slurm in names.items()
+               if name not in os.environ and slurm not in os.environ]
+    if missing:
+        raise RuntimeError(f'--launcher slurm: {", ".join(missing)} not set; start the command '
+                           'by srun (tools/slurm_train.sh)')
+    if int(os.environ.get('SLURM_NNODES', 1)) > 1 and 'MASTER_ADDR' not in os.environ:
+        raise RuntimeError('--launcher slurm on several nodes without GPUs: set MASTER_ADDR to the '
+                           'first node')
+    for name, slurm in names.items():
+        os.environ.setdefault(name, os.environ.get(slurm, ''))
+    os.environ.setdefault('MASTER_ADDR', '127.0.0.1')
+    os.environ.setdefault('MASTER_PORT', '29500')

@@ -41,7 +41,8 @@ def single_task_figures(figures: Mapping[str, float | str],
     """
     unknown = sorted(set(figures) - set(tasks))
     if unknown:
-        raise ValueError(f'single_task names {unknown}, the tasks are {list(tasks)}')
+        raise ValueError(f'single_task names {unknown}, the tasks are {list(tasks)}; make '
+                         'single_task of val_evaluator and test_evaluator match, or None')
     read = {name: _read(figure, f'{name}/{tasks[name].headline}')
             if isinstance(figure, str) else float(figure) for name, figure in figures.items()}
     _require(read, tasks)  # now, not after the evaluation
@@ -57,6 +58,7 @@ def _require(figures: Mapping[str, float], tasks: Mapping[str, Task]) -> None:
 
 def _read(path: str, key: str) -> float:
     metrics = json.loads(Path(path).read_text())
-    if key not in metrics:
-        raise ValueError(f'{path} holds no {key!r}, only {sorted(metrics)}')
+    if metrics.get(key) is None:
+        raise ValueError(f'{path} holds no figure for {key!r}, only for '
+                         f'{sorted(k for k, v in metrics.items() if v is not None)}')
     return float(metrics[key])

@@ -22,6 +22,7 @@ from .delta_m import delta_m, single_task_figures
 
 QUEUED_PER_WORKER = 32
 
+
 @METRICS.register_module()
 class MultiTaskMetric(BaseMetric):
     """``<task>/<metric>`` of the final and ``initial/<task>/<metric>`` of the initial predictions.
@@ -36,7 +37,7 @@ class MultiTaskMetric(BaseMetric):
             files. Adds ``delta_m``. None leaves it out.
         per_class: also report each class, ``<task>/IoU.<class>`` (final predictions only).
         workers: processes for long work on the CPU (boundary matching); 0 does it in this
-            process, None takes one for each core, 8 at most.
+            process, None takes this rank's share of the machine's cores, 8 at most.
         collect_device: where results of several ranks meet: 'gpu' uses the process group,
             'cpu' a folder that all ranks see.
     """
@@ -50,7 +51,7 @@ class MultiTaskMetric(BaseMetric):
         self.tasks = build_tasks(tasks)
         self.single_task = single_task and single_task_figures(single_task, self.tasks)
         self.per_class = per_class
-        self.workers = min(os.cpu_count() or 1, 8) if workers is None else workers
+        self.workers = _share_of_cores() if workers is None else workers
         self._pool: ProcessPoolExecutor | None = None
         self._queue: deque[Future] = deque()
 
@@ -78,10 +79,13 @@ class MultiTaskMetric(BaseMetric):
     def evaluate(self, size: int) -> dict[str, float]:
         """Gather the evidence of all ranks and score it."""
         self._wait()
-        self._queue.clear()
         for result in self.results:
             result['stats'] = {key: value.result() if isinstance(value, Future)
                                else value.cpu().numpy() for key, value in result['stats'].items()}
+        if self._pool is not None:  # its processes hold memory that training may need
+            self._pool.shutdown()
+            self._pool = None
+            self._queue.clear()
         return super().evaluate(size)
 
     def _wait(self) -> None:
@@ -117,6 +121,11 @@ class MultiTaskMetric(BaseMetric):
             if self.single_task and len(headlines) == len(self.tasks):
                 metrics[f'{prefix}delta_m'] = delta_m(headlines, self.single_task, self.tasks)
         return metrics
+
+
+def _share_of_cores() -> int:
+    ranks = int(os.environ.get('LOCAL_WORLD_SIZE', 1))  # torchrun's name
+    return max(1, min((os.cpu_count() or 1) // ranks, 8))
 
 
 def _single_thread() -> None:

@@ -34,7 +34,12 @@ class MultiTaskPreprocessor(BaseDataPreprocessor):
                  mean: Sequence[float] = (123.675, 116.28, 103.53),
                  std: Sequence[float] = (58.395, 57.12, 57.375), bgr_to_rgb: bool = True,
                  size: tuple[int, int] = (512, 512), size_divisor: int = 32) -> None:
-        super().__init__()
+        super().__init__(non_blocking=True)
+        if min(std) <= 0:
+            raise ValueError(f'std must be positive, got {std}')
+        if size_divisor < 1 or min(size) < 1:
+            raise ValueError(f'size and size_divisor must be at least 1, got {size} and '
+                             f'{size_divisor}')
         self.fill = {name: task.fill for name, task in build_tasks(tasks).items()}
         self.register_buffer('mean', torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer('std', torch.tensor(std).view(1, 3, 1, 1), persistent=False)
@@ -52,10 +57,16 @@ class MultiTaskPreprocessor(BaseDataPreprocessor):
 
         Returns:
             ``inputs`` (B, 3, H, W) float32 and ``data_samples``.
+
+        Raises:
+            ValueError: at test time, an image larger than ``size`` would share a batch with one
+                that is padded to another size alone: its prediction would depend on the batch.
         """
         data = self.cast_data(data)
         images, samples = data['inputs'], data.get('data_samples')
-        height, width = self._batch_size(images)
+        height, width = self._padded_size(images)
+        if not training:
+            self._check_alike(images, (height, width))
         paddings = [_centred(image.shape[-2:], height, width) for image in images]
         groups = {(image.shape, padding) for image, padding in zip(images, paddings)}
         if len(groups) == 1:  # one normalisation for the whole batch
@@ -70,7 +81,16 @@ class MultiTaskPreprocessor(BaseDataPreprocessor):
                 sample.gt = self._pad_labels(sample, padding)
         return dict(inputs=inputs, data_samples=samples)
 
-    def _batch_size(self, images: Sequence[Tensor]) -> tuple[int, int]:
+    def _check_alike(self, images: Sequence[Tensor], batch: tuple[int, int]) -> None:
+        for image in images:
+            if self._padded_size([image]) != batch:
+                largest = max((tuple(other.shape[-2:]) for other in images), key=max)
+                raise ValueError(
+                    f'test images of {largest} and {tuple(image.shape[-2:])} pixels share a batch '
+                    f'but not their padded size; set data_preprocessor.size (now {self.size}) to '
+                    'the largest image, or test with batch_size=1')
+
+    def _padded_size(self, images: Sequence[Tensor]) -> tuple[int, int]:
         return tuple(
             -(-max(least, *(image.shape[axis] for image in images)) // self.size_divisor)
             * self.size_divisor for axis, least in ((-2, self.size[0]), (-1, self.size[1])))

@@ -1,20 +1,24 @@
 """The dense tasks: what each one is. Names and order follow the paper's tables."""
 
+import importlib
+import pkgutil
 from collections.abc import Mapping
+
+from mmengine.structures import PixelData
+from torch import nn
 
 from mtpsl.registry import TASKS
 
 from .base import Task
-from .boundary import Boundary
-from .categorical import CategoricalTask
-from .depth import Depth
-from .normal import Normal
-from .parsing import Parsing
-from .saliency import Saliency
-from .semseg import Semseg
 
-__all__ = ['Boundary', 'CategoricalTask', 'Depth', 'Normal', 'Parsing', 'Saliency', 'Semseg',
-           'Task', 'build_tasks']
+__all__ = ['Task', 'build_tasks']
+
+# Every file of this folder may register a task: adding one is adding its file.
+for _module in pkgutil.iter_modules(__path__):
+    importlib.import_module(f'{__name__}.{_module.name}')
+
+# Tasks name modules (``ModuleDict``) and maps (``PixelData``): the attributes of both are taken.
+_TAKEN = set(dir(nn.ModuleDict)) | set(dir(PixelData()))
 
 
 def build_tasks(tasks: Mapping[str, dict | Task]) -> dict[str, Task]:
@@ -37,8 +41,11 @@ def build_tasks(tasks: Mapping[str, dict | Task]) -> dict[str, Task]:
         raise ValueError('tasks must name at least one task, got none')
     built = {}
     for name, task in tasks.items():
-        if not (isinstance(name, str) and name.isidentifier()):
-            raise ValueError(f'a task name must be a plain identifier, got {name!r}')
+        if not (isinstance(name, str) and name.isidentifier() and name not in _TAKEN):
+            raise ValueError('a task name must be a plain identifier that no module or map has as '
+                             f'an attribute, got {name!r}')
         built[name] = task if isinstance(task, Task) else TASKS.build(dict(task))
+        if built[name].name not in ('', name):
+            raise ValueError(f'one task cannot have two names, {built[name].name!r} and {name!r}')
         built[name].name = name
     return built

@@ -30,6 +30,7 @@ class Task(ABC):
     Attributes:
         name: the task's address, given by :func:`mtpsl.tasks.build_tasks`.
         channels: C, channels of the logits.
+        label_dtype: type of a label map's values: class ids or 0 and 1 are bytes.
         fill: value of an unknown pixel, also used for padding.
         headline: name of the metric that stands for the task (and enters Delta_m).
         higher_is_better: direction of the headline metric.
@@ -40,6 +41,7 @@ class Task(ABC):
 
     name: str = ''
     channels: int
+    label_dtype: type = np.float32
     fill: float
     headline: str
     higher_is_better: bool

@@ -1,5 +1,7 @@
 """Object boundary detection."""
 
+import math
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -7,13 +9,13 @@ from torch import Tensor
 
 from mtpsl.registry import TASKS
 
-from .base import Task, masked_mean
+from .base import masked_mean
+from .binary import BinaryTask
 from .boundary_match import boundary_counts, boundary_scores
-from .saliency import _check_binary, grey_picture
 
 
 @TASKS.register_module()
-class Boundary(Task):
+class Boundary(BinaryTask):
     """Object boundaries by a weighted binary cross-entropy, scored by odsF, oisF and AP (percent).
 
     Label: 1 boundary, 0 not, 255 unknown. Public prediction: boundary probability.
@@ -26,9 +28,7 @@ class Boundary(Task):
     """
 
     channels = 1
-    fill = 255
     headline = 'odsF'
-    higher_is_better = True
     host_stats = True
 
     def __init__(self, loss_weight: float = 50.0, positive_weight: float = 0.95,
@@ -36,36 +36,28 @@ class Boundary(Task):
         super().__init__(loss_weight)
         if not 0 < positive_weight < 1:
             raise ValueError(f'Boundary: positive_weight must be in (0, 1), got {positive_weight}')
+        if not 0 <= max_dist < 1:
+            raise ValueError(f'Boundary: max_dist must be in [0, 1), got {max_dist}')
         self.positive_weight = positive_weight
         self.max_dist = max_dist
 
-    def check(self, label: np.ndarray) -> None:
-        _check_binary(self.name, label)
-
-    def valid(self, label: Tensor) -> Tensor:
-        return label != self.fill
-
     def loss(self, logits: Tensor, label: Tensor) -> Tensor:
         """Mean over known pixels of w y (-log p) + (1 - w) (1 - y) (-log(1 - p))."""
-        valid, w = self.valid(label), self.positive_weight
+        positive, w = label == 1, self.positive_weight
         pixel = F.binary_cross_entropy_with_logits(
-            logits, (label == 1).to(logits.dtype), reduction='none',
-            pos_weight=logits.new_tensor(w / (1 - w)))
-        return masked_mean(pixel * (1 - w), valid)
+            logits, positive.to(logits.dtype), torch.where(positive, w, 1 - w), reduction='none')
+        return masked_mean(pixel, self.valid(label))
 
     def activate(self, logits: Tensor) -> Tensor:
         return logits.sigmoid()
 
     def stats(self, prediction: Tensor, label: Tensor) -> Tensor:
-        """(N, 101 * 4): the matched and total pixels of each threshold, see ``boundary_counts``."""
-        maps = prediction[:, 0].float().cpu().numpy()
-        truths = label[:, 0].cpu().numpy()
-        counts = [boundary_counts(p, y == 1, y != self.fill, self.max_dist)
-                  for p, y in zip(maps, truths)]
-        return torch.from_numpy(np.stack(counts).reshape(len(counts), -1).astype(np.float64))
+        """(N, 1 + 101 * 4): known pixels, then ``boundary_counts`` of each threshold."""
+        maps, truths = prediction[:, 0].float().cpu().numpy(), label[:, 0].cpu().numpy()
+        rows = [np.append(known.sum(), boundary_counts(p, y == 1, known, self.max_dist))
+                for p, y, known in zip(maps, truths, truths != self.fill)]
+        return torch.from_numpy(np.stack(rows).astype(np.float64))
 
     def score(self, stats: Tensor) -> dict[str, float]:
-        return boundary_scores(stats.numpy().reshape(len(stats), -1, 4))
-
-    def colorize(self, label: np.ndarray) -> np.ndarray:
-        return grey_picture(label)
+        scores = boundary_scores(stats[:, 1:].numpy().reshape(len(stats), -1, 4))
+        return scores if stats[:, 0].any() else dict.fromkeys(scores, math.nan)

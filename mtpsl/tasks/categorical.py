@@ -26,12 +26,16 @@ class CategoricalTask(Task):
     """
 
     fill = 255
+    label_dtype = np.uint8
     headline = 'mIoU'
     higher_is_better = True
 
     def __init__(self, class_names: Sequence[str], palette: Sequence[Sequence[int]],
                  loss_weight: float = 1.0, absent_iou: float | None = None) -> None:
         super().__init__(loss_weight)
+        if not 1 <= len(class_names) <= 255:
+            raise ValueError(f'{type(self).__name__}: class_names must be 1 to 255 names, got '
+                             f'{len(class_names)}')
         if len(palette) != len(class_names):
             raise ValueError(f'{type(self).__name__}: palette must have one colour for each of the '
                              f'{len(class_names)} classes, got {len(palette)}')
@@ -70,17 +74,17 @@ class CategoricalTask(Task):
         return counts[:, :-1].double()
 
     def _iou(self, stats: Tensor) -> Tensor:
-        """(C,) IoU in percent of each class over the whole set; NaN where absent."""
+        """(C,) IoU in percent of each class over the whole set; NaN where it says nothing."""
         confusion = stats.sum(0).view(self.channels, self.channels)
         true_positive = confusion.diag()
         union = confusion.sum(0) + confusion.sum(1) - true_positive
-        return 100 * true_positive / union  # 0 / 0 is NaN: the class is absent
+        iou = 100 * true_positive / union  # 0 / 0 is NaN: the class is absent
+        if self.absent_iou is not None and confusion.any():
+            iou = iou.nan_to_num(self.absent_iou)
+        return iou
 
     def score(self, stats: Tensor) -> dict[str, float]:
-        iou = self._iou(stats)
-        if self.absent_iou is not None:
-            iou = iou.nan_to_num(self.absent_iou)
-        return {self.headline: iou.nanmean().item()}
+        return {self.headline: self._iou(stats).nanmean().item()}
 
     def class_scores(self, stats: Tensor) -> dict[str, float]:
         return {f'IoU.{name}': value for name, value in zip(self.class_names,

@@ -2,18 +2,18 @@
 
 import math
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from mtpsl.registry import TASKS
 
-from .base import UNKNOWN_COLOUR, Task, foreign_values, masked_mean
+from .base import masked_mean
+from .binary import BinaryTask
 
 
 @TASKS.register_module()
-class Saliency(Task):
+class Saliency(BinaryTask):
     """Salient foreground by a balanced two-class cross-entropy, scored by maxF (percent).
 
     Label: 1 foreground, 0 background, 255 unknown. Public prediction: foreground probability.
@@ -26,21 +26,12 @@ class Saliency(Task):
     """
 
     channels = 2
-    fill = 255
     headline = 'maxF'
-    higher_is_better = True
     BETA_SQUARED = 0.3
-    THRESHOLDS = torch.arange(1, 20, dtype=torch.float64) * 0.05
 
     def __init__(self, loss_weight: float = 5.0, double_sigmoid: bool = False) -> None:
         super().__init__(loss_weight)
         self.double_sigmoid = double_sigmoid
-
-    def check(self, label: np.ndarray) -> None:
-        _check_binary(self.name, label)
-
-    def valid(self, label: Tensor) -> Tensor:
-        return label != self.fill
 
     def loss(self, logits: Tensor, label: Tensor) -> Tensor:
         """Cross-entropy; a class weighs the share of the other class's pixels in the sample."""
@@ -58,7 +49,8 @@ class Saliency(Task):
         """(N, 2 * 20): histogram over threshold bins of the negative, then the positive pixels."""
         if self.double_sigmoid:
             prediction = prediction.sigmoid()
-        thresholds = self.THRESHOLDS.to(prediction.device, prediction.dtype)
+        # 0.05, 0.10 .. 0.95, made where they are used: a copy from the host would wait.
+        thresholds = 0.05 * torch.arange(1, 20, device=prediction.device, dtype=prediction.dtype)
         bins = len(thresholds) + 1
         cell = torch.bucketize(prediction.contiguous(), thresholds) + bins * (label == 1)
         cell = torch.where(self.valid(label), cell, 2 * bins).flatten(1)
@@ -77,20 +69,3 @@ class Saliency(Task):
         beta = self.BETA_SQUARED
         f_measure = (1 + beta) * precision * recall / (beta * precision + recall).clamp(min=1e-12)
         return {self.headline: 100 * f_measure.max().item() if stats.any() else math.nan}
-
-    def colorize(self, label: np.ndarray) -> np.ndarray:
-        return grey_picture(label)
-
-
-def _check_binary(name: str, label: np.ndarray) -> None:
-    outside = foreign_values(label, 2, 255)
-    if outside:
-        raise ValueError(f'{name} labels must be 0, 1 or 255 (unknown), got {outside}')
-
-
-def grey_picture(label: np.ndarray) -> np.ndarray:
-    """(1, H, W) of [0, 1], unknown above 1, to (H, W, 3) uint8: black to white, unknown blue."""
-    value = label[0].astype(np.float32)
-    picture = np.repeat((value.clip(0, 1) * 255).round().astype(np.uint8)[..., None], 3, 2)
-    picture[value > 1] = UNKNOWN_COLOUR
-    return picture

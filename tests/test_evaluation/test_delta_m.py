@@ -93,8 +93,8 @@ def test_bad_figures(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"names \['normal'\], the tasks are \['semseg', "):
         single_task_figures(dict(semseg=50, normal=3), CITYSCAPES)
     path = tmp_path / 'metrics.json'
-    path.write_text('{"depth/rmse": 0.9}')
-    with pytest.raises(ValueError, match=r"metrics.json holds no 'depth/absErr', .*'depth/rmse'"):
+    path.write_text('{"depth/rmse": 0.9, "depth/absErr": null}')
+    with pytest.raises(ValueError, match=r"metrics.json holds no figure for 'depth/absErr', .*'depth/rmse'"):
         single_task_figures(dict(semseg=50, depth=str(path)), CITYSCAPES)
     with pytest.raises(FileNotFoundError, match='nowhere.json'):
         single_task_figures(dict(semseg=50, depth=str(tmp_path / 'nowhere.json')), CITYSCAPES)

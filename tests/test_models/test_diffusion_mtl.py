@@ -9,11 +9,11 @@ from mtpsl.registry import MODELS
 
 def test_loss_names_only_what_is_optimised(tiny_model, batch):
     losses = tiny_model(*batch, mode='loss')
-    final = {f'loss_{task}' for task in PASCAL_TASKS}
     labelled = {'semseg', 'normal', 'parsing', 'saliency'}
-    assert set(losses) == final | {f'loss_{task}_initial' for task in labelled}
+    assert set(losses) == {f'loss_{task}{stage}' for task in labelled
+                           for stage in ('', '_initial')} | {'loss_unlabelled'}
     assert all(torch.isfinite(value) for value in losses.values())
-    assert losses['loss_boundary'] == 0  # no sample of the batch is labelled for it
+    assert losses['loss_unlabelled'] == 0  # boundary: no sample of the batch is labelled for it
 
 
 def test_every_parameter_gets_a_gradient_whatever_is_labelled(tiny_model):
@@ -75,6 +75,67 @@ def test_predict_returns_public_predictions_without_padding(tiny_model):
         torch.testing.assert_close(maps.semseg.sum(0), torch.ones(40, 51))
         torch.testing.assert_close(maps.normal.norm(dim=0), torch.ones(40, 51))
         assert maps.saliency.shape == maps.boundary.shape == (1, 40, 51)
+
+
+def test_predictions_are_the_stages_cut_to_the_image(tiny_model):
+    """Each field from its own maps, resized to the padded batch, then the padding cut away."""
+    tiny_model.eval()
+    sample, = make_samples([[]], (40, 51))
+    sample.set_metainfo(dict(padding=(6, 7, 10, 14)))  # left, right, top, bottom of 64 x 64
+    maps = {field: {'saliency': torch.randn(1, 2, 8, 8)} for field in ('pred', 'initial', 'noisy')}
+    tiny_model.logits = lambda *_: maps
+    sample, = tiny_model.predict(torch.zeros(1, 3, 64, 64), [sample])
+    for field, by_task in maps.items():
+        full = torch.nn.functional.interpolate(by_task['saliency'], (64, 64), mode='bilinear')
+        expected = full.softmax(1)[0, 1:, 10:50, 6:57]
+        torch.testing.assert_close(getattr(sample, field).saliency, expected)
+        assert getattr(sample, field).saliency.is_contiguous()
+
+
+def test_test_time_noise_enters_the_predictions(tiny_model):
+    """With the image's own draws; and what is shown as noisy is the decayed map."""
+    tiny_model.eval()
+    images, samples = torch.randn(2, 3, 64, 64), make_samples([[], []])
+    with torch.no_grad():
+        maps = tiny_model.logits(images, samples)
+        silent = tiny_model(images)
+        features, initial = tiny_model.decoders(tiny_model.extract_feat(images))
+    assert not torch.allclose(maps['pred']['normal'], silent['normal'], atol=1e-6)
+    noise = tiny_model.test_noise(initial, ['image0', 'image1'])
+    source = tiny_model.diffusion.source(features, initial)['normal']
+    decayed = 0.98901 ** 0.5 * source + (1 - 0.98901) ** 0.5 * noise['normal'][:, 0]
+    shown = decayed if decayed.shape[1] == 3 else tiny_model.decoders.predict['normal'](decayed)
+    torch.testing.assert_close(maps['noisy']['normal'], shown, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(maps['initial']['normal'], initial['normal'])
+
+
+def test_images_that_would_change_each_other_s_padding_are_refused(tiny_model):
+    data = dict(inputs=[torch.zeros(3, 60, 60, dtype=torch.uint8),
+                        torch.zeros(3, 100, 70, dtype=torch.uint8)],
+                data_samples=make_samples([[], []]))
+    with pytest.raises(ValueError, match=r'\(100, 70\) and \(60, 60\).*batch_size=1'):
+        tiny_model.test_step(data)
+    alone = dict(inputs=data['inputs'][1:], data_samples=make_samples([[]], (100, 70)))
+    assert tiny_model.test_step(alone)[0].pred.boundary.shape == (1, 100, 70)
+
+
+def test_the_baseline_trains_and_predicts(batch):
+    config = tiny_model_config()
+    for key in ('diffusion', 'type'):
+        config.pop(key)
+    model = MODELS.build(dict(type='MultiTaskModel', **config))
+    losses = model(*batch, mode='loss')
+    assert set(losses) == {'loss_semseg', 'loss_normal', 'loss_parsing', 'loss_saliency',
+                           'loss_unlabelled'}
+    # Row 0 is labelled for two tasks, row 2 for three; L = 1/3 sum 5/|L_i| w_t l_t.
+    task, label = model.tasks['normal'], batch[1][0].gt.normal[None]
+    with torch.no_grad():
+        logits = model(batch[0])['normal'][:1]
+        full = torch.nn.functional.interpolate(logits, (64, 64), mode='bilinear')
+    assert losses['loss_normal'].item() == pytest.approx(
+        5 / 2 / 3 * 10 * task.loss(full, label).item(), rel=1e-4)
+    sum(losses.values()).backward()
+    assert all(p.grad is not None for p in model.parameters())
 
 
 def test_tensor_mode_is_deterministic_and_rejects_other_modes(tiny_model, batch):

@@ -70,8 +70,11 @@ def condition_maps(condition, initial):
 
 def loop_losses(model, images, samples, noise):
     """Pseudocode 1 and Sec. 3.3 for any number of labels an image."""
-    diffusion, betas = model.diffusion, [0.001, 0.01]
-    abar = [1.0, 1 - betas[0], (1 - betas[0]) * (1 - betas[1])]
+    diffusion, steps = model.diffusion, model.diffusion.schedule.num_steps
+    root = [math.sqrt(1e-3), math.sqrt(1e-2)]
+    betas = [(root[0] + k * (root[1] - root[0]) / (steps - 1)) ** 2 for k in range(steps)]
+    abar = [math.prod(1 - beta for beta in betas[:k]) for k in range(steps + 1)]
+    scale, direct = diffusion.schedule.noise_scale, diffusion.schedule.sampler == 'direct'
     features, initial = model.decoders(model.extract_feat(images))
     condition = diffusion.condition and condition_maps(diffusion.condition, initial)
     total = 0
@@ -81,15 +84,19 @@ def loop_losses(model, images, samples, noise):
             row = [j for j, other in enumerate(samples) if task in other.gt].index(i)
             source = features if hasattr(diffusion, 'final') else initial
             draws = noise[task][row]
-            x = math.sqrt(abar[2]) * source[task][i:i + 1] + math.sqrt(1 - abar[2]) * draws[0]
-            for s in (2, 1):
+            x = (math.sqrt(abar[-1]) * source[task][i:i + 1]
+                 + scale * math.sqrt(1 - abar[-1]) * draws[0])
+            for s in range(steps, 0, -1):
                 x_0 = denoise_pair(diffusion.denoiser, task, x, s,
                                    None if condition is None else condition[i:i + 1])
-                if s == 2:
-                    mean = (betas[1] * math.sqrt(abar[1]) / (1 - abar[2]) * x_0
-                            + (1 - abar[1]) * math.sqrt(1 - betas[1]) / (1 - abar[2]) * x)
-                    variance = betas[1] * (1 - abar[1]) / (1 - abar[2])
-                    x = mean + math.sqrt(variance) * draws[1]
+                if s > 1 and direct:
+                    x = x_0
+                elif s > 1:
+                    beta = betas[s - 1]
+                    mean = (beta * math.sqrt(abar[s - 1]) / (1 - abar[s]) * x_0
+                            + (1 - abar[s - 1]) * math.sqrt(1 - beta) / (1 - abar[s]) * x)
+                    variance = beta * (1 - abar[s - 1]) / (1 - abar[s])
+                    x = mean + scale * math.sqrt(variance) * draws[steps - s + 1]
             if hasattr(diffusion, 'final'):
                 x_0 = diffusion.final[task](x_0)
             label = getattr(sample.gt, task)[None]
@@ -101,22 +108,30 @@ def loop_losses(model, images, samples, noise):
     return total
 
 
-@pytest.mark.parametrize('diffusion', ['PredictionDiffusion', 'FeatureDiffusion'])
-@pytest.mark.parametrize('condition, detach', [('default', True), ('default', False), (None, True)])
-def test_batched_pairs_equal_the_loop_with_gradients(diffusion, condition, detach):
+CASES = [(diffusion, condition, detach, {})
+         for diffusion in ('PredictionDiffusion', 'FeatureDiffusion')
+         for condition, detach in (('default', True), ('default', False), (None, True))]
+CASES += [('PredictionDiffusion', 'default', True, schedule) for schedule in (
+    dict(num_steps=3), dict(sampler='direct'), dict(noise_scale=0.5, num_steps=4))]
+
+
+@pytest.mark.parametrize('diffusion, condition, detach, schedule', CASES)
+def test_batched_pairs_equal_the_loop_with_gradients(diffusion, condition, detach, schedule):
     torch.manual_seed(1)
-    model = MODELS.build(tiny_model_config(diffusion, condition, detach=detach))
+    model = MODELS.build(tiny_model_config(diffusion, condition, detach=detach, **schedule))
     # Float64 inside would hide nothing and cost little, but the claim is for float32.
     images, samples = torch.randn(4, 3, 64, 64), make_samples(LABELS)
     rows = model.labelled(samples)
     initial = {task: torch.zeros(1, 1, 8, 8) for task in model.tasks}
     noise = model.training_noise(initial, rows)
+    for draws in noise.values():  # of unit variance: scaling belongs to the schedule
+        assert draws.numel() == 0 or 0.8 < draws.std() < 1.2
     model.training_noise = lambda *_: noise
 
     batched = sum(model(images, samples, mode='loss').values())
     batched.backward()
     gradients = {name: p.grad.clone() for name, p in model.named_parameters()}
-    model.zero_grad()
+    model.zero_grad(set_to_none=False)
     looped = loop_losses(model, images, samples, noise)
     looped.backward()
 
@@ -125,4 +140,3 @@ def test_batched_pairs_equal_the_loop_with_gradients(diffusion, condition, detac
     for name, parameter in model.named_parameters():
         torch.testing.assert_close(gradients[name] / scale, parameter.grad / scale,
                                    rtol=1e-5, atol=1e-5, msg=lambda m, n=name: f'{n}: {m}')
-        assert parameter.grad is not None

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from mtpsl.tasks import Boundary, build_tasks
+from mtpsl.tasks import build_tasks
+from mtpsl.tasks.boundary import Boundary
 
 
 def line_map(row: int, size: tuple[int, int] = (40, 60)) -> Tensor:
@@ -62,7 +63,8 @@ def test_perfect_and_empty_predictions() -> None:
     """A line of 40 pixels, found at every threshold up to its probability of 0.9, or never."""
     task, label = Boundary(), line_map(20)
     stats = task.stats(torch.cat([0.9 * label, 0 * label]), torch.cat([label, label]))
-    counts = stats.view(2, 101, 4)
+    assert stats[:, 0].tolist() == [label.numel()] * 2  # known pixels
+    counts = stats[:, 1:].view(2, 101, 4)
     assert counts[0, :91].unique(dim=0).tolist() == [[40, 40, 40, 40]]
     assert counts[0, 91:].unique(dim=0).tolist() == counts[1].unique(dim=0).tolist() == [
         [0, 40, 0, 0]]
@@ -84,7 +86,7 @@ def test_unknown_pixels_count_nowhere() -> None:
     """Half of the true and of a false line is unknown: 20 pixels of each are left."""
     label, prediction = line_map(20), line_map(20) + line_map(30)
     label[..., 30:] = 255
-    counts = Boundary().stats(prediction, label).view(101, 4)
+    counts = Boundary().stats(prediction, label)[:, 1:].view(101, 4)
     assert counts.unique(dim=0).tolist() == [[20, 20, 20, 40]]
 
 

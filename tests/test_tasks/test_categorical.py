@@ -9,8 +9,8 @@ from mmseg.evaluation import IoUMetric
 from mmseg.utils import voc_palette
 from torch import Tensor
 
-from mtpsl.tasks import CategoricalTask, build_tasks
-from mtpsl.tasks.categorical import bit_palette
+from mtpsl.tasks import build_tasks
+from mtpsl.tasks.categorical import CategoricalTask, bit_palette
 
 COLOURS = [[0, 0, 0], [250, 0, 0], [0, 250, 0], [0, 0, 250]]
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from mtpsl.tasks import Normal, build_tasks
+from mtpsl.tasks import build_tasks
+from mtpsl.tasks.normal import Normal
 
 METRICS = ['mErr', 'rmse', 'median', 'within11.25', 'within22.5', 'within30']
 

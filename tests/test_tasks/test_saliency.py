@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from mtpsl.tasks import Saliency, build_tasks
+from mtpsl.tasks import build_tasks
+from mtpsl.tasks.saliency import Saliency
 
 
 def random_batch(size: tuple[int, int] = (9, 8), seed: int = 0) -> tuple[Tensor, Tensor]:

@@ -5,7 +5,9 @@ import pytest
 import torch
 from mmseg.utils import voc_classes
 
-from mtpsl.tasks import Parsing, Semseg, build_tasks
+from mtpsl.tasks import build_tasks
+from mtpsl.tasks.parsing import Parsing
+from mtpsl.tasks.semseg import Semseg
 
 
 def test_semseg_is_voc() -> None:

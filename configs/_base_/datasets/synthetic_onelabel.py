@@ -8,13 +8,13 @@ train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadLabels'),
     dict(type='RandomScale', scale_range=(0.8, 1.25)),
-    dict(type='RandomCrop', size=(128, 128), balance_task='semseg', max_class_ratio=0.95),
+    dict(type='RandomCrop', size=(96, 96), balance_task='semseg', max_class_ratio=0.95),
     dict(type='RandomFlip', prob=0.5),
     dict(type='mmseg.PhotoMetricDistortion'),
     dict(type='PackMultiTaskInputs'),
 ]
 train_dataloader = dict(
-    batch_size=8, num_workers=2, dataset=dict(data_root=data_root, pipeline=train_pipeline))
+    batch_size=4, num_workers=2, dataset=dict(data_root=data_root, pipeline=train_pipeline))
 val_dataloader = dict(batch_size=8, num_workers=2, dataset=dict(data_root=data_root))
 test_dataloader = val_dataloader
 val_evaluator = dict(single_task=None)

@@ -5,7 +5,7 @@ channels of task t's logits, S steps, h x w the maps at stride 8.
 """
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import torch
 from mmengine.model import BaseModule
@@ -39,7 +39,7 @@ class MTDNet(BaseModule):
         self.task_channels = {name: task.channels for name, task in tasks.items()}
         self.channels = channels
         self.schedule = MODELS.build(dict(type='NoiseSchedule') | (schedule or {}))
-        self.condition = condition and MODELS.build(
+        self.condition = None if condition is None else MODELS.build(
             dict(tasks=tasks, channels=channels) | condition)
         self.denoiser = Denoiser(
             self.map_channels, self._denoised_channels(), channels, num_blocks, num_heads,
@@ -63,24 +63,26 @@ class MTDNet(BaseModule):
     def project(self, maps: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """P_0 from the last step's X_0, (N_t, C_t, h, w)."""
 
+    @abstractmethod
+    def as_logits(self, maps: Mapping[str, Tensor],
+                  predict: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+        """X_S as logits to look at; ``predict`` holds the convolutions f_pred^t by task."""
+
     def forward(self, features: Mapping[str, Tensor], predictions: Mapping[str, Tensor],
-                rows: Mapping[str, Sequence[int]],
+                index: Mapping[str, Tensor],
                 noise: Mapping[str, Tensor] | None) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Diffuse and denoise the pairs that ``rows`` names, all of them together.
+        """Diffuse and denoise the pairs that ``index`` names, all of them together.
 
         Args:
             features: F_init by task, (B, C, h, w).
             predictions: P_init by task, (B, C_t, h, w).
-            rows: the samples to denoise by task, N_t positions in the batch each.
+            index: the samples to denoise by task, (N_t,) positions in the batch each.
             noise: standard normal draws by task, (N_t, D, map channels, h, w) with D =
                 ``schedule.num_draws``; None where the schedule takes none.
 
         Returns:
             Final logits P_0 by task, (N_t, C_t, h, w), and the decayed maps X_S by task.
         """
-        device = next(iter(predictions.values())).device
-        index = {name: torch.as_tensor(r, dtype=torch.long, device=device)
-                 for name, r in rows.items()}
         source = self.source(features, predictions)
         draws = {name: noise[name].unbind(1) if noise else () for name in index}
 
@@ -121,6 +123,10 @@ class PredictionDiffusion(MTDNet):
     def project(self, maps: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return dict(maps)
 
+    def as_logits(self, maps: Mapping[str, Tensor],
+                  predict: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+        return dict(maps)
+
 
 @MODELS.register_module()
 class FeatureDiffusion(MTDNet):
@@ -147,3 +153,7 @@ class FeatureDiffusion(MTDNet):
 
     def project(self, maps: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {name: self.final[name](x) for name, x in maps.items()}
+
+    def as_logits(self, maps: Mapping[str, Tensor],
+                  predict: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+        return {name: predict[name](x) for name, x in maps.items()}

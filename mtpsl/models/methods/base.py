@@ -75,14 +75,15 @@ class MultiTaskModel(BaseModel):
     def loss(self, inputs: Tensor, data_samples: list[MultiTaskSample]) -> dict[str, Tensor]:
         """Losses of the labelled (sample, task) pairs by name, ``loss_<task>``."""
         rows = self.labelled(data_samples)
+        index = row_index(rows, inputs.device)
         predictions = self.decoders(self.extract_feat(inputs))[1]
-        chosen = {name: predictions[name][r] for name, r in rows.items()}
+        chosen = {name: predictions[name][i] for name, i in index.items()}
         return self.task_losses({'': chosen}, data_samples, rows) | self.silent_losses(rows)
 
     # ---------------------------------------------------------------- training
 
     def labelled(self, data_samples: Sequence[MultiTaskSample]) -> dict[str, list[int]]:
-        """Rows of the batch labelled for each task, for tasks with any first to last."""
+        """Rows of the batch labelled for each task; an empty list where none is."""
         return {name: labelled_rows(data_samples, name) for name in self.tasks}
 
     def task_losses(self, logits: Mapping[str, Mapping[str, Tensor]],
@@ -104,36 +105,42 @@ class MultiTaskModel(BaseModel):
         Returns:
             ``loss_<task><suffix>`` -> scalar, for the tasks with labelled rows.
         """
-        count = [sum(row in r for r in rows.values()) for row in range(len(data_samples))]
+        balance = self._balance(rows, len(data_samples), next(iter(logits.values())))
         losses = {}
         for name, labelled in rows.items():
             if not labelled:
                 continue
             task = self.tasks[name]
             label = torch.stack([getattr(data_samples[row].gt, name) for row in labelled])
-            share = [len(self.tasks) / count[row] / len(data_samples) for row in labelled]
-            balance = label.new_tensor(share, dtype=torch.float32)
             for suffix, maps in logits.items():
                 full = resize(maps[name].float(), label.shape[-2:])
                 weight = task.loss_weight * (factors or {}).get(suffix, 1.0)
-                losses[f'loss_{name}{suffix}'] = weight * (balance * task.loss(full, label)).sum()
+                loss = (balance[name] * task.loss(full, label)).sum()
+                losses[f'loss_{name}{suffix}'] = weight * loss
         return losses
 
+    def _balance(self, rows: Mapping[str, Sequence[int]], samples: int,
+                 logits: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """T / |L_i| / B of each labelled pair, (N_t,) by task."""
+        count = [sum(row in labelled for labelled in rows.values()) for row in range(samples)]
+        shares = {name: [len(self.tasks) / count[row] / samples for row in labelled]
+                  for name, labelled in rows.items()}
+        return to_device(shares, torch.float32, next(iter(logits.values())).device)
+
     def silent_losses(self, rows: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:
-        """Zero losses that leave zero gradients where a batch has no label.
+        """``loss_unlabelled``, a zero that leaves zero gradients where a batch has no label.
 
         Every parameter must get a gradient on every rank, so that distributed training needs no
         ``find_unused_parameters``: a task's own where no sample is labelled for it, all of them
         where no sample is labelled at all.
         """
         silent = [name for name, labelled in rows.items() if not labelled]
+        if not silent:
+            return {}
         everything = len(silent) == len(rows)
-        losses = {}
-        for task in silent:
-            own = [p for path, p in self.named_parameters()
-                   if p.requires_grad and (everything or task in path.split('.'))]
-            losses[f'loss_{task}'] = 0 * sum(p.sum() for p in own)
-        return losses
+        own = [p for path, p in self.named_parameters()
+               if p.requires_grad and (everything or not set(silent).isdisjoint(path.split('.')))]
+        return dict(loss_unlabelled=0 * sum(p.sum() for p in own))
 
     # ---------------------------------------------------------------- inference
 
@@ -148,8 +155,25 @@ class MultiTaskModel(BaseModel):
                 height, width = inputs.shape[-2:]
                 window = (row, slice(None), slice(top, height - bottom),
                           slice(left, width - right))
-                setattr(sample, field, PixelData(**{name: m[window] for name, m in full.items()}))
+                # A copy, so that a sample that is kept does not keep the whole batch.
+                setattr(sample, field,
+                        PixelData(**{name: m[window].clone() for name, m in full.items()}))
         return data_samples
+
+
+def row_index(rows: Mapping[str, Sequence[int]], device: torch.device) -> dict[str, Tensor]:
+    """Rows of the batch by task as (N_t,) indices on the device."""
+    return to_device(rows, torch.long, device)
+
+
+def to_device(values: Mapping[str, Sequence], dtype: torch.dtype,
+              device: torch.device) -> dict[str, Tensor]:
+    """Lists by name to tensors by name, in one copy that the host does not wait for."""
+    flat = torch.tensor([value for part in values.values() for value in part], dtype=dtype)
+    if device.type == 'cuda':
+        flat = flat.pin_memory()
+    parts = flat.to(device, non_blocking=True).split([len(part) for part in values.values()])
+    return dict(zip(values, parts))
 
 
 def resize(maps: Tensor, size: Sequence[int]) -> Tensor:

@@ -10,7 +10,7 @@ from mtpsl.registry import MODELS
 from mtpsl.structures import MultiTaskSample
 from mtpsl.tasks import Task
 
-from .base import MultiTaskModel
+from .base import MultiTaskModel, row_index
 
 
 @MODELS.register_module()
@@ -45,10 +45,11 @@ class DiffusionMTL(MultiTaskModel):
     def loss(self, inputs: Tensor, data_samples: list[MultiTaskSample]) -> dict[str, Tensor]:
         """``loss_<task>`` of the final and ``loss_<task>_initial`` of the initial predictions."""
         rows = self.labelled(data_samples)
+        index = row_index(rows, inputs.device)
         features, initial = self.decoders(self.extract_feat(inputs))
         noise = self.training_noise(initial, rows)
-        final, _ = self.diffusion(features, initial, rows, noise)
-        stages = {'': final, '_initial': {name: initial[name][r] for name, r in rows.items()}}
+        final, _ = self.diffusion(features, initial, index, noise)
+        stages = {'': final, '_initial': {name: initial[name][i] for name, i in index.items()}}
         losses = self.task_losses(stages, data_samples, rows,
                                   {'_initial': self.initial_loss_weight})
         return losses | self.silent_losses(rows)
@@ -57,20 +58,19 @@ class DiffusionMTL(MultiTaskModel):
                data_samples: list[MultiTaskSample] | None = None) -> dict[str, dict[str, Tensor]]:
         """``pred``, ``initial`` and ``noisy`` logits of all tasks, (B, C_t, h, w) each.
 
-        The samples' ``img_id`` seeds the noise; without samples every draw is zero (its mean).
+        The samples' ``img_id`` seeds the noise; without samples every draw is zero (its mean),
+        and there are no ``noisy`` logits.
         """
         features, initial = self.decoders(self.extract_feat(inputs))
-        rows = dict.fromkeys(self.tasks, range(len(inputs)))
+        index = dict.fromkeys(self.tasks, torch.arange(len(inputs), device=inputs.device))
         noise = None
         if data_samples is not None:
             noise = self.test_noise(initial, [sample.img_id for sample in data_samples])
-        final, decayed = self.diffusion(features, initial, rows, noise)
-        return dict(pred=final, initial=initial, noisy=self._as_predictions(decayed))
-
-    def _as_predictions(self, decayed: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """X_S as logits: decayed features pass through the initial prediction convolution."""
-        return {name: x if x.shape[1] == self.tasks[name].channels
-                else self.decoders.predict[name](x) for name, x in decayed.items()}
+        final, decayed = self.diffusion(features, initial, index, noise)
+        maps = dict(pred=final, initial=initial)
+        if data_samples is not None:
+            maps['noisy'] = self.diffusion.as_logits(decayed, self.decoders.predict)
+        return maps
 
     def training_noise(self, initial: Mapping[str, Tensor],
                        rows: Mapping[str, Sequence[int]]) -> dict[str, Tensor] | None:

@@ -1,0 +1,69 @@
+"""Checkpoints that do not fit the model are errors: mmengine only logs what differs."""
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from mmengine.runner.checkpoint import get_torch_safe_globals
+from torch import Tensor, nn
+
+SHOWN = 5
+
+
+def check_checkpoint(path: str, model: nn.Module) -> None:
+    """Raise unless a checkpoint holds exactly the model's weights. No weight is read.
+
+    Args:
+        path: a checkpoint of a runner, or a plain state dict.
+        model: the model that it is meant for, not wrapped.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: no checkpoint, or one of another model; the message lists what differs.
+    """
+    _compare(path, read_shapes(path), model.state_dict(), extra_allowed=False)
+
+
+def check_pretrained(path: str, backbone: nn.Module) -> None:
+    """Raise unless a file of pretrained weights holds all the backbone's; it may hold more.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: no checkpoint, or one of another backbone.
+    """
+    shapes = {key.removeprefix('backbone.'): shape for key, shape in read_shapes(path).items()}
+    # ImageNet files may be older than BatchNorm's counter.
+    expected = {key: value for key, value in backbone.state_dict().items()
+                if not key.endswith('num_batches_tracked')}
+    _compare(path, shapes, expected, extra_allowed=True)
+
+
+def read_shapes(path: str) -> dict[str, torch.Size]:
+    """Shapes of the weights in a checkpoint, by name; code in the file is never run."""
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'there is no checkpoint file {path}')
+    try:
+        with torch.serialization.safe_globals(get_torch_safe_globals()):
+            content = torch.load(path, map_location='meta', weights_only=True)
+    except (RuntimeError, EOFError, KeyError, OSError, ValueError, pickle.UnpicklingError) as error:
+        raise ValueError(f'{path} is not a checkpoint, or it is damaged: '
+                         f'{str(error).splitlines()[0]}') from error
+    state = content.get('state_dict', content) if isinstance(content, Mapping) else {}
+    return {key.removeprefix('module.'): value.shape for key, value in state.items()
+            if isinstance(value, Tensor)}
+
+
+def _compare(path: str, found: Mapping[str, torch.Size], expected: Mapping[str, Tensor],
+             extra_allowed: bool) -> None:
+    missing = [key for key in expected if key not in found]
+    extra = [] if extra_allowed else [key for key in found if key not in expected]
+    shapes = [f'{key} {tuple(found[key])} for {tuple(value.shape)}'
+              for key, value in expected.items() if key in found and found[key] != value.shape]
+    differences = [f'{len(names)} {title}: {", ".join(names[:SHOWN])}'
+                   + (' ...' if len(names) > SHOWN else '')
+                   for title, names in (('missing', missing), ('not of the model', extra),
+                                        ('of another shape', shapes)) if names]
+    if differences:
+        raise ValueError(f'{path} is of another model than the config\'s; weights '
+                         + '; '.join(differences))

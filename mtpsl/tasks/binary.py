@@ -1,0 +1,29 @@
+"""What tasks with a yes or no per pixel share: the label and its picture."""
+
+import numpy as np
+from torch import Tensor
+
+from .base import UNKNOWN_COLOUR, Task, foreign_values
+
+
+class BinaryTask(Task):
+    """A task that says yes or no of each pixel. Label: 1 yes, 0 no, 255 unknown."""
+
+    fill = 255
+    label_dtype = np.uint8
+    higher_is_better = True
+
+    def check(self, label: np.ndarray) -> None:
+        outside = foreign_values(label, 2, self.fill)
+        if outside:
+            raise ValueError(f'{self.name} labels must be 0, 1 or 255 (unknown), got {outside}')
+
+    def valid(self, label: Tensor) -> Tensor:
+        return label != self.fill
+
+    def colorize(self, label: np.ndarray) -> np.ndarray:
+        """Black (0) to white (1); unknown pixels blue grey."""
+        value = label[0].astype(np.float32)
+        picture = np.repeat((value.clip(0, 1) * 255).round().astype(np.uint8)[..., None], 3, 2)
+        picture[value > 1] = UNKNOWN_COLOUR
+        return picture
