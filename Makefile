@@ -12,8 +12,7 @@ BIN := $(VENV)/bin
 RUN := $(BIN)/python
 JOBS ?= 2
 
-DATA := data/synthetic
-ROOT := $(DATA)/PASCALContext
+ROOT := data/synthetic/PASCALContext
 MAPPING := $(ROOT)/label_mappings/onelabel.json
 TRAIN := 800
 VAL := 80
@@ -55,7 +54,7 @@ $(MAPPING): $(ROOT)/synthetic.json
 	  --ids $(ROOT)/ImageSets/Context/train.txt --out $@ \
 	  --tasks semseg parsing saliency normal boundary
 
-$(WORK)/trained: $(MAPPING) $(CONFIG) $(wildcard configs/_base_/*/*.py)
+$(WORK)/trained: $(MAPPING) $(CONFIG) $(wildcard configs/_base_/*.py configs/_base_/*/*.py)
 	@if [ -f $@ ]; then rm -rf $(WORK); fi  # finished, but the data or the config changed since
 	$(RUN) tools/train.py $(CONFIG) --work-dir $(WORK) --resume
 	touch $@
@@ -72,4 +71,4 @@ lint: env
 	bash -n tools/*.sh
 
 clean:
-	rm -rf $(VENV) work_dirs/demo $(DATA)
+	rm -rf $(VENV) $(WORK) $(ROOT)

@@ -15,7 +15,7 @@ ALLOWED = {
     'complexity': set(),
     'structures': set(),
     'tasks': set(),
-    'synthetic': set(),
+    'synthetic': {'tasks'},  # the palette of its preview
     'datasets': {'tasks', 'structures'},
     'models': {'tasks', 'structures'},
     'evaluation': {'tasks', 'structures'},

@@ -7,6 +7,14 @@ if [ $# -lt 3 ]; then
     exit 2
 fi
 
+fail() {
+    echo "${0##*/}: $*" >&2
+    exit 2
+}
+positive() {
+    [[ $2 =~ ^[1-9][0-9]*$ ]] || fail "$1 must be a positive whole number, got '$2'"
+}
+
 CONFIG=$1
 CHECKPOINT=$2
 GPUS=$3
@@ -15,7 +23,10 @@ NODE_RANK=${NODE_RANK:-0}
 PORT=${PORT:-29500}
 MASTER_ADDR=${MASTER_ADDR:-127.0.0.1}
 
-${PYTHON:-python} -m torch.distributed.run \
+[ -f "$CONFIG" ] || fail "CONFIG must be an existing file, got '$CONFIG'"
+positive GPUS "$GPUS"
+
+"${PYTHON:-python}" -m torch.distributed.run \
     --nnodes="$NNODES" \
     --node_rank="$NODE_RANK" \
     --master_addr="$MASTER_ADDR" \

@@ -7,16 +7,30 @@ if [ $# -lt 4 ]; then
     exit 2
 fi
 
+fail() {
+    echo "${0##*/}: $*" >&2
+    exit 2
+}
+positive() {
+    [[ $2 =~ ^[1-9][0-9]*$ ]] || fail "$1 must be a positive whole number, got '$2'"
+}
+
 PARTITION=$1
 JOB_NAME=$2
 CONFIG=$3
 CHECKPOINT=$4
 GPUS=${GPUS:-4}
-GPUS_PER_NODE=${GPUS_PER_NODE:-4}
 CPUS_PER_TASK=${CPUS_PER_TASK:-5}
-SRUN_ARGS=${SRUN_ARGS:-}
 
-# shellcheck disable=SC2086  # SRUN_ARGS holds several words
+[ -f "$CONFIG" ] || fail "CONFIG must be an existing file, got '$CONFIG'"
+positive GPUS "$GPUS"
+GPUS_PER_NODE=${GPUS_PER_NODE:-$((GPUS < 4 ? GPUS : 4))}
+positive GPUS_PER_NODE "$GPUS_PER_NODE"
+positive CPUS_PER_TASK "$CPUS_PER_TASK"
+command -v srun > /dev/null || fail "srun is not on the PATH: run this where slurm is installed"
+# Several words, split at spaces; the shell expands nothing in them.
+read -r -a EXTRA <<< "${SRUN_ARGS:-}"
+
 srun -p "$PARTITION" \
     --job-name="$JOB_NAME" \
     --gres=gpu:"$GPUS_PER_NODE" \
@@ -24,5 +38,5 @@ srun -p "$PARTITION" \
     --ntasks-per-node="$GPUS_PER_NODE" \
     --cpus-per-task="$CPUS_PER_TASK" \
     --kill-on-bad-exit=1 \
-    $SRUN_ARGS \
-    ${PYTHON:-python} -u "$(dirname "$0")/test.py" "$CONFIG" "$CHECKPOINT" --launcher slurm "${@:5}"
+    ${EXTRA[@]+"${EXTRA[@]}"} \
+    "${PYTHON:-python}" -u "$(dirname "$0")/test.py" "$CONFIG" "$CHECKPOINT" --launcher slurm "${@:5}"

@@ -31,18 +31,23 @@ def load_mapping(path: str, ids: Sequence[str], tasks: Collection[str]) -> Label
         Image id -> names of the tasks it is labelled for, in the order of ``tasks``.
 
     Raises:
-        FileNotFoundError: there is no such file.
+        FileNotFoundError: there is no such file, or it is a folder.
         ValueError: no JSON object of lists; an id named twice, not in the split or left out; a
             task unknown or named twice. The message names the file, the id and the cause.
     """
+    if os.path.isdir(path):
+        raise FileNotFoundError(f'label mapping {path} is a folder; it must be a JSON file')
     if not os.path.isfile(path):
         raise FileNotFoundError(f'label mapping {path} does not exist; make it with '
                                 'tools/dataset_converters/label_mapping.py')
-    with open(path, encoding='utf-8') as file:
+    with open(path, encoding='utf-8-sig') as file:
         try:
             mapping = json.load(file, object_pairs_hook=_unique_keys)
         except ValueError as error:
             raise ValueError(f'label mapping {path}: {error}') from error
+        except RecursionError as error:
+            raise ValueError(f'label mapping {path} is nested too deeply; it must be a JSON object '
+                             'of image id -> list of task names') from error
     if not isinstance(mapping, dict):
         raise ValueError(f'label mapping {path} must be a JSON object of image id -> list of task '
                          f'names, got a {type(mapping).__name__}')
@@ -96,11 +101,13 @@ def generate_mapping(ids: Sequence[str], tasks: Sequence[str], setting: str, see
             for parsing are not given, ``randomlabels`` draws them at random.
 
     Raises:
-        ValueError: a setting or candidate unknown, ids or tasks empty or named twice, too few
-            candidates for equal groups.
+        ValueError: a setting or candidate unknown, a seed below 0, ids or tasks empty or named
+            twice, too few candidates for equal groups.
     """
     if setting not in SETTINGS:
         raise ValueError(f'setting must be one of {", ".join(SETTINGS)}, got {setting!r}')
+    if seed < 0:
+        raise ValueError(f'seed must be at least 0, got {seed}')
     for name, values in (('ids', ids), ('tasks', tasks)):
         if not values or len(set(values)) < len(values):
             raise ValueError(f'{name} must be given and all different, got {len(values)} of which '

@@ -1,8 +1,8 @@
 """Base of the data sets whose images are labelled for some of the tasks each."""
 
 import os
-from collections import Counter
 from collections.abc import Callable, Sequence
+from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +10,7 @@ from mmengine.dataset import BaseDataset
 
 from mtpsl.tasks import Task, build_tasks
 
+from .id_list import read_id_list
 from .label_mapping import LabelMapping, load_mapping
 from .sampler import Draw, seeded
 
@@ -58,8 +59,9 @@ class PartialLabelDataset(BaseDataset):
         max_images: take only the first so many images of the split.
 
     Raises:
-        ValueError: a task that the data set has no labels for, ``max_images`` below 1, an id list
-            empty or with an id twice, a wrong mapping (see :func:`load_mapping`).
+        ValueError: a task that the data set has no labels for, ``max_images`` no integer of at
+            least 1, a wrong id list (see :func:`read_id_list`) or mapping (see
+            :func:`load_mapping`).
         FileNotFoundError: the id list, the mapping, an image or a label that may be used is
             missing.
     """
@@ -76,8 +78,12 @@ class PartialLabelDataset(BaseDataset):
         if unknown:
             raise ValueError(f'{type(self).__name__} has no labels for the task '
                              f'{", ".join(unknown)}; it has {", ".join(self.LABELS)}')
-        if max_images is not None and max_images < 1:
-            raise ValueError(f'max_images must be at least 1, got {max_images}')
+        if max_images is not None and not (isinstance(max_images, Integral) and max_images >= 1):
+            raise ValueError('max_images must be an integer of at least 1, or None, got '
+                             f'{max_images!r}')
+        if label_mapping == '':
+            raise ValueError("label_mapping must name a JSON file, or be None for all labels, got "
+                             "''")
         self.split = split
         self.label_mapping = label_mapping
         self.max_images = max_images
@@ -112,14 +118,7 @@ class PartialLabelDataset(BaseDataset):
         if not os.path.isfile(path):
             raise FileNotFoundError(f'there is no id list {path} for the split {self.split!r}; is '
                                     'data_root right?')
-        with open(path, encoding='utf-8') as file:
-            ids = file.read().split()
-        if not ids:
-            raise ValueError(f'the id list {path} is empty')
-        twice = [image_id for image_id, count in Counter(ids).items() if count > 1]
-        if twice:
-            raise ValueError(f'the id list {path} names {", ".join(twice[:3])} more than once')
-        return ids
+        return read_id_list(path)
 
     def load_data_list(self) -> list[dict]:
         """Find the files of every image: dicts of ``img_id``, ``img_path`` and ``labels``."""
@@ -147,6 +146,11 @@ class PartialLabelDataset(BaseDataset):
         if self.label_mapping is None:
             return dict.fromkeys(ids, tuple(self.tasks))
         path = os.path.join(self.data_root, self.label_mapping)
+        if not os.path.isabs(self.label_mapping) and not os.path.exists(path):
+            raise FileNotFoundError(
+                f'label mapping {path} does not exist; label_mapping={self.label_mapping!r} is '
+                'taken relative to data_root. Make one with '
+                'tools/dataset_converters/label_mapping.py')
         mapping = load_mapping(path, ids, self.LABELS)
         return {i: tuple(task for task in self.tasks if task in mapping[i]) for i in ids}
 

@@ -46,18 +46,24 @@ def decode_parsing(size: tuple[int, int], mat: dict) -> np.ndarray:
     The object's class decides here, so ``ImageSets/Parts`` (a digest of these same files, listing
     the classes of each image's objects) is neither needed nor written.
     """
-    objects = _variable(mat, 'anno').ravel()[0][1]
+    anno = _records(_variable(mat, 'anno'), 'anno', 2)
+    if not anno:
+        raise ValueError('anno must be a struct of image name and objects, got an empty one')
     # Fields of an object: class name, class index, mask, pieces; of a piece: name, mask.
-    pieces = [piece for item in objects.ravel() if int(item[1].item()) == PERSON
-              for piece in item[3].ravel()]
+    pieces = [piece for item in _records(anno[0][1], 'objects', 4) if _class_index(item) == PERSON
+              for piece in _records(item[3], 'parts', 2)]
     if not pieces:
         return np.zeros(size, np.uint8)
-    label = np.zeros(pieces[0][1].shape, np.uint8)
-    for piece in pieces:
-        name = str(piece[0].item())
-        if name not in PARTS:
-            raise ValueError(f'unknown body part {name!r}; known: {", ".join(PARTS)}')
-        label[piece[1] > 0] = PARTS[name]
+    shapes = {np.shape(mask) for _, mask in pieces}
+    if len(shapes) > 1 or any(len(shape) != 2 for shape in shapes):
+        raise ValueError('the masks of the body parts must be (H, W) of one size, got '
+                         f'{", ".join(map(str, sorted(shapes)))}')
+    label = np.zeros(shapes.pop(), np.uint8)
+    for name, mask in pieces:
+        part = str(np.squeeze(name))
+        if part not in PARTS:
+            raise ValueError(f'unknown body part {part!r}; known: {", ".join(PARTS)}')
+        label[mask > 0] = PARTS[part]
     return label
 
 
@@ -123,10 +129,28 @@ def _variable(mat: dict, name: str) -> np.ndarray:
     return mat[name]
 
 
+def _records(value: np.ndarray, name: str, fields: int) -> list[np.void]:
+    """The records of a MATLAB struct array; none of an empty one, whose fields are not kept."""
+    if value.size and len(value.dtype.names or ()) < fields:
+        raise ValueError(f'{name} must be a struct of {fields} fields, got {value.dtype} of shape '
+                         f'{value.shape}')
+    return list(value.ravel())
+
+
+def _class_index(item: np.void) -> int:
+    index = np.asarray(item[1])
+    if index.size != 1 or index.dtype.kind not in 'iuf' or index.item() % 1:
+        raise ValueError(f'class_ind of an object must be an integer, got {index.tolist()}')
+    return int(index.item())
+
+
 def _context_classes(mat: dict) -> np.ndarray:
     """(H, W) uint16 Context classes."""
     classes = _variable(mat, 'LabelMap')
-    if classes.ndim != 2 or classes.min() < 0 or classes.max() > CONTEXT_CLASSES:
+    if classes.ndim != 2 or not classes.size or classes.dtype.kind not in 'iu':
+        raise ValueError(f'LabelMap must be an (H, W) map of integers, got {classes.dtype} of '
+                         f'shape {classes.shape}')
+    if classes.min() < 0 or classes.max() > CONTEXT_CLASSES:
         raise ValueError(f'expected a map of classes 0..{CONTEXT_CLASSES}, got values '
                          f'{classes.min()} to {classes.max()} of shape {classes.shape}')
     return classes.astype(np.uint16)

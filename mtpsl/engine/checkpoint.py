@@ -4,11 +4,25 @@ import pickle
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import torch
-from mmengine.runner.checkpoint import get_torch_safe_globals
+from mmengine.logging import HistoryBuffer
 from torch import Tensor, nn
 
 SHOWN = 5
+
+
+def _statistic(owner: object, name: str) -> object:
+    """``getattr`` as far as a logged curve needs it: its own statistics, by name."""
+    if owner is not HistoryBuffer and not isinstance(owner, HistoryBuffer):
+        raise pickle.UnpicklingError(f'getattr of {owner!r} is not for a checkpoint')
+    return getattr(owner, name)
+
+
+# What a runner's checkpoint holds beside tensors: the logged curves, as arrays of numbers.
+SAFE = [HistoryBuffer, (_statistic, 'builtins.getattr'), slice, np.ndarray, np.dtype,
+        np.zeros(1).__reduce__()[0], np.float64(0).__reduce__()[0],
+        *(type(np.dtype(kind)) for kind in ('float64', 'int64', 'uint32'))]
 
 
 def check_checkpoint(path: str, model: nn.Module) -> None:
@@ -44,11 +58,11 @@ def read_shapes(path: str) -> dict[str, torch.Size]:
     if not Path(path).is_file():
         raise FileNotFoundError(f'there is no checkpoint file {path}')
     try:
-        with torch.serialization.safe_globals(get_torch_safe_globals()):
+        with torch.serialization.safe_globals(SAFE):
             content = torch.load(path, map_location='meta', weights_only=True)
     except (RuntimeError, EOFError, KeyError, OSError, ValueError, pickle.UnpicklingError) as error:
-        raise ValueError(f'{path} is not a checkpoint, or it is damaged: '
-                         f'{str(error).splitlines()[0]}') from error
+        cause = str(error).partition('\n')[0] or type(error).__name__
+        raise ValueError(f'{path} is not a checkpoint, or it is damaged: {cause}') from error
     state = content.get('state_dict', content) if isinstance(content, Mapping) else {}
     return {key.removeprefix('module.'): value.shape for key, value in state.items()
             if isinstance(value, Tensor)}

@@ -3,6 +3,7 @@
 import difflib
 import inspect
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.registry import Registry
@@ -12,6 +13,7 @@ from mtpsl.registry import DATASETS, METRICS, MODELS, OPTIMIZERS, VISUALIZERS
 
 from .quiet import quieten
 
+CONFIG_SUFFIXES = ('.py', '.json', '.yaml', '.yml')
 # Keys that a runner reads from its config beside its own arguments.
 RUNNER_KEYS = {name for name in inspect.signature(Runner.__init__).parameters
                if name not in ('self', 'cfg')}
@@ -46,6 +48,10 @@ def load_config(path: str, options: Mapping[str, object] | None = None) -> Confi
             nothing would read.
     """
     quieten()
+    if not Path(path).is_file() or Path(path).suffix not in CONFIG_SUFFIXES:
+        state = 'is a folder' if Path(path).is_dir() else (
+            f'is no {", ".join(CONFIG_SUFFIXES)} file' if Path(path).exists() else 'does not exist')
+        raise FileNotFoundError(f'the config file {path} {state}')
     cfg = Config.fromfile(path)
     for key in options or {}:
         _check_option(key)

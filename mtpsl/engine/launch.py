@@ -63,6 +63,9 @@ def _prepare_cpu_processes(cfg: Config) -> None:
     """mmengine's launchers ask for a GPU; without one, join a gloo group before it looks."""
     if cfg.launcher == 'slurm':
         _translate_slurm()
+    if 'RANK' not in os.environ:
+        raise RuntimeError(f'--launcher {cfg.launcher}: RANK is not set; start the command by '
+                           'torchrun (tools/dist_train.sh)')
     if not torch.distributed.is_initialized():
         torch.distributed.init_process_group('gloo')
     cfg.pop('sync_bn', None)

@@ -170,4 +170,4 @@ def _near_beam(centres: np.ndarray, radii: np.ndarray, origins: np.ndarray) -> n
 
 
 def _take(vectors: np.ndarray, index: np.ndarray) -> np.ndarray:
-    return vectors if vectors.shape[1] == 1 else vectors[:, index]
+    return vectors if vectors.shape[1] == 1 else vectors.take(index, axis=1)

@@ -99,7 +99,11 @@ def dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def apply(matrix: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     """Products (3, N) of one matrix (3, 3), or one per column (3, 3, N), with (3, N) vectors."""
     columns = matrix if matrix.ndim == 3 else matrix[..., None]
-    return columns[:, 0] * vectors[0] + columns[:, 1] * vectors[1] + columns[:, 2] * vectors[2]
+    # Added in place, in this order: fewer temporary arrays, same rounding.
+    product = columns[:, 0] * vectors[0]
+    product += columns[:, 1] * vectors[1]
+    product += columns[:, 2] * vectors[2]
+    return product
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:

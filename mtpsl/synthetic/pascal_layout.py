@@ -30,6 +30,9 @@ from scipy.io import savemat
 
 from .render import RenderedScene, render_scene
 
+# The three tables below repeat those of the PASCAL reader and the segmentation task: importing
+# them would load torch in every worker, which takes longer than rendering dozens of scenes. The
+# tests hold them equal.
 NORMAL_IDS = (
     3, 4, 6, 9, 10, 11, 13, 15, 17, 18, 22, 23, 29, 30, 33, 34, 36, 37, 38, 39, 41, 43, 46, 49, 50,
     51, 53, 55, 56, 59, 61, 62, 65, 66, 68, 69, 72, 73, 78, 83, 84, 85, 87, 88, 95, 96, 101, 104,
@@ -172,14 +175,21 @@ def write_json(path: Path, content: object) -> None:
 
 def write_scene(root: Path, identifier: str, height: int, width: int, seed: int) -> None:
     """Render one scene of the data set of ``seed`` and write its files that are not there yet."""
-    files = scene_files(root, identifier)
-    if all(path.exists() for path in files.values()):
+    files = {name: path for name, path in scene_files(root, identifier).items()
+             if not path.exists()}
+    if not files:
         return
     scene = render_scene(scene_seed(seed, identifier), height, width)
-    _write_image(files['semseg'], scene.semseg)
-    _write_image(files['saliency'], scene.saliency * np.uint8(255))
-    normal = np.rint((scene.normal.astype(np.float64) + 1) / 2 * 255).astype(np.uint8)
-    _write_image(files['normals'], normal[..., ::-1])
-    _write_mat(files['context'], 'LabelMap', context_labels(scene.instance))
-    _write_mat(files['parts'], 'anno', human_parts(identifier, scene))
-    _write_image(files['image'], scene.image[..., ::-1], (cv2.IMWRITE_JPEG_QUALITY, 95))
+    if 'semseg' in files:
+        _write_image(files['semseg'], scene.semseg)
+    if 'saliency' in files:
+        _write_image(files['saliency'], scene.saliency * np.uint8(255))
+    if 'normals' in files:
+        normal = np.rint((scene.normal.astype(np.float64) + 1) / 2 * 255).astype(np.uint8)
+        _write_image(files['normals'], normal[..., ::-1])
+    if 'context' in files:
+        _write_mat(files['context'], 'LabelMap', context_labels(scene.instance))
+    if 'parts' in files:
+        _write_mat(files['parts'], 'anno', human_parts(identifier, scene))
+    if 'image' in files:
+        _write_image(files['image'], scene.image[..., ::-1], (cv2.IMWRITE_JPEG_QUALITY, 95))

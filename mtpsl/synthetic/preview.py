@@ -6,16 +6,6 @@ import numpy as np
 from .render import RenderedScene
 
 
-def class_colours(count: int = 21) -> np.ndarray:
-    """The colours (count, 3) uint8 of PASCAL VOC: the bits of the id, spread over the channels."""
-    ids = np.arange(count)
-    colours = np.zeros((count, 3), dtype=np.int64)
-    for bit in range(8):
-        for channel in range(3):
-            colours[:, channel] |= (ids >> (3 * bit + channel) & 1) << (7 - bit)
-    return colours.astype(np.uint8)
-
-
 def _grey(values: np.ndarray) -> np.ndarray:
     return np.repeat(np.clip(255 * values, 0, 255).astype(np.uint8)[..., None], 3, axis=2)
 
@@ -26,7 +16,10 @@ def panels(scene: RenderedScene) -> list[np.ndarray]:
     In order: image, semantic classes, body parts, saliency, normals, instances with their
     boundaries in white, depth (near is bright).
     """
-    colours = class_colours(64)
+    # Imported here: workers load this module but draw nothing, and the tasks bring torch along.
+    from mtpsl.tasks.categorical import bit_palette
+
+    colours = bit_palette(64)
     instances = colours[1:][(7 * scene.instance) % 63] // 2 + 40
     edge = np.zeros(scene.instance.shape, dtype=bool)
     edge[:, 1:] |= scene.instance[:, 1:] != scene.instance[:, :-1]

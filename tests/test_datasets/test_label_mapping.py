@@ -1,21 +1,15 @@
-"""Mappings: checked when read, drawn with the published statistics; the command line."""
+"""Mappings: checked when read, drawn with the published statistics."""
 
-import importlib.util
 import json
 import os
-import subprocess
-import sys
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from mtpsl.datasets.label_mapping import count_labels, generate_mapping, load_mapping, save_mapping
 from mtpsl.datasets.published_mapping import PASCAL_TASKS
 
-TOOL = Path(__file__).parents[2] / 'tools/dataset_converters/label_mapping.py'
 IDS = [f'{k:04d}' for k in range(4998)]
 
 
@@ -49,7 +43,18 @@ def test_wrong_mapping_is_refused(tmp_path, text, message):
         load(tmp_path, text)
 
 
+def test_nesting_beyond_the_recursion_limit(tmp_path):
+    with pytest.raises(ValueError, match='m.json is nested too deeply'):
+        load(tmp_path, '[' * 200000)
+
+
+def test_byte_order_mark_is_allowed(tmp_path):
+    assert load(tmp_path, '\ufeff{"a": [], "b": []}') == {'a': (), 'b': ()}
+
+
 def test_absent_mapping(tmp_path):
+    with pytest.raises(FileNotFoundError, match='is a folder; it must be a JSON file'):
+        load_mapping(str(tmp_path), ['a'], PASCAL_TASKS)
     with pytest.raises(FileNotFoundError, match='nothing.json does not exist'):
         load_mapping(str(tmp_path / 'nothing.json'), ['a'], PASCAL_TASKS)
 
@@ -125,6 +130,7 @@ def test_full_and_seed():
 @pytest.mark.parametrize('arguments, message', [
     ((['a'], ['semseg'], 'half', 0), "setting must be one of onelabel, randomlabels, full, got "
      "'half'"),
+    ((['a'], ['semseg'], 'onelabel', -1), 'seed must be at least 0, got -1'),
     (([], ['semseg'], 'full', 0), 'ids must be given and all different, got 0'),
     ((['a', 'a'], ['semseg'], 'full', 0), 'ids must be given and all different, got 2 of which 1'),
     ((['a'], ['semseg', 'semseg'], 'full', 0), 'tasks must be given and all different'),
@@ -134,62 +140,3 @@ def test_full_and_seed():
 def test_wrong_arguments_of_generate(arguments, message):
     with pytest.raises(ValueError, match=message):
         generate_mapping(*arguments)
-
-
-# ------------------------------------------------------------------ command line
-
-
-@pytest.fixture(scope='module')
-def tool():
-    spec = importlib.util.spec_from_file_location('label_mapping_tool', TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture
-def ids_file(tmp_path):
-    path = tmp_path / 'train.txt'
-    path.write_text('\n'.join(IDS[:100]) + '\n')
-    return path
-
-
-def test_generate_writes_prints_and_does_not_overwrite(tool, tmp_path, ids_file, capsys):
-    out = tmp_path / 'onelabel.json'
-    command = ['generate', '--ids', str(ids_file), '--setting', 'onelabel', '--tasks',
-               *PASCAL_TASKS, '--seed', '3', '--out', str(out)]
-    tool.main(command)
-    expected = generate_mapping(IDS[:100], PASCAL_TASKS, 'onelabel', 3)
-    assert load_mapping(str(out), IDS[:100], PASCAL_TASKS) == expected
-    printed = dict(line.rsplit(maxsplit=1) for line in capsys.readouterr().out.splitlines())
-    assert printed == dict({'images': '100', '1 label': '100'}, **dict.fromkeys(PASCAL_TASKS, '20'))
-    before = out.read_text()
-    with pytest.raises(SystemExit):
-        tool.main(command[:-4] + ['--seed', '4', '--out', str(out)])
-    assert 'exists; give --force' in capsys.readouterr().err and out.read_text() == before
-    tool.main(command[:-4] + ['--seed', '4', '--out', str(out), '--force'])
-    assert out.read_text() != before
-
-
-def test_generate_only(tool, tmp_path, ids_file, capsys):
-    people = tmp_path / 'people.txt'
-    people.write_text('\n'.join(IDS[:30]))
-    out = tmp_path / 'm.json'
-    command = ['generate', '--ids', str(ids_file), '--setting', 'randomlabels', '--tasks',
-               *PASCAL_TASKS, '--out', str(out)]
-    tool.main([*command, '--only', f'parsing={people}'])
-    mapping = json.loads(out.read_text())
-    assert {i for i in mapping if 'parsing' in mapping[i]} < set(IDS[:30])
-    with pytest.raises(SystemExit):
-        tool.main([*command, '--force', '--only', 'parsing'])
-    assert '--only takes TASK=FILE, got parsing' in capsys.readouterr().err
-
-
-def test_import_from_the_shell(tmp_path):
-    source, out = tmp_path / 'm.pth', tmp_path / 'm.json'
-    torch.save(dict(labels_weights=torch.tensor([[0., 1], [1, 0], [0, 1]])), source)
-    done = subprocess.run(
-        [sys.executable, str(TOOL), 'import', str(source), '--out', str(out)], text=True,
-        capture_output=True, check=True, env=os.environ | dict(PYTHONPATH=str(TOOL.parents[2])))
-    assert json.loads(out.read_text()) == {'0': ['depth'], '1': ['semseg'], '2': ['depth']}
-    assert done.stdout.split() == ['images', '3', 'depth', '2', 'semseg', '1', '1', 'label', '3']

@@ -134,6 +134,23 @@ def test_crop_rule_is_off_without_the_task_or_its_label(transform, labelled):
     assert abs(np.mean(shares(transform, results) > 0.75) - 16 / 33) < 0.1
 
 
+@pytest.mark.parametrize('name', ['semsge', 'normal'])
+def test_balance_task_must_be_a_task_with_classes(name):
+    with pytest.raises(ValueError, match='balance_task must be None or a task with a class map '
+                       rf"\(semseg, parsing, saliency, boundary\), got '{name}'"):
+        RandomCrop(balance_task=name).transform(sample())
+
+
+def test_unknown_value_is_the_tasks(monkeypatch):
+    monkeypatch.setattr(ALL_TASKS['semseg'], 'fill', 7, raising=False)
+    results = half_and_half(right_value=7)  # a crop at column 32 shows no known pixel
+    transform = RandomCrop((H, 32), max_class_ratio=1, tries=1000)
+    np.random.seed(0)
+    lefts = {int(transform.transform(dict(results, gt=dict(results['gt'])))['img'][0, 0, 1])
+             for _ in range(400)}
+    assert lefts == set(range(32))
+
+
 def test_unknown_pixels_do_not_count():
     results = half_and_half()
     results['gt']['semseg'][8:] = 255  # else the most frequent "class" of every crop
@@ -241,11 +258,19 @@ def test_missing_meta_key():
     (lambda: RandomScale((0, 2)), r'RandomScale: scale_range .* 0 < low <= high, got \(0, 2\)'),
     (lambda: RandomScale((2, 1)), 'RandomScale: scale_range'),
     (lambda: RandomScale((1, 1, 1)), 'RandomScale: scale_range'),
+    (lambda: RandomScale(2.0), r'RandomScale: scale_range must be \(low, high\) .* got 2.0'),
+    (lambda: RandomScale('ab'), "RandomScale: scale_range must be .* got 'ab'"),
+    (lambda: RandomCrop(512), r'RandomCrop: size must be \(height, width\) .* got 512'),
+    (lambda: RandomCrop((51.2, 4)), r'RandomCrop: size must be .* got \(51.2, 4\)'),
+    (lambda: RandomCrop(max_class_ratio='1'), "max_class_ratio must be .* got '1'"),
+    (lambda: RandomCrop(tries=1.5), 'tries must be an integer of at least 1, got 1.5'),
+    (lambda: RandomFlip('0.5'), "RandomFlip: prob must be a number .* got '0.5'"),
+    (lambda: PackMultiTaskInputs(meta_keys='img_id'), "meta_keys must .* names .* got 'img_id'"),
     (lambda: RandomCrop((0, 4)), r'RandomCrop: size .* got \(0, 4\)'),
     (lambda: RandomCrop(max_class_ratio=0), r'max_class_ratio must be in \(0, 1\], got 0'),
     (lambda: RandomCrop(max_class_ratio=75), 'max_class_ratio must be in .* got 75'),
-    (lambda: RandomCrop(tries=0), 'tries must be at least 1, got 0'),
-    (lambda: RandomFlip(1.5), r'prob must be in \[0, 1\], got 1.5'),
+    (lambda: RandomCrop(tries=0), 'tries must be an integer of at least 1, got 0'),
+    (lambda: RandomFlip(1.5), r'prob must be a number in \[0, 1\], got 1.5'),
 ])
 def test_arguments_out_of_range(build, message):
     with pytest.raises(ValueError, match=message):

@@ -58,6 +58,20 @@ def test_misspelt_top_level_keys_are_errors(tmp_path, line, match):
         load_config(write(tmp_path, line))
 
 
+@pytest.mark.parametrize('line, match', [
+    ('optimizer = dict(lr=1.0)', "of an older format; it is optim_wrapper.optimizer now"),
+    ("resume_from = 'x'", 'it is --resume now'),
+    ('env_cfg = dict(cudnn_benchmrk=False)', "env_cfg has no entry 'cudnn_benchmrk'"),
+    ('auto_scale_lr = dict(base_batchsize=3)', "auto_scale_lr has no entry 'base_batchsize'"),
+    ('randomness = dict(sed=3)', "randomness has no entry 'sed'"),
+    ('default_hooks = dict(chekpoint=dict(interval=3))', 'default_hooks.chekpoint has no type'),
+    ('tasks = dict(semsg=dict(loss_weight=3))', "tasks.semsg has no type.*'semseg'"),
+    ("optim_wrapper = dict(optimizer=dict(type='Adm'))", "'Adm', which is no optimizer")])
+def test_what_nothing_would_read_is_an_error(tmp_path, line, match):
+    with pytest.raises(KeyError, match=match):
+        load_config(write(tmp_path, line))
+
+
 def test_own_variables_are_allowed_in_files_but_not_as_options(tmp_path):
     assert load_config(write(tmp_path, 'crop_size = (256, 256)')).crop_size == (256, 256)
     with pytest.raises(KeyError, match="nothing reads a top-level 'crop_size'"):

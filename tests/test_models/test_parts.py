@@ -7,8 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mtpsl.models import MultiScaleFusion, TaskDecoders
+from mtpsl.models import ConcatenatedCondition, MultiScaleFusion, TaskDecoders
 from mtpsl.models.decoder import ResidualBlock
+from mtpsl.models.diffusion import Denoiser
 from mtpsl.models.diffusion.blocks import Attention, StepEmbedding
 from mtpsl.tasks import build_tasks
 
@@ -26,6 +27,28 @@ def test_neck_resizes_all_stages_to_half_of_the_first():
     torch.testing.assert_close(out[:, :1], F.avg_pool2d(fine, 2) + neck.conv.bias[0])
     torch.testing.assert_close(out[:, 1], coarse[:, 0] + neck.conv.bias[1])
     assert (out[:, 2] == 5).all()
+
+
+def test_neck_at_the_first_stage_s_own_resolution():
+    neck = MultiScaleFusion((1, 2), 3, scale=1.0)
+    assert neck([torch.randn(1, 1, 8, 8), torch.randn(1, 2, 4, 4)]).shape == (1, 3, 8, 8)
+    with pytest.raises(ValueError, match=r'scale must be in \(0, 1\], got 2'):
+        MultiScaleFusion(scale=2)
+
+
+def test_initial_weights_are_the_published_ones():
+    torch.manual_seed(0)
+    tasks = build_tasks(dict(semseg=dict(type='Semseg'), depth=dict(type='Depth')))
+    denoiser = Denoiser(dict(depth=1), dict(depth=1), 256, 1, 4, 4, 1, conditioned=True)
+    for layer in denoiser.step_embedding.mlp[::2]:
+        assert layer.weight.std().item() == pytest.approx(0.02, rel=0.02)
+        assert not layer.bias.any()
+    q = denoiser.blocks[0].attention.q.weight  # Xavier-uniform: bound sqrt(6 / (in + out))
+    assert q.abs().max().item() == pytest.approx(math.sqrt(6 / 512), rel=1e-3)
+    assert not denoiser.blocks[0].ffn[0].bias.any()
+    # Kaiming-normal, fan-out: std sqrt(2 / (9 C)).
+    condition = ConcatenatedCondition(tasks, 64)
+    assert condition.reduce.weight.std().item() == pytest.approx(math.sqrt(2 / 576), rel=0.03)
 
 
 def test_residual_block_is_its_formula():

@@ -26,6 +26,14 @@ def test_images_are_normalised_in_rgb_and_padded_centred_with_zero():
     assert not out.any()
 
 
+def test_channels_stay_in_order_where_images_are_rgb():
+    processor = MultiTaskPreprocessor(PASCAL_TASKS, mean=(0, 0, 0), std=(1, 1, 1), size=(4, 4),
+                                      bgr_to_rgb=False, size_divisor=1)
+    image = torch.arange(3 * 16, dtype=torch.uint8).view(3, 4, 4)
+    out = processor(dict(inputs=[image], data_samples=make_samples([[]], (4, 4))))['inputs']
+    assert torch.equal(out[0], image.float())
+
+
 def test_training_labels_are_padded_with_their_fill():
     data = preprocess([(4, 5)], training=True, size=(8, 8), size_divisor=8)
     sample, = data['data_samples']

@@ -199,3 +199,14 @@ def test_contact_sheet_holds_seven_panels_per_scene() -> None:
     np.testing.assert_array_equal(sheet[:96, :112], rendered(0).image)
     np.testing.assert_array_equal(sheet[98:98 + 96, 3 * 114:3 * 114 + 112, 0] > 0,
                                   rendered(1).saliency > 0)
+
+
+def test_contact_sheet_draws_boundaries_and_nothing_else_in_white() -> None:
+    scene = rendered(0)
+    panel = contact_sheet([scene])[:96, 5 * 114:5 * 114 + 112]
+    padded = np.pad(scene.instance, ((1, 0), (1, 0)), mode='edge')
+    differs = (padded[1:, :-1] != scene.instance) | (padded[:-1, 1:] != scene.instance)
+    np.testing.assert_array_equal((panel == 255).all(axis=2), differs)
+    assert differs.any()
+    inside = [panel[(scene.instance == number) & ~differs] for number in np.unique(scene.instance)]
+    assert all((pixels == pixels[:1]).all() for pixels in inside)

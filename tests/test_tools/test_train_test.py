@@ -9,13 +9,14 @@ import time
 import cv2
 import pytest
 import torch
-from mmengine.runner.checkpoint import get_torch_safe_globals
+
+from mtpsl.engine.checkpoint import SAFE, read_shapes
 
 from .conftest import CONFIG, ROOT, command, data_options, environment, run, write_scenes
 
 
 def load(path):
-    with torch.serialization.safe_globals(get_torch_safe_globals()):
+    with torch.serialization.safe_globals(SAFE):
         return torch.load(path, weights_only=True)
 
 
@@ -23,7 +24,7 @@ def test_training_logs_an_eta_and_leaves_checkpoints(trained):
     log = (trained / 'stdout.txt').read_text()
     assert 'Epoch(train) [2][4/4]' in log and 'eta: 0:00:00' in log
     assert 'loss_semseg' in log and 'loss_semseg_initial' in log
-    assert (trained / 'epoch_2.pth').is_file()
+    assert read_shapes(trained / 'epoch_2.pth')['diffusion.denoiser.embed.normal.bias'] == (16,)
     for noise in ('FileClient', 'HardDiskBackend', 'OneDL', 'Failed to search registry',
                   'MultiScaleDeformableAttention'):
         assert noise not in log
@@ -35,6 +36,8 @@ def test_testing_prints_the_table_writes_metrics_and_panels(trained, options, tm
     metrics = json.loads((tmp_path / 'out.json').read_text())
     headline = {'semseg/mIoU', 'parsing/mIoU', 'saliency/maxF', 'normal/mErr', 'boundary/odsF'}
     assert headline | {f'initial/{name}' for name in headline} <= set(metrics)
+    assert 'NaN' not in (tmp_path / 'out.json').read_text()
+    assert (tmp_path / 'out.md').read_text().strip() in done.stdout
     assert 'semseg/IoU.person' in metrics and 'delta_m' not in metrics
     assert f'{metrics["normal/mErr"]:.2f}' in done.stdout and 'semseg mIoU ↑' in done.stdout
     panels = sorted((tmp_path / 'panels').iterdir())
@@ -100,14 +103,24 @@ def test_full_size_config_trains_two_steps(tmp_path):
 
 
 @pytest.mark.parametrize('arguments, message', [
-    (['test.py', CONFIG, 'nowhere.pth'], 'no checkpoint file nowhere.pth'),
-    (['train.py', 'nowhere.py'], 'nowhere.py'),
+    (['test.py', CONFIG, 'nowhere.pth'], 'there is no checkpoint file nowhere.pth'),
+    (['test.py', CONFIG, CONFIG, '--out', 'x.md'], '--out must be a .json file, got x.md'),
+    (['train.py', 'nowhere.py'], 'the config file nowhere.py does not exist'),
+    (['train.py', 'README.md'], 'README.md is no .py, .json'),
+    (['train.py', CONFIG, '--resume', 'nowhere.pth'], 'there is no checkpoint file nowhere.pth'),
+    (['train.py', CONFIG, '--cfg-options', 'lr'], "takes KEY=VALUE pairs, got 'lr'"),
+    (['train.py', CONFIG, '--launcher', 'slurm'], 'SLURM_PROCID'),
     (['train.py', CONFIG, '--cfg-options', 'train_dataloader.dataset.data_root=/nowhere'],
      '/nowhere/ImageSets/Context/train.txt'),
-    (['dist_train.sh'], 'usage: '),
-    (['slurm_test.sh', 'partition'], 'usage: ')])
+    (['analysis_tools/get_flops.py', 'configs/_base_/default_runtime.py'], 'has no model')])
 def test_bad_command_lines_end_with_one_clear_error(arguments, message, tmp_path):
-    extra = ['--work-dir', tmp_path] if arguments[0].endswith('.py') else []
+    extra = [] if 'get_flops' in arguments[0] else ['--work-dir', tmp_path]
     done = run(*arguments, *extra, check=False)
     assert done.returncode != 0
     assert message in done.stdout.splitlines()[-1]
+    assert 'error: ' in done.stdout.splitlines()[-1] and 'Traceback' not in done.stdout
+
+
+def test_a_traceback_on_request():
+    done = run('train.py', 'nowhere.py', check=False, MTPSL_TRACEBACK='1')
+    assert 'Traceback' in done.stdout and 'nowhere.py does not exist' in done.stdout

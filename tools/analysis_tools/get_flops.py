@@ -4,34 +4,38 @@ import argparse
 import json
 from pathlib import Path
 
-from mmengine.config import DictAction
 from prettytable import PrettyTable
 
 from mtpsl.complexity import complexity
 from mtpsl.engine import load_config
+from mtpsl.engine.command import config_parser, one_line_errors
 from mtpsl.registry import MODELS
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description='Count parameters and multiply-adds')
-    parser.add_argument('config', help='config file')
+    parser = config_parser('Count parameters and multiply-adds')
     parser.add_argument('--shape', type=int, nargs=2, default=(512, 512), metavar=('H', 'W'),
                         help='input size in pixels (default: 512 512)')
     parser.add_argument('--depth', type=int, default=2,
                         help='levels of parts to break down to (default: 2)')
     parser.add_argument('--json', help='also write the numbers to this file')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
-                        help='override parts of the config')
     args = parser.parse_args(argv)
     if min(args.shape) < 32:
         parser.error(f'--shape must be at least 32 32, got {args.shape[0]} {args.shape[1]}')
+    if args.depth < 1:
+        parser.error(f'--depth must be at least 1, got {args.depth}')
+    if args.json and not Path(args.json).absolute().parent.is_dir():
+        parser.error(f'--json: there is no folder {Path(args.json).parent}')
     return args
 
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    cfg = load_config(args.config, args.cfg_options)
-    counts = complexity(MODELS.build(cfg.model), tuple(args.shape), args.depth)
+    with one_line_errors('get_flops.py'):
+        cfg = load_config(args.config, args.cfg_options)
+        if 'model' not in cfg:
+            raise ValueError(f'{args.config} has no model')
+        counts = complexity(MODELS.build(cfg.model), tuple(args.shape), args.depth)
     table = PrettyTable(['part', 'params (M)', 'multiply-adds (G)'], align='r')
     table.align['part'] = 'l'
     for part, count in counts.items():

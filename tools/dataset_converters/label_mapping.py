@@ -2,7 +2,14 @@
 
 import argparse
 import os
+import pickle
+import sys
 
+from mmengine.utils import track_iter_progress
+from scipy.io import loadmat
+
+from mtpsl.datasets import PASCALContext
+from mtpsl.datasets.id_list import read_id_list
 from mtpsl.datasets.label_mapping import (
     SETTINGS,
     LabelMapping,
@@ -10,38 +17,78 @@ from mtpsl.datasets.label_mapping import (
     generate_mapping,
     save_mapping,
 )
-from mtpsl.datasets.published_mapping import import_published
+from mtpsl.datasets.published_mapping import PASCAL_TASKS, import_published
+
+PROG = 'label_mapping.py'
+TASK_NAMES = (*PASCAL_TASKS, 'depth')
 
 
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+def make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(PROG, description=__doc__)
     commands = parser.add_subparsers(dest='command', required=True)
     generate = commands.add_parser('generate', help='draw a setting (seeded)')
     generate.add_argument('--ids', required=True, help='text file, one image id a line')
-    generate.add_argument('--tasks', required=True, nargs='+', help='task names')
+    generate.add_argument('--tasks', required=True, nargs='+', choices=TASK_NAMES, metavar='TASK',
+                          help=f'of {", ".join(TASK_NAMES)}')
     generate.add_argument('--setting', required=True, choices=SETTINGS)
-    generate.add_argument('--seed', type=int, default=0)
+    generate.add_argument('--seed', type=int, default=0, help='at least 0')
     generate.add_argument(
-        '--only', nargs='*', default=[], metavar='TASK=FILE',
+        '--only', nargs='+', action='extend', default=[], metavar='TASK=FILE',
         help='label TASK only on the images listed in FILE, as published for parsing (images '
-        'that show human parts)')
+        'that show people, see with-people)')
     published = commands.add_parser('import', help='convert a published .npy or .pth file')
     published.add_argument('source', help='the file; read without running code in it')
-    for command in (generate, published):
-        command.add_argument('--out', required=True, help='JSON file to write, e.g. '
-                             'data/PASCALContext/label_mappings/onelabel.json')
+    people = commands.add_parser(
+        'with-people', help='list the training images that show body parts, for --only parsing=')
+    people.add_argument('root', help='the PASCALContext folder')
+    for command, kind in ((generate, 'JSON'), (published, 'JSON'), (people, 'text')):
+        command.add_argument('--out', required=True, help=f'{kind} file to write')
         command.add_argument('--force', action='store_true', help='overwrite --out')
+    return parser
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """The checked command line; ``only`` becomes a dict of task -> file."""
+    parser = make_parser()
     args = parser.parse_args(argv)
+    if os.path.isdir(args.out):
+        parser.error(f'--out must be a file, {args.out} is a folder')
     if os.path.exists(args.out) and not args.force:
         parser.error(f'{args.out} exists; give --force to overwrite it')
-    if args.command == 'generate' and not all('=' in item for item in args.only):
-        parser.error(f'--only takes TASK=FILE, got {" ".join(args.only)}')
+    if args.command == 'generate':
+        pairs = [item.partition('=') for item in args.only]
+        if not all(file for _, _, file in pairs):
+            parser.error(f'--only takes TASK=FILE, got {" ".join(args.only)}')
+        if pairs and args.setting == 'full':
+            parser.error('--only does not go with --setting full, which labels every image for '
+                         'every task')
+        args.only = {task: file for task, _, file in pairs}
+        if len(args.only) < len(pairs) or not set(args.only) <= set(args.tasks):
+            parser.error(f'--only must name tasks of --tasks, each once, got '
+                         f'{" ".join(task for task, _, _ in pairs)}')
     return args
 
 
-def read_ids(path: str) -> list[str]:
-    with open(path, encoding='utf-8') as file:
-        return file.read().split()
+def ids_with_people(root: str) -> list[str]:
+    """Training images whose ``human_parts`` file shows a body part, in the order of the list.
+
+    Raises:
+        ValueError, FileNotFoundError: see :class:`PASCALContext`; a file that cannot be read.
+    """
+    dataset = PASCALContext(tasks=dict(parsing=dict(type='Parsing')), data_root=root,
+                            split='train')
+    images = [dataset.get_data_info(index) for index in range(len(dataset))]
+    found = []
+    for image in track_iter_progress(images, file=sys.stderr) if sys.stderr.isatty() else images:
+        (path,), decode = image['labels']['parsing']
+        try:
+            # The size is that of the map of an image without people, which is not looked at.
+            shows_people = decode((1, 1), loadmat(path)).any()
+        except Exception as error:  # a damaged file can raise anything
+            raise ValueError(f'cannot read {path}: {error}') from error
+        if shows_people:
+            found.append(image['img_id'])
+    return found
 
 
 def format_counts(mapping: LabelMapping) -> str:
@@ -52,16 +99,32 @@ def format_counts(mapping: LabelMapping) -> str:
     return '\n'.join(f'{name:<12}{count:>8}' for name, count in rows)
 
 
-def main(argv: list[str] | None = None) -> None:
-    args = parse_args(argv)
+def run(args: argparse.Namespace) -> None:
+    """What the command line asks for."""
+    if args.command == 'with-people':
+        found = ids_with_people(args.root)
+        os.makedirs(os.path.dirname(os.path.abspath(args.out)), exist_ok=True)
+        with open(args.out, 'w', encoding='utf-8') as file:
+            file.writelines(f'{image_id}\n' for image_id in found)
+        print(f'{len(found)} images with people')
+        return
     if args.command == 'import':
         mapping = import_published(args.source)
     else:
-        only = dict(item.split('=', 1) for item in args.only)
-        mapping = generate_mapping(read_ids(args.ids), args.tasks, args.setting, args.seed,
-                                   {task: read_ids(path) for task, path in only.items()})
+        only = {task: read_id_list(path) for task, path in args.only.items()}
+        mapping = generate_mapping(read_id_list(args.ids), args.tasks, args.setting, args.seed,
+                                   only)
     save_mapping(mapping, args.out)
     print(format_counts(mapping))
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Entry point; exits with status 1 and one line where a file cannot be used."""
+    args = parse_args(argv)
+    try:
+        run(args)
+    except (ValueError, OSError, pickle.UnpicklingError) as error:
+        raise SystemExit(f'{PROG}: error: {error}') from None
 
 
 if __name__ == '__main__':

@@ -5,8 +5,10 @@ Example:
 """
 import argparse
 import os
+import sys
 import time
 from collections.abc import Callable
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import cv2
@@ -42,40 +44,70 @@ def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
     parser.add_argument('--workers', type=at_least(1), default=os.cpu_count(),
                         help='processes (default: one per core)')
     parser.add_argument('--overwrite', action='store_true',
-                        help='replace another synthetic data set at ROOT')
+                        help='replace the synthetic data set at ROOT; other files there stay')
     parser.add_argument('--preview', type=Path, metavar='FILE.png',
                         help='also write a contact sheet of the first scenes and their labels')
     return parser, parser.parse_args()
 
 
-def write_preview(path: Path, height: int, width: int, seed: int) -> None:
+def check_preview(path: Path, scenes: int) -> None:
+    """Refuse, before anything is rendered, a preview that could not be written."""
+    if path.suffix.lower() not in ('.png', '.jpg'):
+        raise ValueError(f'--preview must end in .png or .jpg, got {path}')
+    if not scenes:
+        raise ValueError('--preview needs at least one scene, got --train 0 --val 0')
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise ValueError(f'cannot write the preview {path}: {folder} is not a folder that can be '
+                         'written to')
+    if path.is_dir():
+        raise ValueError(f'cannot write the preview {path}: it is a folder')
+
+
+def write_preview(args: argparse.Namespace) -> None:
     """Contact sheet: image, classes, body parts, saliency, normals, instances, depth."""
-    scenes = [render_scene(scene_seed(seed, scene_id('train', number)), height, width)
-              for number in range(PREVIEW_SCENES)]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not cv2.imwrite(str(path), contact_sheet(scenes)[..., ::-1]):
-        raise ValueError(f'cannot write the preview to {path}')
+    identifiers = [scene_id(split, number)
+                   for split, count in (('train', args.train), ('val', args.val))
+                   for number in range(min(count, PREVIEW_SCENES))][:PREVIEW_SCENES]
+    scenes = [render_scene(scene_seed(args.seed, identifier), args.height, args.width)
+              for identifier in identifiers]
+    args.preview.parent.mkdir(parents=True, exist_ok=True)
+    if not cv2.imwrite(str(args.preview), contact_sheet(scenes)[..., ::-1]):
+        raise OSError(f'cannot write the preview to {args.preview}')
+    print(f'preview: {args.preview}')
+
+
+def make(args: argparse.Namespace) -> None:
+    """Write the data set and its preview."""
+    if args.preview is not None:
+        check_preview(args.preview, args.train + args.val)
+    start = time.perf_counter()
+    count = write_pascal_layout(args.root, args.train, args.val, args.height, args.width,
+                                args.seed, args.workers, args.overwrite)
+    seconds = time.perf_counter() - start
+    if count:
+        print(f'{args.root}: {args.train} training and {args.val} validation scenes of '
+              f'{args.height}x{args.width}, {count} of them written in {seconds:.1f} s '
+              f'({count / seconds:.1f} images/s)')
+    if args.preview is not None:
+        write_preview(args)
 
 
 def main() -> None:
     """Entry point."""
     parser, args = parse_args()
-    if args.preview is not None and args.preview.suffix.lower() not in ('.png', '.jpg'):
-        parser.error(f'--preview must end in .png or .jpg, got {args.preview}')
-    start = time.perf_counter()
     try:
-        count = write_pascal_layout(args.root, args.train, args.val, args.height, args.width,
-                                    args.seed, args.workers, args.overwrite)
-        seconds = time.perf_counter() - start
-        if args.preview is not None:
-            write_preview(args.preview, args.height, args.width, args.seed)
-            print(f'preview: {args.preview}')
-    except ValueError as error:
-        parser.error(str(error))
-    if count:
-        print(f'wrote {args.train} training and {args.val} validation scenes of '
-              f'{args.height}x{args.width} to {args.root} in {seconds:.1f} s '
-              f'({count / seconds:.1f} images/s)')
+        make(args)
+    except KeyboardInterrupt:
+        # Below the live line of the progress.
+        gap = '\n' if sys.stdout.isatty() else ''
+        parser.exit(130, f'{gap}{parser.prog}: interrupted; the same command without --overwrite '
+                         'goes on where it stopped\n')
+    except BrokenProcessPool:
+        parser.exit(1, f'{parser.prog}: error: a worker process died, perhaps for lack of memory; '
+                       'the same command without --overwrite goes on where it stopped\n')
+    except (ValueError, OSError) as error:
+        parser.exit(2, f'{parser.prog}: error: {error}\n')
 
 
 if __name__ == '__main__':

@@ -23,6 +23,9 @@ class PackMultiTaskInputs(BaseTransform):
 
     def __init__(self, meta_keys: Sequence[str] = ('img_id', 'img_path', 'ori_shape',
                                                    'img_shape')) -> None:
+        if isinstance(meta_keys, str) or not all(isinstance(key, str) for key in meta_keys):
+            raise ValueError('PackMultiTaskInputs: meta_keys must be a sequence of names such as '
+                             f"('img_id',), got {meta_keys!r}")
         self.meta_keys = tuple(meta_keys)
 
     def transform(self, results: dict) -> dict:

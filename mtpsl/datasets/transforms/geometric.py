@@ -4,13 +4,15 @@ They take and give ``img``, (H, W, 3) uint8; ``gt``, task name -> (H, W) or (H, 
 treated as its task in ``tasks`` says; ``img_shape``, (H, W).
 """
 
+from collections.abc import Mapping, Sequence
+from numbers import Integral, Real
+
 import mmcv
 import numpy as np
 from mmcv.transforms import BaseTransform
 
 from mtpsl.registry import TRANSFORMS
-
-UNKNOWN_CLASS = 255
+from mtpsl.tasks import Task
 
 
 @TRANSFORMS.register_module()
@@ -22,12 +24,13 @@ class RandomScale(BaseTransform):
     """
 
     def __init__(self, scale_range: tuple[float, float] = (0.5, 2.0)) -> None:
-        if len(scale_range) != 2 or not 0 < scale_range[0] <= scale_range[1]:
+        if not (_is_pair(scale_range, Real) and 0 < scale_range[0] <= scale_range[1]):
             raise ValueError('RandomScale: scale_range must be (low, high) with 0 < low <= high, '
-                             f'got {scale_range}')
+                             f'got {scale_range!r}')
         self.scale_range = tuple(scale_range)
 
     def transform(self, results: dict) -> dict:
+        """Zoom ``img`` and ``gt`` in place; ``img_shape`` becomes the new (H', W')."""
         scale = np.random.uniform(*self.scale_range)
         size = tuple(max(round(side * scale), 1) for side in results['img'].shape[:2])
         results['img'] = mmcv.imresize(results['img'], size[::-1], interpolation='bilinear')
@@ -51,40 +54,58 @@ class RandomCrop(BaseTransform):
 
     Args:
         size: (height, width) of the crop; it is smaller where the image is.
-        balance_task: task whose class map decides, unknown pixels 255; None: any place will do.
+        balance_task: task whose class map decides; None: any place will do.
         max_class_ratio: in (0, 1].
         tries: at least 1.
     """
 
     def __init__(self, size: tuple[int, int] = (512, 512), balance_task: str | None = 'semseg',
                  max_class_ratio: float = 0.75, tries: int = 10) -> None:
-        if len(size) != 2 or min(size) < 1:
-            raise ValueError(f'RandomCrop: size must be (height, width) of at least 1, got {size}')
-        if not 0 < max_class_ratio <= 1:
+        if not (_is_pair(size, Integral) and min(size) >= 1):
+            raise ValueError('RandomCrop: size must be (height, width) of at least 1, got '
+                             f'{size!r}')
+        if not (isinstance(max_class_ratio, Real) and 0 < max_class_ratio <= 1):
             raise ValueError('RandomCrop: max_class_ratio must be in (0, 1], got '
-                             f'{max_class_ratio}')
-        if tries < 1:
-            raise ValueError(f'RandomCrop: tries must be at least 1, got {tries}')
+                             f'{max_class_ratio!r}')
+        if not (isinstance(tries, Integral) and tries >= 1):
+            raise ValueError('RandomCrop: tries must be an integer of at least 1, got '
+                             f'{tries!r}')
         self.size = tuple(size)
         self.balance_task = balance_task
         self.max_class_ratio = max_class_ratio
         self.tries = tries
 
     def transform(self, results: dict) -> dict:
-        rows, columns = self._choose(results['img'].shape[:2], results['gt'].get(self.balance_task))
+        """Cut ``img`` and ``gt``; ``img_shape`` becomes the crop's (H', W').
+
+        Raises:
+            ValueError: ``balance_task`` is none of ``tasks`` or has no class map.
+        """
+        rows, columns = self._choose(results)
         results['img'] = results['img'][rows, columns]
         results['img_shape'] = results['img'].shape[:2]
         for name, label in results['gt'].items():
             results['gt'][name] = label[rows, columns]
         return results
 
-    def _choose(self, shape: tuple[int, int], classes: np.ndarray | None) -> tuple[slice, slice]:
-        if classes is not None:
-            for _ in range(self.tries):
-                place = self._draw(shape)
-                if self._balanced(classes[place]):
-                    return place
+    def _choose(self, results: dict) -> tuple[slice, slice]:
+        shape = results['img'].shape[:2]
+        if self.balance_task is not None:
+            task = self._class_task(results['tasks'])
+            if self.balance_task in results['gt']:
+                classes = results['gt'][self.balance_task]
+                for _ in range(self.tries):
+                    place = self._draw(shape)
+                    if self._balanced(classes[place], task.fill):
+                        return place
         return self._draw(shape)
+
+    def _class_task(self, tasks: Mapping[str, Task]) -> Task:
+        maps = {name: task for name, task in tasks.items() if task.label_dtype is np.uint8}
+        if self.balance_task not in maps:
+            raise ValueError('RandomCrop: balance_task must be None or a task with a class map '
+                             f'({", ".join(maps) or "none here"}), got {self.balance_task!r}')
+        return maps[self.balance_task]
 
     def _draw(self, shape: tuple[int, int]) -> tuple[slice, slice]:
         sides = [min(side, wanted) for side, wanted in zip(shape, self.size)]
@@ -92,8 +113,9 @@ class RandomCrop(BaseTransform):
         rows, columns = (slice(start, start + side) for start, side in zip(starts, sides))
         return rows, columns
 
-    def _balanced(self, classes: np.ndarray) -> bool:
-        counts = np.bincount(classes.ravel(), minlength=UNKNOWN_CLASS + 1)[:UNKNOWN_CLASS]
+    def _balanced(self, classes: np.ndarray, unknown: int) -> bool:
+        counts = np.bincount(classes.ravel(), minlength=unknown + 1)
+        counts[unknown] = 0
         return 0 < counts.max() <= self.max_class_ratio * counts.sum()
 
     def __repr__(self) -> str:
@@ -110,11 +132,12 @@ class RandomFlip(BaseTransform):
     """
 
     def __init__(self, prob: float = 0.5) -> None:
-        if not 0 <= prob <= 1:
-            raise ValueError(f'RandomFlip: prob must be in [0, 1], got {prob}')
+        if not (isinstance(prob, Real) and 0 <= prob <= 1):
+            raise ValueError(f'RandomFlip: prob must be a number in [0, 1], got {prob!r}')
         self.prob = prob
 
     def transform(self, results: dict) -> dict:
+        """Mirror ``img`` and ``gt`` in place, or leave them as they are."""
         if np.random.rand() < self.prob:
             results['img'] = mmcv.imflip(results['img'])
             for name, label in results['gt'].items():
@@ -123,3 +146,8 @@ class RandomFlip(BaseTransform):
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(prob={self.prob})'
+
+
+def _is_pair(values: object, kind: type) -> bool:
+    return (isinstance(values, Sequence) and len(values) == 2
+            and all(isinstance(value, kind) for value in values))

@@ -5,16 +5,31 @@ from collections.abc import Callable
 
 import mmcv.transforms
 import numpy as np
+import torch
 from PIL import Image
 from scipy.io import loadmat
 
 from mtpsl.registry import TRANSFORMS
 from mtpsl.tasks import Task
 
+# A label file may be up to so much larger or smaller than the image, side by side.
+LARGEST_ZOOM = 2
+
 
 @TRANSFORMS.register_module()
 class LoadImageFromFile(mmcv.transforms.LoadImageFromFile):
-    """mmcv's, with an error that names the file and the cause."""
+    """mmcv's, as stored (label files are not turned as EXIF says, so neither is the image).
+
+    Args:
+        color_type: see :func:`mmcv.imfrombytes`.
+        imdecode_backend: see :func:`mmcv.imfrombytes`.
+        backend_args: where files lie, see :func:`mmengine.fileio.get`.
+    """
+
+    def __init__(self, color_type: str = 'color_ignore_orientation',
+                 imdecode_backend: str = 'cv2', *, backend_args: dict | None = None) -> None:
+        super().__init__(color_type=color_type, imdecode_backend=imdecode_backend,
+                         backend_args=backend_args)
 
     def transform(self, results: dict) -> dict | None:
         """Add ``img``, (H, W, 3) uint8 BGR, and ``img_shape``, ``ori_shape``, (H, W).
@@ -25,8 +40,10 @@ class LoadImageFromFile(mmcv.transforms.LoadImageFromFile):
         try:
             return super().transform(results)
         except Exception as error:
-            raise ValueError(f'cannot read the image {results["img_path"]}: '
-                             f'{_describe(error)}') from error
+            path = results['img_path']
+            empty = os.path.isfile(path) and not os.path.getsize(path)
+            cause = 'the file is empty' if empty else _describe(error)
+            raise ValueError(f'cannot read the image {path}: {cause}') from error
 
 
 @TRANSFORMS.register_module()
@@ -35,15 +52,15 @@ class LoadLabels(mmcv.transforms.BaseTransform):
 
     A ``decode`` gets what is in its files: the pixels of a ``.png`` (palette pictures as indices),
     the variables of a ``.mat``. A map of another size but of the image's proportions, up to a
-    pixel's rounding, is resized to the image as its task says.
+    pixel's rounding and at most twice or half as large, is resized to the image as its task says.
     """
 
     def transform(self, results: dict) -> dict:
         """Add ``gt``: task name -> label map, (H, W) or (H, W, 3), the image being H x W.
 
         Raises:
-            ValueError: a file that cannot be decoded, a map of the wrong size or with values that
-                its task does not know; the message names the task, the file and the cause.
+            ValueError: a file that cannot be decoded, a map of the wrong shape or with values
+                that its task does not know; the message names the task, the file and the cause.
         """
         size = results['img'].shape[:2]
         opened: dict[str, np.ndarray | dict] = {}
@@ -55,7 +72,9 @@ class LoadLabels(mmcv.transforms.BaseTransform):
                         opened[path] = _open(path)
                 label = decode(size, *(opened[path] for path in paths))
                 task = results['tasks'][name]
+                _check_channels(label, task)
                 task.check(label)
+                label = label.astype(task.label_dtype, copy=False)
                 results['gt'][name] = _fit(label, size, task)
             except Exception as error:  # a damaged file can raise anything
                 raise ValueError(f'cannot use the {name} label {" + ".join(paths)}: '
@@ -78,13 +97,28 @@ def _open(path: str) -> np.ndarray | dict:
     return _READERS[os.path.splitext(path)[1]](path)
 
 
+def _check_channels(label: np.ndarray, task: Task) -> None:
+    # By the contract of a task, what it predicts has the channels of its label.
+    with torch.no_grad():
+        logits = torch.zeros(1, task.channels, 1, 1)
+        channels = task.decode(task.activate(logits)).shape[1]
+    expected = (channels,) if channels > 1 else ()
+    if label.ndim < 2 or label.shape[2:] != expected:
+        raise ValueError(f'a map must be {f"(H, W, {channels})" if expected else "(H, W)"}, got '
+                         f'{label.shape}')
+
+
 def _fit(label: np.ndarray, size: tuple[int, int], task: Task) -> np.ndarray:
     """Resize a label map to the image's (H, W)."""
     (height, width), (image_height, image_width) = label.shape[:2], size
     if (height, width) == size:
         return label
     # |w - h W / H| <= 1 or |h - w H / W| <= 1: one side is right up to a pixel, given the other.
-    if abs(width * image_height - height * image_width) > max(size):
+    proportional = abs(width * image_height - height * image_width) <= max(size)
+    # Tiny maps would have the proportions of anything. A side may be a pixel short of half.
+    near = all(side <= LARGEST_ZOOM * image_side + 1 and image_side <= LARGEST_ZOOM * side + 1
+               for side, image_side in zip((height, width), size))
+    if not (proportional and near):
         raise ValueError(f'wrong size {height} x {width}; the image is {image_height} x '
                          f'{image_width}')
     return task.resize(label, size, task.reader_interpolation)

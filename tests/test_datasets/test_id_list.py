@@ -1,0 +1,31 @@
+"""Lists of image ids as they come from other systems."""
+
+import pytest
+
+from mtpsl.datasets.id_list import read_id_list
+
+
+@pytest.mark.parametrize('content', [
+    b'a\nb\n', b'a\nb', b'a\r\nb\r\n', b'\xef\xbb\xbfa\nb\n', b'\n  a \n\n\tb\n\n'])
+def test_ids_are_read_in_their_order(tmp_path, content):
+    (tmp_path / 'ids.txt').write_bytes(content)
+    assert read_id_list(str(tmp_path / 'ids.txt')) == ['a', 'b']
+
+
+@pytest.mark.parametrize('content, message', [
+    (b'', 'ids.txt is empty'), (b'\n \n', 'ids.txt is empty'),
+    (b'a\nb\na\n', 'ids.txt names a more than once'),
+    (b'a 1\nb -1\n', "ids.txt must have one id a line, got 'a 1'"),
+    (b'\xe9t\xe9\n', 'ids.txt is not UTF-8 text'),
+])
+def test_wrong_lists_are_named(tmp_path, content, message):
+    (tmp_path / 'ids.txt').write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        read_id_list(str(tmp_path / 'ids.txt'))
+
+
+def test_absent_list_and_folder(tmp_path):
+    with pytest.raises(FileNotFoundError, match='there is no id list .*nothing.txt'):
+        read_id_list(str(tmp_path / 'nothing.txt'))
+    with pytest.raises(FileNotFoundError, match='the id list .* is a folder'):
+        read_id_list(str(tmp_path))

@@ -1,0 +1,34 @@
+"""Tables that are repeated so that workers start fast equal those of their owners."""
+import subprocess
+import sys
+
+from mtpsl.datasets.pascal_context import NORMAL_CLASSES, PARTS
+from mtpsl.synthetic import people
+from mtpsl.synthetic.furniture import BUILDERS
+from mtpsl.synthetic.pascal_layout import CLASS_NAMES, NORMAL_IDS, PART_NAMES
+from mtpsl.tasks.semseg import VOC_CLASSES
+
+
+def test_normals_are_kept_where_the_reader_keeps_them() -> None:
+    assert NORMAL_IDS == NORMAL_CLASSES
+
+
+def test_classes_are_those_of_the_task() -> None:
+    assert {number: VOC_CLASSES[number] for number in CLASS_NAMES} == CLASS_NAMES
+    assert {category for category, _ in BUILDERS.values()} <= {0, *CLASS_NAMES}
+
+
+def test_body_parts_are_those_of_the_reader() -> None:
+    assert [PARTS[name] for names in PART_NAMES.values() for name in names] == [
+        part for part in PART_NAMES for _ in range(2)]
+    assert list(PART_NAMES) == sorted(set(PARTS.values()))
+    drawn = (people.HEAD, people.TORSO, people.UPPER_ARM, people.LOWER_ARM, people.UPPER_LEG,
+             people.LOWER_LEG)
+    assert drawn == tuple(PARTS[name] for name in ('head', 'torso', 'luarm', 'llarm', 'luleg',
+                                                   'llleg'))
+
+
+def test_workers_load_no_torch() -> None:
+    # It would take each of them seconds to start.
+    program = 'import sys, mtpsl.synthetic; sys.exit("torch" in sys.modules)'
+    assert subprocess.run([sys.executable, '-c', program], check=False).returncode == 0
