@@ -43,7 +43,7 @@ $(VENV)/.installed: setup.py $(wildcard requirements/*.txt)
 demo: $(WORK)/metrics.json
 	@printf '\n%s\n\n' "DiffusionMTL on synthetic scenes, one label an image ($(CONFIG)):"
 	@cat $(WORK)/metrics.md
-	@printf '\n%s\n' "metrics:    $(WORK)/metrics.json" "panels:     $(WORK)/panels/" \
+	@printf '%s\n' '' "metrics:    $(WORK)/metrics.json" "panels:     $(WORK)/panels/" \
 	  "checkpoint: $$(cat $(WORK)/last_checkpoint)" "data:       $(ROOT)/"
 
 $(ROOT)/synthetic.json: | env
