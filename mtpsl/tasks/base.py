@@ -5,6 +5,7 @@ K numbers of evidence per image.
 """
 
 from abc import ABC, abstractmethod
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -52,6 +53,12 @@ class Task(ABC):
         if not loss_weight >= 0:
             raise ValueError(f'{type(self).__name__}: loss_weight must be >= 0, got {loss_weight}')
         self.loss_weight = loss_weight
+
+    @cached_property
+    def label_channels(self) -> int:
+        """c, channels of the label map: those of a decoded prediction, worked out once."""
+        with torch.no_grad():
+            return self.decode(self.activate(torch.zeros(1, self.channels, 1, 1))).shape[1]
 
     # ---------------------------------------------------------------- labels, NumPy (H, W[, 3])
 
