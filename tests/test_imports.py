@@ -14,9 +14,11 @@ ALLOWED = {
     'registry': set(),
     'complexity': set(),
     'structures': set(),
+    'storage': set(),
     'tasks': set(),
-    'synthetic': {'tasks'},  # the palette of its preview
-    'datasets': {'tasks', 'structures'},
+    'synthetic': {'storage', 'tasks'},  # the palette of its preview
+    'conversion': {'storage'},
+    'datasets': {'storage', 'tasks', 'structures'},
     'models': {'tasks', 'structures'},
     'evaluation': {'tasks', 'structures'},
     'visualization': {'tasks', 'structures'},

@@ -7,8 +7,11 @@ import json
 import os
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
+
+from mtpsl.storage.files import write_text
 
 LabelMapping = dict[str, tuple[str, ...]]
 
@@ -63,17 +66,7 @@ def load_mapping(path: str, ids: Sequence[str], tasks: Collection[str]) -> Label
 def save_mapping(mapping: Mapping[str, Sequence[str]], path: str) -> None:
     """Write a mapping as JSON, sorted, an image a line; the file appears whole or not at all."""
     lines = [f'  {json.dumps(i)}: {json.dumps(list(mapping[i]))}' for i in sorted(mapping)]
-    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-    temporary = f'{path}.{os.getpid()}.tmp'
-    try:
-        with open(temporary, 'w', encoding='utf-8') as file:
-            file.write('{\n' + ',\n'.join(lines) + '\n}\n')
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        if os.path.exists(temporary):
-            os.remove(temporary)
+    write_text(Path(path), '{\n' + ',\n'.join(lines) + '\n}\n')
 
 
 def generate_mapping(ids: Sequence[str], tasks: Sequence[str], setting: str, seed: int,

@@ -21,8 +21,9 @@ class LabelSource(NamedTuple):
     """How a data set keeps the labels of one task.
 
     Attributes:
-        files: paths below the data root with ``{id}`` for the image id; where one is itself a
-            tuple, it lists alternatives and the first that exists is used.
+        files: paths below the data root with ``{id}`` for the image id and ``{split}`` for the
+            split; where one is itself a tuple, it lists alternatives and the first that exists
+            is used.
         decode: ``(size, *contents) -> map``. Takes (H, W) of the image and what is in the files,
             in their order (see ``LoadLabels``); gives the label map, (H, W) or (H, W, 3).
     """
@@ -41,8 +42,9 @@ class LabelFiles(NamedTuple):
 class PartialLabelDataset(BaseDataset):
     """Images of which each is labelled for some tasks; a withheld label is never looked at.
 
-    A data set states in ``LABELS`` where its labels lie, and in ``IMAGE`` and ``ID_LIST`` where
-    images and id lists do. All files that will be needed are looked up at construction.
+    A data set states in ``LABELS`` where its labels lie, in ``IMAGE`` where its images do and in
+    ``ID_LIST`` where the ids of a split do (or reads these otherwise, see :meth:`read_ids`). All
+    files that will be needed are looked up at construction.
 
     The pipeline starts from a dict of ``img_path``, ``img_id``, ``tasks`` (name -> task) and
     ``labels`` (name -> :class:`LabelFiles` of the labels that may be used).
@@ -102,6 +104,8 @@ class PartialLabelDataset(BaseDataset):
                 return self[index.index]
         results = self.get_data_info(index) | dict(tasks=self.tasks)
         image_id = results['img_id']
+        results['labels'] = {task: self.label_files(task, paths)
+                             for task, paths in results['labels'].items()}
         try:
             sample = self.pipeline(results)
         except Exception as error:
@@ -120,18 +124,21 @@ class PartialLabelDataset(BaseDataset):
                                     'data_root right?')
         return read_id_list(path)
 
+    def label_files(self, task: str, paths: tuple[str, ...]) -> LabelFiles:
+        """The files of a label with the way to read them."""
+        return LabelFiles(paths, self.LABELS[task].decode)
+
     def load_data_list(self) -> list[dict]:
-        """Find the files of every image: dicts of ``img_id``, ``img_path`` and ``labels``."""
+        """Find the files of every image: ``img_id``, ``img_path`` and ``labels``, task -> paths."""
         ids = self.read_ids()
         labelled = self._labelled_tasks(ids)
-        finder = _Finder(self.data_root)
+        finder = _Finder(self.data_root, self.split)
         data_list = []
         for image_id in ids[:self.max_images]:
             labels = {}
             for task in labelled[image_id]:
-                files, decode = self.LABELS[task]
-                paths = tuple(finder.find(file, image_id, f'{task} label') for file in files)
-                labels[task] = LabelFiles(paths, decode)
+                labels[task] = tuple(finder.find(file, image_id, f'{task} label')
+                                     for file in self.LABELS[task].files)
             data_list.append(dict(img_id=image_id, labels=labels,
                                   img_path=finder.find(self.IMAGE, image_id, 'image')))
         if finder.missing:
@@ -158,14 +165,15 @@ class PartialLabelDataset(BaseDataset):
 class _Finder:
     """Looks files up in listings of their folders (one per folder) and collects the missing."""
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, split: str) -> None:
         self.root = root
+        self.split = split
         self.missing: list[str] = []
         self._names: dict[str, set[str]] = {}
 
     def find(self, patterns: str | tuple[str, ...], image_id: str, purpose: str) -> str:
         alternatives = (patterns,) if isinstance(patterns, str) else patterns
-        files = [pattern.format(id=image_id) for pattern in alternatives]
+        files = [pattern.format(id=image_id, split=self.split) for pattern in alternatives]
         for file in files:
             folder, name = os.path.split(os.path.join(self.root, file))
             if name in self._list(folder):

@@ -2,20 +2,15 @@
 import json
 import os
 import re
-import signal
-import sys
-import threading
-import time
-from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context, parent_process
 from pathlib import Path
 
-import cv2
 from scipy.io import loadmat
 
-from .pascal_layout import scene_files, scene_id, write_json, write_scene
+from mtpsl.storage.files import write_json
+from mtpsl.storage.parallel import run_in_workers
+
+from .pascal_layout import scene_files, scene_id, write_scene
 
 VERSION = 1  # of the generator: raise it when the same seed no longer gives the same files
 MANIFEST, UNFINISHED = 'synthetic.json', 'synthetic.unfinished.json'
@@ -119,61 +114,6 @@ def _prepare(root: Path, wanted: dict[str, int], overwrite: bool) -> None:
                          'choose another folder, or replace it with --overwrite')
 
 
-class _Progress:
-    """Rate and remaining time: one live line on a terminal, else a line per tenth."""
-
-    def __init__(self, total: int) -> None:
-        self.total, self.start, self.shown = total, time.perf_counter(), 0.0
-
-    def update(self, done: int) -> None:
-        live, now = sys.stdout.isatty(), time.perf_counter()
-        step = -(-self.total // 10)
-        if done < self.total and (now - self.shown < 0.2 if live else done % step):
-            return
-        self.shown = now
-        rate = done / max(now - self.start, 1e-6)
-        line = (f'{done}/{self.total} scenes, {rate:.1f} images/s, '
-                f'{(self.total - done) / rate:.0f} s left')
-        print(f'\r{line:<60}' if live else line, end='' if live and done < self.total else '\n',
-              flush=True)
-
-
-def _write_all(write: partial, identifiers: list[str], workers: int) -> None:
-    progress = _Progress(len(identifiers))
-
-    def follow(results: Iterable[None]) -> None:
-        for done, _ in enumerate(results, 1):
-            progress.update(done)
-
-    if workers == 1 or len(identifiers) < 2:
-        follow(map(write, identifiers))
-        return
-    # Spawned, not forked: threads of libraries loaded here must not be copied half-way.
-    with ProcessPoolExecutor(workers, get_context('spawn'), _start_worker) as pool:
-        try:
-            # Workers inherit the mask: Ctrl-C is for this process, which lets them finish a scene.
-            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-            try:
-                results = pool.map(write, identifiers, chunksize=4)
-            finally:
-                signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-            follow(results)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-
-
-def _start_worker() -> None:
-    """Let a worker use one core, and end with its parent even if that is killed."""
-    cv2.setNumThreads(1)
-
-    def follow_parent() -> None:
-        parent_process().join()
-        os._exit(1)
-
-    threading.Thread(target=follow_parent, daemon=True).start()
-
-
 def _write_image_sets(root: Path, splits: dict[str, list[str]]) -> None:
     for split, identifiers in splits.items():
         categories = {}
@@ -240,8 +180,8 @@ def write_pascal_layout(root: str | os.PathLike[str], num_train: int, num_val: i
     write_json(root / UNFINISHED, manifest)
     (root / MANIFEST).unlink(missing_ok=True)
     if missing:
-        _write_all(partial(write_scene, root, height=height, width=width, seed=seed), missing,
-                   workers)
+        run_in_workers(partial(write_scene, root, height=height, width=width, seed=seed), missing,
+                       workers, 'scenes')
     _write_image_sets(root, splits)
     write_json(root / MANIFEST, manifest)
     # Another run on the same folder may have been first.

@@ -19,14 +19,14 @@ What goes where, below the root (``PASCALContext``):
 
 The layout has no place for depth.
 """
-import json
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 from scipy.io import savemat
+
+from mtpsl.storage.files import atomically, write_image
 
 from .render import RenderedScene, render_scene
 
@@ -138,27 +138,6 @@ def scene_files(root: Path, identifier: str) -> dict[str, Path]:
             'saliency': root / 'sal_distill' / f'{identifier}.png'}
 
 
-def atomically(path: Path, write: Callable[[str], object]) -> None:
-    """Let ``write`` fill a temporary file, then move it to ``path``: never half a file.
-
-    The temporary name keeps the suffix, by which writers choose the format.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'.{os.getpid()}.{path.name}')
-    try:
-        write(str(temporary))
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _write_image(path: Path, pixels: np.ndarray, options: tuple[int, ...] = ()) -> None:
-    def write(name: str) -> None:
-        if not cv2.imwrite(name, pixels, list(options)):
-            raise OSError(f'cannot write {path}')
-    atomically(path, write)
-
-
 def _write_mat(path: Path, name: str, content: np.ndarray) -> None:
     def write(temporary: str) -> None:
         savemat(temporary, {name: content}, do_compression=True)
@@ -166,11 +145,6 @@ def _write_mat(path: Path, name: str, content: np.ndarray) -> None:
         with open(temporary, 'r+b') as file:
             file.write(b'MATLAB 5.0 MAT-file, rendered scene'.ljust(116))
     atomically(path, write)
-
-
-def write_json(path: Path, content: object) -> None:
-    """Write ``content`` as JSON, atomically."""
-    atomically(path, lambda name: Path(name).write_text(json.dumps(content, indent=1) + '\n'))
 
 
 def write_scene(root: Path, identifier: str, height: int, width: int, seed: int) -> None:
@@ -181,15 +155,15 @@ def write_scene(root: Path, identifier: str, height: int, width: int, seed: int)
         return
     scene = render_scene(scene_seed(seed, identifier), height, width)
     if 'semseg' in files:
-        _write_image(files['semseg'], scene.semseg)
+        write_image(files['semseg'], scene.semseg)
     if 'saliency' in files:
-        _write_image(files['saliency'], scene.saliency * np.uint8(255))
+        write_image(files['saliency'], scene.saliency * np.uint8(255))
     if 'normals' in files:
         normal = np.rint((scene.normal.astype(np.float64) + 1) / 2 * 255).astype(np.uint8)
-        _write_image(files['normals'], normal[..., ::-1])
+        write_image(files['normals'], normal[..., ::-1])
     if 'context' in files:
         _write_mat(files['context'], 'LabelMap', context_labels(scene.instance))
     if 'parts' in files:
         _write_mat(files['parts'], 'anno', human_parts(identifier, scene))
     if 'image' in files:
-        _write_image(files['image'], scene.image[..., ::-1], (cv2.IMWRITE_JPEG_QUALITY, 95))
+        write_image(files['image'], scene.image[..., ::-1], (cv2.IMWRITE_JPEG_QUALITY, 95))

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from mtpsl.storage import parallel
+from mtpsl.storage.parallel import run_in_workers
 from mtpsl.synthetic import dataset, write_pascal_layout
 from mtpsl.synthetic.pascal_layout import scene_files, scene_id, write_scene
 
@@ -120,8 +122,8 @@ def test_files_taken_away_meanwhile_are_named(
 
 def write_in_pool(root: Path, scenes: int) -> None:
     identifiers = [scene_id('train', number) for number in range(scenes)]
-    dataset._write_all(partial(write_scene, root, height=SIZE[0], width=SIZE[1], seed=1),
-                       identifiers, 2)
+    run_in_workers(partial(write_scene, root, height=SIZE[0], width=SIZE[1], seed=1), identifiers,
+                   2, 'scenes')
 
 
 def test_errors_of_workers_arrive(tmp_path: Path) -> None:
@@ -132,10 +134,10 @@ def test_errors_of_workers_arrive(tmp_path: Path) -> None:
 
 def test_an_interruption_leaves_the_rest_undone(
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(self: dataset._Progress, done: int) -> None:
+    def interrupted(self: parallel.Progress, done: int) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(dataset._Progress, 'update', interrupted)
+    monkeypatch.setattr(parallel.Progress, 'update', interrupted)
     with pytest.raises(KeyboardInterrupt):
         write_in_pool(tmp_path, 120)
     assert 1 <= len(list(tmp_path.glob('semseg/*/*.png'))) < 60
@@ -145,49 +147,6 @@ def test_another_run_starts_right_now(tmp_path: Path) -> None:
     # All there is to see of it is the temporary name of its manifest.
     (tmp_path / '.123.synthetic.unfinished.json').touch()
     assert write(tmp_path) == 3
-
-
-class Clock:
-    """A clock that is set by hand, seconds."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def perf_counter(self) -> float:
-        return self.now
-
-
-@pytest.mark.parametrize('live', [False, True])
-def test_progress(live: bool, monkeypatch: pytest.MonkeyPatch,
-                  capsys: pytest.CaptureFixture[str]) -> None:
-    clock = Clock()
-    monkeypatch.setattr(dataset, 'time', clock)
-    monkeypatch.setattr(sys.stdout, 'isatty', lambda: live)
-    progress = dataset._Progress(40)
-    for done in range(1, 41):
-        # 2 s a scene for the first ten, then 0.5 s.
-        clock.now += 2 if done <= 10 else 0.5
-        progress.update(done)
-    out = capsys.readouterr().out
-    lines = [line.strip() for line in out.replace('\r', '\n').split('\n') if line.strip()]
-    assert len(lines) == (40 if live else 10)
-    # 8 in 16 s; 12 in 21 s, so 28 more take 49 s.
-    assert '8/40 scenes, 0.5 images/s, 64 s left' in lines
-    assert '12/40 scenes, 0.6 images/s, 49 s left' in lines
-    assert lines[-1] == '40/40 scenes, 1.1 images/s, 0 s left'
-    assert out.endswith('\n') and out.count('\n') == (1 if live else 10)
-
-
-def test_a_live_line_is_not_redrawn_too_often(monkeypatch: pytest.MonkeyPatch,
-                                              capsys: pytest.CaptureFixture[str]) -> None:
-    clock = Clock()
-    monkeypatch.setattr(dataset, 'time', clock)
-    monkeypatch.setattr(sys.stdout, 'isatty', lambda: True)
-    progress = dataset._Progress(1000)
-    for done in range(1, 1001):
-        clock.now += 0.01
-        progress.update(done)
-    assert capsys.readouterr().out.count('\r') < 10 / 0.2 + 2
 
 
 def test_the_size_of_a_set_is_limited(tmp_path: Path) -> None:

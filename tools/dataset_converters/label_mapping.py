@@ -80,7 +80,7 @@ def ids_with_people(root: str) -> list[str]:
     images = [dataset.get_data_info(index) for index in range(len(dataset))]
     found = []
     for image in track_iter_progress(images, file=sys.stderr) if sys.stderr.isatty() else images:
-        (path,), decode = image['labels']['parsing']
+        (path,), decode = dataset.label_files('parsing', image['labels']['parsing'])
         try:
             # The size is that of the map of an image without people, which is not looked at.
             shows_people = decode((1, 1), loadmat(path)).any()

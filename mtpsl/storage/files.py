@@ -1,0 +1,59 @@
+"""Files that appear whole or not at all."""
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+
+def atomically(path: Path, write: Callable[[str], object]) -> None:
+    """Let ``write`` fill a temporary file, then move it to ``path``: never half a file.
+
+    The temporary name keeps the suffix, by which writers choose the format.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f'.{os.getpid()}.{path.name}')
+    try:
+        write(str(temporary))
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text, on the disk before it takes the place of what was there."""
+    def write(name: str) -> None:
+        with open(name, 'w', encoding='utf-8') as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+    atomically(path, write)
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write ``content`` as JSON."""
+    write_text(path, json.dumps(content, indent=1) + '\n')
+
+
+def write_image(path: Path, pixels: np.ndarray, options: Sequence[int] = ()) -> None:
+    """Write (H, W) or BGR (H, W, 3) pixels in the format of the suffix; options are OpenCV's.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    def write(name: str) -> None:
+        try:
+            written = cv2.imwrite(name, pixels, list(options))
+        except cv2.error as error:
+            raise OSError(f'cannot write {path}: {error}') from error
+        if not written:
+            raise OSError(f'cannot write {path}')
+    atomically(path, write)
+
+
+def write_array(path: Path, values: np.ndarray) -> None:
+    """Write an array as ``.npy``."""
+    atomically(path, lambda name: np.save(name, values, allow_pickle=False))

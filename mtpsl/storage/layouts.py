@@ -1,0 +1,12 @@
+"""Where the files of the NYUD and Cityscapes layouts lie: one owner for readers and writers.
+
+``{split}`` stands for ``train`` or ``val``, ``{id}`` for the number of the image, from 0. All are
+``.npy``: images (H, W, 3) RGB in [0, 1]; class ids (H, W), -1 unknown; depth or inverse depth
+(H, W, 1), 0 unknown; normals (H, W, 3), the zero vector unknown.
+"""
+
+IMAGE = '{split}/image/{id}.npy'
+NYUD = dict(semseg='{split}/label/{id}.npy', depth='{split}/depth/{id}.npy',
+            normal='{split}/normal/{id}.npy')
+CITYSCAPES = dict(semseg='{split}/label_7/{id}.npy', depth='{split}/depth/{id}.npy')
+SPLITS = ('train', 'val')

@@ -1,0 +1,33 @@
+"""Files appear whole or not at all."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mtpsl.storage.files import atomically, write_array, write_image, write_text
+
+
+def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / 'new' / 'a.txt'
+    write_text(path, 'first')
+
+    def fail(name: str) -> None:
+        Path(name).write_text('half')
+        raise OSError('disk full')
+
+    with pytest.raises(OSError, match='disk full'):
+        atomically(path, fail)
+    assert path.read_text() == 'first' and os.listdir(path.parent) == ['a.txt']
+
+
+def test_arrays_and_images(tmp_path: Path) -> None:
+    values = np.arange(12.0).reshape(2, 2, 3)
+    write_array(tmp_path / '0.npy', values)
+    assert (np.load(tmp_path / '0.npy') == values).all()
+    with pytest.raises(OSError, match='a.png'):
+        write_image(tmp_path / 'a.png', np.zeros((0, 0, 3), np.uint8))
+    with pytest.raises(OSError, match='a.nothing'):
+        write_image(tmp_path / 'a.nothing', np.zeros((2, 2, 3), np.uint8))
+    assert os.listdir(tmp_path) == ['0.npy']
