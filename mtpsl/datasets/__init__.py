@@ -1,9 +1,11 @@
 """Data sets: where a label lies and which may be used. What a label is, its task says."""
 
 from . import transforms
+from .cityscapes import Cityscapes
+from .nyud import NYUD
 from .partial_label import LabelFiles, LabelSource, PartialLabelDataset
 from .pascal_context import PASCALContext
 from .sampler import Draw, DrawSampler
 
-__all__ = ['Draw', 'DrawSampler', 'LabelFiles', 'LabelSource', 'PASCALContext',
-           'PartialLabelDataset', 'transforms']
+__all__ = ['NYUD', 'Cityscapes', 'Draw', 'DrawSampler', 'LabelFiles', 'LabelSource',
+           'PASCALContext', 'PartialLabelDataset', 'transforms']

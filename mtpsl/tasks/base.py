@@ -38,6 +38,7 @@ class Task(ABC):
         host_stats: True where ``stats`` is long work on the CPU, image by image, which an
             evaluator may spread over processes.
         reader_interpolation: how a reader resizes a label file whose size is not the image's.
+        zoom_interpolation: how :class:`~mtpsl.datasets.transforms.RandomScaleCrop` resizes labels.
     """
 
     name: str = ''
@@ -48,6 +49,7 @@ class Task(ABC):
     higher_is_better: bool
     host_stats: bool = False
     reader_interpolation: str = 'nearest'
+    zoom_interpolation: str = 'nearest'
 
     def __init__(self, loss_weight: float = 1.0) -> None:
         if not loss_weight >= 0:
@@ -61,6 +63,14 @@ class Task(ABC):
             return self.decode(self.activate(torch.zeros(1, self.channels, 1, 1))).shape[1]
 
     # ---------------------------------------------------------------- labels, NumPy (H, W[, 3])
+
+    def from_picture(self, pixels: np.ndarray) -> np.ndarray:
+        """A label saved as a picture, (H, W) or RGB (H, W, 3) pixels as stored, as a label map.
+
+        Raises:
+            ValueError: pixels that do not tell the label.
+        """
+        return pixels
 
     def resize(self, label: np.ndarray, size: tuple[int, int],
                interpolation: str = 'nearest') -> np.ndarray:

@@ -18,6 +18,17 @@ class BinaryTask(Task):
         if outside:
             raise ValueError(f'{self.name} labels must be 0, 1 or 255 (unknown), got {outside}')
 
+    def from_picture(self, pixels: np.ndarray) -> np.ndarray:
+        """A black and white mask: 1 where an 8-bit grey value is above 127, else 0."""
+        if pixels.ndim != 2 or pixels.dtype not in (np.uint8, bool):
+            raise ValueError(f'a picture of {self.name} must be an 8-bit mask of one channel, got '
+                             f'{pixels.dtype} of shape {pixels.shape}')
+        if pixels.dtype == np.uint8 and 0 < pixels.max(initial=0) < 128:
+            raise ValueError(f'a picture of {self.name} must be black (0) and white (255), got '
+                             f'values up to {pixels.max()}; a map of 0, 1 and 255 (unknown) can be '
+                             'saved as .npy')
+        return (pixels > (127 if pixels.dtype == np.uint8 else 0)).astype(np.uint8)
+
     def valid(self, label: Tensor) -> Tensor:
         return label != self.fill
 

@@ -19,21 +19,36 @@ class Depth(Task):
     Args:
         loss_weight: see :class:`Task`.
         max_display: depth in metres at the far end of the colour map.
+        picture_unit: metres of one step of a depth saved as a picture of integers, > 0;
+            millimetres by default.
     """
 
+    unit = ' m'
     channels = 1
     fill = 0.0
     headline = 'absErr'
     higher_is_better = False
 
-    def __init__(self, loss_weight: float = 1.0, max_display: float = 10.0) -> None:
+    def __init__(self, loss_weight: float = 1.0, max_display: float = 10.0,
+                 picture_unit: float = 1e-3) -> None:
         super().__init__(loss_weight)
+        for name, value in (('max_display', max_display), ('picture_unit', picture_unit)):
+            if not value > 0:
+                raise ValueError(f'{type(self).__name__}: {name} must be positive, got {value}')
         self.max_display = max_display
+        self.picture_unit = picture_unit
 
     def check(self, label: np.ndarray) -> None:
         if not np.isfinite(label).all() or (label < 0).any():
-            raise ValueError(f'{self.name} labels must be finite metres >= 0 (0 = unknown), got '
+            raise ValueError(f'{self.name} labels must be finite and >= 0 (0 = unknown), got '
                              f'{np.nanmin(label)} to {np.nanmax(label)}')
+
+    def from_picture(self, pixels: np.ndarray) -> np.ndarray:
+        """Integers (H, W) times ``picture_unit``; 0 is unknown."""
+        if pixels.ndim != 2 or pixels.dtype.kind not in 'iu':
+            raise ValueError(f'a picture of {self.name} must be integers of one channel, got '
+                             f'{pixels.dtype} of shape {pixels.shape}')
+        return pixels.astype(np.float32) * np.float32(self.picture_unit)
 
     def rescale(self, label: np.ndarray, scale: float) -> np.ndarray:
         """Zooming in by ``scale`` brings the scene nearer by the same factor."""
@@ -71,14 +86,19 @@ class Depth(Task):
 
     def colorize(self, label: np.ndarray) -> np.ndarray:
         """Near is bright, ``max_display`` and beyond dark; unknown pixels blue grey."""
-        nearness = 1 - (label[0] / self.max_display).clip(0, 1)
+        nearness = self._nearness((label[0] / self.max_display).clip(0, 1))
         picture = cv2.applyColorMap((nearness * 255).astype(np.uint8), cv2.COLORMAP_MAGMA)
         picture = picture[..., ::-1].copy()
         picture[label[0] <= 0] = UNKNOWN_COLOUR
         return picture
 
     def describe(self, label: np.ndarray) -> dict[str, tuple[int, int, int]]:
-        metres = np.array([0.1, 0.5, 1]) * self.max_display
-        colours = self.colorize(metres[None, None])[0].tolist()
-        legend = {f'{m:g} m': tuple(colour) for m, colour in zip(metres, colours)}
+        values = np.array([0.1, 0.5, 1]) * self.max_display
+        colours = self.colorize(values[None, None])[0].tolist()
+        legend = {f'{value:g}{self.unit}': tuple(colour)
+                  for value, colour in zip(values, colours)}
         return legend | ({'unknown': UNKNOWN_COLOUR} if (label <= 0).any() else {})
+
+    def _nearness(self, share: np.ndarray) -> np.ndarray:
+        """Shares of ``max_display`` as 0 (far) to 1 (near)."""
+        return 1 - share

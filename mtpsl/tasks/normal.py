@@ -13,6 +13,7 @@ from .base import Task, masked_mean
 
 BINS_PER_DEGREE = 4
 WITHIN = (11.25, 22.5, 30.0)
+LONGEST = 1.01  # of a component of a label, rounding included
 
 
 @TASKS.register_module()
@@ -23,6 +24,8 @@ class Normal(Task):
 
     Args:
         loss_weight: see :class:`Task`; PASCAL's published weight is 10.
+        zero_sum_unknown: take valid normals with x + y + z = 0 for unknown ones too, as the
+            published readers of NYUD do; for parity with their numbers.
     """
 
     channels = 3
@@ -30,13 +33,26 @@ class Normal(Task):
     headline = 'mErr'
     higher_is_better = False
     reader_interpolation = 'bicubic'
+    zoom_interpolation = 'bilinear'
 
-    def __init__(self, loss_weight: float = 10.0) -> None:
+    def __init__(self, loss_weight: float = 10.0, zero_sum_unknown: bool = False) -> None:
         super().__init__(loss_weight)
+        self.zero_sum_unknown = zero_sum_unknown
 
     def check(self, label: np.ndarray) -> None:
         if not np.isfinite(label).all():
             raise ValueError(f'{self.name} labels must be finite vectors, got NaN or infinity')
+        if np.abs(label).max(initial=0) > LONGEST:
+            raise ValueError(f'{self.name} labels must be unit vectors (zero = unknown), got '
+                             f'components from {label.min():g} to {label.max():g}')
+
+    def from_picture(self, pixels: np.ndarray) -> np.ndarray:
+        """n = 2 v / 255 - 1 of 8-bit RGB values v, to unit length; exactly black is unknown."""
+        if pixels.dtype != np.uint8 or pixels.shape[2:] != (3,):
+            raise ValueError('a picture of normals must be 8-bit RGB, got '
+                             f'{pixels.dtype} of shape {pixels.shape}')
+        vectors = 2 * pixels.astype(np.float32) / 255 - 1
+        return unit_vectors(vectors * pixels.any(2, keepdims=True))
 
     def resize(self, label: np.ndarray, size: tuple[int, int],
                interpolation: str = 'nearest') -> np.ndarray:
@@ -49,6 +65,11 @@ class Normal(Task):
 
     def flip(self, label: np.ndarray) -> np.ndarray:
         return label[:, ::-1] * np.array([-1, 1, 1], label.dtype)
+
+    def mark_unknown(self, label: np.ndarray) -> np.ndarray:
+        if not self.zero_sum_unknown:
+            return label
+        return label * (label.sum(2, keepdims=True) != 0)
 
     def valid(self, label: Tensor) -> Tensor:
         return (label != 0).any(1, keepdim=True)

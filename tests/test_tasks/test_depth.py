@@ -97,7 +97,7 @@ def test_check(bad: float) -> None:
     label = np.array([[0, 3.5]], np.float32)
     task.check(label)
     label[0, 0] = bad
-    with pytest.raises(ValueError, match=r'depth labels must be finite metres >= 0 \(0 = unknown'):
+    with pytest.raises(ValueError, match=r'depth labels must be finite and >= 0 \(0 = unknown'):
         task.check(label)
 
 

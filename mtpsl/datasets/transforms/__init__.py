@@ -9,8 +9,8 @@ with contextlib.redirect_stdout(io.StringIO()):
     import mmseg.datasets.transforms  # noqa: F401
 
 from .formatting import PackMultiTaskInputs
-from .geometric import RandomCrop, RandomFlip, RandomScale
+from .geometric import RandomCrop, RandomFlip, RandomScale, RandomScaleCrop
 from .loading import LoadImageFromFile, LoadLabels
 
 __all__ = ['LoadImageFromFile', 'LoadLabels', 'PackMultiTaskInputs', 'RandomCrop', 'RandomFlip',
-           'RandomScale']
+           'RandomScale', 'RandomScaleCrop']

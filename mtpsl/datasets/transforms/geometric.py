@@ -45,6 +45,44 @@ class RandomScale(BaseTransform):
 
 
 @TRANSFORMS.register_module()
+class RandomScaleCrop(BaseTransform):
+    """Cut out a rectangle 1/r of the image's sides and zoom it back to the image's size.
+
+    The augmentation of MTAN and XTC: r is one of ``scales``, the place is drawn uniformly; the
+    image is resized bilinearly, each label as its task says (normals bilinearly and renormalised,
+    others nearest), depth is divided by r and inverse depth multiplied.
+
+    Args:
+        scales: the zooms r to draw from, each at least 1.
+    """
+
+    def __init__(self, scales: Sequence[float] = (1.0, 1.2, 1.5)) -> None:
+        if not (isinstance(scales, Sequence) and scales
+                and all(isinstance(scale, Real) and scale >= 1 for scale in scales)):
+            raise ValueError('RandomScaleCrop: scales must be numbers of at least 1 such as '
+                             f'(1.0, 1.2, 1.5), got {scales!r}')
+        self.scales = tuple(scales)
+
+    def transform(self, results: dict) -> dict:
+        """Zoom ``img`` and ``gt`` in place; their size stays."""
+        scale = self.scales[np.random.randint(len(self.scales))]
+        size = results['img'].shape[:2]
+        place = _random_place(size, tuple(max(int(side / scale), 1) for side in size))
+        if scale == 1:
+            return results
+        results['img'] = mmcv.imresize(results['img'][place], size[::-1],
+                                       interpolation='bilinear')
+        for name, label in results['gt'].items():
+            task = results['tasks'][name]
+            zoomed = task.resize(label[place], size, task.zoom_interpolation)
+            results['gt'][name] = task.rescale(zoomed, scale)
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(scales={self.scales})'
+
+
+@TRANSFORMS.register_module()
 class RandomCrop(BaseTransform):
     """Cut out a random rectangle in which no class takes up too much.
 
@@ -95,10 +133,10 @@ class RandomCrop(BaseTransform):
             if self.balance_task in results['gt']:
                 classes = results['gt'][self.balance_task]
                 for _ in range(self.tries):
-                    place = self._draw(shape)
+                    place = _random_place(shape, self.size)
                     if self._balanced(classes[place], task.fill):
                         return place
-        return self._draw(shape)
+        return _random_place(shape, self.size)
 
     def _class_task(self, tasks: Mapping[str, Task]) -> Task:
         maps = {name: task for name, task in tasks.items() if task.label_dtype is np.uint8}
@@ -106,12 +144,6 @@ class RandomCrop(BaseTransform):
             raise ValueError('RandomCrop: balance_task must be None or a task with a class map '
                              f'({", ".join(maps) or "none here"}), got {self.balance_task!r}')
         return maps[self.balance_task]
-
-    def _draw(self, shape: tuple[int, int]) -> tuple[slice, slice]:
-        sides = [min(side, wanted) for side, wanted in zip(shape, self.size)]
-        starts = [np.random.randint(whole - side + 1) for whole, side in zip(shape, sides)]
-        rows, columns = (slice(start, start + side) for start, side in zip(starts, sides))
-        return rows, columns
 
     def _balanced(self, classes: np.ndarray, unknown: int) -> bool:
         counts = np.bincount(classes.ravel(), minlength=unknown + 1)
@@ -146,6 +178,14 @@ class RandomFlip(BaseTransform):
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(prob={self.prob})'
+
+
+def _random_place(shape: tuple[int, int], size: tuple[int, int]) -> tuple[slice, slice]:
+    """Rows and columns of a rectangle of (at most) ``size`` somewhere in (H, W)."""
+    sides = [min(side, wanted) for side, wanted in zip(shape, size)]
+    starts = [np.random.randint(whole - side + 1) for whole, side in zip(shape, sides)]
+    rows, columns = (slice(start, start + side) for start, side in zip(starts, sides))
+    return rows, columns
 
 
 def _is_pair(values: object, kind: type) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 from scipy.io import loadmat
 
+from mtpsl.datasets.arrays import read_image
 from mtpsl.registry import TRANSFORMS
 from mtpsl.tasks import Task
 
@@ -18,6 +19,8 @@ LARGEST_ZOOM = 2
 @TRANSFORMS.register_module()
 class LoadImageFromFile(mmcv.transforms.LoadImageFromFile):
     """mmcv's, as stored (label files are not turned as EXIF says, so neither is the image).
+
+    A ``.npy`` image is an array, see :func:`mtpsl.datasets.arrays.read_image`.
 
     Args:
         color_type: see :func:`mmcv.imfrombytes`.
@@ -36,10 +39,14 @@ class LoadImageFromFile(mmcv.transforms.LoadImageFromFile):
         Raises:
             ValueError: the file cannot be read or is no image.
         """
+        path = results['img_path']
         try:
-            return super().transform(results)
+            if not path.endswith('.npy'):
+                return super().transform(results)
+            results['img'] = read_image(path)
+            results['img_shape'] = results['ori_shape'] = results['img'].shape[:2]
+            return results
         except Exception as error:
-            path = results['img_path']
             empty = os.path.isfile(path) and not os.path.getsize(path)
             cause = 'the file is empty' if empty else _describe(error)
             raise ValueError(f'cannot read the image {path}: {cause}') from error
@@ -50,8 +57,9 @@ class LoadLabels(mmcv.transforms.BaseTransform):
     """Read the label maps named in ``labels``; no other file is opened, and none twice.
 
     A ``decode`` gets what is in its files: the pixels of a ``.png`` (palette pictures as indices),
-    the variables of a ``.mat``. A map of another size but of the image's proportions, up to a
-    pixel's rounding and at most twice or half as large, is resized to the image as its task says.
+    the variables of a ``.mat``, the array of a ``.npy``. A map of another size but of the image's
+    proportions, up to a pixel's rounding and at most twice or half as large, is resized to the
+    image as its task says.
     """
 
     def transform(self, results: dict) -> dict:
@@ -89,7 +97,12 @@ def _read_png(path: str) -> np.ndarray:
         return np.asarray(picture)
 
 
-_READERS: dict[str, Callable[[str], np.ndarray | dict]] = {'.png': _read_png, '.mat': loadmat}
+def _read_npy(path: str) -> np.ndarray:
+    return np.load(path, allow_pickle=False)
+
+
+_READERS: dict[str, Callable[[str], np.ndarray | dict]] = {
+    '.png': _read_png, '.mat': loadmat, '.npy': _read_npy}
 
 
 def _open(path: str) -> np.ndarray | dict:

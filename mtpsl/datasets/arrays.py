@@ -1,0 +1,74 @@
+"""Labels and images that are stored as arrays (``.npy``)."""
+
+import os
+
+import numpy as np
+
+UNKNOWN = 255
+
+
+def class_map(size: tuple[int, int], values: np.ndarray) -> np.ndarray:
+    """Class ids of any numeric type, (H, W) or (H, W, 1); -1 or 255 where unknown, as uint8."""
+    ids = scalar_map(size, values)
+    whole = ids.astype(np.int64) if np.isfinite(ids).all() else None
+    if whole is None or (whole != ids).any() or whole.min(initial=0) < -1 or (
+            whole.max(initial=0) > UNKNOWN):
+        raise ValueError('class ids must be whole numbers from 0, -1 where unknown, got '
+                         f'{ids.dtype} from {ids.min()} to {ids.max()}')
+    return np.where(whole < 0, UNKNOWN, whole).astype(np.uint8)
+
+
+def scalar_map(size: tuple[int, int], values: np.ndarray) -> np.ndarray:
+    """One number a pixel: (H, W), or (H, W, 1) whose last axis goes."""
+    if values.dtype.kind not in 'biuf':
+        raise ValueError(f'a map must hold numbers, got {values.dtype}')
+    return values[..., 0] if values.ndim == 3 and values.shape[2] == 1 else values
+
+
+def vector_map(size: tuple[int, int], values: np.ndarray) -> np.ndarray:
+    """A vector a pixel, (H, W, C), as stored."""
+    if values.dtype.kind not in 'biuf':
+        raise ValueError(f'a map must hold numbers, got {values.dtype}')
+    return values
+
+
+def read_image(path: str) -> np.ndarray:
+    """An RGB image, (H, W, 3) floats in [0, 1] or uint8, as (H, W, 3) uint8 BGR.
+
+    Raises:
+        ValueError: an array of another shape, type or range.
+    """
+    pixels = np.load(path, allow_pickle=False)
+    if pixels.ndim != 3 or pixels.shape[2] != 3:
+        raise ValueError(f'an image must be (H, W, 3), got {pixels.shape}')
+    if pixels.dtype.kind == 'f':
+        # A NaN fails both comparisons.
+        if not (pixels.min() >= -1e-3 and pixels.max() <= 1 + 1e-3):
+            raise ValueError('an image of floats must lie in [0, 1], got values from '
+                             f'{pixels.min():g} to {pixels.max():g}')
+        pixels = (pixels.clip(0, 1) * 255 + 0.5).astype(np.uint8)
+    elif pixels.dtype != np.uint8:
+        raise ValueError(f'an image must be floats in [0, 1] or uint8, got {pixels.dtype}')
+    return np.ascontiguousarray(pixels[..., ::-1])
+
+
+def numbered_ids(data_root: str, image: str, split: str) -> list[str]:
+    """Ids ``'0'``, ``'1'``, ... of a split whose images are numbered: as many as it has images.
+
+    Args:
+        data_root: folder of the data set.
+        image: pattern of an image's path, with ``{split}`` and ``{id}``.
+        split: name of the split.
+
+    Raises:
+        FileNotFoundError: there is no folder of images, or nothing in it.
+    """
+    folder, name = os.path.split(os.path.join(data_root, image.format(split=split, id='{id}')))
+    suffix = os.path.splitext(name)[1]
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(f'there is no folder {folder} for the split {split!r}; is '
+                                'data_root right?')
+    count = sum(file.endswith(suffix) and not file.startswith('.') for file in os.listdir(folder))
+    if not count:
+        raise FileNotFoundError(f'the folder {folder} holds no {suffix} file')
+    return [str(number) for number in range(count)]

@@ -1,0 +1,48 @@
+"""Cityscapes with labels for two dense tasks."""
+
+import numpy as np
+
+from mtpsl.registry import DATASETS
+from mtpsl.storage import layouts
+
+from .arrays import class_map, numbered_ids, scalar_map
+from .partial_label import LabelSource, PartialLabelDataset
+
+LARGEST = 10.0  # the archive's go up to 0.4922, raw disparities to 126 (pixels) or 32257
+
+
+def decode_inverse_depth(size: tuple[int, int], values: np.ndarray) -> np.ndarray:
+    """Inverse depth, 0 unknown, as stored."""
+    inverse = scalar_map(size, values)
+    if inverse.max(initial=0) > LARGEST:
+        raise ValueError(f'inverse depth must be at most {LARGEST:g}, got up to {inverse.max():g}: '
+                         'is it depth, or a raw disparity?')
+    return inverse
+
+
+@DATASETS.register_module()
+class Cityscapes(PartialLabelDataset):
+    """Cityscapes in the layout of the MTAN archive: 2975 training and 500 validation images.
+
+    128 x 256 pixels, 7 classes. Layout below ``data_root``, split ``train`` or ``val``, I from 0,
+    all arrays of any float type::
+
+        SPLIT/image/I.npy                       (H, W, 3) RGB in [0, 1]
+        SPLIT/label_7/I.npy, else label/I.npy   (H, W) class ids 0..6, -1 unknown (semseg)
+        SPLIT/depth/I.npy                       (H, W, 1) inverse depth, 0 unknown
+        label_mappings/*.json                   partial-label settings; ids are '0', '1', ...
+
+    The archive's inverse depth is the disparity map's 16-bit value / 65535.
+
+    Arguments: see :class:`PartialLabelDataset`.
+    """
+
+    IMAGE = layouts.IMAGE
+    LABELS = dict(
+        semseg=LabelSource(((layouts.CITYSCAPES['semseg'], '{split}/label/{id}.npy'),), class_map),
+        depth=LabelSource((layouts.CITYSCAPES['depth'],), decode_inverse_depth))
+    PUBLISHED = dict(counts=dict(train=2975, val=500), size=(128, 256))
+
+    def read_ids(self) -> list[str]:
+        """One id for each image of the split's folder."""
+        return numbered_ids(self.data_root, self.IMAGE, self.split)

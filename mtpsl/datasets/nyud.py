@@ -1,0 +1,48 @@
+"""NYUD-v2 with labels for three dense tasks."""
+
+import numpy as np
+
+from mtpsl.registry import DATASETS
+from mtpsl.storage import layouts
+
+from .arrays import class_map, numbered_ids, scalar_map, vector_map
+from .partial_label import LabelSource, PartialLabelDataset
+
+FARTHEST = 100.0  # metres; the sensor ends at 10
+
+
+def decode_depth(size: tuple[int, int], values: np.ndarray) -> np.ndarray:
+    """Metres, 0 unknown, as stored."""
+    depth = scalar_map(size, values)
+    if depth.max(initial=0) > FARTHEST:
+        raise ValueError(f'depth must be in metres, at most {FARTHEST:g}, got up to '
+                         f'{depth.max():g}: is it in millimetres?')
+    return depth
+
+
+@DATASETS.register_module()
+class NYUD(PartialLabelDataset):
+    """NYUD-v2 in the layout of the MTAN archive: 795 training and 654 validation images.
+
+    288 x 384 pixels, 13 classes. Layout below ``data_root``, split ``train`` or ``val``, I from 0,
+    all arrays of any float type::
+
+        SPLIT/image/I.npy         (H, W, 3) RGB in [0, 1]
+        SPLIT/label/I.npy         (H, W) class ids 0..12, -1 unknown (semseg)
+        SPLIT/depth/I.npy         (H, W, 1) metres, 0 unknown
+        SPLIT/normal/I.npy        (H, W, 3) unit vectors, the zero vector unknown
+        label_mappings/*.json     partial-label settings; image ids are '0', '1', ...
+
+    Arguments: see :class:`PartialLabelDataset`.
+    """
+
+    IMAGE = layouts.IMAGE
+    LABELS = dict(
+        semseg=LabelSource((layouts.NYUD['semseg'],), class_map),
+        depth=LabelSource((layouts.NYUD['depth'],), decode_depth),
+        normal=LabelSource((layouts.NYUD['normal'],), vector_map))
+    PUBLISHED = dict(counts=dict(train=795, val=654), size=(288, 384))
+
+    def read_ids(self) -> list[str]:
+        """One id for each image of the split's folder."""
+        return numbered_ids(self.data_root, self.IMAGE, self.split)

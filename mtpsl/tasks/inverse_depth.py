@@ -1,0 +1,38 @@
+"""Inverse depth estimation."""
+
+import numpy as np
+
+from mtpsl.registry import TASKS
+
+from .depth import Depth
+
+
+@TASKS.register_module()
+class InverseDepth(Depth):
+    """Inverse depth (or disparity) by L1, scored by the mean absolute error in its own unit.
+
+    Label and public prediction: proportional to 1 / metres; 0 is unknown. Of the metrics of
+    :class:`Depth`, ``logRmse`` is that of the depth itself: the logarithm only changes its sign.
+
+    Args:
+        loss_weight: see :class:`Task`.
+        max_display: value at the near end of the colour map.
+        picture_unit: one step of a map saved as a picture of integers, > 0; 1 / 65535 by default,
+            the unit of the Cityscapes archive that the literature shares.
+        divide_when_zoomed: divide by the zoom as if it were depth, which is the wrong way round:
+            what the predecessors' code does, for parity with their numbers.
+    """
+
+    unit = ''
+
+    def __init__(self, loss_weight: float = 1.0, max_display: float = 0.5,
+                 picture_unit: float = 1 / 65535, divide_when_zoomed: bool = False) -> None:
+        super().__init__(loss_weight, max_display, picture_unit)
+        self.divide_when_zoomed = divide_when_zoomed
+
+    def rescale(self, label: np.ndarray, scale: float) -> np.ndarray:
+        """Zooming in by ``scale`` brings the scene nearer: inverse depth grows by the factor."""
+        return super().rescale(label, scale if self.divide_when_zoomed else 1 / scale)
+
+    def _nearness(self, share: np.ndarray) -> np.ndarray:
+        return share
