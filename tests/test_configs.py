@@ -18,7 +18,11 @@ def test_there_are_configs():
     names = {str(path.relative_to(ROOT / 'configs')) for path in CONFIGS}
     assert {f'diffusionmtl/pascal_{setting}_r18{variant}.py' for setting in ('onelabel', 'random')
             for variant in ('', '_feature')} <= names
-    assert any(name.startswith('synthetic/') for name in names)
+    real = {f'{data}_r18{variant}.py' for data in ('nyud_onelabel', 'nyud_random',
+                                                   'cityscapes_onelabel')
+            for variant in ('', '_feature')}
+    assert {f'diffusionmtl/{name}' for name in real} <= names
+    assert {f'synthetic/diffusionmtl_{name.replace("_r18", "")}' for name in real} <= names
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda p: str(p.relative_to(ROOT / 'configs')))
@@ -31,12 +35,14 @@ def test_the_config_builds_and_its_model_trains(path):
     cfg.model.neck.out_channels = cfg.model.decoder.channels = channels
     cfg.model.diffusion.channels = channels
     model = MODELS.build(cfg.model)
-    labels = [['semseg', 'normal'], ['boundary']]
-    losses = model(torch.randn(2, 3, 64, 64), make_samples(labels), mode='loss')
+    first, second = list(cfg.tasks)[:2]
+    samples = make_samples([[first], [second]], semseg_classes=len(model.tasks['semseg'].palette))
+    losses = model(torch.randn(2, 3, 64, 64), samples, mode='loss')
     total = sum(losses.values())
     total.backward()
     assert torch.isfinite(total) and total > 0
-    assert {'loss_semseg', 'loss_normal', 'loss_boundary', 'loss_unlabelled'} <= set(losses)
+    assert {f'loss_{first}', f'loss_{second}'} <= set(losses)
+    assert ('loss_unlabelled' in losses) == (len(cfg.tasks) > 2)
 
 
 def test_what_the_variants_state():
@@ -67,12 +73,38 @@ def test_the_released_training_recipe():
     assert weights == dict(semseg=1, parsing=2, saliency=5, normal=10, boundary=50)
 
 
-def test_single_task_figures_are_table_3_s():
-    for setting, figures in (('onelabel', (50.34, 59.05, 77.43, 16.59, 64.40)),
-                             ('random', (51.51, 57.90, 80.30, 15.24, 67.80))):
-        cfg = load_config(str(ROOT / f'configs/diffusionmtl/pascal_{setting}_r18.py'))
+@pytest.mark.parametrize('setting, figures', [
+    ('pascal_onelabel', (50.34, 59.05, 77.43, 16.59, 64.40)),
+    ('pascal_random', (51.51, 57.90, 80.30, 15.24, 67.80)),
+    ('nyud_onelabel', (45.28, 0.4802, 25.93)), ('nyud_random', (48.25, 0.4792, 24.65)),
+    ('cityscapes_onelabel', (75.82, 0.0125))])
+def test_single_task_figures_are_those_of_tables_1_and_3(setting, figures):
+    for variant in ('', '_feature'):
+        cfg = load_config(str(ROOT / f'configs/diffusionmtl/{setting}_r18{variant}.py'))
         for evaluator in (cfg.val_evaluator, cfg.test_evaluator):
             assert tuple(evaluator.single_task[task] for task in cfg.tasks) == figures
+
+
+@pytest.mark.parametrize('name, size, channels', [
+    ('pascal_onelabel', (512, 512), (21, 7, 2, 3, 1)), ('nyud_random', (288, 384), (13, 1, 3)),
+    ('cityscapes_onelabel', (128, 256), (7, 1))])
+def test_the_data_set_says_how_large_images_are(name, size, channels):
+    cfg = load_config(str(ROOT / f'configs/diffusionmtl/{name}_r18.py'))
+    model = MODELS.build(cfg.model)
+    assert model.data_preprocessor.size == size
+    assert tuple(task.channels for task in model.tasks.values()) == channels
+
+
+def test_one_variable_says_where_the_data_sets_lie(monkeypatch):
+    for root in ('data', '/elsewhere'):
+        if root != 'data':
+            monkeypatch.setenv('MTPSL_DATA', root)
+        for path in CONFIGS:
+            cfg = load_config(str(path))
+            for split in ('train', 'val', 'test'):
+                folder = Path(cfg[f'{split}_dataloader'].dataset.data_root)
+                assert folder.parent in (Path(root), Path(root, 'synthetic')), path
+                assert ('synthetic' in folder.parts) == ('synthetic' in path.parts)
 
 
 def test_the_demo_s_learning_rate_ends_near_zero():

@@ -22,7 +22,7 @@ ALLOWED = {
     'models': {'tasks', 'structures'},
     'evaluation': {'tasks', 'structures'},
     'visualization': {'tasks', 'structures'},
-    'engine': {'structures'},
+    'engine': {'datasets', 'structures'},  # the check command
 }
 
 

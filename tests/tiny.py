@@ -10,7 +10,8 @@ PASCAL_TASKS = dict(
     normal=dict(type='Normal'), boundary=dict(type='Boundary'))
 
 
-def random_label(name: str, generator: torch.Generator, height: int, width: int) -> torch.Tensor:
+def random_label(name: str, generator: torch.Generator, height: int, width: int,
+                 classes: int | None = None) -> torch.Tensor:
     """A label map (c, H, W) of a PASCAL task or depth, with some unknown pixels."""
     shape = (1, height, width)
     if name == 'normal':
@@ -22,19 +23,21 @@ def random_label(name: str, generator: torch.Generator, height: int, width: int)
         label = torch.rand(shape, generator=generator) * 5 + 0.5
         label[:, :2] = 0
         return label
-    classes = dict(semseg=21, parsing=7).get(name, 2)
+    classes = classes or dict(semseg=21, parsing=7).get(name, 2)
     label = torch.randint(0, classes, shape, generator=generator).to(torch.uint8)
     label[:, :2] = 255
     return label
 
 
-def make_samples(labels: list[list[str]], size: tuple[int, int] = (64, 64),
-                 seed: int = 0) -> list[MultiTaskSample]:
+def make_samples(labels: list[list[str]], size: tuple[int, int] = (64, 64), seed: int = 0,
+                 semseg_classes: int | None = None) -> list[MultiTaskSample]:
     """One sample for each list of the tasks it is labelled for."""
     generator = torch.Generator().manual_seed(seed)
     return [MultiTaskSample(
         metainfo=dict(img_id=f'image{i}', img_path=f'image{i}.jpg', img_shape=size),
-        gt=PixelData(**{name: random_label(name, generator, *size) for name in names}))
+        gt=PixelData(**{
+            name: random_label(name, generator, *size,
+                               semseg_classes if name == 'semseg' else None) for name in names}))
         for i, names in enumerate(labels)]
 
 

@@ -1,7 +1,7 @@
 """Base of the data sets whose images are labelled for some of the tasks each."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from numbers import Integral
 from typing import NamedTuple
 
@@ -71,24 +71,28 @@ class PartialLabelDataset(BaseDataset):
     LABELS: dict[str, LabelSource] = {}
     IMAGE: str
     ID_LIST: str
+    # What the published set holds: images of each split and, where all have one, their (H, W).
+    PUBLISHED: dict = {}
 
     def __init__(self, *, tasks: dict[str, dict | Task], data_root: str, split: str,
                  label_mapping: str | None = None, pipeline: Sequence[dict | Callable] = (),
                  max_images: int | None = None) -> None:
         self.tasks = build_tasks(tasks)
-        unknown = [name for name in self.tasks if name not in self.LABELS]
+        self.split = split
+        self.title = f'{type(self).__name__} {split}'.rstrip()
+        self.label_mapping = label_mapping
+        self.max_images = max_images
+        known = self.known_tasks()
+        unknown = [name for name in self.tasks if name not in known]
         if unknown:
             raise ValueError(f'{type(self).__name__} has no labels for the task '
-                             f'{", ".join(unknown)}; it has {", ".join(self.LABELS)}')
+                             f'{", ".join(unknown)}; it has {", ".join(known)}')
         if max_images is not None and not (isinstance(max_images, Integral) and max_images >= 1):
             raise ValueError('max_images must be an integer of at least 1, or None, got '
                              f'{max_images!r}')
         if label_mapping == '':
             raise ValueError("label_mapping must name a JSON file, or be None for all labels, got "
                              "''")
-        self.split = split
-        self.label_mapping = label_mapping
-        self.max_images = max_images
         super().__init__(metainfo=dict(tasks=tuple(self.tasks)), data_root=data_root,
                          pipeline=list(pipeline))
 
@@ -109,12 +113,14 @@ class PartialLabelDataset(BaseDataset):
         try:
             sample = self.pipeline(results)
         except Exception as error:
-            raise RuntimeError(f'{type(self).__name__} {self.split}, image {image_id}: '
-                               f'{error}') from error
+            raise RuntimeError(f'{self.title}, image {image_id}: {error}') from error
         if sample is None:
-            raise RuntimeError(f'{type(self).__name__} {self.split}, image {image_id}: a transform '
-                               'returned None')
+            raise RuntimeError(f'{self.title}, image {image_id}: a transform returned None')
         return sample
+
+    def known_tasks(self) -> Collection[str]:
+        """Names of the tasks that ``tasks`` and the mapping may name."""
+        return self.LABELS
 
     def read_ids(self) -> list[str]:
         """Image ids of the split, from its list (an id a line)."""
@@ -131,7 +137,7 @@ class PartialLabelDataset(BaseDataset):
     def load_data_list(self) -> list[dict]:
         """Find the files of every image: ``img_id``, ``img_path`` and ``labels``, task -> paths."""
         ids = self.read_ids()
-        labelled = self._labelled_tasks(ids)
+        labelled = self.labelled_tasks(ids)
         finder = _Finder(self.data_root, self.split)
         data_list = []
         for image_id in ids[:self.max_images]:
@@ -141,15 +147,11 @@ class PartialLabelDataset(BaseDataset):
                                      for file in self.LABELS[task].files)
             data_list.append(dict(img_id=image_id, labels=labels,
                                   img_path=finder.find(self.IMAGE, image_id, 'image')))
-        if finder.missing:
-            shown = '; '.join(finder.missing[:MISSING_SHOWN])
-            more = len(finder.missing) - MISSING_SHOWN
-            raise FileNotFoundError(
-                f'{len(finder.missing)} files that the {self.split} split needs are missing in '
-                f'{self.data_root}: {shown}' + (f'; and {more} more' if more > 0 else ''))
+        refuse_missing(finder.missing, self.data_root, self.split)
         return data_list
 
-    def _labelled_tasks(self, ids: list[str]) -> LabelMapping:
+    def labelled_tasks(self, ids: list[str]) -> LabelMapping:
+        """Image id -> the tasks whose labels are used: all, or those of the mapping."""
         if self.label_mapping is None:
             return dict.fromkeys(ids, tuple(self.tasks))
         path = os.path.join(self.data_root, self.label_mapping)
@@ -158,8 +160,18 @@ class PartialLabelDataset(BaseDataset):
                 f'label mapping {path} does not exist; label_mapping={self.label_mapping!r} is '
                 'taken relative to data_root. Make one with '
                 'tools/dataset_converters/label_mapping.py')
-        mapping = load_mapping(path, ids, self.LABELS)
+        mapping = load_mapping(path, ids, self.known_tasks())
         return {i: tuple(task for task in self.tasks if task in mapping[i]) for i in ids}
+
+
+def refuse_missing(missing: Sequence[str], root: str, split: str) -> None:
+    """Raise FileNotFoundError if files are missing, showing the first few."""
+    if missing:
+        more = len(missing) - MISSING_SHOWN
+        needed = f'the {split} split needs' if split else 'are needed'
+        raise FileNotFoundError(
+            f'{len(missing)} files that {needed} are missing in {root}: '
+            f'{"; ".join(missing[:MISSING_SHOWN])}' + (f'; and {more} more' if more > 0 else ''))
 
 
 class _Finder:

@@ -36,7 +36,8 @@ def load_config(path: str, options: Mapping[str, object] | None = None) -> Confi
 
     The top-level ``tasks`` is the one owner of what the tasks are: it reaches the model, the
     data sets, the evaluators and the visualizer wherever they take ``tasks`` and do not say
-    theirs, so that overriding it reaches everything.
+    theirs, so that overriding it reaches everything. The top-level ``data_preprocessor``, which
+    goes with the data set, becomes the model's, whose own entries win.
 
     Args:
         path: the config file.
@@ -59,6 +60,9 @@ def load_config(path: str, options: Mapping[str, object] | None = None) -> Confi
         _check_spelling(key)
     cfg.merge_from_dict(dict(options or {}))
     _check_entries(cfg)
+    if cfg.get('model') and cfg.get('data_preprocessor'):
+        cfg.model.data_preprocessor = {**cfg.data_preprocessor,
+                                       **(cfg.model.get('data_preprocessor') or {})}
     if 'tasks' in cfg:
         for component, registry in _components(cfg):
             _share_tasks(component, registry, cfg.tasks)

@@ -112,3 +112,12 @@ def write_mapping(root: Path, mapping: dict) -> str:
     name = 'label_mappings/partial.json'
     (root / name).write_text(json.dumps(mapping))
     return name
+
+
+@pytest.fixture
+def published() -> Path:
+    """The folder of published label settings, where the environment names it."""
+    folder = os.environ.get('MTPSL_PUBLISHED_SPLITS')
+    if not folder:
+        pytest.skip('MTPSL_PUBLISHED_SPLITS does not name the folder of published splits')
+    return Path(folder)

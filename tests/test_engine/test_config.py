@@ -38,6 +38,15 @@ def test_a_part_s_own_tasks_stay_its_own(tmp_path):
     assert len(cfg.val_evaluator.tasks) == 5
 
 
+def test_the_preprocessor_of_the_data_set_becomes_the_model_s(tmp_path):
+    assert load_config(PASCAL).model.data_preprocessor == dict(size=(512, 512))
+    cfg = load_config(write(tmp_path, 'data_preprocessor = dict(size=(64, 32))\n'
+                                      'model = dict(data_preprocessor=dict(size_divisor=16))'))
+    assert cfg.model.data_preprocessor == dict(size=(64, 32), size_divisor=16)
+    cfg = load_config(PASCAL, {'model.data_preprocessor.size': (96, 96)})
+    assert cfg.model.data_preprocessor == dict(size=(96, 96))
+
+
 def test_wrapped_data_sets_and_lists_of_metrics_are_reached(tmp_path):
     cfg = load_config(write(tmp_path, """
 train_dataloader = dict(dataset=dict(_delete_=True, type='RepeatDataset', times=2,

@@ -172,3 +172,18 @@ def test_picture() -> None:
     assert legend == {'+x': (255, 128, 128), '+y': (128, 255, 128), '+z': (128, 128, 255),
                       'unknown': (0, 0, 0)}
     assert 'unknown' not in Normal().describe(label[..., :3])
+
+
+def test_published_readers_drop_normals_that_sum_to_zero() -> None:
+    label = np.array([[[0.6, 0, 0.8], [0.5, -0.5, 0], [0, 0, 0], [-0.5, 0.25, 0.25]]], np.float32)
+    assert Normal().mark_unknown(label) is label
+    parity = Normal(zero_sum_unknown=True).mark_unknown(label)
+    assert parity[0].any(1).tolist() == [True, False, False, False]
+    np.testing.assert_array_equal(parity[0, 0], label[0, 0])
+    assert parity.dtype == np.float32
+
+
+def test_labels_must_be_unit_vectors() -> None:
+    Normal().check(np.array([[[1.0, 0, 0], [0, 0, 0], [-1.004, 0, 0]]]))
+    with pytest.raises(ValueError, match=r'unit vectors \(zero = unknown\), got components from 0'):
+        Normal().check(np.array([[[127.0, 0, 255]]]))

@@ -14,13 +14,13 @@ from mtpsl.registry import MODELS
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = config_parser('Count parameters and multiply-adds')
-    parser.add_argument('--shape', type=int, nargs=2, default=(512, 512), metavar=('H', 'W'),
-                        help='input size in pixels (default: 512 512)')
+    parser.add_argument('--shape', type=int, nargs=2, metavar=('H', 'W'),
+                        help="input size in pixels (default: the config's)")
     parser.add_argument('--depth', type=int, default=2,
                         help='levels of parts to break down to (default: 2)')
     parser.add_argument('--json', help='also write the numbers to this file')
     args = parser.parse_args(argv)
-    if min(args.shape) < 32:
+    if args.shape and min(args.shape) < 32:
         parser.error(f'--shape must be at least 32 32, got {args.shape[0]} {args.shape[1]}')
     if args.depth < 1:
         parser.error(f'--depth must be at least 1, got {args.depth}')
@@ -35,7 +35,9 @@ def main(argv: list[str] | None = None) -> None:
         cfg = load_config(args.config, args.cfg_options)
         if 'model' not in cfg:
             raise ValueError(f'{args.config} has no model')
-        counts = complexity(MODELS.build(cfg.model), tuple(args.shape), args.depth)
+        model = MODELS.build(cfg.model)
+        height, width = args.shape or model.data_preprocessor.size
+        counts = complexity(model, (height, width), args.depth)
     table = PrettyTable(['part', 'params (M)', 'multiply-adds (G)'], align='r')
     table.align['part'] = 'l'
     for part, count in counts.items():
@@ -43,7 +45,7 @@ def main(argv: list[str] | None = None) -> None:
         table.add_row([indent or 'model', f'{count["params"] / 1e6:.2f}',
                        f'{count["macs"] / 1e9:.2f}'])
     print(table)
-    print(f'input: 1 x 3 x {args.shape[0]} x {args.shape[1]}; attention is counted')
+    print(f'input: 1 x 3 x {height} x {width}; attention is counted')
     if args.json:
         Path(args.json).write_text(json.dumps(counts, indent=2) + '\n')
 

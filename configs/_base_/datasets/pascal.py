@@ -1,4 +1,7 @@
 # PASCAL-Context, five tasks, every training image labelled for all of them (setting "full").
+data_root = '{{$MTPSL_DATA:data}}/PASCALContext'  # the environment variable, else data/
+data_preprocessor = dict(size=(512, 512))
+# The released weights.
 tasks = dict(
     semseg=dict(type='Semseg', loss_weight=1.0),
     parsing=dict(type='Parsing', loss_weight=2.0),
@@ -23,12 +26,12 @@ test_pipeline = [
 train_dataloader = dict(
     batch_size=6, num_workers=4, persistent_workers=True, drop_last=True,
     sampler=dict(type='DrawSampler', shuffle=True),
-    dataset=dict(type='PASCALContext', data_root='data/PASCALContext', split='train',
+    dataset=dict(type='PASCALContext', data_root=data_root, split='train',
                  label_mapping=None, pipeline=train_pipeline))
 val_dataloader = dict(
     batch_size=6, num_workers=4, persistent_workers=True,
     sampler=dict(type='DrawSampler', shuffle=False),
-    dataset=dict(type='PASCALContext', data_root='data/PASCALContext', split='val',
+    dataset=dict(type='PASCALContext', data_root=data_root, split='val',
                  pipeline=test_pipeline))
 test_dataloader = val_dataloader
 val_evaluator = dict(type='MultiTaskMetric')

@@ -1,7 +1,6 @@
 # DiffusionMTL (Prediction Diffusion) with ResNet-18, as in the paper's Sec. 4.1.
 model = dict(
     type='DiffusionMTL',
-    data_preprocessor=dict(size=(512, 512)),
     backbone=dict(
         type='mmseg.ResNet', depth=18,
         # torchvision's ImageNet weights, read without torchvision; a local path does as well.

@@ -2,7 +2,6 @@
 # no pretrained weights, and maps at stride 4, since the images are small.
 _base_ = './diffusionmtl_r18.py'
 model = dict(
-    data_preprocessor=dict(size=(96, 96)),  # training crops; whole images are larger
     backbone=dict(stem_channels=32, base_channels=32, init_cfg=None),
     neck=dict(in_channels=(32, 64, 128, 256), out_channels=32, scale=1.0),
     decoder=dict(channels=32),

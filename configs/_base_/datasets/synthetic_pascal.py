@@ -1,9 +1,9 @@
-# Rendered scenes of 128x128 in PASCAL-Context's layout, one label an image; they are written by
+# Rendered scenes of 128x128 in PASCAL-Context's layout, all labels; they are written by
 # tools/dataset_converters/make_synthetic.py.
-_base_ = './pascal_onelabel.py'
-data_root = 'data/synthetic/PASCALContext'
-# What differs from PASCAL: small images (gentler zoom, smaller crop), no published single-task
-# figures to compare with.
+_base_ = './pascal.py'
+data_root = '{{$MTPSL_DATA:data}}/synthetic/PASCALContext'
+data_preprocessor = dict(size=(96, 96))  # training crops; whole images are larger
+# What differs from PASCAL: small images (gentler zoom, smaller crop).
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadLabels'),
@@ -17,5 +17,3 @@ train_dataloader = dict(
     batch_size=4, num_workers=2, dataset=dict(data_root=data_root, pipeline=train_pipeline))
 val_dataloader = dict(batch_size=8, num_workers=2, dataset=dict(data_root=data_root))
 test_dataloader = val_dataloader
-val_evaluator = dict(single_task=None)
-test_evaluator = dict(single_task=None)

@@ -1,0 +1,44 @@
+# NYUD-v2 at 288x384, three tasks, every training image labelled for all of them (setting "full").
+data_root = '{{$MTPSL_DATA:data}}/NYUD'  # the environment variable, else data/
+data_preprocessor = dict(size=(288, 384))
+# DiffusionMTL's recipe for NYUD is not published. Weights 1, 0.6, 1: those of HiTTs
+# (arXiv:2411.18823), a later method with the same backbone, tasks and label mapping, taken in the
+# mapping's order of tasks. An unknown normal is the zero vector; zero_sum_unknown=True takes x + y + z = 0 for unknown
+# as well, as the published readers do.
+tasks = dict(
+    semseg=dict(
+        type='Semseg', loss_weight=1.0,
+        class_names=('bed', 'books', 'ceiling', 'chair', 'floor', 'furniture', 'objects', 'picture',
+                     'sofa', 'table', 'tv', 'wall', 'window'),
+        palette=((214, 39, 40), (255, 152, 150), (199, 199, 199), (31, 119, 180), (140, 86, 75),
+                 (148, 103, 189), (255, 127, 14), (227, 119, 194), (44, 160, 44), (188, 189, 34),
+                 (23, 190, 207), (174, 199, 232), (255, 187, 120))),
+    depth=dict(type='Depth', loss_weight=0.6, max_display=10.0),
+    normal=dict(type='Normal', loss_weight=1.0, zero_sum_unknown=False))
+
+# Augmentation: that of MTAN and XTC, whose archive and label mappings these are, with the mirroring
+# of LibMTL. No photometric distortion there, so none here.
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadLabels'),
+    dict(type='RandomScaleCrop', scales=(1.0, 1.2, 1.5)),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='PackMultiTaskInputs'),
+]
+test_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadLabels'),
+    dict(type='PackMultiTaskInputs'),
+]
+train_dataloader = dict(
+    batch_size=6, num_workers=4, persistent_workers=True, drop_last=True,
+    sampler=dict(type='DrawSampler', shuffle=True),
+    dataset=dict(type='NYUD', data_root=data_root, split='train', label_mapping=None,
+                 pipeline=train_pipeline))
+val_dataloader = dict(
+    batch_size=6, num_workers=4, persistent_workers=True,
+    sampler=dict(type='DrawSampler', shuffle=False),
+    dataset=dict(type='NYUD', data_root=data_root, split='val', pipeline=test_pipeline))
+test_dataloader = val_dataloader
+val_evaluator = dict(type='MultiTaskMetric')
+test_evaluator = dict(type='MultiTaskMetric', per_class=True)

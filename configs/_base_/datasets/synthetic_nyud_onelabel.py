@@ -1,0 +1,2 @@
+_base_ = './synthetic_nyud.py'
+train_dataloader = dict(dataset=dict(label_mapping='label_mappings/onelabel.json'))

@@ -1,0 +1,2 @@
+_base_ = './synthetic_pascal.py'
+train_dataloader = dict(dataset=dict(label_mapping='label_mappings/randomlabels.json'))

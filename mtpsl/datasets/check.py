@@ -1,0 +1,160 @@
+"""Checking a data set on disk before anything is trained on it."""
+
+import json
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from mmengine.utils import track_iter_progress
+
+from mtpsl.tasks import Task
+
+from .label_mapping import count_labels
+from .partial_label import PartialLabelDataset
+
+PIPELINE = (dict(type='mtpsl.LoadImageFromFile'), dict(type='mtpsl.LoadLabels'))
+OK, DIFFERS, BROKEN = 'ok', 'differs', 'BROKEN'
+
+
+class Finding(NamedTuple):
+    """One line of the check: what was looked at, what is there, what should be, the verdict."""
+
+    split: str
+    what: str
+    found: str
+    expected: str
+    verdict: str
+
+
+class Report(NamedTuple):
+    """What a check found.
+
+    Attributes:
+        findings: the lines of its table.
+        problems: the errors that a training run on this data set would end with, in its words.
+    """
+
+    findings: list[Finding]
+    problems: list[str]
+
+    @property
+    def sound(self) -> bool:
+        """Whether everything is as it should be."""
+        return all(finding.verdict == OK for finding in self.findings)
+
+
+def check_dataset(kind: type[PartialLabelDataset], tasks: Mapping[str, dict], data_root: str,
+                  sample: int | None = 20) -> Report:
+    """Look at both splits of a data set as the training would.
+
+    That all files are there, the number of images and their size against the published ones (of
+    synthetic scenes: against their manifest), every label mapping of ``label_mappings`` against
+    the training ids, and, in a sample of images, that image and labels can be read, fit each
+    other, and hold values that their tasks know.
+
+    Args:
+        kind: the data set's class.
+        tasks: task name -> config.
+        data_root: its folder.
+        sample: how many images of a split are opened, evenly spread; None for all.
+    """
+    report = Report([], [])
+    published = kind.PUBLISHED | _manifest(Path(data_root))
+    for split in published['counts']:
+        try:
+            dataset = kind(tasks=tasks, data_root=data_root, split=split, pipeline=PIPELINE)
+        except (ValueError, OSError) as error:
+            report.problems.append(str(error))
+            report.findings.append(Finding(split, 'files', '-', 'all there', BROKEN))
+            continue
+        count, expected = len(dataset), published['counts'][split]
+        report.findings.append(Finding(split, 'files', 'all there', 'all there', OK))
+        report.findings.append(Finding(split, 'images', str(count), str(expected),
+                                       OK if count == expected else DIFFERS))
+        if split == 'train':
+            _check_mappings(kind, tasks, data_root, report)
+        _check_sample(dataset, published.get('size'), sample, report)
+    return report
+
+
+def _manifest(root: Path) -> dict:
+    """Counts and size that the writer of synthetic scenes noted, if these are such."""
+    try:
+        content = json.loads((root / 'synthetic.json').read_text())
+        return dict(counts=dict(train=content['num_train'], val=content['num_val']),
+                    size=(content['height'], content['width']))
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def _check_mappings(kind: type[PartialLabelDataset], tasks: Mapping[str, dict], data_root: str,
+                    report: Report) -> None:
+    for path in sorted(Path(data_root, 'label_mappings').glob('*.json')):
+        what = f'label_mappings/{path.name}'
+        try:
+            dataset = kind(tasks=tasks, data_root=data_root, split='train',
+                           label_mapping=str(path.absolute()))
+        except (ValueError, OSError) as error:
+            report.problems.append(str(error))
+            report.findings.append(Finding('train', what, '-', 'ids of the split', BROKEN))
+            continue
+        per_task, _ = count_labels({
+            info['img_id']: tuple(info['labels'])
+            for info in map(dataset.get_data_info, range(len(dataset)))})
+        found = ', '.join(f'{task} {per_task[task]}' for task in dataset.tasks)
+        report.findings.append(Finding('train', what, found, 'ids of the split', OK))
+
+
+class _Values:
+    """Range of a task's known values and share of known pixels over the opened images."""
+
+    def __init__(self) -> None:
+        self.low, self.high, self.known, self.pixels = math.inf, -math.inf, 0, 0
+
+    def add(self, label: np.ndarray, task: Task) -> None:
+        known = label != task.fill
+        if known.ndim == 3:  # a vector is unknown where all its components are
+            known = np.repeat(known.any(2, keepdims=True), label.shape[2], 2)
+        values = label[known]
+        if values.size:
+            self.low = min(self.low, float(values.min()))
+            self.high = max(self.high, float(values.max()))
+        self.known += values.size
+        self.pixels += label.size
+
+
+def _check_sample(dataset: PartialLabelDataset, size: Sequence[int] | None, sample: int | None,
+                  report: Report) -> None:
+    total = len(dataset) if sample is None else min(sample, len(dataset))
+    chosen = sorted(set(np.linspace(0, len(dataset) - 1, total).round().astype(int).tolist()))
+    sizes: dict[tuple[int, int], int] = {}
+    values = {name: _Values() for name in dataset.tasks}
+    before = len(report.problems)
+    live = sys.stderr.isatty()
+    for index in track_iter_progress(chosen, file=sys.stderr) if live else chosen:
+        try:
+            results = dataset[index]
+        except RuntimeError as error:
+            report.problems.append(str(error))
+            continue
+        shape = results['img'].shape[:2]
+        sizes[shape] = sizes.get(shape, 0) + 1
+        for name, label in results['gt'].items():
+            values[name].add(label, dataset.tasks[name])
+    broken = len(report.problems) - before
+    split, add = dataset.split, report.findings.append
+    add(Finding(split, 'opened', f'{len(chosen) - broken} of {len(chosen)} images', 'all',
+                BROKEN if broken else OK))
+    wanted = 'any' if size is None else f'{size[0]}x{size[1]}'
+    # The commonest three: photographs come in many sizes.
+    commonest = sorted(sizes, key=sizes.get, reverse=True)
+    found = ', '.join(f'{h}x{w}' for h, w in commonest[:3]) + ', ...' * (len(sizes) > 3)
+    add(Finding(split, 'image size', found or '-', wanted,
+                OK if size is None or set(sizes) == {tuple(size)} else DIFFERS))
+    for name, seen in values.items():
+        found = (f'{seen.low:.4g} to {seen.high:.4g}, {100 * seen.known / seen.pixels:.1f} % known'
+                 if seen.known else 'nothing known')
+        add(Finding(split, name, found, 'values known to the task', OK if seen.known else DIFFERS))

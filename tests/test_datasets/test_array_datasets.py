@@ -1,0 +1,149 @@
+"""NYUD and Cityscapes from folders written by hand."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mtpsl.datasets import NYUD, Cityscapes
+from mtpsl.datasets.published_mapping import import_published
+
+from .conftest import READ, TEST
+
+SIZE = (6, 8)
+TASKS = {
+    NYUD: dict(semseg=dict(type='Semseg', class_names=[*'abcdefghijklm']),
+               depth=dict(type='Depth'), normal=dict(type='Normal')),
+    Cityscapes: dict(semseg=dict(type='Semseg', class_names=[*'abcdefg']),
+                     depth=dict(type='InverseDepth'))}
+FOLDERS = {NYUD: dict(semseg='label', depth='depth', normal='normal'),
+           Cityscapes: dict(semseg='label_7', depth='depth')}
+
+
+def arrays(number: int) -> dict[str, np.ndarray]:
+    """What is in the files of an image, in types that the archives are known to use."""
+    r, c = np.indices(SIZE)
+    semseg = ((r + c + number) % 7).astype(np.float64)
+    semseg[0] = -1
+    depth = (0.01 * (1 + r + c + number))[..., None].astype(np.float32)
+    depth[1] = 0
+    normal = np.tile([0.6, 0.0, 0.8], (*SIZE, 1))
+    normal[2] = 0
+    normal[3] = (0.5, -0.5, 0)
+    return dict(image=np.stack([r, c, r + c], 2) / 20, semseg=semseg, depth=depth, normal=normal)
+
+
+def write(root: Path, kind: type, counts: dict[str, int]) -> Path:
+    for split, count in counts.items():
+        for number in range(count):
+            for name, values in arrays(number).items():
+                folder = 'image' if name == 'image' else FOLDERS[kind].get(name)
+                if folder:
+                    path = root / split / folder / f'{number}.npy'
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    np.save(path, values)
+    return root
+
+
+@pytest.fixture(params=[NYUD, Cityscapes])
+def kind(request: pytest.FixtureRequest) -> type:
+    return request.param
+
+
+def reader(kind: type, root: Path, split: str = 'train', **arguments: object) -> object:
+    return kind(tasks=arguments.pop('tasks', TASKS[kind]), data_root=str(root), split=split,
+                pipeline=arguments.pop('pipeline', READ), **arguments)
+
+
+def test_what_is_read(kind: type, tmp_path: Path) -> None:
+    dataset = reader(kind, write(tmp_path, kind, dict(train=11, val=2)))
+    assert len(dataset) == 11
+    for number in (0, 3, 10):  # 10 comes after 9, not after 1
+        results, stored = dataset[number], arrays(number)
+        assert results['img_id'] == str(number)
+        np.testing.assert_allclose(results['img'][..., ::-1] / 255, stored['image'], atol=0.002)
+        semseg = results['gt']['semseg']
+        assert semseg.dtype == np.uint8 and (semseg[0] == 255).all()
+        np.testing.assert_array_equal(semseg[1:], stored['semseg'][1:])
+        np.testing.assert_array_equal(results['gt']['depth'], stored['depth'][..., 0])
+        assert list(results['gt']) == list(TASKS[kind])
+        if kind is NYUD:
+            np.testing.assert_allclose(results['gt']['normal'], stored['normal'], rtol=1e-6)
+    assert len(reader(kind, tmp_path, 'val')) == 2
+
+
+def test_unknown_pixels_reach_the_model_as_such(tmp_path: Path) -> None:
+    root = write(tmp_path, NYUD, dict(train=1))
+    tasks = TASKS[NYUD] | dict(normal=dict(type='Normal', zero_sum_unknown=True))
+    for chosen, dropped in ((TASKS[NYUD], 0), (tasks, 8)):
+        sample = reader(NYUD, root, tasks=chosen, pipeline=TEST)[0]['data_samples']
+        tasks_ = reader(NYUD, root, tasks=chosen).tasks
+        assert (~tasks_['normal'].valid(sample.gt.normal[None])).sum() == 8 + dropped
+        assert (~tasks_['depth'].valid(sample.gt.depth[None])).sum() == 8
+        assert (sample.gt.semseg == 255).sum() == 8
+
+
+def test_only_what_the_mapping_names_is_opened(kind: type, tmp_path: Path) -> None:
+    root = write(tmp_path, kind, dict(train=3))
+    (root / 'mapping.json').write_text(json.dumps({'0': ['depth'], '1': [], '2': ['semseg']}))
+    (root / 'train' / 'depth' / '2.npy').unlink()
+    (root / 'train' / FOLDERS[kind]['semseg'] / '0.npy').write_text('damaged')
+    dataset = reader(kind, root, label_mapping='mapping.json')
+    assert [list(dataset[number]['gt']) for number in range(3)] == [['depth'], [], ['semseg']]
+
+
+def test_cityscapes_labels_may_lie_in_a_folder_of_another_name(tmp_path: Path) -> None:
+    root = write(tmp_path, Cityscapes, dict(train=2))
+    before = reader(Cityscapes, root)[1]['gt']['semseg']
+    (root / 'train' / 'label_7').rename(root / 'train' / 'label')
+    np.testing.assert_array_equal(reader(Cityscapes, root)[1]['gt']['semseg'], before)
+    (root / 'train' / 'label' / '1.npy').unlink()
+    with pytest.raises(FileNotFoundError, match='train/label_7/1.npy or train/label/1.npy'):
+        reader(Cityscapes, root)
+
+
+def test_a_missing_image_or_label_is_named(kind: type, tmp_path: Path) -> None:
+    root = write(tmp_path, kind, dict(train=4))
+    (root / 'train' / 'depth' / '2.npy').unlink()
+    with pytest.raises(FileNotFoundError, match=r'train/depth/2.npy \(depth label\)'):
+        reader(kind, root)
+    # With a gap in the numbers, what is missing is the one that there should be.
+    (root / 'train' / 'image' / '0.npy').unlink()
+    with pytest.raises(FileNotFoundError, match=r'train/image/0.npy \(image\)'):
+        reader(kind, root)
+
+
+@pytest.mark.parametrize('task, values, words', [
+    ('semseg', np.full(SIZE, 13.0), r'semseg labels must be 0\.\..* got \[13\]'),
+    ('semseg', np.full(SIZE, 0.5), 'class ids must be whole numbers'),
+    ('semseg', np.zeros((*SIZE, 3)), r'a map must be \(H, W\), got'),
+    ('depth', np.full((*SIZE, 1), 1500.0), 'at most .*, got up to 1500: is it'),
+    ('depth', np.full((*SIZE, 1), -1.0), 'must be finite and >= 0'),
+    ('depth', np.full((3, 3, 1), 1.0), 'wrong size 3 x 3; the image is 6 x 8')])
+def test_bad_labels_name_the_file(kind: type, task: str, values: np.ndarray, words: str,
+                                  tmp_path: Path) -> None:
+    root = write(tmp_path, kind, dict(train=1))
+    path = root / 'train' / FOLDERS[kind][task] / '0.npy'
+    np.save(path, values)
+    with pytest.raises(RuntimeError, match=f'{kind.__name__} train, image 0: cannot use the {task} '
+                       f'label {path}: .*{words}'):
+        reader(kind, root)[0]
+
+
+def test_truncated_arrays_name_the_file(kind: type, tmp_path: Path) -> None:
+    root = write(tmp_path, kind, dict(train=1))
+    for name, words in (('depth', 'cannot use the depth label'),
+                        ('image', 'cannot read the image')):
+        path = root / 'train' / name / '0.npy'
+        path.write_bytes(path.read_bytes()[:-20])
+        with pytest.raises(RuntimeError, match=f'image 0: {words} {path}'):
+            reader(kind, root)[0]
+
+
+@pytest.mark.parametrize('kind_, setting', [
+    (NYUD, 'nyud_onelabel'), (NYUD, 'nyud_randomlabels'), (Cityscapes, 'cityscapes_onelabel')])
+def test_published_mappings_fit_the_readers(kind_: type, setting: str, published: Path) -> None:
+    mapping = import_published(str(published / f'{setting}.pth'))
+    assert sorted(mapping, key=int) == [str(n) for n in range(kind_.PUBLISHED['counts']['train'])]
+    assert {task for names in mapping.values() for task in names} == set(kind_.LABELS)

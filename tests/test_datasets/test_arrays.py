@@ -1,0 +1,96 @@
+"""Labels and images that are stored as arrays."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mtpsl.datasets.arrays import class_map, numbered_ids, read_image, scalar_map, vector_map
+from mtpsl.datasets.transforms import LoadImageFromFile
+
+SIZE = (1, 4)
+
+
+@pytest.mark.parametrize('kind', [np.float32, np.float64, np.int8, np.int64])
+def test_minus_one_is_unknown_in_any_type(kind: type) -> None:
+    label = class_map(SIZE, np.array([[-1, 0, 12, 3]], kind))
+    assert label.tolist() == [[255, 0, 12, 3]] and label.dtype == np.uint8
+    assert class_map(SIZE, np.array([[[2], [-1]]], kind)).tolist() == [[2, 255]]
+
+
+def test_255_is_unknown_too() -> None:
+    assert class_map(SIZE, np.array([[255, 1]], np.uint8)).tolist() == [[255, 1]]
+
+
+@pytest.mark.parametrize('values', [[0.5, 1], [np.nan, 1], [-2, 1], [256, 1], [np.inf, 0]])
+def test_other_numbers_are_no_classes(values: list) -> None:
+    with pytest.raises(ValueError, match='class ids must be whole numbers from 0, -1 where'):
+        class_map(SIZE, np.array([values]))
+
+
+def test_the_last_axis_of_one_goes() -> None:
+    depth = np.arange(4.0).reshape(1, 4, 1)
+    assert scalar_map(SIZE, depth).tolist() == [[0, 1, 2, 3]]
+    assert scalar_map(SIZE, depth[..., 0]).shape == (1, 4)
+
+
+@pytest.mark.parametrize('read', [class_map, scalar_map, vector_map])
+def test_maps_hold_numbers(read: object) -> None:
+    with pytest.raises(ValueError, match='a map must hold numbers, got <U1'):
+        read(SIZE, np.array([['a', 'b']]))
+
+
+# ------------------------------------------------------------------ images
+
+
+def test_floats_and_bytes_give_the_same_image(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 5, 3), np.uint8)
+    for number, array in enumerate((pixels, pixels / 255, (pixels / 255).astype(np.float32))):
+        path = str(tmp_path / f'{number}.npy')
+        np.save(path, array)
+        results = LoadImageFromFile().transform(dict(img_path=path))
+        np.testing.assert_array_equal(results['img'], pixels[..., ::-1])  # BGR
+        assert results['img'].dtype == np.uint8 and results['img'].flags.c_contiguous
+        assert results['img_shape'] == results['ori_shape'] == (6, 5)
+
+
+@pytest.mark.parametrize('array, words', [
+    (np.zeros((4, 4)), r'must be \(H, W, 3\), got \(4, 4\)'),
+    (np.zeros((3, 4, 4)), r'must be \(H, W, 3\), got \(3, 4, 4\)'),
+    (np.full((2, 2, 3), 128.0), r'must lie in \[0, 1\], got values from 128 to 128'),
+    (np.full((2, 2, 3), np.nan), r'must lie in \[0, 1\], got values from nan'),
+    (np.zeros((2, 2, 3), np.int16), 'floats in .* or uint8, got int16')])
+def test_other_arrays_are_no_images(array: np.ndarray, words: str, tmp_path: Path) -> None:
+    path = tmp_path / 'a.npy'
+    np.save(path, array)
+    with pytest.raises(ValueError, match=words):
+        read_image(str(path))
+    with pytest.raises(ValueError, match=f'cannot read the image {path}: .*{words}'):
+        LoadImageFromFile().transform(dict(img_path=str(path)))
+
+
+def test_arrays_never_run_code(tmp_path: Path) -> None:
+    path = tmp_path / 'a.npy'
+    np.save(path, np.array([print], object), allow_pickle=True)
+    with pytest.raises(ValueError, match='allow_pickle=False'):
+        read_image(str(path))
+
+
+# ------------------------------------------------------------------ ids
+
+
+def test_ids_are_numbers_as_many_as_there_are_images(tmp_path: Path) -> None:
+    folder = tmp_path / 'train' / 'image'
+    folder.mkdir(parents=True)
+    for name in (*(f'{n}.npy' for n in range(12)), '.5.0.npy', 'notes.txt'):
+        (folder / name).touch()
+    assert numbered_ids(str(tmp_path), '{split}/image/{id}.npy', 'train') == [
+        str(n) for n in range(12)]
+
+
+def test_no_images(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no folder .*/val/image for the split 'val'"):
+        numbered_ids(str(tmp_path), '{split}/image/{id}.npy', 'val')
+    (tmp_path / 'val' / 'image').mkdir(parents=True)
+    with pytest.raises(FileNotFoundError, match='val/image holds no .npy file'):
+        numbered_ids(str(tmp_path), '{split}/image/{id}.npy', 'val')

@@ -1,0 +1,61 @@
+"""Labels that are saved as pictures."""
+
+import numpy as np
+import pytest
+
+from mtpsl.tasks import Task, build_tasks
+
+TASKS = build_tasks(dict(
+    semseg=dict(type='Semseg'), saliency=dict(type='Saliency'), boundary=dict(type='Boundary'),
+    normal=dict(type='Normal'), depth=dict(type='Depth'),
+    disparity=dict(type='InverseDepth', picture_unit=0.5)))
+
+
+def test_class_ids_are_taken_as_stored() -> None:
+    pixels = np.array([[0, 20, 255]], np.uint8)
+    assert TASKS['semseg'].from_picture(pixels) is pixels
+
+
+@pytest.mark.parametrize('name', ['saliency', 'boundary'])
+def test_masks_are_black_and_white(name: str) -> None:
+    task = TASKS[name]
+    label = task.from_picture(np.array([[0, 127, 128, 255]], np.uint8))
+    assert label.tolist() == [[0, 0, 1, 1]] and label.dtype == np.uint8
+    assert task.from_picture(np.array([[True, False]])).tolist() == [[1, 0]]
+    assert task.from_picture(np.zeros((2, 2), np.uint8)).sum() == 0
+    # Its own picture is read back.
+    known = np.array([[0, 1, 1, 0]], np.uint8)
+    assert (task.from_picture(task.colorize(known[None])[..., 0]) == known).all()
+
+
+def test_normals_are_read_back_from_their_own_picture() -> None:
+    task = TASKS['normal']
+    vectors = np.random.default_rng(0).normal(size=(40, 50, 3)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=2, keepdims=True)
+    vectors[:3] = 0
+    label = task.from_picture(task.colorize(vectors.transpose(2, 0, 1)))
+    assert not label[:3].any()
+    np.testing.assert_allclose(np.linalg.norm(label[3:], axis=2), 1, rtol=1e-5)
+    angle = np.degrees(np.arccos((label[3:] * vectors[3:]).sum(2).clip(-1, 1)))
+    assert angle.max() < 0.6  # half a step of 1 / 127.5 in each component
+
+
+def test_depth_is_in_millimetres_unless_said() -> None:
+    pixels = np.array([[0, 1500, 65535]], np.uint16)
+    np.testing.assert_allclose(TASKS['depth'].from_picture(pixels), [[0, 1.5, 65.535]])
+    np.testing.assert_allclose(TASKS['disparity'].from_picture(pixels), [[0, 750, 32767.5]])
+    assert TASKS['depth'].from_picture(pixels).dtype == np.float32
+
+
+@pytest.mark.parametrize('name, pixels, words', [
+    ('saliency', np.array([[0, 1]], np.uint8), r'and white \(255\), got values up to 1;'),
+    ('boundary', np.zeros((2, 2, 3), np.uint8), 'an 8-bit mask of one channel, got uint8'),
+    ('saliency', np.zeros((2, 2), np.uint16), 'an 8-bit mask of one channel, got uint16'),
+    ('normal', np.zeros((2, 2), np.uint8), r'8-bit RGB, got uint8 of shape \(2, 2\)'),
+    ('normal', np.zeros((2, 2, 4), np.uint8), r'8-bit RGB, got uint8 of shape \(2, 2, 4\)'),
+    ('depth', np.zeros((2, 2), np.float32), 'integers of one channel, got float32'),
+    ('disparity', np.zeros((2, 2, 3), np.uint8), 'a picture of disparity must be integers')])
+def test_other_pictures_are_refused(name: str, pixels: np.ndarray, words: str) -> None:
+    task: Task = TASKS[name]
+    with pytest.raises(ValueError, match=words):
+        task.from_picture(pixels)
