@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 RUN := $(BIN)/python
 JOBS ?= 2
 
-ROOT := data/synthetic/PASCALContext
+ROOT := $(or $(MTPSL_DATA),data)/synthetic/PASCALContext
 MAPPING := $(ROOT)/label_mappings/onelabel.json
 TRAIN := 800
 VAL := 80

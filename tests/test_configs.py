@@ -8,6 +8,7 @@ from tiny import make_samples
 
 from mtpsl.engine import load_config
 from mtpsl.registry import METRICS, MODELS
+from mtpsl.storage import layouts
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = sorted(path for path in (ROOT / 'configs').rglob('*.py')
@@ -95,7 +96,14 @@ def test_the_data_set_says_how_large_images_are(name, size, channels):
     assert tuple(task.channels for task in model.tasks.values()) == channels
 
 
+def test_configs_name_the_classes_of_the_layouts():
+    for data, names in (('nyud', layouts.NYUD_CLASSES), ('cityscapes', layouts.CITYSCAPES_CLASSES)):
+        cfg = load_config(str(ROOT / f'configs/diffusionmtl/{data}_onelabel_r18.py'))
+        assert tuple(cfg.tasks.semseg.class_names) == names
+
+
 def test_one_variable_says_where_the_data_sets_lie(monkeypatch):
+    monkeypatch.delenv('MTPSL_DATA', raising=False)
     for root in ('data', '/elsewhere'):
         if root != 'data':
             monkeypatch.setenv('MTPSL_DATA', root)

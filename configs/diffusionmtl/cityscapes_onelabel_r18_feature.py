@@ -1,2 +1,3 @@
-_base_ = ['../_base_/datasets/cityscapes_onelabel.py', '../_base_/models/diffusionmtl_r18_feature.py',
+_base_ = ['../_base_/datasets/cityscapes_onelabel.py',
+          '../_base_/models/diffusionmtl_r18_feature.py',
           '../_base_/schedules/adam_100e.py', '../_base_/default_runtime.py']

@@ -2,10 +2,11 @@
 
 from . import transforms
 from .cityscapes import Cityscapes
+from .folder import FolderDataset
 from .nyud import NYUD
 from .partial_label import LabelFiles, LabelSource, PartialLabelDataset
 from .pascal_context import PASCALContext
 from .sampler import Draw, DrawSampler
 
-__all__ = ['NYUD', 'Cityscapes', 'Draw', 'DrawSampler', 'LabelFiles', 'LabelSource',
-           'PASCALContext', 'PartialLabelDataset', 'transforms']
+__all__ = ['NYUD', 'Cityscapes', 'Draw', 'DrawSampler', 'FolderDataset', 'LabelFiles',
+           'LabelSource', 'PASCALContext', 'PartialLabelDataset', 'transforms']

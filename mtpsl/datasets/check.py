@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from mmengine.utils import track_iter_progress
 
+from mtpsl.registry import DATASETS
 from mtpsl.tasks import Task
 
 from .label_mapping import count_labels
@@ -76,7 +77,27 @@ def check_dataset(kind: type[PartialLabelDataset], tasks: Mapping[str, dict], da
                                        OK if count == expected else DIFFERS))
         if split == 'train':
             _check_mappings(kind, tasks, data_root, report)
-        _check_sample(dataset, published.get('size'), sample, report)
+        _check_sample(split, dataset, published.get('size'), sample, report)
+    return report
+
+
+def check_configs(datasets: Mapping[str, dict], sample: int | None = 20) -> Report:
+    """Open a sample of the images of data sets as their configs have them.
+
+    Args:
+        datasets: what each is called in the table -> its config, ``tasks`` included.
+        sample: how many images of each are opened, evenly spread; None for all.
+    """
+    report = Report([], [])
+    for name, config in datasets.items():
+        try:
+            dataset = DATASETS.build({**config, 'pipeline': PIPELINE})
+        except (ValueError, OSError) as error:
+            report.problems.append(str(error))
+            report.findings.append(Finding(name, 'files', '-', 'all there', BROKEN))
+            continue
+        report.findings.append(Finding(name, 'images', str(len(dataset)), 'any', OK))
+        _check_sample(name, dataset, None, sample, report)
     return report
 
 
@@ -126,8 +147,8 @@ class _Values:
         self.pixels += label.size
 
 
-def _check_sample(dataset: PartialLabelDataset, size: Sequence[int] | None, sample: int | None,
-                  report: Report) -> None:
+def _check_sample(split: str, dataset: PartialLabelDataset, size: Sequence[int] | None,
+                  sample: int | None, report: Report) -> None:
     total = len(dataset) if sample is None else min(sample, len(dataset))
     chosen = sorted(set(np.linspace(0, len(dataset) - 1, total).round().astype(int).tolist()))
     sizes: dict[tuple[int, int], int] = {}
@@ -145,7 +166,7 @@ def _check_sample(dataset: PartialLabelDataset, size: Sequence[int] | None, samp
         for name, label in results['gt'].items():
             values[name].add(label, dataset.tasks[name])
     broken = len(report.problems) - before
-    split, add = dataset.split, report.findings.append
+    add = report.findings.append
     add(Finding(split, 'opened', f'{len(chosen) - broken} of {len(chosen)} images', 'all',
                 BROKEN if broken else OK))
     wanted = 'any' if size is None else f'{size[0]}x{size[1]}'
@@ -155,6 +176,9 @@ def _check_sample(dataset: PartialLabelDataset, size: Sequence[int] | None, samp
     add(Finding(split, 'image size', found or '-', wanted,
                 OK if size is None or set(sizes) == {tuple(size)} else DIFFERS))
     for name, seen in values.items():
+        if not seen.pixels:  # no label of it among the opened images
+            add(Finding(split, name, 'no label', 'any', OK))
+            continue
         found = (f'{seen.low:.4g} to {seen.high:.4g}, {100 * seen.known / seen.pixels:.1f} % known'
                  if seen.known else 'nothing known')
         add(Finding(split, name, found, 'values known to the task', OK if seen.known else DIFFERS))

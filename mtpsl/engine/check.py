@@ -1,33 +1,15 @@
-"""The ``check`` command of the data sets' tools."""
+"""The commands that check data sets."""
 
-import argparse
-
+from mmengine.config import Config
 from prettytable import PrettyTable
 
-from mtpsl.datasets.check import Report, check_dataset
+from mtpsl.datasets.check import Report, check_configs, check_dataset
 from mtpsl.registry import DATASETS
 
 from .command import one_line_errors
-from .config import load_config
+from .config import leaves, load_config
 
 SHOWN = 10  # problems written out in full
-
-
-def add_check_parser(commands: argparse._SubParsersAction) -> None:
-    """Add ``check ROOT`` to a tool's commands."""
-    parser = commands.add_parser(
-        'check', help='verify a data set on disk: files, counts, sizes, values, label mappings')
-    parser.add_argument('root', help='the folder of the data set')
-    parser.add_argument('--sample', type=_sample, default=20, metavar='N',
-                        help="images of each split to open, or 'all' (default: 20)")
-
-
-def _sample(text: str) -> int | None:
-    if text == 'all':
-        return None
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a number of at least 1, or 'all', got {text!r}")
-    return int(text)
 
 
 def run_check(tool: str, config: str, root: str, sample: int | None) -> None:
@@ -46,12 +28,48 @@ def run_check(tool: str, config: str, root: str, sample: int | None) -> None:
         cfg = load_config(config)
         dataset = cfg.train_dataloader.dataset
         report = check_dataset(DATASETS.get(dataset.type), cfg.tasks, root, sample)
-    print(format_report(root, report))
+    _conclude(root, report)
+
+
+def run_config_check(tool: str, config: str, options: dict | None, sample: int | None) -> None:
+    """Check the data sets of a config as it has them and print the table.
+
+    Args:
+        tool: name of the command, for its errors.
+        config: any config with data loaders.
+        options: overrides, see :func:`load_config`.
+        sample: images of each data set to open, None for all.
+
+    Raises:
+        SystemExit: status 1 where something is broken.
+    """
+    with one_line_errors(tool):
+        cfg = load_config(config, options)
+        report = check_configs(_datasets(cfg), sample)
+    _conclude(config, report)
+
+
+def _datasets(cfg: Config) -> dict[str, dict]:
+    """The data sets of a config by their splits, those inside of wrappers one by one."""
+    loaders = {split: cfg.get(f'{split}_dataloader') for split in ('train', 'val', 'test')}
+    found: dict[str, dict] = {}
+    for split, loader in loaders.items():
+        inside = list(leaves(loader.dataset)) if loader else []
+        for number, dataset in enumerate(inside, 1):
+            if dataset not in found.values():  # testing is often on the validation set
+                found[f'{split} {number}' if len(inside) > 1 else split] = dataset
+    if not found:
+        raise ValueError(f'{cfg.filename} has no data loader')
+    return found
+
+
+def _conclude(name: str, report: Report) -> None:
+    print(format_report(name, report))
     if not report.sound:
         raise SystemExit(1)
 
 
-def format_report(root: str, report: Report) -> str:
+def format_report(name: str, report: Report) -> str:
     """The table, the problems below it and a last line that sums up."""
     table = PrettyTable(['split', 'what', 'found', 'expected', 'verdict'], align='l')
     table.add_rows(report.findings)
@@ -61,6 +79,6 @@ def format_report(root: str, report: Report) -> str:
     differing = sum(finding.verdict == 'differs' for finding in report.findings)
     state = 'is as it should be' if report.sound else (
         f'has problems: {len(report.problems)}' if report.problems else 'can be used')
-    lines.append(f'{root} {state}' + (
+    lines.append(f'{name} {state}' + (
         f'; lines that differ from what is published: {differing}' if differing else ''))
     return '\n'.join(lines)

@@ -113,7 +113,7 @@ def _components(cfg: Config) -> Iterator[tuple[dict, Registry]]:
     for split in ('train', 'val', 'test'):
         loader = cfg.get(f'{split}_dataloader')
         if loader:
-            yield from ((dataset, DATASETS) for dataset in _leaves(loader['dataset']))
+            yield from ((dataset, DATASETS) for dataset in leaves(loader['dataset']))
         evaluator = cfg.get(f'{split}_evaluator') or []
         if isinstance(evaluator, Mapping):
             evaluator = evaluator.get('metrics', [evaluator])
@@ -122,13 +122,13 @@ def _components(cfg: Config) -> Iterator[tuple[dict, Registry]]:
         yield from ((metric, METRICS) for metric in evaluator)
 
 
-def _leaves(dataset: dict) -> Iterator[dict]:
+def leaves(dataset: dict) -> Iterator[dict]:
     """The data sets inside wrappers."""
     inner = dataset.get('datasets') or ([dataset['dataset']] if 'dataset' in dataset else [])
     if not inner:
         yield dataset
     for child in inner:
-        yield from _leaves(child)
+        yield from leaves(child)
 
 
 def _share_tasks(component: dict, registry: Registry, tasks: Mapping[str, dict]) -> None:

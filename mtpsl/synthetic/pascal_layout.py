@@ -19,16 +19,20 @@ What goes where, below the root (``PASCALContext``):
 
 The layout has no place for depth.
 """
-from collections.abc import Iterator
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
-from scipy.io import savemat
+from scipy.io import loadmat, savemat
 
-from mtpsl.storage.files import atomically, write_image
+from mtpsl.storage.files import atomically, write_image, write_json
+from mtpsl.storage.layouts import SPLITS
 
-from .render import RenderedScene, render_scene
+from .layout import id_number
+from .render import RenderedScene
 
 # The three tables below repeat those of the PASCAL reader and the segmentation task: importing
 # them would load torch in every worker, which takes longer than rendering dozens of scenes. The
@@ -50,18 +54,6 @@ CLASS_NAMES = {5: 'bottle', 7: 'car', 9: 'chair', 11: 'diningtable', 12: 'dog', 
 PART_NAMES = {1: ('head', 'head'), 2: ('torso', 'torso'), 3: ('luarm', 'ruarm'),
               4: ('llarm', 'rlarm'), 5: ('luleg', 'ruleg'), 6: ('llleg', 'rlleg')}
 FALLBACK_EVERY = 5
-FIRST_VAL = 500_000  # validation ids start after it, whatever the number of training scenes
-
-
-def scene_id(split: str, number: int) -> str:
-    """Name of the scene ``number`` (from 0) of 'train' or 'val', such as 'synthetic_000001'."""
-    return f'synthetic_{number + 1 + (FIRST_VAL if split == "val" else 0):06d}'
-
-
-def scene_seed(seed: int, identifier: str) -> int:
-    """Seed of one scene, from the data set's seed and the scene's id alone."""
-    number = int(identifier.rsplit('_', 1)[1])
-    return int(np.random.SeedSequence((seed, number)).generate_state(1, np.uint64)[0])
 
 
 def context_labels(instance: np.ndarray) -> np.ndarray:
@@ -126,18 +118,6 @@ def human_parts(identifier: str, scene: RenderedScene) -> np.ndarray:
     return _struct([(identifier, rows)], ('imname', 'objects'))
 
 
-def scene_files(root: Path, identifier: str) -> dict[str, Path]:
-    """Paths of one scene's six files, by what they hold."""
-    fallback = int(identifier.rsplit('_', 1)[1]) % FALLBACK_EVERY == 0
-    semseg = 'pascal-context' if fallback else 'VOC12'
-    return {'image': root / 'JPEGImages' / f'{identifier}.jpg',
-            'semseg': root / 'semseg' / semseg / f'{identifier}.png',
-            'context': root / 'pascal-context' / 'trainval' / f'{identifier}.mat',
-            'parts': root / 'human_parts' / f'{identifier}.mat',
-            'normals': root / 'normals_distill' / f'{identifier}.png',
-            'saliency': root / 'sal_distill' / f'{identifier}.png'}
-
-
 def _write_mat(path: Path, name: str, content: np.ndarray) -> None:
     def write(temporary: str) -> None:
         savemat(temporary, {name: content}, do_compression=True)
@@ -147,23 +127,58 @@ def _write_mat(path: Path, name: str, content: np.ndarray) -> None:
     atomically(path, write)
 
 
-def write_scene(root: Path, identifier: str, height: int, width: int, seed: int) -> None:
-    """Render one scene of the data set of ``seed`` and write its files that are not there yet."""
-    files = {name: path for name, path in scene_files(root, identifier).items()
-             if not path.exists()}
-    if not files:
-        return
-    scene = render_scene(scene_seed(seed, identifier), height, width)
-    if 'semseg' in files:
-        write_image(files['semseg'], scene.semseg)
-    if 'saliency' in files:
-        write_image(files['saliency'], scene.saliency * np.uint8(255))
-    if 'normals' in files:
-        normal = np.rint((scene.normal.astype(np.float64) + 1) / 2 * 255).astype(np.uint8)
-        write_image(files['normals'], normal[..., ::-1])
-    if 'context' in files:
-        _write_mat(files['context'], 'LabelMap', context_labels(scene.instance))
-    if 'parts' in files:
-        _write_mat(files['parts'], 'anno', human_parts(identifier, scene))
-    if 'image' in files:
-        write_image(files['image'], scene.image[..., ::-1], (cv2.IMWRITE_JPEG_QUALITY, 95))
+class PascalLayout:
+    """The PASCAL-Context multi-task layout, see :class:`.layout.Layout`."""
+
+    def scene_files(self, root: Path, identifier: str) -> dict[str, Path]:
+        """Paths of one scene's six files, by what they hold."""
+        fallback = id_number(identifier) % FALLBACK_EVERY == 0
+        semseg = 'pascal-context' if fallback else 'VOC12'
+        return {'image': root / 'JPEGImages' / f'{identifier}.jpg',
+                'semseg': root / 'semseg' / semseg / f'{identifier}.png',
+                'context': root / 'pascal-context' / 'trainval' / f'{identifier}.mat',
+                'parts': root / 'human_parts' / f'{identifier}.mat',
+                'normals': root / 'normals_distill' / f'{identifier}.png',
+                'saliency': root / 'sal_distill' / f'{identifier}.png'}
+
+    def write(self, files: Mapping[str, Path], identifier: str, scene: RenderedScene) -> None:
+        """Write those of one scene's files that are given, by what they hold."""
+        if 'semseg' in files:
+            write_image(files['semseg'], scene.semseg)
+        if 'saliency' in files:
+            write_image(files['saliency'], scene.saliency * np.uint8(255))
+        if 'normals' in files:
+            normal = np.rint((scene.normal.astype(np.float64) + 1) / 2 * 255).astype(np.uint8)
+            write_image(files['normals'], normal[..., ::-1])
+        if 'context' in files:
+            _write_mat(files['context'], 'LabelMap', context_labels(scene.instance))
+        if 'parts' in files:
+            _write_mat(files['parts'], 'anno', human_parts(identifier, scene))
+        if 'image' in files:
+            write_image(files['image'], scene.image[..., ::-1], (cv2.IMWRITE_JPEG_QUALITY, 95))
+
+    def list_files(self, root: Path) -> list[Path]:
+        """The lists of ids and of classes."""
+        return [root / 'ImageSets' / kind / f'{split}.txt'
+                for kind in ('Context', 'Parts') for split in SPLITS]
+
+    def write_lists(self, root: Path, splits: Mapping[str, Sequence[str]]) -> None:
+        """Write the lists, from the files of the scenes of each split."""
+        for split, identifiers in splits.items():
+            categories = {}
+            for identifier in identifiers:
+                anno = loadmat(str(self.scene_files(root, identifier)['parts']))['anno']
+                categories[identifier] = [int(entry[1][0, 0]) for entry in anno[0][0][1][0]]
+            write_json(root / 'ImageSets' / 'Parts' / f'{split}.txt', categories)
+            path = root / 'ImageSets' / 'Context' / f'{split}.txt'
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(''.join(f'{identifier}\n' for identifier in identifiers))
+
+    def scenes_by_name(self, root: Path) -> list[str]:
+        """Scenes with files in ``root``: no other file has such a name."""
+        # Ids that differ in the folder of their classes, see ``scene_files``.
+        folders = {path.parent for identifier in ('synthetic_000000', 'synthetic_000001')
+                   for path in self.scene_files(root, identifier).values()}
+        stems = {Path(name).stem for folder in folders if folder.is_dir()
+                 for name in os.listdir(folder)}
+        return sorted(stem for stem in stems if re.fullmatch(r'synthetic_\d{6}', stem))

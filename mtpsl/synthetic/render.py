@@ -28,13 +28,14 @@ class RenderedScene:
     Args:
         image: (H, W, 3) uint8 RGB.
         semseg: (H, W) uint8 PASCAL VOC class, 0..20; ground, walls, sky and clutter are 0.
-        instance: (H, W) int32; 0 sky (no surface), 1 ground, then walls, then objects.
+        instance: (H, W) int32; 0 sky (no surface), 1 ground, then ``walls`` walls, then objects.
         parsing: (H, W) uint8; 0 background, 1 head, 2 torso, 3 upper arm, 4 lower arm, 5 upper
             leg, 6 lower leg.
         saliency: (H, W) uint8, 1 on salient objects, see :func:`salient_instances`.
         normal: (H, W, 3) float32 unit normals in camera axes, facing the camera; 0 in the sky.
         depth: (H, W) float32 metres along the optical axis; 0 in the sky.
         focal: Focal length in pixels; the principal point is the picture's centre.
+        walls: Number of walls of the scene, seen or not.
     """
 
     image: np.ndarray
@@ -45,6 +46,7 @@ class RenderedScene:
     normal: np.ndarray
     depth: np.ndarray
     focal: float
+    walls: int
 
 
 @dataclass(frozen=True)
@@ -268,4 +270,5 @@ def render_scene(seed: int, height: int, width: int) -> RenderedScene:
         image=image, semseg=semseg, instance=instance, parsing=parsing.reshape(height, width),
         saliency=np.isin(instance, salient_instances(instance, semseg)).astype(np.uint8),
         normal=np.ascontiguousarray(normal).reshape(height, width, 3),
-        depth=depth.astype(np.float32).reshape(height, width), focal=float(renderer.focal))
+        depth=depth.astype(np.float32).reshape(height, width), focal=float(renderer.focal),
+        walls=renderer.scene.walls)

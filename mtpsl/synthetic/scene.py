@@ -67,13 +67,14 @@ class Light:
 
 @dataclass(frozen=True)
 class Scene:
-    """Everything the renderer needs; the backgrounds come first among ``things``."""
+    """Everything the renderer needs; among ``things`` the ground is first, then ``walls`` walls."""
 
     things: tuple[Thing, ...]
     materials: tuple[Material, ...]
     camera: Camera
     light: Light
     noise: np.ndarray
+    walls: int
 
 
 class Composer:
@@ -276,4 +277,4 @@ def compose_scene(rng: np.random.Generator, aspect: float) -> Scene:
     target = np.array([rng.normal(0, 0.09) * distance / focal, distance,
                        middle * rng.uniform(0.8, 1.15)])
     return Scene((ground, *walls, *things), tuple(composer.materials),
-                 _look(rng, eye, target, focal), _light(rng, walls), noise_table(rng))
+                 _look(rng, eye, target, focal), _light(rng, walls), noise_table(rng), len(walls))

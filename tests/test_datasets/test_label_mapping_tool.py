@@ -65,6 +65,24 @@ def test_generate_only(tool, tmp_path, ids_file, capsys):
     assert '--only takes TASK=FILE, got parsing' in capsys.readouterr().err
 
 
+def test_ids_of_a_folder_are_names_in_natural_order(tool, tmp_path, capsys):
+    folder = tmp_path / 'train/image'
+    folder.mkdir(parents=True)
+    for name in [*(f'{k}.npy' for k in range(12)), '.hidden.npy', 'notes.txt']:
+        (folder / name).touch()
+    ids, out = [str(k) for k in range(12)], tmp_path / 'm.json'
+    command = ['generate', '--ids', str(folder), '--setting', 'onelabel', '--tasks', 'semseg',
+               'depth', '--out', str(out)]
+    tool.main(command)
+    # The draw goes by the order of the ids: 0, 1, 2, 10 and not 0, 1, 10, 2.
+    expected = generate_mapping(ids, ['semseg', 'depth'], 'onelabel', 0)
+    assert load_mapping(str(out), ids, ['semseg', 'depth']) == expected
+    assert expected != generate_mapping(sorted(ids), ['semseg', 'depth'], 'onelabel', 0)
+    (folder / '7.png').touch()
+    with pytest.raises(SystemExit, match=r'several images with one id .*: 7\.npy, 7\.png$'):
+        tool.main([*command, '--force'])
+
+
 def test_import_from_the_shell(tmp_path):
     source, out = tmp_path / 'm.pth', tmp_path / 'm.json'
     torch.save(dict(labels_weights=torch.tensor([[0., 1], [1, 0], [0, 1]])), source)
@@ -112,7 +130,7 @@ def test_broken_parts_file_is_named(tool, pascal, tmp_path, capsys):
     (['--tasks', 'semseg', 'depht'], "--tasks: invalid choice: 'depht'"),
     (['--seed', '-1'], 'seed must be at least 0, got -1'),
     (['--ids', 'nothing.txt'], 'there is no id list nothing.txt'),
-    (['--ids', '{tmp}'], 'the id list {tmp} is a folder'),
+    (['--ids', '{tmp}'], 'the folder {tmp} holds no image'),
     (['--out', '{tmp}'], '--out must be a file, {tmp} is a folder'),
     (['--out', '{tmp}/train.txt/m.json'], '{tmp}/train.txt'),
     (['--only', 'parsing'], '--only takes TASK=FILE, got parsing'),

@@ -1,4 +1,4 @@
-"""Making a data set: what is deleted, repaired or refused, and how the processes end."""
+"""Making a data set: its files, how they are repaired, and how the processes end."""
 import json
 import os
 import subprocess
@@ -6,93 +6,110 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mtpsl.storage import parallel
 from mtpsl.storage.parallel import run_in_workers
-from mtpsl.synthetic import dataset, write_pascal_layout
-from mtpsl.synthetic.pascal_layout import scene_files, scene_id, write_scene
+from mtpsl.synthetic import DEFAULT_SIZES, dataset
+from mtpsl.synthetic.dataset import write_scene
 
-SIZE = (32, 40)
+from .conftest import FIRST, LAYOUTS, SECOND, SIZE, VAL, contents, every_layout, write
 
-
-def write(root: Path, train: int = 2, val: int = 1, seed: int = 1, overwrite: bool = False) -> int:
-    return write_pascal_layout(root, train, val, *SIZE, seed, workers=1, overwrite=overwrite)
+EACH_FILE = [(layout, name) for layout in LAYOUTS for name in FIRST[layout]]
 
 
-def contents(root: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(root)): path.read_bytes()
-            for path in sorted(root.rglob('*')) if path.is_file()}
+def test_layouts() -> None:
+    assert tuple(dataset.LAYOUTS) == tuple(DEFAULT_SIZES) == LAYOUTS
 
 
-FOREIGN = ('JPEGImages/mine.jpg', 'JPEGImages/synthetic_000009.jpg', 'ImageSets/Context/mine.txt',
-           'semseg/notes.txt', 'label_mappings/mine.json', 'README')
+@every_layout
+def test_the_files_of_a_set(tmp_path: Path, layout: str) -> None:
+    assert write(tmp_path, train=1, val=0, layout=layout) == 1
+    lists = {f'ImageSets/{kind}/{split}.txt' for kind in ('Context', 'Parts')
+             for split in ('train', 'val')} if layout == 'pascal' else set()
+    assert contents(tmp_path).keys() == {*FIRST[layout], *lists, 'synthetic.json'}
+    assert json.loads((tmp_path / 'synthetic.json').read_text()) == {
+        'num_train': 1, 'num_val': 0, 'height': 32, 'width': 40, 'seed': 1,
+        'generator_version': 1, 'layout': layout}
 
 
-@pytest.mark.parametrize('damage', ['', '{', '[1]', '{"num_train": "2", "num_val": 1}'])
-def test_overwrite_deletes_its_own_files_alone(tmp_path: Path, damage: str) -> None:
-    root = tmp_path / 'a'
-    write(root, train=6, val=2)
-    # A scene beyond those of the manifest is not ours, unless the manifest cannot tell.
-    foreign = [name for name in FOREIGN if not (damage and '000009' in name)]
-    for name in foreign:
-        (root / name).parent.mkdir(exist_ok=True)
-        (root / name).write_text('precious')
-    if damage:
-        (root / 'synthetic.json').write_text(damage)
-    assert write(root, train=1, val=1, seed=2, overwrite=True) == 2
-    write(tmp_path / 'b', train=1, val=1, seed=2)
-    expected = contents(tmp_path / 'b') | dict.fromkeys(foreign, b'precious')
-    assert contents(root) == expected
-
-
-@pytest.mark.parametrize('name', ['synthetic.json', 'synthetic.unfinished.json'])
-@pytest.mark.parametrize('damage', ['{', '[1]', '{}'])
-def test_a_damaged_manifest_is_named(tmp_path: Path, name: str, damage: str) -> None:
-    (tmp_path / name).write_text(damage)
-    with pytest.raises(ValueError, match=f'{tmp_path / name} is damaged.*--overwrite'):
-        write(tmp_path)
-    assert write(tmp_path, overwrite=True) == 3
-    assert write(tmp_path) == 0
-
-
-def test_a_finished_set_gets_back_the_files_it_lost(tmp_path: Path) -> None:
-    write(tmp_path)
+@every_layout
+def test_a_finished_set_gets_back_the_files_it_lost(tmp_path: Path, layout: str) -> None:
+    write(tmp_path, layout=layout)
     before = contents(tmp_path)
-    stamps = {path: path.stat().st_mtime_ns for path in tmp_path.rglob('synthetic_*')}
-    first, second = (scene_files(tmp_path, scene_id('train', number)) for number in (0, 1))
-    lost = [*first.values(), second['parts']]
-    for path in lost:
-        path.unlink()
-    assert write(tmp_path) == 2
-    assert contents(tmp_path) == before
-    for path in stamps.keys() - set(lost):
-        assert path.stat().st_mtime_ns == stamps[path], path
-    for name in ('ImageSets/Context/val.txt', 'ImageSets/Parts/train.txt'):
+    lost = [*FIRST[layout], SECOND[layout]]
+    stamps = {name: (tmp_path / name).stat().st_mtime_ns for name in before
+              if name.endswith(('.jpg', '.png', '.mat', '.npy')) and name not in lost}
+    for name in lost:
         (tmp_path / name).unlink()
-        assert write(tmp_path) == 0
-        assert contents(tmp_path) == before
+    assert write(tmp_path, layout=layout) == 2
+    assert contents(tmp_path) == before
+    assert stamps == {name: (tmp_path / name).stat().st_mtime_ns for name in stamps}
+    for name in ('ImageSets/Context/val.txt', 'ImageSets/Parts/train.txt'):
+        if layout == 'pascal':
+            (tmp_path / name).unlink()
+            assert write(tmp_path) == 0
+            assert contents(tmp_path) == before
 
 
+@pytest.mark.parametrize(('layout', 'name'), EACH_FILE)
+def test_each_file_that_is_missing_is_written_again(tmp_path: Path, layout: str, name: str
+                                                    ) -> None:
+    write(tmp_path, train=1, val=0, layout=layout)
+    before = contents(tmp_path)
+    (tmp_path / name).unlink()
+    assert write(tmp_path, train=1, val=0, layout=layout) == 1
+    assert contents(tmp_path) == before
+
+
+@every_layout
+def test_an_interrupted_run_is_taken_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                        layout: str) -> None:
+    real, calls = dataset.write_scene, []
+
+    def failing(root: Path, identifier: str, layout: str, height: int, width: int, seed: int
+                ) -> None:
+        calls.append(identifier)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        real(root, identifier, layout, height, width, seed)
+
+    monkeypatch.setattr(dataset, 'write_scene', failing)
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path / 'a', train=5, layout=layout)
+    assert not (tmp_path / 'a' / 'synthetic.json').exists()
+    kept = tmp_path / 'a' / FIRST[layout][0]
+    stamp = kept.stat().st_mtime_ns
+    assert write(tmp_path / 'a', train=5, layout=layout) == 3
+    assert kept.stat().st_mtime_ns == stamp
+    monkeypatch.undo()
+    write(tmp_path / 'b', train=5, layout=layout)
+    assert contents(tmp_path / 'a') == contents(tmp_path / 'b')
+
+
+@every_layout
 def test_a_repair_that_is_interrupted_does_not_look_whole(
-        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write(tmp_path)
-    scene_files(tmp_path, scene_id('val', 0))['image'].unlink()
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layout: str) -> None:
+    write(tmp_path, layout=layout)
+    (tmp_path / VAL[layout]).unlink()
 
-    def interrupted(root: Path, identifier: str, height: int, width: int, seed: int) -> None:
+    def interrupted(root: Path, identifier: str, layout: str, height: int, width: int, seed: int
+                    ) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(dataset, 'write_scene', interrupted)
     with pytest.raises(KeyboardInterrupt):
-        write(tmp_path)
+        write(tmp_path, layout=layout)
     assert not (tmp_path / 'synthetic.json').exists()
     assert (tmp_path / 'synthetic.unfinished.json').exists()
 
 
-def test_two_runs_on_one_folder(tmp_path: Path) -> None:
-    write(tmp_path / 'b', train=8)
-    program = ('import sys; from mtpsl.synthetic import write_pascal_layout;'
-               f'write_pascal_layout(sys.argv[1], 8, 1, {SIZE[0]}, {SIZE[1]}, 1, 1)')
+@every_layout
+def test_two_runs_on_one_folder(tmp_path: Path, layout: str) -> None:
+    write(tmp_path / 'b', train=8, layout=layout)
+    program = ('import sys; from mtpsl.synthetic import write_scenes;'
+               f'write_scenes(sys.argv[1], {layout!r}, 8, 1, {SIZE[0]}, {SIZE[1]}, 1, 1)')
     runs = [subprocess.Popen([sys.executable, '-c', program, str(tmp_path / 'a')],
                              stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
             for _ in range(2)]
@@ -101,29 +118,48 @@ def test_two_runs_on_one_folder(tmp_path: Path) -> None:
     assert contents(tmp_path / 'a') == contents(tmp_path / 'b')
 
 
-def test_the_other_run_finishes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = dataset._write_image_sets
+@every_layout
+def test_the_other_run_finishes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                      layout: str) -> None:
+    real = dataset._finish
 
-    def beaten(root: Path, splits: dict[str, list[str]]) -> None:
-        real(root, splits)
+    def beaten(root: Path, layout: dataset.Layout, splits: dict[str, list[str]]) -> None:
+        real(root, layout, splits)
         (root / 'synthetic.unfinished.json').unlink()
 
-    monkeypatch.setattr(dataset, '_write_image_sets', beaten)
-    assert write(tmp_path) == 3
+    monkeypatch.setattr(dataset, '_finish', beaten)
+    assert write(tmp_path, layout=layout) == 3
     assert json.loads((tmp_path / 'synthetic.json').read_text())['num_train'] == 2
 
 
+@pytest.mark.parametrize(('layout', 'name'), EACH_FILE)
 def test_files_taken_away_meanwhile_are_named(
-        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dataset, 'write_scene', lambda root, identifier, height, width, seed: None)
-    with pytest.raises(ValueError, match=r'synthetic_000001\.mat has gone.*another run'):
-        write(tmp_path)
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layout: str, name: str) -> None:
+    lost, real = tmp_path / name, dataset.run_in_workers
+
+    def robbed(write: partial, items: list[str], workers: int, noun: str) -> None:
+        real(write, items, workers, noun)
+        lost.unlink()
+
+    monkeypatch.setattr(dataset, 'run_in_workers', robbed)
+    with pytest.raises(ValueError, match=f'{lost} has gone.*another run'):
+        write(tmp_path, layout=layout)
+    assert not (tmp_path / 'synthetic.json').exists()
 
 
-def write_in_pool(root: Path, scenes: int) -> None:
-    identifiers = [scene_id('train', number) for number in range(scenes)]
-    run_in_workers(partial(write_scene, root, height=SIZE[0], width=SIZE[1], seed=1), identifiers,
-                   2, 'scenes')
+def write_in_pool(root: Path, scenes: int, layout: str = 'pascal') -> None:
+    identifiers = [f'synthetic_{number + 1:06d}' for number in range(scenes)]
+    run_in_workers(partial(write_scene, root, layout=layout, height=SIZE[0], width=SIZE[1], seed=1),
+                   identifiers, 2, 'scenes')
+
+
+@every_layout
+def test_workers_write_what_one_process_writes(tmp_path: Path, layout: str) -> None:
+    write_in_pool(tmp_path / 'a', 3, layout)
+    write(tmp_path / 'b', train=3, val=0, layout=layout)
+    found, expected = contents(tmp_path / 'a'), contents(tmp_path / 'b')
+    assert len(found) == 3 * len(FIRST[layout])
+    assert found.items() <= expected.items()
 
 
 def test_errors_of_workers_arrive(tmp_path: Path) -> None:
@@ -143,10 +179,11 @@ def test_an_interruption_leaves_the_rest_undone(
     assert 1 <= len(list(tmp_path.glob('semseg/*/*.png'))) < 60
 
 
-def test_another_run_starts_right_now(tmp_path: Path) -> None:
+@every_layout
+def test_another_run_starts_right_now(tmp_path: Path, layout: str) -> None:
     # All there is to see of it is the temporary name of its manifest.
     (tmp_path / '.123.synthetic.unfinished.json').touch()
-    assert write(tmp_path) == 3
+    assert write(tmp_path, layout=layout) == 3
 
 
 def test_the_size_of_a_set_is_limited(tmp_path: Path) -> None:
@@ -154,3 +191,12 @@ def test_the_size_of_a_set_is_limited(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match='must be between 0 and 500000'):
             write(tmp_path / 'a', *counts)
     assert os.listdir(tmp_path) == []
+
+
+def test_a_file_of_a_scene_depends_on_nothing_else(tmp_path: Path) -> None:
+    write(tmp_path / 'a', train=1, val=1, layout='nyud')
+    write(tmp_path / 'b', train=3, val=2, layout='nyud')
+    small, large = contents(tmp_path / 'a'), contents(tmp_path / 'b')
+    assert {name for name in small if small[name] != large[name]} == {'synthetic.json'}
+    assert not np.array_equal(np.load(tmp_path / 'a/train/image/0.npy'),
+                              np.load(tmp_path / 'a/val/image/0.npy'))

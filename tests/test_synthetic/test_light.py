@@ -39,7 +39,7 @@ def sees(points: np.ndarray, ambient: np.ndarray = BLACK, horizon: np.ndarray = 
     level = np.array([[1.0, 0, 0], [0, 0, -1.0], [0, 1.0, 0]])
     light = Light(SUN, sun, ambient, horizon, BLACK, 0.0)
     table = noise_table(np.random.Generator(np.random.PCG64(0)))
-    scene = Scene(things, (plain(GREEN), plain(RED)), Camera(EYE, level, 1.0), light, table)
+    scene = Scene(things, (plain(GREEN), plain(RED)), Camera(EYE, level, 1.0), light, table, 0)
     renderer = Renderer(scene, 128, 128)
     rays = unit(points - EYE[:, None]).astype(np.float32)
     hits = renderer.cast(rays)

@@ -14,7 +14,7 @@ import cv2
 import pytest
 
 from mtpsl.synthetic import contact_sheet, render_scene
-from mtpsl.synthetic.pascal_layout import scene_id, scene_seed
+from mtpsl.synthetic.layout import scene_id, scene_seed
 
 SCRIPT = Path(__file__).parents[2] / 'tools' / 'dataset_converters' / 'make_synthetic.py'
 SMALL = ('--train', 2, '--val', 1, '--height', 32, '--width', 40, '--workers', 1)
@@ -65,6 +65,40 @@ def test_the_preview_shows_the_first_scenes_of_the_set(tmp_path: Path, tool: Too
     assert (cv2.imread(str(path))[..., ::-1] == sheet).all()
 
 
+def test_the_preview_of_another_layout(tmp_path: Path, tool: Tool) -> None:
+    path = tmp_path / 'look.png'
+    assert tool(tmp_path / 'set', '--layout', 'nyud', '--train', 1, '--val', 0, '--workers', 1,
+                '--preview', path)[0] == 0
+    sheet = contact_sheet([render_scene(scene_seed(0, 'synthetic_000001'), 96, 128)])
+    assert (cv2.imread(str(path))[..., ::-1] == sheet).all()
+
+
+@pytest.mark.parametrize(('layout', 'options', 'size'), [
+    (None, (), (128, 128)), ('pascal', (), (128, 128)), ('nyud', (), (96, 128)),
+    ('cityscapes', (), (64, 128)), ('cityscapes', ('--height', 40), (40, 128)),
+    ('nyud', ('--width', 33), (96, 33))])
+def test_sizes_that_are_not_given(tmp_path: Path, tool: Tool, layout: str | None,
+                                  options: tuple[object, ...], size: tuple[int, int]) -> None:
+    choice = () if layout is None else ('--layout', layout)
+    code, out, _ = tool(tmp_path / 'a', *choice, '--train', 1, '--val', 0, '--workers', 1,
+                        *options)
+    assert code == 0 and f'scenes of {size[0]}x{size[1]},' in out
+    manifest = json.loads((tmp_path / 'a' / 'synthetic.json').read_text())
+    assert manifest == {'num_train': 1, 'num_val': 0, 'height': size[0], 'width': size[1],
+                        'seed': 0, 'generator_version': 1, 'layout': layout or 'pascal'}
+    image = ('JPEGImages/synthetic_000001.jpg' if layout in (None, 'pascal')
+             else 'train/image/0.npy')
+    assert (tmp_path / 'a' / image).is_file()
+
+
+def test_the_help_tells_the_sizes(tool: Tool) -> None:
+    code, out, _ = tool('--help')
+    words = ' '.join(out.split())
+    assert code == 0 and '--layout {pascal,nyud,cityscapes}' in words
+    assert 'rows of an image (default: pascal 128, nyud 96, cityscapes 64)' in words
+    assert 'columns of an image (default: pascal 128, nyud 128, cityscapes 128)' in words
+
+
 def test_the_preview_is_checked_first(tmp_path: Path, tool: Tool) -> None:
     (tmp_path / 'file').touch()
     (tmp_path / 'folder.png').mkdir()
@@ -78,7 +112,8 @@ def test_the_preview_is_checked_first(tmp_path: Path, tool: Tool) -> None:
 
 @pytest.mark.parametrize(('arguments', 'words'), [
     (('--height', 31), 'at least 32'), (('--train', -1), 'at least 0'),
-    (('--width', 'wide'), "expected an integer, got 'wide'")])
+    (('--width', 'wide'), "expected an integer, got 'wide'"),
+    (('--layout', 'kitti'), "argument --layout: invalid choice: 'kitti'")])
 def test_bad_options(tmp_path: Path, tool: Tool, arguments: tuple[object, ...],
                      words: str) -> None:
     code, _, err = tool(tmp_path / 'a', *arguments)
@@ -107,6 +142,7 @@ def test_a_damaged_manifest_and_another_set(tmp_path: Path, tool: Tool) -> None:
     assert tool(tmp_path, *SMALL)[0] == 0
     assert tool(tmp_path, *SMALL)[1] == f'already there: {tmp_path}\n'
     assert 'seed is 0, not 3' in error(tool(tmp_path, *SMALL, '--seed', 3))
+    assert 'layout is pascal, not nyud' in error(tool(tmp_path, *SMALL, '--layout', 'nyud'))
     (tmp_path / 'synthetic.json').write_text('{')
     assert f'{tmp_path / "synthetic.json"} is damaged' in error(tool(tmp_path, *SMALL))
     assert tool(tmp_path, *SMALL, '--overwrite')[0] == 0

@@ -8,15 +8,14 @@ import numpy as np
 import pytest
 from scipy.io import loadmat
 
-from mtpsl.synthetic import RenderedScene, dataset, render_scene, write_pascal_layout
+from mtpsl.synthetic import RenderedScene, render_scene, write_scenes
+from mtpsl.synthetic.layout import scene_seed
 from mtpsl.synthetic.pascal_layout import (
     CLASS_NAMES,
     NORMAL_IDS,
     SKY_ID,
     context_labels,
     human_parts,
-    scene_id,
-    scene_seed,
 )
 
 SIZE = (48, 56)
@@ -27,7 +26,7 @@ GROUPS = {'head': 1, 'torso': 2, 'luarm': 3, 'ruarm': 3, 'llarm': 4, 'rlarm': 4,
 @pytest.fixture(scope='module')
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp('data') / 'PASCALContext'
-    assert write_pascal_layout(path, 8, 4, *SIZE, seed=5, workers=1) == 12
+    assert write_scenes(path, 'pascal', 8, 4, *SIZE, seed=5, workers=1) == 12
     return path
 
 
@@ -140,14 +139,14 @@ def test_a_scene_without_objects_still_indexes(tmp_path: Path) -> None:
 
     scene = render_scene(0, 32, 32)
     blank = type(scene)(scene.image, 0 * scene.semseg, scene.instance, 0 * scene.parsing,
-                        scene.saliency, scene.normal, scene.depth, scene.focal)
+                        scene.saliency, scene.normal, scene.depth, scene.focal, scene.walls)
     savemat(tmp_path / 'a.mat', {'anno': human_parts('a', blank)})
     assert len(loadmat(tmp_path / 'a.mat')['anno'][0][0][1][0]) == 0
 
 
 def test_same_bytes_for_any_workers_and_numbers(root: Path, tmp_path: Path) -> None:
     other = tmp_path / 'other'
-    write_pascal_layout(other, 5, 2, *SIZE, seed=5, workers=2)
+    write_scenes(other, 'pascal', 5, 2, *SIZE, seed=5, workers=2)
     first, second = contents(root), contents(other)
     shared = [name for name in second if name.endswith(('.jpg', '.png', '.mat'))]
     assert len(shared) == 7 * 6
@@ -157,47 +156,6 @@ def test_same_bytes_for_any_workers_and_numbers(root: Path, tmp_path: Path) -> N
 
 def test_already_there(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = contents(root)
-    assert write_pascal_layout(root, 8, 4, *SIZE, seed=5, workers=1) == 0
+    assert write_scenes(root, 'pascal', 8, 4, *SIZE, seed=5, workers=1) == 0
     assert 'already there' in capsys.readouterr().out
     assert contents(root) == before
-
-
-def test_an_interrupted_run_is_taken_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, calls = dataset.write_scene, []
-
-    def failing(root: Path, identifier: str, height: int, width: int, seed: int) -> None:
-        calls.append(identifier)
-        if len(calls) == 4:
-            raise KeyboardInterrupt
-        real(root, identifier, height, width, seed)
-
-    monkeypatch.setattr(dataset, 'write_scene', failing)
-    with pytest.raises(KeyboardInterrupt):
-        write_pascal_layout(tmp_path / 'a', 5, 1, *SIZE, seed=1, workers=1)
-    assert not (tmp_path / 'a' / 'synthetic.json').exists()
-    kept = tmp_path / 'a' / 'JPEGImages' / 'synthetic_000001.jpg'
-    stamp = kept.stat().st_mtime_ns
-    assert write_pascal_layout(tmp_path / 'a', 5, 1, *SIZE, seed=1, workers=1) == 3
-    assert kept.stat().st_mtime_ns == stamp
-    monkeypatch.undo()
-    write_pascal_layout(tmp_path / 'b', 5, 1, *SIZE, seed=1, workers=1)
-    assert contents(tmp_path / 'a') == contents(tmp_path / 'b')
-
-
-def test_nothing_is_mixed_or_destroyed(tmp_path: Path) -> None:
-    write_pascal_layout(tmp_path / 'a', 1, 0, *SIZE, seed=1, workers=1)
-    with pytest.raises(ValueError, match=r'seed is 1, not 2.*--overwrite'):
-        write_pascal_layout(tmp_path / 'a', 1, 0, *SIZE, seed=2, workers=1)
-    write_pascal_layout(tmp_path / 'a', 0, 1, *SIZE, seed=2, workers=1, overwrite=True)
-    assert [path.stem for path in (tmp_path / 'a' / 'JPEGImages').iterdir()] == [
-        scene_id('val', 0)]
-    foreign = tmp_path / 'b' / 'JPEGImages' / 'mine.jpg'
-    foreign.parent.mkdir(parents=True)
-    foreign.write_text('precious')
-    for overwrite in (False, True):
-        with pytest.raises(ValueError, match=f"{tmp_path / 'b'} is not empty"):
-            write_pascal_layout(tmp_path / 'b', 1, 0, *SIZE, seed=1, overwrite=overwrite)
-    assert foreign.read_text() == 'precious'
-    with pytest.raises(ValueError, match='width must be between 32'):
-        write_pascal_layout(tmp_path / 'c', 1, 0, 48, 31, seed=1)
-    assert not (tmp_path / 'c').exists()

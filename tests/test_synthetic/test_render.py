@@ -133,7 +133,7 @@ def test_a_mirrored_picture_negates_normal_x() -> None:
                              for value in (scene.image, scene.semseg, scene.instance,
                                            scene.parsing, scene.saliency,
                                            scene.normal * np.float32([-1, 1, 1]), scene.depth,
-                                           scene.focal)))
+                                           scene.focal, scene.walls)))
     assert np.median(angles(mirrored)) < 0.5
 
 

@@ -37,14 +37,23 @@ def run(script: str, *arguments: object, check: bool = True,
     return done
 
 
-def write_scenes(root: Path, train: int, val: int, height: int, width: int, setting: str) -> Path:
-    """Synthetic scenes in PASCAL's layout below ``root``, with one label mapping."""
-    run('dataset_converters/make_synthetic.py', root, '--train', train, '--val', val, '--height',
-        height, '--width', width, '--workers', 1)
-    run('dataset_converters/label_mapping.py', 'generate', '--ids',
-        root / 'ImageSets/Context/train.txt', '--setting', setting, '--tasks', 'semseg',
-        'parsing', 'saliency', 'normal', 'boundary', '--out',
-        root / f'label_mappings/{setting}.json')
+# Layout of synthetic scenes -> the folder's name, where its ids are listed, its tasks.
+LAYOUTS = dict(
+    pascal=('PASCALContext', 'ImageSets/Context/train.txt',
+            ['semseg', 'parsing', 'saliency', 'normal', 'boundary']),
+    nyud=('NYUD', 'train/image', ['semseg', 'depth', 'normal']),
+    cityscapes=('Cityscapes', 'train/image', ['semseg', 'depth']))
+
+
+def write_scenes(root: Path, train: int, val: int, height: int, width: int, *settings: str,
+                 layout: str = 'pascal') -> Path:
+    """Synthetic scenes below ``root``, with a label mapping for each setting."""
+    _, ids, tasks = LAYOUTS[layout]
+    run('dataset_converters/make_synthetic.py', root, '--layout', layout, '--train', train,
+        '--val', val, '--height', height, '--width', width, '--workers', 1)
+    for setting in settings:
+        run('dataset_converters/label_mapping.py', 'generate', '--ids', root / ids, '--setting',
+            setting, '--tasks', *tasks, '--out', root / f'label_mappings/{setting}.json')
     return root
 
 

@@ -9,6 +9,7 @@ from mmengine.utils import track_iter_progress
 from scipy.io import loadmat
 
 from mtpsl.datasets import PASCALContext
+from mtpsl.datasets.folder import list_images
 from mtpsl.datasets.id_list import read_id_list
 from mtpsl.datasets.label_mapping import (
     SETTINGS,
@@ -27,7 +28,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(PROG, description=__doc__)
     commands = parser.add_subparsers(dest='command', required=True)
     generate = commands.add_parser('generate', help='draw a setting (seeded)')
-    generate.add_argument('--ids', required=True, help='text file, one image id a line')
+    generate.add_argument('--ids', required=True, help='text file, one image id a line, or a '
+                          'folder of images or arrays, named ID.jpg, ID.npy, ...')
     generate.add_argument('--tasks', required=True, nargs='+', choices=TASK_NAMES, metavar='TASK',
                           help=f'of {", ".join(TASK_NAMES)}')
     generate.add_argument('--setting', required=True, choices=SETTINGS)
@@ -112,8 +114,8 @@ def run(args: argparse.Namespace) -> None:
         mapping = import_published(args.source)
     else:
         only = {task: read_id_list(path) for task, path in args.only.items()}
-        mapping = generate_mapping(read_id_list(args.ids), args.tasks, args.setting, args.seed,
-                                   only)
+        ids = list(list_images(args.ids)) if os.path.isdir(args.ids) else read_id_list(args.ids)
+        mapping = generate_mapping(ids, args.tasks, args.setting, args.seed, only)
     save_mapping(mapping, args.out)
     print(format_counts(mapping))
 

@@ -1,7 +1,8 @@
-"""Make a data set of rendered scenes in the PASCAL-Context multi-task layout.
+"""Make a data set of rendered scenes in the layout of PASCAL-Context, NYUD or Cityscapes.
 
-Example:
+Examples:
     python tools/dataset_converters/make_synthetic.py data/synthetic/PASCALContext
+    python tools/dataset_converters/make_synthetic.py data/synthetic/nyud --layout nyud
 """
 import argparse
 import os
@@ -13,8 +14,8 @@ from pathlib import Path
 
 import cv2
 
-from mtpsl.synthetic import contact_sheet, render_scene, write_pascal_layout
-from mtpsl.synthetic.pascal_layout import scene_id, scene_seed
+from mtpsl.synthetic import DEFAULT_SIZES, contact_sheet, render_scene, write_scenes
+from mtpsl.synthetic.layout import scene_id, scene_seed
 
 PREVIEW_SCENES = 8
 
@@ -35,11 +36,17 @@ def at_least(least: int) -> Callable[[str], int]:
 def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
     """The parser, for its error message, and the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('root', type=Path, help='the PASCALContext folder to make')
+    rows, columns = (', '.join(f'{layout} {size[axis]}' for layout, size in DEFAULT_SIZES.items())
+                     for axis in (0, 1))
+    parser.add_argument('root', type=Path, help='the folder to make; in the layout pascal, the '
+                                                'PASCALContext folder')
+    parser.add_argument('--layout', choices=list(DEFAULT_SIZES), default='pascal',
+                        help='the data set whose files to imitate (default: pascal)')
     parser.add_argument('--train', type=at_least(0), default=600, help='training scenes')
     parser.add_argument('--val', type=at_least(0), default=100, help='validation scenes')
-    parser.add_argument('--height', type=at_least(32), default=128, help='rows of an image')
-    parser.add_argument('--width', type=at_least(32), default=128, help='columns of an image')
+    parser.add_argument('--height', type=at_least(32), help=f'rows of an image (default: {rows})')
+    parser.add_argument('--width', type=at_least(32),
+                        help=f'columns of an image (default: {columns})')
     parser.add_argument('--seed', type=at_least(0), default=0, help='seed of the data set')
     parser.add_argument('--workers', type=at_least(1), default=os.cpu_count(),
                         help='processes (default: one per core)')
@@ -47,7 +54,11 @@ def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
                         help='replace the synthetic data set at ROOT; other files there stay')
     parser.add_argument('--preview', type=Path, metavar='FILE.png',
                         help='also write a contact sheet of the first scenes and their labels')
-    return parser, parser.parse_args()
+    args = parser.parse_args()
+    height, width = DEFAULT_SIZES[args.layout]
+    args.height = height if args.height is None else args.height
+    args.width = width if args.width is None else args.width
+    return parser, args
 
 
 def check_preview(path: Path, scenes: int) -> None:
@@ -82,8 +93,8 @@ def make(args: argparse.Namespace) -> None:
     if args.preview is not None:
         check_preview(args.preview, args.train + args.val)
     start = time.perf_counter()
-    count = write_pascal_layout(args.root, args.train, args.val, args.height, args.width,
-                                args.seed, args.workers, args.overwrite)
+    count = write_scenes(args.root, args.layout, args.train, args.val, args.height, args.width,
+                         args.seed, args.workers, args.overwrite)
     seconds = time.perf_counter() - start
     if count:
         print(f'{args.root}: {args.train} training and {args.val} validation scenes of '

@@ -1,9 +1,9 @@
 # Cityscapes at 128x256, two tasks, every training image labelled for both (setting "full").
 data_root = '{{$MTPSL_DATA:data}}/Cityscapes'  # the environment variable, else data/
 data_preprocessor = dict(size=(128, 256))
-# DiffusionMTL's recipe for Cityscapes is not published. Weights 1, 1: those of XTC, whose archive and
-# label mapping these are. "Depth" is inverse depth: a zoom multiplies it; divide_when_zoomed=True
-# divides it, as the predecessors' code does.
+# DiffusionMTL's recipe for Cityscapes is not published. Weights 1, 1: those of XTC, whose archive
+# and label mapping these are. "Depth" is inverse depth: a zoom multiplies it;
+# divide_when_zoomed=True divides it, as the predecessors' code does.
 tasks = dict(
     semseg=dict(
         type='Semseg', loss_weight=1.0,

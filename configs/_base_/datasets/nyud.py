@@ -3,8 +3,8 @@ data_root = '{{$MTPSL_DATA:data}}/NYUD'  # the environment variable, else data/
 data_preprocessor = dict(size=(288, 384))
 # DiffusionMTL's recipe for NYUD is not published. Weights 1, 0.6, 1: those of HiTTs
 # (arXiv:2411.18823), a later method with the same backbone, tasks and label mapping, taken in the
-# mapping's order of tasks. An unknown normal is the zero vector; zero_sum_unknown=True takes x + y + z = 0 for unknown
-# as well, as the published readers do.
+# mapping's order of tasks. An unknown normal is the zero vector; with zero_sum_unknown=True one
+# with x + y + z = 0 is unknown too, as the published readers have it.
 tasks = dict(
     semseg=dict(
         type='Semseg', loss_weight=1.0,

@@ -41,7 +41,7 @@ class LoadImageFromFile(mmcv.transforms.LoadImageFromFile):
         """
         path = results['img_path']
         try:
-            if not path.endswith('.npy'):
+            if not path.lower().endswith('.npy'):
                 return super().transform(results)
             results['img'] = read_image(path)
             results['img_shape'] = results['ori_shape'] = results['img'].shape[:2]
@@ -106,7 +106,7 @@ _READERS: dict[str, Callable[[str], np.ndarray | dict]] = {
 
 
 def _open(path: str) -> np.ndarray | dict:
-    return _READERS[os.path.splitext(path)[1]](path)
+    return _READERS[os.path.splitext(path)[1].lower()](path)
 
 
 def _check_channels(label: np.ndarray, task: Task) -> None:

@@ -1,0 +1,70 @@
+"""What the command lines of the converters share: argument types, errors on one line."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from concurrent.futures.process import BrokenProcessPool
+
+
+def positive(text: str) -> int:
+    """An argparse type: an integer of at least 1."""
+    try:
+        value = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f'expected an integer, got {text!r}') from None
+    if value < 1:
+        raise argparse.ArgumentTypeError(f'must be at least 1, got {value}')
+    return value
+
+
+def sample_size(text: str) -> int | None:
+    """An argparse type: how many images to open, at least 1, or None for 'all'."""
+    if text == 'all':
+        return None
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a number of at least 1, or 'all', got {text!r}")
+    return int(text)
+
+
+def add_check(commands: argparse._SubParsersAction,
+              check: Callable[[argparse.Namespace], None]) -> None:
+    """The subcommand ``check ROOT``; ``check`` gets its arguments."""
+    parser = commands.add_parser(
+        'check', help='verify the data set on disk: files, counts, sizes, values, label mappings')
+    parser.add_argument('root', help='the folder of the data set')
+    parser.add_argument('--sample', type=sample_size, default=20, metavar='N',
+                        help="images of each split to open, or 'all' (default: 20)")
+    parser.set_defaults(run=check)
+
+
+def add_common_arguments(parser: argparse.ArgumentParser, size: tuple[int, int]) -> None:
+    """``--workers`` and ``--size``, whose default is ``size``: height and width."""
+    parser.add_argument('--workers', type=positive, default=os.cpu_count(), metavar='N',
+                        help='processes (default: one per core)')
+    parser.add_argument('--size', type=positive, nargs=2, default=list(size),
+                        metavar=('HEIGHT', 'WIDTH'),
+                        help=f'of the files written (default: {size[0]} {size[1]})')
+
+
+def exit_with_one_line(program: str, action: Callable[[], object]) -> None:
+    """Call ``action``; an error or an interruption ends the program with one line.
+
+    Exit status 1 after an error, 130 after Ctrl-C.
+    """
+    again = 'the same command goes on where it stopped'
+    try:
+        action()
+        return
+    except KeyboardInterrupt:
+        status, text = 130, f'interrupted; {again}'
+    except BrokenProcessPool:
+        status, text = 1, ('error: a worker process died, perhaps for lack of memory (fewer '
+                           f'--workers need less); {again}')
+    except (ValueError, OSError) as error:
+        # Libraries put line breaks into theirs.
+        status, text = 1, f'error: {" ".join(str(error).split())}'
+    # Below the live line of the progress.
+    gap = '\n' if sys.stdout.isatty() else ''
+    print(f'{gap}{program}: {text}', file=sys.stderr)
+    raise SystemExit(status)

@@ -1,0 +1,250 @@
+"""Images and labels of one's own: a folder a task, and what is not there is not labelled."""
+
+import logging
+import os
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+
+import numpy as np
+from mmengine.logging import print_log
+
+from mtpsl.registry import DATASETS
+from mtpsl.tasks import Task, build_tasks
+
+from .arrays import class_map, scalar_map, vector_map
+from .id_list import read_id_list
+from .label_mapping import LabelMapping, count_labels
+from .partial_label import LabelFiles, PartialLabelDataset, refuse_missing
+
+IMAGE_SUFFIXES = ('jpg', 'jpeg', 'png', 'bmp', 'tif', 'tiff', 'webp', 'npy')
+LABEL_SUFFIXES = ('png', 'npy')
+SHOWN = 3  # names in an error
+_DIGITS = re.compile(r'\d+')
+
+
+def list_images(folder: str) -> dict[str, str]:
+    """The images of a folder: id (the file's name without suffix) -> file name.
+
+    They come in natural order (0, 1, 2, 10). Hidden files and those with a suffix that is not
+    one of ``IMAGE_SUFFIXES``, in any case, do not count.
+
+    Raises:
+        FileNotFoundError: there is no such folder, or no image in it.
+        ValueError: two images with one id.
+    """
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(f'there is no folder of images {folder}')
+    found: dict[str, str] = {}
+    twice: set[str] = set()
+    for name in os.listdir(folder):
+        image_id, _, suffix = name.rpartition('.')
+        if suffix.lower() in IMAGE_SUFFIXES and name[0] != '.':
+            if image_id in found:
+                twice |= {name, found[image_id]}
+            found[image_id] = name
+    if twice:
+        raise ValueError(f'the folder {folder} has several images with one id (the name without '
+                         f'suffix): {_examples(twice)}')
+    if not found:
+        raise FileNotFoundError(f'the folder {folder} holds no image, no file of a type '
+                                f'{", ".join(IMAGE_SUFFIXES)}')
+    return {image_id: found[image_id] for image_id in sorted(found, key=_natural)}
+
+
+def list_labels(folder: str, ids: Collection[str]) -> tuple[dict[str, str], int]:
+    """The label files of a folder that belong to ``ids``, and how many there are of no id.
+
+    The first as id -> file name; none without a folder.
+
+    Raises:
+        ValueError: a file of one of the ids that is no .png or .npy, or an id with both.
+    """
+    found: dict[str, str] = {}
+    foreign, twice, strangers = [], set(), 0
+    for name in os.listdir(folder) if os.path.isdir(folder) else ():
+        image_id, _, suffix = name.rpartition('.')
+        is_label = suffix.lower() in LABEL_SUFFIXES
+        if image_id not in ids or name[0] == '.':
+            strangers += is_label and name[0] != '.'
+            continue
+        if not is_label:
+            foreign.append(name)
+        elif image_id in found:
+            twice |= {name, found[image_id]}
+        found[image_id] = name
+    if foreign:
+        raise ValueError(f'labels must be .png or .npy (a .jpg is lossy and would change class '
+                         f'ids), the folder {folder} has {_examples(foreign)}')
+    if twice:
+        raise ValueError(f'the folder {folder} has two labels of one image: {_examples(twice)}; '
+                         'which one counts?')
+    return found, strangers
+
+
+@DATASETS.register_module()
+class FolderDataset(PartialLabelDataset):
+    """Any images, each labelled for the tasks whose folder has a file of its name.
+
+    Layout below ``data_root``, and below ``split`` where one is named; ID is a file's name without
+    suffix::
+
+        images/ID.jpg            or any other of IMAGE_SUFFIXES
+        TASK/ID.png, TASK/ID.npy the label of one task, absent where the image has none
+
+    A ``.png`` is read as the task says (``Task.from_picture``). A ``.npy`` holds the label map
+    itself, H x W as the image: class ids or 0 and 1, -1 or 255 unknown; one number a pixel; or a
+    vector a pixel. Folders are listed once, at construction, and what is labelled is logged.
+
+    Args:
+        tasks: task name -> config or task, with any names.
+        data_root: folder of the data set.
+        split: sub-folder; '' where the folders lie in ``data_root`` itself.
+        images: folder of the images.
+        folders: task name -> folder of its labels, where that is not the task's name.
+        ids: text file of the ids to use, one a line, absolute or relative to ``data_root``. None:
+            all images in natural order (1, 2, 10).
+        optional: tasks that may be without any label here.
+        label_mapping: see :class:`PartialLabelDataset`; the labels it names are used, no others,
+            and must exist. It may name tasks that are not among ``tasks`` if they have a folder
+            of their name.
+        pipeline: transforms, configs or callables.
+        max_images: take only the first so many images.
+
+    Raises:
+        ValueError: a name in ``folders`` or ``optional`` that is no task, ``images`` among the
+            labels, wrong files (see :func:`list_images`, :func:`list_labels`), no label at all;
+            and as the base class says.
+        FileNotFoundError: no images, an id without image, a task without any label that is not
+            ``optional``; and as the base class says.
+    """
+
+    def __init__(self, *, tasks: dict[str, dict | Task], data_root: str, split: str = '',
+                 images: str = 'images', folders: Mapping[str, str] | None = None,
+                 ids: str | None = None, optional: Sequence[str] = (),
+                 label_mapping: str | None = None, pipeline: Sequence[dict | Callable] = (),
+                 max_images: int | None = None) -> None:
+        tasks = build_tasks(tasks)
+        if isinstance(optional, str):
+            raise ValueError(f'optional must be a sequence of task names, got {optional!r}')
+        for argument, names in (('folders', folders or {}), ('optional', optional)):
+            unknown = [name for name in names if name not in tasks]
+            if unknown:
+                raise ValueError(f'{argument} names {", ".join(map(str, unknown))}, which is no '
+                                 f'task; the tasks are {", ".join(tasks)}')
+        self.base = os.path.join(data_root, split)
+        self.image_folder = os.path.join(self.base, images)
+        self.label_folders = {task: os.path.join(self.base, (folders or {}).get(task, task))
+                              for task in tasks}
+        for task, folder in self.label_folders.items():
+            if os.path.normpath(folder) == os.path.normpath(self.image_folder):
+                raise ValueError(f'images and the labels of {task} cannot both lie in {folder}')
+        self.ids = ids
+        self.optional = tuple(optional)
+        super().__init__(tasks=tasks, data_root=data_root, split=split,
+                         label_mapping=label_mapping, pipeline=pipeline, max_images=max_images)
+        print_log(self.describe(), logger='current', level=logging.INFO)
+
+    def describe(self) -> str:
+        """How many images are labelled for each task, and how many have 0, 1, ... labels."""
+        per_task, per_number = self._counts
+        tasks = ', '.join(f'{task} {per_task[task]}' for task in self.tasks)
+        numbers = ', '.join(f'{n} label{"s" * (n != 1)}: {per_number[n]}'
+                            for n in sorted(per_number))
+        strangers = ', '.join(f'{task} {n}' for task, n in self._strangers.items())
+        return (f'{self.title} ({self.base}): {len(self)} images. Labelled for {tasks}. '
+                f'Images with {numbers}'
+                + (f'. Label files of no image: {strangers}' if strangers else ''))
+
+    def known_tasks(self) -> Collection[str]:
+        """The tasks, and any other that has a folder of its name: a mapping may name it."""
+        others = (sorted(entry.name for entry in os.scandir(self.base) if entry.is_dir())
+                  if self.label_mapping and os.path.isdir(self.base) else ())
+        return dict.fromkeys((*self.tasks, *others))
+
+    def label_files(self, task: str, paths: tuple[str, ...]) -> LabelFiles:
+        """The file of a label with the way to read it, which its suffix and its task decide."""
+        kind = self.tasks[task]
+        if paths[0].lower().endswith('.png'):
+            return LabelFiles(paths, lambda size, pixels: kind.from_picture(pixels))
+        if np.issubdtype(kind.label_dtype, np.integer):
+            return LabelFiles(paths, class_map)
+        return LabelFiles(paths, scalar_map if kind.label_channels == 1 else vector_map)
+
+    def load_data_list(self) -> list[dict]:
+        """The images and labels that are there; one listing a folder."""
+        images = list_images(self.image_folder)
+        ids = self._choose_ids(images)
+        known = set(ids)
+        listed = {task: list_labels(folder, known) for task, folder in self.label_folders.items()}
+        found = {task: files for task, (files, _) in listed.items()}
+        # With a list of ids the other images' labels are meant to be left.
+        self._strangers = {task: count for task, (_, count) in listed.items()
+                           if count and self.ids is None}
+        for task, files in found.items():
+            if not files and task not in self.optional:
+                raise FileNotFoundError(self._without_labels(task, [images[i] for i in ids]))
+        labelled = self._labelled(ids, found)
+        if not any(labelled.values()):
+            raise ValueError(f'no image of {self.image_folder} has a label of any task '
+                             f'({", ".join(self.tasks)})')
+        used = ids[:self.max_images]
+        self._counts = count_labels({i: labelled[i] for i in used})
+        # Joined once, not for each of what may be a million files.
+        start = os.path.join(self.image_folder, '')
+        starts = {task: os.path.join(folder, '') for task, folder in self.label_folders.items()}
+        return [dict(img_id=i, img_path=start + images[i],
+                     labels={task: (starts[task] + found[task][i],) for task in labelled[i]})
+                for i in used]
+
+    def _choose_ids(self, images: Mapping[str, str]) -> list[str]:
+        if self.ids is None:
+            return list(images)
+        path = os.path.join(self.data_root, self.ids)
+        ids = read_id_list(path)
+        missing = [image_id for image_id in ids if image_id not in images]
+        if missing:
+            raise FileNotFoundError(
+                f'{len(missing)} ids of {path} have no image in {self.image_folder}: '
+                f'{_examples(missing)}; images there: {_examples(images.values())} (an id is the '
+                'name without suffix)')
+        return ids
+
+    def _labelled(self, ids: Sequence[str],
+                  found: Mapping[str, Mapping[str, str]]) -> LabelMapping:
+        """Image id -> tasks whose labels are used."""
+        if self.label_mapping is None:
+            return {i: tuple([task for task in self.tasks if i in found[task]]) for i in ids}
+        labelled = self.labelled_tasks(ids)
+        refuse_missing([
+            f'{os.path.join(self.label_folders[task], i)}.png or .npy ({task} label)'
+            for i in ids[:self.max_images] for task in labelled[i] if i not in found[task]],
+            self.data_root, self.split)
+        return labelled
+
+    def _without_labels(self, task: str, images: Sequence[str]) -> str:
+        folder = self.label_folders[task]
+        names = [name for name in os.listdir(folder)
+                 if not name.startswith('.')] if os.path.isdir(folder) else []
+        cause = f'no file of {folder} is named as an image' if names else (
+            f'the folder {folder} is empty' if os.path.isdir(folder) else
+            f'there is no folder {folder}')
+        return (f'{self.title} has no label of the task {task}: {cause}. Expected is ID.png or '
+                f'ID.npy for an image ID. Labels there: {_examples(names)}; images in '
+                f'{self.image_folder}: {_examples(images)}; a task that has none on purpose must '
+                f'be named in optional')
+
+
+def _natural(name: str) -> tuple[str, str]:
+    """Sort key by which numbers in names count as numbers."""
+    return _DIGITS.sub(_number_key, name), name
+
+
+def _number_key(match: re.Match) -> str:
+    digits = match[0].lstrip('0')
+    return f'{len(digits):03}{digits}'  # a longer number is larger; names are at most 255 long
+
+
+def _examples(names: Iterable[str]) -> str:
+    """The first few names."""
+    ordered = sorted(names, key=_natural)
+    return ', '.join(ordered[:SHOWN]) + ', ...' * (len(ordered) > SHOWN) if ordered else 'none'

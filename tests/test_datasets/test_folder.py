@@ -1,0 +1,312 @@
+"""Labels inferred from the files that are there."""
+
+import json
+import logging
+import os
+import pickle
+import sys
+
+import cv2
+import numpy as np
+import pytest
+from mmengine.logging import MMLogger
+from PIL import Image
+
+from mtpsl.datasets import FolderDataset
+from mtpsl.datasets.folder import list_images
+
+from .conftest import READ, TEST
+
+SIZE = (20, 30)
+TASKS = dict(classes=dict(type='Semseg', class_names=('wall', 'door', 'floor')),
+             mask=dict(type='Saliency'), normal=dict(type='Normal'), depth=dict(type='Depth'))
+ROWS, COLUMNS = np.indices(SIZE)
+IDS = ('1', '2', '10', 'x.y')
+# Which file each label is kept in; image x.y has none.
+FILES = ('classes/1.png', 'classes/10.npy', 'mask/1.png', 'mask/2.npy', 'normals/10.png',
+         'normals/2.npy', 'depth/1.png', 'depth/10.npy')
+
+
+def palette_picture(values):
+    picture = Image.fromarray(values.astype(np.uint8))
+    picture.putpalette([9, 9, 9] * 256)
+    return picture
+
+
+def write_labels(root):
+    """A file of each kind of each task."""
+    for name in ('classes', 'mask', 'normals', 'depth'):
+        (root / name).mkdir()
+    palette_picture(ROWS % 3).save(root / FILES[0])
+    np.save(root / FILES[1], np.where(COLUMNS == 0, -1, COLUMNS % 3).astype(np.float32)[..., None])
+    Image.fromarray(np.where(COLUMNS < 9, 255, 0).astype(np.uint8)).save(root / FILES[2])
+    np.save(root / FILES[3], np.where(ROWS == 0, 255, COLUMNS < 4).astype(np.uint8))
+    normal = np.full((*SIZE, 3), (255, 102, 0), np.uint8)  # (1, -0.2, -1)
+    normal[0] = 0
+    Image.fromarray(normal).save(root / FILES[4])
+    np.save(root / FILES[5], np.tile(np.float32([0, 0.6, 0.8]), (*SIZE, 1)))
+    Image.fromarray((1500 * (ROWS > 0)).astype(np.uint16)).save(root / FILES[6])
+    np.save(root / FILES[7], (COLUMNS / 10).astype(np.float64)[..., None])
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Four images; 1 has three labels, 2 has two, 10 has three and x.y has none."""
+    images = tmp_path / 'data/train/images'
+    images.mkdir(parents=True)
+    pixels = np.stack([ROWS * 9, COLUMNS * 5, np.full(SIZE, 90)], 2).astype(np.uint8)  # BGR
+    for name in ('1.JPG', '2.png', 'x.y.TIFF'):
+        cv2.imwrite(str(images / name), pixels)
+    np.save(images / '10.npy', pixels[..., ::-1])
+    for name in ('._1.jpg', 'Thumbs.db', 'README'):
+        (images / name).write_bytes(b'no image')
+    write_labels(images.parent)
+    return tmp_path / 'data'
+
+
+def folder_dataset(root, tasks=TASKS, split='train', **arguments):
+    arguments = dict(folders=dict(normal='normals'), pipeline=READ) | arguments
+    return FolderDataset(tasks=tasks, data_root=str(root), split=split, **arguments)
+
+
+def labelled(dataset):
+    infos = map(dataset.get_data_info, range(len(dataset)))
+    return {info['img_id']: list(info['labels']) for info in infos}
+
+
+def test_labels_are_those_whose_files_are_there_and_ids_are_sorted_by_number(root):
+    dataset = folder_dataset(root)
+    assert list(labelled(dataset).items()) == [
+        ('1', ['classes', 'mask', 'depth']), ('2', ['mask', 'normal']),
+        ('10', ['classes', 'normal', 'depth']), ('x.y', [])]
+    assert dataset.metainfo['tasks'] == tuple(TASKS)
+    for k, image_id in enumerate(IDS):
+        results = dataset[k]
+        assert results['img'].shape == (*SIZE, 3) and results['img_id'] == image_id
+        np.testing.assert_allclose(results['img'][10, 20], (90, 100, 90), atol=6)
+
+
+def test_each_kind_of_file_is_read_as_its_task_says(root):
+    first, second, tenth, _ = (folder_dataset(root)[k]['gt'] for k in range(4))
+    np.testing.assert_array_equal(first['classes'], ROWS % 3)
+    np.testing.assert_array_equal(tenth['classes'], np.where(COLUMNS == 0, 255, COLUMNS % 3))
+    np.testing.assert_array_equal(first['mask'], COLUMNS < 9)
+    np.testing.assert_array_equal(second['mask'], np.where(ROWS == 0, 255, COLUMNS < 4))
+    np.testing.assert_allclose(second['normal'][5, 5], (0, 0.6, 0.8))
+    expected = np.array([1, -0.2, -1]) / np.linalg.norm([1, -0.2, -1])
+    np.testing.assert_allclose(tenth['normal'][1:], np.tile(expected, (19, 30, 1)), atol=1e-6)
+    assert not tenth['normal'][0].any()
+    np.testing.assert_allclose(first['depth'], 1.5 * (ROWS > 0))
+    np.testing.assert_allclose(tenth['depth'], COLUMNS / 10, rtol=1e-6)
+    assert [tenth[name].dtype for name in tenth] == [np.uint8, np.float32, np.float32]
+    tasks = TASKS | dict(depth=dict(type='Depth', picture_unit=0.01))
+    np.testing.assert_allclose(folder_dataset(root, tasks)[0]['gt']['depth'], 15 * (ROWS > 0))
+
+
+def test_folders_can_lie_in_the_root_itself(root):
+    dataset = folder_dataset(root / 'train', split='', pipeline=TEST)
+    assert list(labelled(dataset)) == list(IDS)
+    assert set(dataset[0]['data_samples'].gt.keys()) == {'classes', 'mask', 'depth'}
+    (root / 'train/images/1.JPG').write_bytes(b'')
+    with pytest.raises(RuntimeError, match='^FolderDataset, image 1: .*is empty'):
+        dataset[0]
+
+
+def test_an_id_list_chooses_and_orders(root, tmp_path):
+    (root / 'ids.txt').write_text('10\n1\n')
+    assert list(labelled(folder_dataset(root, ids='ids.txt'))) == ['10', '1']
+    (tmp_path / 'other.txt').write_text('2\n10\n')
+    elsewhere = folder_dataset(root, ids=str(tmp_path / 'other.txt'), max_images=1)
+    assert labelled(elsewhere) == {'2': ['mask', 'normal']}
+
+
+def test_the_dataset_goes_to_worker_processes(root):
+    again = pickle.loads(pickle.dumps(folder_dataset(root)))
+    np.testing.assert_array_equal(again[0]['gt']['mask'], COLUMNS < 9)
+
+
+def test_only_what_belongs_to_the_ids_is_looked_at(root):
+    (root / 'ids.txt').write_text('1\n10\n')
+    for name in ('2.jpg', '2.png', 'notes.txt', '.1.jpg'):
+        (root / 'train/mask' / name).write_bytes(b'')
+    assert list(labelled(folder_dataset(root, ids='ids.txt'))) == ['1', '10']
+
+
+def test_optional_tasks_may_have_no_label(root):
+    for name in FILES:
+        if name.startswith(('mask', 'depth')):
+            (root / 'train' / name).unlink()
+    (root / 'train/mask').rmdir()
+    dataset = folder_dataset(root, optional=['depth', 'mask'])
+    assert labelled(dataset) == {'1': ['classes'], '2': ['normal'], '10': ['classes', 'normal'],
+                                 'x.y': []}
+    for name in FILES:
+        (root / 'train' / name).unlink(missing_ok=True)
+    with pytest.raises(ValueError, match='no image of .*/images has a label of any task '
+                       r'\(classes, mask, normal, depth\)'):
+        folder_dataset(root, optional=tuple(TASKS))
+
+
+def test_a_mapping_decides_which_labels_are_used(root):
+    mapping = {'1': ['depth'], '2': [], '10': ['normal', 'classes'], 'x.y': []}
+    (root / 'm.json').write_text(json.dumps(mapping))
+    dataset = folder_dataset(root, label_mapping='m.json')
+    assert labelled(dataset) == mapping | {'10': ['classes', 'normal']}
+    # A task that is left out of the experiment, but has a folder of its name.
+    tasks = {name: task for name, task in TASKS.items() if name != 'depth'}
+    assert labelled(folder_dataset(root, tasks, label_mapping='m.json'))['1'] == []
+
+
+def test_labels_of_a_mapping_must_exist_and_its_images_be_those_of_the_split(root):
+    (root / 'm.json').write_text(json.dumps({'1': ['depth', 'normal'], '2': ['depth'], '10': [],
+                                             'x.y': []}))
+    with pytest.raises(FileNotFoundError, match=r'^2 files that the train split needs are missing '
+                       r'in .*: .*normals/1\.png or \.npy \(normal label\); .*depth/2\.png'):
+        folder_dataset(root, label_mapping='m.json')
+    with pytest.raises(FileNotFoundError, match='^1 files that are needed are missing'):
+        folder_dataset(root / 'train', split='', label_mapping='../m.json', max_images=1)
+    for mapping, message in (({'1': ['depth']}, '3 image ids of the split are missing'),
+                             ({'1': ['depht']}, "image 1 names the unknown task 'depht'"),
+                             (dict.fromkeys(IDS, []), 'no image of .*images has a label of any')):
+        (root / 'm.json').write_text(json.dumps(mapping))
+        with pytest.raises(ValueError, match=message):
+            folder_dataset(root, label_mapping='m.json')
+
+
+def test_what_is_labelled_is_logged_once(root):
+    records = []
+    handler, logger = logging.Handler(), MMLogger.get_current_instance()
+    handler.emit = records.append
+    logger.addHandler(handler)
+    try:
+        dataset = folder_dataset(root)
+    finally:
+        logger.removeHandler(handler)
+    (record,) = [record for record in records if 'FolderDataset' in record.getMessage()]
+    assert record.levelno == logging.INFO and record.getMessage() == dataset.describe()
+    assert dataset.describe() == (
+        f'FolderDataset train ({root}/train): 4 images. Labelled for classes 2, mask 2, normal 2, '
+        'depth 2. Images with 0 labels: 1, 2 labels: 1, 3 labels: 2')
+    assert folder_dataset(root, max_images=2).describe().endswith(
+        '2 images. Labelled for classes 1, mask 2, normal 1, depth 1. Images with 2 labels: 1, '
+        '3 labels: 1')
+
+
+LISTED = []
+LISTENING = [False]
+
+
+def listen(event, arguments):
+    if LISTENING[0] and event in ('os.listdir', 'os.scandir', 'open'):
+        LISTED.append(str(arguments[0]))
+
+
+sys.addaudithook(listen)
+
+
+def test_each_folder_is_listed_once_and_no_file_looked_at(root, monkeypatch):
+    asked, stat = [], os.stat
+    monkeypatch.setattr(os, 'stat', lambda path, **kw: asked.append(path) or stat(path, **kw))
+    LISTED.clear()
+    LISTENING[0] = True
+    try:
+        folder_dataset(root)
+    finally:
+        LISTENING[0] = False
+    folders = [f'{root}/train/{name}' for name in ('classes', 'depth', 'images', 'mask', 'normals')]
+    assert sorted(path for path in LISTED if str(root) in path) == folders
+    assert {str(path) for path in asked if str(root) in str(path)} <= set(folders)
+
+
+@pytest.mark.parametrize('arguments, message', [
+    (dict(folders=dict(normals='normals')),
+     'folders names normals, which is no task; the tasks are classes, mask, normal, depth'),
+    (dict(optional=['dept']), 'optional names dept, which is no task; the tasks are'),
+    (dict(optional='depth'), "optional must be a sequence of task names, got 'depth'"),
+    (dict(images='./depth/'), 'images and the labels of depth cannot both lie in'),
+    (dict(max_images=0), 'max_images must be an integer of at least 1'),
+    (dict(label_mapping=''), 'label_mapping must name a JSON file')])
+def test_wrong_arguments(root, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        folder_dataset(root, **arguments)
+
+
+def test_images_must_be_there_and_have_different_ids(root):
+    with pytest.raises(FileNotFoundError, match='there is no folder of images .*/test/images'):
+        folder_dataset(root, split='test')
+    with pytest.raises(FileNotFoundError, match='/empty holds no image, no file of a type jpg'):
+        (root / 'train/empty').mkdir()
+        folder_dataset(root, images='empty')
+    for name in ('1.jpeg', '2.webp'):
+        (root / 'train/images' / name).touch()
+    with pytest.raises(ValueError, match=r'/images has several images with one id .*: 1\.JPG, '
+                       r'1\.jpeg, 2\.png, \.\.\.$'):
+        folder_dataset(root)
+
+
+def test_ids_without_image(root):
+    (root / 'ids.txt').write_text('1.JPG\n2\n3\n')
+    with pytest.raises(FileNotFoundError, match=r'2 ids of .*ids\.txt have no image in '
+                       r'.*/images: 1\.JPG, 3; images there: 1\.JPG, 2\.png, 10\.npy, \.\.\. '
+                       r'\(an id is the name without suffix\)$'):
+        folder_dataset(root, ids='ids.txt')
+    with pytest.raises(FileNotFoundError, match='there is no id list .*/data/no.txt'):
+        folder_dataset(root, ids='no.txt')
+
+
+def test_a_task_without_any_label_shows_names_of_both_sides(root):
+    folder = root / 'train/depth'
+    folder.rename(root / 'train/depths')
+    images = r'images in .*/images: 1\.JPG, 2\.png, 10\.npy, \.\.\.; a task .*named in optional$'
+    head = '^FolderDataset train has no label of the task depth: '
+    with pytest.raises(FileNotFoundError, match=head + 'there is no folder .*/train/depth. '
+                       'Expected is ID.png or ID.npy for an image ID. Labels there: none; '
+                       + images):
+        folder_dataset(root)
+    folder.mkdir()
+    (folder / '.DS_Store').touch()
+    with pytest.raises(FileNotFoundError, match=head + 'the folder .*/train/depth is empty'):
+        folder_dataset(root)
+    for k in (1, 2, 10, 11):
+        (folder / f'{k}_depth.png').touch()
+    with pytest.raises(FileNotFoundError, match=head + r'no file of .*/train/depth is named as an '
+                       r'image\. .*Labels there: 1_depth\.png, 2_depth\.png, 10_depth\.png, '
+                       r'\.\.\.; ' + images):
+        folder_dataset(root)
+
+
+@pytest.mark.parametrize('name, message', [
+    *((name, fr'labels must be \.png or \.npy \(a \.jpg is lossy .*/train/mask has {name}$')
+      for name in ('2.jpg', '2.tif')),
+    ('1.npy', r'/train/mask has two labels of one image: 1\.npy, 1\.png; which one counts')])
+def test_labels_of_another_type_and_two_of_one_image_are_refused(root, name, message):
+    (root / 'train/mask' / name).touch()
+    with pytest.raises(ValueError, match=message):
+        folder_dataset(root)
+
+
+def test_suffixes_may_be_in_capitals(root):
+    before = folder_dataset(root)[0]['gt']['mask']
+    (root / 'train/mask/1.png').rename(root / 'train/mask/1.PNG')
+    np.testing.assert_array_equal(folder_dataset(root)[0]['gt']['mask'], before)
+
+
+def test_label_files_of_no_image_are_counted(root):
+    assert 'of no image' not in folder_dataset(root).describe()
+    for name in ('77.png', '78.npy', '.79.png', 'notes.txt'):
+        (root / 'train/mask' / name).touch()
+    assert folder_dataset(root).describe().endswith('. Label files of no image: mask 2')
+
+
+def test_a_wrong_value_is_named_with_its_file(root):
+    palette_picture(ROWS % 4).save(root / 'train/classes/1.png')
+    with pytest.raises(RuntimeError, match=r'^FolderDataset train, image 1: cannot use the classes '
+                       r'label .*/classes/1\.png: classes labels must be 0\.\.2 .*got \[3\]'):
+        folder_dataset(root)[0]
+
+
+def test_natural_order(tmp_path):
+    names = ['3', '007', '7', '10', 'a1', 'a1b2', 'a1b10', 'a2', 'a10', 'b1']
+    for name in sorted(names):
+        (tmp_path / f'{name}.png').touch()
+    assert list(list_images(str(tmp_path))) == names

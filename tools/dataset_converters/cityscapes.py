@@ -1,0 +1,59 @@
+"""Convert Cityscapes, as its authors publish it, into the Cityscapes layout, or check one."""
+
+import argparse
+from pathlib import Path
+
+from mtpsl.conversion import convert_cityscapes
+from mtpsl.conversion.command import add_check, add_common_arguments, exit_with_one_line
+
+PROG = 'cityscapes.py'
+CONFIG = Path(__file__).parents[2] / 'configs/_base_/datasets/cityscapes.py'
+DEPTH_HELP = """\
+The depth that is written is inverse depth, 256 d / 65535 of the official disparity d in pixels:
+the unit of the preprocessed archive in circulation, in which published results measure absErr.
+
+An interrupted conversion is taken up by the same command. Nothing is ever overwritten.
+"""
+
+
+def add_convert(commands: argparse._SubParsersAction) -> None:
+    """The subcommand ``convert``."""
+    parser = commands.add_parser(
+        'convert', help='make the data set from the published files', epilog=DEPTH_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('source', type=Path,
+                        help='folder with leftImg8bit/, gtFine/ and disparity/, unpacked')
+    parser.add_argument('root', type=Path, help='the folder to make, such as data/Cityscapes')
+    add_common_arguments(parser, (128, 256))
+    parser.set_defaults(run=convert)
+
+
+def convert(args: argparse.Namespace) -> None:
+    """Run ``convert``."""
+    convert_cityscapes(args.source, args.root, args.workers, tuple(args.size))
+
+
+def check(args: argparse.Namespace) -> None:
+    """Run ``check``."""
+    # Imported here: it loads torch, and the workers of ``convert`` load this file.
+    from mtpsl.engine.check import run_check
+    run_check(PROG, str(CONFIG), args.root, args.sample)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The command line; each subcommand sets ``run``, a function of the arguments."""
+    parser = argparse.ArgumentParser(PROG, description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    add_convert(commands)
+    add_check(commands, check)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Entry point; exits with status 1 and one line after an error, 130 after Ctrl-C."""
+    args = make_parser().parse_args(argv)
+    exit_with_one_line(PROG, lambda: args.run(args))
+
+
+if __name__ == '__main__':
+    main()
