@@ -51,7 +51,7 @@ def test_commands_in_the_documents_name_files_that_are_there():
     for document in ('README.md', 'data/README.md', 'docs/method.md', 'docs/own_data.md',
                      'docs/new_task.md'):
         text = (ROOT / document).read_text()
-        assert '@' not in re.sub(r'@inproceedings|@TASKS', '', text), f'{document} has a placeholder left'
+        assert '@' not in re.sub(r'@inproceedings|@TASKS', '', text), f'{document}: a placeholder'
         for name in re.findall(r'(?:tools|configs|tests|docs)/[\w/.]+\.(?:py|sh|md|png)', text):
             # docs/own_data.md has the reader write configs/mine/rooms.py.
             assert (ROOT / name).is_file() or name.startswith('configs/mine/'), (

@@ -12,8 +12,11 @@ from multiprocessing import get_context, parent_process
 import cv2
 
 
+BAR = 20  # characters
+
+
 class Progress:
-    """Rate and remaining time: one live line on a terminal, else a line per tenth.
+    """Rate and remaining time: a live bar on a terminal, else a line per tenth.
 
     Args:
         total: how many there are to do, at least 1.
@@ -34,8 +37,9 @@ class Progress:
         rate = done / max(now - self.start, 1e-6)
         line = (f'{done}/{self.total} {self.noun}, {rate:.1f} a second, '
                 f'{(self.total - done) / rate:.0f} s left')
-        print(f'\r{line:<60}' if live else line, end='' if live and done < self.total else '\n',
-              flush=True)
+        bar = '#' * (BAR * done // self.total)
+        print(f'\r[{bar:<{BAR}}] {line:<60}' if live else line,
+              end='' if live and done < self.total else '\n', flush=True)
 
 
 def run_in_workers(function: Callable[[object], object], items: Sequence[object], workers: int,

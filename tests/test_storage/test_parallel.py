@@ -32,9 +32,11 @@ def test_progress(live: bool, monkeypatch: pytest.MonkeyPatch,
     lines = [line.strip() for line in out.replace('\r', '\n').split('\n') if line.strip()]
     assert len(lines) == (40 if live else 10)
     # 8 in 16 s; 12 in 21 s, so 28 more take 49 s.
-    assert '8/40 scenes, 0.5 a second, 64 s left' in lines
-    assert '12/40 scenes, 0.6 a second, 49 s left' in lines
-    assert lines[-1] == '40/40 scenes, 1.1 a second, 0 s left'
+    bars = ('[####                ] ', '[######              ] ', f'[{"#" * 20}] ')
+    first, second, whole = bars if live else ('', '', '')
+    assert f'{first}8/40 scenes, 0.5 a second, 64 s left' in lines
+    assert f'{second}12/40 scenes, 0.6 a second, 49 s left' in lines
+    assert lines[-1] == f'{whole}40/40 scenes, 1.1 a second, 0 s left'
     assert out.endswith('\n') and out.count('\n') == (1 if live else 10)
 
 

@@ -1,0 +1,112 @@
+"""The commands that check data sets, as the tools call them."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from mtpsl.engine.check import SHOWN, run_check, run_config_check
+
+ROOT = Path(__file__).parents[2]
+CONFIG = """
+tasks = dict(semseg=dict(type='Semseg', class_names=('a', 'b')), depth=dict(type='Depth'))
+data_root = '{root}'
+train_dataloader = dict(dataset=dict(type='FolderDataset', data_root=data_root, split='train'))
+val_dataloader = dict(dataset=dict(type='FolderDataset', data_root=data_root, split='val',
+                                   optional=('depth',)))
+test_dataloader = val_dataloader
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> str:
+    """20 training images of 8x9, the even ones with classes, the odd with depth; 2 to test on."""
+    for split, count in (('train', 20), ('val', 2)):
+        for folder in ('images', 'semseg', 'depth'):
+            (tmp_path / split / folder).mkdir(parents=True)
+        for number in range(count):
+            cv2.imwrite(str(tmp_path / split / f'images/{number}.png'),
+                        np.full((8, 9, 3), number, np.uint8))
+            if number % 2:
+                if split == 'train':
+                    np.save(tmp_path / f'train/depth/{number}.npy', np.full((8, 9), 1.5))
+            else:
+                cv2.imwrite(str(tmp_path / split / f'semseg/{number}.png'),
+                            np.eye(8, 9, dtype=np.uint8))
+    path = tmp_path / 'config.py'
+    path.write_text(CONFIG.format(root=tmp_path))
+    return str(path)
+
+
+def rows(out: str) -> list[list[str]]:
+    return [[cell.strip() for cell in line.strip('|').split('|')] for line in out.splitlines()
+            if line.startswith('|')][1:]
+
+
+def check(config: str, sample: int | None = None, **options: object) -> None:
+    run_config_check('check_dataset.py', config, options, sample)
+
+
+def test_a_sound_config(config, capsys):
+    check(config)
+    out = capsys.readouterr().out
+    assert rows(out) == [
+        ['train', 'images', '20', 'any', 'ok'], ['train', 'opened', '20 of 20 images', 'all', 'ok'],
+        ['train', 'image size', '8x9', 'any', 'ok'],
+        ['train', 'semseg', '0 to 1, 100.0 % known', 'values known to the task', 'ok'],
+        ['train', 'depth', '1.5 to 1.5, 100.0 % known', 'values known to the task', 'ok'],
+        ['val', 'images', '2', 'any', 'ok'], ['val', 'opened', '2 of 2 images', 'all', 'ok'],
+        ['val', 'image size', '8x9', 'any', 'ok'],
+        ['val', 'semseg', '0 to 1, 100.0 % known', 'values known to the task', 'ok'],
+        ['val', 'depth', 'no label', 'any', 'ok']]
+    assert out.splitlines()[-1] == f'{config} is as it should be'
+
+
+def test_problems_are_listed_up_to_a_number(config, tmp_path, capsys):
+    for number in range(1, 20, 2):
+        np.save(tmp_path / f'train/depth/{number}.npy', np.full((8, 9), -1.0))
+    for number in (0, 2):
+        cv2.imwrite(str(tmp_path / f'train/semseg/{number}.png'), np.full((8, 9), 7, np.uint8))
+    with pytest.raises(SystemExit) as end:
+        check(config)
+    out = capsys.readouterr().out.splitlines()
+    assert end.value.code == 1
+    assert sum('FolderDataset train, image' in line for line in out) == SHOWN == 10
+    assert out[-2:] == ['and 2 more', f'{config} has problems: 12']
+    assert ['train', 'opened', '8 of 20 images', 'all', 'BROKEN'] in rows('\n'.join(out))
+
+
+def test_a_data_set_that_cannot_be_built(config, tmp_path, capsys):
+    for path in (tmp_path / 'train/depth').iterdir():
+        path.unlink()
+    with pytest.raises(SystemExit):
+        check(config)
+    out = capsys.readouterr().out
+    assert ['train', 'files', '-', 'all there', 'BROKEN'] in rows(out)
+    assert 'FolderDataset train has no label of the task depth' in out
+
+
+def test_wrapped_data_sets_are_opened_one_by_one(config, capsys):
+    inside = dict(type='FolderDataset', data_root=str(Path(config).parent))
+    check(config, train_dataloader=dict(dataset=dict(
+        type='ConcatDataset', datasets=[dict(inside, split='train'),
+                                        dict(inside, split='val', optional=['depth'])])))
+    assert {row[0] for row in rows(capsys.readouterr().out)} == {'train 1', 'train 2', 'val'}
+
+
+def test_one_line_errors(tmp_path, capsys):
+    (tmp_path / 'empty.py').write_text('x = 1\n')
+    with pytest.raises(SystemExit):
+        check(str(tmp_path / 'empty.py'))
+    err = capsys.readouterr().err
+    assert err.startswith(f'check_dataset.py: error: {tmp_path}/empty.py has no data loader')
+    assert len(err.splitlines()) == 1
+
+
+def test_a_layout_at_another_place(tmp_path, capsys):
+    with pytest.raises(SystemExit) as end:
+        run_check('nyud.py', str(ROOT / 'configs/_base_/datasets/nyud.py'), str(tmp_path), 20)
+    out = capsys.readouterr().out
+    assert end.value.code == 1 and f'{tmp_path} has problems: 2' in out
+    assert f"there is no folder {tmp_path}/val/image for the split 'val'" in out
