@@ -11,7 +11,6 @@ from multiprocessing import get_context, parent_process
 
 import cv2
 
-
 BAR = 20  # characters
 
 
