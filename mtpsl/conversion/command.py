@@ -38,6 +38,21 @@ def add_check(commands: argparse._SubParsersAction,
     parser.set_defaults(run=check)
 
 
+def run_tool(program: str, description: str,
+             add_convert: Callable[[argparse._SubParsersAction], None],
+             check: Callable[[argparse.Namespace], None], argv: list[str] | None) -> None:
+    """The command line of a converter: ``convert``, which ``add_convert`` adds, and ``check``.
+
+    Exits with status 1 and one line after an error, 130 after Ctrl-C.
+    """
+    parser = argparse.ArgumentParser(program, description=description)
+    commands = parser.add_subparsers(required=True)
+    add_convert(commands)
+    add_check(commands, check)
+    args = parser.parse_args(argv)
+    exit_with_one_line(program, lambda: args.run(args))
+
+
 def add_common_arguments(parser: argparse.ArgumentParser, size: tuple[int, int]) -> None:
     """``--workers`` and ``--size``, whose default is ``size``: height and width."""
     parser.add_argument('--workers', type=positive, default=os.cpu_count(), metavar='N',

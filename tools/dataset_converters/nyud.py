@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from mtpsl.conversion import convert_nyud
-from mtpsl.conversion.command import add_check, add_common_arguments, exit_with_one_line
+from mtpsl.conversion.command import add_common_arguments, run_tool
 
 PROG = 'nyud.py'
 CONFIG = Path(__file__).parents[2] / 'configs/_base_/datasets/nyud.py'
@@ -49,19 +49,9 @@ def check(args: argparse.Namespace) -> None:
     run_check(PROG, str(CONFIG), args.root, args.sample)
 
 
-def make_parser() -> argparse.ArgumentParser:
-    """The command line; each subcommand sets ``run``, a function of the arguments."""
-    parser = argparse.ArgumentParser(PROG, description=__doc__)
-    commands = parser.add_subparsers(required=True)
-    add_convert(commands)
-    add_check(commands, check)
-    return parser
-
-
 def main(argv: list[str] | None = None) -> None:
-    """Entry point; exits with status 1 and one line after an error, 130 after Ctrl-C."""
-    args = make_parser().parse_args(argv)
-    exit_with_one_line(PROG, lambda: args.run(args))
+    """Entry point; each subcommand sets ``run``, a function of the arguments."""
+    run_tool(PROG, __doc__, add_convert, check, argv)
 
 
 if __name__ == '__main__':

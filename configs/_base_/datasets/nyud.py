@@ -1,4 +1,5 @@
 # NYUD-v2 at 288x384, three tasks, every training image labelled for all of them (setting "full").
+_base_ = './mtan_layout.py'
 data_root = '{{$MTPSL_DATA:data}}/NYUD'  # the environment variable, else data/
 data_preprocessor = dict(size=(288, 384))
 # DiffusionMTL's recipe for NYUD is not published. Weights 1, 0.6, 1: those of HiTTs
@@ -16,29 +17,6 @@ tasks = dict(
     depth=dict(type='Depth', loss_weight=0.6, max_display=10.0),
     normal=dict(type='Normal', loss_weight=1.0, zero_sum_unknown=False))
 
-# Augmentation: that of MTAN and XTC, whose archive and label mappings these are, with the mirroring
-# of LibMTL. No photometric distortion there, so none here.
-train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadLabels'),
-    dict(type='RandomScaleCrop', scales=(1.0, 1.2, 1.5)),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='PackMultiTaskInputs'),
-]
-test_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadLabels'),
-    dict(type='PackMultiTaskInputs'),
-]
-train_dataloader = dict(
-    batch_size=6, num_workers=4, persistent_workers=True, drop_last=True,
-    sampler=dict(type='DrawSampler', shuffle=True),
-    dataset=dict(type='NYUD', data_root=data_root, split='train', label_mapping=None,
-                 pipeline=train_pipeline))
-val_dataloader = dict(
-    batch_size=6, num_workers=4, persistent_workers=True,
-    sampler=dict(type='DrawSampler', shuffle=False),
-    dataset=dict(type='NYUD', data_root=data_root, split='val', pipeline=test_pipeline))
+train_dataloader = dict(dataset=dict(type='NYUD', data_root=data_root))
+val_dataloader = dict(dataset=dict(type='NYUD', data_root=data_root))
 test_dataloader = val_dataloader
-val_evaluator = dict(type='MultiTaskMetric')
-test_evaluator = dict(type='MultiTaskMetric', per_class=True)
