@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mtpsl.engine import build_runner, load_config
 from mtpsl.engine.command import one_line_errors, runner_parser
-from mtpsl.engine.launch import set_work_dir
+from mtpsl.engine.launch import check_batches, set_work_dir
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -37,7 +37,9 @@ def main(argv: list[str] | None = None) -> None:
         if args.resume:
             cfg.resume = True
             cfg.load_from = None if args.resume == 'auto' else args.resume
-        build_runner(cfg).train()
+        runner = build_runner(cfg)
+        check_batches(runner)
+        runner.train()
 
 
 if __name__ == '__main__':

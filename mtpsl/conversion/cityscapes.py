@@ -65,7 +65,8 @@ def find_images(source: Path) -> dict[str, list[str]]:
                               # Some systems put such files beside those they copy.
                               if not path.name.startswith('.'))
         if not found[split]:
-            raise ValueError(f'there are no images {source / pattern}')
+            raise ValueError(f'there are no images {source / pattern}; give the folder that holds '
+                             'leftImg8bit, gtFine and disparity')
         for kind, template in LABELS.items():
             paths = (source / template.format(split=split, name=name) for name in found[split])
             missing = [path for path in paths if not path.is_file()]

@@ -101,6 +101,11 @@ def camera_for(size: tuple[int, int]) -> Intrinsics:
                       (_CAMERA.cx + 0.5) * across - 0.5, (_CAMERA.cy + 0.5) * down - 0.5)
 
 
+def window_radius(size: tuple[int, int]) -> int:
+    """Of the windows that normals are fitted in, for pictures of another height and width."""
+    return max(2, round(RADIUS * size[0] / _FULL_SIZE[0]))
+
+
 def _known_depth(depth: np.ndarray) -> np.ndarray:
     """Float32 metres, 0 where there is none."""
     return np.where(np.isfinite(depth) & (depth > 0), depth, 0).astype(np.float32)
@@ -124,12 +129,12 @@ def convert_image(source: LabelledFile, ids: np.ndarray, depth_kind: str, target
         read_slice(source.path, name, item.source, source.cache)
         for name in ('images', 'labels', *DEPTHS))
     if labels.min() < 0 or labels.max() >= len(ids):
-        raise ValueError(f'{source.path}: image {item.source + 1} has label {labels.max()}, but '
-                         f'there are {len(ids) - 1} names')
+        raise ValueError(f'{source.path}: image {item.source + 1} has labels {labels.min()} to '
+                         f'{labels.max()}, but there are {len(ids) - 1} names')
     filled, raw = _known_depth(filled), _known_depth(raw)
-    radius = max(2, round(RADIUS * source.size[0] / _FULL_SIZE[0]))
     # In-painted depth is a guess: it counts neither as a place nor as a neighbour.
-    normal = normals_from_depth(filled, camera_for(source.size), raw > 0, radius)
+    normal = normals_from_depth(filled, camera_for(source.size), raw > 0,
+                                window_radius(source.size))
     size = target.size
     arrays = (shrink_image(image, size), pick_nearest(ids[labels], size),
               pick_nearest(filled if depth_kind == 'depths' else raw, size)[..., None],

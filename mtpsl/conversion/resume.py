@@ -112,8 +112,19 @@ def _remove_temporaries(plan: Plan) -> None:
     """Remove what killed writers left: loaders that count files would count these."""
     for folder in {path.parent for item in plan.items for path in plan.paths(item)}:
         for name in os.listdir(folder):
-            if re.fullmatch(r'\.\d+\.\d+\.npy', name):
+            found = re.fullmatch(r'\.(\d+)\.\d+\.npy', name)
+            if found and not _is_alive(int(found[1])):  # else another run is at work
                 (folder / name).unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # someone else's
+        return True
+    return True
 
 
 def carry_out(plan: Plan, convert: Callable[[Item], None], workers: int) -> int:

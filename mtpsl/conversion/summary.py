@@ -53,6 +53,7 @@ def _load(path: Path, shape: tuple[int, ...]) -> np.ndarray:
 def _measure(target: Target, num_classes: int, item: tuple[str, int]) -> _Holdings:
     """What one image's labels hold."""
     paths, size = target.paths(*item), target.size
+    _load(paths['image'], (*size, 3))
     labels = _load(paths['semseg'], size)
     if not (labels.min() >= -1 and labels.max() < num_classes):  # so that NaN is found too
         raise ValueError(f'{paths["semseg"]} has class ids outside -1..{num_classes - 1}')

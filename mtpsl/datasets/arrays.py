@@ -5,11 +5,12 @@ import os
 import numpy as np
 
 UNKNOWN = 255
+LONGEST = 1.01  # of a unit vector, rounding included
 
 
 def class_map(size: tuple[int, int], values: np.ndarray) -> np.ndarray:
     """Class ids of any numeric type, (H, W) or (H, W, 1); -1 or 255 where unknown, as uint8."""
-    ids = scalar_map(size, values)
+    ids = number_map(size, values)
     whole = ids.astype(np.int64) if np.isfinite(ids).all() else None
     if whole is None or (whole != ids).any() or whole.min(initial=0) < -1 or (
             whole.max(initial=0) > UNKNOWN):
@@ -18,18 +19,29 @@ def class_map(size: tuple[int, int], values: np.ndarray) -> np.ndarray:
     return np.where(whole < 0, UNKNOWN, whole).astype(np.uint8)
 
 
-def scalar_map(size: tuple[int, int], values: np.ndarray) -> np.ndarray:
-    """One number a pixel: (H, W), or (H, W, 1) whose last axis goes."""
+def number_map(size: tuple[int, int], values: np.ndarray) -> np.ndarray:
+    """Numbers as stored, (H, W) or (H, W, C); an axis of one channel goes."""
     if values.dtype.kind not in 'biuf':
         raise ValueError(f'a map must hold numbers, got {values.dtype}')
     return values[..., 0] if values.ndim == 3 and values.shape[2] == 1 else values
 
 
-def vector_map(size: tuple[int, int], values: np.ndarray) -> np.ndarray:
-    """A vector a pixel, (H, W, C), as stored."""
-    if values.dtype.kind not in 'biuf':
-        raise ValueError(f'a map must hold numbers, got {values.dtype}')
-    return values
+def float_map(size: tuple[int, int], values: np.ndarray) -> np.ndarray:
+    """Measured numbers, (H, W) or (H, W, C): floats, since integers may be of another unit."""
+    if values.dtype.kind != 'f':
+        raise ValueError('measured values must be floats in the unit of their task, got '
+                         f'{values.dtype}: is it metres?')
+    return number_map(size, values)
+
+
+def normal_map(size: tuple[int, int], values: np.ndarray) -> np.ndarray:
+    """Unit vectors (H, W, 3), the zero vector unknown, as stored; blending may have shortened."""
+    normals = number_map(size, values)
+    longest = np.linalg.norm(normals, axis=-1).max(initial=0)
+    if longest > LONGEST:
+        raise ValueError(f'normals must be unit vectors (zero = unknown), got length {longest:.3g}:'
+                         ' are they coded as colours?')
+    return normals
 
 
 def read_image(path: str) -> np.ndarray:
@@ -67,7 +79,7 @@ def numbered_ids(data_root: str, image: str, split: str) -> list[str]:
     suffix = os.path.splitext(name)[1]
     if not os.path.isdir(folder):
         raise FileNotFoundError(f'there is no folder {folder} for the split {split!r}; is '
-                                'data_root right?')
+                                'data_root right? data/README.md says where data sets go')
     count = sum(file.endswith(suffix) and not file.startswith('.') for file in os.listdir(folder))
     if not count:
         raise FileNotFoundError(f'the folder {folder} holds no {suffix} file')

@@ -17,6 +17,7 @@ from .label_mapping import count_labels
 from .partial_label import PartialLabelDataset
 
 PIPELINE = (dict(type='mtpsl.LoadImageFromFile'), dict(type='mtpsl.LoadLabels'))
+MANY = 10  # labels of which one at least should differ from the others
 OK, DIFFERS, BROKEN = 'ok', 'differs', 'BROKEN'
 
 
@@ -56,6 +57,8 @@ def check_dataset(kind: type[PartialLabelDataset], tasks: Mapping[str, dict], da
     the training ids, and, in a sample of images, that image and labels can be read, fit each
     other, and hold values that their tasks know.
 
+    All labels must be there, also those that a mapping withholds.
+
     Args:
         kind: the data set's class.
         tasks: task name -> config.
@@ -65,6 +68,8 @@ def check_dataset(kind: type[PartialLabelDataset], tasks: Mapping[str, dict], da
     report = Report([], [])
     published = kind.PUBLISHED | _manifest(Path(data_root))
     for split in published['counts']:
+        if not published['counts'][split]:  # scenes may be made for one split alone
+            continue
         try:
             dataset = kind(tasks=tasks, data_root=data_root, split=split, pipeline=PIPELINE)
         except (ValueError, OSError) as error:
@@ -113,11 +118,11 @@ def _manifest(root: Path) -> dict:
 
 def _check_mappings(kind: type[PartialLabelDataset], tasks: Mapping[str, dict], data_root: str,
                     report: Report) -> None:
-    for path in sorted(Path(data_root, 'label_mappings').glob('*.json')):
+    for path in sorted(Path(data_root, 'label_mappings').glob('[!.]*.json')):
         what = f'label_mappings/{path.name}'
         try:
             dataset = kind(tasks=tasks, data_root=data_root, split='train',
-                           label_mapping=str(path.absolute()))
+                           label_mapping=what)
         except (ValueError, OSError) as error:
             report.problems.append(str(error))
             report.findings.append(Finding('train', what, '-', 'ids of the split', BROKEN))
@@ -134,6 +139,7 @@ class _Values:
 
     def __init__(self) -> None:
         self.low, self.high, self.known, self.pixels = math.inf, -math.inf, 0, 0
+        self.images = 0
 
     def add(self, label: np.ndarray, task: Task) -> None:
         known = label != task.fill
@@ -143,6 +149,7 @@ class _Values:
         if values.size:
             self.low = min(self.low, float(values.min()))
             self.high = max(self.high, float(values.max()))
+        self.images += 1
         self.known += values.size
         self.pixels += label.size
 
@@ -151,7 +158,7 @@ def _check_sample(split: str, dataset: PartialLabelDataset, size: Sequence[int] 
                   sample: int | None, report: Report) -> None:
     total = len(dataset) if sample is None else min(sample, len(dataset))
     chosen = sorted(set(np.linspace(0, len(dataset) - 1, total).round().astype(int).tolist()))
-    sizes: dict[tuple[int, int], int] = {}
+    sizes: dict[tuple[int, int], list[str]] = {}
     values = {name: _Values() for name in dataset.tasks}
     before = len(report.problems)
     live = sys.stderr.isatty()
@@ -162,7 +169,7 @@ def _check_sample(split: str, dataset: PartialLabelDataset, size: Sequence[int] 
             report.problems.append(str(error))
             continue
         shape = results['img'].shape[:2]
-        sizes[shape] = sizes.get(shape, 0) + 1
+        sizes.setdefault(shape, []).append(results['img_id'])
         for name, label in results['gt'].items():
             values[name].add(label, dataset.tasks[name])
     broken = len(report.problems) - before
@@ -171,14 +178,18 @@ def _check_sample(split: str, dataset: PartialLabelDataset, size: Sequence[int] 
                 BROKEN if broken else OK))
     wanted = 'any' if size is None else f'{size[0]}x{size[1]}'
     # The commonest three: photographs come in many sizes.
-    commonest = sorted(sizes, key=sizes.get, reverse=True)
-    found = ', '.join(f'{h}x{w}' for h, w in commonest[:3]) + ', ...' * (len(sizes) > 3)
+    commonest = sorted(sizes.items(), key=lambda item: -len(item[1]))
+    found = ', '.join(f'{h}x{w}' + (f' (image {ids[0]})' if size and (h, w) != tuple(size) else '')
+                      for (h, w), ids in commonest[:3]) + ', ...' * (len(sizes) > 3)
     add(Finding(split, 'image size', found or '-', wanted,
                 OK if size is None or set(sizes) == {tuple(size)} else DIFFERS))
     for name, seen in values.items():
         if not seen.pixels:  # no label of it among the opened images
             add(Finding(split, name, 'no label', 'any', OK))
             continue
+        # A mask saved as 0 and 255 would be 0 wherever it is known, for one.
+        alike = seen.low == seen.high and seen.images >= MANY
+        informative = seen.known and not alike
         found = (f'{seen.low:.4g} to {seen.high:.4g}, {100 * seen.known / seen.pixels:.1f} % known'
                  if seen.known else 'nothing known')
-        add(Finding(split, name, found, 'values known to the task', OK if seen.known else DIFFERS))
+        add(Finding(split, name, found, 'known, not all alike', OK if informative else DIFFERS))

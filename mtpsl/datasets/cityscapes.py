@@ -5,7 +5,7 @@ import numpy as np
 from mtpsl.registry import DATASETS
 from mtpsl.storage import layouts
 
-from .arrays import class_map, numbered_ids, scalar_map
+from .arrays import class_map, number_map, numbered_ids
 from .partial_label import LabelSource, PartialLabelDataset
 
 LARGEST = 10.0  # the archive's go up to 0.4922, raw disparities to 126 (pixels) or 32257
@@ -13,7 +13,7 @@ LARGEST = 10.0  # the archive's go up to 0.4922, raw disparities to 126 (pixels)
 
 def decode_inverse_depth(size: tuple[int, int], values: np.ndarray) -> np.ndarray:
     """Inverse depth, 0 unknown, as stored."""
-    inverse = scalar_map(size, values)
+    inverse = number_map(size, values)
     if inverse.max(initial=0) > LARGEST:
         raise ValueError(f'inverse depth must be at most {LARGEST:g}, got up to {inverse.max():g}: '
                          'is it depth, or a raw disparity?')
@@ -32,7 +32,7 @@ class Cityscapes(PartialLabelDataset):
         SPLIT/depth/I.npy                       (H, W, 1) inverse depth, 0 unknown
         label_mappings/*.json                   partial-label settings; ids are '0', '1', ...
 
-    The archive's inverse depth is the disparity map's 16-bit value / 65535.
+    Inverse depth is in the archive's unit, steps of the 16-bit disparity maps / 65535.
 
     Arguments: see :class:`PartialLabelDataset`.
     """

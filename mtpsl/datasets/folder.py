@@ -3,15 +3,16 @@
 import logging
 import os
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 from mmengine.logging import print_log
 
 from mtpsl.registry import DATASETS
 from mtpsl.tasks import Task, build_tasks
+from mtpsl.tasks.normal import Normal
 
-from .arrays import class_map, scalar_map, vector_map
+from .arrays import class_map, float_map, normal_map
 from .id_list import read_id_list
 from .label_mapping import LabelMapping, count_labels
 from .partial_label import LabelFiles, PartialLabelDataset, refuse_missing
@@ -33,12 +34,15 @@ def list_images(folder: str) -> dict[str, str]:
         ValueError: two images with one id.
     """
     if not os.path.isdir(folder):
-        raise FileNotFoundError(f'there is no folder of images {folder}')
+        parent = os.path.dirname(os.path.normpath(folder))
+        beside = os.listdir(parent) if os.path.isdir(parent) else ()
+        raise FileNotFoundError(f'there is no folder of images {folder}; in {parent or "."} there '
+                                f'is: {_examples(name for name in beside if name[0] != ".")}')
     found: dict[str, str] = {}
     twice: set[str] = set()
-    for name in os.listdir(folder):
+    for name in _files(folder):
         image_id, _, suffix = name.rpartition('.')
-        if suffix.lower() in IMAGE_SUFFIXES and name[0] != '.':
+        if image_id and suffix.lower() in IMAGE_SUFFIXES:
             if image_id in found:
                 twice |= {name, found[image_id]}
             found[image_id] = name
@@ -51,21 +55,21 @@ def list_images(folder: str) -> dict[str, str]:
     return {image_id: found[image_id] for image_id in sorted(found, key=_natural)}
 
 
-def list_labels(folder: str, ids: Collection[str]) -> tuple[dict[str, str], int]:
-    """The label files of a folder that belong to ``ids``, and how many there are of no id.
+def list_labels(folder: str, ids: Collection[str]) -> tuple[dict[str, str], list[str]]:
+    """The label files of a folder that belong to ``ids``, id -> file name, and those of no id.
 
-    The first as id -> file name; none without a folder.
+    None without a folder.
 
     Raises:
         ValueError: a file of one of the ids that is no .png or .npy, or an id with both.
     """
     found: dict[str, str] = {}
-    foreign, twice, strangers = [], set(), 0
-    for name in os.listdir(folder) if os.path.isdir(folder) else ():
+    foreign, twice, strangers = [], set(), []
+    for name in _files(folder) if os.path.isdir(folder) else ():
         image_id, _, suffix = name.rpartition('.')
         is_label = suffix.lower() in LABEL_SUFFIXES
-        if image_id not in ids or name[0] == '.':
-            strangers += is_label and name[0] != '.'
+        if image_id not in ids:
+            strangers += [name] * is_label
             continue
         if not is_label:
             foreign.append(name)
@@ -124,16 +128,14 @@ class FolderDataset(PartialLabelDataset):
                  label_mapping: str | None = None, pipeline: Sequence[dict | Callable] = (),
                  max_images: int | None = None) -> None:
         tasks = build_tasks(tasks)
-        if isinstance(optional, str):
-            raise ValueError(f'optional must be a sequence of task names, got {optional!r}')
-        for argument, names in (('folders', folders or {}), ('optional', optional)):
-            unknown = [name for name in names if name not in tasks]
-            if unknown:
-                raise ValueError(f'{argument} names {", ".join(map(str, unknown))}, which is no '
-                                 f'task; the tasks are {", ".join(tasks)}')
+        folders = {} if folders is None else folders
+        for name, value in (('split', split), ('images', images)):
+            if not isinstance(value, str):
+                raise ValueError(f"{name} must name a folder ('' for none), got {value!r}")
+        _check_names(tasks, folders, optional)
         self.base = os.path.join(data_root, split)
         self.image_folder = os.path.join(self.base, images)
-        self.label_folders = {task: os.path.join(self.base, (folders or {}).get(task, task))
+        self.label_folders = {task: os.path.join(self.base, folders.get(task, task))
                               for task in tasks}
         for task, folder in self.label_folders.items():
             if os.path.normpath(folder) == os.path.normpath(self.image_folder):
@@ -150,14 +152,16 @@ class FolderDataset(PartialLabelDataset):
         tasks = ', '.join(f'{task} {per_task[task]}' for task in self.tasks)
         numbers = ', '.join(f'{n} label{"s" * (n != 1)}: {per_number[n]}'
                             for n in sorted(per_number))
-        strangers = ', '.join(f'{task} {n}' for task, n in self._strangers.items())
+        strangers = '; '.join(f'{task} {len(names)} ({_examples(names)})'
+                              for task, names in self._strangers.items())
         return (f'{self.title} ({self.base}): {len(self)} images. Labelled for {tasks}. '
                 f'Images with {numbers}'
                 + (f'. Label files of no image: {strangers}' if strangers else ''))
 
     def known_tasks(self) -> Collection[str]:
         """The tasks, and any other that has a folder of its name: a mapping may name it."""
-        others = (sorted(entry.name for entry in os.scandir(self.base) if entry.is_dir())
+        others = (sorted(entry.name for entry in os.scandir(self.base) if entry.is_dir()
+                         and os.path.join(self.base, entry.name) != self.image_folder)
                   if self.label_mapping and os.path.isdir(self.base) else ())
         return dict.fromkeys((*self.tasks, *others))
 
@@ -168,7 +172,7 @@ class FolderDataset(PartialLabelDataset):
             return LabelFiles(paths, lambda size, pixels: kind.from_picture(pixels))
         if np.issubdtype(kind.label_dtype, np.integer):
             return LabelFiles(paths, class_map)
-        return LabelFiles(paths, scalar_map if kind.label_channels == 1 else vector_map)
+        return LabelFiles(paths, normal_map if isinstance(kind, Normal) else float_map)
 
     def load_data_list(self) -> list[dict]:
         """The images and labels that are there; one listing a folder."""
@@ -178,8 +182,8 @@ class FolderDataset(PartialLabelDataset):
         listed = {task: list_labels(folder, known) for task, folder in self.label_folders.items()}
         found = {task: files for task, (files, _) in listed.items()}
         # With a list of ids the other images' labels are meant to be left.
-        self._strangers = {task: count for task, (_, count) in listed.items()
-                           if count and self.ids is None}
+        self._strangers = {task: names for task, (_, names) in listed.items()
+                           if names and self.ids is None}
         for task, files in found.items():
             if not files and task not in self.optional:
                 raise FileNotFoundError(self._without_labels(task, [images[i] for i in ids]))
@@ -232,6 +236,28 @@ class FolderDataset(PartialLabelDataset):
                 f'ID.npy for an image ID. Labels there: {_examples(names)}; images in '
                 f'{self.image_folder}: {_examples(images)}; a task that has none on purpose must '
                 f'be named in optional')
+
+
+def _check_names(tasks: Mapping[str, Task], folders: Mapping[str, str],
+                 optional: Sequence[str]) -> None:
+    """Raise ValueError where two arguments are of another kind or name what is no task."""
+    if isinstance(optional, str) or not isinstance(optional, Sequence):
+        raise ValueError(f'optional must be a sequence of task names, got {optional!r}')
+    if not (isinstance(folders, Mapping)
+            and all(isinstance(folder, str) for folder in folders.values())):
+        raise ValueError(f'folders must be a dict of task name -> folder, got {folders!r}')
+    for argument, names in (('folders', folders), ('optional', optional)):
+        unknown = [name for name in names if name not in tasks]
+        if unknown:
+            raise ValueError(f'{argument} names {", ".join(map(str, unknown))}, which is no task; '
+                             f'the tasks are {", ".join(tasks)}')
+
+
+def _files(folder: str) -> Iterator[str]:
+    """Names of the files of a folder, hidden ones left out."""
+    with os.scandir(folder) as entries:
+        yield from (entry.name for entry in entries
+                    if entry.name[0] != '.' and entry.is_file())
 
 
 def _natural(name: str) -> tuple[str, str]:

@@ -57,7 +57,8 @@ def load_mapping(path: str, ids: Sequence[str], tasks: Collection[str]) -> Label
     for image_id, names in mapping.items():
         _check_names(path, image_id, names, tasks)
     known = set(ids)
-    _refuse(path, [i for i in mapping if i not in known], 'are not in the split')
+    _refuse(path, [i for i in mapping if i not in known],
+            'are not in the split (is it of another data set?)')
     _refuse(path, [i for i in ids if i not in mapping],
             'of the split are missing (an image without labels needs an empty list)')
     return {i: tuple(task for task in tasks if task in mapping[i]) for i in ids}

@@ -5,7 +5,7 @@ import numpy as np
 from mtpsl.registry import DATASETS
 from mtpsl.storage import layouts
 
-from .arrays import class_map, numbered_ids, scalar_map, vector_map
+from .arrays import class_map, normal_map, number_map, numbered_ids
 from .partial_label import LabelSource, PartialLabelDataset
 
 FARTHEST = 100.0  # metres; the sensor ends at 10
@@ -13,7 +13,7 @@ FARTHEST = 100.0  # metres; the sensor ends at 10
 
 def decode_depth(size: tuple[int, int], values: np.ndarray) -> np.ndarray:
     """Metres, 0 unknown, as stored."""
-    depth = scalar_map(size, values)
+    depth = number_map(size, values)
     if depth.max(initial=0) > FARTHEST:
         raise ValueError(f'depth must be in metres, at most {FARTHEST:g}, got up to '
                          f'{depth.max():g}: is it in millimetres?')
@@ -40,7 +40,7 @@ class NYUD(PartialLabelDataset):
     LABELS = dict(
         semseg=LabelSource((layouts.NYUD['semseg'],), class_map),
         depth=LabelSource((layouts.NYUD['depth'],), decode_depth),
-        normal=LabelSource((layouts.NYUD['normal'],), vector_map))
+        normal=LabelSource((layouts.NYUD['normal'],), normal_map))
     PUBLISHED = dict(counts=dict(train=795, val=654), size=(288, 384))
 
     def read_ids(self) -> list[str]:

@@ -95,6 +95,9 @@ class PartialLabelDataset(BaseDataset):
                              "''")
         super().__init__(metainfo=dict(tasks=tuple(self.tasks)), data_root=data_root,
                          pipeline=list(pipeline))
+        for transform in self.pipeline.transforms:
+            if hasattr(transform, 'check_tasks'):  # now, not at the first image
+                transform.check_tasks(self.tasks)
 
     def __getitem__(self, index: int | Draw) -> dict:
         """One sample. An int leaves the random states alone, a ``Draw`` decides the sample.
@@ -127,7 +130,7 @@ class PartialLabelDataset(BaseDataset):
         path = os.path.join(self.data_root, self.ID_LIST.format(split=self.split))
         if not os.path.isfile(path):
             raise FileNotFoundError(f'there is no id list {path} for the split {self.split!r}; is '
-                                    'data_root right?')
+                                    'data_root right? data/README.md says where data sets go')
         return read_id_list(path)
 
     def label_files(self, task: str, paths: tuple[str, ...]) -> LabelFiles:
@@ -136,6 +139,7 @@ class PartialLabelDataset(BaseDataset):
 
     def load_data_list(self) -> list[dict]:
         """Find the files of every image: ``img_id``, ``img_path`` and ``labels``, task -> paths."""
+        refuse_unfinished(self.data_root)
         ids = self.read_ids()
         labelled = self.labelled_tasks(ids)
         finder = _Finder(self.data_root, self.split)
@@ -162,6 +166,15 @@ class PartialLabelDataset(BaseDataset):
                 'tools/dataset_converters/label_mapping.py')
         mapping = load_mapping(path, ids, self.known_tasks())
         return {i: tuple(task for task in self.tasks if task in mapping[i]) for i in ids}
+
+
+def refuse_unfinished(root: str) -> None:
+    """Raise ValueError if a tool has begun to write the data set but not ended."""
+    manifests = [name for name in (os.listdir(root) if os.path.isdir(root) else ())
+                 if name.endswith('.unfinished.json') and name[0] != '.']
+    if manifests:
+        raise ValueError(f'{os.path.join(root, manifests[0])} says that the data set is not '
+                         'finished; the command that makes it goes on where it stopped')
 
 
 def refuse_missing(missing: Sequence[str], root: str, split: str) -> None:

@@ -1,5 +1,7 @@
 """The commands that check data sets."""
 
+import logging
+
 from mmengine.config import Config
 from prettytable import PrettyTable
 
@@ -25,7 +27,9 @@ def run_check(tool: str, config: str, root: str, sample: int | None) -> None:
         SystemExit: status 1 where something is broken or not as published.
     """
     with one_line_errors(tool):
+        logging.disable(logging.INFO)  # that the environment says another place does not matter
         cfg = load_config(config)
+        logging.disable(logging.NOTSET)
         dataset = cfg.train_dataloader.dataset
         report = check_dataset(DATASETS.get(dataset.type), cfg.tasks, root, sample)
     _conclude(root, report)
@@ -77,8 +81,8 @@ def format_report(name: str, report: Report) -> str:
     if len(report.problems) > SHOWN:
         lines.append(f'and {len(report.problems) - SHOWN} more')
     differing = sum(finding.verdict == 'differs' for finding in report.findings)
-    state = 'is as it should be' if report.sound else (
-        f'has problems: {len(report.problems)}' if report.problems else 'can be used')
-    lines.append(f'{name} {state}' + (
-        f'; lines that differ from what is published: {differing}' if differing else ''))
+    states = [f'has problems: {len(report.problems)}'] if report.problems else []
+    if differing:
+        states.append(f'is not as expected in {differing} of these lines')
+    lines.append(f'{name} ' + (' and '.join(states) or 'is as it should be'))
     return '\n'.join(lines)

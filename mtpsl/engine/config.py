@@ -2,6 +2,7 @@
 
 import difflib
 import inspect
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -53,20 +54,51 @@ def load_config(path: str, options: Mapping[str, object] | None = None) -> Confi
         state = 'is a folder' if Path(path).is_dir() else (
             f'is no {", ".join(CONFIG_SUFFIXES)} file' if Path(path).exists() else 'does not exist')
         raise FileNotFoundError(f'the config file {path} {state}')
+    _check_data_folder()
     cfg = Config.fromfile(path)
     for key in options or {}:
         _check_option(key)
     for key in cfg:
         _check_spelling(key)
+    _unshare(cfg)
     cfg.merge_from_dict(dict(options or {}))
     _check_entries(cfg)
+    _share(cfg)
+    return cfg
+
+
+def _check_data_folder() -> None:
+    """MTPSL_DATA is put into the text of configs: empty it does not count, quotes would end it."""
+    folder = os.environ.get('MTPSL_DATA')
+    if folder == '':
+        del os.environ['MTPSL_DATA']
+    elif folder and folder[0] == '~':
+        os.environ['MTPSL_DATA'] = os.path.expanduser(folder)
+    elif folder and set(folder) & set('\'"\\\n'):
+        raise ValueError('the environment variable MTPSL_DATA must be a path without quotes and '
+                         f'backslashes, got {folder!r}')
+
+
+def _share(cfg: Config) -> None:
+    """Give the parts what is stated once at the top."""
     if cfg.get('model') and cfg.get('data_preprocessor'):
-        cfg.model.data_preprocessor = {**cfg.data_preprocessor,
-                                       **(cfg.model.get('data_preprocessor') or {})}
+        own = dict(cfg.model.get('data_preprocessor') or {})
+        shared = {} if own.pop('_delete_', False) else cfg.data_preprocessor
+        cfg.model.data_preprocessor = {**shared, **own}
     if 'tasks' in cfg:
         for component, registry in _components(cfg):
             _share_tasks(component, registry, cfg.tasks)
-    return cfg
+
+
+def _unshare(cfg: Config) -> None:
+    """Undo it in a config that a run has dumped, so that overrides reach all parts there too."""
+    if 'tasks' in cfg:
+        for component, _ in _components(cfg):
+            if component.get('tasks') == cfg.tasks:
+                component.pop('tasks')
+    own = (cfg.get('model') or {}).get('data_preprocessor')
+    if own and own == cfg.get('data_preprocessor'):
+        cfg.model.pop('data_preprocessor')
 
 
 def _check_option(key: str) -> None:

@@ -46,6 +46,16 @@ def build_runner(cfg: Config) -> Runner:
     return runner
 
 
+def check_batches(runner: Runner) -> None:
+    """Build the training loader; raise ValueError where an epoch of it would hold no batch."""
+    loader = runner.train_dataloader
+    if not len(loader):
+        raise ValueError(
+            f'the {len(loader.dataset)} training images make no batch of {loader.batch_size} on '
+            f'{runner.world_size} processes, since train_dataloader.drop_last leaves out what is '
+            'incomplete; lower train_dataloader.batch_size')
+
+
 def set_work_dir(cfg: Config, work_dir: str | None, config_path: str) -> None:
     """The command line's folder, else the config's, else ``work_dirs/<config name>``."""
     cfg.work_dir = work_dir or cfg.get('work_dir') or str(

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Sequence
+from io import BytesIO
 from pathlib import Path
 
 import cv2
@@ -55,5 +56,18 @@ def write_image(path: Path, pixels: np.ndarray, options: Sequence[int] = ()) -> 
 
 
 def write_array(path: Path, values: np.ndarray) -> None:
-    """Write an array as ``.npy``."""
-    atomically(path, lambda name: np.save(name, values, allow_pickle=False))
+    """Write an array as ``.npy``.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    # Through memory: NumPy's own writing to a file does not notice that the disk is full.
+    content = BytesIO()
+    np.save(content, values, allow_pickle=False)
+
+    def write(name: str) -> None:
+        try:
+            Path(name).write_bytes(content.getbuffer())
+        except OSError as error:
+            raise OSError(f'cannot write {path}: {error}') from error
+    atomically(path, write)

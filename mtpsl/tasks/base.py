@@ -68,9 +68,10 @@ class Task(ABC):
         """A label saved as a picture, (H, W) or RGB (H, W, 3) pixels as stored, as a label map.
 
         Raises:
-            ValueError: pixels that do not tell the label.
+            ValueError: pixels that do not tell the label; any, if the task does not say how.
         """
-        return pixels
+        raise ValueError(f'{type(self).__name__} does not say how a picture is read '
+                         '(from_picture); save the map as .npy')
 
     def resize(self, label: np.ndarray, size: tuple[int, int],
                interpolation: str = 'nearest') -> np.ndarray:

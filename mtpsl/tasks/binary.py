@@ -20,14 +20,20 @@ class BinaryTask(Task):
 
     def from_picture(self, pixels: np.ndarray) -> np.ndarray:
         """A black and white mask: 1 where an 8-bit grey value is above 127, else 0."""
+        if pixels.ndim == 3 and (pixels == pixels[..., :1]).all():  # grey, saved as colours
+            pixels = pixels[..., 0]
         if pixels.ndim != 2 or pixels.dtype not in (np.uint8, bool):
             raise ValueError(f'a picture of {self.name} must be an 8-bit mask of one channel, got '
                              f'{pixels.dtype} of shape {pixels.shape}')
-        if pixels.dtype == np.uint8 and 0 < pixels.max(initial=0) < 128:
-            raise ValueError(f'a picture of {self.name} must be black (0) and white (255), got '
-                             f'values up to {pixels.max()}; a map of 0, 1 and 255 (unknown) can be '
-                             'saved as .npy')
-        return (pixels > (127 if pixels.dtype == np.uint8 else 0)).astype(np.uint8)
+        if pixels.dtype == bool:
+            return pixels.astype(np.uint8)
+        values = np.flatnonzero(np.bincount(pixels.ravel()))
+        # Anti-aliased masks may hold a 1 too, but then other greys as well.
+        if 0 < values.max(initial=0) < 128 or set(values) in ({0, 1, 255}, {1, 255}):
+            raise ValueError(f'a picture of {self.name} must be black (0) and white (255), got the '
+                             f'values {", ".join(map(str, values[:5]))}; a map of 0, 1 and 255 '
+                             '(unknown) can be saved as .npy')
+        return (pixels > 127).astype(np.uint8)
 
     def valid(self, label: Tensor) -> Tensor:
         return label != self.fill

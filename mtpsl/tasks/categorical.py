@@ -50,6 +50,14 @@ class CategoricalTask(Task):
             raise ValueError(f'{self.name} labels must be 0..{self.channels - 1} or 255 (unknown), '
                              f'got {outside}')
 
+    def from_picture(self, pixels: np.ndarray) -> np.ndarray:
+        """Class ids as stored: one channel, or the indices of a palette."""
+        if pixels.ndim != 2 or pixels.dtype != np.uint8:
+            raise ValueError(f'a picture of {self.name} must hold class ids, 8 bits in one channel '
+                             f'or a palette, got {pixels.dtype} of shape {pixels.shape}; colours '
+                             'must be turned into ids first')
+        return pixels
+
     def valid(self, label: Tensor) -> Tensor:
         return label != self.fill
 

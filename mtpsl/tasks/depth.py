@@ -9,6 +9,8 @@ from mtpsl.registry import TASKS
 
 from .base import UNKNOWN_COLOUR, Task, masked_mean
 
+MILLIMETRE = 1e-3
+
 
 @TASKS.register_module()
 class Depth(Task):
@@ -24,13 +26,14 @@ class Depth(Task):
     """
 
     unit = ' m'
+    smallest = MILLIMETRE
     channels = 1
     fill = 0.0
     headline = 'absErr'
     higher_is_better = False
 
     def __init__(self, loss_weight: float = 1.0, max_display: float = 10.0,
-                 picture_unit: float = 1e-3) -> None:
+                 picture_unit: float = MILLIMETRE) -> None:
         super().__init__(loss_weight)
         for name, value in (('max_display', max_display), ('picture_unit', picture_unit)):
             if not value > 0:
@@ -39,15 +42,21 @@ class Depth(Task):
         self.picture_unit = picture_unit
 
     def check(self, label: np.ndarray) -> None:
-        if not np.isfinite(label).all() or (label < 0).any():
+        if not np.isfinite(label).all():
+            raise ValueError(f'{self.name} labels must be finite and >= 0 (0 = unknown), got NaN '
+                             'or infinity')
+        if (label < 0).any():
             raise ValueError(f'{self.name} labels must be finite and >= 0 (0 = unknown), got '
-                             f'{np.nanmin(label)} to {np.nanmax(label)}')
+                             f'{label.min()} to {label.max()}')
 
     def from_picture(self, pixels: np.ndarray) -> np.ndarray:
         """Integers (H, W) times ``picture_unit``; 0 is unknown."""
         if pixels.ndim != 2 or pixels.dtype.kind not in 'iu':
             raise ValueError(f'a picture of {self.name} must be integers of one channel, got '
                              f'{pixels.dtype} of shape {pixels.shape}')
+        if pixels.dtype.itemsize == 1 and self.picture_unit == MILLIMETRE:
+            raise ValueError(f'a picture of {self.name} of 8 bits cannot hold millimetres; save 16 '
+                             'bits, or say by picture_unit what one step is')
         return pixels.astype(np.float32) * np.float32(self.picture_unit)
 
     def rescale(self, label: np.ndarray, scale: float) -> np.ndarray:
@@ -63,16 +72,20 @@ class Depth(Task):
     def activate(self, logits: Tensor) -> Tensor:
         return logits
 
+    def decode(self, prediction: Tensor) -> Tensor:
+        """At least ``smallest``: a prediction never says "unknown"."""
+        return prediction.clamp(min=self.smallest)
+
     def stats(self, prediction: Tensor, label: Tensor) -> Tensor:
         """(N, 6): count and the sums of |d|, d^2, |d| / g, d^2 / g, (log p - log g)^2, d = p - g.
 
-        The logarithm sees predictions of at least 1e-3 metres.
+        The logarithm sees predictions of at least ``smallest``.
         """
         valid = self.valid(label)
         g = torch.where(valid, label, 1).double()
         p = prediction.double()
         d = p - g
-        log_ratio = p.clamp(min=1e-3).log() - g.log()
+        log_ratio = p.clamp(min=self.smallest).log() - g.log()
         terms = [torch.ones_like(d), d.abs(), d.square(), d.abs() / g, d.square() / g,
                  log_ratio.square()]
         return torch.stack([torch.where(valid, term, 0).flatten(1).sum(1) for term in terms], 1)

@@ -6,6 +6,8 @@ from mtpsl.registry import TASKS
 
 from .depth import Depth
 
+STEP = 1 / 65535  # of the 16-bit maps of Cityscapes
+
 
 @TASKS.register_module()
 class InverseDepth(Depth):
@@ -24,9 +26,10 @@ class InverseDepth(Depth):
     """
 
     unit = ''
+    smallest = STEP
 
     def __init__(self, loss_weight: float = 1.0, max_display: float = 0.5,
-                 picture_unit: float = 1 / 65535, divide_when_zoomed: bool = False) -> None:
+                 picture_unit: float = STEP, divide_when_zoomed: bool = False) -> None:
         super().__init__(loss_weight, max_display, picture_unit)
         self.divide_when_zoomed = divide_when_zoomed
 

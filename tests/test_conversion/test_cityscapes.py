@@ -18,6 +18,7 @@ from test_conversion.official import (
 from test_conversion.tool import TOOLS, Tool
 
 from mtpsl.conversion import convert_cityscapes
+from mtpsl.conversion.resize import shrink_image
 
 SIZE = ('--size', 16, 32)
 # The official table, id by id.
@@ -141,3 +142,9 @@ def test_what_is_missing_is_said_before_anything_is_written(cityscapes: Tool, so
     assert 'is not a folder: unpack it' in cityscapes.fails(archive, root)
     assert 'is not a folder' in cityscapes.fails(tmp_path / 'none', root)
     assert not root.exists()
+
+
+def test_pictures_are_averaged_over_areas() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (64, 128, 3), np.uint8)
+    blocks = image.reshape(8, 8, 16, 8, 3).mean((1, 3)) / 255
+    np.testing.assert_allclose(shrink_image(image, (8, 16)), blocks, atol=1e-6)

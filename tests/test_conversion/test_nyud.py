@@ -24,7 +24,7 @@ from test_conversion.official import (
 from test_conversion.tool import TOOLS, Tool
 
 from mtpsl.conversion import convert_nyud
-from mtpsl.conversion.nyud import camera_for
+from mtpsl.conversion.nyud import camera_for, window_radius
 
 # Label 0, then NAMES: wall, floor, coffee table (furniture), television, toaster, cone (objects).
 IDS = np.array([-1, 11, 4, 5, 10, 6, 6])
@@ -70,7 +70,7 @@ def test_half_size_and_the_depth_of_the_sensor(nyud: Tool, tmp_path: Path) -> No
     raw = arrays['rawDepths'][2][1::2, 1::2]
     assert np.array_equal(found['depth'][..., 0], raw) and not raw.all()
     assert np.array_equal(found['normal'].any(-1), raw > 0)
-    assert np.allclose(np.linalg.norm(found['normal'], axis=-1)[raw > 0], 1, atol=1e-6)
+    assert np.abs(found['normal'] - PLANES[2])[raw > 0].max() < 2e-3
 
 
 def test_the_summary_is_of_all_files(nyud: Tool, tmp_path: Path) -> None:
@@ -110,7 +110,27 @@ def test_the_camera_of_the_published_size() -> None:
     assert camera_for((480, 640)) == pytest.approx(
         (518.85790117450188, 519.46961112127485, 324.58244941119034, 252.73616633400465))
     # A picture's corner stays where it is.
-    assert camera_for((240, 320)).cx + 0.5 == pytest.approx((324.58244941119034 + 0.5) / 2)
+    half = camera_for((240, 320))
+    assert half.cx + 0.5 == pytest.approx((324.58244941119034 + 0.5) / 2)
+    assert half.cy + 0.5 == pytest.approx((252.73616633400465 + 0.5) / 2)
+    assert (half.fx, half.fy) == pytest.approx((518.85790117450188 / 2, 519.46961112127485 / 2))
+    flat = camera_for((240, 640))
+    assert (flat.fx, flat.fy) == pytest.approx((518.85790117450188, 519.46961112127485 / 2))
+
+
+def test_windows_of_normals_scale_with_the_picture() -> None:
+    assert [window_radius((rows, 900)) for rows in (480, 960, 240, 60)] == [7, 14, 4, 2]
+
+
+def test_a_label_without_a_name(nyud: Tool, tmp_path: Path) -> None:
+    for value, words in ((-3, 'has labels -3 to 6'), (7, 'has labels 0 to 7')):
+        arrays = nyud_arrays()
+        arrays['labels'] = arrays['labels'].astype(np.int16)
+        arrays['labels'][2, 5, 5] = value
+        write_labelled(tmp_path / 'a.mat', arrays)
+        write_splits(tmp_path / 's.mat')
+        line = nyud.fails(tmp_path / 'a.mat', tmp_path / 's.mat', tmp_path / f'to{value}', *FULL)
+        assert f'image 3 {words}, but there are 6 names' in line
 
 
 def test_depth_that_is_no_number_is_unknown(nyud: Tool, tmp_path: Path) -> None:

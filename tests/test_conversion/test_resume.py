@@ -1,11 +1,15 @@
 """What a conversion does with what is already there, and how it is interrupted."""
 
+import json
+import os
+import resource
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from test_conversion.official import die, files_of, write_cityscapes, write_nyud
 from test_conversion.tool import TOOLS, Tool
@@ -69,10 +73,13 @@ def test_an_interruption(cityscapes: Tool, source: Path, root: Path, tmp_path: P
     assert line == 'cityscapes.py: interrupted; the same command goes on where it stopped'
     assert (root / 'conversion.unfinished.json').exists()
     assert not (root / 'conversion.json').exists()
-    # A writer that was killed leaves such a file.
-    (root / 'train/depth/.4711.1.npy').write_bytes(b'half')
+    # A writer that was killed leaves such a file; those of one that runs are its own.
+    alive = root / f'train/image/.{os.getppid()}.1.npy'
+    alive.write_bytes(b'half')
+    (root / 'train/depth/.99999999.1.npy').write_bytes(b'half')
     before = stamps(root)
     assert '1 images are already there' in cityscapes.run(source, root, *SIZE)
+    alive.unlink()
     assert files_of(root) == files_of(tmp_path / 'whole')
     kept = {f'train/{kind}/0.npy' for kind in ('image', 'label_7', 'depth')}
     assert all(stamps(root)[name] == before[name] for name in kept)
@@ -161,6 +168,47 @@ def test_a_damaged_file_that_is_there_is_named(cityscapes: Tool, source: Path,
     label.unlink()
     cityscapes.run(source, root, *SIZE)
     assert label.read_bytes() == whole
+
+
+def test_a_damaged_image_is_named_too(cityscapes: Tool, source: Path, root: Path) -> None:
+    cityscapes.run(source, root, *SIZE)
+    (root / 'train/depth/0.npy').unlink()
+    image = root / 'val/image/0.npy'
+    image.write_bytes(image.read_bytes()[:-4])
+    assert str(image) in cityscapes.fails(source, root, *SIZE)
+
+
+@pytest.mark.parametrize('values, words', [
+    (np.zeros((16, 32)), 'of float64, not'), (np.full((16, 32), 7, np.float32), 'outside -1..6')])
+def test_a_label_that_no_conversion_wrote(values: np.ndarray, words: str, cityscapes: Tool,
+                                          source: Path, root: Path) -> None:
+    cityscapes.run(source, root, *SIZE)
+    (root / 'train/depth/0.npy').unlink()
+    np.save(root / 'train/label_7/1.npy', values)
+    line = cityscapes.fails(source, root, *SIZE)
+    assert words in line and 'train/label_7/1.npy' in line
+
+
+def test_the_unfinished_manifest_counts(cityscapes: Tool, source: Path, root: Path) -> None:
+    cityscapes.run(source, root, *SIZE)
+    settings = json.loads((root / 'conversion.json').read_text())
+    (root / 'conversion.unfinished.json').write_text(json.dumps(settings | dict(width=30)))
+    assert 'width is 30, not 32' in cityscapes.fails(source, root, *SIZE)
+
+
+def test_a_file_that_does_not_fit_on_the_disk(source: Path, root: Path) -> None:
+    """A limit on the size of files fails as a full disk does: in the middle of one."""
+    command = [sys.executable, str(TOOLS / 'cityscapes.py'), 'convert', str(source), str(root),
+               *map(str, SIZE), '--workers', '1']
+
+    def limit() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (6200, 6200))  # images are of 6272 bytes
+
+    done = subprocess.run(command, capture_output=True, text=True, check=False, preexec_fn=limit)
+    assert done.returncode == 1
+    assert f'error: cannot write {root}/train/image/0.npy: ' in done.stderr
+    assert not list(root.rglob('image/*')) and len(done.stderr.splitlines()) == 1
 
 
 def test_the_disk_is_full(cityscapes: Tool, source: Path, root: Path,

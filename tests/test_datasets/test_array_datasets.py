@@ -118,7 +118,9 @@ def test_a_missing_image_or_label_is_named(kind: type, tmp_path: Path) -> None:
     ('semseg', np.full(SIZE, 13.0), r'semseg labels must be 0\.\..* got \[13\]'),
     ('semseg', np.full(SIZE, 0.5), 'class ids must be whole numbers'),
     ('semseg', np.zeros((*SIZE, 3)), r'a map must be \(H, W\), got'),
-    ('depth', np.full((*SIZE, 1), 1500.0), 'at most .*, got up to 1500: is it'),
+    ('depth', np.full((*SIZE, 1), 101.0), 'at most .*, got up to 101: is it'),
+    ('depth', np.full((*SIZE, 1), np.nan), 'must be finite .* got NaN'),
+    ('depth', np.full((*SIZE, 1), -np.inf), 'must be finite .* got NaN or infinity'),
     ('depth', np.full((*SIZE, 1), -1.0), 'must be finite and >= 0'),
     ('depth', np.full((3, 3, 1), 1.0), 'wrong size 3 x 3; the image is 6 x 8')])
 def test_bad_labels_name_the_file(kind: type, task: str, values: np.ndarray, words: str,
@@ -129,6 +131,34 @@ def test_bad_labels_name_the_file(kind: type, task: str, values: np.ndarray, wor
     with pytest.raises(RuntimeError, match=f'{kind.__name__} train, image 0: cannot use the {task} '
                        f'label {path}: .*{words}'):
         reader(kind, root)[0]
+
+
+def test_how_far_is_plausible(tmp_path: Path) -> None:
+    for kind, accepted, refused in ((NYUD, 60.0, 101.0), (Cityscapes, 2.0, 11.0)):
+        root = write(tmp_path / kind.__name__, kind, dict(train=1))
+        path = root / 'train/depth/0.npy'
+        np.save(path, np.full((*SIZE, 1), accepted))
+        assert reader(kind, root)[0]['gt']['depth'].max() == accepted
+        np.save(path, np.full((*SIZE, 1), refused))
+        with pytest.raises(RuntimeError, match=f'got up to {refused:g}: is it'):
+            reader(kind, root)[0]
+
+
+def test_normals_coded_as_colours_are_refused(tmp_path: Path) -> None:
+    root = write(tmp_path, NYUD, dict(train=1))
+    np.save(root / 'train/normal/0.npy', np.full((*SIZE, 3), (0.5, 0.5, 1.0)))
+    with pytest.raises(RuntimeError, match='must be unit vectors .* got length 1.22'):
+        reader(NYUD, root)[0]
+
+
+def test_an_unfinished_data_set_is_refused(kind: type, tmp_path: Path) -> None:
+    root = write(tmp_path, kind, dict(train=1))
+    (root / '.7.conversion.unfinished.json').touch()  # about to be written: not yet there
+    reader(kind, root)
+    (root / 'conversion.unfinished.json').touch()
+    with pytest.raises(ValueError, match='conversion.unfinished.json says that the data set is '
+                       'not finished; the command that makes it goes on'):
+        reader(kind, root)
 
 
 def test_truncated_arrays_name_the_file(kind: type, tmp_path: Path) -> None:

@@ -5,7 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mtpsl.datasets.arrays import class_map, numbered_ids, read_image, scalar_map, vector_map
+from mtpsl.datasets.arrays import (
+    class_map,
+    float_map,
+    normal_map,
+    number_map,
+    numbered_ids,
+    read_image,
+)
 from mtpsl.datasets.transforms import LoadImageFromFile
 
 SIZE = (1, 4)
@@ -30,14 +37,29 @@ def test_other_numbers_are_no_classes(values: list) -> None:
 
 def test_the_last_axis_of_one_goes() -> None:
     depth = np.arange(4.0).reshape(1, 4, 1)
-    assert scalar_map(SIZE, depth).tolist() == [[0, 1, 2, 3]]
-    assert scalar_map(SIZE, depth[..., 0]).shape == (1, 4)
+    for read in (number_map, float_map):
+        assert read(SIZE, depth).tolist() == [[0, 1, 2, 3]]
+        assert read(SIZE, depth[..., 0]).shape == (1, 4)
 
 
-@pytest.mark.parametrize('read', [class_map, scalar_map, vector_map])
+@pytest.mark.parametrize('read', [class_map, number_map, normal_map])
 def test_maps_hold_numbers(read: object) -> None:
     with pytest.raises(ValueError, match='a map must hold numbers, got <U1'):
         read(SIZE, np.array([['a', 'b']]))
+
+
+def test_measured_values_are_no_integers() -> None:
+    with pytest.raises(ValueError, match='must be floats in the unit of their task, got uint16'):
+        float_map(SIZE, np.array([[2500]], np.uint16))
+    assert number_map(SIZE, np.array([[2]], np.uint16)).tolist() == [[2]]
+
+
+def test_normals_that_are_coded_as_colours_are_refused() -> None:
+    normal = np.array([[[0.6, 0, -0.8], [0, 0, 0], [0.3, 0.3, 0.3], [0, 1.009, 0]]])
+    assert normal_map(SIZE, normal) is normal  # blending shortens, rounding lengthens a little
+    for wrong in ((normal + 1) / 2 * 1.2, normal * 1.02, normal * 255):
+        with pytest.raises(ValueError, match='normals must be unit vectors .* coded as colours'):
+            normal_map(SIZE, wrong)
 
 
 # ------------------------------------------------------------------ images

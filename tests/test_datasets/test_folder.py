@@ -6,72 +6,30 @@ import os
 import pickle
 import sys
 
-import cv2
 import numpy as np
 import pytest
 from mmengine.logging import MMLogger
-from PIL import Image
 
-from mtpsl.datasets import FolderDataset
 from mtpsl.datasets.folder import list_images
 
-from .conftest import READ, TEST
-
-SIZE = (20, 30)
-TASKS = dict(classes=dict(type='Semseg', class_names=('wall', 'door', 'floor')),
-             mask=dict(type='Saliency'), normal=dict(type='Normal'), depth=dict(type='Depth'))
-ROWS, COLUMNS = np.indices(SIZE)
-IDS = ('1', '2', '10', 'x.y')
-# Which file each label is kept in; image x.y has none.
-FILES = ('classes/1.png', 'classes/10.npy', 'mask/1.png', 'mask/2.npy', 'normals/10.png',
-         'normals/2.npy', 'depth/1.png', 'depth/10.npy')
-
-
-def palette_picture(values):
-    picture = Image.fromarray(values.astype(np.uint8))
-    picture.putpalette([9, 9, 9] * 256)
-    return picture
-
-
-def write_labels(root):
-    """A file of each kind of each task."""
-    for name in ('classes', 'mask', 'normals', 'depth'):
-        (root / name).mkdir()
-    palette_picture(ROWS % 3).save(root / FILES[0])
-    np.save(root / FILES[1], np.where(COLUMNS == 0, -1, COLUMNS % 3).astype(np.float32)[..., None])
-    Image.fromarray(np.where(COLUMNS < 9, 255, 0).astype(np.uint8)).save(root / FILES[2])
-    np.save(root / FILES[3], np.where(ROWS == 0, 255, COLUMNS < 4).astype(np.uint8))
-    normal = np.full((*SIZE, 3), (255, 102, 0), np.uint8)  # (1, -0.2, -1)
-    normal[0] = 0
-    Image.fromarray(normal).save(root / FILES[4])
-    np.save(root / FILES[5], np.tile(np.float32([0, 0.6, 0.8]), (*SIZE, 1)))
-    Image.fromarray((1500 * (ROWS > 0)).astype(np.uint16)).save(root / FILES[6])
-    np.save(root / FILES[7], (COLUMNS / 10).astype(np.float64)[..., None])
+from .conftest import TEST
+from .own_data import (
+    COLUMNS,
+    FILES,
+    IDS,
+    ROWS,
+    SIZE,
+    TASKS,
+    folder_dataset,
+    labelled,
+    write_own_data,
+)
 
 
 @pytest.fixture
 def root(tmp_path):
     """Four images; 1 has three labels, 2 has two, 10 has three and x.y has none."""
-    images = tmp_path / 'data/train/images'
-    images.mkdir(parents=True)
-    pixels = np.stack([ROWS * 9, COLUMNS * 5, np.full(SIZE, 90)], 2).astype(np.uint8)  # BGR
-    for name in ('1.JPG', '2.png', 'x.y.TIFF'):
-        cv2.imwrite(str(images / name), pixels)
-    np.save(images / '10.npy', pixels[..., ::-1])
-    for name in ('._1.jpg', 'Thumbs.db', 'README'):
-        (images / name).write_bytes(b'no image')
-    write_labels(images.parent)
-    return tmp_path / 'data'
-
-
-def folder_dataset(root, tasks=TASKS, split='train', **arguments):
-    arguments = dict(folders=dict(normal='normals'), pipeline=READ) | arguments
-    return FolderDataset(tasks=tasks, data_root=str(root), split=split, **arguments)
-
-
-def labelled(dataset):
-    infos = map(dataset.get_data_info, range(len(dataset)))
-    return {info['img_id']: list(info['labels']) for info in infos}
+    return write_own_data(tmp_path)
 
 
 def test_labels_are_those_whose_files_are_there_and_ids_are_sorted_by_number(root):
@@ -216,93 +174,6 @@ def test_each_folder_is_listed_once_and_no_file_looked_at(root, monkeypatch):
     folders = [f'{root}/train/{name}' for name in ('classes', 'depth', 'images', 'mask', 'normals')]
     assert sorted(path for path in LISTED if str(root) in path) == folders
     assert {str(path) for path in asked if str(root) in str(path)} <= set(folders)
-
-
-@pytest.mark.parametrize('arguments, message', [
-    (dict(folders=dict(normals='normals')),
-     'folders names normals, which is no task; the tasks are classes, mask, normal, depth'),
-    (dict(optional=['dept']), 'optional names dept, which is no task; the tasks are'),
-    (dict(optional='depth'), "optional must be a sequence of task names, got 'depth'"),
-    (dict(images='./depth/'), 'images and the labels of depth cannot both lie in'),
-    (dict(max_images=0), 'max_images must be an integer of at least 1'),
-    (dict(label_mapping=''), 'label_mapping must name a JSON file')])
-def test_wrong_arguments(root, arguments, message):
-    with pytest.raises(ValueError, match=message):
-        folder_dataset(root, **arguments)
-
-
-def test_images_must_be_there_and_have_different_ids(root):
-    with pytest.raises(FileNotFoundError, match='there is no folder of images .*/test/images'):
-        folder_dataset(root, split='test')
-    with pytest.raises(FileNotFoundError, match='/empty holds no image, no file of a type jpg'):
-        (root / 'train/empty').mkdir()
-        folder_dataset(root, images='empty')
-    for name in ('1.jpeg', '2.webp'):
-        (root / 'train/images' / name).touch()
-    with pytest.raises(ValueError, match=r'/images has several images with one id .*: 1\.JPG, '
-                       r'1\.jpeg, 2\.png, \.\.\.$'):
-        folder_dataset(root)
-
-
-def test_ids_without_image(root):
-    (root / 'ids.txt').write_text('1.JPG\n2\n3\n')
-    with pytest.raises(FileNotFoundError, match=r'2 ids of .*ids\.txt have no image in '
-                       r'.*/images: 1\.JPG, 3; images there: 1\.JPG, 2\.png, 10\.npy, \.\.\. '
-                       r'\(an id is the name without suffix\)$'):
-        folder_dataset(root, ids='ids.txt')
-    with pytest.raises(FileNotFoundError, match='there is no id list .*/data/no.txt'):
-        folder_dataset(root, ids='no.txt')
-
-
-def test_a_task_without_any_label_shows_names_of_both_sides(root):
-    folder = root / 'train/depth'
-    folder.rename(root / 'train/depths')
-    images = r'images in .*/images: 1\.JPG, 2\.png, 10\.npy, \.\.\.; a task .*named in optional$'
-    head = '^FolderDataset train has no label of the task depth: '
-    with pytest.raises(FileNotFoundError, match=head + 'there is no folder .*/train/depth. '
-                       'Expected is ID.png or ID.npy for an image ID. Labels there: none; '
-                       + images):
-        folder_dataset(root)
-    folder.mkdir()
-    (folder / '.DS_Store').touch()
-    with pytest.raises(FileNotFoundError, match=head + 'the folder .*/train/depth is empty'):
-        folder_dataset(root)
-    for k in (1, 2, 10, 11):
-        (folder / f'{k}_depth.png').touch()
-    with pytest.raises(FileNotFoundError, match=head + r'no file of .*/train/depth is named as an '
-                       r'image\. .*Labels there: 1_depth\.png, 2_depth\.png, 10_depth\.png, '
-                       r'\.\.\.; ' + images):
-        folder_dataset(root)
-
-
-@pytest.mark.parametrize('name, message', [
-    *((name, fr'labels must be \.png or \.npy \(a \.jpg is lossy .*/train/mask has {name}$')
-      for name in ('2.jpg', '2.tif')),
-    ('1.npy', r'/train/mask has two labels of one image: 1\.npy, 1\.png; which one counts')])
-def test_labels_of_another_type_and_two_of_one_image_are_refused(root, name, message):
-    (root / 'train/mask' / name).touch()
-    with pytest.raises(ValueError, match=message):
-        folder_dataset(root)
-
-
-def test_suffixes_may_be_in_capitals(root):
-    before = folder_dataset(root)[0]['gt']['mask']
-    (root / 'train/mask/1.png').rename(root / 'train/mask/1.PNG')
-    np.testing.assert_array_equal(folder_dataset(root)[0]['gt']['mask'], before)
-
-
-def test_label_files_of_no_image_are_counted(root):
-    assert 'of no image' not in folder_dataset(root).describe()
-    for name in ('77.png', '78.npy', '.79.png', 'notes.txt'):
-        (root / 'train/mask' / name).touch()
-    assert folder_dataset(root).describe().endswith('. Label files of no image: mask 2')
-
-
-def test_a_wrong_value_is_named_with_its_file(root):
-    palette_picture(ROWS % 4).save(root / 'train/classes/1.png')
-    with pytest.raises(RuntimeError, match=r'^FolderDataset train, image 1: cannot use the classes '
-                       r'label .*/classes/1\.png: classes labels must be 0\.\.2 .*got \[3\]'):
-        folder_dataset(root)[0]
 
 
 def test_natural_order(tmp_path):

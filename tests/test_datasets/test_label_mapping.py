@@ -35,7 +35,7 @@ def test_mapping_is_read_in_the_order_of_ids_and_tasks(tmp_path):
     ('{"a": ["sal"], "b": []}', "m.json: image a names the unknown task 'sal'; allowed: semseg, "),
     ('{"a": ["semseg", "semseg"], "b": []}', 'image a names a task twice'),
     ('{"a": [], "a": [], "b": []}', 'm.json: image a is named twice'),
-    ('{"a": [], "b": [], "x": [], "y": []}', 'm.json: 2 image ids are not in the split: x, y$'),
+    ('{"a": [], "b": [], "x": [], "y": []}', 'm.json: 2 image ids are not in the split .*: x, y$'),
     ('{"a": []}', r'm.json: 1 image ids of the split are missing \(.*empty list\): b$'),
 ])
 def test_wrong_mapping_is_refused(tmp_path, text, message):

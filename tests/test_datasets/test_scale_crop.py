@@ -92,6 +92,30 @@ def misfit(depth: np.ndarray, scale: float) -> float:
     return abs((depth[-1, 0] - depth[0, 0]) * scale / 100 - (int(H / scale) - 1))
 
 
+@pytest.mark.parametrize('size, scale, crop', [
+    ((128, 256), 1.2, (106, 213)), ((128, 256), 1.5, (85, 170)), ((2, 3), 3.0, (1, 1)),
+    ((1, 1), 3.0, (1, 1))])
+def test_crops_are_rounded_down_and_never_empty(size, scale, crop) -> None:
+    r, c = np.indices(size)
+    depth = (1 + 1000 * r + c).astype(np.float32)
+    results = dict(img=np.zeros((*size, 3), np.uint8), tasks=TASKS, gt=dict(depth=depth))
+    after = RandomScaleCrop([scale]).transform(results)['gt']['depth'] * scale
+    rows, columns = np.divmod(np.rint(after - 1).astype(int), 1000)
+    assert after.shape == size
+    assert (rows[-1, 0] - rows[0, 0] + 1, columns[0, -1] - columns[0, 0] + 1) == crop
+
+
+def test_the_image_is_resized_bilinearly() -> None:
+    np.random.seed(1)
+    image = np.random.default_rng(0).integers(0, 256, (H, W, 3), np.uint8)
+    results = sample() | dict(img=image)
+    after = RandomScaleCrop([1.5]).transform(results)
+    top, left = place(after['gt']['depth'], 1.5)
+    crop = image[top:top + int(H / 1.5), left:left + int(W / 1.5)]
+    np.testing.assert_array_equal(
+        after['img'], cv2.resize(crop, (W, H), interpolation=cv2.INTER_LINEAR))
+
+
 def test_no_zoom_changes_nothing() -> None:
     before, after = sample(), RandomScaleCrop((1,)).transform(sample())
     np.testing.assert_array_equal(before['img'], after['img'])

@@ -30,7 +30,7 @@ def config(tmp_path: Path) -> str:
                         np.full((8, 9, 3), number, np.uint8))
             if number % 2:
                 if split == 'train':
-                    np.save(tmp_path / f'train/depth/{number}.npy', np.full((8, 9), 1.5))
+                    np.save(tmp_path / f'train/depth/{number}.npy', np.full((8, 9), 1.0 + number))
             else:
                 cv2.imwrite(str(tmp_path / split / f'semseg/{number}.png'),
                             np.eye(8, 9, dtype=np.uint8))
@@ -54,11 +54,11 @@ def test_a_sound_config(config, capsys):
     assert rows(out) == [
         ['train', 'images', '20', 'any', 'ok'], ['train', 'opened', '20 of 20 images', 'all', 'ok'],
         ['train', 'image size', '8x9', 'any', 'ok'],
-        ['train', 'semseg', '0 to 1, 100.0 % known', 'values known to the task', 'ok'],
-        ['train', 'depth', '1.5 to 1.5, 100.0 % known', 'values known to the task', 'ok'],
+        ['train', 'semseg', '0 to 1, 100.0 % known', 'known, not all alike', 'ok'],
+        ['train', 'depth', '2 to 20, 100.0 % known', 'known, not all alike', 'ok'],
         ['val', 'images', '2', 'any', 'ok'], ['val', 'opened', '2 of 2 images', 'all', 'ok'],
         ['val', 'image size', '8x9', 'any', 'ok'],
-        ['val', 'semseg', '0 to 1, 100.0 % known', 'values known to the task', 'ok'],
+        ['val', 'semseg', '0 to 1, 100.0 % known', 'known, not all alike', 'ok'],
         ['val', 'depth', 'no label', 'any', 'ok']]
     assert out.splitlines()[-1] == f'{config} is as it should be'
 
@@ -75,6 +75,17 @@ def test_problems_are_listed_up_to_a_number(config, tmp_path, capsys):
     assert sum('FolderDataset train, image' in line for line in out) == SHOWN == 10
     assert out[-2:] == ['and 2 more', f'{config} has problems: 12']
     assert ['train', 'opened', '8 of 20 images', 'all', 'BROKEN'] in rows('\n'.join(out))
+
+
+def test_labels_that_are_all_alike_differ(config, tmp_path, capsys):
+    for number in range(1, 20, 2):
+        np.save(tmp_path / f'train/depth/{number}.npy', np.ones((8, 9)))
+    with pytest.raises(SystemExit) as end:
+        check(config)
+    out = capsys.readouterr().out
+    assert end.value.code == 1 and out.endswith('is not as expected in 1 of these lines\n')
+    assert ['train', 'depth', '1 to 1, 100.0 % known', 'known, not all alike', 'differs'] in rows(
+        out)
 
 
 def test_a_data_set_that_cannot_be_built(config, tmp_path, capsys):

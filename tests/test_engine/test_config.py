@@ -45,6 +45,36 @@ def test_the_preprocessor_of_the_data_set_becomes_the_model_s(tmp_path):
     assert cfg.model.data_preprocessor == dict(size=(64, 32), size_divisor=16)
     cfg = load_config(PASCAL, {'model.data_preprocessor.size': (96, 96)})
     assert cfg.model.data_preprocessor == dict(size=(96, 96))
+    cfg = load_config(write(tmp_path, 'model = dict(data_preprocessor=dict('
+                                      '_delete_=True, size_divisor=16))'))
+    assert cfg.model.data_preprocessor == dict(size_divisor=16)
+    cfg = load_config(write(tmp_path, 'data_preprocessor = None'))
+    assert 'data_preprocessor' not in cfg.model
+
+
+def test_overrides_of_a_dumped_config_reach_all_parts(tmp_path):
+    load_config(PASCAL).dump(tmp_path / 'dumped.py')
+    cfg = load_config(str(tmp_path / 'dumped.py'), {
+        'data_preprocessor.size': (64, 64), 'tasks.semseg.loss_weight': 3.0})
+    assert cfg.model.data_preprocessor == dict(size=(64, 64))
+    for part in (cfg.model, cfg.train_dataloader.dataset, cfg.test_evaluator, cfg.visualizer):
+        assert part.tasks.semseg.loss_weight == 3.0
+    # What a part says for itself stays.
+    write_own = load_config(PASCAL, {'model.data_preprocessor.size': (96, 96)})
+    write_own.dump(tmp_path / 'dumped.py')
+    cfg = load_config(str(tmp_path / 'dumped.py'), {'data_preprocessor.size': (64, 64)})
+    assert cfg.model.data_preprocessor == dict(size=(96, 96))
+
+
+def test_the_folder_of_data_sets(monkeypatch):
+    monkeypatch.setenv('MTPSL_DATA', '')
+    assert load_config(PASCAL).train_dataloader.dataset.data_root == 'data/PASCALContext'
+    monkeypatch.setenv('MTPSL_DATA', '/some where')
+    assert load_config(PASCAL).train_dataloader.dataset.data_root == '/some where/PASCALContext'
+    for folder in ("/it's", 'C:\\data'):
+        monkeypatch.setenv('MTPSL_DATA', folder)
+        with pytest.raises(ValueError, match='MTPSL_DATA must be a path without quotes'):
+            load_config(PASCAL)
 
 
 def test_wrapped_data_sets_and_lists_of_metrics_are_reached(tmp_path):

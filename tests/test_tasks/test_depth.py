@@ -42,6 +42,12 @@ def test_prediction_is_metres_as_they_are() -> None:
     assert torch.equal(Depth().activate(logits), logits)
 
 
+def test_a_drawn_prediction_is_never_unknown() -> None:
+    decoded = Depth().decode(row(-3.0, 0.0, 0.5))
+    assert (decoded > 0).all() and decoded[..., 2] == 0.5
+    assert 'unknown' not in Depth().describe(decoded[0].numpy())
+
+
 def test_scores_by_hand() -> None:
     """Errors of 1 and 3 metres at 2 and 4 metres; the third pixel is unknown."""
     task = Depth()

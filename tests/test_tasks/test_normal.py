@@ -175,10 +175,11 @@ def test_picture() -> None:
 
 
 def test_published_readers_drop_normals_that_sum_to_zero() -> None:
-    label = np.array([[[0.6, 0, 0.8], [0.5, -0.5, 0], [0, 0, 0], [-0.5, 0.25, 0.25]]], np.float32)
+    label = np.array([[[0.6, 0, 0.8], [0.5, -0.5, 0], [0, 0, 0], [-0.5, 0.25, 0.25],
+                       [0, -0.6, -0.8]]], np.float32)
     assert Normal().mark_unknown(label) is label
     parity = Normal(zero_sum_unknown=True).mark_unknown(label)
-    assert parity[0].any(1).tolist() == [True, False, False, False]
+    assert parity[0].any(1).tolist() == [True, False, False, False, True]
     np.testing.assert_array_equal(parity[0, 0], label[0, 0])
     assert parity.dtype == np.float32
 

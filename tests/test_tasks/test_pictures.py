@@ -23,6 +23,9 @@ def test_masks_are_black_and_white(name: str) -> None:
     assert label.tolist() == [[0, 0, 1, 1]] and label.dtype == np.uint8
     assert task.from_picture(np.array([[True, False]])).tolist() == [[1, 0]]
     assert task.from_picture(np.zeros((2, 2), np.uint8)).sum() == 0
+    assert task.from_picture(np.array([[0, 1, 200, 255]], np.uint8)).sum() == 2  # smoothed
+    colours = np.repeat(np.array([[0, 255]], np.uint8)[..., None], 3, 2)
+    assert task.from_picture(colours).tolist() == [[0, 1]]
     # Its own picture is read back.
     known = np.array([[0, 1, 1, 0]], np.uint8)
     assert (task.from_picture(task.colorize(known[None])[..., 0]) == known).all()
@@ -47,9 +50,30 @@ def test_depth_is_in_millimetres_unless_said() -> None:
     assert TASKS['depth'].from_picture(pixels).dtype == np.float32
 
 
+def test_units_of_depth_by_default() -> None:
+    from mtpsl.tasks.inverse_depth import InverseDepth
+    assert InverseDepth().from_picture(np.array([[65535]], np.uint16)).item() == pytest.approx(1)
+    cheap = build_tasks(dict(depth=dict(type='Depth', picture_unit=0.04)))['depth']
+    assert cheap.from_picture(np.array([[200]], np.uint8)).item() == pytest.approx(8)
+
+
+def test_a_task_that_does_not_say_how_refuses_pictures() -> None:
+    class Plain(Task):
+        valid = loss = activate = stats = score = colorize = None
+
+    with pytest.raises(ValueError, match=r'Plain does not say how a picture is read .*\.npy'):
+        Plain().from_picture(np.zeros((2, 2), np.uint8))
+
+
 @pytest.mark.parametrize('name, pixels, words', [
-    ('saliency', np.array([[0, 1]], np.uint8), r'and white \(255\), got values up to 1;'),
-    ('boundary', np.zeros((2, 2, 3), np.uint8), 'an 8-bit mask of one channel, got uint8'),
+    ('saliency', np.array([[0, 1]], np.uint8), r'and white \(255\), got the values 0, 1; a map'),
+    ('saliency', np.array([[0, 127]], np.uint8), 'got the values 0, 127; a map of 0, 1 and 255'),
+    ('boundary', np.array([[0, 1, 255]], np.uint8), 'got the values 0, 1, 255; a map'),
+    ('boundary', np.array([[1, 255]], np.uint8), 'got the values 1, 255; a map'),
+    ('semseg', np.zeros((2, 2, 3), np.uint8), 'must hold class ids, .* colours must be turned'),
+    ('semseg', np.zeros((2, 2), np.uint16), 'must hold class ids, .* got uint16'),
+    ('depth', np.full((2, 2), 200, np.uint8), 'of 8 bits cannot hold millimetres; save 16 bits'),
+    ('boundary', np.eye(3, dtype=np.uint8)[None], 'an 8-bit mask of one channel, got uint8'),
     ('saliency', np.zeros((2, 2), np.uint16), 'an 8-bit mask of one channel, got uint16'),
     ('normal', np.zeros((2, 2), np.uint8), r'8-bit RGB, got uint8 of shape \(2, 2\)'),
     ('normal', np.zeros((2, 2, 4), np.uint8), r'8-bit RGB, got uint8 of shape \(2, 2, 4\)'),

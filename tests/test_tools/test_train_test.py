@@ -115,8 +115,12 @@ def test_full_size_config_trains_two_steps(tmp_path):
     (['train.py', CONFIG, '--launcher', 'slurm'], 'SLURM_PROCID'),
     (['train.py', CONFIG, '--cfg-options', 'train_dataloader.dataset.data_root=/nowhere'],
      '/nowhere/ImageSets/Context/train.txt'),
+    (['train.py', CONFIG, '--cfg-options', 'train_dataloader.batch_size=17', 'SCENES'],
+     'the 16 training images make no batch of 17 on 1 processes'),
     (['analysis_tools/get_flops.py', 'configs/_base_/default_runtime.py'], 'has no model')])
-def test_bad_command_lines_end_with_one_clear_error(arguments, message, tmp_path):
+def test_bad_command_lines_end_with_one_clear_error(arguments, message, tmp_path, scenes):
+    if arguments[-1] == 'SCENES':
+        arguments = [*arguments[:-1], *data_options(scenes, 'train', 'val', 'test')]
     extra = [] if 'get_flops' in arguments[0] else ['--work-dir', tmp_path]
     done = run(*arguments, *extra, check=False)
     assert done.returncode != 0

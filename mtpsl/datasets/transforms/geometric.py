@@ -50,7 +50,8 @@ class RandomScaleCrop(BaseTransform):
 
     The augmentation of MTAN and XTC: r is one of ``scales``, the place is drawn uniformly; the
     image is resized bilinearly, each label as its task says (normals bilinearly and renormalised,
-    others nearest), depth is divided by r and inverse depth multiplied.
+    others nearest), depth is divided by r and inverse depth multiplied. Pixels are areas, as in
+    OpenCV; the published code aligns the corners' centres, which differs by a fraction of a pixel.
 
     Args:
         scales: the zooms r to draw from, each at least 1.
@@ -117,8 +118,9 @@ class RandomCrop(BaseTransform):
         """Cut ``img`` and ``gt``; ``img_shape`` becomes the crop's (H', W').
 
         Raises:
-            ValueError: ``balance_task`` is none of ``tasks`` or has no class map.
+            ValueError: see :meth:`check_tasks`.
         """
+        self.check_tasks(results['tasks'])
         rows, columns = self._choose(results)
         results['img'] = results['img'][rows, columns]
         results['img_shape'] = results['img'].shape[:2]
@@ -129,7 +131,7 @@ class RandomCrop(BaseTransform):
     def _choose(self, results: dict) -> tuple[slice, slice]:
         shape = results['img'].shape[:2]
         if self.balance_task is not None:
-            task = self._class_task(results['tasks'])
+            task = results['tasks'][self.balance_task]
             if self.balance_task in results['gt']:
                 classes = results['gt'][self.balance_task]
                 for _ in range(self.tries):
@@ -138,12 +140,12 @@ class RandomCrop(BaseTransform):
                         return place
         return _random_place(shape, self.size)
 
-    def _class_task(self, tasks: Mapping[str, Task]) -> Task:
-        maps = {name: task for name, task in tasks.items() if task.label_dtype is np.uint8}
-        if self.balance_task not in maps:
+    def check_tasks(self, tasks: Mapping[str, Task]) -> None:
+        """Raise ValueError where ``balance_task`` is none of ``tasks`` or has no class map."""
+        maps = [name for name, task in tasks.items() if task.label_dtype is np.uint8]
+        if self.balance_task not in (None, *maps):
             raise ValueError('RandomCrop: balance_task must be None or a task with a class map '
                              f'({", ".join(maps) or "none here"}), got {self.balance_task!r}')
-        return maps[self.balance_task]
 
     def _balanced(self, classes: np.ndarray, unknown: int) -> bool:
         counts = np.bincount(classes.ravel(), minlength=unknown + 1)

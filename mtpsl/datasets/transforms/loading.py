@@ -80,6 +80,9 @@ class LoadLabels(mmcv.transforms.BaseTransform):
                 label = decode(size, *(opened[path] for path in paths))
                 task = results['tasks'][name]
                 _check_channels(label, task)
+                if np.issubdtype(task.label_dtype, np.floating):
+                    with np.errstate(over='ignore'):  # the check sees infinity
+                        label = label.astype(task.label_dtype, copy=False)
                 task.check(label)
                 label = label.astype(task.label_dtype, copy=False)
                 results['gt'][name] = _fit(label, size, task)
@@ -94,7 +97,9 @@ class LoadLabels(mmcv.transforms.BaseTransform):
 
 def _read_png(path: str) -> np.ndarray:
     with Image.open(path) as picture:
-        return np.asarray(picture)
+        pixels = np.asarray(picture)
+    # An opaque alpha channel, which many programs add, says nothing.
+    return pixels[..., :3] if pixels.shape[2:] == (4,) and (pixels[..., 3] == 255).all() else pixels
 
 
 def _read_npy(path: str) -> np.ndarray:
