@@ -24,7 +24,8 @@ def command(script: str, *arguments: object) -> list[str]:
 
 
 def environment(**variables: str) -> dict[str, str]:
-    return os.environ | dict(PYTHON=sys.executable, OMP_NUM_THREADS='1') | variables
+    inherited = {name: value for name, value in os.environ.items() if name != 'MTPSL_DATA'}
+    return inherited | dict(PYTHON=sys.executable, OMP_NUM_THREADS='1') | variables
 
 
 def run(script: str, *arguments: object, check: bool = True,

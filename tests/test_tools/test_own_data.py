@@ -15,7 +15,7 @@ from mtpsl.synthetic import render_scene
 from .conftest import ROOT, TINY, environment, run
 
 DOCUMENT = ROOT / 'docs/own_data.md'
-CONFIG, WITHHOLD = re.findall(r'```python\n(.*?)```', DOCUMENT.read_text(), re.DOTALL)
+COLOURS, CONFIG, WITHHOLD = re.findall(r'```python\n(.*?)```', DOCUMENT.read_text(), re.DOTALL)
 SIZE = (64, 96)
 # PASCAL VOC's classes as the four of the document.
 CLASSES = np.zeros(21, np.uint8)
@@ -140,3 +140,14 @@ def test_the_errors_are_the_document_s(place, tmp_path):
     last = done.stdout.splitlines()[-1].replace(f'{place}/', '')
     expected = errors.split('```\n')[1].splitlines()[0]
     assert done.returncode == 1 and f'train.py: error: {expected}' in last
+
+
+def test_painted_masks_become_class_ids(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    painted = np.zeros((3, 4, 3), np.uint8)
+    painted[0] = (255, 0, 0)
+    painted[1, 2] = (9, 9, 9)
+    cv2.imwrite('painted.png', painted[..., ::-1])
+    exec(compile(COLOURS, 'docs/own_data.md', 'exec'), {})
+    ids = cv2.imread('ids.png', cv2.IMREAD_UNCHANGED)
+    assert ids.tolist() == [[1] * 4, [0, 0, 255, 0], [0] * 4]

@@ -33,7 +33,7 @@ def make_parser() -> argparse.ArgumentParser:
     generate.add_argument('--tasks', required=True, nargs='+', choices=TASK_NAMES, metavar='TASK',
                           help=f'of {", ".join(TASK_NAMES)}')
     generate.add_argument('--setting', required=True, choices=SETTINGS)
-    generate.add_argument('--seed', type=int, default=0, help='at least 0')
+    generate.add_argument('--seed', type=int, default=0, help='at least 0 (default: 0)')
     generate.add_argument(
         '--only', nargs='+', action='extend', default=[], metavar='TASK=FILE',
         help='label TASK only on the images listed in FILE, as published for parsing (images '

@@ -42,12 +42,15 @@ def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
                                                 'PASCALContext folder')
     parser.add_argument('--layout', choices=list(DEFAULT_SIZES), default='pascal',
                         help='the data set whose files to imitate (default: pascal)')
-    parser.add_argument('--train', type=at_least(0), default=600, help='training scenes')
-    parser.add_argument('--val', type=at_least(0), default=100, help='validation scenes')
+    parser.add_argument('--train', type=at_least(0), default=600,
+                        help='training scenes (default: 600)')
+    parser.add_argument('--val', type=at_least(0), default=100,
+                        help='validation scenes (default: 100)')
     parser.add_argument('--height', type=at_least(32), help=f'rows of an image (default: {rows})')
     parser.add_argument('--width', type=at_least(32),
                         help=f'columns of an image (default: {columns})')
-    parser.add_argument('--seed', type=at_least(0), default=0, help='seed of the data set')
+    parser.add_argument('--seed', type=at_least(0), default=0,
+                        help='seed of the data set (default: 0)')
     parser.add_argument('--workers', type=at_least(1), default=os.cpu_count(),
                         help='processes (default: one per core)')
     parser.add_argument('--overwrite', action='store_true',
