@@ -28,8 +28,10 @@ def run_check(tool: str, config: str, root: str, sample: int | None) -> None:
     """
     with one_line_errors(tool):
         logging.disable(logging.INFO)  # that the environment says another place does not matter
-        cfg = load_config(config)
-        logging.disable(logging.NOTSET)
+        try:
+            cfg = load_config(config)
+        finally:
+            logging.disable(logging.NOTSET)
         dataset = cfg.train_dataloader.dataset
         report = check_dataset(DATASETS.get(dataset.type), cfg.tasks, root, sample)
     _conclude(root, report)
