@@ -24,6 +24,7 @@ from test_conversion.official import (
 from test_conversion.tool import TOOLS, Tool
 
 from mtpsl.conversion import convert_nyud
+from mtpsl.conversion.matlab import CACHE_LIMIT, cache_for_one
 from mtpsl.conversion.nyud import camera_for, window_radius
 
 # Label 0, then NAMES: wall, floor, coffee table (furniture), television, toaster, cone (objects).
@@ -223,7 +224,8 @@ def test_bad_splits(train, test, text: str, nyud: Tool, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(('content', 'text'), [
-    (b'<html>', 'a web page'), (b'abc', 'is not a MATLAB file'), (b'', 'is not a MATLAB file')])
+    (b'<html>', 'a web page'), (b'<?xml version="1.0"?>', 'a web page'),
+    (b'abc', 'is not a MATLAB file'), (b'', 'is not a MATLAB file')])
 def test_foreign_splits(content: bytes, text: str, nyud: Tool, tmp_path: Path) -> None:
     source = write_nyud(tmp_path / 'raw')
     whole = Path(source[1]).read_bytes()
@@ -265,3 +267,15 @@ def test_from_python(tmp_path: Path) -> None:
               source_bytes=Path(source[0]).stat().st_size, height=60, width=80)
     with pytest.raises(ValueError, match='depth must be one of'):
         convert_nyud(*source, tmp_path / 'NYUD', depth='deep')
+
+
+def test_the_cache_holds_the_chunks_of_one_image(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / 'a.h5', 'w') as file:
+        # 7 images a chunk, which covers 1 x 32 x 40 of 3 x 80 x 60: 3 * 3 * 2 chunks in all.
+        chunked = file.create_dataset('a', (60, 3, 80, 60), 'u1', chunks=(7, 1, 32, 40))
+        assert cache_for_one(chunked) == 1 << 20  # 7 * 3 * 96 * 80 bytes are less than that
+        large = file.create_dataset('b', (60, 3, 640, 480), 'u1', chunks=(7, 1, 320, 400))
+        assert cache_for_one(large) == 7 * 3 * 640 * 800
+        assert cache_for_one(file.create_dataset('c', (4, 4), 'f4')) == 1 << 20
+        huge = file.create_dataset('d', (90, 3, 640, 480), 'f8', chunks=(90, 3, 640, 480))
+        assert cache_for_one(huge) == CACHE_LIMIT
