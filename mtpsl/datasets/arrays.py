@@ -30,13 +30,15 @@ def float_map(size: tuple[int, int], values: np.ndarray) -> np.ndarray:
     """Measured numbers, (H, W) or (H, W, C): floats, since integers may be of another unit."""
     if values.dtype.kind != 'f':
         raise ValueError('measured values must be floats in the unit of their task, got '
-                         f'{values.dtype}: is it metres?')
+                         f'{values.dtype}: what is one step?')
     return number_map(size, values)
 
 
 def normal_map(size: tuple[int, int], values: np.ndarray) -> np.ndarray:
     """Unit vectors (H, W, 3), the zero vector unknown, as stored; blending may have shortened."""
     normals = number_map(size, values)
+    if normals.ndim != 3:
+        raise ValueError(f'a map must be (H, W, 3), got {normals.shape}')
     longest = np.linalg.norm(normals, axis=-1).max(initial=0)
     if longest > LONGEST:
         raise ValueError(f'normals must be unit vectors (zero = unknown), got length {longest:.3g}:'

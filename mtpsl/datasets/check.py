@@ -45,7 +45,7 @@ class Report(NamedTuple):
     @property
     def sound(self) -> bool:
         """Whether everything is as it should be."""
-        return all(finding.verdict == OK for finding in self.findings)
+        return not self.problems and all(finding.verdict == OK for finding in self.findings)
 
 
 def check_dataset(kind: type[PartialLabelDataset], tasks: Mapping[str, dict], data_root: str,
@@ -83,6 +83,8 @@ def check_dataset(kind: type[PartialLabelDataset], tasks: Mapping[str, dict], da
         if split == 'train':
             _check_mappings(kind, tasks, data_root, report)
         _check_sample(split, dataset, published.get('size'), sample, report)
+    if not report.findings:
+        report.problems.append(f'{data_root} holds no image, as its synthetic.json says')
     return report
 
 

@@ -34,9 +34,9 @@ def list_images(folder: str) -> dict[str, str]:
         ValueError: two images with one id.
     """
     if not os.path.isdir(folder):
-        parent = os.path.dirname(os.path.normpath(folder))
+        parent = os.path.dirname(os.path.normpath(folder)) or '.'
         beside = os.listdir(parent) if os.path.isdir(parent) else ()
-        raise FileNotFoundError(f'there is no folder of images {folder}; in {parent or "."} there '
+        raise FileNotFoundError(f'there is no folder of images {folder}; in {parent} there '
                                 f'is: {_examples(name for name in beside if name[0] != ".")}')
     found: dict[str, str] = {}
     twice: set[str] = set()
@@ -161,7 +161,8 @@ class FolderDataset(PartialLabelDataset):
     def known_tasks(self) -> Collection[str]:
         """The tasks, and any other that has a folder of its name: a mapping may name it."""
         others = (sorted(entry.name for entry in os.scandir(self.base) if entry.is_dir()
-                         and os.path.join(self.base, entry.name) != self.image_folder)
+                         and os.path.normpath(os.path.join(self.base, entry.name))
+                         != os.path.normpath(self.image_folder))
                   if self.label_mapping and os.path.isdir(self.base) else ())
         return dict.fromkeys((*self.tasks, *others))
 
@@ -257,7 +258,8 @@ def _files(folder: str) -> Iterator[str]:
     """Names of the files of a folder, hidden ones left out."""
     with os.scandir(folder) as entries:
         yield from (entry.name for entry in entries
-                    if entry.name[0] != '.' and entry.is_file())
+                    # A broken link is no folder: reading it will say so.
+                    if entry.name[0] != '.' and not entry.is_dir())
 
 
 def _natural(name: str) -> tuple[str, str]:

@@ -96,7 +96,7 @@ class PartialLabelDataset(BaseDataset):
         super().__init__(metainfo=dict(tasks=tuple(self.tasks)), data_root=data_root,
                          pipeline=list(pipeline))
         for transform in self.pipeline.transforms:
-            if hasattr(transform, 'check_tasks'):  # now, not at the first image
+            if hasattr(transform, 'check_tasks'):  # now rather than at the first image
                 transform.check_tasks(self.tasks)
 
     def __getitem__(self, index: int | Draw) -> dict:

@@ -27,11 +27,12 @@ def run_check(tool: str, config: str, root: str, sample: int | None) -> None:
         SystemExit: status 1 where something is broken or not as published.
     """
     with one_line_errors(tool):
+        level = logging.root.manager.disable
         logging.disable(logging.INFO)  # that the environment says another place does not matter
         try:
             cfg = load_config(config)
         finally:
-            logging.disable(logging.NOTSET)
+            logging.disable(level)
         dataset = cfg.train_dataloader.dataset
         report = check_dataset(DATASETS.get(dataset.type), cfg.tasks, root, sample)
     _conclude(root, report)
@@ -47,7 +48,7 @@ def run_config_check(tool: str, config: str, options: dict | None, sample: int |
         sample: images of each data set to open, None for all.
 
     Raises:
-        SystemExit: status 1 where something is broken.
+        SystemExit: status 1 where something is broken, or ten labels and more are all alike.
     """
     with one_line_errors(tool):
         cfg = load_config(config, options)

@@ -60,7 +60,7 @@ def load_config(path: str, options: Mapping[str, object] | None = None) -> Confi
         _check_option(key)
     for key in cfg:
         _check_spelling(key)
-    _unshare(cfg)
+    _unshare(cfg, {key.split('.')[0] for key in options or {}})
     cfg.merge_from_dict(dict(options or {}))
     _check_entries(cfg)
     _share(cfg)
@@ -72,10 +72,8 @@ def _check_data_folder() -> None:
     folder = os.environ.get('MTPSL_DATA')
     if folder == '':
         del os.environ['MTPSL_DATA']
-    elif folder and folder[0] == '~':
-        os.environ['MTPSL_DATA'] = os.path.expanduser(folder)
-    elif folder and set(folder) & set('\'"\\\n'):
-        raise ValueError('the environment variable MTPSL_DATA must be a path without quotes and '
+    elif folder and (folder[0] == '~' or set(folder) & set('\'"\\\n')):
+        raise ValueError('the environment variable MTPSL_DATA must be a path without ~, quotes and '
                          f'backslashes, got {folder!r}')
 
 
@@ -83,22 +81,27 @@ def _share(cfg: Config) -> None:
     """Give the parts what is stated once at the top."""
     if cfg.get('model') and cfg.get('data_preprocessor'):
         own = dict(cfg.model.get('data_preprocessor') or {})
-        shared = {} if own.pop('_delete_', False) else cfg.data_preprocessor
-        cfg.model.data_preprocessor = {**shared, **own}
+        if own.pop('_delete_', False):
+            cfg.pop('data_preprocessor')  # also for who reads the config as a run dumps it
+            cfg.model.data_preprocessor = own
+        else:
+            cfg.model.data_preprocessor = {**cfg.data_preprocessor, **own}
     if 'tasks' in cfg:
         for component, registry in _components(cfg):
             _share_tasks(component, registry, cfg.tasks)
 
 
-def _unshare(cfg: Config) -> None:
-    """Undo it in a config that a run has dumped, so that overrides reach all parts there too."""
-    if 'tasks' in cfg:
+def _unshare(cfg: Config, overridden: set[str]) -> None:
+    """Undo it in a config that a run has dumped, for what the command line overrides at the top."""
+    if 'tasks' in cfg and 'tasks' in overridden:
         for component, _ in _components(cfg):
             if component.get('tasks') == cfg.tasks:
                 component.pop('tasks')
     own = (cfg.get('model') or {}).get('data_preprocessor')
-    if own and own == cfg.get('data_preprocessor'):
-        cfg.model.pop('data_preprocessor')
+    if own and 'data_preprocessor' in overridden:
+        for key, value in (cfg.get('data_preprocessor') or {}).items():
+            if own.get(key) == value:
+                own.pop(key)
 
 
 def _check_option(key: str) -> None:

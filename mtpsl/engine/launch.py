@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
-from mmengine.runner import Runner, find_latest_checkpoint
+from mmengine.runner import EpochBasedTrainLoop, Runner, find_latest_checkpoint
 
 from .checkpoint import check_checkpoint, check_pretrained
 from .quiet import quieten
@@ -48,6 +48,8 @@ def build_runner(cfg: Config) -> Runner:
 
 def check_batches(runner: Runner) -> None:
     """Build the training loader; raise ValueError where an epoch of it would hold no batch."""
+    if not isinstance(runner.train_loop, EpochBasedTrainLoop):
+        return  # iterations go round and round
     loader = runner.train_dataloader
     if not len(loader):
         raise ValueError(

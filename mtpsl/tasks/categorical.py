@@ -52,6 +52,8 @@ class CategoricalTask(Task):
 
     def from_picture(self, pixels: np.ndarray) -> np.ndarray:
         """Class ids as stored: one channel, or the indices of a palette."""
+        if pixels.ndim == 2 and pixels.dtype == bool:  # 1-bit grey
+            return pixels.astype(np.uint8)
         if pixels.ndim != 2 or pixels.dtype != np.uint8:
             raise ValueError(f'a picture of {self.name} must hold class ids, 8 bits in one channel '
                              f'or a palette, got {pixels.dtype} of shape {pixels.shape}; colours '

@@ -21,8 +21,8 @@ class Depth(Task):
     Args:
         loss_weight: see :class:`Task`.
         max_display: depth in metres at the far end of the colour map.
-        picture_unit: metres of one step of a depth saved as a picture of integers, > 0;
-            millimetres by default.
+        picture_unit: metres of one step of a depth saved as a picture of integers, > 0; None for
+            millimetres, which take more than 8 bits.
     """
 
     unit = ' m'
@@ -33,10 +33,10 @@ class Depth(Task):
     higher_is_better = False
 
     def __init__(self, loss_weight: float = 1.0, max_display: float = 10.0,
-                 picture_unit: float = MILLIMETRE) -> None:
+                 picture_unit: float | None = None) -> None:
         super().__init__(loss_weight)
         for name, value in (('max_display', max_display), ('picture_unit', picture_unit)):
-            if not value > 0:
+            if value is not None and not value > 0:
                 raise ValueError(f'{type(self).__name__}: {name} must be positive, got {value}')
         self.max_display = max_display
         self.picture_unit = picture_unit
@@ -54,10 +54,11 @@ class Depth(Task):
         if pixels.ndim != 2 or pixels.dtype.kind not in 'iu':
             raise ValueError(f'a picture of {self.name} must be integers of one channel, got '
                              f'{pixels.dtype} of shape {pixels.shape}')
-        if pixels.dtype.itemsize == 1 and self.picture_unit == MILLIMETRE:
-            raise ValueError(f'a picture of {self.name} of 8 bits cannot hold millimetres; save 16 '
-                             'bits, or say by picture_unit what one step is')
-        return pixels.astype(np.float32) * np.float32(self.picture_unit)
+        if pixels.dtype.itemsize == 1 and self.picture_unit is None:
+            raise ValueError(f'a picture of {self.name} of 8 bits is too coarse; save 16 bits, or '
+                             'say by picture_unit what one step is')
+        unit = self.smallest if self.picture_unit is None else self.picture_unit
+        return pixels.astype(np.float32) * np.float32(unit)
 
     def rescale(self, label: np.ndarray, scale: float) -> np.ndarray:
         """Zooming in by ``scale`` brings the scene nearer by the same factor."""

@@ -19,7 +19,7 @@ class InverseDepth(Depth):
     Args:
         loss_weight: see :class:`Task`.
         max_display: value at the near end of the colour map.
-        picture_unit: one step of a map saved as a picture of integers, > 0; 1 / 65535 by default,
+        picture_unit: one step of a map saved as a picture of integers, > 0; None for 1 / 65535,
             the unit of the Cityscapes archive that the literature shares.
         divide_when_zoomed: divide by the zoom as if it were depth, which is the wrong way round:
             what the predecessors' code does, for parity with their numbers.
@@ -29,7 +29,7 @@ class InverseDepth(Depth):
     smallest = STEP
 
     def __init__(self, loss_weight: float = 1.0, max_display: float = 0.5,
-                 picture_unit: float = STEP, divide_when_zoomed: bool = False) -> None:
+                 picture_unit: float | None = None, divide_when_zoomed: bool = False) -> None:
         super().__init__(loss_weight, max_display, picture_unit)
         self.divide_when_zoomed = divide_when_zoomed
 

@@ -126,6 +126,14 @@ def test_an_empty_folder(tmp_path: Path) -> None:
     assert format_report('x', report).endswith('x has problems: 2')
 
 
+def test_scenes_of_no_number(root: Path) -> None:
+    content = json.loads((root / 'synthetic.json').read_text())
+    (root / 'synthetic.json').write_text(json.dumps(content | dict(num_val=0)))
+    assert nyud(root).sound and 'val' not in {line.split for line in nyud(root).findings}
+    (root / 'synthetic.json').write_text(json.dumps(content | dict(num_val=0, num_train=0)))
+    assert not nyud(root).sound and 'holds no image' in format_report('x', nyud(root))
+
+
 def test_pascal_context(pascal: Path) -> None:
     report = check_dataset(PASCALContext, PASCAL_TASKS, str(pascal))
     assert not report.problems and found(report, 'train', 'images') == '3'

@@ -130,6 +130,19 @@ def test_measured_arrays_must_be_floats_and_normals_unit_vectors(root):
         folder_dataset(root)[1]
 
 
+def test_broken_links_are_not_passed_over(root):
+    (root / 'train/mask/10.png').symlink_to('/nowhere/10.png')
+    with pytest.raises(RuntimeError, match='mask label .*10.png: FileNotFoundError'):
+        folder_dataset(root)[2]
+
+
+def test_a_grey_picture_with_alpha(root):
+    path = root / 'train/mask/1.png'
+    before = folder_dataset(root)[0]['gt']['mask']
+    Image.open(path).convert('LA').save(path)
+    np.testing.assert_array_equal(folder_dataset(root)[0]['gt']['mask'], before)
+
+
 def test_an_opaque_alpha_channel_is_dropped(root):
     path = root / 'train/normals/10.png'
     before = folder_dataset(root)[2]['gt']['normal']

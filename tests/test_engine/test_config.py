@@ -59,7 +59,18 @@ def test_overrides_of_a_dumped_config_reach_all_parts(tmp_path):
     assert cfg.model.data_preprocessor == dict(size=(64, 64))
     for part in (cfg.model, cfg.train_dataloader.dataset, cfg.test_evaluator, cfg.visualizer):
         assert part.tasks.semseg.loss_weight == 3.0
-    # What a part says for itself stays.
+    cfg = load_config(str(tmp_path / 'dumped.py'), {'model.tasks.semseg.loss_weight': 3.0})
+    assert cfg.model.tasks.semseg == dict(type='Semseg', loss_weight=3.0)
+    assert cfg.test_evaluator.tasks.semseg.loss_weight == 1.0
+    # What a part says for itself stays, and its other entries are the shared ones.
+    own = write(tmp_path, 'model = dict(data_preprocessor=dict(size_divisor=16))')
+    load_config(own).dump(tmp_path / 'own.py')
+    cfg = load_config(str(tmp_path / 'own.py'), {'data_preprocessor.size': (64, 64)})
+    assert cfg.model.data_preprocessor == dict(size=(64, 64), size_divisor=16)
+    deleted = write(tmp_path, 'model = dict(data_preprocessor=dict(_delete_=True, size_divisor=8))')
+    load_config(deleted).dump(tmp_path / 'deleted.py')
+    assert load_config(str(tmp_path / 'deleted.py')).model.data_preprocessor == dict(
+        size_divisor=8)
     write_own = load_config(PASCAL, {'model.data_preprocessor.size': (96, 96)})
     write_own.dump(tmp_path / 'dumped.py')
     cfg = load_config(str(tmp_path / 'dumped.py'), {'data_preprocessor.size': (64, 64)})
@@ -71,9 +82,9 @@ def test_the_folder_of_data_sets(monkeypatch):
     assert load_config(PASCAL).train_dataloader.dataset.data_root == 'data/PASCALContext'
     monkeypatch.setenv('MTPSL_DATA', '/some where')
     assert load_config(PASCAL).train_dataloader.dataset.data_root == '/some where/PASCALContext'
-    for folder in ("/it's", 'C:\\data'):
+    for folder in ("/it's", 'C:\\data', '~/data', "~/it's"):
         monkeypatch.setenv('MTPSL_DATA', folder)
-        with pytest.raises(ValueError, match='MTPSL_DATA must be a path without quotes'):
+        with pytest.raises(ValueError, match='MTPSL_DATA must be a path without ~, quotes'):
             load_config(PASCAL)
 
 

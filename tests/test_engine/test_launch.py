@@ -145,3 +145,21 @@ def test_noise_depends_on_seed_rank_and_iteration_alone(monkeypatch):
     torch.randn(5)
     assert draw(0, 0, 0) == first
     assert len({first, draw(1, 0, 0), draw(0, 1, 0), draw(0, 0, 1)}) == 4
+
+
+def test_only_epochs_can_be_without_a_batch():
+    """Loops over iterations draw from samplers that never end, whatever their length says."""
+    from types import SimpleNamespace
+
+    from mmengine.runner import EpochBasedTrainLoop
+
+    from mtpsl.engine.launch import check_batches
+
+    class Loader(list):
+        dataset, batch_size = [1, 2, 3], 4
+
+    epochs = EpochBasedTrainLoop.__new__(EpochBasedTrainLoop)
+    check_batches(SimpleNamespace(train_loop=object(), train_dataloader=Loader()))
+    check_batches(SimpleNamespace(train_loop=epochs, train_dataloader=Loader([1])))
+    with pytest.raises(ValueError, match='the 3 training images make no batch of 4 on 2 processes'):
+        check_batches(SimpleNamespace(train_loop=epochs, train_dataloader=Loader(), world_size=2))

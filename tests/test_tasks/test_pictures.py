@@ -14,6 +14,7 @@ TASKS = build_tasks(dict(
 def test_class_ids_are_taken_as_stored() -> None:
     pixels = np.array([[0, 20, 255]], np.uint8)
     assert TASKS['semseg'].from_picture(pixels) is pixels
+    assert TASKS['semseg'].from_picture(pixels > 0).tolist() == [[0, 1, 1]]
 
 
 @pytest.mark.parametrize('name', ['saliency', 'boundary'])
@@ -53,6 +54,8 @@ def test_depth_is_in_millimetres_unless_said() -> None:
 def test_units_of_depth_by_default() -> None:
     from mtpsl.tasks.inverse_depth import InverseDepth
     assert InverseDepth().from_picture(np.array([[65535]], np.uint16)).item() == pytest.approx(1)
+    with pytest.raises(ValueError, match='8 bits is too coarse'):
+        InverseDepth().from_picture(np.array([[200]], np.uint8))
     cheap = build_tasks(dict(depth=dict(type='Depth', picture_unit=0.04)))['depth']
     assert cheap.from_picture(np.array([[200]], np.uint8)).item() == pytest.approx(8)
 
@@ -72,7 +75,7 @@ def test_a_task_that_does_not_say_how_refuses_pictures() -> None:
     ('boundary', np.array([[1, 255]], np.uint8), 'got the values 1, 255; a map'),
     ('semseg', np.zeros((2, 2, 3), np.uint8), 'must hold class ids, .* colours must be turned'),
     ('semseg', np.zeros((2, 2), np.uint16), 'must hold class ids, .* got uint16'),
-    ('depth', np.full((2, 2), 200, np.uint8), 'of 8 bits cannot hold millimetres; save 16 bits'),
+    ('depth', np.full((2, 2), 200, np.uint8), 'of 8 bits is too coarse; save 16 bits'),
     ('boundary', np.eye(3, dtype=np.uint8)[None], 'an 8-bit mask of one channel, got uint8'),
     ('saliency', np.zeros((2, 2), np.uint16), 'an 8-bit mask of one channel, got uint16'),
     ('normal', np.zeros((2, 2), np.uint8), r'8-bit RGB, got uint8 of shape \(2, 2\)'),

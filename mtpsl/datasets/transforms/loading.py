@@ -99,7 +99,9 @@ def _read_png(path: str) -> np.ndarray:
     with Image.open(path) as picture:
         pixels = np.asarray(picture)
     # An opaque alpha channel, which many programs add, says nothing.
-    return pixels[..., :3] if pixels.shape[2:] == (4,) and (pixels[..., 3] == 255).all() else pixels
+    if pixels.shape[2:] in ((2,), (4,)) and (pixels[..., -1] == 255).all():
+        pixels = pixels[..., :3] if pixels.shape[2] == 4 else pixels[..., 0]
+    return pixels
 
 
 def _read_npy(path: str) -> np.ndarray:
