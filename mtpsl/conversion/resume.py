@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from mtpsl.storage.files import write_json, write_text
+from mtpsl.storage.files import folder_lookup, write_json, write_text
 from mtpsl.storage.parallel import run_in_workers
 
 from .summary import summarise
@@ -97,14 +97,8 @@ def _check_target(root: Path, settings: dict[str, str | int]) -> None:
 
 
 def _missing(plan: Plan) -> list[Item]:
-    """The images that lack a file; a listing a folder is far cheaper than a look a file."""
-    names: dict[Path, set[str]] = {}
-
-    def is_there(path: Path) -> bool:
-        if path.parent not in names:
-            names[path.parent] = set(os.listdir(path.parent)) if path.parent.is_dir() else set()
-        return path.name in names[path.parent]
-
+    """The images that lack a file."""
+    is_there = folder_lookup()
     return [item for item in plan.items if not all(map(is_there, plan.paths(item)))]
 
 

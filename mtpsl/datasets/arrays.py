@@ -4,8 +4,10 @@ import os
 
 import numpy as np
 
-UNKNOWN = 255
-LONGEST = 1.01  # of a unit vector, rounding included
+from mtpsl.tasks.categorical import CategoricalTask
+from mtpsl.tasks.normal import LONGEST
+
+UNKNOWN = CategoricalTask.fill
 
 
 def class_map(size: tuple[int, int], values: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from mmengine.dataset import BaseDataset
 
+from mtpsl.storage.files import folder_lookup
 from mtpsl.tasks import Task, build_tasks
 
 from .id_list import read_id_list
@@ -194,19 +195,14 @@ class _Finder:
         self.root = root
         self.split = split
         self.missing: list[str] = []
-        self._names: dict[str, set[str]] = {}
+        self._is_there = folder_lookup()
 
     def find(self, patterns: str | tuple[str, ...], image_id: str, purpose: str) -> str:
         alternatives = (patterns,) if isinstance(patterns, str) else patterns
         files = [pattern.format(id=image_id, split=self.split) for pattern in alternatives]
         for file in files:
-            folder, name = os.path.split(os.path.join(self.root, file))
-            if name in self._list(folder):
-                return os.path.join(folder, name)
+            path = os.path.join(self.root, file)
+            if self._is_there(path):
+                return path
         self.missing.append(f'{" or ".join(files)} ({purpose})')
         return ''
-
-    def _list(self, folder: str) -> set[str]:
-        if folder not in self._names:
-            self._names[folder] = set(os.listdir(folder)) if os.path.isdir(folder) else set()
-        return self._names[folder]

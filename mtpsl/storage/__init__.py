@@ -1,4 +1,4 @@
-"""Writing whole data sets: files that appear whole, worker processes, where each file lies.
+"""What the writers of data sets share: files that appear whole, worker processes, command lines.
 
 Nothing here loads torch, so that worker processes start in a moment.
 """

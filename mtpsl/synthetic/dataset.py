@@ -1,11 +1,11 @@
 """Make a whole synthetic data set in one of the layouts: parallel, resumable, manifest last."""
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
-from functools import cache, partial
+from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
-from mtpsl.storage.files import write_json
+from mtpsl.storage.files import folder_lookup, write_json
 from mtpsl.storage.parallel import run_in_workers
 
 from .array_layouts import CITYSCAPES_LAYOUT, NYUD_LAYOUT
@@ -72,18 +72,9 @@ def _files(root: Path, manifest: Manifest) -> Iterator[Path]:
     yield from layout.list_files(root)
 
 
-def _lookup() -> Callable[[Path], bool]:
-    """Tells whether a file is there; lists each folder once, far cheaper than asking each time."""
-    @cache
-    def names(folder: Path) -> set[str]:
-        return set(os.listdir(folder)) if folder.is_dir() else set()
-
-    return lambda path: path.name in names(path.parent)
-
-
 def _missing(root: Path, layout: Layout, identifiers: Iterable[str]) -> dict[str, Path]:
     """The scenes that lack a file, each with the first it lacks."""
-    there, missing = _lookup(), {}
+    there, missing = folder_lookup(), {}
     for identifier in identifiers:
         for path in layout.scene_files(root, identifier).values():
             if not there(path):
@@ -101,7 +92,7 @@ def _remove(root: Path, found: Path, layout: Layout, identifiers: Iterable[str])
         except FileNotFoundError:
             raise ValueError(f'{found} has just gone: another run is at work there') from None
     (root / MANIFEST).unlink(missing_ok=True)
-    there = _lookup()
+    there = folder_lookup()
     for identifier in identifiers:
         for path in layout.scene_files(root, identifier).values():
             if there(path):
@@ -141,7 +132,7 @@ def _prepare(root: Path, wanted: Manifest, overwrite: bool) -> None:
     if present is None:
         _replace_damaged(root, found, wanted['layout'], overwrite)
     elif overwrite:
-        there = _lookup()
+        there = folder_lookup()
         foreign = set(filter(there, _files(root, wanted))).difference(_files(root, present))
         if foreign:
             raise ValueError(f'{min(foreign)} is in the way: it is no file of the data set that '

@@ -13,7 +13,7 @@ from .base import Task, masked_mean
 
 BINS_PER_DEGREE = 4
 WITHIN = (11.25, 22.5, 30.0)
-LONGEST = 1.01  # of a component of a label, rounding included
+LONGEST = 1.01  # a unit vector of a label, rounding included
 
 
 @TASKS.register_module()

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mtpsl.storage.files import atomically, write_array, write_image, write_text
+from mtpsl.storage.files import atomically, folder_lookup, write_array, write_image, write_text
 
 
 def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
@@ -31,3 +31,14 @@ def test_arrays_and_images(tmp_path: Path) -> None:
     with pytest.raises(OSError, match='a.nothing'):
         write_image(tmp_path / 'a.nothing', np.zeros((2, 2, 3), np.uint8))
     assert os.listdir(tmp_path) == ['0.npy']
+
+
+def test_each_folder_is_listed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / 'a').mkdir()
+    (tmp_path / 'a/0.npy').touch()
+    listed, listdir = [], os.listdir
+    monkeypatch.setattr(os, 'listdir', lambda folder: listed.append(folder) or listdir(folder))
+    is_there = folder_lookup()
+    found = [is_there(path) for path in (tmp_path / 'a/0.npy', str(tmp_path / 'a/1.npy'),
+                                         tmp_path / 'b/0.npy', tmp_path / 'a/0.npy')]
+    assert found == [True, False, False, True] and listed == [str(tmp_path / 'a')]

@@ -2,9 +2,9 @@
 
 import argparse
 
-from mtpsl.conversion.command import sample_size
 from mtpsl.engine.check import run_config_check
 from mtpsl.engine.command import config_parser
+from mtpsl.storage.command import sample_size
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

@@ -8,29 +8,16 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import cv2
 
+from mtpsl.storage.command import at_least
 from mtpsl.synthetic import DEFAULT_SIZES, contact_sheet, render_scene, write_scenes
 from mtpsl.synthetic.layout import scene_id, scene_seed
 
 PREVIEW_SCENES = 8
-
-
-def at_least(least: int) -> Callable[[str], int]:
-    """An argparse type: an integer not below ``least``."""
-    def parse(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            raise argparse.ArgumentTypeError(f'expected an integer, got {text!r}') from None
-        if value < least:
-            raise argparse.ArgumentTypeError(f'must be at least {least}, got {value}')
-        return value
-    return parse
 
 
 def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from mtpsl.conversion import convert_nyud
-from mtpsl.conversion.command import add_common_arguments, run_tool
+from mtpsl.storage.command import add_common_arguments, run_tool
 
 PROG = 'nyud.py'
 CONFIG = Path(__file__).parents[2] / 'configs/_base_/datasets/nyud.py'

@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from mtpsl.conversion.command import add_check
 from mtpsl.engine.check import run_check
+from mtpsl.storage.command import add_check
 
 PROG = 'pascal_context.py'
 CONFIG = Path(__file__).parents[2] / 'configs/_base_/datasets/pascal.py'

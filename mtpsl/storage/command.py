@@ -1,4 +1,4 @@
-"""What the command lines of the converters share: argument types, errors on one line."""
+"""What the command lines of the data sets' tools share: argument types, errors on one line."""
 
 import argparse
 import os
@@ -7,15 +7,17 @@ from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
 
 
-def positive(text: str) -> int:
-    """An argparse type: an integer of at least 1."""
-    try:
-        value = int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f'expected an integer, got {text!r}') from None
-    if value < 1:
-        raise argparse.ArgumentTypeError(f'must be at least 1, got {value}')
-    return value
+def at_least(least: int) -> Callable[[str], int]:
+    """An argparse type: an integer not below ``least``."""
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f'expected an integer, got {text!r}') from None
+        if value < least:
+            raise argparse.ArgumentTypeError(f'must be at least {least}, got {value}')
+        return value
+    return parse
 
 
 def sample_size(text: str) -> int | None:
@@ -55,9 +57,9 @@ def run_tool(program: str, description: str,
 
 def add_common_arguments(parser: argparse.ArgumentParser, size: tuple[int, int]) -> None:
     """``--workers`` and ``--size``, whose default is ``size``: height and width."""
-    parser.add_argument('--workers', type=positive, default=os.cpu_count(), metavar='N',
+    parser.add_argument('--workers', type=at_least(1), default=os.cpu_count(), metavar='N',
                         help='processes (default: one per core)')
-    parser.add_argument('--size', type=positive, nargs=2, default=list(size),
+    parser.add_argument('--size', type=at_least(1), nargs=2, default=list(size),
                         metavar=('HEIGHT', 'WIDTH'),
                         help=f'of the files written (default: {size[0]} {size[1]})')
 
