@@ -10,9 +10,12 @@ from functools import cached_property
 import cv2
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 UNKNOWN_COLOUR = (70, 90, 130)  # RGB, where a picture's own colours leave none free
+CONFIDENCE = 0.95  # least probability of a class that is taken for a pseudo-label
+AGREEMENT = 0.1  # largest difference of two views' values where one is taken for a pseudo-label
 INTERPOLATIONS = dict(nearest=cv2.INTER_NEAREST, bilinear=cv2.INTER_LINEAR, bicubic=cv2.INTER_CUBIC)
 
 
@@ -56,6 +59,11 @@ class Task(ABC):
             raise ValueError(f'{type(self).__name__}: loss_weight must be >= 0, got {loss_weight}')
         self.loss_weight = loss_weight
 
+    @property
+    def code_channels(self) -> int:
+        """Channels of :meth:`encode`'s maps."""
+        return self.label_channels
+
     @cached_property
     def label_channels(self) -> int:
         """c, channels of the label map: those of a decoded prediction, worked out once."""
@@ -78,8 +86,11 @@ class Task(ABC):
         """Resize a label map (H, W) or (H, W, 3) to ``size`` = (H', W'), values unchanged."""
         return cv2.resize(label, size[::-1], interpolation=INTERPOLATIONS[interpolation])
 
-    def rescale(self, label: np.ndarray, scale: float) -> np.ndarray:
-        """What zooming the image by ``scale`` does to the label's values (depth shrinks)."""
+    def rescale(self, label: np.ndarray | Tensor, scale: float | Tensor) -> np.ndarray | Tensor:
+        """What zooming the image by ``scale`` does to the label's values (depth shrinks).
+
+        Also of tensors (N, c, H, W), with (N, 1, 1, 1) scales.
+        """
         return label
 
     def flip(self, label: np.ndarray) -> np.ndarray:
@@ -118,6 +129,61 @@ class Task(ABC):
     def decode(self, prediction: Tensor) -> Tensor:
         """Public prediction to the label form, (N, c, H, W)."""
         return prediction
+
+    # ------------------------------------- tensors, for methods with auxiliary objectives
+
+    def pseudo_label(self, teacher: Tensor, student: Tensor) -> Tensor:
+        """A label for one view of an image from the prediction for another view.
+
+        Here, for values: the teacher's, where the student's differ by less than 0.1 in all
+        channels; ``fill`` elsewhere.
+
+        Args:
+            teacher: public prediction, already in the student's geometry.
+            student: public prediction of the same shape.
+
+        Returns:
+            (N, c, H, W) label map, unknown where the teacher is not to be trusted.
+        """
+        label = self.decode(teacher)
+        agree = ((label - self.decode(student)).abs() < AGREEMENT).all(1, keepdim=True)
+        return torch.where(agree, label, self.fill)
+
+    def encode(self, logits: Tensor, known: Tensor | None = None, hard: bool = True) -> Tensor:
+        """How a prediction enters an auxiliary network: a map in [0, 1], differentiable.
+
+        Here the prediction's values as they are.
+
+        Args:
+            logits: (N, C, H, W).
+            known: (N, 1, H, W) bool; other pixels enter as a label's unknown ones do.
+            hard: give classes as one-hot samples (Gumbel, straight through), not as
+                probabilities.
+
+        Returns:
+            (N, code_channels, H, W).
+        """
+        code = self.activate(logits)
+        return code if known is None else code * known
+
+    def encode_label(self, label: Tensor) -> Tensor:
+        """(N, c, H, W) labels to maps as :meth:`encode` gives them; here unknown pixels are 0."""
+        return label * self.valid(label)
+
+    def reconstruction_loss(self, output: Tensor, code: Tensor, known: Tensor) -> Tensor:
+        """How far an auxiliary network's output is from a map of :meth:`encode`.
+
+        Here L1 between the output's sigmoid and the map, summed over channels.
+
+        Args:
+            output: (N, code_channels, H, W), not yet activated.
+            code: the map that it should be.
+            known: (N, 1, H, W) bool, the pixels that count.
+
+        Returns:
+            (N,) means over the known pixels.
+        """
+        return masked_mean((output.sigmoid() - code).abs(), known)
 
     # ---------------------------------------------------------------- metrics
 
@@ -175,3 +241,23 @@ def masked_mean(values: Tensor, valid: Tensor) -> Tensor:
     """
     total = torch.where(valid, values.reshape(len(valid), -1, *valid.shape[-2:]), 0)
     return total.flatten(1).sum(1) / valid.flatten(1).sum(1).clamp(min=1)
+
+
+def class_maps(logits: Tensor, known: Tensor | None, hard: bool) -> Tensor:
+    """(N, C, H, W) logits of classes as probabilities, or as one-hot samples of them.
+
+    Gumbel-softmax with temperature 1, straight through: the gradient is that of the soft sample.
+    """
+    maps = F.gumbel_softmax(logits, dim=1, hard=True) if hard else logits.softmax(1)
+    return maps if known is None else maps * known
+
+
+def one_hot(label: Tensor, classes: int) -> Tensor:
+    """(N, 1, H, W) class ids to (N, classes, H, W) float; ids outside 0..classes-1 are all zero."""
+    ids = torch.arange(classes, device=label.device).view(1, -1, 1, 1)
+    return (label == ids).float()
+
+
+def class_reconstruction_loss(output: Tensor, code: Tensor, known: Tensor) -> Tensor:
+    """Binary cross-entropy summed over the classes, mean over the known pixels, (N,)."""
+    return masked_mean(F.binary_cross_entropy_with_logits(output, code, reduction='none'), known)

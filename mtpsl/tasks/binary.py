@@ -1,9 +1,10 @@
 """What tasks with a yes or no per pixel share: the label and its picture."""
 
 import numpy as np
+import torch
 from torch import Tensor
 
-from .base import UNKNOWN_COLOUR, Task, foreign_values
+from .base import CONFIDENCE, UNKNOWN_COLOUR, Task, foreign_values
 
 
 class BinaryTask(Task):
@@ -37,6 +38,11 @@ class BinaryTask(Task):
 
     def valid(self, label: Tensor) -> Tensor:
         return label != self.fill
+
+    def pseudo_label(self, teacher: Tensor, student: Tensor) -> Tensor:
+        """Yes or no where the teacher gives it a probability above 0.95."""
+        sure = torch.maximum(teacher, 1 - teacher) > CONFIDENCE
+        return torch.where(sure, (teacher > 0.5).to(torch.uint8), self.fill).to(torch.uint8)
 
     def colorize(self, label: np.ndarray) -> np.ndarray:
         """Black (0) to white (1); unknown pixels blue grey."""

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mtpsl.registry import TASKS
 
-from .base import masked_mean
+from .base import class_reconstruction_loss, masked_mean
 from .binary import BinaryTask
 from .boundary_match import boundary_counts, boundary_scores
 
@@ -50,6 +50,12 @@ class Boundary(BinaryTask):
 
     def activate(self, logits: Tensor) -> Tensor:
         return logits.sigmoid()
+
+    def encode_label(self, label: Tensor) -> Tensor:
+        return (label == 1).float()
+
+    def reconstruction_loss(self, output: Tensor, code: Tensor, known: Tensor) -> Tensor:
+        return class_reconstruction_loss(output, code, known)
 
     def stats(self, prediction: Tensor, label: Tensor) -> Tensor:
         """(N, 1 + 101 * 4): known pixels, then ``boundary_counts`` of each threshold."""

@@ -23,6 +23,9 @@ class Depth(Task):
         max_display: depth in metres at the far end of the colour map.
         picture_unit: metres of one step of a depth saved as a picture of integers, > 0; None for
             millimetres, which take more than 8 bits.
+        code_normal: mean and standard deviation in metres: depth enters an auxiliary network as
+            the normal distribution's share below it (JTR). None: as depth over the map's largest
+            (XTC).
     """
 
     unit = ' m'
@@ -33,8 +36,13 @@ class Depth(Task):
     higher_is_better = False
 
     def __init__(self, loss_weight: float = 1.0, max_display: float = 10.0,
-                 picture_unit: float | None = None) -> None:
+                 picture_unit: float | None = None,
+                 code_normal: tuple[float, float] | None = None) -> None:
         super().__init__(loss_weight)
+        if code_normal is not None and not (len(code_normal) == 2 and code_normal[1] > 0):
+            raise ValueError(f'{type(self).__name__}: code_normal must be (mean, deviation > 0) or '
+                             f'None, got {code_normal}')
+        self.code_normal = code_normal
         for name, value in (('max_display', max_display), ('picture_unit', picture_unit)):
             if value is not None and not value > 0:
                 raise ValueError(f'{type(self).__name__}: {name} must be positive, got {value}')
@@ -60,9 +68,9 @@ class Depth(Task):
         unit = self.smallest if self.picture_unit is None else self.picture_unit
         return pixels.astype(np.float32) * np.float32(unit)
 
-    def rescale(self, label: np.ndarray, scale: float) -> np.ndarray:
+    def rescale(self, label: np.ndarray | Tensor, scale: float | Tensor) -> np.ndarray | Tensor:
         """Zooming in by ``scale`` brings the scene nearer by the same factor."""
-        return label / np.float32(scale)
+        return label / scale
 
     def valid(self, label: Tensor) -> Tensor:
         return label > 0
@@ -76,6 +84,20 @@ class Depth(Task):
     def decode(self, prediction: Tensor) -> Tensor:
         """At least ``smallest``: a prediction never says "unknown"."""
         return prediction.clamp(min=self.smallest)
+
+    def encode(self, logits: Tensor, known: Tensor | None = None, hard: bool = True) -> Tensor:
+        """Depth over the map's largest, or its place in ``code_normal``; unknown as depth 0."""
+        return self._to_unit(super().encode(logits, known))
+
+    def encode_label(self, label: Tensor) -> Tensor:
+        return self._to_unit(super().encode_label(label))
+
+    def _to_unit(self, depth: Tensor) -> Tensor:
+        if self.code_normal is not None:
+            mean, deviation = self.code_normal
+            return torch.special.ndtr((depth - mean) / deviation)
+        depth = depth.clamp(min=0)  # a young network predicts negative ones too
+        return depth / depth.amax((1, 2, 3), keepdim=True).clamp(min=self.smallest)
 
     def stats(self, prediction: Tensor, label: Tensor) -> Tensor:
         """(N, 6): count and the sums of |d|, d^2, |d| / g, d^2 / g, (log p - log g)^2, d = p - g.

@@ -1,6 +1,7 @@
 """Inverse depth estimation."""
 
 import numpy as np
+from torch import Tensor
 
 from mtpsl.registry import TASKS
 
@@ -33,7 +34,7 @@ class InverseDepth(Depth):
         super().__init__(loss_weight, max_display, picture_unit)
         self.divide_when_zoomed = divide_when_zoomed
 
-    def rescale(self, label: np.ndarray, scale: float) -> np.ndarray:
+    def rescale(self, label: np.ndarray | Tensor, scale: float | Tensor) -> np.ndarray | Tensor:
         """Zooming in by ``scale`` brings the scene nearer: inverse depth grows by the factor."""
         return super().rescale(label, scale if self.divide_when_zoomed else 1 / scale)
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mtpsl.registry import TASKS
 
-from .base import Task, masked_mean
+from .base import AGREEMENT, Task, masked_mean
 
 BINS_PER_DEGREE = 4
 WITHIN = (11.25, 22.5, 30.0)
@@ -80,6 +80,23 @@ class Normal(Task):
 
     def activate(self, logits: Tensor) -> Tensor:
         return F.normalize(logits, dim=1)
+
+    def pseudo_label(self, teacher: Tensor, student: Tensor) -> Tensor:
+        """The teacher's vector where 1 - cos of its angle to the student's is below 0.1."""
+        agree = 1 - (teacher * student).sum(1, keepdim=True) < AGREEMENT
+        return torch.where(agree, teacher, self.fill)
+
+    def encode(self, logits: Tensor, known: Tensor | None = None, hard: bool = True) -> Tensor:
+        """(n + 1) / 2 of the unit vectors n; an unknown one is zero, so 0.5."""
+        return (super().encode(logits, known) + 1) / 2
+
+    def encode_label(self, label: Tensor) -> Tensor:
+        return (label + 1) / 2
+
+    def reconstruction_loss(self, output: Tensor, code: Tensor, known: Tensor) -> Tensor:
+        """1 - cos of the angle between the output and the map's vector."""
+        cosine = F.cosine_similarity(output, 2 * code - 1, dim=1)
+        return masked_mean(1 - cosine[:, None], known)
 
     def stats(self, prediction: Tensor, label: Tensor) -> Tensor:
         """(N, 3 + 3 + 720): count, sum, sum of squares, counts within 11.25, 22.5 and 30

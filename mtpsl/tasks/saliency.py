@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mtpsl.registry import TASKS
 
-from .base import masked_mean
+from .base import class_maps, class_reconstruction_loss, masked_mean, one_hot
 from .binary import BinaryTask
 
 
@@ -44,6 +44,20 @@ class Saliency(BinaryTask):
 
     def activate(self, logits: Tensor) -> Tensor:
         return logits.softmax(1)[:, 1:]
+
+    @property
+    def code_channels(self) -> int:
+        return self.channels
+
+    def encode(self, logits: Tensor, known: Tensor | None = None, hard: bool = True) -> Tensor:
+        """As two classes, background and foreground; unknown pixels zero in both."""
+        return class_maps(logits, known, hard)
+
+    def encode_label(self, label: Tensor) -> Tensor:
+        return one_hot(label, self.channels)
+
+    def reconstruction_loss(self, output: Tensor, code: Tensor, known: Tensor) -> Tensor:
+        return class_reconstruction_loss(output, code, known)
 
     def stats(self, prediction: Tensor, label: Tensor) -> Tensor:
         """(N, 2 * 20): histogram over threshold bins of the negative, then the positive pixels."""
