@@ -113,6 +113,7 @@ class FolderDataset(PartialLabelDataset):
             of their name.
         pipeline: transforms, configs or callables.
         max_images: take only the first so many images.
+        drop_unlabelled: see :class:`PartialLabelDataset`.
 
     Raises:
         ValueError: a name in ``folders`` or ``optional`` that is no task, ``images`` among the
@@ -126,7 +127,7 @@ class FolderDataset(PartialLabelDataset):
                  images: str = 'images', folders: Mapping[str, str] | None = None,
                  ids: str | None = None, optional: Sequence[str] = (),
                  label_mapping: str | None = None, pipeline: Sequence[dict | Callable] = (),
-                 max_images: int | None = None) -> None:
+                 max_images: int | None = None, drop_unlabelled: bool = False) -> None:
         tasks = build_tasks(tasks)
         folders = {} if folders is None else folders
         for name, value in (('split', split), ('images', images)):
@@ -143,7 +144,8 @@ class FolderDataset(PartialLabelDataset):
         self.ids = ids
         self.optional = tuple(optional)
         super().__init__(tasks=tasks, data_root=data_root, split=split,
-                         label_mapping=label_mapping, pipeline=pipeline, max_images=max_images)
+                         label_mapping=label_mapping, pipeline=pipeline, max_images=max_images,
+                         drop_unlabelled=drop_unlabelled)
         print_log(self.describe(), logger='current', level=logging.INFO)
 
     def describe(self) -> str:

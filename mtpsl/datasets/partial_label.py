@@ -60,11 +60,13 @@ class PartialLabelDataset(BaseDataset):
             for every task.
         pipeline: transforms, configs or callables.
         max_images: take only the first so many images of the split.
+        drop_unlabelled: leave out images without a label of any of ``tasks``: what a single-task
+            model trains on.
 
     Raises:
         ValueError: a task that the data set has no labels for, ``max_images`` no integer of at
-            least 1, a wrong id list (see :func:`read_id_list`) or mapping (see
-            :func:`load_mapping`).
+            least 1, no image left by ``drop_unlabelled``, a wrong id list (see
+            :func:`read_id_list`) or mapping (see :func:`load_mapping`).
         FileNotFoundError: the id list, the mapping, an image or a label that may be used is
             missing.
     """
@@ -77,12 +79,13 @@ class PartialLabelDataset(BaseDataset):
 
     def __init__(self, *, tasks: dict[str, dict | Task], data_root: str, split: str,
                  label_mapping: str | None = None, pipeline: Sequence[dict | Callable] = (),
-                 max_images: int | None = None) -> None:
+                 max_images: int | None = None, drop_unlabelled: bool = False) -> None:
         self.tasks = build_tasks(tasks)
         self.split = split
         self.title = f'{type(self).__name__} {split}'.rstrip()
         self.label_mapping = label_mapping
         self.max_images = max_images
+        self.drop_unlabelled = drop_unlabelled
         known = self.known_tasks()
         unknown = [name for name in self.tasks if name not in known]
         if unknown:
@@ -98,7 +101,7 @@ class PartialLabelDataset(BaseDataset):
                          pipeline=list(pipeline))
         for transform in self.pipeline.transforms:
             if hasattr(transform, 'check_tasks'):  # now rather than at the first image
-                transform.check_tasks(self.tasks)
+                transform.check_tasks(self.tasks, known)
 
     def __getitem__(self, index: int | Draw) -> dict:
         """One sample. An int leaves the random states alone, a ``Draw`` decides the sample.
@@ -154,6 +157,16 @@ class PartialLabelDataset(BaseDataset):
                                   img_path=finder.find(self.IMAGE, image_id, 'image')))
         refuse_missing(finder.missing, self.data_root, self.split)
         return data_list
+
+    def filter_data(self) -> list[dict]:
+        """The images that are used of those of :meth:`load_data_list`."""
+        if not self.drop_unlabelled:
+            return self.data_list
+        kept = [info for info in self.data_list if info['labels']]
+        if not kept:
+            raise ValueError(f'{self.title} has no image with a label of {", ".join(self.tasks)}, '
+                             'and drop_unlabelled leaves out the others')
+        return kept
 
     def labelled_tasks(self, ids: list[str]) -> LabelMapping:
         """Image id -> the tasks whose labels are used: all, or those of the mapping."""

@@ -52,7 +52,8 @@ class MultiTaskPreprocessor(BaseDataPreprocessor):
 
         Args:
             data: ``inputs``, a list of (3, h, w) uint8 images or a batch (B, 3, h, w), and
-                ``data_samples``, a list of samples or None.
+                ``data_samples``, a list of samples or None. Of samples in several views both are
+                lists of one such list a view, which become one batch, view by view.
             training: whether to pad the labels too.
 
         Returns:
@@ -64,6 +65,9 @@ class MultiTaskPreprocessor(BaseDataPreprocessor):
         """
         data = self.cast_data(data)
         images, samples = data['inputs'], data.get('data_samples')
+        if not isinstance(images[0], Tensor):
+            images = [image for view in images for image in view]
+            samples = [sample for view in samples for sample in view]
         height, width = self._padded_size(images)
         if not training:
             self._check_alike(images, (height, width))

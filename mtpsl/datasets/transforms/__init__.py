@@ -11,6 +11,8 @@ with contextlib.redirect_stdout(io.StringIO()):
 from .formatting import PackMultiTaskInputs
 from .geometric import RandomCrop, RandomFlip, RandomScale, RandomScaleCrop
 from .loading import LoadImageFromFile, LoadLabels
+from .multi_view import MultiView
+from .rand_augment import RandAugment
 
-__all__ = ['LoadImageFromFile', 'LoadLabels', 'PackMultiTaskInputs', 'RandomCrop', 'RandomFlip',
-           'RandomScale', 'RandomScaleCrop']
+__all__ = ['LoadImageFromFile', 'LoadLabels', 'MultiView', 'PackMultiTaskInputs', 'RandAugment',
+           'RandomCrop', 'RandomFlip', 'RandomScale', 'RandomScaleCrop']

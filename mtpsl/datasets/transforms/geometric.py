@@ -4,8 +4,9 @@ They take and give ``img``, (H, W, 3) uint8; ``gt``, task name -> (H, W) or (H, 
 treated as its task in ``tasks`` says; ``img_shape``, (H, W).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from numbers import Integral, Real
+from typing import NamedTuple
 
 import mmcv
 import numpy as np
@@ -31,7 +32,7 @@ class RandomScale(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Zoom ``img`` and ``gt`` in place; ``img_shape`` becomes the new (H', W')."""
-        scale = np.random.uniform(*self.scale_range)
+        scale = float(np.random.uniform(*self.scale_range))  # NumPy's would make labels double
         size = tuple(max(round(side * scale), 1) for side in results['img'].shape[:2])
         results['img'] = mmcv.imresize(results['img'], size[::-1], interpolation='bilinear')
         results['img_shape'] = size
@@ -42,6 +43,24 @@ class RandomScale(BaseTransform):
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(scale_range={self.scale_range})'
+
+
+class Zoom(NamedTuple):
+    """The rectangle that fills an image now, in pixels of what it was before.
+
+    Attributes:
+        top: first row.
+        bottom: one past the last row.
+        left: first column.
+        right: one past the last column.
+        scale: what label values that shrink with a zoom were divided by.
+    """
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+    scale: float
 
 
 @TRANSFORMS.register_module()
@@ -65,10 +84,11 @@ class RandomScaleCrop(BaseTransform):
         self.scales = tuple(scales)
 
     def transform(self, results: dict) -> dict:
-        """Zoom ``img`` and ``gt`` in place; their size stays."""
-        scale = self.scales[np.random.randint(len(self.scales))]
+        """Zoom ``img`` and ``gt`` in place; their size stays. Add ``zoom``, a :class:`Zoom`."""
+        scale = float(self.scales[np.random.randint(len(self.scales))])
         size = results['img'].shape[:2]
         place = _random_place(size, tuple(max(int(side / scale), 1) for side in size))
+        results['zoom'] = Zoom(*(part for side in place for part in (side.start, side.stop)), scale)
         if scale == 1:
             return results
         results['img'] = mmcv.imresize(results['img'][place], size[::-1],
@@ -93,7 +113,8 @@ class RandomCrop(BaseTransform):
 
     Args:
         size: (height, width) of the crop; it is smaller where the image is.
-        balance_task: task whose class map decides; None: any place will do.
+        balance_task: task whose class map decides; None, or one that the data set knows but the
+            config leaves out (as single-task configs do): any place will do.
         max_class_ratio: in (0, 1].
         tries: at least 1.
     """
@@ -113,6 +134,7 @@ class RandomCrop(BaseTransform):
         self.balance_task = balance_task
         self.max_class_ratio = max_class_ratio
         self.tries = tries
+        self._left_out: set[str] = set()
 
     def transform(self, results: dict) -> dict:
         """Cut ``img`` and ``gt``; ``img_shape`` becomes the crop's (H', W').
@@ -120,7 +142,7 @@ class RandomCrop(BaseTransform):
         Raises:
             ValueError: see :meth:`check_tasks`.
         """
-        self.check_tasks(results['tasks'])
+        self._check_balance(results['tasks'])
         rows, columns = self._choose(results)
         results['img'] = results['img'][rows, columns]
         results['img_shape'] = results['img'].shape[:2]
@@ -130,20 +152,27 @@ class RandomCrop(BaseTransform):
 
     def _choose(self, results: dict) -> tuple[slice, slice]:
         shape = results['img'].shape[:2]
-        if self.balance_task is not None:
-            task = results['tasks'][self.balance_task]
-            if self.balance_task in results['gt']:
-                classes = results['gt'][self.balance_task]
-                for _ in range(self.tries):
-                    place = _random_place(shape, self.size)
-                    if self._balanced(classes[place], task.fill):
-                        return place
+        if self.balance_task in results['gt']:
+            task, classes = (results[key][self.balance_task] for key in ('tasks', 'gt'))
+            for _ in range(self.tries):
+                place = _random_place(shape, self.size)
+                if self._balanced(classes[place], task.fill):
+                    return place
         return _random_place(shape, self.size)
 
-    def check_tasks(self, tasks: Mapping[str, Task]) -> None:
-        """Raise ValueError where ``balance_task`` is none of ``tasks`` or has no class map."""
+    def check_tasks(self, tasks: Mapping[str, Task], known: Collection[str]) -> None:
+        """Raise ValueError where ``balance_task`` is not known or has no class map.
+
+        Args:
+            tasks: the config's tasks by name.
+            known: names of all tasks that the data set has labels for.
+        """
+        self._left_out = set(known) - set(tasks)
+        self._check_balance(tasks)
+
+    def _check_balance(self, tasks: Mapping[str, Task]) -> None:
         maps = [name for name, task in tasks.items() if task.label_dtype is np.uint8]
-        if self.balance_task not in (None, *maps):
+        if self.balance_task not in (None, *maps, *self._left_out):
             raise ValueError('RandomCrop: balance_task must be None or a task with a class map '
                              f'({", ".join(maps) or "none here"}), got {self.balance_task!r}')
 

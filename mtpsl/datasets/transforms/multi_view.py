@@ -1,0 +1,68 @@
+"""Several augmented views of one sample."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+from mmcv.transforms import BaseTransform, Compose
+
+from mtpsl.registry import TRANSFORMS
+from mtpsl.tasks import Task
+
+from .formatting import PackMultiTaskInputs
+from .geometric import Zoom
+
+
+@TRANSFORMS.register_module()
+class MultiView(BaseTransform):
+    """Pack several views of a sample, each made of a copy of it by a pipeline of its own.
+
+    Takes the place of :class:`PackMultiTaskInputs` at the end of a pipeline. Labels go along, so
+    each view's fit it. The preprocessor makes one batch of all views, all samples of view 0 first.
+    A packed sample says its ``view`` and, in ``zoom``, a :class:`Zoom`, what it shows of the sample
+    that the views start from, as the last :class:`RandomScaleCrop` of its pipeline left it.
+
+    Args:
+        views: a pipeline for each view, two at least; an empty one leaves the sample as it is.
+        meta_keys: see :class:`PackMultiTaskInputs`.
+    """
+
+    def __init__(self, views: Sequence[Sequence[dict | Callable]],
+                 meta_keys: Sequence[str] = ('img_id', 'img_path', 'ori_shape',
+                                             'img_shape')) -> None:
+        pipelines = isinstance(views, Sequence) and all(
+            isinstance(view, Sequence) and not isinstance(view, str) for view in views)
+        if not pipelines or len(views) < 2:
+            raise ValueError('MultiView: views must be a list of two pipelines or more, such as '
+                             f"[[], [dict(type='RandomScaleCrop')]], got {views!r}")
+        self.views = [Compose(list(view)) for view in views]
+        self.pack = PackMultiTaskInputs((*meta_keys, 'view', 'zoom'))
+
+    def check_tasks(self, tasks: Mapping[str, Task], known: Collection[str]) -> None:
+        """Let the transforms inside check the tasks, see ``PartialLabelDataset``."""
+        for view in self.views:
+            for transform in view.transforms:
+                if hasattr(transform, 'check_tasks'):
+                    transform.check_tasks(tasks, known)
+
+    def transform(self, results: dict) -> dict:
+        """Make and pack the views of one sample.
+
+        Returns:
+            ``inputs`` and ``data_samples`` as of :class:`PackMultiTaskInputs`, each a list with an
+            entry a view.
+
+        Raises:
+            RuntimeError: a transform returned None.
+        """
+        height, width = results['img'].shape[:2]
+        whole = Zoom(0, height, 0, width, 1.0)
+        packed = []
+        for number, view in enumerate(self.views):
+            made = view(results | dict(img=results['img'].copy(), gt=dict(results.get('gt', {})),
+                                       view=number, zoom=whole))
+            if made is None:
+                raise RuntimeError(f'MultiView: a transform of view {number} returned None')
+            packed.append(self.pack.transform(made))
+        return {key: [view[key] for view in packed] for key in ('inputs', 'data_samples')}
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(views={self.views})'
