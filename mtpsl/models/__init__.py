@@ -8,10 +8,12 @@ from .diffusion import (
                         PredictionDiffusion,
                         ProjectedCondition,
 )
-from .methods import DiffusionMTL, MultiTaskModel
+from .methods import DiffusionMTL, MultiTaskModel, RegularizedMTL
 from .neck import MultiScaleFusion
 from .preprocessor import MultiTaskPreprocessor
+from .regularizers import CrossTaskConsistency, JointTaskRegularization, ViewConsistency
 
-__all__ = ['ConcatenatedCondition', 'DiffusionMTL', 'FeatureDiffusion', 'MultiScaleFusion',
-           'MultiTaskModel', 'MultiTaskPreprocessor', 'NoiseSchedule', 'PredictionDiffusion',
-           'ProjectedCondition', 'TaskDecoders']
+__all__ = ['ConcatenatedCondition', 'CrossTaskConsistency', 'DiffusionMTL', 'FeatureDiffusion',
+           'JointTaskRegularization', 'MultiScaleFusion', 'MultiTaskModel',
+           'MultiTaskPreprocessor', 'NoiseSchedule', 'PredictionDiffusion', 'ProjectedCondition',
+           'RegularizedMTL', 'TaskDecoders', 'ViewConsistency']

@@ -2,5 +2,6 @@
 
 from .base import MultiTaskModel
 from .diffusion_mtl import DiffusionMTL
+from .regularized import RegularizedMTL
 
-__all__ = ['DiffusionMTL', 'MultiTaskModel']
+__all__ = ['DiffusionMTL', 'MultiTaskModel', 'RegularizedMTL']

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from mtpsl.models.batch import row_index
 from mtpsl.registry import MODELS
 from mtpsl.structures import MultiTaskSample
 from mtpsl.tasks import Task
 
-from .base import MultiTaskModel, row_index
+from .base import MultiTaskModel
 
 
 @MODELS.register_module()

@@ -1,0 +1,9 @@
+"""Auxiliary objectives of training on further views, attached to the MTL baseline by config."""
+
+from .base import Regularizer, View
+from .jtr import JointTaskRegularization
+from .ss import ViewConsistency
+from .xtc import CrossTaskConsistency
+
+__all__ = ['CrossTaskConsistency', 'JointTaskRegularization', 'Regularizer', 'View',
+           'ViewConsistency']

@@ -1,0 +1,86 @@
+"""What the auxiliary objectives share.
+
+Shapes: B samples of H x W, C_t channels of task t's logits, c_t of its label, K_t of its map in an
+auxiliary network (``Task.code_channels``), h x w the logits' resolution.
+"""
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from mtpsl.structures import MultiTaskSample
+from mtpsl.tasks import Task
+
+VGG_CONVS = (2, 2, 3, 3, 3)  # 3x3 convolutions of each stage; a 2x2 pooling ends each
+
+
+class View(NamedTuple):
+    """One augmented view of all samples of a batch.
+
+    Attributes:
+        samples: the B samples, with this view's labels.
+        logits: by task, (B, C_t, h, w).
+        feature: the backbone's last stage, (B, C, H / 32, W / 32).
+        size: H and W.
+    """
+
+    samples: Sequence[MultiTaskSample]
+    logits: Mapping[str, Tensor]
+    feature: Tensor
+    size: tuple[int, int]
+
+    def labels(self, task: str, rows: Sequence[int]) -> Tensor:
+        """The labels of some rows, (N, c_t, H, W)."""
+        return torch.stack([getattr(self.samples[row].gt, task) for row in rows])
+
+
+class Regularizer(BaseModule):
+    """An auxiliary objective: losses on views of a batch, beside the task losses on view 0.
+
+    Its parameters are used in training only.
+
+    Args:
+        tasks: task name -> task.
+
+    Attributes:
+        num_views: the views that it needs.
+    """
+
+    num_views: int
+
+    def __init__(self, tasks: Mapping[str, Task]) -> None:
+        super().__init__()
+        self.tasks = dict(tasks)
+
+    @abstractmethod
+    def forward(self, views: Sequence[View],
+                rows: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:
+        """Losses by name.
+
+        Args:
+            views: the views of the batch, view 0 first.
+            rows: the labelled rows of the batch by task.
+        """
+
+
+def conv_norm(in_channels: int, out_channels: int) -> nn.Sequential:
+    """3x3 convolution (Xavier-normal, zero bias) and BatchNorm."""
+    conv = nn.Conv2d(in_channels, out_channels, 3, padding=1)
+    nn.init.xavier_normal_(conv.weight)
+    nn.init.zeros_(conv.bias)
+    return nn.Sequential(conv, nn.BatchNorm2d(out_channels))
+
+
+def cosine_distance(a: Tensor, b: Tensor) -> Tensor:
+    """(N, C, h, w) both, to (N,): 1 - the mean over positions of the channels' cosine."""
+    return 1 - F.cosine_similarity(a.float(), b.float(), dim=1, eps=1e-12).flatten(1).mean(1)
+
+
+def coarse_size(size: Sequence[int], stride: int) -> tuple[int, int]:
+    """H and W of the maps at 1 / stride of the input's resolution, at least 1."""
+    return max(size[0] // stride, 1), max(size[1] // stride, 1)

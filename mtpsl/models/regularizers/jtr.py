@@ -1,0 +1,191 @@
+"""JTR: joint-task regularisation by an auto-encoder of all tasks (arXiv:2404.01976)."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from mtpsl.models.batch import resize, row_index
+from mtpsl.registry import MODELS
+from mtpsl.tasks import Task
+
+from .base import VGG_CONVS, Regularizer, View, coarse_size, conv_norm, cosine_distance
+
+
+def _convs(widths: Sequence[int]) -> nn.Sequential:
+    """Convolutions through these numbers of channels, each with BN and ReLU."""
+    return nn.Sequential(*[
+        layer for before, after in zip(widths, widths[1:])
+        for layer in (*conv_norm(before, after), nn.ReLU(inplace=True))])
+
+
+class JointEncoder(BaseModule):
+    """SegNet's encoder: VGG-16's convolutions, with the places of the maxima of its poolings.
+
+    Args:
+        in_channels: channels of the joint map.
+        channels: of the five stages.
+    """
+
+    def __init__(self, in_channels: int, channels: Sequence[int]) -> None:
+        super().__init__()
+        self.stages = nn.ModuleList(
+            _convs([before] + [width] * convs)
+            for before, width, convs in zip([in_channels, *channels], channels, VGG_CONVS))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, list[tuple[Tensor, torch.Size]]]:
+        """(N, K, H, W) to (N, C, H / 32, W / 32), and for each stage what undoes its pooling."""
+        pooled = []
+        for stage in self.stages:
+            x = stage(x)
+            size = x.shape
+            x, places = F.max_pool2d(x, 2, return_indices=True)
+            pooled.append((places, size))
+        return x, pooled
+
+
+class JointDecoder(BaseModule):
+    """The encoder's mirror image, unpooling to the places of the maxima, and one output layer.
+
+    Args:
+        channels: of the encoder's five stages.
+        out_channels: channels of the joint map.
+    """
+
+    def __init__(self, channels: Sequence[int], out_channels: int) -> None:
+        super().__init__()
+        self.stages = nn.ModuleList(
+            _convs([width] + [after] * convs)
+            for width, after, convs in zip(channels[::-1], [*channels[-2::-1], channels[0]],
+                                           VGG_CONVS[::-1]))
+        self.output = nn.Sequential(nn.Conv2d(channels[0], channels[0], 3, padding=1),
+                                    nn.Conv2d(channels[0], out_channels, 1))
+
+    def forward(self, x: Tensor, pooled: Sequence[tuple[Tensor, torch.Size]]) -> Tensor:
+        """(N, C, H / 32, W / 32) to (N, K, H, W), not activated."""
+        for stage, (places, size) in zip(self.stages, pooled[::-1]):
+            x = stage(F.max_unpool2d(x, places, 2, output_size=size[-2:]))
+        return self.output(x)
+
+
+@MODELS.register_module()
+class JointTaskRegularization(Regularizer):
+    """All tasks' maps as one: predictions, and the same with labels in, are encoded to one place.
+
+    The "noisy" joint map Yhat holds the predictions of all tasks, the "reliable" Y the labels where
+    there are any; predictions of labelled tasks are detached, and pixels count where every label of
+    the sample is known. On view 1 the encoder is frozen and the distance trains the model; on view
+    2 the maps are detached, and distance and reconstructions train encoder and decoder:
+
+        L = 1/B sum_i distance_weight (D_1 + reconstruction_weight D_2)
+                      + reconstruction_weight L_reconstruction,
+
+    D = 1 - the mean cosine of the codes. How a map enters is the task's ``encode`` and
+    ``encode_label``, how it is compared its ``reconstruction_loss``. Batch statistics come from
+    whole batches.
+
+    Args:
+        tasks: task name -> task.
+        distance_weight: published 4.
+        reconstruction_weight: published 2; it also weighs D_2, as in the published code.
+        channels: of the five stages of encoder and decoder.
+        map_stride: the maps enter at 1 / this of the input's resolution; published 1.
+    """
+
+    num_views = 3
+
+    def __init__(self, tasks: Mapping[str, Task], distance_weight: float = 4.0,
+                 reconstruction_weight: float = 2.0,
+                 channels: Sequence[int] = (64, 128, 256, 512, 512), map_stride: int = 1) -> None:
+        super().__init__(tasks)
+        if not (distance_weight >= 0 and reconstruction_weight >= 0):
+            raise ValueError('JointTaskRegularization: distance_weight and reconstruction_weight '
+                             f'must be >= 0, got {distance_weight} and {reconstruction_weight}')
+        if len(channels) != len(VGG_CONVS) or map_stride < 1:
+            raise ValueError(f'JointTaskRegularization: channels must be {len(VGG_CONVS)} numbers '
+                             f'and map_stride at least 1, got {channels} and {map_stride}')
+        self.distance_weight = distance_weight
+        self.reconstruction_weight = reconstruction_weight
+        self.map_stride = map_stride
+        self.map_channels = {name: task.code_channels for name, task in self.tasks.items()}
+        joint = sum(self.map_channels.values())
+        self.encoder = JointEncoder(joint, channels)
+        self.decoder = JointDecoder(channels, joint)
+
+    def forward(self, views: Sequence[View],
+                rows: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:
+        """``loss_jtr_model`` of view 1 and, for the auto-encoder, ``loss_jtr_distance`` and
+        ``loss_jtr_reconstruction`` of view 2, see :class:`Regularizer`.
+        """
+        known = self._known(views[1], rows)
+        logits = self._logits(views[1], rows)
+        noisy = self._encode(logits, known)
+        reliable = self._with_labels(self._encode(logits, known), views[1], rows)
+        codes = self._frozen_encoder(torch.cat([_joint(reliable), _joint(noisy)]))
+        model = cosine_distance(*codes.chunk(2)).mean()
+
+        with torch.no_grad():
+            known = self._known(views[2], rows)
+            logits = self._logits(views[2], rows)
+            reliable = self._with_labels(self._encode(logits, known), views[2], rows)
+            noisy = self._encode(logits, known, hard=False)
+            target = self._encode(logits, known)
+        codes, pooled = self.encoder(torch.cat([_joint(reliable), _joint(noisy)]))
+        distance = cosine_distance(*codes.chunk(2)).mean()
+        outputs = self.decoder(codes, pooled).float().split(list(self.map_channels.values()), 1)
+        reconstruction = sum(
+            task.reconstruction_loss(output, torch.cat([reliable[name], target[name]]),
+                                     known.repeat(2, 1, 1, 1)).sum()
+            for (name, task), output in zip(self.tasks.items(), outputs)) / len(known)
+        return dict(
+            loss_jtr_model=self.distance_weight * model,
+            loss_jtr_distance=self.distance_weight * self.reconstruction_weight * distance,
+            loss_jtr_reconstruction=self.reconstruction_weight * reconstruction)
+
+    def _known(self, view: View, rows: Mapping[str, Sequence[int]]) -> Tensor:
+        """(B, 1, H / stride, W / stride) bool: every label of the sample is known there."""
+        known = torch.ones(len(view.samples), 1, *view.size, device=view.feature.device)
+        for name, index in row_index(rows, known.device).items():
+            if rows[name]:
+                valid = self.tasks[name].valid(view.labels(name, rows[name]))
+                known = known.index_copy(0, index, known[index] * valid)
+        return F.adaptive_avg_pool2d(known, coarse_size(view.size, self.map_stride)) == 1
+
+    def _logits(self, view: View, rows: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:
+        """The logits at the maps' resolution (B, C_t, H', W'), those of labelled pairs detached."""
+        size = coarse_size(view.size, self.map_stride)
+        logits = {}
+        for name, index in row_index(rows, view.feature.device).items():
+            maps = view.logits[name]
+            maps = maps.index_copy(0, index, maps[index].detach())
+            logits[name] = resize(maps.float(), size)
+        return logits
+
+    def _encode(self, logits: Mapping[str, Tensor], known: Tensor,
+                hard: bool = True) -> dict[str, Tensor]:
+        """Yhat by task, (B, K_t, H', W'); classes are drawn anew each time where ``hard``."""
+        return {name: task.encode(logits[name], known, hard) for name, task in self.tasks.items()}
+
+    def _with_labels(self, maps: Mapping[str, Tensor], view: View,
+                     rows: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:
+        """Y of Yhat by task: labels in the place of predictions."""
+        replaced = dict(maps)
+        for name, index in row_index(rows, view.feature.device).items():
+            if rows[name]:
+                label = self.tasks[name].encode_label(view.labels(name, rows[name]))
+                replaced[name] = maps[name].index_copy(
+                    0, index, F.adaptive_avg_pool2d(label, maps[name].shape[-2:]))
+        return replaced
+
+    def _frozen_encoder(self, maps: Tensor) -> Tensor:
+        """The encoder as it is now: its weights get no gradient, its statistics do not move."""
+        frozen = {name: value.detach() for name, value in self.encoder.named_parameters()}
+        frozen |= {name: value.clone() for name, value in self.encoder.named_buffers()}
+        return functional_call(self.encoder, frozen, (maps,))[0]
+
+
+def _joint(maps: Mapping[str, Tensor]) -> Tensor:
+    return torch.cat(list(maps.values()), 1)

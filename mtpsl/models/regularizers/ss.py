@@ -1,0 +1,109 @@
+"""SS: semi-supervised learning, the unlabelled tasks agree over two views (arXiv:2111.14893)."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mtpsl.models.batch import resize, row_index, to_device
+from mtpsl.registry import MODELS
+from mtpsl.structures import MultiTaskSample
+from mtpsl.tasks import Task
+
+from .base import Regularizer, View
+
+
+@MODELS.register_module()
+class ViewConsistency(Regularizer):
+    """Predictions of unlabelled tasks on view 1 learn from those on view 0, where these are sure.
+
+    View 1 is a :class:`~mtpsl.datasets.transforms.RandomScaleCrop` of view 0. The detached
+    prediction on view 0 is brought to view 1's geometry and values (depth shrinks with a zoom);
+    ``Task.pseudo_label`` says where it is to be trusted, and the task's own loss compares, averaged
+    over all pixels of the view:
+
+        L = weight / B sum_i sum_{t not in L_i} w_t (kept pixels / pixels) l_t(view 1, pseudo-label)
+
+    The paper compares with SS without giving formulas. For semseg and depth these are the forms
+    of its published code (class by confidence above 0.95, depth where the views differ by less than
+    0.1); other tasks are ours by analogy. The weight is unknown; 1 is ours.
+
+    Args:
+        tasks: task name -> task.
+        weight: factor on the loss, >= 0.
+    """
+
+    num_views = 2
+
+    def __init__(self, tasks: Mapping[str, Task], weight: float = 1.0) -> None:
+        super().__init__(tasks)
+        if not weight >= 0:
+            raise ValueError(f'ViewConsistency: weight must be >= 0, got {weight}')
+        self.weight = weight
+
+    def forward(self, views: Sequence[View],
+                rows: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:
+        """``loss_consistency`` of the two views, see :class:`Regularizer`."""
+        teacher, student = views
+        samples = len(student.samples)
+        device = student.feature.device
+        grid, inside, scale = zoom_grid(student.samples, student.size, device)
+        unlabelled = {name: rest for name in self.tasks
+                      if (rest := sorted(set(range(samples)) - set(rows[name])))}
+        total = student.feature.new_zeros(())
+        for name, index in row_index(unlabelled, device).items():
+            task = self.tasks[name]
+            logits = resize(student.logits[name][index].float(), student.size)
+            with torch.no_grad():
+                moved = F.grid_sample(teacher.logits[name][index].float(), grid[index],
+                                      padding_mode='border', align_corners=False)
+                label = task.pseudo_label(task.rescale(task.activate(moved), scale[index]),
+                                          task.activate(logits))
+                label = torch.where(inside[index], label, task.fill).to(label.dtype)
+                kept = task.valid(label).flatten(1).sum(1) / inside[index].flatten(1).sum(1)
+            total = total + task.loss_weight * (kept * task.loss(logits, label)).sum()
+        return dict(loss_consistency=self.weight / samples * total)
+
+
+def zoom_grid(samples: Sequence[MultiTaskSample], size: tuple[int, int],
+              device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Where each pixel of a zoomed view lies in the view that it was cut from.
+
+    Pixels are areas, as in OpenCV's resize. Both views have the same size and padding.
+
+    Args:
+        samples: N samples with ``zoom`` (top, bottom, left, right, scale), ``img_shape`` and
+            ``padding`` (left, right, top, bottom).
+        size: H and W with the padding.
+        device: where the result goes.
+
+    Returns:
+        (N, H, W, 2) grid for ``grid_sample``; (N, 1, H, W) bool, False in the padding; and
+        (N, 1, 1, 1) scales.
+    """
+    numbers: dict[str, list[float]] = {}
+    for row, sample in enumerate(samples):
+        top, bottom, left, right, scale = sample.zoom
+        height, width = sample.img_shape
+        pad_left, _, pad_top, _ = sample.get('padding', (0, 0, 0, 0))
+        numbers[str(row)] = [*_axis(left, right, width, pad_left, size[1]),
+                             *_axis(top, bottom, height, pad_top, size[0]), scale,
+                             pad_left, pad_left + width, pad_top, pad_top + height]
+    rows = torch.stack(list(to_device(numbers, torch.float32, device).values()))
+    a_x, b_x, a_y, b_y, scale, x_0, x_1, y_0, y_1 = rows[:, :, None, None].unbind(1)
+    x = torch.arange(size[1], device=device).view(1, 1, -1) + 0.5
+    y = torch.arange(size[0], device=device).view(1, -1, 1) + 0.5
+    grid = torch.stack(torch.broadcast_tensors(a_x * (2 * x / size[1] - 1) + b_x,
+                                               a_y * (2 * y / size[0] - 1) + b_y), -1)
+    inside = (x > x_0) & (x < x_1) & (y > y_0) & (y < y_1)
+    return grid, inside[:, None], scale[..., None]
+
+
+def _axis(start: int, stop: int, side: int, padding: int, padded: int) -> tuple[float, float]:
+    """Slope and offset of u' = a u + b between [-1, 1] coordinates of the padded side.
+
+    In pixels: p' = padding + start + (p - padding) (stop - start) / side.
+    """
+    slope = (stop - start) / side
+    return slope, slope - 1 + 2 * (start + padding * (1 - slope)) / padded
