@@ -15,6 +15,8 @@ _LOCATIONS = {
     'METRICS': ['mtpsl.evaluation'],
     'HOOKS': ['mtpsl.engine'],
     'OPTIM_WRAPPERS': ['mtpsl.engine'],
+    'OPTIM_WRAPPER_CONSTRUCTORS': ['mtpsl.engine'],
+    'PARAM_SCHEDULERS': ['mtpsl.engine'],
     'VISUALIZERS': ['mtpsl.visualization'],
 }
 
@@ -33,5 +35,7 @@ METRICS = _CHILDREN['METRICS']
 HOOKS = _CHILDREN['HOOKS']
 OPTIMIZERS = _CHILDREN['OPTIMIZERS']
 OPTIM_WRAPPERS = _CHILDREN['OPTIM_WRAPPERS']
+OPTIM_WRAPPER_CONSTRUCTORS = _CHILDREN['OPTIM_WRAPPER_CONSTRUCTORS']
+PARAM_SCHEDULERS = _CHILDREN['PARAM_SCHEDULERS']
 VISUALIZERS = _CHILDREN['VISUALIZERS']
 TASKS = Registry('task', scope='mtpsl', locations=['mtpsl.tasks'])
