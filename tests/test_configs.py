@@ -1,13 +1,16 @@
 """Every config of the tree builds its model, and runs what it says."""
 
+import functools
 from pathlib import Path
 
 import pytest
 import torch
-from tiny import make_samples
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import DefaultScope
+from tiny import make_views
 
 from mtpsl.engine import load_config
-from mtpsl.registry import METRICS, MODELS
+from mtpsl.registry import METRICS, MODELS, PARAM_SCHEDULERS
 from mtpsl.storage import layouts
 
 ROOT = Path(__file__).parents[1]
@@ -26,24 +29,50 @@ def test_there_are_configs():
     assert {f'synthetic/diffusionmtl_{name.replace("_r18", "")}' for name in real} <= names
 
 
+def shrink(model):
+    """The config's structure at an eighth of its width, the backbone as narrow as the neck."""
+    channels = model.neck.out_channels // 8
+    stages = [channels * factor for factor in (1, 2, 4, 8)]
+    expansion = 4 if model.backbone.depth == 50 else 1
+    model.backbone.update(init_cfg=None, stem_channels=channels, base_channels=channels)
+    model.neck.update(out_channels=channels, in_channels=[expansion * c for c in stages])
+    model.decoder.channels = channels
+    if 'diffusion' in model:
+        model.diffusion.channels = channels
+    if model.get('regularizer', {}).get('type', 'ViewConsistency') != 'ViewConsistency':
+        model.regularizer.update(channels=[channels, *stages], map_stride=1)
+
+
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda p: str(p.relative_to(ROOT / 'configs')))
 def test_the_config_builds_and_its_model_trains(path):
+    """One optimiser step of every config, by its own optimiser, groups and schedule."""
     cfg = load_config(str(path))
     METRICS.build(cfg.test_evaluator)
-    cfg.model.backbone.init_cfg = None
-    # The config's structure at an eighth of its width.
-    channels = cfg.model.neck.out_channels // 8
-    cfg.model.neck.out_channels = cfg.model.decoder.channels = channels
-    cfg.model.diffusion.channels = channels
+    shrink(cfg.model)
     model = MODELS.build(cfg.model)
-    first, second = list(cfg.tasks)[:2]
-    samples = make_samples([[first], [second]], semseg_classes=len(model.tasks['semseg'].palette))
-    losses = model(torch.randn(2, 3, 64, 64), samples, mode='loss')
+    first, second = (list(cfg.tasks) * 2)[:2]
+    semseg = model.tasks.get('semseg')
+    samples = make_views([[first], [second]], getattr(getattr(model, 'regularizer', None),
+                                                      'num_views', 1),
+                         semseg_classes=semseg and len(semseg.palette))
+    losses = model(torch.randn(len(samples), 3, 64, 64), samples, mode='loss')
     total = sum(losses.values())
-    total.backward()
     assert torch.isfinite(total) and total > 0
     assert {f'loss_{first}', f'loss_{second}'} <= set(losses)
     assert ('loss_unlabelled' in losses) == (len(cfg.tasks) > 2)
+
+    with DefaultScope.overwrite_default_scope('mtpsl'):
+        wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+    for scheduler in cfg.param_scheduler:
+        kind = PARAM_SCHEDULERS.get(scheduler.type)
+        if scheduler.pop('convert_to_iter_based', False):
+            kind = functools.partial(kind.build_iter_from_epoch, epoch_length=10)
+        kind(optimizer=wrapper, **{k: v for k, v in scheduler.items() if k != 'type'})
+    before = [parameter.detach().clone() for parameter in model.parameters()]
+    wrapper.update_params(total)
+    assert all(torch.isfinite(parameter).all() for parameter in model.parameters())
+    moved = sum(not torch.equal(a, b) for a, b in zip(before, model.parameters()))
+    assert moved > len(before) / 3  # of a task without labels only the weight decay moves any
 
 
 def test_what_the_variants_state():

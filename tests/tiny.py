@@ -3,6 +3,7 @@
 import torch
 from mmengine.structures import PixelData
 
+from mtpsl.datasets.transforms.geometric import Zoom
 from mtpsl.structures import MultiTaskSample
 
 PASCAL_TASKS = dict(
@@ -39,6 +40,32 @@ def make_samples(labels: list[list[str]], size: tuple[int, int] = (64, 64), seed
             name: random_label(name, generator, *size,
                                semseg_classes if name == 'semseg' else None) for name in names}))
         for i, names in enumerate(labels)]
+
+
+def make_views(labels: list[list[str]], num_views: int, size: tuple[int, int] = (64, 64),
+               zoom: Zoom | None = None,
+               semseg_classes: int | None = None) -> list[MultiTaskSample]:
+    """The samples of all views, view by view; each view has labels of its own."""
+    whole = Zoom(0, size[0], 0, size[1], 1.0)
+    samples = []
+    for view in range(num_views):
+        for sample in make_samples(labels, size, seed=view, semseg_classes=semseg_classes):
+            sample.set_metainfo(dict(view=view, zoom=whole if view == 0 else zoom or whole))
+            samples.append(sample)
+    return samples
+
+
+def tiny_regularized_config(regularizer: str, tasks: dict | None = None, channels: int = 16,
+                            **options: object) -> dict:
+    """An MTL baseline with an auxiliary objective, of a few thousand parameters."""
+    if regularizer != 'ViewConsistency':
+        options = dict(channels=(8, 8, 16, 32, 64)) | options
+    return dict(
+        type='RegularizedMTL', tasks=tasks or PASCAL_TASKS, data_preprocessor=dict(size=(64, 64)),
+        backbone=dict(type='mmseg.ResNet', depth=18, stem_channels=8, base_channels=8),
+        neck=dict(type='MultiScaleFusion', in_channels=(8, 16, 32, 64), out_channels=channels),
+        decoder=dict(type='TaskDecoders', channels=channels, num_blocks=1),
+        regularizer=dict(type=regularizer, **options))
 
 
 def tiny_model_config(diffusion: str = 'PredictionDiffusion', condition: str | None = 'default',

@@ -1,13 +1,8 @@
 # DiffusionMTL (Prediction Diffusion) with ResNet-18, as in the paper's Sec. 4.1.
+_base_ = './mtl_r18.py'
 model = dict(
     type='DiffusionMTL',
-    backbone=dict(
-        type='mmseg.ResNet', depth=18,
-        # torchvision's ImageNet weights, read without torchvision; a local path does as well.
-        init_cfg=dict(type='Pretrained',
-                      checkpoint='https://download.pytorch.org/models/resnet18-f37072fd.pth')),
-    neck=dict(type='MultiScaleFusion', in_channels=(64, 128, 256, 512), out_channels=512),
-    decoder=dict(type='TaskDecoders', channels=512, num_blocks=2),
+    decoder=dict(num_blocks=2),
     diffusion=dict(
         type='PredictionDiffusion', channels=512, num_blocks=4, num_heads=4, ffn_ratio=4,
         head_convs=3,
