@@ -1,76 +1,54 @@
 """Feature Diffusion against outputs of the published implementation on seeded weights.
 
 ``golden_feature_r18.npz`` holds its final logits (evaluation mode, every noise draw zero) at the
-input's resolution, every 16th pixel from the first. Each weight is drawn from a generator seeded
-by its name in the reference's checkpoints, so our names are translated back to those.
+input's resolution, every 16th pixel from the first. A checkpoint with its names of the weights,
+each drawn from a generator seeded by its name, goes through the converter like a real one.
 """
 
-import re
-import zlib
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
-from tiny import PASCAL_TASKS
+import torch.nn.functional as F
+from test_tools.reference_checkpoint import (
+    generator,
+    load_main,
+    published_shapes,
+    save_checkpoint,
+    seeded_weights,
+)
 
-from mtpsl.models.methods.base import resize
+from mtpsl.engine import load_config
+from mtpsl.engine.checkpoint import check_checkpoint
 from mtpsl.registry import MODELS
 
-GOLDEN = Path(__file__).parents[1] / 'data' / 'golden_feature_r18.npz'
-TASK_NAMES = dict(semseg='semseg', parsing='human_parts', saliency='sal', normal='normals',
-                  boundary='edge')
-# Ours -> theirs, in order.
-KEYS = [
-    (r'^neck\.conv', 'backbone_embed'),
-    (r'^decoders\.decode\.', 'preliminary_dec.'),
-    (r'^decoders\.predict\.(\w+)', r'preliminary_head.\1.0'),
-    (r'^diffusion\.condition\.reduce', 'diffusion_model.pred_combinator.out_layer'),
-    (r'^diffusion\.final\.(\w+)', r'diffusion_model.denoiser.final_task_heads.\1.linear_pred'),
-    (r'^diffusion\.denoiser\.embed', 'diffusion_model.denoiser.pre_layer'),
-    (r'^diffusion\.denoiser\.heads', 'diffusion_model.denoiser.task_heads'),
-    (r'^diffusion\.denoiser\.step_embedding', 'diffusion_model.denoiser.t_embedder'),
-    (r'^diffusion\.denoiser\.blocks', 'diffusion_model.denoiser.crossblocks'),
-    (r'\.norm_query\.', '.norm1.'), (r'\.norm_ffn\.', '.norm2.'),
-    (r'\.norm_embedding\.', '.norm_kv.'), (r'\.norm_embedding_ffn\.', '.norm2_kv.'),
-    (r'\.attention\.', '.attn.'),
-    (r'\.ffn_embedding\.0', '.mlp_kv.fc1'), (r'\.ffn_embedding\.2', '.mlp_kv.fc2'),
-    (r'\.ffn\.0', '.mlp.fc1'), (r'\.ffn\.2', '.mlp.fc2'),
-]
+ROOT = Path(__file__).parents[2]
+GOLDEN = ROOT / 'tests/data/golden_feature_r18.npz'
+CONFIG = ROOT / 'configs/diffusionmtl/pascal_onelabel_r18_feature.py'
 
 
-def reference_key(key: str) -> str:
-    for ours, theirs in KEYS:
-        key = re.sub(ours, theirs, key)
-    return '.'.join(TASK_NAMES.get(part, part) for part in key.split('.'))
+@pytest.fixture(scope='module')
+def weights() -> dict[str, torch.Tensor]:
+    return seeded_weights(published_shapes())
 
 
-def generator(name: str) -> np.random.Generator:
-    return np.random.Generator(np.random.PCG64(zlib.crc32(name.encode())))
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Unlike ``tmp_path`` gone at once: two checkpoints are a gigabyte."""
+    with tempfile.TemporaryDirectory() as name:
+        yield Path(name)
 
 
-def weight(key: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Fan-in scaled, so that activations stay near unit size."""
-    rng = generator(key)
-    if key.endswith('num_batches_tracked'):
-        return np.zeros(shape, np.int64)
-    if key.endswith('running_var'):
-        return (rng.random(shape) * .5 + .75).astype(np.float32)
-    if key.endswith('running_mean'):
-        return (rng.standard_normal(shape) * .05).astype(np.float32)
-    if len(shape) <= 1:
-        return (key.endswith('weight') + .05 * rng.standard_normal(shape)).astype(np.float32)
-    fan_in = int(np.prod(shape[1:]))
-    return (rng.standard_normal(shape) * (1.4 / fan_in) ** .5).astype(np.float32)
-
-
-def test_outputs_of_the_published_implementation():
-    model = MODELS.build(dict(
-        type='DiffusionMTL', tasks=PASCAL_TASKS, backbone=dict(type='mmseg.ResNet', depth=18),
-        neck=dict(type='MultiScaleFusion'), decoder=dict(type='TaskDecoders'),
-        diffusion=dict(type='FeatureDiffusion', condition=dict(type='ConcatenatedCondition'))))
-    state = {key: torch.from_numpy(np.asarray(weight(reference_key(key), tuple(value.shape))))
-             for key, value in model.state_dict().items()}
-    model.load_state_dict(state)
+@pytest.mark.parametrize('prefix', ['', 'module.'])
+def test_a_converted_checkpoint_gives_the_published_outputs(prefix, weights, folder):
+    source, converted = save_checkpoint(folder / 'ref.tar', weights, prefix), folder / 'ours.pth'
+    load_main()([str(source), str(converted)])
+    model = MODELS.build(load_config(str(CONFIG)).model)
+    check_checkpoint(str(converted), model)
+    model.load_state_dict(torch.load(converted, weights_only=True)['state_dict'])
     model.eval()
     image = torch.from_numpy(generator('image').standard_normal((2, 3, 128, 128)).astype('f4'))
     with torch.no_grad():
@@ -78,11 +56,6 @@ def test_outputs_of_the_published_implementation():
     golden = np.load(GOLDEN)
     assert set(golden) == set(logits)
     for task in golden:
-        ours = resize(logits[task], (128, 128))[..., ::16, ::16].numpy()
+        full = F.interpolate(logits[task], (128, 128), mode='bilinear', align_corners=False)
+        ours = full[..., ::16, ::16].numpy()
         assert np.abs(ours - golden[task]).max() <= 1e-4 * golden[task].std(), task
-
-
-def test_renamed_keys_are_the_reference_s():
-    assert reference_key('diffusion.denoiser.blocks.3.ffn_embedding.2.bias') == \
-        'diffusion_model.denoiser.crossblocks.3.mlp_kv.fc2.bias'
-    assert reference_key('decoders.predict.saliency.weight') == 'preliminary_head.sal.0.weight'
