@@ -21,6 +21,7 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=find_packages(include=['mtpsl', 'mtpsl.*']),
+    package_data={'mtpsl.evaluation': ['paper_results.json']},
     python_requires='>=3.10',
     # The OpenMMLab packages (requirements/mminstall.txt) are not listed: the maintained builds
     # and the upstream ones have different names and serve alike.

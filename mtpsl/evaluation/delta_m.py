@@ -9,9 +9,7 @@ from mtpsl.tasks import Task
 
 def delta_m(scores: Mapping[str, float], single_task: Mapping[str, float],
             tasks: Mapping[str, Task]) -> float:
-    """Mean over tasks of the signed relative difference to the single-task figures, in percent.
-
-    Delta_m = 100 / T sum_t (-1)^[lower is better for t] (M_t - S_t) / S_t (Maninis et al. 2019).
+    """Delta_m of a model's tasks, see :func:`mean_gain`.
 
     Args:
         scores: the headline metric M_t of each task.
@@ -22,8 +20,23 @@ def delta_m(scores: Mapping[str, float], single_task: Mapping[str, float],
         ValueError: a task without a single-task figure, or one that is zero.
     """
     _require(single_task, tasks)
-    gains = [(1 if task.higher_is_better else -1) * (scores[name] - single_task[name])
-             / single_task[name] for name, task in tasks.items()]
+    return mean_gain(scores, single_task,
+                     {name: task.higher_is_better for name, task in tasks.items()})
+
+
+def mean_gain(scores: Mapping[str, float], baseline: Mapping[str, float],
+              higher_is_better: Mapping[str, bool]) -> float:
+    """Mean of the signed relative differences to the baseline, in percent.
+
+    Delta_m = 100 / T sum_t (-1)^[lower is better for t] (M_t - S_t) / S_t (Maninis et al. 2019).
+
+    Args:
+        scores: M_t of each figure t.
+        baseline: S_t, none of them zero.
+        higher_is_better: the T figures that enter, and the direction of each.
+    """
+    gains = [(1 if better else -1) * (scores[key] - baseline[key]) / baseline[key]
+             for key, better in higher_is_better.items()]
     return 100 * sum(gains) / len(gains)
 
 

@@ -6,6 +6,8 @@ from prettytable import PrettyTable, TableStyle
 
 from mtpsl.tasks import Task
 
+ARROWS = {True: '↑', False: '↓'}  # by "higher is better"
+
 
 def headline_table(metrics: Mapping[str, float], tasks: Mapping[str, Task]) -> str:
     """A Markdown table: one column a task, rows for initial and final predictions.
@@ -14,24 +16,36 @@ def headline_table(metrics: Mapping[str, float], tasks: Mapping[str, Task]) -> s
         metrics: ``<task>/<metric>``, ``initial/<task>/<metric>`` and maybe ``delta_m``.
         tasks: task name -> task.
     """
-    table = PrettyTable()
-    table.set_style(TableStyle.MARKDOWN)
-    arrows = {True: '↑', False: '↓'}
-    table.field_names = ['prediction'] + [
-        f'{name} {task.headline} {arrows[task.higher_is_better]}' for name, task in tasks.items()
-    ] + ['delta_m ↑']
+    rows = []
     for title, prefix in (('initial', 'initial/'), ('final', '')):
         row = [metrics.get(f'{prefix}{name}/{task.headline}') for name, task in tasks.items()]
         if any(value is not None for value in row):
             gain = metrics.get(f'{prefix}delta_m')
-            table.add_row([title, *map(_figure, row), '-' if gain is None else f'{gain:+.2f}'])
-    table.align = 'r'
-    table.align['prediction'] = 'l'
+            rows.append([title, *map(figure, row), '-' if gain is None else signed(gain)])
+    return markdown_table(['prediction'] + [
+        f'{name} {task.headline} {ARROWS[task.higher_is_better]}' for name, task in tasks.items()
+    ] + [f'delta_m {ARROWS[True]}'], rows)
+
+
+def markdown_table(header: list[str], rows: list[list[str]]) -> str:
+    """Aligned Markdown: the first column to the left, figures to the right."""
+    table = PrettyTable(header, align='r')
+    table.set_style(TableStyle.MARKDOWN)
+    table.align[header[0]] = 'l'
+    table.add_rows(rows)
     return table.get_string()
 
 
-def _figure(value: float | None) -> str:
-    """Two decimals as the paper prints, four below 1: metres of error are that small."""
-    if value is None:
-        return '-'
-    return f'{value:.4f}' if abs(value) < 1 else f'{value:.2f}'
+def decimals(value: float) -> int:
+    """Two, as the paper prints; four below 1: metres of error are that small."""
+    return 4 if abs(value) < 1 else 2
+
+
+def figure(value: float | None) -> str:
+    """A metric as it is shown, '-' for none."""
+    return '-' if value is None else f'{value:.{decimals(value)}f}'
+
+
+def signed(gain: float) -> str:
+    """Delta_m as it is shown."""
+    return f'{round(gain, 2) + 0.0:+.2f}'  # adding zero turns -0.00 into +0.00

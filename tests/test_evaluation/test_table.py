@@ -27,3 +27,7 @@ def test_what_is_not_there() -> None:
     rows = cells(headline_table({'semseg/mIoU': 5.0}, TASKS))[2:]
     assert rows == [['final', '5.00', '-', '-']]
     assert len(cells(headline_table({}, TASKS))) == 2
+
+
+def test_no_gain_has_no_negative_sign() -> None:
+    assert cells(headline_table({'semseg/mIoU': 5.0, 'delta_m': -0.001}, TASKS))[2][-1] == '+0.00'

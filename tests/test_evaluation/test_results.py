@@ -1,0 +1,179 @@
+"""Result files: what is read of both kinds, how runs are grouped, and every refusal."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from mtpsl.evaluation import group_by_method, paper_results, read_argument, read_results
+from mtpsl.evaluation.results import Result, headline_directions, summarize
+from mtpsl.registry import TASKS
+from mtpsl.tasks import build_tasks
+
+METRICS = {'semseg/mIoU': 50.5, 'semseg/IoU.cat': 3.0, 'depth/absErr': 0.5, 'depth/rmse': 0.9,
+           'normal/mErr': None, 'initial/semseg/mIoU': 40.0, 'delta_m': 1.0}
+
+
+def write(path: Path, content: object) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content))
+    return path
+
+
+def entry(method: str, **more: object) -> dict:
+    return dict(method=method, metrics={'semseg/mIoU': 50}) | more
+
+
+def test_directions_are_those_of_the_task_classes() -> None:
+    assert headline_directions() == {'mIoU': True, 'maxF': True, 'odsF': True, 'mErr': False,
+                                     'absErr': False}
+    tasks = build_tasks(dict(a=dict(type='InverseDepth'), b=dict(type='Boundary')))
+    assert [headline_directions()[task.headline] for task in tasks.values()] == [False, True]
+
+
+def test_a_new_task_class_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / 'metrics.json', {'flow/epe': 2.0})
+    with pytest.raises(ValueError, match='no figure of a headline metric'):
+        read_results(path)
+    flow = type('Flow', (), dict(headline='epe', higher_is_better=False))
+    monkeypatch.setitem(TASKS.module_dict, 'Flow', flow)
+    assert read_results(path)[0].metrics == {'flow/epe': 2.0}
+    odd = type('Odd', (), dict(headline='epe', higher_is_better=True))
+    monkeypatch.setitem(TASKS.module_dict, 'Odd', odd)
+    with pytest.raises(ValueError, match='Flow and Odd disagree on whether a higher epe is better'):
+        headline_directions()
+
+
+def test_metrics_of_a_test(tmp_path: Path) -> None:
+    """Only headlines of final predictions that were measured; the work dir gives the name."""
+    path = write(tmp_path / 'pascal_r18' / 'metrics.json', METRICS)
+    result, = read_results(path)
+    assert result == Result('pascal_r18', {'semseg/mIoU': 50.5, 'depth/absErr': 0.5}, str(path))
+    assert read_results(write(tmp_path / 'pascal_r18' / 'last.json', METRICS))[0].method == 'last'
+
+
+def test_the_folder_of_a_file_named_without_one(tmp_path: Path,
+                                                monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / 'here' / 'metrics.json', METRICS)
+    monkeypatch.chdir(tmp_path / 'here')
+    assert read_results('metrics.json')[0].method == 'here'
+
+
+def test_a_set(tmp_path: Path) -> None:
+    path = write(tmp_path / 'set.json', dict(title='T', source='S', results=[
+        dict(method='A', setting='one', params=133_000_000, macs=6e11, metrics=METRICS,
+             printed_delta_m=-1.5), entry('B', params=None)]))
+    first, second = read_results(path)
+    assert first == Result('A', {'semseg/mIoU': 50.5, 'depth/absErr': 0.5}, str(path), 0, 'one',
+                           133_000_000, 6e11, -1.5)
+    assert second == Result('B', {'semseg/mIoU': 50}, str(path), 1)
+
+
+def test_settings(tmp_path: Path) -> None:
+    """A result without a setting belongs to each; one setting need not be named."""
+    entries = [entry('A', setting='x'), entry('B'), entry('C', setting='y')]
+    path = write(tmp_path / 'set.json', dict(results=entries))
+    assert [result.method for result in read_results(path, 'x')] == ['A', 'B']
+    assert [result.method for result in read_results(path, 'y')] == ['B', 'C']
+    with pytest.raises(ValueError, match=r'set.json holds several settings, --setting must choose '
+                       r"one of \['x', 'y'\]"):
+        read_results(path)
+    with pytest.raises(ValueError, match=r"set.json has no setting 'z', .* \['x', 'y'\]"):
+        read_results(path, 'z')
+    alone = write(tmp_path / 'alone.json', dict(results=entries[:2]))
+    assert len(read_results(alone)) == 2
+    with pytest.raises(ValueError, match=r"has no setting 'y', choose one of \['x'\]"):
+        read_results(alone, 'y')
+    with pytest.raises(ValueError, match=r"'z', choose one of \['cityscapes_onelabel', 'pascal_o"):
+        paper_results('z')
+
+
+def test_named_rows(tmp_path: Path) -> None:
+    semseg = write(tmp_path / 'lr=0.1,a' / 'metrics.json', {'semseg/mIoU': 1})
+    depth = write(tmp_path / 'b' / 'metrics.json', {'depth/absErr': 2})
+    assert read_argument(str(semseg))[0].method == 'lr=0.1,a'  # a path, in spite of = and ,
+    assert read_argument(f'Mine={semseg}')[0].method == 'Mine'
+    other = write(tmp_path / 'c' / 'metrics.json', {'semseg/mIoU': 1, 'normal/mErr': 3})
+    result, = read_argument(f'M N={other},{depth}')
+    assert result.method == 'M N'
+    assert result.metrics == {'semseg/mIoU': 1, 'normal/mErr': 3, 'depth/absErr': 2}
+    with pytest.raises(ValueError, match="c/metrics.json and .*c/metrics.json both hold 'semseg"):
+        read_argument(f'Mine={other},{other}')
+    with pytest.raises(ValueError, match="a named row is NAME=FILE, got '=x.json'"):
+        read_argument('=x.json')
+    a_set = write(tmp_path / 'set.json', dict(results=[entry('A')]))
+    with pytest.raises(ValueError, match=r'set.json is a set, .* NAME=FILE takes a metrics.json'):
+        read_argument(f'Mine={a_set}')
+
+
+def test_mean_and_deviation_by_hand() -> None:
+    """50, 52, 57: the mean is 53, the squares 9 + 1 + 16 = 26, by n - 1 13."""
+    score = summarize([50, 52, 57])
+    assert score.mean == 53 and score.std == pytest.approx(math.sqrt(13)) and score.runs == 3
+    assert summarize([7.1]).std is None
+
+
+def test_runs_of_a_method() -> None:
+    results = [Result('A', {'semseg/mIoU': 50}, '1'), Result('B', {'depth/absErr': 3}, '2'),
+               Result('A', {'semseg/mIoU': 53}, '3')]
+    first, second = group_by_method(results)
+    assert (first.name, first.runs) == ('A', (results[0], results[2]))
+    assert first.score('semseg/mIoU') == summarize([50, 53])
+    assert (second.name, second.score('semseg/mIoU')) == ('B', None)
+
+
+def test_runs_that_do_not_belong_together() -> None:
+    one = Result('A', {'semseg/mIoU': 50}, 'a.json', params=2e6)
+    with pytest.raises(ValueError, match='^no results given'):
+        group_by_method([])
+    with pytest.raises(ValueError, match='^a.json is given twice'):
+        group_by_method([one, one])
+    with pytest.raises(ValueError, match=r"^'A' names results of different tasks: a.json holds "
+                       r"\['semseg/mIoU'\], b.json holds \['depth/absErr'\]; NAME=FILE"):
+        group_by_method([one, Result('A', {'depth/absErr': 1}, 'b.json')])
+    with pytest.raises(ValueError, match=r"of 'A' differ in params: a.json says 2e\+06, b.json: r"
+                       r'esults\[4\] says 3e\+06'):
+        group_by_method([one, Result('A', one.metrics, 'b.json', 4, params=3e6)])
+    assert len(group_by_method([one, Result('A', one.metrics, 'b.json')])[0].runs) == 2
+
+
+@pytest.mark.parametrize(('content', 'message'), [
+    ('{"semseg/mIoU": 5', 'bad.json is no JSON file: '),
+    ('[1]', 'bad.json must hold an object, got list'),
+    ('{"semseg/rmse": 5, "mIoU": 5, "initial/semseg/mIoU": 5, "depth/absErr": null}',
+     r"bad.json: no figure of a headline metric; allowed are <task>/<metric> with the metrics "
+     r"\['odsF', .*\], got \['semseg/rmse', 'mIoU', 'initial/semseg/mIoU', 'depth/absErr'\]"),
+    ('{"semseg/mIoU": "5"}', r"bad.json: 'semseg/mIoU' must be a finite number, got '5'"),
+    ('{"semseg/mIoU": true}', r"'semseg/mIoU' must be a finite number, got True"),
+    ('{"semseg/mIoU": NaN}', r"'semseg/mIoU' must be a finite number, got nan"),
+    ('{"semseg/mIoU": 1e999}', r"'semseg/mIoU' must be a finite number, got inf"),
+    ('{"results": []}', r"bad.json: 'results' must be a list of at least one, got \[\]"),
+    ('{"results": [3]}', r'bad.json: results\[0\] must be an object, got 3'),
+    ('{"results": [3], "sauce": 1}', r"bad.json: unknown keys \['sauce'\], the keys are \['title"),
+    ('{"results": [{"method": "A", "metrics": {}, "parms": 1}]}',
+     r"bad.json: results\[0\]: unknown keys \['parms'\], the keys are \['method', 'setting', "),
+    ('{"results": [{"metrics": {"semseg/mIoU": 5}}]}',
+     r"results\[0\]: 'method' must be a str that is not empty, got None"),
+    ('{"results": [{"method": " ", "metrics": {"semseg/mIoU": 5}}]}',
+     r"results\[0\]: 'method' must be a str that is not empty, got ' '"),
+    ('{"results": [{"method": "A", "metrics": [5]}]}',
+     r"results\[0\]: 'metrics' must be a dict that is not empty, got \[5\]"),
+    ('{"results": [{"method": "A", "metrics": {"semseg/iou": 5}}]}',
+     r"results\[0\]: no figure of a headline metric; .* got \['semseg/iou'\]"),
+    ('{"results": [{"method": "A", "metrics": {"semseg/mIoU": 5}, "setting": 3}]}',
+     r"results\[0\]: 'setting' must be a str, got 3"),
+    ('{"results": [{"method": "A", "metrics": {"semseg/mIoU": 5}, "params": "133M"}]}',
+     r"results\[0\]: 'params' must be a finite number, got '133M'"),
+])
+def test_what_is_no_result_file(content: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / 'bad.json'
+    path.write_text(content)
+    with pytest.raises(ValueError, match=message):
+        read_results(path)
+
+
+def test_no_such_file(tmp_path: Path) -> None:
+    for path in (tmp_path / 'none.json', tmp_path):
+        with pytest.raises(FileNotFoundError, match=f'^there is no result file {path}$'):
+            read_results(path)

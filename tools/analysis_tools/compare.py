@@ -1,0 +1,61 @@
+"""Results side by side, with Delta_m: ``compare.py RESULT.json ... --baseline RESULT.json ...``."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from mtpsl.engine.command import one_line_errors
+from mtpsl.evaluation import (
+    FORMATS,
+    beside_paper,
+    compare,
+    disagreements,
+    find_baseline,
+    group_by_method,
+    paper_results,
+    read_argument,
+)
+from mtpsl.storage.files import write_text
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description='A table of results side by side, with Delta_m; see docs/compare.md')
+    parser.add_argument('results', nargs='*', metavar='RESULT',
+                        help='a metrics.json or a set of results; NAME=FILE names the row, '
+                        'NAME=FILE,FILE makes one row of files of different tasks')
+    parser.add_argument('--baseline', nargs='+', metavar='RESULT',
+                        help='what Delta_m is relative to: files, one a task or one for all, or '
+                        "the name of a row (default: the paper's Single-Task with --paper)")
+    parser.add_argument('--paper', metavar='SETTING',
+                        help="put the paper's rows in front, e.g. pascal_onelabel")
+    parser.add_argument('--setting', help='which setting of a file that has several')
+    parser.add_argument('--format', choices=list(FORMATS), default='md')
+    parser.add_argument('--out', help='write the table to this file instead of printing it')
+    return parser.parse_intermixed_args(argv)
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    with one_line_errors('compare.py'):
+        own = [result for text in args.results for result in read_argument(text, args.setting)]
+        methods = group_by_method(own) if own or args.paper is None else []
+        if args.paper is not None:
+            methods = beside_paper(group_by_method(paper_results(args.paper)), methods)
+        if args.baseline:
+            baseline = find_baseline(args.baseline, methods, args.setting)
+        else:  # each of the paper's settings begins with its single-task row
+            baseline = None if args.paper is None else methods[0]
+        comparison = compare(methods, baseline)
+        table = FORMATS[args.format](comparison)
+        if args.out:
+            write_text(Path(args.out), table)
+            print(f'table: {args.out}')
+        else:
+            print(table, end='')
+        for line in disagreements(comparison):  # beside the table, which may go to a file
+            print(f'note: {line}', file=sys.stderr)
+
+
+if __name__ == '__main__':
+    main()
