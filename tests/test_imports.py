@@ -23,6 +23,7 @@ ALLOWED = {
     'evaluation': {'tasks', 'structures'},
     'visualization': {'tasks', 'structures'},
     'engine': {'datasets', 'structures'},  # the check command
+    'benchmark': {'evaluation', 'storage'},
 }
 
 

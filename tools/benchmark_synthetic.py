@@ -1,0 +1,179 @@
+"""Train and compare all methods on synthetic scenes: ``benchmark_synthetic.py [--seeds N]``.
+
+Writes the scenes and their label mappings, trains and tests every method for every setting and
+seed, and leaves a table, a plot and a result set for ``analysis_tools/compare.py``. A run that is
+finished is not done again, one that was interrupted goes on.
+"""
+
+import argparse
+import contextlib
+import json
+import runpy
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from datetime import timedelta
+from multiprocessing import get_context
+from pathlib import Path
+from typing import NamedTuple
+
+from mtpsl.benchmark import METHODS, TASKS, Run, config_options, write_report
+from mtpsl.storage.command import at_least, exit_with_one_line
+from mtpsl.storage.files import write_json
+
+ROOT = Path(__file__).resolve().parents[1]
+SETTINGS = dict(onelabel='onelabel', random='randomlabels')  # in the configs' names; mapping
+
+
+class Job(NamedTuple):
+    """One model to train and test.
+
+    Attributes:
+        method: its row in the table.
+        setting: 'onelabel' or 'random'.
+        seed: of the run.
+        task: of a single-task model; '' for all tasks.
+        config: file below ``configs/synthetic``, without suffix.
+    """
+
+    method: str
+    setting: str
+    seed: int
+    task: str
+    config: str
+
+    def folder(self, out: Path) -> Path:
+        return out / 'runs' / f'{self.config}_seed{self.seed}'
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser('benchmark_synthetic.py', description=(
+        'Train and test all methods on synthetic scenes, and compare them'))
+    parser.add_argument('--out', type=Path, default=Path('work_dirs/benchmark'),
+                        help='folder for all that is made (default: work_dirs/benchmark)')
+    parser.add_argument('--methods', nargs='+', choices=list(METHODS), default=list(METHODS),
+                        metavar='NAME', help=f'of {", ".join(METHODS)} (default: all)')
+    parser.add_argument('--settings', nargs='+', choices=list(SETTINGS), default=list(SETTINGS),
+                        help='labels of a training image (default: both)')
+    numbers = dict(seeds=(3, 'runs of each model'), epochs=(30, 'of training'),
+                   train=(800, 'training scenes'), val=(100, 'test scenes'),
+                   size=(96, 'side of the square scenes and crops, a multiple of 32'),
+                   channels=(32, 'of the models, a multiple of 4'), batch=(8, 'images of a step'),
+                   jobs=(1, 'models that are trained at once'),
+                   workers=(0, 'data loading processes of each'))
+    for name, (default, text) in numbers.items():
+        parser.add_argument(f'--{name}', type=at_least(int(name != 'workers')), default=default,
+                            metavar='N', help=f'{text} (default: {default})')
+    args = parser.parse_args(argv)
+    for name, divisor in (('size', 32), ('channels', 4)):
+        if getattr(args, name) % divisor:
+            parser.error(f'--{name} must be a multiple of {divisor}, got {getattr(args, name)}')
+    return args
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    exit_with_one_line('benchmark_synthetic.py', lambda: benchmark(args))
+
+
+def benchmark(args: argparse.Namespace) -> None:
+    """Do what is not done yet, and report what is.
+
+    Raises:
+        ValueError: the folder holds a benchmark of other sizes, or runs failed.
+    """
+    data = args.out.resolve() / 'data'
+    _remember(args)
+    write_scenes(args, data)
+    jobs = [Job(method, setting, seed, task, config.format(setting=setting, task=task))
+            for seed in range(args.seeds) for setting in args.settings for method in args.methods
+            for config in [METHODS[method]]
+            for task in (TASKS if '{task}' in config else [''])]
+    todo = [job for job in jobs if not (job.folder(args.out) / 'metrics.json').is_file()]
+    print(f'{len(jobs)} models, {len(todo)} of them to train', flush=True)
+    failed = train_all(args, data, todo)
+    finished = [Run(job.method, job.setting, job.seed, path) for job in jobs
+                if (path := job.folder(args.out) / 'metrics.json').is_file()]
+    if finished:
+        print(f'\n{write_report(args.out, finished)}\nreport: {args.out}/report.md, plot.svg, '
+              'results.json')
+    if failed:
+        raise ValueError(f'{len(failed)} runs failed, see {failed[0].folder(args.out)}/log.txt')
+
+
+def _remember(args: argparse.Namespace) -> None:
+    """Refuse to mix runs of different sizes in one folder."""
+    sizes = {name: getattr(args, name)
+             for name in ('epochs', 'train', 'val', 'size', 'channels', 'batch')}
+    path = args.out / 'sizes.json'
+    if path.is_file() and (before := json.loads(path.read_text())) != sizes:
+        differing = [f'--{name} {before.get(name)}, not {value}' for name, value in sizes.items()
+                     if before.get(name) != value]
+        raise ValueError(f'{args.out} holds a benchmark with {"; ".join(differing)}; choose '
+                         'another --out')
+    write_json(path, sizes)
+
+
+def write_scenes(args: argparse.Namespace, data: Path) -> None:
+    """The scenes and a label mapping for each setting, where they are not there yet."""
+    def tool(script: str, *arguments: object) -> None:
+        subprocess.run([sys.executable, ROOT / 'tools/dataset_converters' / script,
+                        *map(str, arguments)], check=True)
+
+    if not (data / 'synthetic.json').is_file():
+        tool('make_synthetic.py', data, '--train', args.train, '--val', args.val,
+             '--height', args.size, '--width', args.size)
+    for setting in args.settings:
+        path = data / 'label_mappings' / f'{SETTINGS[setting]}.json'
+        if not path.is_file():
+            tool('label_mapping.py', 'generate', '--setting', SETTINGS[setting], '--ids',
+                 data / 'ImageSets/Context/train.txt', '--out', path, '--tasks', *TASKS)
+
+
+def train_all(args: argparse.Namespace, data: Path, todo: list[Job]) -> list[Job]:
+    """Train and test the models, ``--jobs`` at once; the ones that failed."""
+    # A process is a clone of one that has loaded the libraries, once, and runs one model.
+    context = get_context('forkserver')
+    context.set_forkserver_preload(['mtpsl.engine', 'mtpsl.models', 'mtpsl.datasets.transforms'])
+    start, failed = time.monotonic(), []
+    with ProcessPoolExecutor(args.jobs, context, max_tasks_per_child=1) as pool:
+        running = {pool.submit(run, job, args, data): job for job in todo}
+        for done, future in enumerate(as_completed(running), 1):
+            job = running[future]
+            if future.exception() is not None:
+                failed.append(job)
+            left = (time.monotonic() - start) / done * (len(todo) - done)
+            state = 'FAILED' if job in failed else 'done'
+            print(f'{done}/{len(todo)} {job.config} seed {job.seed}: {state}  '
+                  f'eta: {timedelta(seconds=round(left))}', flush=True)
+    return failed
+
+
+def run(job: Job, args: argparse.Namespace, data: Path) -> None:
+    """Train and test one model in this process; what the tools say goes to ``log.txt``."""
+    folder = job.folder(args.out)
+    folder.mkdir(parents=True, exist_ok=True)
+    options = config_options(job.config, data, size=args.size, channels=args.channels,
+                             batch=args.batch, epochs=args.epochs, workers=args.workers,
+                             seed=job.seed)
+    config = str(ROOT / f'configs/synthetic/{job.config}.py')
+    common = ['--work-dir', str(folder), '--cfg-options', *options]
+    with (folder / 'log.txt').open('a') as log, contextlib.redirect_stdout(log), \
+            contextlib.redirect_stderr(log):
+        try:
+            _main('train.py')([config, '--resume', *common])
+            _main('test.py')([config, (folder / 'last_checkpoint').read_text(), *common])
+        except BaseException:
+            traceback.print_exc()
+            raise
+
+
+def _main(script: str) -> Callable[[list[str]], None]:
+    return runpy.run_path(str(ROOT / 'tools' / script))['main']
+
+
+if __name__ == '__main__':
+    main()
