@@ -33,7 +33,7 @@ def runner_parser(description: str) -> argparse.ArgumentParser:
     """The same, with what running needs: ``--work-dir`` and ``--launcher``."""
     parser = config_parser(description)
     parser.add_argument('--work-dir', help='folder for logs and results '
-                        '(default: work_dirs/<config name>)')
+                        '(default: work_dirs/<folder of the config>/<its name>)')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm'], default='none')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0,
                         help=argparse.SUPPRESS)  # older launchers pass it

@@ -59,9 +59,13 @@ def check_batches(runner: Runner) -> None:
 
 
 def set_work_dir(cfg: Config, work_dir: str | None, config_path: str) -> None:
-    """The command line's folder, else the config's, else ``work_dirs/<config name>``."""
+    """The command line's folder, else the config's, else ``work_dirs/<its folder>/<its name>``.
+
+    With the folder, since the methods' configs are called alike.
+    """
+    path = Path(config_path).resolve()
     cfg.work_dir = work_dir or cfg.get('work_dir') or str(
-        Path('work_dirs', Path(config_path).stem))
+        Path('work_dirs', path.parent.name, path.stem))
 
 
 def _check_backbone(cfg: Config, model: torch.nn.Module) -> None:

@@ -120,8 +120,14 @@ def read_results(path: str | Path, setting: str | None = None) -> list[Result]:
     content = _load(path)
     if 'results' in content:
         return _of_setting(_read_set(content, str(path)), setting)
-    name = path.resolve().parent.name if path.name == 'metrics.json' else path.stem
+    name = _folder_name(path) if path.name == 'metrics.json' else path.stem
     return [Result(name, _headlines(content, str(path)), str(path))]
+
+
+def _folder_name(path: Path) -> str:
+    """Of the default ``work_dirs/<method>/<config>`` both, since configs of methods share names."""
+    parts = path.resolve().parent.parts
+    return '/'.join(parts[-2:] if parts[-3:-2] == ('work_dirs',) else parts[-1:])
 
 
 def read_argument(text: str, setting: str | None = None) -> list[Result]:

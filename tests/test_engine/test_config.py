@@ -138,7 +138,7 @@ def test_a_missing_config_is_named():
 def test_work_dir_by_precedence(tmp_path):
     cfg = load_config(PASCAL)
     set_work_dir(cfg, None, PASCAL)
-    assert cfg.work_dir == 'work_dirs/pascal_onelabel_r18'
+    assert cfg.work_dir == 'work_dirs/diffusionmtl/pascal_onelabel_r18'
     cfg.work_dir = 'from_config'
     set_work_dir(cfg, None, PASCAL)
     assert cfg.work_dir == 'from_config'

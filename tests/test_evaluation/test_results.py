@@ -53,6 +53,15 @@ def test_metrics_of_a_test(tmp_path: Path) -> None:
     assert read_results(write(tmp_path / 'pascal_r18' / 'last.json', METRICS))[0].method == 'last'
 
 
+def test_work_dirs_of_methods_do_not_pass_for_seeds(tmp_path: Path) -> None:
+    """Their configs have the same name; the default work dir has the method's folder in front."""
+    paths = [write(tmp_path / 'work_dirs' / method / 'pascal_r18' / 'metrics.json', METRICS)
+             for method in ('xtc', 'jtr')]
+    assert [read_results(path)[0].method for path in paths] == ['xtc/pascal_r18', 'jtr/pascal_r18']
+    path = write(tmp_path / 'work_dirs' / 'mine' / 'metrics.json', METRICS)
+    assert read_results(path)[0].method == 'mine'
+
+
 def test_the_folder_of_a_file_named_without_one(tmp_path: Path,
                                                 monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path / 'here' / 'metrics.json', METRICS)
