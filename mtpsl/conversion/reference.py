@@ -8,12 +8,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
+from mtpsl.storage.published import TASK_NAMES
+
 SHOWN = 5  # names written out in an error
 
-# Their task names -> ours, in the order in which they concatenate the predictions of any data set:
-# semseg, parsing, saliency, normal, boundary (PASCAL); semseg, depth, normal (NYUD).
-TASKS = dict(semseg='semseg', depth='depth', human_parts='parsing', sal='saliency',
-             normals='normal', edge='boundary')
 # Their module -> ours; {task} is a task by the name of its side, {n} the number of a block.
 MODULES = {
     'backbone': 'backbone',
@@ -52,13 +50,13 @@ class Shaped(Protocol):
 
 def our_name(key: str) -> str | None:
     """Our name of a weight of theirs, without their ``module.``; None where there is none."""
-    return _translate(key, MODULES, TASKS)
+    return _translate(key, MODULES, TASK_NAMES)
 
 
 def reference_name(key: str) -> str | None:
     """Their name of a weight of ours; None where there is none."""
     return _translate(key, {ours: theirs for theirs, ours in MODULES.items()},
-                      {ours: theirs for theirs, ours in TASKS.items()})
+                      {ours: theirs for theirs, ours in TASK_NAMES.items()})
 
 
 def _translate(key: str, modules: Mapping[str, str], tasks: Mapping[str, str]) -> str | None:
@@ -95,7 +93,7 @@ def check_model(names: Iterable[str], tasks: Sequence[str]) -> None:
     if foreign:
         raise ValueError('the published implementation has no counterpart of '
                          + _first(foreign, 'weights'))
-    order = [name for name in TASKS.values() if name in tasks]
+    order = [name for name in TASK_NAMES.values() if name in tasks]
     if list(tasks) != order:
         raise ValueError('the published implementation concatenates the predictions in the order '
                          f'{", ".join(order)}; the order of the tasks is {", ".join(tasks)}')

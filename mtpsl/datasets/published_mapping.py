@@ -8,11 +8,11 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
+from mtpsl.storage.published import TASK_NAMES
+
 from .label_mapping import LabelMapping
 
-# The reference implementation's task names where they differ from ours.
-REFERENCE_NAMES = {'human_parts': 'parsing', 'sal': 'saliency', 'normals': 'normal',
-                   'edge': 'boundary'}
+# The columns of its tables.
 PASCAL_TASKS = ('semseg', 'parsing', 'saliency', 'normal', 'boundary')
 TASKS_OF_COLUMNS = {5: PASCAL_TASKS, 3: ('semseg', 'depth', 'normal'), 2: ('semseg', 'depth')}
 
@@ -122,11 +122,11 @@ def _read_pth(path: str) -> object:
 
 
 def _from_task_lists(path: str, content: object) -> LabelMapping:
-    allowed = {*PASCAL_TASKS, 'depth', *REFERENCE_NAMES}
+    allowed = {*TASK_NAMES, *TASK_NAMES.values()}
     if not isinstance(content, Mapping) or not content or not set(content) <= allowed:
         raise ValueError(f'{path} must hold a dict of {", ".join(sorted(allowed))} -> image ids, '
                          f'got {_describe(content)}')
-    ours = {REFERENCE_NAMES.get(name, name): ids for name, ids in content.items()}
+    ours = {TASK_NAMES.get(name, name): ids for name, ids in content.items()}
     if len(ours) < len(content):
         raise ValueError(f'{path} names a task twice: {", ".join(content)}')
     mapping: dict[str, list[str]] = {}
