@@ -48,13 +48,17 @@ def test_every_task_file_is_found_by_itself():
 
 
 def test_commands_in_the_documents_name_files_that_are_there():
-    for document in ('README.md', 'data/README.md', 'docs/method.md', 'docs/own_data.md',
-                     'docs/new_task.md'):
-        text = (ROOT / document).read_text()
+    documents = [ROOT / 'README.md', ROOT / 'data/README.md', *(ROOT / 'docs').glob('*.md'),
+                 *(ROOT / 'configs').glob('*/README.md')]
+    assert len(documents) > 10
+    for document in documents:
+        text = document.read_text()
         assert '@' not in re.sub(r'@inproceedings|@TASKS', '', text), f'{document}: a placeholder'
-        for name in re.findall(r'(?:tools|configs|tests|docs)/[\w/.]+\.(?:py|sh|md|png)', text):
+        for name in re.findall(r'(?:tools|configs|tests|docs)/[\w/.-]+\.(?:py|sh|md|png)', text):
             # docs/own_data.md has the reader write configs/mine/rooms.py.
             assert (ROOT / name).is_file() or name.startswith('configs/mine/'), (
                 f'{document} names {name}')
-        for name in re.findall(r'`((?:diffusionmtl|synthetic)/\w+\.py)`', text):
+        for name in re.findall(r'`((?:diffusionmtl|synthetic|single_task|xtc)/[\w-]+\.py)`', text):
             assert (ROOT / 'configs' / name).is_file(), f'{document} names {name}'
+        for link in re.findall(r'\]\((?!http)([^)#]+)', text):
+            assert (document.parent / link).exists(), f'{document} links to {link}'

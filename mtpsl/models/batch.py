@@ -14,12 +14,17 @@ def row_index(rows: Mapping[str, Sequence[int]], device: torch.device) -> dict[s
 
 def to_device(values: Mapping[str, Sequence], dtype: torch.dtype,
               device: torch.device) -> dict[str, Tensor]:
-    """Lists by name to tensors by name, in one copy that the host does not wait for."""
-    flat = torch.tensor([value for part in values.values() for value in part], dtype=dtype)
+    """Lists by name to tensors by name, in one copy."""
+    flat = upload([value for part in values.values() for value in part], dtype, device)
+    return dict(zip(values, flat.split([len(part) for part in values.values()])))
+
+
+def upload(values: Sequence, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Numbers, or rows of them, as a tensor of the device; the host does not wait for it."""
+    tensor = torch.tensor(values, dtype=dtype)
     if device.type == 'cuda':
-        flat = flat.pin_memory()
-    parts = flat.to(device, non_blocking=True).split([len(part) for part in values.values()])
-    return dict(zip(values, parts))
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)
 
 
 def resize(maps: Tensor, size: Sequence[int]) -> Tensor:

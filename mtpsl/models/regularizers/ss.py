@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mtpsl.models.batch import resize, row_index, to_device
+from mtpsl.models.batch import resize, row_index, upload
 from mtpsl.registry import MODELS
 from mtpsl.structures import MultiTaskSample
 from mtpsl.tasks import Task
@@ -82,16 +82,16 @@ def zoom_grid(samples: Sequence[MultiTaskSample], size: tuple[int, int],
         (N, H, W, 2) grid for ``grid_sample``; (N, 1, H, W) bool, False in the padding; and
         (N, 1, 1, 1) scales.
     """
-    numbers: dict[str, list[float]] = {}
-    for row, sample in enumerate(samples):
+    rows = []
+    for sample in samples:
         top, bottom, left, right, scale = sample.zoom
         height, width = sample.img_shape
         pad_left, _, pad_top, _ = sample.get('padding', (0, 0, 0, 0))
-        numbers[str(row)] = [*_axis(left, right, width, pad_left, size[1]),
-                             *_axis(top, bottom, height, pad_top, size[0]), scale,
-                             pad_left, pad_left + width, pad_top, pad_top + height]
-    rows = torch.stack(list(to_device(numbers, torch.float32, device).values()))
-    a_x, b_x, a_y, b_y, scale, x_0, x_1, y_0, y_1 = rows[:, :, None, None].unbind(1)
+        rows.append((*_axis(left, right, width, pad_left, size[1]),
+                     *_axis(top, bottom, height, pad_top, size[0]), scale,
+                     pad_left, pad_left + width, pad_top, pad_top + height))
+    numbers = upload(rows, torch.float32, device)[:, :, None, None]
+    a_x, b_x, a_y, b_y, scale, x_0, x_1, y_0, y_1 = numbers.unbind(1)
     x = torch.arange(size[1], device=device).view(1, 1, -1) + 0.5
     y = torch.arange(size[0], device=device).view(1, -1, 1) + 0.5
     grid = torch.stack(torch.broadcast_tensors(a_x * (2 * x / size[1] - 1) + b_x,
