@@ -10,7 +10,6 @@ from functools import cached_property
 import cv2
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 UNKNOWN_COLOUR = (70, 90, 130)  # RGB, where a picture's own colours leave none free
@@ -241,23 +240,3 @@ def masked_mean(values: Tensor, valid: Tensor) -> Tensor:
     """
     total = torch.where(valid, values.reshape(len(valid), -1, *valid.shape[-2:]), 0)
     return total.flatten(1).sum(1) / valid.flatten(1).sum(1).clamp(min=1)
-
-
-def class_maps(logits: Tensor, known: Tensor | None, hard: bool) -> Tensor:
-    """(N, C, H, W) logits of classes as probabilities, or as one-hot samples of them.
-
-    Gumbel-softmax with temperature 1, straight through: the gradient is that of the soft sample.
-    """
-    maps = F.gumbel_softmax(logits, dim=1, hard=True) if hard else logits.softmax(1)
-    return maps if known is None else maps * known
-
-
-def one_hot(label: Tensor, classes: int) -> Tensor:
-    """(N, 1, H, W) class ids to (N, classes, H, W) float; ids outside 0..classes-1 are all zero."""
-    ids = torch.arange(classes, device=label.device).view(1, -1, 1, 1)
-    return (label == ids).float()
-
-
-def class_reconstruction_loss(output: Tensor, code: Tensor, known: Tensor) -> Tensor:
-    """Binary cross-entropy summed over the classes, mean over the known pixels, (N,)."""
-    return masked_mean(F.binary_cross_entropy_with_logits(output, code, reduction='none'), known)

@@ -9,9 +9,10 @@ from torch import Tensor
 
 from mtpsl.registry import TASKS
 
-from .base import class_reconstruction_loss, masked_mean
+from .base import masked_mean
 from .binary import BinaryTask
 from .boundary_match import boundary_counts, boundary_scores
+from .codes import cross_entropy_of_codes
 
 
 @TASKS.register_module()
@@ -55,7 +56,7 @@ class Boundary(BinaryTask):
         return (label == 1).float()
 
     def reconstruction_loss(self, output: Tensor, code: Tensor, known: Tensor) -> Tensor:
-        return class_reconstruction_loss(output, code, known)
+        return cross_entropy_of_codes(output, code, known)
 
     def stats(self, prediction: Tensor, label: Tensor) -> Tensor:
         """(N, 1 + 101 * 4): known pixels, then ``boundary_counts`` of each threshold."""

@@ -7,20 +7,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .base import (
-    CONFIDENCE,
-    Task,
-    class_maps,
-    class_reconstruction_loss,
-    foreign_values,
-    masked_mean,
-    one_hot,
-)
+from .base import CONFIDENCE, Task, foreign_values, masked_mean
+from .codes import ClassCodes
 
 WHITE = (255, 255, 255)
 
 
-class CategoricalTask(Task):
+class CategoricalTask(ClassCodes, Task):
     """A task that gives each pixel one of C classes. Label: class id, unknown pixels 255.
 
     Args:
@@ -82,24 +75,10 @@ class CategoricalTask(Task):
     def decode(self, prediction: Tensor) -> Tensor:
         return prediction.argmax(1, keepdim=True).to(torch.uint8)
 
-    @property
-    def code_channels(self) -> int:
-        return self.channels
-
     def pseudo_label(self, teacher: Tensor, student: Tensor) -> Tensor:
         """The teacher's class where its probability is above 0.95."""
         probability, label = teacher.max(1, keepdim=True)
         return torch.where(probability > CONFIDENCE, label, self.fill).to(torch.uint8)
-
-    def encode(self, logits: Tensor, known: Tensor | None = None, hard: bool = True) -> Tensor:
-        """One-hot samples, or probabilities; unknown pixels zero in all classes."""
-        return class_maps(logits, known, hard)
-
-    def encode_label(self, label: Tensor) -> Tensor:
-        return one_hot(label, self.channels)
-
-    def reconstruction_loss(self, output: Tensor, code: Tensor, known: Tensor) -> Tensor:
-        return class_reconstruction_loss(output, code, known)
 
     def stats(self, prediction: Tensor, label: Tensor) -> Tensor:
         """(N, C * C) confusion counts, row = true class, column = predicted class."""

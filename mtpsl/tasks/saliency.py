@@ -8,12 +8,13 @@ from torch import Tensor
 
 from mtpsl.registry import TASKS
 
-from .base import class_maps, class_reconstruction_loss, masked_mean, one_hot
+from .base import masked_mean
 from .binary import BinaryTask
+from .codes import ClassCodes
 
 
 @TASKS.register_module()
-class Saliency(BinaryTask):
+class Saliency(ClassCodes, BinaryTask):
     """Salient foreground by a balanced two-class cross-entropy, scored by maxF (percent).
 
     Label: 1 foreground, 0 background, 255 unknown. Public prediction: foreground probability.
@@ -44,20 +45,6 @@ class Saliency(BinaryTask):
 
     def activate(self, logits: Tensor) -> Tensor:
         return logits.softmax(1)[:, 1:]
-
-    @property
-    def code_channels(self) -> int:
-        return self.channels
-
-    def encode(self, logits: Tensor, known: Tensor | None = None, hard: bool = True) -> Tensor:
-        """As two classes, background and foreground; unknown pixels zero in both."""
-        return class_maps(logits, known, hard)
-
-    def encode_label(self, label: Tensor) -> Tensor:
-        return one_hot(label, self.channels)
-
-    def reconstruction_loss(self, output: Tensor, code: Tensor, known: Tensor) -> Tensor:
-        return class_reconstruction_loss(output, code, known)
 
     def stats(self, prediction: Tensor, label: Tensor) -> Tensor:
         """(N, 2 * 20): histogram over threshold bins of the negative, then the positive pixels."""

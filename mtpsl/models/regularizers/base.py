@@ -68,6 +68,15 @@ class Regularizer(BaseModule):
         """
 
 
+def check_network(kind: str, channels: Sequence[int], map_stride: int) -> None:
+    """Raise ValueError where an auxiliary network cannot have these arguments."""
+    if len(channels) != len(VGG_CONVS) or min(channels) < 1:
+        raise ValueError(f'{kind}: channels must be {len(VGG_CONVS)} numbers of at least 1, got '
+                         f'{channels}')
+    if map_stride < 1:
+        raise ValueError(f'{kind}: map_stride must be at least 1, got {map_stride}')
+
+
 def conv_norm(in_channels: int, out_channels: int) -> nn.Sequential:
     """3x3 convolution (Xavier-normal, zero bias) and BatchNorm."""
     conv = nn.Conv2d(in_channels, out_channels, 3, padding=1)
@@ -82,5 +91,15 @@ def cosine_distance(a: Tensor, b: Tensor) -> Tensor:
 
 
 def coarse_size(size: Sequence[int], stride: int) -> tuple[int, int]:
-    """H and W of the maps at 1 / stride of the input's resolution, at least 1."""
-    return max(size[0] // stride, 1), max(size[1] // stride, 1)
+    """H and W of the maps at 1 / stride of the input's resolution.
+
+    Raises:
+        ValueError: they would vanish in the network's poolings.
+    """
+    height, width = size[0] // stride, size[1] // stride
+    least = 2 ** len(VGG_CONVS)
+    if min(height, width) < least:
+        raise ValueError(f'map_stride {stride} makes maps of {height} x {width} of images of '
+                         f'{size[0]} x {size[1]}; the auxiliary network needs {least} x {least} at '
+                         'least')
+    return height, width

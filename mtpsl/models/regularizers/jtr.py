@@ -12,7 +12,15 @@ from mtpsl.models.batch import resize, row_index
 from mtpsl.registry import MODELS
 from mtpsl.tasks import Task
 
-from .base import VGG_CONVS, Regularizer, View, coarse_size, conv_norm, cosine_distance
+from .base import (
+    VGG_CONVS,
+    Regularizer,
+    View,
+    check_network,
+    coarse_size,
+    conv_norm,
+    cosine_distance,
+)
 
 
 def _convs(widths: Sequence[int]) -> nn.Sequential:
@@ -104,9 +112,7 @@ class JointTaskRegularization(Regularizer):
         if not (distance_weight >= 0 and reconstruction_weight >= 0):
             raise ValueError('JointTaskRegularization: distance_weight and reconstruction_weight '
                              f'must be >= 0, got {distance_weight} and {reconstruction_weight}')
-        if len(channels) != len(VGG_CONVS) or map_stride < 1:
-            raise ValueError(f'JointTaskRegularization: channels must be {len(VGG_CONVS)} numbers '
-                             f'and map_stride at least 1, got {channels} and {map_stride}')
+        check_network(type(self).__name__, channels, map_stride)
         self.distance_weight = distance_weight
         self.reconstruction_weight = reconstruction_weight
         self.map_stride = map_stride

@@ -12,7 +12,15 @@ from mtpsl.models.batch import resize, row_index, to_device
 from mtpsl.registry import MODELS
 from mtpsl.tasks import Task
 
-from .base import VGG_CONVS, Regularizer, View, coarse_size, conv_norm, cosine_distance
+from .base import (
+    VGG_CONVS,
+    Regularizer,
+    View,
+    check_network,
+    coarse_size,
+    conv_norm,
+    cosine_distance,
+)
 
 
 class PairFiLM(BaseModule):
@@ -130,9 +138,7 @@ class CrossTaskConsistency(Regularizer):
         if not (weight >= 0 and feature_weight >= 0):
             raise ValueError('CrossTaskConsistency: weight and feature_weight must be >= 0, got '
                              f'{weight} and {feature_weight}')
-        if len(channels) != len(VGG_CONVS) or map_stride < 1:
-            raise ValueError(f'CrossTaskConsistency: channels must be {len(VGG_CONVS)} numbers and '
-                             f'map_stride at least 1, got {channels} and {map_stride}')
+        check_network(type(self).__name__, channels, map_stride)
         self.weight = weight
         self.feature_weight = feature_weight
         self.channels = tuple(channels)

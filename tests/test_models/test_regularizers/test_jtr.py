@@ -222,7 +222,15 @@ def test_maps_at_a_fraction_of_the_resolution(parts):
 
 @pytest.mark.parametrize('options, message', [
     (dict(channels=(8, 8)), 'channels must be 5 numbers'),
-    (dict(distance_weight=-1), 'must be >= 0'), (dict(map_stride=0), 'map_stride at least 1')])
+    (dict(distance_weight=-1), 'must be >= 0'), (dict(map_stride=0), 'map_stride must be at least 1, got 0')])
 def test_wrong_arguments(options, message):
     with pytest.raises(ValueError, match=message):
         JointTaskRegularization(build_tasks(PASCAL_TASKS), **options)
+
+
+def test_maps_too_small_for_the_network_are_an_error():
+    tasks = build_tasks(PASCAL_TASKS)
+    regularizer = JointTaskRegularization(tasks, channels=CHANNELS, map_stride=4)
+    rows = dict.fromkeys(tasks, ())
+    with pytest.raises(ValueError, match='map_stride 4 makes maps of 16 x 16 of images of 64 x 64'):
+        regularizer(make_all_views(tasks, [['semseg']]), dict(rows, semseg=[0]))

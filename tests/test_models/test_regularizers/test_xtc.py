@@ -176,7 +176,7 @@ def test_maps_at_a_fraction_of_the_resolution():
 
 @pytest.mark.parametrize('options, message', [
     (dict(channels=(8, 8)), 'channels must be 5 numbers'), (dict(weight=-1), 'must be >= 0'),
-    (dict(map_stride=0), 'map_stride at least 1')])
+    (dict(map_stride=0), 'map_stride must be at least 1, got 0')])
 def test_wrong_arguments(options, message):
     with pytest.raises(ValueError, match=message):
         CrossTaskConsistency(build_tasks(PASCAL_TASKS), **options)
@@ -192,3 +192,11 @@ def test_a_backbone_of_other_channels_is_an_error_that_says_what_to_set():
         regularizer=dict(type='CrossTaskConsistency', channels=(8, 8, 8, 8, 8))))
     with pytest.raises(ValueError, match=r'ends in 8 channels, the backbone.s last stage has 64'):
         model(torch.randn(2, 3, 64, 64), make_views([['semseg']], 2), mode='loss')
+
+
+def test_maps_too_small_for_the_network_are_an_error():
+    tasks = build_tasks(PASCAL_TASKS)
+    regularizer = CrossTaskConsistency(tasks, channels=CHANNELS, map_stride=4)
+    rows = dict.fromkeys(tasks, ())
+    with pytest.raises(ValueError, match='map_stride 4 makes maps of 16 x 16 of images of 64 x 64'):
+        regularizer([None, make_view(tasks, [['semseg']])], dict(rows, semseg=[0]))
