@@ -44,10 +44,9 @@ def shrink(model):
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda p: str(p.relative_to(ROOT / 'configs')))
-def test_the_config_builds_and_its_model_trains(path):
-    """One optimiser step of every config, by its own optimiser, groups and schedule."""
+def test_the_config_s_model_trains_and_is_tested(path):
+    """One step of every config by its own optimiser, groups and schedule, then its evaluator."""
     cfg = load_config(str(path))
-    METRICS.build(cfg.test_evaluator)
     shrink(cfg.model)
     model = MODELS.build(cfg.model)
     first, second = (list(cfg.tasks) * 2)[:2]
@@ -73,6 +72,15 @@ def test_the_config_builds_and_its_model_trains(path):
     assert all(torch.isfinite(parameter).all() for parameter in model.parameters())
     moved = sum(not torch.equal(a, b) for a, b in zip(before, model.parameters()))
     assert moved > len(before) / 3  # of a task without labels only the weight decay moves any
+
+    model.eval()
+    metric = METRICS.build(dict(cfg.test_evaluator, workers=0))
+    with torch.no_grad():
+        tested = model(torch.randn(2, 3, 64, 64), samples[:2], mode='predict')
+    metric.process({}, [sample.to_dict() for sample in tested])
+    scores = metric.evaluate(len(tested))
+    for name in {first, second}:
+        assert 0 <= scores[f'{name}/{model.tasks[name].headline}']
 
 
 def test_what_the_variants_state():

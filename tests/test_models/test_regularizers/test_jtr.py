@@ -222,7 +222,8 @@ def test_maps_at_a_fraction_of_the_resolution(parts):
 
 @pytest.mark.parametrize('options, message', [
     (dict(channels=(8, 8)), 'channels must be 5 numbers'),
-    (dict(distance_weight=-1), 'must be >= 0'), (dict(map_stride=0), 'map_stride must be at least 1, got 0')])
+    (dict(distance_weight=-1), 'must be >= 0'),
+    (dict(map_stride=0), 'map_stride must be at least 1, got 0')])
 def test_wrong_arguments(options, message):
     with pytest.raises(ValueError, match=message):
         JointTaskRegularization(build_tasks(PASCAL_TASKS), **options)
