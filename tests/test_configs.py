@@ -7,7 +7,7 @@ import pytest
 import torch
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope
-from tiny import make_views
+from tiny import make_views, shrink
 
 from mtpsl.engine import load_config
 from mtpsl.registry import METRICS, MODELS, PARAM_SCHEDULERS
@@ -29,25 +29,13 @@ def test_there_are_configs():
     assert {f'synthetic/diffusionmtl_{name.replace("_r18", "")}' for name in real} <= names
 
 
-def shrink(model):
-    """The config's structure at an eighth of its width, the backbone as narrow as the neck."""
-    channels = model.neck.out_channels // 8
-    stages = [channels * factor for factor in (1, 2, 4, 8)]
-    expansion = 4 if model.backbone.depth == 50 else 1
-    model.backbone.update(init_cfg=None, stem_channels=channels, base_channels=channels)
-    model.neck.update(out_channels=channels, in_channels=[expansion * c for c in stages])
-    model.decoder.channels = channels
-    if 'diffusion' in model:
-        model.diffusion.channels = channels
-    if model.get('regularizer', {}).get('type', 'ViewConsistency') != 'ViewConsistency':
-        model.regularizer.update(channels=[channels, *stages], map_stride=1)
-
-
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda p: str(p.relative_to(ROOT / 'configs')))
 def test_the_config_s_model_trains_and_is_tested(path):
     """One step of every config by its own optimiser, groups and schedule, then its evaluator."""
     cfg = load_config(str(path))
     shrink(cfg.model)
+    if 'map_stride' in cfg.model.get('regularizer', {}):
+        cfg.model.regularizer.map_stride = 1  # the images are small
     model = MODELS.build(cfg.model)
     first, second = (list(cfg.tasks) * 2)[:2]
     semseg = model.tasks.get('semseg')
@@ -80,7 +68,7 @@ def test_the_config_s_model_trains_and_is_tested(path):
     metric.process({}, [sample.to_dict() for sample in tested])
     scores = metric.evaluate(len(tested))
     for name in {first, second}:
-        assert 0 <= scores[f'{name}/{model.tasks[name].headline}']
+        assert scores[f'{name}/{model.tasks[name].headline}'] >= 0
 
 
 def test_what_the_variants_state():

@@ -1,6 +1,7 @@
 """Small tasks, labels, samples and models for the tests."""
 
 import torch
+from mmengine.config import ConfigDict
 from mmengine.structures import PixelData
 
 from mtpsl.datasets.transforms.geometric import Zoom
@@ -80,3 +81,17 @@ def tiny_model_config(diffusion: str = 'PredictionDiffusion', condition: str | N
         diffusion=dict(type=diffusion, channels=channels, num_blocks=2, head_convs=2,
                        schedule=schedule,
                        condition=condition and dict(type=kinds[diffusion], detach=detach)))
+
+
+def shrink(model: ConfigDict) -> None:
+    """Make a config's model thin: 8 channels, as many in the backbone's first stage."""
+    channels = 8
+    stages = [channels * factor for factor in (1, 2, 4, 8)]
+    expansion = 4 if model.backbone.depth == 50 else 1
+    model.backbone.update(init_cfg=None, stem_channels=channels, base_channels=channels)
+    model.neck.update(out_channels=channels, in_channels=[expansion * c for c in stages])
+    model.decoder.channels = channels
+    if 'diffusion' in model:
+        model.diffusion.channels = channels
+    if model.get('regularizer', {}).get('type', 'ViewConsistency') != 'ViewConsistency':
+        model.regularizer.channels = [channels, *stages]
