@@ -1,35 +1,124 @@
-"""Parameters and multiply-adds of the full configs against the paper's Table 2."""
+"""Parameters and multiply-adds of the full configs against the paper's Tables 2 and 3."""
 
+import contextlib
+import io
 import json
 import runpy
 from pathlib import Path
 
 import pytest
+import torch
 from torch import nn
 
-from mtpsl.complexity import complexity
+from mtpsl.complexity import build_without_values, complexity
 from mtpsl.engine import load_config
+from mtpsl.evaluation import paper_results
 from mtpsl.registry import MODELS
 
 ROOT = Path(__file__).parents[1]
-R50 = {'model.backbone.depth': 50, 'model.neck.in_channels': (256, 512, 1024, 2048)}
-# Config, overrides, parameters (M), multiply-adds (G); at 512x512, five tasks.
-TABLE = [
-    ('pascal_random_r18', {}, 133.07, 628.3),
-    ('pascal_random_r18_feature', {}, 132.91, 675.3),
-    ('pascal_random_r18', {'model.diffusion.schedule.noise_scale': 0.0}, 133.07, 628.3),
-    ('pascal_random_r18', {'model.diffusion.condition': None}, 112.7, 557.9),
-    ('pascal_random_r18', R50, 158.68, 694.6),
-    ('pascal_random_r18_feature', R50, 158.52, 741.5),
-]
+TOOLS = ROOT / 'tools/analysis_tools'
+PREDICTION = 'DiffusionMTL (Prediction)'
+NO_CONDITION = f'{PREDICTION} w/o Multi-Task Cond'
+# Parameters and multiply-adds of each row: PASCAL's five tasks at 512x512.
+OURS = {
+    'R18 DiffusionMTL (Feature)': (132_913_284, 675_308_896_256),
+    f'R18 {PREDICTION}': (133_072_516, 628_345_274_368),
+    f'R18 {PREDICTION} w/o Diffusion': (133_072_516, 628_345_274_368),
+    f'R18 {NO_CONDITION}': (112_709_252, 557_910_327_296),
+    f'R18 {NO_CONDITION}, f_cond idle': (124_665_476, 557_910_327_296),
+    'R50 DiffusionMTL (Feature)': (158_515_844, 741_545_345_024),
+    f'R50 {PREDICTION}': (158_675_076, 694_581_723_136),
+    f'R50 {PREDICTION} w/o Diffusion': (158_675_076, 694_581_723_136),
+    f'R50 {NO_CONDITION}': (138_311_812, 624_146_776_064),
+    f'R50 {NO_CONDITION}, f_cond idle': (150_268_036, 624_146_776_064),
+    'Single-Task': (219_640_162, 717_863_518_208),
+    'MTL Baseline': (157_237_346, 607_486_214_144),
+    'SS': (157_237_346, 607_486_214_144),
+    'XTC': (172_185_122, 607_486_214_144),
+    'JTR': (182_237_636, 607_486_214_144)}
+# What the paper prints otherwise, and the only rows of which it prints nothing.
+DISAGREE = {(f'R18 {NO_CONDITION}', 'params'), (f'R50 {NO_CONDITION}', 'params'),
+            ('Single-Task', 'macs')}
+UNPRINTED = ['SS', 'JTR']
 
 
-@pytest.mark.parametrize('name, options, params, macs', TABLE)
-def test_the_table_is_matched_to_half_a_percent(name, options, params, macs):
-    cfg = load_config(str(ROOT / f'configs/diffusionmtl/{name}.py'), options)
-    total = complexity(MODELS.build(cfg.model))['']
-    assert total['params'] / 1e6 == pytest.approx(params, rel=5e-3)
-    assert total['macs'] / 1e9 == pytest.approx(macs, rel=5e-3)
+@pytest.fixture(scope='module')
+def table(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict]:
+    """What complexity_table.py prints, and its JSON file."""
+    path = tmp_path_factory.mktemp('table') / 'counts.json'
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        runpy.run_path(str(TOOLS / 'complexity_table.py'))['main'](['--json', str(path)])
+    return out.getvalue(), json.loads(path.read_text())
+
+
+def test_the_paper_s_tables_are_matched_to_half_a_percent(table):
+    rows = table[1]['rows']
+    assert {row['name']: (row['params'], row['macs']) for row in rows} == OURS
+    assert [row['name'] for row in rows if row['paper_params'] is None
+            and row['paper_macs'] is None] == UNPRINTED
+    apart = {(row['name'], what) for row in rows if row['name'] not in UNPRINTED
+             for what in ('params', 'macs')
+             if row[what] != pytest.approx(row[f'paper_{what}'], rel=5e-3)}
+    assert apart == DISAGREE
+
+
+def test_every_row_of_the_paper_with_a_size_is_in_the_table(table):
+    rows = table[1]['rows']
+    shown = {row['name']: (row['paper_params'], row['paper_macs']) for row in rows}
+    for result in paper_results('pascal_onelabel_ablation')[1:]:  # the first is Table 3's
+        assert shown[result.method] == (result.params, result.macs)
+    for setting in ('pascal_onelabel', 'pascal_random'):
+        for result in paper_results(setting):
+            if result.params and not result.method.startswith('DiffusionMTL'):
+                assert shown[result.method.rstrip('*')] == (result.params, result.macs)
+    for row in rows:
+        assert all((ROOT / f'configs/{name}.py').is_file() for name in row['configs'])
+        assert len(row['configs']) == (5 if row['name'] == 'Single-Task' else 1)
+
+
+def test_notes_tell_what_differs(table):
+    printed, content = table
+    notes = content['notes']
+    assert {row['note'] for row in content['rows']} == {'', *notes}
+    text = ' '.join(printed.split())  # without the line breaks inside notes
+    assert all(f' {letter}: {note}' in text for letter, note in notes.items())
+    # f_cond: a 3x3 convolution of 34 channels to five times 512, one of these to 512.
+    f_cond = 9 * 512 * (34 + 5 * 512) + 6 * 512
+    assert f'{f_cond / 1e6:.2f}M' in notes['a']
+    assert '717.9G' in notes['b'] and '14.95M' in notes['d'] and '25.00M' in notes['e']
+    cells = [[cell.strip() for cell in line.split('|')] for line in printed.splitlines()]
+    figures = {line[1]: line[2:-1] for line in cells if len(line) > 1}
+    assert figures[f'R18 {NO_CONDITION} (a)'] == [
+        '2', '112.71', '125', '-9.83%', '557.9', '558', '-0.02%']
+    assert figures[f'R18 {NO_CONDITION}, f_cond idle (a)'][:4] == ['2', '124.67', '125', '-0.27%']
+    assert figures['SS (c)'] == ['3', '157.24', '-', '-', '607.5', '-', '-']
+
+
+def test_the_page_shows_what_the_tool_prints(table):
+    page = (ROOT / 'docs/complexity.md').read_text()
+    for line in table[0].splitlines():
+        assert line.startswith('counts: ') or line in page.splitlines()
+
+
+def test_a_folder_that_is_not_there_is_an_error_at_once(capsys, tmp_path):
+    main = runpy.run_path(str(TOOLS / 'complexity_table.py'))['main']
+    for path in (tmp_path / 'none/counts.json', tmp_path):
+        with pytest.raises(SystemExit):
+            main(['--json', str(path)])
+        assert '--json' in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize('name', ['diffusionmtl', 'xtc', 'jtr'])
+def test_models_without_values_count_alike(name):
+    cfg = load_config(str(ROOT / f'configs/synthetic/{name}_onelabel.py')).model
+    model, usual = build_without_values(cfg), MODELS.build(cfg)
+    expected = {key: value.shape for key, value in usual.state_dict().items()}
+    assert {key: value.shape for key, value in model.state_dict().items()} == expected
+    assert sum(parameter.is_meta for parameter in model.parameters()) > len(expected) / 2
+    if name == 'diffusionmtl':
+        assert model.diffusion.schedule.beta == usual.diffusion.schedule.beta
+    assert complexity(model, (64, 96)) == complexity(usual, (64, 96))
+    assert not torch.empty(1).is_meta  # the switch is off again
 
 
 def test_counts_by_hand_and_by_part():
