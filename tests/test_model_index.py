@@ -1,0 +1,203 @@
+"""READMEs and metafiles of the methods' configs: complete, true to the configs and the paper."""
+
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+from mmengine.fileio import load
+from mmengine.infer import BaseInferencer
+
+from mtpsl.engine import load_config
+from mtpsl.evaluation import paper_results
+from mtpsl.evaluation.results import PAPER, Result, headline_directions
+from mtpsl.evaluation.table import ARROWS
+
+ROOT = Path(__file__).parents[1]
+FOLDERS = sorted(path.name for path in (ROOT / 'configs').iterdir()
+                 if path.is_dir() and path.name not in ('_base_', 'synthetic', '__pycache__'))
+DATA = dict(pascal='PASCAL-Context', nyud='NYUD-v2', cityscapes='Cityscapes')
+LABELS = dict(onelabel='one', random='random')
+# The paper's row -> whose README shows it; the rest is DiffusionMTL's.
+OWNERS = {'Single-Task': 'single_task', 'MTL Baseline': 'mtl_baseline', 'SS': 'ss', 'XTC': 'xtc',
+          'XTC*': 'xtc'}
+UNTRAINED = 'Nothing has been trained on the real data sets here yet'
+METRIC = re.compile(r'(\w+) (\w+) ([↑↓])')
+
+
+@cache
+def readme(folder: str) -> str:
+    return (ROOT / 'configs' / folder / 'README.md').read_text()
+
+
+def configs(folder: str) -> set[str]:
+    return {f'configs/{folder}/{path.name}' for path in (ROOT / 'configs' / folder).glob('*.py')}
+
+
+def metafile(folder: str) -> dict:
+    return load(str(ROOT / 'configs' / folder / 'metafile.yml'))
+
+
+@pytest.fixture(scope='module')
+def published() -> dict[tuple[str, str], Result]:
+    """The paper's rows by setting and name; Table 2 repeats Table 3's single-task row."""
+    settings = {entry['setting']: None for entry in load(str(PAPER))['results']}
+    rows = {(setting, result.method): result
+            for setting in settings for result in paper_results(setting)}
+    del rows['pascal_onelabel_ablation', 'R18 Single-Task']
+    return rows
+
+
+# ---------------------------------------------------------------- metafiles
+
+def test_the_index_names_the_metafile_of_every_method():
+    assert {*OWNERS.values(), 'diffusionmtl', 'jtr'} == set(FOLDERS)
+    index = load(str(ROOT / 'model-index.yml'))
+    assert sorted(index['Import']) == [f'configs/{folder}/metafile.yml' for folder in FOLDERS]
+    assert list(index) == ['Import'] and all((ROOT / path).is_file() for path in index['Import'])
+
+
+@pytest.mark.parametrize('folder', FOLDERS)
+def test_a_metafile_describes_the_configs_of_its_folder(folder):
+    content = metafile(folder)
+    collection, = content['Collections']
+    assert collection['README'] == f'configs/{folder}/README.md'
+    assert (ROOT / collection['README']).is_file()
+    assert set(collection['Metadata']) == {'Training Data', 'Architecture'}
+    paper = collection['Paper']
+    assert paper['URL'] in readme(folder)
+    assert f'title={{{paper["Title"]}}}' in readme(folder)
+    listed = [model['Config'] for model in content['Models']]
+    assert sorted(listed) == sorted(configs(folder))  # each of them, and each once
+    for model in content['Models']:
+        assert model['In Collection'] == collection['Name']
+        assert model['Name'] == f'{folder}_{Path(model["Config"]).stem}'
+        assert model['Metadata']['Training Data'] in collection['Metadata']['Training Data']
+
+
+def test_collections_and_models_are_told_apart_by_name():
+    """mmengine looks a model up by its name in lower case."""
+    names = [collection['Name'].lower() for folder in FOLDERS
+             for collection in metafile(folder)['Collections']]
+    names += [model['Name'].lower() for folder in FOLDERS for model in metafile(folder)['Models']]
+    assert len(names) == len(set(names))
+
+
+def test_mmengine_finds_the_models():
+    found = {model['Name']: model for model in BaseInferencer._get_models_from_metafile(str(ROOT))}
+    assert len(found) == sum(len(configs(folder)) for folder in FOLDERS)
+    entry = found['xtc_pascal_random_r18']
+    model = Config.fromfile(ROOT / entry['Config']).model
+    assert model.regularizer.type == 'CrossTaskConsistency'
+
+
+@pytest.mark.parametrize('folder', FOLDERS)
+def test_metadata_are_those_of_the_config(folder):
+    for model in metafile(folder)['Models']:
+        data, labels = Path(model['Config']).stem.split('_')[:2]
+        cfg = load_config(str(ROOT / model['Config']))
+        dataset = cfg.train_dataloader.dataset
+        assert dataset.data_root.lower().endswith(f'/{data}{"context" * (data == "pascal")}')
+        assert dataset.label_mapping.startswith(f'label_mappings/{labels}')
+        assert model['Metadata'] == {
+            'Training Data': DATA[data], 'Labels': LABELS[labels],
+            'Epochs': cfg.train_cfg.max_epochs, 'Batch Size': cfg.train_dataloader.batch_size}
+
+
+@pytest.mark.parametrize('folder', FOLDERS)
+def test_results_and_weights_are_measured_ones(folder):
+    """None yet: whoever adds some must take back what the README says."""
+    measured = [model['Name'] for model in metafile(folder)['Models']
+                if {'Results', 'Weights'} & set(model)]
+    assert bool(measured) != (UNTRAINED in ' '.join(readme(folder).split()))
+
+
+# ---------------------------------------------------------------- READMEs
+
+def tables(text: str) -> list[tuple[list[str], list[list[str]]]]:
+    """Header and rows of each Markdown table, emphasis and escapes taken off."""
+    blocks = re.findall(r'(?:^\|.*\n)+', text, re.MULTILINE)
+    cells = [[[cell.strip().replace('\\*', '*') for cell in re.split(r'(?<!\\)\|', line)[1:-1]]
+              for line in block.splitlines()] for block in blocks]
+    return [(table[0], table[2:]) for table in cells]
+
+
+def paper_tables() -> list[tuple[str, dict[str, str]]]:
+    """Folder, and cell by column, of all rows of the READMEs' tables of the paper's figures."""
+    return [(folder, dict(zip(header, row))) for folder in FOLDERS
+            for header, rows in tables(readme(folder)) if header[:2] == ['setting',
+                                                                         'row of the paper']
+            for row in rows]
+
+
+def test_every_row_of_the_paper_is_in_its_method_s_readme(published):
+    shown = [(folder, row['setting'], row['row of the paper']) for folder, row in paper_tables()]
+    assert sorted(shown) == sorted((OWNERS.get(method, 'diffusionmtl'), setting, method)
+                                   for setting, method in published)
+
+
+def test_figures_in_the_readmes_are_the_paper_s(published):
+    directions = headline_directions()
+    for folder, row in paper_tables():
+        result = published[row.pop('setting'), row.pop('row of the paper')]
+        metrics = {}
+        for column in [column for column in row if METRIC.fullmatch(column)]:
+            task, metric, arrow = METRIC.fullmatch(column).groups()
+            assert arrow == ARROWS[directions[metric]], (folder, column)
+            metrics[f'{task}/{metric}'] = float(row.pop(column))
+        assert metrics == result.metrics, (folder, result)
+        sizes = {'#params': (result.params, 1e6, 'M'), 'FLOPs': (result.macs, 1e9, 'G'),
+                 'delta_m ↑': (result.printed_delta_m, 1, '%')}
+        for column, (value, unit, letter) in sizes.items():
+            cell = row.pop(column, '-')
+            assert (value is None) == (cell == '-'), (folder, result, column)
+            assert value is None or float(cell.removesuffix(letter)) * unit == value
+        assert not row, f'{folder}: columns that nothing is known of, {list(row)}'
+
+
+@pytest.mark.parametrize('folder', FOLDERS)
+def test_a_readme_links_to_every_config_of_its_folder(folder):
+    links = re.findall(r'\]\((\w[\w-]*\.py)\)', readme(folder))
+    assert sorted(f'configs/{folder}/{link}' for link in links) == sorted(configs(folder))
+
+
+@pytest.mark.parametrize('folder', [*FOLDERS, 'synthetic'])
+def test_commands_name_what_is_there(folder):
+    """Also in work_dirs, as train.py fills it: ``<folder>/<config>/epoch_<last>.pth``."""
+    blocks = '\n'.join(re.findall(r'```bash\n(.*?)```', readme(folder), re.DOTALL))
+    for command in ('train', 'test'):
+        assert f'python tools/{command}.py configs/{folder}/' in blocks
+    checkpoints = 0
+    for name in re.findall(r'\b(?:configs|tools|work_dirs)/[\w/.${},-]+', blocks):
+        pattern = re.sub(r'\$task|\{[\w,]+\}', '*', name)  # of a loop, or of the shell
+        if not pattern.startswith('work_dirs/'):
+            assert any(path.is_file() for path in ROOT.glob(pattern)), f'{folder} names {name}'
+            continue
+        method, stem, file = pattern.split('/')[1:]
+        named = list(ROOT.glob(f'configs/{method}/{stem}.py'))
+        assert named, f'{folder} names {name}'
+        if file != 'metrics.json':
+            checkpoints += 1
+            assert {file} == {f'epoch_{load_config(str(path)).train_cfg.max_epochs}.pth'
+                              for path in named}
+    assert checkpoints
+
+
+@pytest.mark.parametrize('folder', ['xtc', 'jtr'])
+def test_readmes_state_the_options_of_the_configs(folder):
+    (header, rows), = [table for table in tables(readme(folder)) if table[0][0] == 'data']
+    assert len(rows) == len(DATA)
+    for row in rows:
+        cells = dict(zip(header, row))
+        for link in re.findall(r'\((\w+\.py)\)', ' '.join(row)):
+            cfg = load_config(str(ROOT / 'configs' / folder / link))
+            stride = cfg.model.regularizer.map_stride
+            height, width = (side // stride for side in cfg.data_preprocessor.size)
+            assert cells['maps'].split(' (')[0] == f'1/{stride}: {height}x{width}'
+            if folder == 'xtc':
+                assert float(cells['weight'].split()[0]) == cfg.model.regularizer.weight
+                rate = float(cells['learning rate of FiLM'].split()[0])
+                assert rate == cfg.optim_wrapper.paramwise_cfg.film.lr
+            elif 'nyud' in link:
+                assert f'`code_normal={tuple(cfg.tasks.depth.code_normal)}`' in readme(folder)
