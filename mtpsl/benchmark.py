@@ -105,29 +105,53 @@ class Ordering(NamedTuple):
         return 'holds' if mean > 0 else 'does not'
 
 
-def result_set(runs: Sequence[Run]) -> dict:
-    """The runs as a result set, one entry a method, setting and seed; single tasks are joined."""
+def result_set(runs: Sequence[Run]) -> tuple[dict, list[int]]:
+    """The runs as a result set, one entry a method, setting and seed; single tasks are joined.
+
+    Where the seeds of a method differ in their tasks, as after a failure of some single-task
+    models, those with the most are kept.
+
+    Returns:
+        The set, and the seed of each of its results.
+    """
     entries: dict[tuple[str, str, int], dict[str, float]] = {}
     for run in runs:
         metrics = read_results(run.metrics)[0].metrics
         entries.setdefault((run.setting, run.method, run.seed), {}).update(metrics)
+    fullest: dict[tuple[str, str], dict[str, float]] = {}
+    for (setting, method, _), metrics in entries.items():
+        if len(metrics) > len(fullest.get((setting, method), ())):
+            fullest[setting, method] = metrics
+    kept = {key: metrics for key, metrics in entries.items()
+            if set(metrics) == set(fullest[key[:2]])}
     return dict(
         title='MTPSL on synthetic scenes', source='tools/benchmark_synthetic.py',
         results=[dict(setting=f'synthetic_{setting}', method=method, metrics=metrics)
-                 for (setting, method, _), metrics in entries.items()])
+                 for (setting, method, _), metrics in kept.items()]), [seed for *_, seed in kept]
 
 
-def orderings(comparison: Comparison) -> list[Ordering]:
-    """By how much, seed by seed, each of the paper's orderings holds in a table's Delta_m."""
-    rows = {row.method.name: row for row in comparison.rows}
+def orderings(comparison: Comparison, seeds: Sequence[int]) -> list[Ordering]:
+    """By how much, seed by seed, each of the paper's orderings holds in a table's Delta_m.
+
+    Args:
+        comparison: a table with a baseline, of results of one set.
+        seeds: the seed of each of the set's results; of two methods the seeds count that both have.
+    """
+    rows = {row.method.name: row for row in comparison.rows if DELTA in row.scores}
     columns = {key: better for key, better in comparison.columns.items() if key != DELTA}
     reference = {key: comparison.baseline.score(key).mean for key in columns}
 
-    def gains(name: str) -> list[float]:
-        return [mean_gain(run.metrics, reference, columns) for run in rows[name].method.runs]
+    def scores(name: str) -> dict[int, float]:
+        return {seeds[run.index]: mean_gain(run.metrics, reference, columns)
+                for run in rows[name].method.runs}
 
-    return [Ordering(name, [a - b for a, b in zip(gains(first), gains(second))])
-            for name, (first, second) in ORDERINGS.items() if {first, second} <= set(rows)]
+    found = []
+    for name, pair in ORDERINGS.items():
+        if set(pair) <= set(rows):
+            first, second = map(scores, pair)
+            gains = [first[seed] - second[seed] for seed in first if seed in second]
+            found += [Ordering(name, gains)] if gains else []
+    return found
 
 
 def write_report(out: Path, runs: Sequence[Run]) -> str:
@@ -140,14 +164,16 @@ def write_report(out: Path, runs: Sequence[Run]) -> str:
     Returns:
         The text of the report.
     """
-    write_json(out / 'results.json', result_set(runs))
+    results, seeds = result_set(runs)
+    write_json(out / 'results.json', results)
     comparisons = {}
     for setting in dict.fromkeys(run.setting for run in runs):
         methods = group_by_method(read_results(out / 'results.json', f'synthetic_{setting}'))
         baseline = [method for method in methods if method.name == BASELINE]
-        complete = baseline and len(baseline[0].keys) == len(TASKS)
+        complete = baseline and len(baseline[0].keys) == len(TASKS) and all(
+            baseline[0].score(key).mean for key in baseline[0].keys)
         comparisons[setting] = compare(methods, baseline[0] if complete else None)
-    text = '\n'.join(_section(*item) for item in comparisons.items())
+    text = '\n'.join(_section(*item, seeds) for item in comparisons.items())
     write_text(out / 'report.md', text)
     figure = plot(comparisons)
     for suffix in ('svg', 'png'):
@@ -155,9 +181,9 @@ def write_report(out: Path, runs: Sequence[Run]) -> str:
     return text
 
 
-def _section(setting: str, comparison: Comparison) -> str:
+def _section(setting: str, comparison: Comparison, seeds: Sequence[int]) -> str:
     lines = [f'### {setting}', '', FORMATS['md'](comparison), '']
-    found = orderings(comparison) if comparison.baseline else []
+    found = orderings(comparison, seeds) if comparison.baseline else []
     if found:
         lines += ['| the paper\'s ordering | Delta_m higher by | here |', '| :-- | --: | :-- |']
     for ordering in found:
@@ -169,24 +195,29 @@ def _section(setting: str, comparison: Comparison) -> str:
 
 def plot(comparisons: Mapping[str, Comparison]) -> Figure:
     """Each column a panel, each method a line: mean and standard deviation of every setting."""
-    first = next(iter(comparisons.values()))
+    columns = {column: better for comparison in comparisons.values()
+               for column, better in comparison.columns.items()}
     names = list(dict.fromkeys(row.method.name for comparison in comparisons.values()
                                for row in comparison.rows))
-    figure = Figure(figsize=(2.3 * len(first.columns) + 2, 0.32 * len(names) + 1.6),
+    figure = Figure(figsize=(2.3 * len(columns) + 2, 0.32 * len(names) + 1.6),
                     layout='constrained')
-    axes = figure.subplots(1, len(first.columns), sharey=True, squeeze=False)[0]
-    for axis, (column, better) in zip(axes, first.columns.items()):
+    axes = figure.subplots(1, len(columns), sharey=True, squeeze=False)[0]
+    for axis, (column, better) in zip(axes, columns.items()):
         for number, (setting, comparison) in enumerate(comparisons.items()):
             points = [(names.index(row.method.name), row.scores[column])
                       for row in comparison.rows if column in row.scores]
             axis.errorbar([score.mean for _, score in points],
-                          [place + 0.18 * (2 * number - 1) for place, _ in points],
+                          [place + 0.18 * (2 * number + 1 - len(comparisons))
+                           for place, _ in points],
                           xerr=[score.std or 0 for _, score in points], label=setting,
                           fmt='os'[number % 2], color=('black', '0.55')[number % 2], capsize=2,
                           markersize=4)
         axis.set_title(f'{column} {"↑" if better else "↓"}', fontsize=9)
         axis.grid(axis='x', linewidth=0.3)
+        if column == DELTA:  # where the single-task models are
+            axis.axvline(0, color='black', linewidth=0.8, linestyle='--')
     axes[0].set_yticks(range(len(names)), names)
     axes[0].invert_yaxis()
-    axes[0].legend(fontsize=8)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc='outside lower center', fontsize=8,
+                  ncols=len(comparisons))
     return figure

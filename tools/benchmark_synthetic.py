@@ -2,7 +2,7 @@
 
 Writes the scenes and their label mappings, trains and tests every method for every setting and
 seed, and leaves a table, a plot and a result set for ``analysis_tools/compare.py``. A run that is
-finished is not done again, one that was interrupted goes on.
+finished is not done again, one that was interrupted or failed is begun anew.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from datetime import timedelta
 from multiprocessing import get_context
 from pathlib import Path
@@ -60,7 +60,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
                         help='labels of a training image (default: both)')
     numbers = dict(seeds=(3, 'runs of each model'), epochs=(30, 'of training'),
                    train=(800, 'training scenes'), val=(100, 'test scenes'),
-                   size=(96, 'side of the square scenes and crops, a multiple of 32'),
+                   size=(96, 'side of the square scenes and crops, a multiple of 32 from 64 on'),
                    channels=(32, 'of the models, a multiple of 4'), batch=(8, 'images of a step'),
                    jobs=(1, 'models that are trained at once'),
                    workers=(0, 'data loading processes of each'))
@@ -68,9 +68,15 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         parser.add_argument(f'--{name}', type=at_least(int(name != 'workers')), default=default,
                             metavar='N', help=f'{text} (default: {default})')
     args = parser.parse_args(argv)
-    for name, divisor in (('size', 32), ('channels', 4)):
-        if getattr(args, name) % divisor:
-            parser.error(f'--{name} must be a multiple of {divisor}, got {getattr(args, name)}')
+    # XTC's and JTR's networks halve maps of half the size five times.
+    for name, divisor, least in (('size', 32, 64), ('channels', 4, 4)):
+        value = getattr(args, name)
+        if value % divisor or value < least:
+            parser.error(f'--{name} must be a multiple of {divisor} of at least {least}, got '
+                         f'{value}')
+    if set(str(args.out.resolve())) & set(' ,()[]\'"'):
+        parser.error('--out must be a path without blanks, commas, brackets and quotes, which '
+                     f'--cfg-options would take for others, got {args.out.resolve()}')
     return args
 
 
@@ -120,8 +126,9 @@ def _remember(args: argparse.Namespace) -> None:
 def write_scenes(args: argparse.Namespace, data: Path) -> None:
     """The scenes and a label mapping for each setting, where they are not there yet."""
     def tool(script: str, *arguments: object) -> None:
-        subprocess.run([sys.executable, ROOT / 'tools/dataset_converters' / script,
-                        *map(str, arguments)], check=True)
+        command = [sys.executable, ROOT / 'tools/dataset_converters' / script, *map(str, arguments)]
+        if subprocess.run(command, check=False).returncode:
+            raise ValueError(f'{script} failed, as it says above')
 
     if not (data / 'synthetic.json').is_file():
         tool('make_synthetic.py', data, '--train', args.train, '--val', args.val,
@@ -138,17 +145,26 @@ def train_all(args: argparse.Namespace, data: Path, todo: list[Job]) -> list[Job
     # A process is a clone of one that has loaded the libraries, once, and runs one model.
     context = get_context('forkserver')
     context.set_forkserver_preload(['mtpsl.engine', 'mtpsl.models', 'mtpsl.datasets.transforms'])
+
+    def train(job: Job) -> None:
+        with ProcessPoolExecutor(1, context) as process:
+            process.submit(run, job, args, data).result()
+
     start, failed = time.monotonic(), []
-    with ProcessPoolExecutor(args.jobs, context, max_tasks_per_child=1) as pool:
-        running = {pool.submit(run, job, args, data): job for job in todo}
-        for done, future in enumerate(as_completed(running), 1):
-            job = running[future]
-            if future.exception() is not None:
-                failed.append(job)
-            left = (time.monotonic() - start) / done * (len(todo) - done)
-            state = 'FAILED' if job in failed else 'done'
-            print(f'{done}/{len(todo)} {job.config} seed {job.seed}: {state}  '
-                  f'eta: {timedelta(seconds=round(left))}', flush=True)
+    with ThreadPoolExecutor(args.jobs) as pool:
+        running = {pool.submit(train, job): job for job in todo}
+        try:
+            for done, future in enumerate(as_completed(running), 1):
+                job = running[future]
+                if future.exception() is not None:
+                    failed.append(job)
+                left = (time.monotonic() - start) / done * (len(todo) - done)
+                state = 'FAILED' if job in failed else 'done'
+                print(f'{done}/{len(todo)} {job.config} seed {job.seed}: {state}  '
+                      f'eta: {timedelta(seconds=round(left))}', flush=True)
+        except BaseException:  # Ctrl-C: what was not begun is left
+            pool.shutdown(cancel_futures=True)
+            raise
     return failed
 
 

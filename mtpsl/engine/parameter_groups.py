@@ -50,7 +50,8 @@ class GroupedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         empty = [name for name in self.paramwise_cfg if not members[name]]
         if empty:
             raise ValueError(f'paramwise_cfg names the group {empty[0]!r}, but no trained '
-                             'parameter of the model has that as a part of its path')
+                             'parameter of the model has that as a part of its path and is not '
+                             'taken by a group named later')
         params += [dict(params=parameters, name=name, **self.paramwise_cfg.get(name, {}))
                    for name, parameters in members.items()]
 
@@ -65,7 +66,7 @@ class _OnGroups:
         unknown = [name for name in self.groups if name not in known]
         if unknown:
             raise ValueError(f'{type(self).__name__}: groups names {unknown[0]!r}, the optimizer '
-                             f'has {known}')
+                             f'has {list(dict.fromkeys(known))}')
         return [value if name in self.groups else group[self.param_name]
                 for name, group, value in zip(known, self.optimizer.param_groups,
                                               super()._get_value())]

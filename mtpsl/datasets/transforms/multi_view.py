@@ -57,8 +57,9 @@ class MultiView(BaseTransform):
         whole = Zoom(0, height, 0, width, 1.0)
         packed = []
         for number, view in enumerate(self.views):
-            made = view(results | dict(img=results['img'].copy(), gt=dict(results.get('gt', {})),
-                                       view=number, zoom=whole))
+            labels = {name: label.copy() for name, label in results.get('gt', {}).items()}
+            made = view(results | dict(img=results['img'].copy(), gt=labels, view=number,
+                                       zoom=whole))
             if made is None:
                 raise RuntimeError(f'MultiView: a transform of view {number} returned None')
             packed.append(self.pack.transform(made))

@@ -28,7 +28,8 @@ OPERATIONS: dict[str, Callable[[np.ndarray, float], np.ndarray]] = dict(
     contrast=_enhance(mmcv.adjust_contrast),
     sharpness=_enhance(mmcv.adjust_sharpness),
     posterize=lambda image, share: mmcv.posterize(image, 8 - round(4 * share)),
-    solarize=lambda image, share: mmcv.solarize(image, thr=255 * (1 - share)),
+    # Not 255 * (1 - share), which is not whole in floats where it should be.
+    solarize=lambda image, share: mmcv.solarize(image, thr=255 - 255 * share),
     autocontrast=lambda image, share: mmcv.auto_contrast(image),
     equalize=lambda image, share: mmcv.imequalize(image))
 

@@ -1,0 +1,246 @@
+"""The synthetic benchmark's arithmetic by hand, its report and plot, its configs."""
+
+import json
+from pathlib import Path
+
+import cv2
+import pytest
+from matplotlib.figure import Figure
+
+from mtpsl.benchmark import (
+    BASELINE,
+    METHODS,
+    ORDERINGS,
+    TASKS,
+    Ordering,
+    Run,
+    config_options,
+    orderings,
+    plot,
+    result_set,
+    write_report,
+)
+from mtpsl.engine import load_config
+from mtpsl.engine.command import config_parser
+from mtpsl.evaluation import compare, group_by_method, read_results
+from mtpsl.registry import MODELS
+
+from .conftest import ROOT
+
+HEADLINES = dict(semseg='mIoU', parsing='mIoU', saliency='maxF', normal='mErr', boundary='odsF')
+PREDICTION, MTL = 'DiffusionMTL (Prediction)', 'MTL Baseline'
+
+
+def finished(folder: Path, method: str, seed: int, setting: str = 'onelabel',
+             **figures: float | None) -> Run:
+    """A run with a file of metrics, as ``tools/test.py`` leaves it."""
+    path = folder / f'{method.replace("/", "")}_{setting}_{seed}_{"".join(figures)}.json'
+    path.write_text(json.dumps(
+        {f'{task}/{HEADLINES[task]}': value for task, value in figures.items()}
+        | {'semseg/pixelAcc': 77.0, 'initial/semseg/mIoU': 1.0}))
+    return Run(method, setting, seed, path)
+
+
+def table(folder: Path, runs: list[Run], baseline: str = BASELINE):
+    """What ``orderings`` gets from ``write_report``."""
+    results, seeds = result_set(runs)
+    (folder / 'set.json').write_text(json.dumps(results))
+    methods = group_by_method(read_results(folder / 'set.json'))
+    return compare(methods, next(row for row in methods if row.name == baseline)), seeds
+
+
+# ------------------------------------------------------------------ orderings
+
+
+@pytest.mark.parametrize('gains, verdict', [
+    ([0.1], 'holds'), ([-0.1], 'does not'), ([0.0], 'does not'),
+    ([1, 2, 3], 'holds'),        # mean 2, standard error 1 / sqrt(3)
+    ([-1, -2, -3], 'does not'),
+    ([0, 1, 2], 'unclear'),      # mean 1, twice the standard error 1.15
+    ([-0.2, -1, 0.3], 'unclear'), ([0, 2], 'unclear'),
+    ([1, 3, 1, 3], 'holds'),     # mean 2, twice the standard error 1.15 = the deviation
+    ([5, 5], 'holds'), ([0, 0], 'unclear')])
+def test_a_verdict_needs_two_standard_errors(gains, verdict):
+    assert Ordering('any', gains).verdict == verdict
+
+
+def made_up(folder: Path) -> list[Run]:
+    """Single-task means are 50 and 20, so that the gains in percent can be reckoned in the head."""
+    figures = {
+        (BASELINE, 0): (49, 19), (BASELINE, 1): (51, 21),
+        (MTL, 0): (55, 19), (MTL, 1): (50, 22),                # 7.5 and -5
+        (PREDICTION, 0): (60, 18), (PREDICTION, 1): (45, 21),  # 15 and -7.5
+        ('XTC', 0): (56, 19), ('XTC', 1): (51, 22),            # 8.5 and -4
+        ('one step', 0): (65, 17), ('one step', 1): (50, 20)}  # 22.5 and 0
+    return [finished(folder, method, seed, semseg=semseg, normal=normal)
+            for (method, seed), (semseg, normal) in figures.items()]
+
+
+def test_gains_are_differences_of_delta_m_seed_by_seed(tmp_path):
+    found = orderings(*table(tmp_path, made_up(tmp_path)))
+    assert {one.name: one.gains for one in found} == {
+        'diffusion over baseline (Prediction)': pytest.approx([7.5, -2.5]),
+        'both steps over one': pytest.approx([-7.5, -7.5]),
+        'XTC over baseline': pytest.approx([1, 1])}
+    assert [one.verdict for one in found] == ['unclear', 'does not', 'holds']
+
+
+def test_methods_are_compared_on_the_seeds_that_both_have(tmp_path):
+    runs = [one for one in made_up(tmp_path) if one[:3:2] not in [(PREDICTION, 0), ('XTC', 1)]]
+    found = {one.name: one.gains for one in orderings(*table(tmp_path, runs))}
+    assert found['diffusion over baseline (Prediction)'] == pytest.approx([-2.5])
+    assert found['both steps over one'] == pytest.approx([-7.5])
+    runs = [one for one in runs if one[:3:2] != ('one step', 1)]
+    assert 'both steps over one' not in {
+        one.name for one in orderings(*table(tmp_path, runs))}
+
+
+def test_a_method_that_lacks_a_figure_is_in_no_ordering(tmp_path):
+    runs = [finished(tmp_path, 'XTC', one.seed, semseg=60, normal=None) if one.method == 'XTC'
+            else one for one in made_up(tmp_path)]
+    assert {one.name for one in orderings(*table(tmp_path, runs))} == {
+        'diffusion over baseline (Prediction)', 'both steps over one'}
+
+
+# ------------------------------------------------------------------ result set and report
+
+
+def single_task(folder: Path, seed: int, *left_out: str, setting: str = 'onelabel') -> list[Run]:
+    return [finished(folder, BASELINE, seed, setting, **{task: 10.0 * (k + 1) + seed})
+            for k, task in enumerate(TASKS) if task not in left_out]
+
+
+def everything(folder: Path, method: str, seed: int, factor: float,
+               setting: str = 'onelabel') -> Run:
+    return finished(folder, method, seed, setting, **{
+        task: 10.0 * (k + 1) * factor for k, task in enumerate(TASKS)})
+
+
+def test_single_tasks_are_joined_by_setting_and_seed(tmp_path):
+    runs = [*single_task(tmp_path, 0), *single_task(tmp_path, 1),
+            *single_task(tmp_path, 0, setting='random'), everything(tmp_path, 'SS', 1, 2.0)]
+    results, seeds = result_set(runs)
+    assert seeds == [0, 1, 0, 1]
+    assert [(one['setting'], one['method'], one['metrics']['normal/mErr'])
+            for one in results['results']] == [
+        ('synthetic_onelabel', BASELINE, 40), ('synthetic_onelabel', BASELINE, 41),
+        ('synthetic_random', BASELINE, 40), ('synthetic_onelabel', 'SS', 80)]
+    for one in results['results']:
+        assert one['metrics'].keys() == {f'{task}/{HEADLINES[task]}' for task in TASKS}
+
+
+def test_a_seed_that_lacks_tasks_is_left_out(tmp_path):
+    runs = [*single_task(tmp_path, 0, 'normal'), *single_task(tmp_path, 1),
+            *single_task(tmp_path, 2, 'semseg', 'normal'), everything(tmp_path, MTL, 0, 2.0)]
+    results, seeds = result_set(runs)
+    assert [one['method'] for one in results['results']] == [BASELINE, MTL] and seeds == [1, 0]
+    assert results['results'][0]['metrics']['semseg/mIoU'] == 11
+
+
+@pytest.fixture
+def no_plot(monkeypatch):
+    """It takes a second."""
+    monkeypatch.setattr('mtpsl.benchmark.plot', lambda comparisons: Figure())
+
+
+def test_a_report_without_all_single_tasks_has_no_delta_m(tmp_path, no_plot):
+    for left_out, shown in ((['normal'], False), ([], True)):
+        text = write_report(tmp_path, [*single_task(tmp_path, 0, *left_out),
+                                       everything(tmp_path, MTL, 0, 2.0),
+                                       everything(tmp_path, PREDICTION, 0, 3.0)])
+        assert ('delta_m' in text) == ('diffusion over baseline' in text) == shown
+        assert 'MTL Baseline' in text and '### onelabel' in text
+    # Doubled figures are 100 % better for four tasks, 100 % worse for the error; tripled 200 %.
+    assert '+60.00%' in text and '**+120.00%**' in text
+    assert '| diffusion over baseline (Prediction) | +60.00 | holds |' in text
+    assert (tmp_path / 'report.md').read_text() == text
+
+
+def test_a_figure_of_zero_leaves_no_delta_m_but_a_report(tmp_path, no_plot):
+    runs = [*single_task(tmp_path, 0, 'semseg'), finished(tmp_path, BASELINE, 0, semseg=0.0),
+            everything(tmp_path, MTL, 0, 2.0)]
+    text = write_report(tmp_path, runs)
+    assert 'delta_m' not in text and '0.0000' in text
+
+
+def test_the_report_has_a_section_a_setting_with_its_seeds(tmp_path):
+    runs = [one for setting, shift in (('onelabel', 0), ('random', 1)) for seed in range(2)
+            for one in (*single_task(tmp_path, seed, setting=setting),
+                        everything(tmp_path, MTL, seed, 1.0 + shift, setting),
+                        everything(tmp_path, 'XTC', seed, 2.0 + shift + seed / 8, setting))]
+    text = write_report(tmp_path, runs)
+    assert text.index('### onelabel') < text.index('### random')
+    assert '| XTC (2 runs) ' in text and text.count('| XTC over baseline | +') == 2
+    assert ' ± ' in text
+    picture = cv2.imread(str(tmp_path / 'plot.png'))
+    assert picture.shape[1] > 1500 and (picture < 100).mean() > 0.005
+    assert (tmp_path / 'plot.svg').read_text().startswith('<?xml')
+
+
+@pytest.mark.parametrize('settings', [('onelabel',), ('onelabel', 'random')])
+def test_the_plot_shows_mean_and_deviation_at_the_methods_line(settings, tmp_path):
+    comparisons = {}
+    for setting in settings:
+        runs = [one for seed in range(2) for one in (
+            *single_task(tmp_path, seed), everything(tmp_path, MTL, seed, 2.0 + seed))]
+        comparisons[setting] = table(tmp_path, runs)[0]
+    figure = plot(comparisons)
+    assert [axis.get_title() for axis in figure.axes] == [
+        'semseg/mIoU ↑', 'parsing/mIoU ↑', 'saliency/maxF ↑', 'normal/mErr ↓', 'boundary/odsF ↑',
+        'delta_m ↑']
+    axis = figure.axes[3]
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == [BASELINE, MTL]
+    offsets = []
+    for container in axis.containers:
+        points, _, (bars,) = container
+        assert list(points.get_xdata()) == [40.5, 100]  # 40 and 41; 80 and 120
+        widths = [segment[1, 0] - segment[0, 0] for segment in bars.get_segments()]
+        assert widths == pytest.approx([2 * 0.5 ** 0.5, 2 * 800 ** 0.5])
+        offsets.append([float(y) - line for line, y in enumerate(points.get_ydata())])
+    assert len(offsets) == len(settings)
+    assert all(one[0] == pytest.approx(one[1]) for one in offsets)
+    assert sum(one[0] for one in offsets) == pytest.approx(0)  # around the line's tick
+    assert len({round(one[0], 3) for one in offsets}) == len(settings)
+    legend, = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == list(settings)
+
+
+# ------------------------------------------------------------------ configs
+
+
+@pytest.mark.parametrize('config', [
+    template.format(setting=setting, task=task) for template in METHODS.values()
+    for setting in ('onelabel', 'random') for task in (TASKS if '{task}' in template else [''])
+    if setting == 'onelabel' or task in ('semseg', '') and 'steps1' in template])
+def test_the_options_give_every_config_the_sizes(config):
+    options = config_options(config, Path('/some/where'), size=64, channels=8, batch=3, epochs=9,
+                             workers=2, seed=5)
+    path = str(ROOT / f'configs/synthetic/{config}.py')
+    cfg = load_config(path, config_parser('').parse_args(
+        [path, '--cfg-options', *options]).cfg_options)
+    for split in ('train', 'val', 'test'):
+        loader = cfg[f'{split}_dataloader']
+        assert loader.dataset.data_root == '/some/where'
+        assert (loader.num_workers, loader.persistent_workers) == (2, True)
+    crop, = [step for step in cfg.train_dataloader.dataset.pipeline if step.type == 'RandomCrop']
+    assert tuple(crop.size) == tuple(cfg.model.data_preprocessor.size) == (64, 64)
+    assert (cfg.train_dataloader.batch_size, cfg.randomness.seed) == (3, 5)
+    assert cfg.train_cfg.max_epochs == cfg.param_scheduler[0].end == 9
+    assert cfg.train_cfg.val_begin > 9 and cfg.default_hooks.checkpoint.interval == 9
+    if config.startswith('xtc'):
+        assert cfg.param_scheduler[1].step_size == 3
+    assert list(cfg.tasks) == [config.split('_')[3]] if 'single' in config else list(TASKS)
+    model = MODELS.build(cfg.model)
+    widths = {parameter.shape[0] for parameter in model.parameters() if parameter.dim() == 4}
+    assert max(widths) <= 4 * 8 * 8 and model.backbone.layer4[0].conv1.weight.shape[0] == 64
+
+
+def test_every_method_has_its_configs_and_options():
+    assert {name for pair in ORDERINGS.values() for name in pair} <= set(METHODS)
+    names = {template.format(setting=setting, task=task) for template in METHODS.values()
+             for setting in ('onelabel', 'random') for task in TASKS}
+    assert all((ROOT / f'configs/synthetic/{name}.py').is_file() for name in names)
+    options = config_options('ss_onelabel', Path('x'), size=96, channels=4, batch=1, epochs=1,
+                             workers=0, seed=0)
+    assert 'train_dataloader.persistent_workers=False' in options
+    assert not any('diffusion' in option or 'regularizer' in option for option in options)

@@ -1,0 +1,135 @@
+"""The synthetic benchmark as a tool, on the smallest sizes."""
+
+import io
+import json
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import cv2
+import pytest
+
+from mtpsl.benchmark import BASELINE, TASKS
+
+from .conftest import load_tool, run, running_here
+
+MTL, PREDICTION = 'MTL Baseline', 'DiffusionMTL (Prediction)'
+TOOL = load_tool('benchmark_synthetic.py')
+SMALL = ['--seeds', '2', '--epochs', '1', '--train', '8', '--val', '4', '--size', '64',
+         '--channels', '4', '--batch', '1', '--settings', 'onelabel', '--methods', BASELINE, MTL,
+         PREDICTION, 'one step']
+
+
+class ThisProcess:
+    """In the place of a pool of processes."""
+
+    def __init__(self, *arguments: object) -> None: ...
+
+    def __enter__(self) -> 'ThisProcess':
+        return self
+
+    def __exit__(self, *error: object) -> None: ...
+
+    def submit(self, function: Callable, *arguments: object) -> Future:
+        future = Future()
+        try:
+            future.set_result(function(*arguments))
+        except BaseException as error:
+            future.set_exception(error)
+        return future
+
+
+@pytest.fixture(scope='module')
+def small(tmp_path_factory) -> tuple[Path, str]:
+    """The folder of a finished benchmark, and what the tool said."""
+    out = tmp_path_factory.mktemp('small') / 'benchmark'
+    with running_here() as patch, redirect_stdout(io.StringIO()) as said:
+        patch.setattr(TOOL, 'ProcessPoolExecutor', ThisProcess)
+        TOOL.main(['--out', str(out), *SMALL])
+    return out, said.getvalue()
+
+
+def test_all_models_are_trained_tested_and_reported(small):
+    out, said = small
+    assert '16 models, 16 of them to train' in said and '16/16 ' in said and 'FAILED' not in said
+    assert {path.name for path in (out / 'runs').iterdir()} == {
+        f'{config}_seed{seed}' for seed in range(2) for config in (
+            *(f'single_task_onelabel_{task}' for task in TASKS), 'mtl_baseline_onelabel',
+            'diffusionmtl_onelabel', 'diffusionmtl_onelabel_steps1')}
+    for folder in (out / 'runs').iterdir():
+        assert 'Epoch(train) [1]' in (folder / 'log.txt').read_text()
+    report = (out / 'report.md').read_text()
+    assert report in said and report.count('(2 runs)') == 4
+    results = json.loads((out / 'results.json').read_text())['results']
+    assert len(results) == 8 and {len(one['metrics']) for one in results} == {5}
+    seeds = [one['metrics']['normal/mErr'] for one in results if one['method'] == MTL]
+    assert seeds[0] != seeds[1]
+    assert cv2.imread(str(out / 'plot.png')) is not None and (out / 'plot.svg').stat().st_size
+
+
+def test_a_second_call_trains_nothing(small, monkeypatch, capsys):
+    monkeypatch.setattr(TOOL, 'ProcessPoolExecutor', None)
+    out, said = small
+    TOOL.main(['--out', str(out), *SMALL])
+    again = capsys.readouterr().out
+    assert '16 models, 0 of them to train' in again
+    assert (out / 'report.md').read_text() in again and (out / 'report.md').read_text() in said
+
+
+@pytest.mark.parametrize('arguments, status, message', [
+    (['--size', '96'], 1, 'holds a benchmark with --size 64, not 96; choose another --out'),
+    (['--train', '9', '--batch', '2'], 1, '--train 8, not 9; --batch 1, not 2'),
+    (['--size', '80'], 2, '--size must be a multiple of 32 of at least 64, got 80'),
+    (['--size', '32'], 2, '--size must be a multiple of 32 of at least 64, got 32'),
+    (['--channels', '6'], 2, '--channels must be a multiple of 4'),
+    (['--methods', 'MTL'], 2, "--methods: invalid choice: 'MTL'"),
+    (['--settings', 'full'], 2, "--settings: invalid choice: 'full'"),
+    (['--seeds', '0'], 2, '--seeds: must be at least 1'),
+    (['--workers', '-1'], 2, '--workers: must be at least 0'),
+    (['--out', 'a b'], 2, '--out must be a path without blanks')])
+def test_arguments_that_make_no_sense(arguments, status, message, small, capsys):
+    with pytest.raises(SystemExit) as error:
+        TOOL.main(['--out', str(small[0]), *SMALL, *arguments])
+    assert error.value.code == status
+    assert message in ' '.join(capsys.readouterr().err.split())
+
+
+def test_failed_runs_are_named_and_the_others_kept(small, tmp_path):
+    out = tmp_path / 'benchmark'
+    shutil.copytree(small[0], out)
+    broken = 'single_task_onelabel_parsing_seed1', 'mtl_baseline_onelabel_seed1'
+    for name in broken:
+        shutil.rmtree(out / 'runs' / name)
+    mapping = json.loads((out / 'data/label_mappings/onelabel.json').read_text())
+    image = next(image for image, tasks in mapping.items() if tasks == ['parsing'])
+    (out / f'data/human_parts/{image}.mat').write_bytes(b'no label')
+    done = run('benchmark_synthetic.py', '--out', out, *SMALL, check=False)
+    assert done.returncode == 1 and '16 models, 2 of them to train' in done.stdout
+    assert done.stdout.count('FAILED') == 2
+    assert f'error: 2 runs failed, see {out}/runs/{broken[0]}/log.txt' in done.stdout
+    for name in broken:
+        assert f'image {image}' in (out / 'runs' / name / 'log.txt').read_text()
+    report = (out / 'report.md').read_text()
+    assert report.count('(2 runs)') == 2 and report.count(BASELINE) == report.count(MTL) == 1
+
+
+def test_scenes_that_cannot_be_made_end_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, 'executable', shutil.which('false'))
+    with pytest.raises(SystemExit):
+        TOOL.main(['--out', str(tmp_path), *SMALL])
+    assert 'error: make_synthetic.py failed' in capsys.readouterr().err
+
+
+def test_an_interruption_leaves_what_was_not_begun(tmp_path, monkeypatch):
+    begun = []
+    monkeypatch.setattr(TOOL, 'ProcessPoolExecutor', ThisProcess)
+    monkeypatch.setattr(TOOL, 'run', lambda job, *rest: begun.append(job) or time.sleep(0.05))
+    monkeypatch.setattr(TOOL, 'timedelta', lambda seconds: [][0])  # as Ctrl-C, after the first
+    jobs = [TOOL.Job(MTL, 'onelabel', seed, '', 'mtl_baseline_onelabel') for seed in range(40)]
+    with pytest.raises(IndexError):
+        TOOL.train_all(TOOL.parse_args(SMALL), tmp_path, jobs)
+    assert 1 <= len(begun) < 10
