@@ -5,6 +5,7 @@ from pathlib import Path
 
 import cv2
 import pytest
+import torch
 from matplotlib.figure import Figure
 
 from mtpsl.benchmark import (
@@ -230,9 +231,16 @@ def test_the_options_give_every_config_the_sizes(config):
     if config.startswith('xtc'):
         assert cfg.param_scheduler[1].step_size == 3
     assert list(cfg.tasks) == [config.split('_')[3]] if 'single' in config else list(TASKS)
-    model = MODELS.build(cfg.model)
-    widths = {parameter.shape[0] for parameter in model.parameters() if parameter.dim() == 4}
-    assert max(widths) <= 4 * 8 * 8 and model.backbone.layer4[0].conv1.weight.shape[0] == 64
+    widths = dict(
+        backbone=dict(stem_channels=8, base_channels=8), decoder=dict(channels=8),
+        neck=dict(in_channels=(8, 16, 32, 64), out_channels=8), diffusion=dict(channels=8),
+        regularizer=dict(channels=(4, 8, 16, 32, 64)))
+    for part, options in widths.items():
+        if part in cfg.model and not config.startswith('ss'):
+            assert {key: cfg.model[part][key] for key in options} == options
+    assert ('diffusion' in cfg.model) == config.startswith('diffusionmtl')
+    with torch.no_grad():
+        MODELS.build(cfg.model).eval()(torch.zeros(1, 3, 64, 64))
 
 
 def test_every_method_has_its_configs_and_options():
