@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from datetime import timedelta
 from multiprocessing import get_context
@@ -85,6 +85,13 @@ def main(argv: list[str] | None = None) -> None:
     exit_with_one_line('benchmark_synthetic.py', lambda: benchmark(args))
 
 
+def list_jobs(seeds: Iterable[int], settings: Iterable[str], methods: Iterable[str]) -> list[Job]:
+    """The models of these, seed by seed."""
+    return [Job(method, setting, seed, task, config.format(setting=setting, task=task))
+            for seed in seeds for setting in settings for method in methods
+            for config in [METHODS[method]] for task in (TASKS if '{task}' in config else [''])]
+
+
 def benchmark(args: argparse.Namespace) -> None:
     """Do what is not done yet, and report what is.
 
@@ -94,14 +101,15 @@ def benchmark(args: argparse.Namespace) -> None:
     data = args.out.resolve() / 'data'
     _remember(args)
     write_scenes(args, data)
-    jobs = [Job(method, setting, seed, task, config.format(setting=setting, task=task))
-            for seed in range(args.seeds) for setting in args.settings for method in args.methods
-            for config in [METHODS[method]]
-            for task in (TASKS if '{task}' in config else [''])]
+    jobs = list_jobs(range(args.seeds), args.settings, args.methods)
     todo = [job for job in jobs if not (job.folder(args.out) / 'metrics.json').is_file()]
     print(f'{len(jobs)} models, {len(todo)} of them to train', flush=True)
     failed = train_all(args, data, todo)
-    finished = [Run(job.method, job.setting, job.seed, path) for job in jobs
+    # Also what earlier calls with other methods, settings and seeds have left.
+    seeds = sorted({int(folder.name.rpartition('_seed')[2])
+                    for folder in args.out.glob('runs/*_seed*')})
+    finished = [Run(job.method, job.setting, job.seed, path)
+                for job in list_jobs(seeds, SETTINGS, METHODS)
                 if (path := job.folder(args.out) / 'metrics.json').is_file()]
     if finished:
         print(f'\n{write_report(args.out, finished)}\nreport: {args.out}/report.md, plot.svg, '

@@ -10,8 +10,6 @@ from typing import Protocol
 
 from mtpsl.storage.published import TASK_NAMES
 
-SHOWN = 5  # names written out in an error
-
 # Their module -> ours; {task} is a task by the name of its side, {n} the number of a block.
 MODULES = {
     'backbone': 'backbone',
@@ -92,7 +90,7 @@ def check_model(names: Iterable[str], tasks: Sequence[str]) -> None:
     foreign = [name for name in names if reference_name(name) is None]
     if foreign:
         raise ValueError('the published implementation has no counterpart of '
-                         + _first(foreign, 'weights'))
+                         + _list(foreign, 'weights'))
     order = [name for name in TASK_NAMES.values() if name in tasks]
     if list(tasks) != order:
         raise ValueError('the published implementation concatenates the predictions in the order '
@@ -123,7 +121,7 @@ def convert_weights(weights: Mapping[str, Shaped],
     shapes = [f'{key} {tuple(weights[key].shape)} for {name} {tuple(model[name].shape)}'
               for name, key in theirs.items()
               if key in weights and tuple(weights[key].shape) != tuple(model[name].shape)]
-    differences = [_first(names, title) for names, title in (
+    differences = [_list(names, title) for names, title in (
         (missing, 'weights are missing'), (unknown, 'are not of the model'),
         (shapes, 'are of another shape')) if names]
     if differences:
@@ -131,7 +129,6 @@ def convert_weights(weights: Mapping[str, Shaped],
     return {name: weights[key] for name, key in theirs.items()}, dropped
 
 
-def _first(names: Sequence[str], title: str) -> str:
-    """How many they are, and the first of them."""
-    rest = ' ...' if len(names) > SHOWN else ''
-    return f'{len(names)} {title}: {", ".join(names[:SHOWN])}{rest}'
+def _list(names: Sequence[str], title: str) -> str:
+    """How many they are, and all of them."""
+    return f'{len(names)} {title}: {", ".join(names)}'

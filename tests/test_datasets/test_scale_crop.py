@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from mtpsl.datasets.transforms import RandomScaleCrop
+from mtpsl.datasets.transforms import RandomCrop, RandomFlip, RandomScale, RandomScaleCrop
+from mtpsl.datasets.transforms.geometric import Zoom
 from mtpsl.tasks import build_tasks
 
 TASKS = build_tasks(dict(
@@ -131,3 +132,17 @@ def test_bad_scales(scales: object) -> None:
 
 def test_it_says_what_it_is() -> None:
     assert repr(RandomScaleCrop()) == 'RandomScaleCrop(scales=(1.0, 1.2, 1.5))'
+
+
+@pytest.mark.parametrize('steps, known', [
+    ([RandomScaleCrop((1.5,))], True), ([RandomScaleCrop((1.5,)), RandomFlip(0.0)], True),
+    ([RandomScaleCrop((1.5,)), RandomFlip(1.0)], False),
+    ([RandomFlip(1.0), RandomScaleCrop((1.5,))], False),
+    ([RandomScaleCrop((1.5,)), RandomScaleCrop((1.5,))], False),
+    ([RandomScale((0.5, 0.5))], False), ([RandomCrop((8, 8), None)], False)])
+def test_a_zoom_is_told_only_where_it_is_all_that_happened(steps, known):
+    results = dict(img=np.zeros((24, 24, 3), np.uint8), gt={}, tasks={},
+                   zoom=Zoom(0, 24, 0, 24, 1.0))
+    for step in steps:
+        results = step.transform(results)
+    assert (results['zoom'] is not None) == known

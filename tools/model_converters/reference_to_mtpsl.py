@@ -116,9 +116,10 @@ def build_model(config: str) -> nn.Module:
     condition = getattr(diffusion, 'condition', None)
     if not (isinstance(diffusion, FeatureDiffusion)
             and isinstance(condition, ConcatenatedCondition)):
+        got = type(model).__name__ if diffusion is None else (
+            f'{type(diffusion).__name__} with {type(condition).__name__}')
         raise ValueError(f'{config} must have model.diffusion of FeatureDiffusion with a '
-                         f'ConcatenatedCondition, got {type(diffusion).__name__} with '
-                         f'{type(condition).__name__}')
+                         f'ConcatenatedCondition, got {got}')
     return model
 
 

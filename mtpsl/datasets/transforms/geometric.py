@@ -36,6 +36,7 @@ class RandomScale(BaseTransform):
         size = tuple(max(round(side * scale), 1) for side in results['img'].shape[:2])
         results['img'] = mmcv.imresize(results['img'], size[::-1], interpolation='bilinear')
         results['img_shape'] = size
+        _forget_zoom(results)
         for name, label in results['gt'].items():
             task = results['tasks'][name]
             results['gt'][name] = task.rescale(task.resize(label, size), scale)
@@ -88,7 +89,10 @@ class RandomScaleCrop(BaseTransform):
         scale = float(self.scales[np.random.randint(len(self.scales))])
         size = results['img'].shape[:2]
         place = _random_place(size, tuple(max(int(side / scale), 1) for side in size))
-        results['zoom'] = Zoom(*(part for side in place for part in (side.start, side.stop)), scale)
+        zoom = Zoom(*(part for side in place for part in (side.start, side.stop)), scale)
+        # A zoom of something that was moved before shows no known rectangle of the first image.
+        whole = Zoom(0, size[0], 0, size[1], 1.0)
+        results['zoom'] = zoom if results.get('zoom', whole) == whole else None
         if scale == 1:
             return results
         results['img'] = mmcv.imresize(results['img'][place], size[::-1],
@@ -146,6 +150,7 @@ class RandomCrop(BaseTransform):
         rows, columns = self._choose(results)
         results['img'] = results['img'][rows, columns]
         results['img_shape'] = results['img'].shape[:2]
+        _forget_zoom(results)
         for name, label in results['gt'].items():
             results['gt'][name] = label[rows, columns]
         return results
@@ -203,12 +208,19 @@ class RandomFlip(BaseTransform):
         """Mirror ``img`` and ``gt`` in place, or leave them as they are."""
         if np.random.rand() < self.prob:
             results['img'] = mmcv.imflip(results['img'])
+            _forget_zoom(results)
             for name, label in results['gt'].items():
                 results['gt'][name] = results['tasks'][name].flip(label)
         return results
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(prob={self.prob})'
+
+
+def _forget_zoom(results: dict) -> None:
+    """Other changes of the geometry are not told by a :class:`Zoom`: there is None from here on."""
+    if 'zoom' in results:
+        results['zoom'] = None
 
 
 def _random_place(shape: tuple[int, int], size: tuple[int, int]) -> tuple[slice, slice]:

@@ -18,7 +18,8 @@ class MultiView(BaseTransform):
     Takes the place of :class:`PackMultiTaskInputs` at the end of a pipeline. Labels go along, so
     each view's fit it. The preprocessor makes one batch of all views, all samples of view 0 first.
     A packed sample says its ``view`` and, in ``zoom``, a :class:`Zoom`, what it shows of the sample
-    that the views start from, as the last :class:`RandomScaleCrop` of its pipeline left it.
+    that the views start from; None after more than one :class:`RandomScaleCrop` or another change
+    of the geometry.
 
     Args:
         views: a pipeline for each view, two at least; an empty one leaves the sample as it is.

@@ -75,7 +75,10 @@ class JointDecoder(BaseModule):
     def forward(self, x: Tensor, pooled: Sequence[tuple[Tensor, torch.Size]]) -> Tensor:
         """(N, C, H / 32, W / 32) to (N, K, H, W), not activated."""
         for stage, (places, size) in zip(self.stages, pooled[::-1]):
-            x = stage(F.max_unpool2d(x, places, 2, output_size=size[-2:]))
+            # F.max_unpool2d has no deterministic implementation; no two places are the same.
+            flat = x.new_zeros(*x.shape[:2], size[-2] * size[-1])
+            flat = flat.scatter(2, places.flatten(2), x.flatten(2))
+            x = stage(flat.unflatten(2, tuple(size[-2:])))
         return self.output(x)
 
 
@@ -100,7 +103,8 @@ class JointTaskRegularization(Regularizer):
         distance_weight: published 4.
         reconstruction_weight: published 2; it also weighs D_2, as in the published code.
         channels: of the five stages of encoder and decoder.
-        map_stride: the maps enter at 1 / this of the input's resolution; published 1.
+        map_stride: the maps enter at 1 / this of the input's resolution; published 1. Labels are
+            averaged after, predictions resized before they become maps.
     """
 
     num_views = 3
@@ -138,12 +142,13 @@ class JointTaskRegularization(Regularizer):
             logits = self._logits(views[2], rows)
             reliable = self._with_labels(self._encode(logits, known), views[2], rows)
             noisy = self._encode(logits, known, hard=False)
-            target = self._encode(logits, known)
+            target = self._encode(logits, known)  # drawn anew for the reconstructions
+            wanted = self._with_labels(target, views[2], rows)
         codes, pooled = self.encoder(torch.cat([_joint(reliable), _joint(noisy)]))
         distance = cosine_distance(*codes.chunk(2)).mean()
         outputs = self.decoder(codes, pooled).float().split(list(self.map_channels.values()), 1)
         reconstruction = sum(
-            task.reconstruction_loss(output, torch.cat([reliable[name], target[name]]),
+            task.reconstruction_loss(output, torch.cat([wanted[name], target[name]]),
                                      known.repeat(2, 1, 1, 1)).sum()
             for (name, task), output in zip(self.tasks.items(), outputs)) / len(known)
         return dict(

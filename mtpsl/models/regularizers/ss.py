@@ -32,6 +32,9 @@ class ViewConsistency(Regularizer):
     Args:
         tasks: task name -> task.
         weight: factor on the loss, >= 0.
+
+    Raises:
+        ValueError: a negative weight; in ``forward``, views of another geometry.
     """
 
     num_views = 2
@@ -46,6 +49,7 @@ class ViewConsistency(Regularizer):
                 rows: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:
         """``loss_consistency`` of the two views, see :class:`Regularizer`."""
         teacher, student = views
+        self._check_zooms(views)
         samples = len(student.samples)
         device = student.feature.device
         grid, inside, scale = zoom_grid(student.samples, student.size, device)
@@ -64,6 +68,16 @@ class ViewConsistency(Regularizer):
                 kept = task.valid(label).flatten(1).sum(1) / inside[index].flatten(1).sum(1)
             total = total + task.loss_weight * (kept * task.loss(logits, label)).sum()
         return dict(loss_consistency=self.weight / samples * total)
+
+    def _check_zooms(self, views: Sequence[View]) -> None:
+        for number, view in enumerate(views):
+            for sample in view.samples:
+                zoom, (height, width) = sample.zoom, sample.img_shape
+                if zoom is None or (number == 0 and zoom != (0, height, 0, width, 1)):
+                    raise ValueError(
+                        'ViewConsistency compares view 0, which must not change the geometry, with '
+                        'view 1, at most one RandomScaleCrop of it; MultiView made others in view '
+                        f'{number} of {sample.get("img_path")}')
 
 
 def zoom_grid(samples: Sequence[MultiTaskSample], size: tuple[int, int],

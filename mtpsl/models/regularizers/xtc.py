@@ -124,8 +124,9 @@ class CrossTaskConsistency(Regularizer):
         weight: c; published 2 for NYUD, 1 for Cityscapes.
         feature_weight: of the distances to F.
         channels: of the mapping network's stages; the last is the backbone's last.
-        map_stride: the maps enter m at 1 / this of the input's resolution (area mean of labels);
-            published 1. F is averaged to m's output where they differ.
+        map_stride: the maps enter m at 1 / this of the input's resolution; published 1. Labels are
+            averaged after, predictions resized before they become maps, and F is averaged to m's
+            output where they differ.
     """
 
     num_views = 2

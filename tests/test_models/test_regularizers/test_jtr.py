@@ -235,3 +235,13 @@ def test_maps_too_small_for_the_network_are_an_error():
     rows = dict.fromkeys(tasks, ())
     with pytest.raises(ValueError, match='map_stride 4 makes maps of 16 x 16 of images of 64 x 64'):
         regularizer(make_all_views(tasks, [['semseg']]), dict(rows, semseg=[0]))
+
+
+def test_it_runs_where_only_deterministic_operations_may(parts):
+    regularizer, tasks = parts
+    torch.use_deterministic_algorithms(True)
+    try:
+        losses = regularizer(make_all_views(tasks, LABELS), rows_of(tasks, LABELS))
+        sum(losses.values()).backward()
+    finally:
+        torch.use_deterministic_algorithms(False)

@@ -145,3 +145,15 @@ def test_the_gradient_reaches_the_student_alone():
 def test_a_negative_weight_is_refused():
     with pytest.raises(ValueError, match='weight must be >= 0, got -1'):
         ViewConsistency({}, weight=-1)
+
+
+def test_views_of_another_geometry_are_an_error():
+    """Not silently compared at the wrong places: a mirrored view 1, or a view 0 that is a cut."""
+    tasks = build_tasks(dict(semseg=PASCAL_TASKS['semseg']))
+    logits = dict(semseg=torch.zeros(1, 21, 8, 8))
+    for number, zoom in ((1, None), (0, ZOOM), (0, None)):
+        samples = make_views([[]], 2)
+        samples[number].set_metainfo(dict(zoom=zoom))
+        with pytest.raises(ValueError, match=rf'MultiView made others in view {number} of image0'):
+            ViewConsistency(tasks)([view(samples[:1], logits), view(samples[1:], logits)],
+                                   dict(semseg=()))
