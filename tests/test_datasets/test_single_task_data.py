@@ -155,14 +155,6 @@ def test_a_scale_crop_says_which_rectangle_it_shows(scale):
     assert tops <= set(range(48 - int(48 / scale) + 1)) and (len(tops) > 5) == (scale > 1)
 
 
-def test_the_zoom_is_that_of_the_last_cut():
-    np.random.seed(0)
-    tasks = build_tasks(dict(depth=dict(type='Depth')))
-    results = dict(img=np.zeros((48, 60, 3), np.uint8), tasks=tasks, gt={})
-    first = RandomScaleCrop([1.5]).transform(results)['zoom']
-    assert RandomScaleCrop([1.2]).transform(results)['zoom'].scale == 1.2 != first.scale
-
-
 # ------------------------------------------------------------------ a config
 
 

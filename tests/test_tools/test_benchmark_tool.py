@@ -71,13 +71,16 @@ def test_all_models_are_trained_tested_and_reported(small):
     assert cv2.imread(str(out / 'plot.png')) is not None and (out / 'plot.svg').stat().st_size
 
 
-def test_a_second_call_trains_nothing(small, monkeypatch, capsys):
+def test_a_second_call_trains_nothing_and_reports_all(small, monkeypatch, capsys):
     monkeypatch.setattr(TOOL, 'ProcessPoolExecutor', None)
     out, said = small
-    TOOL.main(['--out', str(out), *SMALL])
-    again = capsys.readouterr().out
-    assert '16 models, 0 of them to train' in again
-    assert (out / 'report.md').read_text() in again and (out / 'report.md').read_text() in said
+    for arguments, models in (([], 16), (['--seeds', '1', '--methods', MTL], 1)):
+        (out / 'report.md').unlink()
+        TOOL.main(['--out', str(out), *SMALL, *arguments])
+        again = capsys.readouterr().out
+        assert f'{models} models, 0 of them to train' in again
+        report = (out / 'report.md').read_text()
+        assert report in again and report in said  # with what earlier calls have left
 
 
 @pytest.mark.parametrize('arguments, status, message', [
