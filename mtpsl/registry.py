@@ -18,6 +18,7 @@ _LOCATIONS = {
     'OPTIM_WRAPPER_CONSTRUCTORS': ['mtpsl.engine'],
     'PARAM_SCHEDULERS': ['mtpsl.engine'],
     'VISUALIZERS': ['mtpsl.visualization'],
+    'VISBACKENDS': ['mtpsl.visualization'],
 }
 
 # Every root registry gets a child, else mmengine warns of each missing one at start.
@@ -38,4 +39,5 @@ OPTIM_WRAPPERS = _CHILDREN['OPTIM_WRAPPERS']
 OPTIM_WRAPPER_CONSTRUCTORS = _CHILDREN['OPTIM_WRAPPER_CONSTRUCTORS']
 PARAM_SCHEDULERS = _CHILDREN['PARAM_SCHEDULERS']
 VISUALIZERS = _CHILDREN['VISUALIZERS']
+VISBACKENDS = _CHILDREN['VISBACKENDS']
 TASKS = Registry('task', scope='mtpsl', locations=['mtpsl.tasks'])

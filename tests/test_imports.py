@@ -20,10 +20,11 @@ ALLOWED = {
     'conversion': {'storage'},
     'datasets': {'storage', 'tasks', 'structures'},
     'models': {'tasks', 'structures'},
-    'evaluation': {'tasks', 'structures'},
-    'visualization': {'tasks', 'structures'},
-    'engine': {'datasets', 'structures'},  # the check command
+    'evaluation': {'storage', 'tasks', 'structures'},
+    'visualization': {'storage', 'tasks', 'structures'},
+    'engine': {'datasets', 'storage', 'structures', 'visualization'},  # the check command; curves
     'benchmark': {'evaluation', 'storage'},
+    'profiling': {'datasets', 'engine', 'evaluation', 'storage', 'structures', 'tasks'},
 }
 
 

@@ -1,6 +1,7 @@
 """Checkpoints that do not fit the model are errors: mmengine only logs what differs."""
 
 import pickle
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -53,18 +54,46 @@ def check_pretrained(path: str, backbone: nn.Module) -> None:
     _compare(path, shapes, expected, extra_allowed=True)
 
 
-def read_shapes(path: str) -> dict[str, torch.Size]:
-    """Shapes of the weights in a checkpoint, by name; code in the file is never run."""
+def read_content(path: str) -> Mapping:
+    """What is in a checkpoint, its tensors without values; code in the file is never run.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: no checkpoint, or a damaged one; or one that mmengine would run code of.
+    """
     if not Path(path).is_file():
         raise FileNotFoundError(f'there is no checkpoint file {path}')
     try:
         with torch.serialization.safe_globals(SAFE):
             content = torch.load(path, map_location='meta', weights_only=True)
-    except (RuntimeError, EOFError, KeyError, OSError, ValueError, pickle.UnpicklingError) as error:
-        cause = str(error).partition('\n')[0] or type(error).__name__
-        raise ValueError(f'{path} is not a checkpoint, or it is damaged: {cause}') from error
-    state = content.get('state_dict', content) if isinstance(content, Mapping) else {}
-    return {key.removeprefix('module.'): value.shape for key, value in state.items()
+    except Exception as error:  # a damaged file can raise anything
+        raise ValueError(f'{path} is not a checkpoint, or it is damaged: '
+                         f'{_cause(error)}') from error
+    if not isinstance(content, Mapping) or not isinstance(content.get('state_dict', {}), Mapping):
+        kind = type(content.get('state_dict') if isinstance(content, Mapping) else content)
+        raise ValueError(f'{path} is not a checkpoint: where weights by name should be it has a '
+                         f'{kind.__name__}')
+    if 'config' in (content.get('meta') or {}):
+        raise ValueError(f"{path} has the entry meta['config'], a text that mmengine would run as "
+                         'Python; remove the entry if you need this file')
+    return content
+
+
+def _cause(error: Exception) -> str:
+    """Without torch's advice to load it all the same."""
+    foreign = re.search(r'GLOBAL ([\w.]+)', str(error))
+    if foreign:
+        return f'it holds {foreign[1]}, which is neither tensor nor number and is not loaded'
+    if isinstance(error, (KeyError, IndexError, EOFError, pickle.UnpicklingError)):
+        return 'torch did not write it'
+    return str(error).partition('\n')[0] or type(error).__name__
+
+
+def read_shapes(path: str) -> dict[str, torch.Size]:
+    """Shapes of the weights in a checkpoint, by name, see :func:`read_content`."""
+    content = read_content(path)
+    return {key.removeprefix('module.'): value.shape
+            for key, value in content.get('state_dict', content).items()
             if isinstance(value, Tensor)}
 
 

@@ -1,14 +1,16 @@
 """From a config to a runner, on one process or many, with or without a GPU."""
 
+import json
 import os
 from pathlib import Path
 
 import torch
 from mmengine.config import Config
-from mmengine.runner import EpochBasedTrainLoop, Runner, find_latest_checkpoint
+from mmengine.runner import EpochBasedTrainLoop, Runner
 
-from .checkpoint import check_checkpoint, check_pretrained
+from .checkpoint import check_checkpoint, check_pretrained, read_content
 from .quiet import quieten
+from .resume import RUN_KEY, check_same_run, deciding, latest_checkpoint
 
 
 def build_runner(cfg: Config) -> Runner:
@@ -24,11 +26,12 @@ def build_runner(cfg: Config) -> Runner:
 
     Raises:
         FileNotFoundError: a checkpoint or a file of pretrained weights that is not there.
-        ValueError: one of another model.
+        ValueError: one of another model, to resume one of another config, or all are damaged.
     """
-    checkpoint = cfg.get('load_from')
+    checkpoint, damage = cfg.get('load_from'), ''
     if cfg.get('resume') and not checkpoint:
-        checkpoint = find_latest_checkpoint(cfg.work_dir)
+        checkpoint, damage = latest_checkpoint(cfg.work_dir)
+        cfg.load_from = checkpoint  # mmengine takes this one then
     if checkpoint and cfg.model.get('backbone'):
         cfg.model.backbone.init_cfg = None  # these weights are replaced: do not look for them
     if cfg.get('launcher', 'none') != 'none' and not torch.cuda.is_available():
@@ -36,14 +39,37 @@ def build_runner(cfg: Config) -> Runner:
     runner = Runner.from_cfg(cfg)
     quieten(runner.logger)
     model = getattr(runner.model, 'module', runner.model)
+    if damage:
+        runner.logger.warning(f'{damage}: going on from {checkpoint}')
     if checkpoint:
         check_checkpoint(checkpoint, model)
+        if cfg.get('resume'):
+            _check_same_run(checkpoint, runner)
     elif cfg.get('resume'):
         runner.logger.warning(f'nothing to resume in {cfg.work_dir}: training starts anew')
         runner._resume = False
     else:
         _check_backbone(cfg, model)
     return runner
+
+
+def _check_same_run(checkpoint: str, runner: Runner) -> None:
+    """Refuse to go on with another config; another number of processes is only a warning."""
+    content = read_content(checkpoint)
+    meta = content.get('meta') or {}
+    if not {'optimizer', 'message_hub'} <= set(content) or not {'epoch', 'iter'} <= set(meta):
+        raise ValueError(f'{checkpoint} has weights, but not the state of a run to go on with; '
+                         f'start a new one from them: --cfg-options load_from={checkpoint} without '
+                         '--resume')
+    if RUN_KEY not in meta:
+        return
+    before, now = json.loads(meta[RUN_KEY]), deciding(runner.cfg, runner.world_size)
+    processes = before.pop('processes'), now.pop('processes')
+    if processes[0] != processes[1]:
+        runner.logger.warning(
+            f'{checkpoint} is of a run on {processes[0]} processes, this is one on '
+            f'{processes[1]}: it goes on with other batches')
+    check_same_run(checkpoint, before, now)
 
 
 def check_batches(runner: Runner) -> None:

@@ -3,7 +3,8 @@
 import logging
 import warnings
 
-_NOISE = ('FileClient', 'HardDiskBackend', 'MultiScaleDeformableAttention')
+_NOISE = ('FileClient', 'HardDiskBackend', 'MultiScaleDeformableAttention',
+          'broadcast_buffers', 'use_reentrant')
 
 
 def quieten(logger: logging.Logger | None = None) -> None:

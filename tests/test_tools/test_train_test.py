@@ -1,23 +1,13 @@
 """Training and testing as a user runs them."""
 
 import json
-import os
-import signal
-import subprocess
-import time
 
 import cv2
 import pytest
-import torch
 
-from mtpsl.engine.checkpoint import SAFE, read_shapes
+from mtpsl.engine.checkpoint import read_shapes
 
-from .conftest import CONFIG, ROOT, command, data_options, environment, run, write_scenes
-
-
-def load(path):
-    with torch.serialization.safe_globals(SAFE):
-        return torch.load(path, weights_only=True)
+from .conftest import CONFIG, data_options, run, write_scenes
 
 
 def test_training_logs_an_eta_and_leaves_checkpoints(trained):
@@ -62,27 +52,6 @@ def test_two_processes_train_and_test_without_a_gpu(options, trained, tmp_path):
     assert measured == {name for name, value in two.items() if value is not None}
     for name in measured:
         assert two[name] == pytest.approx(one[name], rel=1e-4, abs=1e-4), name
-
-
-def test_training_resumes_after_a_kill(options, tmp_path):
-    process = subprocess.Popen(command('train.py', CONFIG, '--work-dir', tmp_path, *options),
-                               cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL,
-                               stderr=subprocess.DEVNULL, start_new_session=True)
-    deadline = time.monotonic() + 240
-    while not (tmp_path / 'last_checkpoint').is_file() and process.poll() is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    assert not (tmp_path / 'epoch_2.pth').exists(), 'killed too late to test anything'
-
-    done = run('train.py', CONFIG, '--work-dir', tmp_path, '--resume', *options)
-    assert 'resumed epoch: 1, iter: 4' in done.stdout
-    assert 'Epoch(train) [1]' not in done.stdout and 'Epoch(train) [2][4/4]' in done.stdout
-    checkpoint = load(tmp_path / 'epoch_2.pth')
-    assert checkpoint['meta']['iter'] == 8
-    state = checkpoint['optimizer']['state']
-    assert {int(entry['step']) for entry in state.values()} == {8}  # 4 before the kill, 4 after
 
 
 def test_bfloat16_training_runs_on_a_cpu(options, tmp_path):
