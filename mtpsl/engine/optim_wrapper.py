@@ -1,18 +1,132 @@
-"""Mixed precision on any device."""
+"""Optimisation steps that are left out where they are not finite, in float32 and bfloat16."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 from mmengine.device import get_device
+from mmengine.dist import get_world_size
 from mmengine.optim import OptimWrapper
-from torch import nn
-from torch.optim import Optimizer
+from torch import Tensor, nn
+from torch.optim import Adam, AdamW, Optimizer
 
 from mtpsl.registry import OPTIM_WRAPPERS
 
+from .buffer_snapshot import BufferSnapshot
+
+IMPLEMENTATION = ('foreach', 'fused', 'capturable')  # how an optimiser computes, not what
+
 
 @OPTIM_WRAPPERS.register_module()
-class AutocastOptimWrapper(OptimWrapper):
+class FiniteOptimWrapper(OptimWrapper):
+    """Skips a step whose loss, gradient norm or buffers are not finite on any process.
+
+    A skipped step leaves parameters, the optimiser's state with its step counters, and the model's
+    buffers (BatchNorm's statistics) bit for bit as they were. With accumulated gradients the step
+    is the whole window of ``accumulative_counts`` iterations.
+
+    With ``fused=True`` Adam or AdamW the decision never leaves the device: the host does not wait
+    for it. Other optimisers cannot be told on the device; there the host reads the decision, which
+    on a GPU waits for the step.
+
+    Args:
+        optimizer: the optimizer.
+        accumulative_counts: iterations whose gradients are accumulated into one step.
+        clip_grad: arguments of the gradient clipping, e.g. ``dict(max_norm=10)``; see mmengine.
+
+    Attributes:
+        skipped: whether the last iteration's step was skipped, a boolean scalar on the device; None
+            after an iteration that only accumulated.
+        skipped_steps: how many were, since the training began.
+        scalars: what there is to log of the last iteration's step, on the device: the norm of the
+            gradients before clipping, ``grad_norm``, and ``skipped_steps``.
+    """
+
+    def __init__(self, optimizer: Optimizer, accumulative_counts: int = 1,
+                 clip_grad: dict | None = None) -> None:
+        super().__init__(optimizer, accumulative_counts, clip_grad)
+        self.skipped: Tensor | None = None
+        self.skipped_steps: Tensor | int = 0
+        self.scalars: dict[str, Tensor] = {}
+        self._before: BufferSnapshot | None = None  # of the window
+        self._spoilt: Tensor | None = None  # whether a loss of the window is not finite
+
+    @contextmanager
+    def optim_context(self, model: nn.Module) -> Iterator[None]:
+        """Around each forward pass; the first of a window remembers the buffers."""
+        if self._before is None:
+            self._before = BufferSnapshot(model)
+        with super().optim_context(model):
+            yield
+
+    def update_params(self, loss: Tensor, step_kwargs: dict | None = None,
+                      zero_kwargs: dict | None = None) -> None:
+        """Backward pass and, at the end of a window, the step. Arguments: see mmengine."""
+        self.skipped, self.scalars = None, {}
+        super().update_params(loss, step_kwargs, zero_kwargs)
+        if self.skipped is None and self._before is not None:
+            # A checkpoint or a validation may come before the window's end.
+            self._spoilt = self._spoilt | self._before.spoilt()
+            self._before.restore(self._spoilt)
+
+    def backward(self, loss: Tensor, **kwargs: object) -> None:
+        """Backward pass; notes whether the loss is finite."""
+        super().backward(loss, **kwargs)
+        spoilt = ~loss.detach().isfinite()
+        self._spoilt = spoilt if self._spoilt is None else self._spoilt | spoilt
+
+    def step(self, **kwargs: object) -> None:
+        """Clip the gradients; update, or leave all as it was before the window."""
+        norm = self._clip_grad()
+        spoilt = ~norm.isfinite()
+        if self._spoilt is not None:
+            spoilt = self._spoilt | spoilt
+        if self._before is not None:
+            spoilt = spoilt | self._before.spoilt()
+        spoilt = _on_any_process(spoilt)
+        if self._before is not None:
+            self._before.restore(spoilt)
+        self._update(spoilt, kwargs)
+        self.skipped = spoilt
+        self.skipped_steps = self.skipped_steps + spoilt
+        self.scalars = dict(grad_norm=norm, skipped_steps=self.skipped_steps)
+        self._before = self._spoilt = None
+
+    def load_state_dict(self, state_dict: dict) -> None:
+        """Load, except which implementation of the optimiser runs: that is the config's choice."""
+        groups = list(state_dict['param_groups'])
+        for number, own in enumerate(self.optimizer.param_groups[:len(groups)]):
+            groups[number] = groups[number] | {key: own[key] for key in IMPLEMENTATION
+                                               if key in own}
+        super().load_state_dict(state_dict | dict(param_groups=groups))
+
+    def _clip_grad(self) -> Tensor:
+        """Clip where that is asked for; the norm before it, which stays on the device."""
+        parameters = [parameter for group in self.optimizer.param_groups
+                      for parameter in group['params'] if parameter.grad is not None]
+        if self.clip_grad_kwargs and self.grad_name == 'grad_norm':
+            return self.clip_func(parameters, **self.clip_grad_kwargs)
+        norm = nn.utils.get_total_norm([parameter.grad for parameter in parameters])
+        if self.clip_grad_kwargs:
+            self.clip_func(parameters, **self.clip_grad_kwargs)
+        return norm
+
+    def _update(self, spoilt: Tensor, kwargs: dict) -> None:
+        optimizer = self.optimizer
+        if isinstance(optimizer, (Adam, AdamW)) and all(
+                group['fused'] for group in optimizer.param_groups):
+            # What torch's GradScaler tells them: 1.0 makes the kernels leave all as it is.
+            optimizer.found_inf = spoilt.float()
+            try:
+                optimizer.step(**kwargs)
+            finally:
+                del optimizer.found_inf
+        elif not spoilt.item():
+            optimizer.step(**kwargs)
+
+
+@OPTIM_WRAPPERS.register_module()
+class AutocastOptimWrapper(FiniteOptimWrapper):
     """Forward passes under ``torch.autocast``; bfloat16 needs no loss scaling.
 
     mmengine's own ``AmpOptimWrapper`` (float16 with loss scaling) asks for a GPU; this one runs
@@ -21,8 +135,11 @@ class AutocastOptimWrapper(OptimWrapper):
     Args:
         optimizer: the optimizer.
         dtype: 'bfloat16', the type of the autocast operations.
-        accumulative_counts: steps whose gradients are accumulated into one update.
+        accumulative_counts: iterations whose gradients are accumulated into one step.
         clip_grad: arguments of the gradient clipping, e.g. ``dict(max_norm=10)``.
+
+    Raises:
+        ValueError: another dtype.
     """
 
     def __init__(self, optimizer: Optimizer, dtype: str = 'bfloat16',
@@ -34,7 +151,16 @@ class AutocastOptimWrapper(OptimWrapper):
         self.dtype = torch.bfloat16
 
     @contextmanager
-    def optim_context(self, model: nn.Module):
-        """Autocast around mmengine's own context."""
+    def optim_context(self, model: nn.Module) -> Iterator[None]:
+        """Autocast around the float32 wrapper's context."""
         with super().optim_context(model), torch.autocast(get_device(), self.dtype):
             yield
+
+
+def _on_any_process(condition: Tensor) -> Tensor:
+    """Whether a boolean scalar is true on any process, known to all of them."""
+    if get_world_size() == 1:
+        return condition
+    flag = condition.float()
+    torch.distributed.all_reduce(flag, torch.distributed.ReduceOp.MAX)
+    return flag > 0

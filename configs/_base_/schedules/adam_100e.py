@@ -3,8 +3,8 @@
 # Cityscapes its schedule is not published; ours is the same one, which is also that of HiTTs
 # (arXiv:2411.18823) on these sets. XTC trains from scratch there, 200 epochs of Adam 1e-4.
 optim_wrapper = dict(
-    type='OptimWrapper',
-    optimizer=dict(type='Adam', lr=2e-5, weight_decay=1e-6),
+    type='FiniteOptimWrapper',
+    optimizer=dict(type='Adam', lr=2e-5, weight_decay=1e-6, fused=True),
     clip_grad=dict(max_norm=10, norm_type=2))
 # lr_k = lr_0 (1 - k / 100)^0.9 in epoch k = 0..99: mmengine's PolyLR divides by end - begin - 1.
 param_scheduler = [dict(type='PolyLR', power=0.9, eta_min=0, begin=0, end=101, by_epoch=True)]

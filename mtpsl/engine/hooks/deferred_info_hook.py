@@ -1,0 +1,67 @@
+"""The log's numbers without a wait for each of them."""
+
+import torch
+from mmengine.hooks import LoggerHook, RuntimeInfoHook
+from mmengine.runner import Runner
+from torch import Tensor
+
+from mtpsl.engine.host_queue import HostQueue
+from mtpsl.engine.optim_wrapper import FiniteOptimWrapper
+from mtpsl.registry import HOOKS
+
+
+@HOOKS.register_module()
+class DeferredInfoHook(RuntimeInfoHook):
+    """mmengine's ``RuntimeInfoHook`` with one transfer a step, read one step later.
+
+    mmengine's reads each loss by itself, and each time the host waits until the GPU has nothing
+    left to do. The message hub gets the same numbers in the same order, on a GPU one step later;
+    it is up to date whenever a line is logged, an epoch ends or a checkpoint is saved. What a
+    :class:`FiniteOptimWrapper` has to log of its step goes along.
+    """
+
+    def __init__(self) -> None:
+        self._queue: HostQueue[dict[str, object]] = HostQueue()
+
+    def before_train(self, runner: Runner) -> None:
+        """Find the hooks that log."""
+        super().before_train(runner)
+        self._loggers = [hook for hook in runner.hooks if isinstance(hook, LoggerHook)]
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
+                         outputs: dict | None = None) -> None:
+        """Send the step's numbers; note those that have arrived."""
+        scalars = dict(outputs or {})
+        if isinstance(runner.optim_wrapper, FiniteOptimWrapper):
+            scalars = runner.optim_wrapper.scalars | scalars
+        tensors = [value for value in scalars.values() if isinstance(value, Tensor)]
+        if scalars:
+            with torch.no_grad():
+                packed = torch.stack([tensor.reshape(()) for tensor in tensors]) if tensors else (
+                    torch.empty(0))
+            self._queue.put(packed, {
+                # A tensor is replaced by its type, so that none is kept.
+                f'train/{key}': (float if value.is_floating_point() else int)
+                if isinstance(value, Tensor) else value for key, value in scalars.items()})
+        self._note(runner, self._is_logged(runner, batch_idx))
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Note all numbers of the epoch."""
+        self._note(runner, everything=True)
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Note all, and give the checkpoint, which already has a message hub, the full one."""
+        self._note(runner, everything=True)
+        checkpoint['message_hub'] = runner.message_hub.state_dict()
+
+    def _is_logged(self, runner: Runner, batch_idx: int) -> bool:
+        """Whether a line is logged after this iteration."""
+        return self.end_of_epoch(runner.train_dataloader, batch_idx) or any(
+            self.every_n_inner_iters(batch_idx, hook.interval) for hook in self._loggers)
+
+    def _note(self, runner: Runner, everything: bool) -> None:
+        for values, scalars in self._queue.get(everything):
+            numbers = iter(values.tolist())
+            for key, value in scalars.items():
+                runner.message_hub.update_scalar(
+                    key, value(next(numbers)) if isinstance(value, type) else value)

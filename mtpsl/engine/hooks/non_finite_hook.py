@@ -1,0 +1,162 @@
+"""Which images a skipped step had, and an end to a run that skips them all."""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from mmengine.dist import all_gather_object
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from torch import Tensor
+
+from mtpsl.engine.host_queue import HostQueue
+from mtpsl.engine.optim_wrapper import FiniteOptimWrapper
+from mtpsl.engine.resume import latest_checkpoint
+from mtpsl.registry import HOOKS
+from mtpsl.structures import MultiTaskSample
+
+TOTAL = 'train/skipped_steps'  # in the runner's message hub, so in its checkpoints
+
+
+class NonFiniteError(RuntimeError):
+    """Too many steps in a row had a loss or a gradient that is not finite."""
+
+
+class _Step(NamedTuple):
+    """The iterations of one optimisation step, more than one where gradients are accumulated."""
+
+    iterations: list[int]
+    batches: list[dict]
+    losses: list[dict[str, Tensor]]
+
+
+class _Finding(NamedTuple):
+    """What one process knows of a skipped step."""
+
+    images: list[str]
+    losses: list[str]  # that are not finite, with their value
+
+
+@HOOKS.register_module()
+class NonFiniteHook(Hook):
+    """Reports the steps that :class:`FiniteOptimWrapper` skips; stops after too many in a row.
+
+    Each skipped step is a warning with the images that were in it, those of the processes whose
+    losses are not finite, and of these images what itself holds a number that is not finite. On a
+    GPU all of this comes one step late. The total is the entry ``skipped_steps`` of the log and is
+    restored by ``--resume``; the count of those in a row is not.
+
+    Args:
+        patience: skipped steps in a row that end the run, at least 1.
+
+    Raises:
+        NonFiniteError: in training, there were that many.
+        TypeError: before it, the optim wrapper skips nothing.
+        ValueError: a patience below 1.
+    """
+
+    priority = 'NORMAL'  # before the line of the log and the checkpoints
+
+    def __init__(self, patience: int = 10) -> None:
+        if not (isinstance(patience, int) and patience >= 1):
+            raise ValueError(f'NonFiniteHook: patience must be an integer of at least 1, got '
+                             f'{patience!r}')
+        self.patience = patience
+        self._queue: HostQueue[_Step] = HostQueue()
+        self._step = _Step([], [], [])
+        self._row: list[tuple[list[int], list[_Finding]]] = []  # skipped one after the other
+
+    def before_train(self, runner: Runner) -> None:
+        """Restore the total."""
+        wrapper = runner.optim_wrapper
+        if not isinstance(wrapper, FiniteOptimWrapper):
+            raise TypeError(
+                f'NonFiniteHook needs optim_wrapper.type FiniteOptimWrapper or '
+                f'AutocastOptimWrapper, which skip such steps, got {type(wrapper).__name__}; '
+                'default_hooks.non_finite=None does without')
+        if TOTAL in runner.message_hub.log_scalars:
+            wrapper.skipped_steps = int(runner.message_hub.get_scalar(TOTAL).current())
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
+                         outputs: dict | None = None) -> None:
+        """Note the iteration; look at the steps that are known by now."""
+        self._step.iterations.append(runner.iter + 1)
+        self._step.batches.append(data_batch)
+        self._step.losses.append({key: value.detach() for key, value in (outputs or {}).items()
+                                  if isinstance(value, Tensor)})
+        if runner.optim_wrapper.skipped is not None:  # else the gradients were only accumulated
+            self._queue.put(runner.optim_wrapper.skipped, self._step)
+            self._step = _Step([], [], [])
+        self._look(runner, everything=False)
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Look at all steps of the epoch."""
+        self._look(runner, everything=True)
+
+    def _look(self, runner: Runner, everything: bool) -> None:
+        for skipped, step in self._queue.get(everything):
+            if not skipped:
+                self._row = []
+                continue
+            # The ranks have the same answer and get here after the same iteration.
+            findings = all_gather_object(_find(step))
+            self._row.append((step.iterations, findings))
+            runner.logger.warning(
+                f'{_name(step)}: {_reason(findings)}; the step is skipped. Images: '
+                f'{_images(findings)}')
+            if len(self._row) == self.patience:
+                self._stop(runner)
+
+    def _stop(self, runner: Runner) -> None:
+        findings = [finding for _, step in self._row for finding in step]
+        first, last = self._row[0][0][0], self._row[-1][0][-1]
+        try:
+            path, _ = latest_checkpoint(runner.work_dir)
+        except ValueError as error:  # all are damaged
+            path = str(error)
+        raise NonFiniteError(
+            f'{self.patience} steps in a row, iterations {first} to {last}: {_reason(findings)}; '
+            f'they were skipped and training stops. Their images: {_images(findings)}. The weights '
+            f'are as they were before; last checkpoint: {path or "none yet"}')
+
+
+def _find(step: _Step) -> _Finding:
+    """What this process knows: only now, where a step was skipped, does the host read numbers."""
+    losses = {key: float(value) for losses in step.losses for key, value in losses.items()
+              if not value.isfinite()}
+    return _Finding([image for batch in step.batches for image in _names(batch)],
+                    [f'{key} {value}' for key, value in losses.items()])
+
+
+def _names(batch: dict) -> Iterator[str]:
+    """The images of a batch, view by view, each with its parts that are not finite."""
+    for image, sample in zip(_leaves(batch['inputs']), _leaves(batch['data_samples'])):
+        view = f' view {sample.view}' if 'view' in sample else ''
+        parts = {'image': image} | {f'label {name}': label for name, label in sample.gt.items()}
+        broken = [name for name, numbers in parts.items() if not numbers.isfinite().all()]
+        yield f'{sample.img_id}{view}' + (f' (not finite: {", ".join(broken)})' if broken else '')
+
+
+def _leaves(tree: Tensor | MultiTaskSample | Iterable) -> Iterator:
+    """Images or samples of a batch, which has them in a list or, of several views, in lists."""
+    if isinstance(tree, MultiTaskSample) or isinstance(tree, Tensor) and tree.ndim == 3:
+        yield tree
+    else:
+        for branch in tree:
+            yield from _leaves(branch)
+
+
+def _name(step: _Step) -> str:
+    first, last = step.iterations[0], step.iterations[-1]
+    return f'Iteration {first}' if first == last else f'Iterations {first} to {last}'
+
+
+def _reason(findings: list[_Finding]) -> str:
+    losses = list(dict.fromkeys(loss for finding in findings for loss in finding.losses))
+    return f'not finite: {", ".join(losses)}' if losses else (
+        'all losses are finite, but their gradients or the batch statistics are not')
+
+
+def _images(findings: list[_Finding]) -> str:
+    """Of the processes whose losses are not finite, of all where there is none."""
+    suspects = [finding for finding in findings if finding.losses] or findings
+    return ', '.join(dict.fromkeys(name for finding in suspects for name in finding.images))
