@@ -10,9 +10,13 @@ from mmengine.dist import is_main_process
 
 from mtpsl.engine import build_runner, load_config
 from mtpsl.engine.command import one_line_errors, runner_parser
+from mtpsl.engine.config import evaluators, require
 from mtpsl.engine.launch import set_work_dir
-from mtpsl.evaluation import headline_table
+from mtpsl.evaluation import MultiTaskMetric, headline_table
 from mtpsl.tasks import build_tasks
+
+EVIDENCE_DIR = 'evidence'  # in the work dir, during a test
+METRIC_NAMES = ('MultiTaskMetric', 'mtpsl.MultiTaskMetric')
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -36,6 +40,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     with one_line_errors('test.py'):
         cfg = load_config(args.config, args.cfg_options)
+        require(cfg, 'model', 'tasks', 'test_dataloader', 'test_cfg', 'test_evaluator')
         cfg.launcher = args.launcher
         cfg.load_from = args.checkpoint
         cfg.resume = False
@@ -47,6 +52,9 @@ def main(argv: list[str] | None = None) -> None:
         if args.show_dir:
             cfg.default_hooks.panels = dict(type='PanelHook', out_dir=args.show_dir,
                                             num_images=args.show_num)
+        for evaluator in evaluators(cfg, 'test'):  # the same command goes on where it was killed
+            if evaluator.get('type') in (MultiTaskMetric, *METRIC_NAMES):
+                evaluator.setdefault('evidence_dir', str(Path(cfg.work_dir, EVIDENCE_DIR)))
         metrics = build_runner(cfg).test()
         if is_main_process():
             report(metrics, cfg, out, args.show_dir)

@@ -3,8 +3,11 @@
 import argparse
 from pathlib import Path
 
+from mmengine.runner import Runner
+
 from mtpsl.engine import build_runner, load_config
 from mtpsl.engine.command import one_line_errors, runner_parser
+from mtpsl.engine.config import require
 from mtpsl.engine.launch import check_batches, set_work_dir
 
 
@@ -14,7 +17,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
                         help='go on from the latest checkpoint of the work dir, or from this one')
     parser.add_argument('--amp', action='store_true', help='bfloat16 mixed precision')
     parser.add_argument('--auto-scale-lr', action='store_true',
-                        help='scale the learning rate by batch size over the base batch size')
+                        help='scale the learning rate by the images of an update over the base '
+                        'batch size')
     args = parser.parse_args(argv)
     if args.resume not in (None, 'auto') and not Path(args.resume).is_file():
         parser.error(f'--resume: there is no checkpoint file {args.resume}')
@@ -25,6 +29,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     with one_line_errors('train.py'):
         cfg = load_config(args.config, args.cfg_options)
+        require(cfg, 'model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
         cfg.launcher = args.launcher
         set_work_dir(cfg, args.work_dir, args.config)
         if args.amp:
@@ -39,7 +44,19 @@ def main(argv: list[str] | None = None) -> None:
             cfg.load_from = None if args.resume == 'auto' else args.resume
         runner = build_runner(cfg)
         check_batches(runner)
+        count_accumulation(runner)
         runner.train()
+
+
+def count_accumulation(runner: Runner) -> None:
+    """Let the scaled learning rate count accumulated batches too, which mmengine leaves out.
+
+    In the runner, not in the config: a run's dumped config can be trained again.
+    """
+    scale, counts = runner.auto_scale_lr, runner.cfg.optim_wrapper.get('accumulative_counts', 1)
+    if scale:
+        base = scale['base_batch_size'] / counts
+        runner.auto_scale_lr = dict(enable=scale.get('enable', False), base_batch_size=base)
 
 
 if __name__ == '__main__':

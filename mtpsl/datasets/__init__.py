@@ -7,6 +7,8 @@ from .nyud import NYUD
 from .partial_label import LabelFiles, LabelSource, PartialLabelDataset
 from .pascal_context import PASCALContext
 from .sampler import Draw, DrawSampler
+from .unreadable import UnreadableFileError
 
 __all__ = ['NYUD', 'Cityscapes', 'Draw', 'DrawSampler', 'FolderDataset', 'LabelFiles',
-           'LabelSource', 'PASCALContext', 'PartialLabelDataset', 'transforms']
+           'LabelSource', 'PASCALContext', 'PartialLabelDataset', 'UnreadableFileError',
+           'transforms']

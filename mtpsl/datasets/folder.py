@@ -114,6 +114,7 @@ class FolderDataset(PartialLabelDataset):
         pipeline: transforms, configs or callables.
         max_images: take only the first so many images.
         drop_unlabelled: see :class:`PartialLabelDataset`.
+        on_error: see :class:`PartialLabelDataset`.
 
     Raises:
         ValueError: a name in ``folders`` or ``optional`` that is no task, ``images`` among the
@@ -127,7 +128,8 @@ class FolderDataset(PartialLabelDataset):
                  images: str = 'images', folders: Mapping[str, str] | None = None,
                  ids: str | None = None, optional: Sequence[str] = (),
                  label_mapping: str | None = None, pipeline: Sequence[dict | Callable] = (),
-                 max_images: int | None = None, drop_unlabelled: bool = False) -> None:
+                 max_images: int | None = None, drop_unlabelled: bool = False,
+                 on_error: str = 'raise') -> None:
         tasks = build_tasks(tasks)
         folders = {} if folders is None else folders
         for name, value in (('split', split), ('images', images)):
@@ -145,7 +147,7 @@ class FolderDataset(PartialLabelDataset):
         self.optional = tuple(optional)
         super().__init__(tasks=tasks, data_root=data_root, split=split,
                          label_mapping=label_mapping, pipeline=pipeline, max_images=max_images,
-                         drop_unlabelled=drop_unlabelled)
+                         drop_unlabelled=drop_unlabelled, on_error=on_error)
         print_log(self.describe(), logger='current', level=logging.INFO)
 
     def describe(self) -> str:

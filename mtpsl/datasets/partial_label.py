@@ -14,6 +14,7 @@ from mtpsl.tasks import Task, build_tasks
 from .id_list import read_id_list
 from .label_mapping import LabelMapping, load_mapping
 from .sampler import Draw, seeded
+from .unreadable import SKIPPED_AT_MOST, UnreadableFileError, check_on_error
 
 MISSING_SHOWN = 5
 
@@ -47,8 +48,9 @@ class PartialLabelDataset(BaseDataset):
     ``ID_LIST`` where the ids of a split do (or reads these otherwise, see :meth:`read_ids`). All
     files that will be needed are looked up at construction.
 
-    The pipeline starts from a dict of ``img_path``, ``img_id``, ``tasks`` (name -> task) and
-    ``labels`` (name -> :class:`LabelFiles` of the labels that may be used).
+    The pipeline starts from a dict of ``img_path``, ``img_id``, ``tasks`` (name -> task),
+    ``labels`` (name -> :class:`LabelFiles` of the labels that may be used) and ``skipped`` (a
+    message for each image in whose place this one is taken, see ``on_error``).
 
     Args:
         tasks: task name -> config or task, see :func:`mtpsl.tasks.build_tasks`; the names must be
@@ -62,11 +64,15 @@ class PartialLabelDataset(BaseDataset):
         max_images: take only the first so many images of the split.
         drop_unlabelled: leave out images without a label of any of ``tasks``: what a single-task
             model trains on.
+        on_error: what is done in training (that is, where a :class:`Draw` is asked for) with an
+            image whose file, or a label's, turns out unreadable: ``'raise'``, or ``'skip'``, which
+            takes the next image in order that can be read, with the random state of the same draw.
+            Elsewhere it is always an error: scores of other images would be wrong.
 
     Raises:
         ValueError: a task that the data set has no labels for, ``max_images`` no integer of at
-            least 1, no image left by ``drop_unlabelled``, a wrong id list (see
-            :func:`read_id_list`) or mapping (see :func:`load_mapping`).
+            least 1, ``on_error`` neither of the two, no image left by ``drop_unlabelled``, a wrong
+            id list (see :func:`read_id_list`) or mapping (see :func:`load_mapping`).
         FileNotFoundError: the id list, the mapping, an image or a label that may be used is
             missing.
     """
@@ -79,13 +85,16 @@ class PartialLabelDataset(BaseDataset):
 
     def __init__(self, *, tasks: dict[str, dict | Task], data_root: str, split: str,
                  label_mapping: str | None = None, pipeline: Sequence[dict | Callable] = (),
-                 max_images: int | None = None, drop_unlabelled: bool = False) -> None:
+                 max_images: int | None = None, drop_unlabelled: bool = False,
+                 on_error: str = 'raise') -> None:
         self.tasks = build_tasks(tasks)
         self.split = split
         self.title = f'{type(self).__name__} {split}'.rstrip()
         self.label_mapping = label_mapping
         self.max_images = max_images
         self.drop_unlabelled = drop_unlabelled
+        self.on_error = on_error
+        check_on_error(on_error)
         known = self.known_tasks()
         unknown = [name for name in self.tasks if name not in known]
         if unknown:
@@ -108,12 +117,29 @@ class PartialLabelDataset(BaseDataset):
 
         Raises:
             IndexError: no such image.
-            RuntimeError: a transform failed; the message names the image and the cause.
+            RuntimeError: a transform failed; the message names the image and the cause. With
+                ``on_error='skip'`` also: too many images in a row are unreadable.
         """
-        if isinstance(index, Draw):
+        if not isinstance(index, Draw):
+            return self._load(index)
+        if self.on_error == 'raise':
             with seeded(index):
-                return self[index.index]
-        results = self.get_data_info(index) | dict(tasks=self.tasks)
+                return self._load(index.index)
+        skipped: tuple[str, ...] = ()
+        for step in range(min(len(self), SKIPPED_AT_MOST)):
+            try:
+                with seeded(index):
+                    return self._load((index.index + step) % len(self), skipped)
+            except RuntimeError as error:
+                if not isinstance(error.__cause__, UnreadableFileError):
+                    raise
+                skipped += (str(error),)
+        raise RuntimeError(f'{len(skipped)} images in a row cannot be read: {skipped[0]}; ...; '
+                           f'{skipped[-1]}')
+
+    def _load(self, index: int, skipped: tuple[str, ...] = ()) -> dict:
+        """Image ``index`` through the pipeline; ``skipped`` says which were to come before it."""
+        results = self.get_data_info(index) | dict(tasks=self.tasks, skipped=skipped)
         image_id = results['img_id']
         results['labels'] = {task: self.label_files(task, paths)
                              for task, paths in results['labels'].items()}

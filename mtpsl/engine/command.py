@@ -2,9 +2,12 @@
 
 import argparse
 import os
+import re
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import active_children
 
 from mmengine.config import DictAction
 
@@ -40,6 +43,18 @@ def runner_parser(description: str) -> argparse.ArgumentParser:
     return parser
 
 
+# What ends a worker, with the usual reason and the remedy.
+_SIGNALS = {
+    'Killed': 'SIGKILL, usually by the kernel or the batch system for lack of memory: lower '
+              'num_workers, prefetch_factor or batch_size of the data loader, or allow the job '
+              'more memory (dmesg tells)',
+    'Bus error': 'SIGBUS, usually since shared memory is full: enlarge /dev/shm (docker run '
+                 '--shm-size=8g), or lower num_workers or prefetch_factor of the data loader',
+    'Segmentation fault': 'SIGSEGV, a crash in a compiled library, perhaps on a damaged file: '
+                          'tools/analysis_tools/check_dataset.py CONFIG --sample all looks for it',
+    'Terminated': 'SIGTERM, by somebody or the batch system'}
+
+
 @contextmanager
 def one_line_errors(tool: str) -> Iterator[None]:
     """Turn what a user can mend into ``tool: error: cause`` on the last line, exit status 1.
@@ -48,11 +63,58 @@ def one_line_errors(tool: str) -> Iterator[None]:
     """
     try:
         yield
-    except (ValueError, TypeError, KeyError, OSError, RuntimeError, ImportError) as error:
+    # mmengine checks its arguments with assertions.
+    except (ValueError, TypeError, KeyError, OSError, RuntimeError, ImportError,
+            AssertionError) as error:
         if os.environ.get('MTPSL_TRACEBACK'):
             raise
-        # A KeyError's text is its key's repr; a message of ours must not wear quotes.
-        text = error.args[0] if isinstance(error, KeyError) and error.args else error
-        print(f'{tool}: error: {str(text).strip() or type(error).__name__}  '
-              f'[{type(error).__name__}; MTPSL_TRACEBACK=1 shows where]', file=sys.stderr)
+        text = _explain(error)
+        print(f'{tool}: error: {text}  [{type(error).__name__}; MTPSL_TRACEBACK=1 shows where]',
+              file=sys.stderr)
         raise SystemExit(1) from error
+
+
+def _explain(error: Exception) -> str:
+    """The cause on one line, also of what happened in a worker process of a data loader."""
+    # A KeyError's text is its key's repr; a message of ours must not wear quotes.
+    text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
+    if text.startswith('DataLoader worker (pid'):
+        _end_workers()
+        return _worker_death(error)
+    if re.match(r'Caught \w+ in DataLoader worker process', text):
+        # The worker's traceback as text; after its last frame comes 'Type: message'.
+        text = re.split(r'\n(?=\S)', text.rpartition('\n  File "')[2], maxsplit=1)[-1]
+        text = re.sub(r'^[\w.]+: ', '', text)
+    return ' '.join(text.split()) or type(error).__name__
+
+
+def _end_workers() -> None:
+    """End the other workers: left alone in an exchange they would print tracebacks at the end."""
+    handler = signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's raises at their deaths
+    workers = [process for process in active_children() if process.daemon]
+    for process in workers:
+        process.kill()
+    for process in workers:
+        process.join()
+    signal.signal(signal.SIGCHLD, handler or signal.SIG_DFL)
+
+
+def _worker_death(error: BaseException) -> str:
+    """Which signal it was: torch says so in the error or in the one that it was raised from."""
+    texts = [str(error)]
+    while error.__cause__ or error.__context__:
+        error = error.__cause__ or error.__context__
+        texts.append(str(error))
+    told = '\n'.join(texts)
+    process = f'the data loading process {re.search(r"pid[^0-9]*([0-9]+)", told)[1]}'
+    status = re.search(r'with exit code (\d+)', told)
+    if status:
+        return (f'{process} ended with exit status {status[1]}: num_workers=0 of the data loader '
+                'may show why')
+    found = re.search(r'is killed by signal: (.+?)\. ', told)
+    if not found:
+        return (f'{process} died, and it is not known of what: dmesg tells whether memory ran out; '
+                'num_workers=0 of the data loader shows an error in it')
+    reason = next((reason for name, reason in _SIGNALS.items() if found[1].startswith(name)),
+                  f'signal {found[1]}')
+    return f'{process} was killed: {reason}'

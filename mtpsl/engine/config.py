@@ -2,8 +2,11 @@
 
 import difflib
 import inspect
+import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import reduce
+from numbers import Real
 from pathlib import Path
 
 from mmengine.config import Config
@@ -28,6 +31,12 @@ OLD_KEYS = dict(optimizer='optim_wrapper.optimizer', optimizer_config='optim_wra
 NESTED_KEYS = dict(env_cfg={'cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'},
                    auto_scale_lr={'enable', 'base_batch_size'},
                    randomness={'seed', 'diff_rank_seed', 'deterministic'})
+# Whole numbers and the least that each may be. Without a look now some end a run hours later, or
+# let it do nothing.
+LEAST = {'train_cfg.max_epochs': 1, 'train_cfg.max_iters': 1, 'train_cfg.val_interval': 1,
+         'randomness.seed': 0,
+         **{f'{split}_dataloader.{name}': least for split in ('train', 'val', 'test')
+            for name, least in (('batch_size', 1), ('num_workers', 0))}}
 CONFIG_KEYS = RUNNER_KEYS | {'tasks', 'sync_bn', 'model_wrapper_cfg', 'find_unused_parameters',
                              'compile', 'custom_imports'}
 
@@ -48,6 +57,7 @@ def load_config(path: str, options: Mapping[str, object] | None = None) -> Confi
         FileNotFoundError: no such config, or a base of it.
         KeyError: a top-level key that looks like a misspelt runner argument, or an option that
             nothing would read.
+        ValueError: a file that is no Python or that fails; a number that cannot be (see ``LEAST``).
     """
     quieten()
     if not Path(path).is_file() or Path(path).suffix not in CONFIG_SUFFIXES:
@@ -55,7 +65,7 @@ def load_config(path: str, options: Mapping[str, object] | None = None) -> Confi
             f'is no {", ".join(CONFIG_SUFFIXES)} file' if Path(path).exists() else 'does not exist')
         raise FileNotFoundError(f'the config file {path} {state}')
     _check_data_folder()
-    cfg = Config.fromfile(path)
+    cfg = _read(path)
     for key in options or {}:
         _check_option(key)
     for key in cfg:
@@ -67,6 +77,17 @@ def load_config(path: str, options: Mapping[str, object] | None = None) -> Confi
     return cfg
 
 
+def _read(path: str) -> Config:
+    try:
+        return Config.fromfile(path)
+    except (OSError, ImportError):  # of a base, or of a module of custom_imports, and they say so
+        raise
+    except Exception as error:  # a config is a program
+        text = error.args[0] if isinstance(error, KeyError) and error.args else error
+        raise ValueError(f'the config file {path} cannot be read: {type(error).__name__}: '
+                         f'{text}') from error
+
+
 def _check_data_folder() -> None:
     """MTPSL_DATA is put into the text of configs: empty it does not count, quotes would end it."""
     folder = os.environ.get('MTPSL_DATA')
@@ -75,6 +96,13 @@ def _check_data_folder() -> None:
     elif folder and (folder[0] == '~' or set(folder) & set('\'"\\\n')):
         raise ValueError('the environment variable MTPSL_DATA must be a path without ~, quotes and '
                          f'backslashes, got {folder!r}')
+
+
+def require(cfg: Config, *keys: str) -> None:
+    """Raise ValueError where a loaded config lacks a top-level key, or has None there."""
+    missing = [key for key in keys if not cfg.get(key)]
+    if missing:
+        raise ValueError(f'the config file {cfg.filename} has no {", ".join(missing)}')
 
 
 def _share(cfg: Config) -> None:
@@ -120,6 +148,9 @@ def _check_spelling(key: str) -> None:
 
 
 def _check_entries(cfg: Config) -> None:
+    if cfg.get('compile'):  # the whole training step, whose logging cannot be compiled
+        raise ValueError("compile must be False; custom_hooks=[dict(type='CompileHook')] compiles "
+                         'the parts of the model that gain by it (docs/speed.md)')
     for key, known in NESTED_KEYS.items():
         unknown = sorted(set(cfg.get(key) or {}) - known)
         if unknown:
@@ -133,6 +164,25 @@ def _check_entries(cfg: Config) -> None:
     if isinstance(optimizer, str) and OPTIMIZERS.get(optimizer) is None:
         raise KeyError(f'optim_wrapper.optimizer.type is {optimizer!r}, which is no optimizer of '
                        'torch.optim or the registry')
+    _check_values(cfg)
+
+
+def _check_values(cfg: Config) -> None:
+    def value_of(key: str) -> object:
+        return reduce(lambda part, name: part.get(name) if hasattr(part, 'get') else None,
+                      key.split('.'), cfg)
+
+    for key, least in LEAST.items():
+        value = value_of(key)
+        if value is not None and not (isinstance(value, Real) and value >= least
+                                      and value % 1 == 0):
+            raise ValueError(f'{key} must be an integer of at least {least}, got {value!r}')
+    rate = value_of('optim_wrapper.optimizer.lr')
+    if rate is not None and not (isinstance(rate, Real) and rate >= 0):
+        raise ValueError(f'optim_wrapper.optimizer.lr must be a number of at least 0, got {rate!r}')
+    if not isinstance(logging.getLevelName(cfg.get('log_level') or 'INFO'), int):
+        raise ValueError('log_level must be DEBUG, INFO, WARNING or ERROR, got '
+                         f'{cfg.log_level!r}')
 
 
 def _suggestion(key: str) -> str:
@@ -149,12 +199,15 @@ def _components(cfg: Config) -> Iterator[tuple[dict, Registry]]:
         loader = cfg.get(f'{split}_dataloader')
         if loader:
             yield from ((dataset, DATASETS) for dataset in leaves(loader['dataset']))
-        evaluator = cfg.get(f'{split}_evaluator') or []
-        if isinstance(evaluator, Mapping):
-            evaluator = evaluator.get('metrics', [evaluator])
-        if isinstance(evaluator, Mapping):
-            evaluator = [evaluator]
-        yield from ((metric, METRICS) for metric in evaluator)
+        yield from ((metric, METRICS) for metric in evaluators(cfg, split))
+
+
+def evaluators(cfg: Config, split: str) -> Sequence[dict]:
+    """The configs of the metrics of a split: 'train', 'val' or 'test'."""
+    evaluator = cfg.get(f'{split}_evaluator') or []
+    if isinstance(evaluator, Mapping):
+        evaluator = evaluator.get('metrics', [evaluator])
+    return [evaluator] if isinstance(evaluator, Mapping) else evaluator
 
 
 def leaves(dataset: dict) -> Iterator[dict]:

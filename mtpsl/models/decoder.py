@@ -1,13 +1,16 @@
 """The initial backbone model's decoders: one per task, alike in structure."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
+import torch
 from mmcv.cnn import build_norm_layer
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mtpsl.registry import MODELS
 from mtpsl.tasks import Task
+
+from .checkpointing import recompute
 
 
 class ResidualBlock(BaseModule):
@@ -40,20 +43,41 @@ class TaskDecoders(BaseModule):
         channels: C, channels of the backbone feature and of the task features.
         num_blocks: residual blocks of each decoder: 2 in DiffusionMTL, 6 in the baselines.
         norm_cfg: mmcv's normalisation config of the blocks.
+        checkpoint: keep only F_backbone for the backward pass: less memory, more work.
     """
 
     def __init__(self, tasks: Mapping[str, Task], channels: int = 512, num_blocks: int = 2,
-                 norm_cfg: dict | None = None) -> None:
+                 norm_cfg: dict | None = None, checkpoint: bool = False) -> None:
         super().__init__()
         norm_cfg = norm_cfg or dict(type='BN')
+        self.checkpoint = checkpoint
+        self.channels = channels
         self.decode = nn.ModuleDict({
             name: nn.Sequential(*[ResidualBlock(channels, norm_cfg) for _ in range(num_blocks)])
             for name in tasks})
         self.predict = nn.ModuleDict({
             name: nn.Conv2d(channels, task.channels, 1) for name, task in tasks.items()})
 
-    def forward(self, feature: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """F_backbone (B, C, h, w) to F_init, P_init: by task (B, C, h, w) and (B, C_t, h, w)."""
-        features = {name: decode(feature) for name, decode in self.decode.items()}
-        predictions = {name: self.predict[name](features[name]) for name in features}
+    def forward(self, feature: Tensor, learning: Container[str] | None = None,
+                ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """F_backbone (B, C, h, w) to F_init, P_init: by task (B, C, h, w) and (B, C_t, h, w).
+
+        Args:
+            feature: F_backbone.
+            learning: tasks that a gradient may come back for; the others' graph is not kept.
+                None is all.
+
+        Raises:
+            ValueError: a feature of other channels than ``channels``.
+        """
+        if feature.shape[1] != self.channels:
+            raise ValueError(f'{type(self).__name__}: the map of the neck has {feature.shape[1]} '
+                             f'channels, channels is {self.channels}')
+        features, predictions = {}, {}
+        for name, decode in self.decode.items():
+            learns = torch.is_grad_enabled() and (learning is None or name in learning)
+            with torch.set_grad_enabled(learns):
+                features[name] = (recompute(decode, feature) if self.checkpoint
+                                  else decode(feature))
+                predictions[name] = self.predict[name](features[name])
         return features, predictions

@@ -37,6 +37,8 @@ class MultiTaskPreprocessor(BaseDataPreprocessor):
         super().__init__(non_blocking=True)
         if min(std) <= 0:
             raise ValueError(f'std must be positive, got {std}')
+        if not isinstance(size, Sequence) or isinstance(size, str) or len(size) != 2:
+            raise ValueError(f'size must be (height, width), got {size!r}')
         if size_divisor < 1 or min(size) < 1:
             raise ValueError(f'size and size_divisor must be at least 1, got {size} and '
                              f'{size_divisor}')
@@ -63,6 +65,9 @@ class MultiTaskPreprocessor(BaseDataPreprocessor):
             ValueError: at test time, an image larger than ``size`` would share a batch with one
                 that is padded to another size alone: its prediction would depend on the batch.
         """
+        if 'inputs' not in data:
+            raise KeyError(f'a batch has no inputs, only {", ".join(data)}: the pipeline must end '
+                           'with PackMultiTaskInputs or MultiView')
         data = self.cast_data(data)
         images, samples = data['inputs'], data.get('data_samples')
         if not isinstance(images[0], Tensor):

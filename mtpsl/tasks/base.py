@@ -6,6 +6,7 @@ K numbers of evidence per image.
 
 from abc import ABC, abstractmethod
 from functools import cached_property
+from numbers import Real
 
 import cv2
 import numpy as np
@@ -54,8 +55,9 @@ class Task(ABC):
     zoom_interpolation: str = 'nearest'
 
     def __init__(self, loss_weight: float = 1.0) -> None:
-        if not loss_weight >= 0:
-            raise ValueError(f'{type(self).__name__}: loss_weight must be >= 0, got {loss_weight}')
+        if not (isinstance(loss_weight, Real) and loss_weight >= 0):
+            raise ValueError(f'{type(self).__name__}: loss_weight must be >= 0, got '
+                             f'{loss_weight!r}')
         self.loss_weight = loss_weight
 
     @property

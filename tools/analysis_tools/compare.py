@@ -32,7 +32,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--setting', help='which setting of a file that has several')
     parser.add_argument('--format', choices=list(FORMATS), default='md')
     parser.add_argument('--out', help='write the table to this file instead of printing it')
-    return parser.parse_intermixed_args(argv)
+    args = parser.parse_intermixed_args(argv)
+    if args.out and Path(args.out).is_dir():
+        parser.error(f'--out must be a file, got the folder {args.out}')
+    return args
 
 
 def main(argv: list[str] | None = None) -> None:

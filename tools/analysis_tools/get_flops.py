@@ -26,6 +26,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         parser.error(f'--depth must be at least 1, got {args.depth}')
     if args.json and not Path(args.json).absolute().parent.is_dir():
         parser.error(f'--json: there is no folder {Path(args.json).parent}')
+    if args.json and Path(args.json).is_dir():
+        parser.error(f'--json must be a file, got the folder {args.json}')
     return args
 
 

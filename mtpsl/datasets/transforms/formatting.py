@@ -33,7 +33,8 @@ class PackMultiTaskInputs(BaseTransform):
 
         Args:
             results: ``img`` (H, W, 3) uint8 BGR, ``tasks``, ``gt`` (task name -> (H, W) or
-                (H, W, 3) map; absent for an image without truth) and the meta keys.
+                (H, W, 3) map; absent for an image without truth), the meta keys, and ``skipped``
+                where the data set skipped images before this one.
 
         Returns:
             ``inputs``: (3, H, W) uint8 BGR tensor; ``data_samples``: :class:`MultiTaskSample`
@@ -47,6 +48,8 @@ class PackMultiTaskInputs(BaseTransform):
             raise KeyError(f'PackMultiTaskInputs: meta_keys {", ".join(absent)} are not among the '
                            f'results, which have {", ".join(results)}')
         sample = MultiTaskSample(metainfo={key: results[key] for key in self.meta_keys})
+        if results.get('skipped'):
+            sample.set_metainfo(dict(skipped=results['skipped']))
         sample.gt = PixelData(**{
             name: _to_tensor(results['tasks'][name].mark_unknown(label))
             for name, label in results.get('gt', {}).items()})

@@ -9,6 +9,7 @@ from PIL import Image
 from scipy.io import loadmat
 
 from mtpsl.datasets.arrays import read_image
+from mtpsl.datasets.unreadable import UnreadableFileError
 from mtpsl.registry import TRANSFORMS
 from mtpsl.tasks import Task
 
@@ -37,7 +38,7 @@ class LoadImageFromFile(mmcv.transforms.LoadImageFromFile):
         """Add ``img``, (H, W, 3) uint8 BGR, and ``img_shape``, ``ori_shape``, (H, W).
 
         Raises:
-            ValueError: the file cannot be read or is no image.
+            UnreadableFileError: the file cannot be read or is no image.
         """
         path = results['img_path']
         try:
@@ -48,8 +49,10 @@ class LoadImageFromFile(mmcv.transforms.LoadImageFromFile):
             return results
         except Exception as error:
             empty = os.path.isfile(path) and not os.path.getsize(path)
-            cause = 'the file is empty' if empty else _describe(error)
-            raise ValueError(f'cannot read the image {path}: {cause}') from error
+            cause = 'the file is empty' if empty else (
+                'it is damaged, or no image' if isinstance(error, AssertionError)  # mmcv's
+                else _describe(error))
+            raise UnreadableFileError(f'cannot read the image {path}: {cause}') from error
 
 
 @TRANSFORMS.register_module()
@@ -66,8 +69,9 @@ class LoadLabels(mmcv.transforms.BaseTransform):
         """Add ``gt``: task name -> label map, (H, W) or (H, W, 3), the image being H x W.
 
         Raises:
-            ValueError: a file that cannot be decoded, a map of the wrong shape or with values
-                that its task does not know; the message names the task, the file and the cause.
+            UnreadableFileError: a file that cannot be decoded, a map of the wrong shape or with
+                values that its task does not know; the message names the task, the file and the
+                cause.
         """
         size = results['img'].shape[:2]
         opened: dict[str, np.ndarray | dict] = {}
@@ -87,8 +91,8 @@ class LoadLabels(mmcv.transforms.BaseTransform):
                 label = label.astype(task.label_dtype, copy=False)
                 results['gt'][name] = _fit(label, size, task)
             except Exception as error:  # a damaged file can raise anything
-                raise ValueError(f'cannot use the {name} label {" + ".join(paths)}: '
-                                 f'{_describe(error)}') from error
+                raise UnreadableFileError(f'cannot use the {name} label {" + ".join(paths)}: '
+                                          f'{_describe(error)}') from error
         return results
 
     def __repr__(self) -> str:

@@ -1,0 +1,90 @@
+"""What the data set left out of a training because it could not be read."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import chain
+
+from mmengine.dist import all_gather_object, get_world_size
+from mmengine.hooks import CheckpointHook, Hook
+from mmengine.runner import Runner
+
+from mtpsl.registry import HOOKS
+from mtpsl.structures import MultiTaskSample
+
+TOTAL = 'skipped_samples'  # in the runner's message hub, so in its checkpoints
+
+
+@HOOKS.register_module()
+class SkippedSamplesHook(Hook):
+    """Logs the images that a data set with ``on_error='skip'`` skipped, and counts them.
+
+    The workers that read the images are other processes, and those of other ranks have no log: the
+    samples bring the messages along. A file is warned of once, where it is skipped first; the total
+    over all ranks since the training began, restored by ``--resume``, is logged after each epoch
+    and is the entry ``skipped_samples`` of the message hub.
+
+    Args:
+        interval: iterations between two exchanges of several ranks, at least 1; there is none
+            unless the data set skips. One process reports at once.
+    """
+
+    priority = 'NORMAL'  # before checkpoints are written
+
+    def __init__(self, interval: int = 50) -> None:
+        if not (isinstance(interval, int) and interval >= 1):
+            raise ValueError(f'SkippedSamplesHook: interval must be an integer of at least 1, got '
+                             f'{interval!r}')
+        self.interval = interval
+        self._active = False
+        self._warned: set[str] = set()
+        self._new: list[str] = []
+
+    def before_train(self, runner: Runner) -> None:
+        """Find out whether the data set skips, and how often the ranks have to exchange."""
+        self._active = getattr(runner.train_dataloader.dataset, 'on_error', 'raise') == 'skip'
+        # A checkpoint holds the total of its iteration.
+        self._intervals = [self.interval, *(
+            hook.interval for hook in runner.hooks
+            if isinstance(hook, CheckpointHook) and not hook.by_epoch and hook.interval > 0)]
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
+                         outputs: dict | None = None) -> None:
+        """Note what was skipped for this batch."""
+        if not self._active:
+            return
+        self._new += chain.from_iterable(
+            sample.get('skipped', ()) for sample in _samples(data_batch['data_samples'])
+            if sample.get('view', 0) == 0)  # the views of a sample say the same
+        if get_world_size() == 1 or any(self.every_n_train_iters(runner, n)
+                                        for n in self._intervals):
+            self._report(runner)
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Log the total."""
+        if not self._active:
+            return
+        self._report(runner)
+        total = runner.message_hub.get_info(TOTAL, 0)
+        if total:
+            runner.logger.info(f'{TOTAL}: {total} so far, of {len(self._warned)} unreadable images '
+                               'met since the start or resume')
+
+    def _report(self, runner: Runner) -> None:
+        counts = Counter(chain.from_iterable(all_gather_object(self._new)))
+        self._new = []
+        if not counts:
+            return
+        total = runner.message_hub.get_info(TOTAL, 0) + sum(counts.values())
+        runner.message_hub.update_info(TOTAL, total)
+        for message in sorted(set(counts) - self._warned):
+            runner.logger.warning(f'skipped, the next image in its place: {message}')
+        self._warned |= set(counts)
+
+
+def _samples(tree: MultiTaskSample | Iterable) -> Iterator[MultiTaskSample]:
+    """The samples of a batch, which is a list of them or, of several views, of lists."""
+    if isinstance(tree, MultiTaskSample):
+        yield tree
+    else:
+        for branch in tree:
+            yield from _samples(branch)
