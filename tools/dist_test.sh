@@ -19,12 +19,19 @@ CONFIG=$1
 CHECKPOINT=$2
 GPUS=$3
 NNODES=${NNODES:-1}
+if [ "$NNODES" != 1 ] && { [ -z "${NODE_RANK:-}" ] || [ -z "${MASTER_ADDR:-}" ]; }; then
+    fail "with NNODES=$NNODES set NODE_RANK (another on each node) and MASTER_ADDR (the first node)"
+fi
 NODE_RANK=${NODE_RANK:-0}
 PORT=${PORT:-29500}
 MASTER_ADDR=${MASTER_ADDR:-127.0.0.1}
 
 [ -f "$CONFIG" ] || fail "CONFIG must be an existing file, got '$CONFIG'"
 positive GPUS "$GPUS"
+positive NNODES "$NNODES"
+positive PORT "$PORT"
+[[ $NODE_RANK =~ ^[0-9]+$ ]] && ((10#$NODE_RANK < NNODES)) \
+    || fail "NODE_RANK must be 0 to $((NNODES - 1)), got '$NODE_RANK'"
 
 "${PYTHON:-python}" -m torch.distributed.run \
     --nnodes="$NNODES" \

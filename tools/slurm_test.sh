@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Test under slurm.
-# usage: [GPUS= GPUS_PER_NODE= CPUS_PER_TASK= SRUN_ARGS=] tools/slurm_test.sh PARTITION JOB_NAME CONFIG CHECKPOINT [arguments of tools/test.py]
+# usage: [GPUS= GPUS_PER_NODE= CPUS_PER_TASK= SRUN_ARGS= PORT= MASTER_ADDR=] tools/slurm_test.sh PARTITION JOB_NAME CONFIG CHECKPOINT [arguments of tools/test.py]
 set -euo pipefail
 if [ $# -lt 4 ]; then
     echo "usage: $0 PARTITION JOB_NAME CONFIG CHECKPOINT [arguments of tools/test.py]" >&2
@@ -27,6 +27,8 @@ positive GPUS "$GPUS"
 GPUS_PER_NODE=${GPUS_PER_NODE:-$((GPUS < 4 ? GPUS : 4))}
 positive GPUS_PER_NODE "$GPUS_PER_NODE"
 positive CPUS_PER_TASK "$CPUS_PER_TASK"
+export MASTER_PORT=${PORT:-${MASTER_PORT:-29500}}
+positive PORT "$MASTER_PORT"
 command -v srun > /dev/null || fail "srun is not on the PATH: run this where slurm is installed"
 # Several words, split at spaces; the shell expands nothing in them.
 read -r -a EXTRA <<< "${SRUN_ARGS:-}"

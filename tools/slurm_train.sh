@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Train under slurm.
-# usage: [GPUS= GPUS_PER_NODE= CPUS_PER_TASK= SRUN_ARGS=] tools/slurm_train.sh PARTITION JOB_NAME CONFIG [arguments of tools/train.py]
+# usage: [GPUS= GPUS_PER_NODE= CPUS_PER_TASK= SRUN_ARGS= PORT= MASTER_ADDR=] tools/slurm_train.sh PARTITION JOB_NAME CONFIG [arguments of tools/train.py]
 set -euo pipefail
 if [ $# -lt 3 ]; then
     echo "usage: $0 PARTITION JOB_NAME CONFIG [arguments of tools/train.py]" >&2
@@ -26,6 +26,8 @@ positive GPUS "$GPUS"
 GPUS_PER_NODE=${GPUS_PER_NODE:-$((GPUS < 4 ? GPUS : 4))}
 positive GPUS_PER_NODE "$GPUS_PER_NODE"
 positive CPUS_PER_TASK "$CPUS_PER_TASK"
+export MASTER_PORT=${PORT:-${MASTER_PORT:-29500}}
+positive PORT "$MASTER_PORT"
 command -v srun > /dev/null || fail "srun is not on the PATH: run this where slurm is installed"
 # Several words, split at spaces; the shell expands nothing in them.
 read -r -a EXTRA <<< "${SRUN_ARGS:-}"

@@ -9,8 +9,8 @@ import pytest
 
 TOOLS = Path(__file__).parents[2] / 'tools'
 SCRIPTS = ('dist_train.sh', 'dist_test.sh', 'slurm_train.sh', 'slurm_test.sh')
-VARIABLES = ('NNODES', 'NODE_RANK', 'PORT', 'MASTER_ADDR', 'GPUS', 'GPUS_PER_NODE',
-             'CPUS_PER_TASK', 'SRUN_ARGS', 'PYTHON')
+VARIABLES = ('NNODES', 'NODE_RANK', 'PORT', 'MASTER_ADDR', 'MASTER_PORT', 'GPUS',
+             'GPUS_PER_NODE', 'CPUS_PER_TASK', 'SRUN_ARGS', 'PYTHON')
 EXTRA = ('--cfg-options', 'a=b c', '*')  # quoting must keep the space and the star
 
 
@@ -121,3 +121,29 @@ def test_slurm_errors(stubs: Path, script: str) -> None:
         assert error(done) == f"{script}: {name} must be a positive whole number, got 'x'"
     done = launch(stubs, script, *positional(script), path='/nowhere')
     assert 'srun is not on the PATH' in error(done)
+
+
+@pytest.mark.parametrize('script', SCRIPTS[:2])
+@pytest.mark.parametrize(('variables', 'message'), [
+    ({'NNODES': '2'}, 'with NNODES=2 set NODE_RANK (another on each node) and MASTER_ADDR'),
+    ({'NNODES': '2', 'NODE_RANK': '1'}, 'and MASTER_ADDR (the first node)'),
+    ({'NNODES': '2', 'NODE_RANK': '2', 'MASTER_ADDR': 'a'}, "NODE_RANK must be 0 to 1, got '2'"),
+    ({'NNODES': 'x', 'NODE_RANK': '0', 'MASTER_ADDR': 'a'},
+     "NNODES must be a positive whole number, got 'x'"),
+    ({'PORT': 'x'}, "PORT must be a positive whole number, got 'x'")])
+def test_several_nodes_must_know_each_other(stubs: Path, script: str, variables: dict[str, str],
+                                            message: str) -> None:
+    """Else each would wait for the others, or all call themselves the first."""
+    done = launch(stubs, script, *positional(script), PYTHON=str(stubs / 'my python'), **variables)
+    assert message in error(done)
+
+
+@pytest.mark.parametrize('script', SCRIPTS[2:])
+def test_slurm_passes_the_port_on(stubs: Path, script: str) -> None:
+    """As the variable that the processes read."""
+    (stubs / 'srun').write_text('#!/bin/sh\necho "$MASTER_PORT"\n')
+    for variables, port in (({}, '29500'), ({'MASTER_PORT': '4000'}, '4000'),
+                            ({'MASTER_PORT': '4000', 'PORT': '4242'}, '4242')):
+        assert lines(launch(stubs, script, *positional(script), **variables)) == [port]
+    done = launch(stubs, script, *positional(script), PORT='x')
+    assert error(done) == f"{script}: PORT must be a positive whole number, got 'x'"
