@@ -28,6 +28,7 @@ NORMAL_CLASSES = (
     329, 330, 331, 336, 342, 345, 349, 350, 351, 352, 355, 357, 368, 370, 371, 374, 379, 380, 383,
     384, 397, 401, 403, 405, 407, 408, 411, 412, 413, 414, 417, 419, 421, 423, 427, 429, 430, 432,
     440, 441, 442, 443, 444, 446, 454, 457)
+HAS_NORMAL = np.isin(np.arange(CONTEXT_CLASSES + 1), NORMAL_CLASSES)
 
 
 def decode_semseg(size: tuple[int, int], png: np.ndarray) -> np.ndarray:
@@ -81,7 +82,7 @@ def decode_normal(size: tuple[int, int], png: np.ndarray, mat: dict) -> np.ndarr
     if classes.shape != png.shape[:2]:
         raise ValueError(f'wrong size: LabelMap is {classes.shape}, the normals {png.shape[:2]}')
     normals = 2 * png.astype(np.float32) / 255 - 1
-    return normals * np.isin(classes, NORMAL_CLASSES)[..., None]
+    return normals * HAS_NORMAL[classes][..., None]
 
 
 @DATASETS.register_module()

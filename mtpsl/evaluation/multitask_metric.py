@@ -8,17 +8,19 @@ from concurrent.futures import Future, ProcessPoolExecutor, wait
 from datetime import timedelta
 from multiprocessing import get_context
 
-import cv2
 import numpy as np
 import torch
+from mmengine.dist import is_main_process
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 from torch import Tensor
 
 from mtpsl.registry import METRICS
+from mtpsl.storage.parallel import start_worker
 from mtpsl.tasks import Task, build_tasks
 
 from .delta_m import delta_m, single_task_figures
+from .evidence import Evidence, forget, host_evidence
 
 QUEUED_PER_WORKER = 32
 
@@ -38,6 +40,9 @@ class MultiTaskMetric(BaseMetric):
         per_class: also report each class, ``<task>/IoU.<class>`` (final predictions only).
         workers: processes for long work on the CPU (boundary matching); 0 does it in this
             process, None takes this rank's share of the machine's cores, 8 at most.
+        evidence_dir: folder that keeps each image's evidence of such work until all is scored, so
+            that the next evaluation goes on where one was killed; see :mod:`.evidence`. All ranks
+            may share it. Its files are removed in the end. None keeps none.
         collect_device: where results of several ranks meet: 'gpu' uses the process group,
             'cpu' a folder that all ranks see.
     """
@@ -46,12 +51,14 @@ class MultiTaskMetric(BaseMetric):
 
     def __init__(self, tasks: Mapping[str, dict | Task],
                  single_task: Mapping[str, float | str] | None = None, per_class: bool = False,
-                 workers: int | None = None, collect_device: str = 'gpu') -> None:
+                 workers: int | None = None, evidence_dir: str | None = None,
+                 collect_device: str = 'gpu') -> None:
         super().__init__(collect_device)
         self.tasks = build_tasks(tasks)
         self.single_task = single_task and single_task_figures(single_task, self.tasks)
         self.per_class = per_class
         self.workers = _share_of_cores() if workers is None else workers
+        self.evidence_dir = evidence_dir
         self._pool: ProcessPoolExecutor | None = None
         self._queue: deque[Future] = deque()
 
@@ -64,29 +71,48 @@ class MultiTaskMetric(BaseMetric):
                 for name, task in self.tasks.items() if name in sample['gt']}
             self.results.append(dict(img_id=sample['img_id'], stats=stats))
 
-    def _stats(self, task: Task, prediction: Tensor, label: Tensor) -> Tensor | Future:
-        if not (task.host_stats and self.workers):
+    def _stats(self, task: Task, prediction: Tensor,
+               label: Tensor) -> Tensor | Evidence | Future[Evidence]:
+        if not task.host_stats:
             return task.stats(prediction[None], label[None])[0]
+        work = (task, prediction.float().cpu().numpy(), label.cpu().numpy(), self.evidence_dir)
+        if not self.workers:
+            return host_evidence(*work)
         if self._pool is None:
             # A forked child of a process with running threads may hang: spawn.
-            self._pool = ProcessPoolExecutor(self.workers, get_context('spawn'), _single_thread)
+            self._pool = ProcessPoolExecutor(self.workers, get_context('spawn'), _start)
         if len(self._queue) >= QUEUED_PER_WORKER * self.workers:  # full-size maps must not pile up
             self._queue.popleft().result()
-        self._queue.append(self._pool.submit(
-            _host_stats, task, prediction.float().cpu().numpy(), label.cpu().numpy()))
+        self._queue.append(self._pool.submit(host_evidence, *work))
         return self._queue[-1]
 
     def evaluate(self, size: int) -> dict[str, float]:
         """Gather the evidence of all ranks and score it."""
         self._wait()
+        host: list[Evidence] = []
         for result in self.results:
-            result['stats'] = {key: value.result() if isinstance(value, Future)
-                               else value.cpu().numpy() for key, value in result['stats'].items()}
+            result['stats'] = {key: _to_array(value, host)
+                               for key, value in result['stats'].items()}
+        self._report(host)
         if self._pool is not None:  # its processes hold memory that training may need
             self._pool.shutdown()
             self._pool = None
             self._queue.clear()
-        return super().evaluate(size)
+        metrics = super().evaluate(size)  # ends on all ranks together
+        if self.evidence_dir and is_main_process():
+            forget(self.evidence_dir)
+        return metrics
+
+    def _report(self, host: Sequence[Evidence]) -> None:
+        """Say what an evaluation before this one has saved, and what could not be kept."""
+        logger = MMLogger.get_current_instance()
+        found, problems = sum(e.found for e in host), [e.problem for e in host if e.problem]
+        if found:
+            logger.info(f'{found} of {len(host)} boundary maps had been matched by an evaluation '
+                        f'that was interrupted: taken from {self.evidence_dir}')
+        if problems:
+            logger.warning(f'the evidence of {len(problems)} of {len(host)} maps could not be kept '
+                           f'for the case of an interruption: {problems[0]}')
 
     def _wait(self) -> None:
         """Wait for the worker processes and say every ten seconds how far they are."""
@@ -124,15 +150,19 @@ class MultiTaskMetric(BaseMetric):
 
 
 def _share_of_cores() -> int:
-    ranks = int(os.environ.get('LOCAL_WORLD_SIZE', 1))  # torchrun's name
-    return max(1, min((os.cpu_count() or 1) // ranks, 8))
+    cores = int(os.environ.get('SLURM_CPUS_PER_TASK') or os.cpu_count() or 1)
+    ranks = int(os.environ.get('LOCAL_WORLD_SIZE', 1))  # torchrun's name; unset under srun
+    return max(1, min(cores // ranks, 8))
 
 
-def _single_thread() -> None:
+def _start() -> None:
+    start_worker()
     torch.set_num_threads(1)
-    cv2.setNumThreads(0)
 
 
-def _host_stats(task: Task, prediction: np.ndarray, label: np.ndarray) -> np.ndarray:
-    """Evidence of one image in a worker process; arrays, since tensors would travel as files."""
-    return task.stats(torch.from_numpy(prediction)[None], torch.from_numpy(label)[None])[0].numpy()
+def _to_array(value: Tensor | Evidence | Future[Evidence], host: list[Evidence]) -> np.ndarray:
+    """An image's evidence as an array; what came from :func:`host_evidence` also joins a list."""
+    if isinstance(value, Tensor):
+        return value.cpu().numpy()
+    host.append(value.result() if isinstance(value, Future) else value)
+    return host[-1].stats

@@ -72,7 +72,7 @@ def run_in_workers(function: Callable[[object], object], items: Sequence[object]
     if workers == 1 or len(items) < 2:
         return follow(map(function, items))
     # Spawned, not forked: threads of libraries loaded here must not be copied half-way.
-    with ProcessPoolExecutor(workers, get_context('spawn'), _start_worker) as pool:
+    with ProcessPoolExecutor(workers, get_context('spawn'), start_worker) as pool:
         try:
             # Workers inherit the mask: Ctrl-C is for this process, which lets them finish an item.
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -86,7 +86,7 @@ def run_in_workers(function: Callable[[object], object], items: Sequence[object]
             raise
 
 
-def _start_worker() -> None:
+def start_worker() -> None:
     """Let a worker use one core, and end with its parent even if that is killed."""
     cv2.setNumThreads(1)
 

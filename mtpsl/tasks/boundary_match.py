@@ -205,8 +205,10 @@ def _matching_size(neighbours: np.ndarray, degree: np.ndarray) -> int:
     """
     if not len(neighbours):
         return 0
-    used, column = np.unique(neighbours, return_inverse=True)
-    num_rows, num_columns = len(degree), len(used)
+    used = np.zeros(neighbours.max() + 1, bool)
+    used[neighbours] = True
+    column = (used.cumsum(dtype=np.int32) - 1)[neighbours]
+    num_rows, num_columns = len(degree), int(used.sum())
     source, sink = num_rows + num_columns, num_rows + num_columns + 1
     # CSR rows in the order of the nodes: rows, columns, source, sink.
     ends = np.concatenate([column + num_rows, np.full(num_columns, sink), np.arange(num_rows)])

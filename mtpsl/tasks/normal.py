@@ -2,6 +2,7 @@
 
 import math
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -64,7 +65,9 @@ class Normal(Task):
         return unit_vectors(super().resize(label, size, interpolation)) * known
 
     def flip(self, label: np.ndarray) -> np.ndarray:
-        return label[:, ::-1] * np.array([-1, 1, 1], label.dtype)
+        flipped = cv2.flip(label, 1)  # a third of the time of a negative stride
+        flipped[..., 0] *= -1
+        return flipped
 
     def mark_unknown(self, label: np.ndarray) -> np.ndarray:
         if not self.zero_sum_unknown:
@@ -79,7 +82,8 @@ class Normal(Task):
         return masked_mean(difference, self.valid(label))
 
     def activate(self, logits: Tensor) -> Tensor:
-        return F.normalize(logits, dim=1)
+        # F.normalize takes a norm over strided channels, which is slow on a CPU.
+        return logits * logits.square().sum(1, keepdim=True).clamp(min=1e-24).rsqrt()
 
     def pseudo_label(self, teacher: Tensor, student: Tensor) -> Tensor:
         """The teacher's vector where 1 - cos of its angle to the student's is below 0.1."""
@@ -103,10 +107,11 @@ class Normal(Task):
         degrees, and a histogram of the angles in bins of 0.25 degree for the median.
         """
         valid = self.valid(label)
-        p, g = prediction.double(), F.normalize(label.double(), dim=1)
+        p, g = prediction.double(), label.double()
+        g = g / _length(g).clamp(min=1e-12)
         # Angle of unit vectors by 2 atan2(|p - g|, |p + g|): exact near 0 and 180 too.
-        apart, along = (p - g).norm(dim=1, keepdim=True), (p + g).norm(dim=1, keepdim=True)
-        angle = torch.where(valid, 2 * torch.atan2(apart, along).rad2deg(), 0).flatten(1)
+        angle = 2 * torch.atan2(_length(p - g), _length(p + g)).rad2deg()
+        angle = torch.where(valid, angle, 0).flatten(1)
         valid = valid.flatten(1)
         bins = 180 * BINS_PER_DEGREE
         cell = torch.where(valid, (angle * BINS_PER_DEGREE).long().clamp(0, bins - 1), bins)
@@ -134,6 +139,11 @@ class Normal(Task):
         axes = self.colorize(np.eye(3)[:, None])[0].tolist()
         legend = {name: tuple(colour) for name, colour in zip(('+x', '+y', '+z'), axes)}
         return legend | ({} if label.any(0).all() else {'unknown': (0, 0, 0)})
+
+
+def _length(vectors: Tensor) -> Tensor:
+    """(N, 3, H, W) to (N, 1, H, W); ``norm`` takes ten times as long over this dimension."""
+    return vectors.square().sum(1, keepdim=True).sqrt()
 
 
 def unit_vectors(label: np.ndarray) -> np.ndarray:

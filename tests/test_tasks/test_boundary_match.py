@@ -123,7 +123,8 @@ def test_nms_keeps_the_ridge_of_a_slanted_line_and_fades_the_border():
 @pytest.mark.parametrize('density', [0.2, 0.5, 0.9])
 def test_thin_equals_scikit_image(density):
     generator = np.random.default_rng(3)
-    for shape in [(40, 57), (1, 9), (5, 3)]:
+    # Words are 64 pixels of a row.
+    for shape in [(40, 57), (1, 9), (5, 3), (20, 63), (20, 64), (20, 65), (30, 140)]:
         mask = generator.random(shape) < density
         np.testing.assert_array_equal(thin(mask), skimage_thin(mask))
     assert thin(np.ones((9, 30), bool)).sum() < 30

@@ -64,6 +64,17 @@ def test_activate_and_decode() -> None:
     assert np.array_equal(decoded[:, 0].numpy(), z.argmax(1))
 
 
+@pytest.mark.parametrize('classes', [1, 4, 255])
+def test_the_first_of_equal_classes_is_taken(classes: int) -> None:
+    prediction = torch.randint(0, 3, (2, classes, 6, 5)).float()  # full of ties
+    task = CategoricalTask([str(i) for i in range(classes)], [(0, 0, 0)] * classes)
+    expected = prediction.numpy().argmax(1)
+    assert np.array_equal(task.decode(prediction)[:, 0].numpy(), expected)
+    stats = task.stats(prediction, torch.zeros(2, 1, 6, 5, dtype=torch.uint8))
+    assert stats.sum(0)[:classes].tolist() == np.bincount(expected.ravel(),
+                                                          minlength=classes).tolist()
+
+
 def test_iou_by_hand() -> None:
     """truth 0 0 1 1 1 2 ?, prediction 0 1 1 1 2 2 3: IoU 1/2, 2/4, 1/2, the owl is nowhere."""
     truth = torch.tensor([[0, 0, 1, 1, 1, 2, 255]])[:, None, None]

@@ -15,7 +15,7 @@ train_pipeline = [
     dict(type='RandomScale', scale_range=(0.5, 2.0)),
     dict(type='RandomCrop', size=(512, 512), balance_task='semseg', max_class_ratio=0.75),
     dict(type='RandomFlip', prob=0.5),
-    dict(type='mmseg.PhotoMetricDistortion'),
+    dict(type='PhotoMetricDistortion'),
     dict(type='PackMultiTaskInputs'),
 ]
 test_pipeline = [

@@ -10,7 +10,7 @@ train_pipeline = [
     dict(type='RandomScale', scale_range=(0.8, 1.25)),
     dict(type='RandomCrop', size=(96, 96), balance_task='semseg', max_class_ratio=0.95),
     dict(type='RandomFlip', prob=0.5),
-    dict(type='mmseg.PhotoMetricDistortion'),
+    dict(type='PhotoMetricDistortion'),
     dict(type='PackMultiTaskInputs'),
 ]
 train_dataloader = dict(

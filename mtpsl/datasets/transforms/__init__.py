@@ -1,4 +1,4 @@
-"""Transforms of a multi-task sample; photometric ones are mmseg's, by name."""
+"""Transforms of a multi-task sample."""
 
 import contextlib
 import io
@@ -12,7 +12,9 @@ from .formatting import PackMultiTaskInputs
 from .geometric import RandomCrop, RandomFlip, RandomScale, RandomScaleCrop
 from .loading import LoadImageFromFile, LoadLabels
 from .multi_view import MultiView
+from .photometric import PhotoMetricDistortion
 from .rand_augment import RandAugment
 
-__all__ = ['LoadImageFromFile', 'LoadLabels', 'MultiView', 'PackMultiTaskInputs', 'RandAugment',
-           'RandomCrop', 'RandomFlip', 'RandomScale', 'RandomScaleCrop']
+__all__ = ['LoadImageFromFile', 'LoadLabels', 'MultiView', 'PackMultiTaskInputs',
+           'PhotoMetricDistortion', 'RandAugment', 'RandomCrop', 'RandomFlip', 'RandomScale',
+           'RandomScaleCrop']

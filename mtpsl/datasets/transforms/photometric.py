@@ -1,0 +1,32 @@
+"""Random colours of the image."""
+
+import cv2
+import mmcv
+import mmseg.datasets.transforms
+import numpy as np
+
+from mtpsl.registry import TRANSFORMS
+
+BYTES = np.arange(256, dtype=np.uint8)
+HUES = 180  # OpenCV's hue of 8-bit images is in [0, 180)
+
+
+@TRANSFORMS.register_module()
+class PhotoMetricDistortion(mmseg.datasets.transforms.PhotoMetricDistortion):
+    """mmseg's, draw for draw and value for value, in less time.
+
+    What it does to a pixel's value it does here to the 256 possible values, which the pixels then
+    look up. Arguments: mmseg's.
+    """
+
+    def convert(self, img: np.ndarray, alpha: float = 1, beta: float = 0) -> np.ndarray:
+        """``img * alpha + beta``, clipped to 0..255, of (H, W) or (H, W, 3) uint8."""
+        return cv2.LUT(np.ascontiguousarray(img), super().convert(BYTES, alpha, beta))
+
+    def hue(self, img: np.ndarray) -> np.ndarray:
+        """Turn the hue of (H, W, 3) uint8 BGR, or leave it."""
+        if not np.random.randint(2):
+            return img
+        hue, saturation, value = cv2.split(mmcv.bgr2hsv(img))
+        turned = (BYTES.astype(int) + np.random.randint(-self.hue_delta, self.hue_delta)) % HUES
+        return mmcv.hsv2bgr(cv2.merge([cv2.LUT(hue, turned.astype(np.uint8)), saturation, value]))
