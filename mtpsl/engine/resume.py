@@ -14,7 +14,8 @@ RUN_KEY = 'mtpsl_run'  # of a checkpoint's meta
 DECIDING = ('model', 'tasks', 'optim_wrapper', 'param_scheduler', 'randomness',
             'train_dataloader', 'sync_bn')
 WITHOUT_EFFECT = {'init_cfg', 'data_root', 'num_workers', 'persistent_workers',
-                  'prefetch_factor', 'pin_memory', 'timeout', 'multiprocessing_context', '_scope_'}
+                  'prefetch_factor', 'pin_memory', 'timeout', 'multiprocessing_context', '_scope_',
+                  'fused', 'foreach', 'capturable'}
 SHOWN = 10
 
 
