@@ -1,13 +1,19 @@
-"""Checkpoints that do not fit the model are errors: mmengine only logs what differs."""
+"""Reading checkpoints: nothing in them is run, and one that does not fit the model is an error.
+
+mmengine only logs what differs, and loads what it cannot load safely by running it.
+"""
 
 import pickle
 import re
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
+from mmengine.dist import barrier, is_main_process
 from mmengine.logging import HistoryBuffer
+from mmengine.runner.checkpoint import CheckpointLoader, get_torchvision_models
 from torch import Tensor, nn
 
 SHOWN = 5
@@ -61,14 +67,7 @@ def read_content(path: str) -> Mapping:
         FileNotFoundError: no such file.
         ValueError: no checkpoint, or a damaged one; or one that mmengine would run code of.
     """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f'there is no checkpoint file {path}')
-    try:
-        with torch.serialization.safe_globals(SAFE):
-            content = torch.load(path, map_location='meta', weights_only=True)
-    except Exception as error:  # a damaged file can raise anything
-        raise ValueError(f'{path} is not a checkpoint, or it is damaged: '
-                         f'{_cause(error)}') from error
+    content = load_file(path, 'meta')
     if not isinstance(content, Mapping) or not isinstance(content.get('state_dict', {}), Mapping):
         kind = type(content.get('state_dict') if isinstance(content, Mapping) else content)
         raise ValueError(f'{path} is not a checkpoint: where weights by name should be it has a '
@@ -77,6 +76,78 @@ def read_content(path: str) -> Mapping:
         raise ValueError(f"{path} has the entry meta['config'], a text that mmengine would run as "
                          'Python; remove the entry if you need this file')
     return content
+
+
+def load_file(path: str, map_location: str | torch.device | Callable | None = None) -> object:
+    """``torch.load`` of tensors, numbers and logged curves; a file with more is refused.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: no checkpoint, or a damaged one.
+    """
+    if not Path(path).expanduser().is_file():
+        raise FileNotFoundError(f'there is no checkpoint file {path}')
+    try:
+        with torch.serialization.safe_globals(SAFE):
+            return torch.load(Path(path).expanduser(), map_location, weights_only=True)
+    except (MemoryError, PermissionError):
+        raise
+    except Exception as error:  # a damaged file can raise anything
+        raise ValueError(f'{path} is not a checkpoint, or it is damaged: '
+                         f'{_cause(error)}') from error
+
+
+def load_url(url: str, map_location: str | torch.device | Callable | None = None) -> object:
+    """The same of an address; rank 0 loads it first, the others find it in torch's cache."""
+    def load() -> object:
+        return torch.hub.load_state_dict_from_url(url, map_location=map_location,
+                                                  weights_only=True)
+    if is_main_process():
+        content = load()
+    barrier()
+    return content if is_main_process() else load()
+
+
+def load_torchvision(name: str, map_location: str | torch.device | Callable | None = None
+                     ) -> object:
+    """The same of ``torchvision://NAME``."""
+    return load_url(get_torchvision_models()[name.partition('://')[2]], map_location)
+
+
+def _refuse(name: str, map_location: str | torch.device | Callable | None = None) -> None:
+    raise ValueError(f'{name}: weights are read from files, http:// and torchvision:// only; '
+                     'download the file and name it')
+
+
+# mmengine loads all weights by these, pretrained ones as well.
+CheckpointLoader.register_scheme('', load_file, force=True)
+CheckpointLoader.register_scheme(('http://', 'https://'), load_url, force=True)
+CheckpointLoader.register_scheme('torchvision://', load_torchvision, force=True)
+CheckpointLoader.register_scheme(('modelzoo://', 'open-mmlab://', 'openmmlab://', 'mmcls://',
+                                  'pavi://'), _refuse, force=True)
+
+
+def check_whole(path: str) -> None:
+    """Read a checkpoint through: torch's archives hold a checksum of each of their parts.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: it is damaged.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'there is no checkpoint file {path}')
+    if not zipfile.is_zipfile(path):  # cut short, or in torch's format of before 2020
+        read_content(path)
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            broken = archive.testzip()
+    except (MemoryError, PermissionError):
+        raise
+    except Exception as error:  # a damaged file can raise anything
+        raise ValueError(f'{path} is damaged: {str(error) or type(error).__name__}') from error
+    if broken:
+        raise ValueError(f'{path} is damaged: its part {broken} is not what was written')
 
 
 def _cause(error: Exception) -> str:

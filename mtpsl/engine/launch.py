@@ -8,7 +8,7 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
-from .checkpoint import check_checkpoint, check_pretrained, read_content
+from .checkpoint import check_checkpoint, check_pretrained, check_whole, read_content
 from .quiet import quieten
 from .resume import RUN_KEY, check_same_run, deciding, latest_checkpoint
 
@@ -29,7 +29,9 @@ def build_runner(cfg: Config) -> Runner:
         ValueError: one of another model, to resume one of another config, or all are damaged.
     """
     checkpoint, damage = cfg.get('load_from'), ''
-    if cfg.get('resume') and not checkpoint:
+    if checkpoint:
+        check_whole(checkpoint)
+    elif cfg.get('resume'):
         checkpoint, damage = latest_checkpoint(cfg.work_dir)
         cfg.load_from = checkpoint  # mmengine takes this one then
     if checkpoint and cfg.model.get('backbone'):
@@ -45,11 +47,11 @@ def build_runner(cfg: Config) -> Runner:
         check_checkpoint(checkpoint, model)
         if cfg.get('resume'):
             _check_same_run(checkpoint, runner)
-    elif cfg.get('resume'):
+        return runner
+    _check_backbone(cfg, model)
+    if cfg.get('resume'):
         runner.logger.warning(f'nothing to resume in {cfg.work_dir}: training starts anew')
         runner._resume = False
-    else:
-        _check_backbone(cfg, model)
     return runner
 
 
@@ -82,6 +84,12 @@ def check_batches(runner: Runner) -> None:
             f'the {len(loader.dataset)} training images make no batch of {loader.batch_size} on '
             f'{runner.world_size} processes, since train_dataloader.drop_last leaves out what is '
             'incomplete; lower train_dataloader.batch_size')
+    counts = runner.cfg.optim_wrapper.get('accumulative_counts', 1)
+    if len(loader) % counts:
+        runner.logger.warning(
+            f'optim_wrapper.accumulative_counts={counts} does not divide the {len(loader)} steps '
+            'of an epoch: a checkpoint in between has no part of the update that is under way, so '
+            'a resumed run is not bit for bit the one that was not interrupted')
 
 
 def set_work_dir(cfg: Config, work_dir: str | None, config_path: str) -> None:

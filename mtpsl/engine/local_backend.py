@@ -32,6 +32,7 @@ class AtomicLocalBackend(LocalBackend):
                 os.fsync(file.fileno())
         try:
             atomically(path, write)
+            _sync_folder(path.parent)
         except OSError as error:
             raise OSError(error.errno, f'cannot write {path} ({len(obj) / MEBIBYTE:.1f} MiB): '
                           f'{error.strerror}; {_free(path)}; files written before are '
@@ -42,6 +43,15 @@ class AtomicLocalBackend(LocalBackend):
         if encoding.lower().replace('_', '-') != 'utf-8':
             return self.put(obj.encode(encoding), filepath)
         return write_text(Path(filepath), obj)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Bring a new name to the disk too."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _free(path: Path) -> str:

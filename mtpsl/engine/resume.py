@@ -1,21 +1,20 @@
 """Which checkpoint a run goes on from, and whether it is of the same run."""
 
 import re
-import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from mmengine.config import Config
 
-from .checkpoint import read_content
+from .checkpoint import check_whole, read_content
 
 RUN_KEY = 'mtpsl_run'  # of a checkpoint's meta
 # What decides the numbers of a run, and what of it does not.
 DECIDING = ('model', 'tasks', 'optim_wrapper', 'param_scheduler', 'randomness',
-            'train_dataloader', 'sync_bn')
+            'train_dataloader')
 WITHOUT_EFFECT = {'init_cfg', 'data_root', 'num_workers', 'persistent_workers',
                   'prefetch_factor', 'pin_memory', 'timeout', 'multiprocessing_context', '_scope_',
-                  'fused', 'foreach', 'capturable'}
+                  'fused', 'foreach', 'capturable', 'checkpoint', 'on_error'}
 SHOWN = 10
 
 
@@ -59,36 +58,45 @@ def latest_checkpoint(work_dir: str) -> tuple[str | None, str]:
         Its path, None where there is none at all; and the damage to report, '' if there is none.
 
     Raises:
-        ValueError: there are checkpoints, but all are damaged.
+        ValueError: there are checkpoints, but all are damaged; the one that is named is gone.
     """
-    candidates = list(_newest_first(Path(work_dir)))
+    pointer = Path(work_dir, 'last_checkpoint')
+    candidates = list(_newest_first(Path(work_dir), pointer))
     problems = []
     for path in candidates:
-        damage = _damage(path)
-        if damage is None:
+        try:
+            check_whole(str(path))
+            read_content(str(path))
             return str(path), '; '.join(problems)
-        problems.append(f'{path} is damaged ({damage})')
+        except ValueError as error:
+            problems.append(str(error))
     if problems:
         raise ValueError('no checkpoint to resume from: ' + '; '.join(problems)
                          + '; remove them to start anew')
+    if pointer.is_file() and pointer.read_text().strip():
+        raise ValueError(f'{pointer} names {pointer.read_text().strip()}, which is gone, and there '
+                         f'is no earlier one; remove {pointer} to start anew')
     return None, ''
 
 
-def _newest_first(work_dir: Path) -> Iterator[Path]:
+def _newest_first(work_dir: Path, pointer: Path) -> Iterator[Path]:
     """The named checkpoint, then those of earlier steps; without a name, by time of writing."""
-    pointer = work_dir / 'last_checkpoint'
     name = pointer.read_text().strip() if pointer.is_file() else ''
-    named = Path(name) if name else None
-    folder = named.parent if named else work_dir
-    found = [path for path in folder.glob('*.pth') if _step(path)]
-    if named is None:
-        yield from sorted(found, key=lambda path: (path.stat().st_mtime, _step(path)),
-                          reverse=True)
+    if not name:
+        # A run that has begun and not saved yet leaves the file empty: older ones are not its own.
+        begin = pointer.stat().st_mtime if pointer.is_file() else 0
+        times = {path: path.stat().st_mtime for path in work_dir.glob('*.pth') if _step(path)}
+        yield from sorted((path for path, time in times.items() if time >= begin), reverse=True,
+                          key=lambda path: (times[path], _step(path)))
         return
+    named = Path(name)
+    if (work_dir / named.name).exists() or not named.parent.is_dir():
+        named = work_dir / named.name  # the folder may have been moved, or be a copy
     if named.exists():
         yield named
     # Those of later steps are of an earlier and longer run in the same folder.
-    earlier = [path for path in found if path != named and _step(path) <= _step(named)]
+    earlier = [path for path in named.parent.glob('*.pth')
+               if path != named and 0 < _step(path) <= _step(named)]
     yield from sorted(earlier, key=_step, reverse=True)
 
 
@@ -96,19 +104,6 @@ def _step(path: Path) -> int:
     """N of ``epoch_N.pth`` and ``iter_N.pth``, else 0."""
     match = re.fullmatch(r'(?:epoch|iter)_(\d+)\.pth', path.name)
     return int(match[1]) if match else 0
-
-
-def _damage(path: Path) -> str | None:
-    """What is wrong with a checkpoint: torch's archives hold a checksum of each of their parts."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            broken = archive.testzip()
-        if broken:
-            return f'its part {broken} is not what was written'
-        read_content(str(path))
-    except Exception as error:  # a damaged file can raise anything
-        return str(error) or type(error).__name__
-    return None
 
 
 def _plain(value: object) -> object:

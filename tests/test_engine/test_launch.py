@@ -160,6 +160,15 @@ def test_only_epochs_can_be_without_a_batch():
 
     epochs = EpochBasedTrainLoop.__new__(EpochBasedTrainLoop)
     check_batches(SimpleNamespace(train_loop=object(), train_dataloader=Loader()))
-    check_batches(SimpleNamespace(train_loop=epochs, train_dataloader=Loader([1])))
+    warnings: list[str] = []
+    runner = SimpleNamespace(
+        train_loop=epochs, train_dataloader=Loader([1, 2, 3, 4]),
+        cfg=Config(dict(optim_wrapper=dict(accumulative_counts=2))),
+        logger=SimpleNamespace(warning=warnings.append))
+    check_batches(runner)
+    assert not warnings
+    runner.cfg.optim_wrapper.accumulative_counts = 3
+    check_batches(runner)
+    assert 'accumulative_counts=3 does not divide the 4 steps' in warnings[0]
     with pytest.raises(ValueError, match='the 3 training images make no batch of 4 on 2 processes'):
         check_batches(SimpleNamespace(train_loop=epochs, train_dataloader=Loader(), world_size=2))

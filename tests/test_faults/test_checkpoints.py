@@ -2,7 +2,9 @@
 
 import json
 import os
+import pickle
 import resource
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,9 +14,10 @@ import torch
 from mmengine.config import Config
 from mmengine.fileio import get_file_backend
 from mmengine.logging import MessageHub
+from mmengine.runner.checkpoint import CheckpointLoader
 
 from mtpsl.engine import AtomicLocalBackend, SafeCheckpointHook, load_config
-from mtpsl.engine.checkpoint import read_content
+from mtpsl.engine.checkpoint import check_whole, load_url, read_content
 from mtpsl.engine.hooks.resume_hook import _complete_history
 from mtpsl.engine.launch import _check_same_run
 from mtpsl.engine.resume import RUN_KEY, check_same_run, deciding, latest_checkpoint
@@ -73,9 +76,10 @@ def test_a_better_checkpoint_is_whole_before_the_last_best_one_goes(tmp_path, mo
 
     runner = SimpleNamespace(
         message_hub=Hub(), work_dir=str(tmp_path), save_checkpoint=save, epoch=1, iter=4,
-        logger=SimpleNamespace(info=lambda text: None))
+        logger=SimpleNamespace(info=lambda text: None), _resume=False, _load_from=None)
     hook = SafeCheckpointHook(interval=1, max_keep_ckpts=1, save_best='a/b', rule='greater')
     hook.before_train(runner)
+    assert (tmp_path / 'last_checkpoint').read_text() == ''
     for epoch, score in ((1, 0.5), (2, 0.7), (3, 0.6), (3, 0.7)):
         runner.epoch = epoch - 1
         hook.after_train_epoch(runner)
@@ -107,11 +111,50 @@ def test_the_newest_whole_checkpoint_is_found(tmp_path):
     assert latest_checkpoint(str(tmp_path)) == (str(second), '')
     second.write_bytes(second.read_bytes()[:-100])
     path, damage = latest_checkpoint(str(tmp_path))
-    assert path == str(first) and damage.startswith(f'{second} is damaged (')
+    assert path == str(first) and damage.startswith(f'{second} is not a checkpoint, or it is dam')
     first.write_bytes(b'')
-    with pytest.raises(ValueError, match='no checkpoint to resume from: .*epoch_2.pth is damaged '
-                       r'.*epoch_1.pth is damaged .*; remove them to start anew'):
+    with pytest.raises(ValueError, match='no checkpoint to resume from: .*epoch_2.pth is not a ch'
+                       r'.*epoch_1.pth is not a .*; remove them to start anew'):
         latest_checkpoint(str(tmp_path))
+
+
+def test_a_run_that_has_not_saved_yet_has_none_of_an_earlier_run(tmp_path):
+    """It left the file empty when it began."""
+    write(tmp_path / 'epoch_7.pth')
+    os.utime(tmp_path / 'epoch_7.pth', (1, 1))
+    pointer = tmp_path / 'last_checkpoint'
+    pointer.write_text('')
+    assert latest_checkpoint(str(tmp_path)) == (None, '')
+    first = write(tmp_path / 'epoch_1.pth')  # killed before it was named
+    assert latest_checkpoint(str(tmp_path)) == (str(first), '')
+    pointer.write_text(str(tmp_path / 'epoch_2.pth'))
+    first.unlink()
+    with pytest.raises(ValueError, match='last_checkpoint names .*epoch_2.pth, which is gone, and '
+                       'there is no earlier one'):
+        latest_checkpoint(str(tmp_path))
+
+
+def test_a_folder_may_be_moved_or_copied(tmp_path):
+    old, new = tmp_path / 'old', tmp_path / 'new'
+    old.mkdir()
+    for epoch in (1, 2):
+        write(old / f'epoch_{epoch}.pth')
+    (old / 'last_checkpoint').write_text(str(old / 'epoch_2.pth'))
+    shutil.copytree(old, new)
+    assert latest_checkpoint(str(new)) == (str(new / 'epoch_2.pth'), '')
+    shutil.rmtree(old)
+    (new / 'epoch_2.pth').unlink()
+    assert latest_checkpoint(str(new)) == (str(new / 'epoch_1.pth'), '')
+
+
+def test_one_flipped_bit_is_damage(tmp_path):
+    path = write(tmp_path / 'epoch_1.pth')
+    check_whole(str(path))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match='epoch_1.pth is damaged: its part .* is not what was'):
+        check_whole(str(path))
 
 
 def test_a_name_of_nothing_and_other_files_are_passed_over(tmp_path):
@@ -198,6 +241,25 @@ def test_no_text_of_a_checkpoint_is_run(tmp_path, monkeypatch):
     assert not Path('evil').exists()
 
 
+def test_no_weights_that_mmengine_loads_are_run(tmp_path, monkeypatch):
+    """Its own loader takes a second try without the safeguard."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / 'evil.pth'
+    torch.save(dict(weight=Evil()), path)
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path / 'cache'))
+    with pytest.raises(ValueError, match='evil.pth is not a checkpoint.*posix.mkdir'):
+        CheckpointLoader.load_checkpoint(str(path))
+    with pytest.raises(pickle.UnpicklingError):
+        load_url(path.as_uri())
+    with pytest.raises(ValueError, match='mmcls://x: weights are read from files, http:// and'):
+        CheckpointLoader.load_checkpoint('mmcls://x')
+    assert not Path('evil').exists()
+    torch.save(dict(weight=torch.ones(2)), path.with_name('good.pth'))
+    for content in (load_url(path.with_name('good.pth').as_uri()),
+                    CheckpointLoader.load_checkpoint(str(path.with_name('good.pth')))):
+        assert content['weight'].tolist() == [1, 1]
+
+
 @pytest.mark.parametrize('content, cause', [
     (b'hello text', 'or it is damaged: torch did not write it'), (b'', 'torch did not write it'),
     (bytes(range(7, 256)), 'torch did not write it'),
@@ -219,7 +281,8 @@ def test_what_is_no_checkpoint_is_said_without_advice_to_run_it(content, cause, 
 
 def test_a_validation_enters_the_history_once():
     hub = MessageHub('once')
-    validations = [dict(step=1, mIoU=1.0, time=3.0), dict(step=2, mIoU=2.0, odsF=5.0, time=3.0)]
+    validations = [dict(step=1, after=4, mIoU=1.0, time=3.0, AP=None),
+                   dict(step=2, after=8, mIoU=2.0, odsF=5.0, time=3.0, AP=None)]
     hub.update_scalar('val/mIoU', 1.0)
     for _ in range(2):
         _complete_history(hub, validations)
@@ -231,18 +294,20 @@ def test_curves_are_rewound_to_a_checkpoint(tmp_path):
     backend = CurveVisBackend(str(tmp_path / '20260101_000000/vis_data'))
     for step in (1, 2):
         backend.add_scalars(dict(loss=torch.tensor(0.5), iter=step, epoch=1), step)
-    backend.add_scalars(dict(mIoU=3.0), 1, file_path='x.json')
+    backend.iteration = 2
+    backend.add_scalars(dict(mIoU=3.0, odsF=float('nan')), 1, file_path='x.json')
     backend.add_scalars(dict(loss=0.1, iter=3, epoch=2), 3)
-    backend.add_scalar('mIoU', 4.0, 2)
+    backend.iteration = 3
+    backend.add_scalar('mIoU', 4.0, 1)  # a loop over iterations whose epochs do not count
     path = tmp_path / 'curves.json'
-    assert [record['step'] for record in read_curves(path)] == [1, 2, 1, 3, 2]
+    assert [record['step'] for record in read_curves(path)] == [1, 2, 1, 3, 1]
     with path.open('a') as file:
         file.write('{"step": 4, "lo')  # killed while writing
-    kept = backend.rewind(iteration=2, validation=1)
+    kept = backend.rewind(iteration=2)
     assert kept == read_curves(path) == [
         dict(step=1, loss=0.5, iter=1, epoch=1), dict(step=2, loss=0.5, iter=2, epoch=1),
-        dict(step=1, mIoU=3.0)]
-    assert backend.rewind(0, 0) == read_curves(path) == []
+        dict(step=1, mIoU=3.0, odsF=None, after=2)]
+    assert backend.rewind(0) == read_curves(path) == []
     path.write_text('what\n{"step": 1}\n')
-    with pytest.raises(ValueError, match="curves.json, line 1 is no JSON: 'what'"):
+    with pytest.raises(ValueError, match="curves.json, line 1 is no JSON: 'what'; mend or remove"):
         read_curves(path)

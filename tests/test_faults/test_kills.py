@@ -86,6 +86,9 @@ elif place == 'rename':
     os.replace = dying(os.replace, at_epoch)
 elif place == 'renamed':
     os.replace = dying(os.replace, at_epoch, before=False)
+elif place == 'best':
+    os.replace = dying(os.replace, lambda *paths: str(paths[-1]).endswith(
+        f'best_normal_mErr_epoch_{number}.pth'))
 elif place == 'remove':
     os.remove = dying(os.remove, at_epoch)
 elif place == 'validation':
@@ -233,6 +236,29 @@ def test_a_run_may_be_killed_again_and_again(data, reference, tmp_path):
     assert_alike(work_dir, reference)
 
 
+def test_a_moved_folder_goes_on(data, reference, tmp_path):
+    assert run(tmp_path / 'old', data, 'iteration 10') == [-signal.SIGKILL]
+    work_dir = (tmp_path / 'old').rename(tmp_path / 'new')
+    assert run(work_dir, data, resume=True) == [0]
+    assert 'resumed epoch: 2, iter' in last_log(work_dir)
+    assert_alike(work_dir, reference)
+
+
+def test_the_best_checkpoint_is_not_lost(data, tmp_path):
+    """The validation is in the curves by then, the best checkpoint not on the disk."""
+    options = [*data, 'default_hooks.checkpoint.save_best=normal/mErr',
+               'default_hooks.checkpoint.rule=less']
+    whole, killed = tmp_path / 'whole', tmp_path / 'killed'
+    assert run(whole, options) == [0]
+    assert (whole / 'best_normal_mErr_epoch_3.pth').is_file()
+    assert run(killed, options, 'best 3') == [-signal.SIGKILL]
+    assert run(killed, options, resume=True) == [0]
+    ours, theirs = (load(folder / 'best_normal_mErr_epoch_3.pth') for folder in (killed, whole))
+    assert same(ours['state_dict'], theirs['state_dict'])
+    assert curves(killed) == curves(whole)
+    assert len(list(killed.glob('*.pth'))) == len(list(whole.glob('*.pth'))) == 3
+
+
 def test_two_processes_are_killed_and_go_on_alike(data, tmp_path):
     """Each rank draws noise of its own, and draws it again after the kill."""
     options = [*data, 'train_dataloader.batch_size=1']
@@ -273,6 +299,6 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(damage, data, re
     assert run(work_dir, data, resume=True) == [0]
     log = last_log(work_dir)
     assert 'resumed epoch: 1, iter: 4' in log
-    assert (f'{path} is damaged (' in log) == (damage != 'gone')
+    assert ('damaged: ' in log) == (damage != 'gone')
     assert damage == 'gone' or f'going on from {work_dir / "epoch_1.pth"}' in log
     assert_alike(work_dir, reference)

@@ -1,6 +1,7 @@
 """Checkpoints of which one is whole at any moment."""
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from mtpsl.storage.files import write_text
 
 OUTDATED = 'outdated_ckpt_ids'  # steps whose checkpoints the newest one replaces
 # What ``atomically`` leaves where it is killed.
-LEFT_BEHIND = re.compile(r'\.\d+\.(epoch_|iter_|best_).*\.pth')
+LEFT_BEHIND = re.compile(r'\.\d+\.((epoch_|iter_|best_).*\.pth|last_checkpoint|curves\.json)')
+POINTER = 'last_checkpoint'  # names the newest; empty in a run that has not saved yet
 
 
 @HOOKS.register_module()
@@ -31,10 +33,15 @@ class SafeCheckpointHook(CheckpointHook):
         """Remove also what a kill while saving left: half a file, or the one it replaces."""
         super().before_train(runner)
         if is_main_process():
-            for path in Path(self.out_dir).glob('.*.pth'):
-                if LEFT_BEHIND.fullmatch(path.name):
-                    path.unlink()
+            for folder in {self.out_dir, runner.work_dir}:
+                for path in Path(folder).glob('.*'):
+                    if LEFT_BEHIND.fullmatch(path.name):
+                        path.unlink()
             self._remove(runner.message_hub.runtime_info.get(OUTDATED, []))
+            # Whatever is there of later steps or of an earlier run is not this run's.
+            origin = runner._load_from if runner._resume else None
+            write_text(Path(runner.work_dir, POINTER),
+                       os.path.abspath(origin) if origin else '')
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Add what decides the run to the checkpoint."""
@@ -56,7 +63,7 @@ class SafeCheckpointHook(CheckpointHook):
             save_param_scheduler=self.save_param_scheduler, meta=meta, by_epoch=self.by_epoch,
             backend_args=self.backend_args, **self.args)
         if is_main_process():
-            write_text(Path(runner.work_dir, 'last_checkpoint'), self.last_ckpt)
+            write_text(Path(runner.work_dir, POINTER), self.last_ckpt)
             self._remove(outdated)
 
     def _remove(self, steps: list[int]) -> None:

@@ -1,7 +1,9 @@
 """A resumed run continues its curves, and makes up for the validation it was killed in."""
 
+from collections.abc import Iterator
+
 from mmengine.dist import broadcast_object_list
-from mmengine.hooks import Hook, LoggerHook
+from mmengine.hooks import CheckpointHook, Hook
 from mmengine.logging import MessageHub
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
@@ -15,41 +17,69 @@ class ResumeHook(Hook):
 
     A checkpoint is saved before the validation of its epoch, and mmengine goes on with the next
     epoch. What has been validated is known from the curves, so without a ``CurveVisBackend`` in
-    the visualizer this does nothing.
+    the visualizer this does nothing. A run that starts anew in a used folder puts the curves that
+    are there aside, as ``curves.<time>.json``.
     """
 
     priority = 'LOWEST'
 
     def before_train(self, runner: Runner) -> None:
-        loggers = [hook for hook in runner.hooks if isinstance(hook, LoggerHook)]
-        by_epoch = not loggers or loggers[0].log_metric_by_epoch
-        step = runner.epoch if by_epoch else runner.iter
         found: list = [None]
         backend = runner.visualizer.get_backend('CurveVisBackend')  # None where not on rank 0
         if isinstance(backend, CurveVisBackend):
-            found = [[record for record in backend.rewind(runner.iter, step)
-                      if not is_training(record)]]
+            found = [_rewind(backend, runner)]
         broadcast_object_list(found)
         validations, = found
         if validations is None or not runner.iter or not _is_due(runner):
             return
-        if any(record['step'] == step for record in validations):
+        if validations and validations[-1]['after'] == runner.iter:
             _complete_history(runner.message_hub, validations)
         else:
-            runner.logger.info(f'The validation after iteration {runner.iter} was interrupted: '
-                               'doing it again')
+            runner.logger.info(f'The validation after iteration {runner.iter} is not in the '
+                               'curves: doing it')
             runner.val_loop.run()
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
+                         outputs: dict | None = None) -> None:
+        """Tell the curves where training is, for a validation that may follow."""
+        backend = runner.visualizer.get_backend('CurveVisBackend')
+        if isinstance(backend, CurveVisBackend):
+            backend.iteration = runner.iter + 1
+
+
+def _rewind(backend: CurveVisBackend, runner: Runner) -> list[dict]:
+    """The validations up to where the run goes on."""
+    if not runner.iter and backend.path.exists():
+        backend.path.rename(backend.path.with_name(f'curves.{runner.timestamp}.json'))
+    records = backend.rewind(runner.iter)
+    validations = [record for record in records if not is_training(record)]
+    if validations and validations[-1]['after'] == runner.iter and _may_lack_best(
+            runner, validations):
+        records.remove(validations.pop())
+        backend.write(records)
+    return validations
+
+
+def _may_lack_best(runner: Runner, validations: list[dict]) -> bool:
+    """Whether the last validation ended, but not the saving of a best checkpoint after it."""
+    return any(isinstance(hook, CheckpointHook) and hook.save_best for hook in runner.hooks) and (
+        any(True for _ in _unknown(runner.message_hub, validations)))
+
+
+def _unknown(hub: MessageHub, validations: list[dict]) -> Iterator[tuple[str, float]]:
+    """What of the last validation is not in a history, which a checkpoint before it has not."""
+    for key, value in validations[-1].items():
+        if key in ('step', 'after', 'time', 'data_time') or value is None:
+            continue
+        count = sum(record.get(key) is not None for record in validations)
+        known = hub.log_scalars.get(f'val/{key}')
+        if known is None or len(known.data[0]) < count:
+            yield f'val/{key}', value
 
 
 def _complete_history(hub: MessageHub, validations: list[dict]) -> None:
-    """Add the last validation to a history that was saved before it (not so a new best one's)."""
-    for key, value in validations[-1].items():
-        if key in ('step', 'time', 'data_time'):
-            continue
-        count = sum(key in record for record in validations)
-        known = hub.log_scalars.get(f'val/{key}')
-        if known is None or len(known.data[0]) < count:
-            hub.update_scalar(f'val/{key}', value)
+    for key, value in list(_unknown(hub, validations)):
+        hub.update_scalar(key, value)
 
 
 def _is_due(runner: Runner) -> bool:
