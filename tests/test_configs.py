@@ -84,7 +84,8 @@ def test_what_the_variants_state():
 def test_the_released_training_recipe():
     cfg = load_config(str(ROOT / 'configs/diffusionmtl/pascal_random_r18.py'))
     assert cfg.train_cfg.max_epochs == 100 and cfg.train_dataloader.batch_size == 6
-    assert cfg.optim_wrapper.optimizer == dict(type='Adam', lr=2e-5, weight_decay=1e-6)
+    assert cfg.optim_wrapper.optimizer == dict(type='Adam', lr=2e-5, weight_decay=1e-6,
+                                           fused=True)
     assert cfg.optim_wrapper.clip_grad.max_norm == 10
     diffusion = cfg.model.diffusion
     assert diffusion.schedule == dict(num_steps=2, beta_start=1e-3, beta_end=1e-2, noise_scale=1.0,

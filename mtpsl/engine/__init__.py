@@ -1,10 +1,23 @@
 """What runs: config loading, runner building, hooks, optimiser wrappers."""
 
 from .config import load_config
-from .hooks import PanelHook, ReseedHook
+from .hooks import (
+    CompileHook,
+    DeferredInfoHook,
+    NonFiniteError,
+    NonFiniteHook,
+    PanelHook,
+    ReseedHook,
+    ResumeHook,
+    SafeCheckpointHook,
+    SkippedSamplesHook,
+)
 from .launch import build_runner
-from .optim_wrapper import AutocastOptimWrapper
+from .local_backend import AtomicLocalBackend
+from .optim_wrapper import AutocastOptimWrapper, FiniteOptimWrapper
 from .parameter_groups import GroupedOptimWrapperConstructor, GroupPolyLR, GroupStepLR
 
-__all__ = ['AutocastOptimWrapper', 'GroupPolyLR', 'GroupStepLR', 'GroupedOptimWrapperConstructor',
-           'PanelHook', 'ReseedHook', 'build_runner', 'load_config']
+__all__ = ['AtomicLocalBackend', 'AutocastOptimWrapper', 'CompileHook', 'DeferredInfoHook',
+           'FiniteOptimWrapper', 'GroupPolyLR', 'GroupStepLR', 'GroupedOptimWrapperConstructor',
+           'NonFiniteError', 'NonFiniteHook', 'PanelHook', 'ReseedHook', 'ResumeHook',
+           'SafeCheckpointHook', 'SkippedSamplesHook', 'build_runner', 'load_config']

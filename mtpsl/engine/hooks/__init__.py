@@ -1,6 +1,13 @@
 """Hooks."""
 
+from .checkpoint_hook import SafeCheckpointHook
+from .compile_hook import CompileHook
+from .deferred_info_hook import DeferredInfoHook
+from .non_finite_hook import NonFiniteError, NonFiniteHook
 from .panel_hook import PanelHook
 from .reseed_hook import ReseedHook
+from .resume_hook import ResumeHook
+from .skipped_samples_hook import SkippedSamplesHook
 
-__all__ = ['PanelHook', 'ReseedHook']
+__all__ = ['CompileHook', 'DeferredInfoHook', 'NonFiniteError', 'NonFiniteHook', 'PanelHook',
+           'ReseedHook', 'ResumeHook', 'SafeCheckpointHook', 'SkippedSamplesHook']

@@ -1,8 +1,10 @@
 """f_cond: the multi-task condition feature from the initial predictions of all tasks."""
 
+from abc import abstractmethod
 from collections.abc import Mapping
 
 import torch
+import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
@@ -10,8 +12,33 @@ from mtpsl.registry import MODELS
 from mtpsl.tasks import Task
 
 
+class Condition(BaseModule):
+    """What both have: the last convolution ``reduce``, from concatenated maps to F_cond."""
+
+    reduce: nn.Conv2d  # 3x3, padding 1
+
+    @abstractmethod
+    def sources(self, predictions: Mapping[str, Tensor]) -> Tensor:
+        """P_init by task, (B, C_t, h, w), to what ``reduce`` takes."""
+
+    def forward(self, predictions: Mapping[str, Tensor]) -> Tensor:
+        """P_init by task, (B, C_t, h, w), to F_cond (B, C, h, w)."""
+        return self.reduce(self.sources(predictions))
+
+    def quarter(self, predictions: Mapping[str, Tensor]) -> Tensor:
+        """F_cond at a quarter of the resolution, (B, C, h / 4, w / 4), without F_cond itself.
+
+        Bilinear resizing by 1/4 is the mean of the middle 2x2 pixels of each 4x4 block. A 3x3
+        convolution and that mean are together one 4x4 convolution of stride 4, with a ninth of
+        the multiply-adds. h and w must be multiples of 4.
+        """
+        rows = F.pad(self.reduce.weight, (0, 0, 0, 1)) + F.pad(self.reduce.weight, (0, 0, 1, 0))
+        kernel = (F.pad(rows, (0, 1)) + F.pad(rows, (1, 0))) / 4
+        return F.conv2d(self.sources(predictions), kernel, self.reduce.bias, stride=4)
+
+
 @MODELS.register_module()
-class ProjectedCondition(BaseModule):
+class ProjectedCondition(Condition):
     """A 3x3 convolution a task, concatenation, a 3x3 convolution (paper, Sec. 3.2.2 and Fig. 4).
 
     The condition of Prediction Diffusion.
@@ -32,15 +59,14 @@ class ProjectedCondition(BaseModule):
             for name, task in tasks.items()})
         self.reduce = nn.Conv2d(len(tasks) * channels, channels, 3, padding=1)
 
-    def forward(self, predictions: Mapping[str, Tensor]) -> Tensor:
-        """P_init by task, (B, C_t, h, w), to F_cond (B, C, h, w)."""
-        maps = [project(_source(predictions[name], self.detach))
-                for name, project in self.project.items()]
-        return self.reduce(torch.cat(maps, 1))
+    def sources(self, predictions: Mapping[str, Tensor]) -> Tensor:
+        """(B, T C, h, w)."""
+        return torch.cat([project(_source(predictions[name], self.detach))
+                          for name, project in self.project.items()], 1)
 
 
 @MODELS.register_module()
-class ConcatenatedCondition(BaseModule):
+class ConcatenatedCondition(Condition):
     """All predictions concatenated, one 3x3 convolution: Feature Diffusion's, as released.
 
     The paper's text would take the initial features instead; that reading costs 156M parameters
@@ -61,10 +87,9 @@ class ConcatenatedCondition(BaseModule):
         nn.init.kaiming_normal_(self.reduce.weight, mode='fan_out', nonlinearity='relu')
         nn.init.zeros_(self.reduce.bias)
 
-    def forward(self, predictions: Mapping[str, Tensor]) -> Tensor:
-        """P_init by task, (B, C_t, h, w), to F_cond (B, C, h, w)."""
-        return self.reduce(torch.cat([_source(predictions[name], self.detach)
-                                      for name in self.names], 1))
+    def sources(self, predictions: Mapping[str, Tensor]) -> Tensor:
+        """(B, sum of C_t, h, w)."""
+        return torch.cat([_source(predictions[name], self.detach) for name in self.names], 1)
 
 
 def _source(prediction: Tensor, detach: bool) -> Tensor:

@@ -11,6 +11,8 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from mtpsl.models.checkpointing import recompute
+
 from .blocks import CrossAttentionBlock, SelfAttentionBlock, StepEmbedding
 
 
@@ -31,14 +33,16 @@ class Denoiser(BaseModule):
         ffn_ratio: hidden channels of their feed-forward parts over C.
         head_convs: 3x3 convolutions of a task's output, after the 1x1 one.
         conditioned: cross-attention on a condition feature, or self-attention without one.
+        checkpoint: keep only the inputs of blocks and heads for the backward pass.
     """
 
     REDUCTION = 4  # the blocks work at a quarter of the maps' resolution
 
     def __init__(self, in_channels: Mapping[str, int], out_channels: Mapping[str, int] | None,
                  channels: int, num_blocks: int, num_heads: int, ffn_ratio: int, head_convs: int,
-                 conditioned: bool) -> None:
+                 conditioned: bool, checkpoint: bool = False) -> None:
         super().__init__()
+        self.checkpoint = checkpoint
         self.embed = nn.ModuleDict({
             name: nn.Conv2d(c, channels, 3, padding=1) for name, c in in_channels.items()})
         self.step_embedding = StepEmbedding(channels)
@@ -84,19 +88,22 @@ class Denoiser(BaseModule):
         tokens = self.tokens(embedding)
         if condition is None:
             for block in self.blocks:
-                tokens = block(tokens)
+                tokens = self._call(block, tokens)
         else:
             stream = tokens
             tokens = condition
             for block in self.blocks:
-                tokens, stream = block(tokens, stream)
+                tokens, stream = self._call(block, tokens, stream)
         height, width = embedding.shape[-2:]
         maps = tokens.transpose(1, 2).unflatten(
             2, (max(height // self.REDUCTION, 1), max(width // self.REDUCTION, 1)))
         maps = embedding + F.interpolate(maps, (height, width), mode='bilinear',
                                          align_corners=False)
         parts = maps.split([len(x) for x in noisy.values()])
-        return {name: self.heads[name](part) for name, part in zip(noisy, parts)}
+        return {name: self._call(self.heads[name], part) for name, part in zip(noisy, parts)}
+
+    def _call(self, module: nn.Module, *inputs: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        return recompute(module, *inputs) if self.checkpoint else module(*inputs)
 
 
 def _head(channels: int, head_convs: int, out_channels: int | None) -> nn.Sequential:

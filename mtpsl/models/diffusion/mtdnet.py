@@ -30,12 +30,17 @@ class MTDNet(BaseModule):
         ffn_ratio: hidden channels of their feed-forward parts over C.
         head_convs: 3x3 convolutions of a task's output. The paper says "four 3x3"; one 1x1 and
             three 3x3 is what fits its Table 2.
+        shortcut: make of f_cond only what its tokens hold, see ``Condition.quarter``: the same
+            values with a ninth of the multiply-adds. False is as the paper counts.
+        checkpoint: gradient checkpointing of the denoiser: less memory, more work.
     """
 
     def __init__(self, tasks: Mapping[str, Task], schedule: dict | None = None,
                  condition: dict | None = None, channels: int = 512, num_blocks: int = 4,
-                 num_heads: int = 4, ffn_ratio: int = 4, head_convs: int = 3) -> None:
+                 num_heads: int = 4, ffn_ratio: int = 4, head_convs: int = 3,
+                 shortcut: bool = True, checkpoint: bool = False) -> None:
         super().__init__()
+        self.shortcut = shortcut
         self.task_channels = {name: task.channels for name, task in tasks.items()}
         self.channels = channels
         self.schedule = MODELS.build(dict(type='NoiseSchedule') | (schedule or {}))
@@ -43,7 +48,7 @@ class MTDNet(BaseModule):
             dict(tasks=tasks, channels=channels) | condition)
         self.denoiser = Denoiser(
             self.map_channels, self._denoised_channels(), channels, num_blocks, num_heads,
-            ffn_ratio, head_convs, conditioned=condition is not None)
+            ffn_ratio, head_convs, condition is not None, checkpoint)
 
     @property
     @abstractmethod
@@ -91,8 +96,7 @@ class MTDNet(BaseModule):
 
         condition = None
         if self.condition is not None:
-            tokens = self.denoiser.tokens(self.condition(predictions))
-            condition = tokens[torch.cat(list(index.values()))]
+            condition = self._condition_tokens(predictions)[torch.cat(list(index.values()))]
         decayed = {name: self.schedule.diffuse(source[name][i], draw(name, 0))
                    for name, i in index.items()}
         x = decayed
@@ -103,6 +107,13 @@ class MTDNet(BaseModule):
                 x = {name: self.schedule.step(x_0[name], x[name], s, draw(name, steps + 1 - s))
                      for name in x}
         return self.project(x_0), decayed
+
+    def _condition_tokens(self, predictions: Mapping[str, Tensor]) -> Tensor:
+        """(B, L, C), shared by all tasks and steps."""
+        size = next(iter(predictions.values())).shape[-2:]
+        if self.shortcut and not any(side % self.denoiser.REDUCTION for side in size):
+            return self.condition.quarter(predictions).flatten(2).transpose(1, 2)
+        return self.denoiser.tokens(self.condition(predictions))
 
 
 @MODELS.register_module()
@@ -134,9 +145,10 @@ class FeatureDiffusion(MTDNet):
 
     def __init__(self, tasks: Mapping[str, Task], schedule: dict | None = None,
                  condition: dict | None = None, channels: int = 512, num_blocks: int = 4,
-                 num_heads: int = 4, ffn_ratio: int = 4, head_convs: int = 3) -> None:
+                 num_heads: int = 4, ffn_ratio: int = 4, head_convs: int = 3,
+                 shortcut: bool = True, checkpoint: bool = False) -> None:
         super().__init__(tasks, schedule, condition, channels, num_blocks, num_heads, ffn_ratio,
-                         head_convs)
+                         head_convs, shortcut, checkpoint)
         self.final = nn.ModuleDict({
             name: nn.Conv2d(channels, task.channels, 1) for name, task in tasks.items()})
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from mmengine.model import BaseModel
 from mmengine.structures import PixelData
-from torch import Tensor
+from torch import Tensor, nn
 
 from mtpsl.models.batch import resize, row_index, to_device
 from mtpsl.registry import MODELS
@@ -30,11 +30,13 @@ class MultiTaskModel(BaseModel):
         decoder: config of the decoders, which give task features and initial predictions.
         data_preprocessor: config of the data preprocessor.
         init_cfg: see :class:`mmengine.model.BaseModule`.
+        channels_last: whether convolutions keep their weights as (N, H, W, C) in memory, which
+            maps then follow: the same values, sooner.
     """
 
     def __init__(self, tasks: Mapping[str, dict | Task], backbone: dict, neck: dict,
                  decoder: dict, data_preprocessor: dict | None = None,
-                 init_cfg: dict | None = None) -> None:
+                 init_cfg: dict | None = None, channels_last: bool = True) -> None:
         built = build_tasks(tasks)
         preprocessor = dict(type='MultiTaskPreprocessor', tasks=built)
         super().__init__(MODELS.build(preprocessor | (data_preprocessor or {})), init_cfg)
@@ -42,6 +44,13 @@ class MultiTaskModel(BaseModel):
         self.backbone = MODELS.build(backbone)
         self.neck = MODELS.build(neck)
         self.decoders = MODELS.build(dict(tasks=self.tasks) | decoder)
+        self.channels_last = channels_last
+        self._set_memory_format()
+
+    def _set_memory_format(self) -> None:
+        """Of all parts that there are: once more by who adds some."""
+        if self.channels_last:
+            self.to(memory_format=torch.channels_last)
 
     def forward(self, inputs: Tensor, data_samples: list[MultiTaskSample] | None = None,
                 mode: str = 'tensor') -> dict | list:
@@ -75,16 +84,25 @@ class MultiTaskModel(BaseModel):
     def loss(self, inputs: Tensor, data_samples: list[MultiTaskSample]) -> dict[str, Tensor]:
         """Losses of the labelled (sample, task) pairs by name, ``loss_<task>``."""
         rows = self.labelled(data_samples)
-        index = row_index(rows, inputs.device)
-        predictions = self.decoders(self.extract_feat(inputs))[1]
-        chosen = {name: predictions[name][i] for name, i in index.items()}
-        return self.task_losses({'': chosen}, data_samples, rows) | self.silent_losses(rows)
+        predictions = self.decoders(self.extract_feat(inputs), self.learning(rows))[1]
+        chosen = {name: predictions[name][i] for name, i in row_index(rows, inputs.device).items()}
+        losses = self.task_losses({'': chosen}, data_samples, rows)
+        return losses | self.silent_losses(rows, predictions)
 
     # ---------------------------------------------------------------- training
 
     def labelled(self, data_samples: Sequence[MultiTaskSample]) -> dict[str, list[int]]:
         """Rows of the batch labelled for each task; an empty list where none is."""
         return {name: labelled_rows(data_samples, name) for name in self.tasks}
+
+    def learning(self, rows: Mapping[str, Sequence[int]]) -> list[str]:
+        """The tasks whose decoders must take part in the backward pass.
+
+        Those with labelled rows. SyncBN's backward pass is a conversation of all ranks: with it
+        all tasks, since another rank may have labels of them.
+        """
+        everything = any(isinstance(m, nn.SyncBatchNorm) for m in self.modules())
+        return [name for name, labelled in rows.items() if labelled or everything]
 
     def task_losses(self, logits: Mapping[str, Mapping[str, Tensor]],
                     data_samples: Sequence[MultiTaskSample], rows: Mapping[str, Sequence[int]],
@@ -105,11 +123,12 @@ class MultiTaskModel(BaseModel):
         Returns:
             ``loss_<task><suffix>`` -> scalar, for the tasks with labelled rows.
         """
+        rows = {name: labelled for name, labelled in rows.items() if labelled}
+        if not rows:
+            return {}
         balance = self._balance(rows, len(data_samples), next(iter(logits.values())))
         losses = {}
         for name, labelled in rows.items():
-            if not labelled:
-                continue
             task = self.tasks[name]
             label = torch.stack([getattr(data_samples[row].gt, name) for row in labelled])
             for suffix, maps in logits.items():
@@ -127,12 +146,13 @@ class MultiTaskModel(BaseModel):
                   for name, labelled in rows.items()}
         return to_device(shares, torch.float32, next(iter(logits.values())).device)
 
-    def silent_losses(self, rows: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:
+    def silent_losses(self, rows: Mapping[str, Sequence[int]],
+                      predictions: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """``loss_unlabelled``, a zero that leaves zero gradients where a batch has no label.
 
         Every parameter must get a gradient on every rank, so that distributed training needs no
         ``find_unused_parameters``: a task's own where no sample is labelled for it, all of them
-        where no sample is labelled at all.
+        where no sample is labelled at all. ``predictions`` are those of the decoders, by task.
         """
         silent = [name for name, labelled in rows.items() if not labelled]
         if not silent:
@@ -140,6 +160,8 @@ class MultiTaskModel(BaseModel):
         everything = len(silent) == len(rows)
         own = [p for path, p in self.named_parameters()
                if p.requires_grad and (everything or not set(silent).isdisjoint(path.split('.')))]
+        # Where silent tasks have to take part in the backward pass: see ``learning``.
+        own += [predictions[name] for name in silent if name in self.learning(rows)]
         return dict(loss_unlabelled=0 * sum(p.sum() for p in own))
 
     # ---------------------------------------------------------------- inference

@@ -13,6 +13,8 @@ from mtpsl.tasks import Task
 
 from .base import MultiTaskModel
 
+STAGES = ('pred', 'initial', 'noisy')
+
 
 @MODELS.register_module()
 class DiffusionMTL(MultiTaskModel):
@@ -30,34 +32,49 @@ class DiffusionMTL(MultiTaskModel):
         diffusion: config of ``PredictionDiffusion`` or ``FeatureDiffusion``.
         initial_loss_weight: factor on the losses of the initial predictions.
         test_seed: changes the noise drawn at test time.
+        outputs: what a tested sample gets, of ``STAGES``: 'pred' alone saves the time of the maps
+            that only evaluation ('initial') and panels ('noisy') look at.
         data_preprocessor: config of the data preprocessor.
         init_cfg: see :class:`mmengine.model.BaseModule`.
+        channels_last: see :class:`MultiTaskModel`.
     """
 
     def __init__(self, tasks: Mapping[str, dict | Task], backbone: dict, neck: dict,
                  decoder: dict, diffusion: dict, initial_loss_weight: float = 0.5,
-                 test_seed: int = 0, data_preprocessor: dict | None = None,
-                 init_cfg: dict | None = None) -> None:
-        super().__init__(tasks, backbone, neck, decoder, data_preprocessor, init_cfg)
+                 test_seed: int = 0, outputs: Sequence[str] = STAGES,
+                 data_preprocessor: dict | None = None, init_cfg: dict | None = None,
+                 channels_last: bool = True) -> None:
+        if 'pred' not in outputs or not set(outputs) <= set(STAGES):
+            raise ValueError(f"outputs must be 'pred' and others of {STAGES}, got {outputs}")
+        super().__init__(tasks, backbone, neck, decoder, data_preprocessor, init_cfg,
+                         channels_last)
         self.diffusion = MODELS.build(dict(tasks=self.tasks) | diffusion)
+        self._set_memory_format()
         self.initial_loss_weight = initial_loss_weight
         self.test_seed = test_seed
+        self.outputs = tuple(outputs)
 
     def loss(self, inputs: Tensor, data_samples: list[MultiTaskSample]) -> dict[str, Tensor]:
         """``loss_<task>`` of the final and ``loss_<task>_initial`` of the initial predictions."""
-        rows = self.labelled(data_samples)
+        every = self.labelled(data_samples)
+        rows = {name: labelled for name, labelled in every.items() if labelled}
+        condition = self.diffusion.condition
+        # Through a condition that is not detached, all tasks learn from each label.
+        learning = None if condition and not condition.detach else self.learning(every)
+        features, initial = self.decoders(self.extract_feat(inputs), learning)
+        if not rows:
+            return self.silent_losses(every, initial)
         index = row_index(rows, inputs.device)
-        features, initial = self.decoders(self.extract_feat(inputs))
         noise = self.training_noise(initial, rows)
         final, _ = self.diffusion(features, initial, index, noise)
         stages = {'': final, '_initial': {name: initial[name][i] for name, i in index.items()}}
         losses = self.task_losses(stages, data_samples, rows,
                                   {'_initial': self.initial_loss_weight})
-        return losses | self.silent_losses(rows)
+        return losses | self.silent_losses(every, initial)
 
     def logits(self, inputs: Tensor,
                data_samples: list[MultiTaskSample] | None = None) -> dict[str, dict[str, Tensor]]:
-        """``pred``, ``initial`` and ``noisy`` logits of all tasks, (B, C_t, h, w) each.
+        """Logits of all tasks by stage, those of ``outputs``, (B, C_t, h, w) each.
 
         The samples' ``img_id`` seeds the noise; without samples every draw is zero (its mean),
         and there are no ``noisy`` logits.
@@ -68,8 +85,10 @@ class DiffusionMTL(MultiTaskModel):
         if data_samples is not None:
             noise = self.test_noise(initial, [sample.img_id for sample in data_samples])
         final, decayed = self.diffusion(features, initial, index, noise)
-        maps = dict(pred=final, initial=initial)
-        if data_samples is not None:
+        maps = dict(pred=final)
+        if 'initial' in self.outputs:
+            maps['initial'] = initial
+        if 'noisy' in self.outputs and data_samples is not None:
             maps['noisy'] = self.diffusion.as_logits(decayed, self.decoders.predict)
         return maps
 
@@ -81,7 +100,7 @@ class DiffusionMTL(MultiTaskModel):
             return None
         return {name: torch.randn(len(rows[name]), draws, channels, *initial[name].shape[-2:],
                                   device=initial[name].device)
-                for name, channels in self.diffusion.map_channels.items()}
+                for name, channels in self.diffusion.map_channels.items() if name in rows}
 
     def test_noise(self, initial: Mapping[str, Tensor],
                    ids: Sequence[str]) -> dict[str, Tensor] | None:

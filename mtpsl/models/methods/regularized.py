@@ -29,13 +29,16 @@ class RegularizedMTL(MultiTaskModel):
             made by :class:`~mtpsl.datasets.transforms.MultiView`.
         data_preprocessor: config of the data preprocessor.
         init_cfg: see :class:`mmengine.model.BaseModule`.
+        channels_last: see :class:`MultiTaskModel`.
     """
 
     def __init__(self, tasks: Mapping[str, dict | Task], backbone: dict, neck: dict, decoder: dict,
                  regularizer: dict, data_preprocessor: dict | None = None,
-                 init_cfg: dict | None = None) -> None:
-        super().__init__(tasks, backbone, neck, decoder, data_preprocessor, init_cfg)
+                 init_cfg: dict | None = None, channels_last: bool = True) -> None:
+        super().__init__(tasks, backbone, neck, decoder, data_preprocessor, init_cfg,
+                         channels_last)
         self.regularizer = MODELS.build(dict(tasks=self.tasks) | regularizer)
+        self._set_memory_format()
 
     def loss(self, inputs: Tensor, data_samples: list[MultiTaskSample]) -> dict[str, Tensor]:
         """The losses of :class:`MultiTaskModel` on view 0, and the regulariser's.
@@ -53,7 +56,8 @@ class RegularizedMTL(MultiTaskModel):
         rows = self.labelled(views[0])
         index = row_index(rows, inputs.device)
         chosen = {name: logits[name][i] for name, i in index.items()}
-        losses = self.task_losses({'': chosen}, views[0], rows) | self.silent_losses(rows)
+        losses = self.task_losses({'': chosen}, views[0], rows)
+        losses |= self.silent_losses(rows, logits)
         parts = {name: maps.chunk(len(views)) for name, maps in logits.items()}
         features = stages[-1].chunk(len(views))
         return losses | self.regularizer(

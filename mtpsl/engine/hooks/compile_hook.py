@@ -1,0 +1,73 @@
+"""Regional ``torch.compile``."""
+
+from collections.abc import Iterator, Sequence
+
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from torch import nn
+
+from mtpsl.registry import HOOKS
+
+# Shapes that change from step to step meet the denoiser's blocks only.
+PARTS = ('backbone', 'neck', 'decoders.decode', 'diffusion.denoiser.blocks')
+
+
+@HOOKS.register_module()
+class CompileHook(Hook):
+    """Compiles parts of the model where they lie: keys of checkpoints stay as they are.
+
+    mmengine's top-level ``compile`` takes the whole training step, whose logging cannot be
+    compiled. After each epoch the log says how many graphs were compiled: the number must not
+    grow once all has been seen.
+
+    Args:
+        parts: paths in the model. Of a ModuleList or ModuleDict each child is compiled.
+        backend: see :func:`torch.compile`.
+        dynamic_parts: those of ``parts`` with one graph for all numbers of labelled pairs. Torch
+            still makes a graph of its own for a single pair.
+    """
+
+    def __init__(self, parts: Sequence[str] = PARTS, backend: str = 'inductor',
+                 dynamic_parts: Sequence[str] = ('diffusion.denoiser.blocks',)) -> None:
+        self.parts = tuple(parts)
+        self.backend = backend
+        self.dynamic_parts = tuple(dynamic_parts)
+
+    def before_run(self, runner: Runner) -> None:
+        """Compile before anything runs."""
+        model = getattr(runner.model, 'module', runner.model)
+        self.compile(model)
+        runner.logger.info(f'compiled with {self.backend}: {", ".join(self.parts)}')
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        runner.logger.info(f'compiled graphs: {compiled_graphs()}')
+
+    def compile(self, model: nn.Module) -> None:
+        """Compile the parts of a model, which is done at their first call.
+
+        Raises:
+            ValueError: the model has no such part.
+        """
+        for path in self.parts:
+            dynamic = True if path in self.dynamic_parts else None
+            for module in _units(model, path):
+                module.compile(backend=self.backend, dynamic=dynamic)
+
+
+def compiled_graphs() -> int:
+    """Graphs that this process has compiled so far, recompilations included."""
+    from torch._dynamo.utils import counters  # takes seconds: not for who compiles nothing
+    return counters['stats']['unique_graphs']
+
+
+def _units(model: nn.Module, path: str) -> Iterator[nn.Module]:
+    try:
+        part = model.get_submodule(path)
+    except AttributeError as error:
+        raise ValueError(f'CompileHook: the model has no part {path!r}: {error}') from error
+    if isinstance(part, nn.ModuleList):
+        yield from part
+    elif isinstance(part, nn.ModuleDict):
+        yield from part.values()
+    else:
+        yield part

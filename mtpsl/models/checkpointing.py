@@ -1,0 +1,40 @@
+"""Gradient checkpointing: activations made again in the backward pass, not kept."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.checkpoint import checkpoint
+
+
+def recompute(module: nn.Module, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
+    """``module(*inputs)``, of which only the inputs are kept for the backward pass.
+
+    Values, gradients and BatchNorm's running statistics are those of the plain call. The module
+    must not draw random numbers.
+    """
+    if not torch.is_grad_enabled():
+        return module(*inputs)
+    return checkpoint(module, *inputs, use_reentrant=False, preserve_rng_state=False,
+                      context_fn=partial(_contexts, module))
+
+
+def _contexts(module: nn.Module) -> tuple[AbstractContextManager, AbstractContextManager]:
+    return nullcontext(), _untracked(module)
+
+
+@contextmanager
+def _untracked(module: nn.Module) -> Iterator[None]:
+    """The second pass must not count for the running statistics."""
+    norms = [m for m in module.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
+    for norm in norms:
+        norm.momentum, norm.num_batches_tracked = 0.0, None
+    try:
+        yield
+    finally:
+        for norm, (momentum, count) in zip(norms, before):
+            norm.momentum, norm.num_batches_tracked = momentum, count

@@ -1,0 +1,63 @@
+"""Time of inference: from a batch on the host to the predictions of all tasks."""
+
+import argparse
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from mmengine.config import Config
+
+from mtpsl.storage.command import at_least
+
+from .measure import measure
+from .model import Execution, add_model_arguments, build_model, load, load_function, sides
+from .random_batch import random_batch
+from .report import publish
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The subcommand's own arguments."""
+    add_model_arguments(parser)
+    parser.add_argument('--batch', type=at_least(1), nargs='+', default=[1, 8], metavar='B',
+                        help='images at once, each number by itself (default: 1 8)')
+
+
+def run(args: argparse.Namespace) -> None:
+    """Measure and report each batch size."""
+    cfg = load(args, 'predict')
+    size = tuple(args.size or cfg.model.data_preprocessor.size)
+    setting = dict(command='inference', config=args.config, size=size,
+                   **sides(args)['ours']._asdict())
+    for batch in args.batch:
+        setups = {name: partial(prepare, cfg.to_dict(), size, batch, execution)
+                  for name, execution in sides(args).items()}
+        measured = measure(setups, args.repeats, args.warm_up, batch, args.device, settle=1)
+        json = args.json and args.json.with_name(f'{args.json.stem}_batch{batch}{args.json.suffix}')
+        publish(measured, setting | dict(batch=batch), json, args.device)
+
+
+def prepare(config: dict, size: tuple[int, int], batch: int,
+            execution: Execution) -> Callable[[], None]:
+    """What is timed: one whole step of mmengine's test loop, for the final predictions alone.
+
+    Args:
+        config: the loaded config.
+        size: H and W of the images.
+        batch: images at once.
+        execution: how the model is run; a plain procedure is ``predict(model, inputs, samples)``.
+    """
+    cfg = Config(config)
+    if cfg.model.type == 'DiffusionMTL':
+        cfg.model.outputs = ('pred',)
+    model = build_model(cfg, execution)
+    if execution.against:
+        model.predict = partial(load_function(execution.against, 'predict'), model)
+    model.eval()
+    data = random_batch(model.tasks, batch, size, 'one')
+
+    @torch.inference_mode()
+    def step() -> None:
+        with torch.autocast(execution.device, torch.bfloat16, enabled=execution.amp):
+            model.test_step(data)
+
+    return step

@@ -1,0 +1,120 @@
+"""What the measurements of a model share: options, building, the plain procedure beside it."""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from mmengine.config import Config
+from mmengine.model import BaseModel
+from mmengine.registry import init_default_scope
+
+from mtpsl.engine import load_config
+from mtpsl.engine.command import OptionAction
+from mtpsl.engine.hooks.compile_hook import PARTS, CompileHook
+from mtpsl.engine.quiet import quieten
+from mtpsl.registry import MODELS
+from mtpsl.storage.command import at_least
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """``config`` and how its model is run."""
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--size', type=at_least(32), nargs=2, metavar=('H', 'W'),
+                        help="images in pixels (default: the config's data_preprocessor.size)")
+    parser.add_argument('--against', metavar='FILE', help='measure the procedure in this Python '
+                        'file in turns with ours, and the ratio')
+    parser.add_argument('--device', choices=['cpu', 'cuda'],
+                        default='cuda' if torch.cuda.is_available() else 'cpu')
+    for option, text in (('--amp', 'bfloat16'), ('--compile', 'parts compiled by CompileHook')):
+        parser.add_argument(option, action='store_true', help=f'{text} (ours only)')
+    parser.add_argument('--cfg-options', nargs='+', action=OptionAction, metavar='KEY=VALUE',
+                        help='override parts of the config')
+
+
+def load(args: argparse.Namespace, function: str) -> Config:
+    """The config, without pretrained weights: their values do not change the speed.
+
+    Args:
+        args: of :func:`add_model_arguments`.
+        function: that the file of ``--against`` must have.
+
+    Raises:
+        ValueError: options that do not go with it.
+    """
+    cfg = load_config(args.config, args.cfg_options)
+    if 'model' not in cfg:
+        raise ValueError(f'{args.config} has no model')
+    if cfg.model.get('regularizer'):
+        raise ValueError(f'{args.config}: a model that is trained on several views of an image '
+                         'cannot be measured')
+    cfg.model.backbone.init_cfg = None
+    if args.against:
+        load_function(args.against, function)  # to fail before anything is built
+    return cfg
+
+
+class Execution(NamedTuple):
+    """How a model is run: the same values, to rounding.
+
+    Attributes:
+        device: 'cpu' or 'cuda'.
+        amp: in bfloat16.
+        compile: with the parts that :class:`~mtpsl.engine.CompileHook` takes compiled.
+        against: a file whose function takes the place of the model's own; then none of these.
+    """
+
+    device: str
+    amp: bool = False
+    compile: bool = False
+    against: str | None = None
+
+
+def sides(args: argparse.Namespace) -> dict[str, Execution]:
+    """What is measured by name: ours, and the plain procedure last."""
+    ours = Execution(args.device, args.amp, args.compile)
+    if not args.against:
+        return {'ours': ours}
+    return {'ours': ours, 'plain': Execution(args.device, against=args.against)}
+
+
+def build_model(cfg: Config, execution: Execution) -> BaseModel:
+    """The same random weights in every process."""
+    quieten()  # each process
+    init_default_scope('mtpsl')
+    torch.manual_seed(0)
+    model = MODELS.build(cfg.model).to(execution.device)
+    if execution.compile:
+        parts = [part for part in PARTS if _has(model, part)]
+        CompileHook(parts).compile(model)
+    return model
+
+
+def _has(model: BaseModel, path: str) -> bool:
+    try:
+        model.get_submodule(path)
+    except AttributeError:
+        return False
+    return True
+
+
+def load_function(path: str, name: str) -> Callable:
+    """A function of a Python file, which may import its neighbours (``from .other import x``).
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: it has no such function.
+    """
+    file = Path(path).resolve()
+    if not file.is_file() or file.suffix != '.py':
+        raise FileNotFoundError(f'--against must be a Python file, got {path}')
+    above = str(file.parents[1])
+    if above not in sys.path:
+        sys.path.insert(0, above)
+    function = getattr(importlib.import_module(f'{file.parent.name}.{file.stem}'), name, None)
+    if function is None:
+        raise ValueError(f'--against: {path} has no function {name}')
+    return function

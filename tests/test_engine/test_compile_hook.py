@@ -1,0 +1,74 @@
+"""Regional compilation: same values and keys, and no new graph for another number of pairs."""
+
+import pytest
+import torch
+from mmengine.config import Config
+from tiny import make_samples, tiny_model_config
+from torch import nn
+
+from mtpsl.engine import CompileHook, load_config
+from mtpsl.engine.hooks.compile_hook import PARTS, compiled_graphs
+from mtpsl.registry import MODELS
+
+BLOCKS = 'diffusion.denoiser.blocks'
+# Numbers of labelled pairs 5, 2, 3, 6, 4.
+ROUND = [[['semseg', 'normal'], ['semseg', 'normal', 'boundary']], [['semseg'], ['semseg']],
+         [['semseg'], ['normal', 'boundary']], [['semseg', 'normal', 'saliency']] * 2,
+         [['boundary', 'parsing'], ['boundary', 'parsing']]]
+
+
+@pytest.fixture
+def model() -> nn.Module:
+    torch._dynamo.reset()
+    torch.manual_seed(0)
+    config = tiny_model_config()
+    config['diffusion']['num_blocks'] = 1
+    return MODELS.build(config)
+
+
+def step(model: nn.Module, labels: list[list[str]]) -> torch.Tensor:
+    torch.manual_seed(0)
+    images = torch.randn(2, 3, 64, 64)
+    loss = sum(model(images, make_samples(labels), mode='loss').values())
+    loss.backward()
+    return loss.detach()
+
+
+def test_another_number_of_pairs_compiles_nothing_anew(model):
+    keys = list(model.state_dict())
+    before = compiled_graphs()
+    CompileHook(parts=(BLOCKS,), backend='eager').compile(model)
+    step(model, ROUND[0])
+    first = compiled_graphs()
+    assert first > before  # it does compile
+    for labels in ROUND[1:]:
+        step(model, labels)
+    assert compiled_graphs() == first
+    step(model, [['semseg'], []])  # torch makes graphs of their own for a single pair, once
+    assert compiled_graphs() == first + (first - before)
+    assert list(model.state_dict()) == keys
+
+
+def test_compiled_parts_give_the_same_loss_and_gradients(model):
+    plain = step(model, ROUND[0])
+    gradients = {name: p.grad.clone() for name, p in model.named_parameters()}
+    model.zero_grad()
+    CompileHook(parts=(BLOCKS,), backend='aot_eager').compile(model)
+    torch.testing.assert_close(step(model, ROUND[0]), plain)
+    for name, p in model.named_parameters():
+        torch.testing.assert_close(p.grad, gradients[name], rtol=1e-3, atol=1e-5, msg=name)
+
+
+def test_a_part_that_is_not_there_is_an_error(model):
+    assert all(model.get_submodule(part) for part in PARTS)
+    with pytest.raises(ValueError, match="the model has no part 'diffusion.blocks'"):
+        CompileHook(parts=('diffusion.blocks',)).compile(model)
+
+
+def test_the_top_level_compile_says_what_to_use(tmp_path):
+    path = tmp_path / 'config.py'
+    path.write_text('compile = True\n')
+    with pytest.raises(ValueError, match='compile must be False.*CompileHook'):
+        load_config(str(path))
+    path.write_text('compile = False\n')
+    assert isinstance(load_config(str(path)), Config)
