@@ -76,7 +76,7 @@ def test_what_is_written(source, config, weights, tmp_path):
     content = torch.load(target, weights_only=True)
     assert set(content) == {'state_dict', 'meta'}
     assert content['meta']['converted_from'] == 'published.pth.tar'
-    assert content['meta']['config'] == 'shrunk.py'
+    assert content['meta']['converted_for'] == 'shrunk.py'
     state = content['state_dict']
     assert len(state) == len(weights)
     assert torch.equal(state['diffusion.denoiser.blocks.2.norm_embedding_ffn.bias'],

@@ -74,25 +74,14 @@ def test_full_size_config_trains_two_steps(tmp_path):
     assert 'grad_norm: nan' not in done.stdout
 
 
+# As processes; in one process tests/test_faults/test_bad_inputs.py has many more.
 @pytest.mark.parametrize('arguments, message', [
-    (['test.py', CONFIG, 'nowhere.pth'], 'there is no checkpoint file nowhere.pth'),
-    (['test.py', CONFIG, CONFIG, '--out', 'x.md'], '--out must be a .json file, got x.md'),
-    (['train.py', 'nowhere.py'], 'the config file nowhere.py does not exist'),
-    (['train.py', 'README.md'], 'README.md is no .py, .json'),
-    (['train.py', CONFIG, '--resume', 'nowhere.pth'], 'there is no checkpoint file nowhere.pth'),
-    (['train.py', CONFIG, '--cfg-options', 'lr'], "takes KEY=VALUE pairs, got 'lr'"),
     (['train.py', CONFIG, '--launcher', 'slurm'], 'SLURM_PROCID'),
     (['train.py', CONFIG, '--cfg-options', 'train_dataloader.dataset.data_root=/nowhere'],
-     '/nowhere/ImageSets/Context/train.txt'),
-    (['train.py', CONFIG, '--cfg-options', 'train_dataloader.batch_size=17', 'SCENES'],
-     'the 16 training images make no batch of 17 on 1 processes'),
-    (['analysis_tools/get_flops.py', 'configs/_base_/default_runtime.py'], 'has no model')])
-def test_bad_command_lines_end_with_one_clear_error(arguments, message, tmp_path, scenes):
-    if arguments[-1] == 'SCENES':
-        arguments = [*arguments[:-1], *data_options(scenes, 'train', 'val', 'test')]
-    extra = [] if 'get_flops' in arguments[0] else ['--work-dir', tmp_path]
-    done = run(*arguments, *extra, check=False)
-    assert done.returncode != 0
+     '/nowhere/ImageSets/Context/train.txt')])
+def test_bad_command_lines_end_with_one_clear_error(arguments, message, tmp_path):
+    done = run(*arguments, '--work-dir', tmp_path, check=False)
+    assert done.returncode == 1
     assert message in done.stdout.splitlines()[-1]
     assert 'error: ' in done.stdout.splitlines()[-1] and 'Traceback' not in done.stdout
 

@@ -141,7 +141,7 @@ def convert(src: Path, dst: Path, config: str) -> None:
     except ValueError as error:
         raise ValueError(f'{src} does not fit the model of {config}: {error}') from error
     content = dict(state_dict=weights, meta=dict(
-        converted_from=src.name, config=Path(config).name, mtpsl_version=__version__))
+        converted_from=src.name, converted_for=Path(config).name, mtpsl_version=__version__))
     atomically(dst, lambda name: torch.save(content, name))
     test = [os.path.relpath(ROOT / 'tools/test.py'), config, str(dst)]
     print(f'{len(weights)} weights converted, {len(dropped)} schedule buffers dropped\n'
