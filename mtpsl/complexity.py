@@ -54,7 +54,8 @@ def complexity(model: nn.Module, shape: tuple[int, int] = (512, 512),
     # On the meta device attention is counted too; on the CPU it is silently missed.
     model = model.to('meta').eval()
     for module in model.modules():
-        if hasattr(module, 'shortcut'):
+        # Not what another library calls so.
+        if type(module).__module__.startswith('mtpsl.') and hasattr(module, 'shortcut'):
             module.shortcut = False
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:

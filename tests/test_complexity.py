@@ -150,3 +150,15 @@ def test_command_line(capsys, tmp_path):
     assert f'{counts[""]["macs"] / 1e9:.2f}' in capsys.readouterr().out
     with pytest.raises(SystemExit):
         main(['x.py', '--shape', '8', '8'])
+
+
+def test_what_another_library_calls_a_shortcut_is_left_alone():
+    class Block(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.shortcut = nn.Conv2d(3, 2, 1)
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return self.shortcut(images)
+
+    assert complexity(Block(), (8, 8))['']['macs'] == 8 * 8 * 3 * 2

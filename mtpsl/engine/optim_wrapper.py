@@ -93,12 +93,20 @@ class FiniteOptimWrapper(OptimWrapper):
         self._before = self._spoilt = None
 
     def load_state_dict(self, state_dict: dict) -> None:
-        """Load, except which implementation of the optimiser runs: that is the config's choice."""
+        """Load, except which implementation of the optimiser runs: that is the config's choice.
+
+        Moments get the memory layout of their parameters, which the fused kernels take for
+        granted: a checkpoint may be of a model whose convolutions lay otherwise.
+        """
         groups = list(state_dict['param_groups'])
         for number, own in enumerate(self.optimizer.param_groups[:len(groups)]):
             groups[number] = groups[number] | {key: own[key] for key in IMPLEMENTATION
                                                if key in own}
         super().load_state_dict(state_dict | dict(param_groups=groups))
+        for parameter, state in self.optimizer.state.items():
+            for key, value in state.items():
+                if isinstance(value, Tensor) and value.shape == parameter.shape:
+                    state[key] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
     def _clip_grad(self) -> Tensor:
         """Clip where that is asked for; the norm before it, which stays on the device."""

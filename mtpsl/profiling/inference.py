@@ -10,7 +10,15 @@ from mmengine.config import Config
 from mtpsl.storage.command import at_least
 
 from .measure import measure
-from .model import Execution, add_model_arguments, build_model, load, load_function, sides
+from .model import (
+    Execution,
+    add_model_arguments,
+    build_model,
+    described,
+    load,
+    load_function,
+    sides,
+)
 from .random_batch import random_batch
 from .report import publish
 
@@ -26,8 +34,7 @@ def run(args: argparse.Namespace) -> None:
     """Measure and report each batch size."""
     cfg = load(args, 'predict')
     size = tuple(args.size or cfg.model.data_preprocessor.size)
-    setting = dict(command='inference', config=args.config, size=size,
-                   **sides(args)['ours']._asdict())
+    setting = dict(command='inference', **described(args), size=size)
     for batch in args.batch:
         setups = {name: partial(prepare, cfg.to_dict(), size, batch, execution)
                   for name, execution in sides(args).items()}

@@ -1,5 +1,6 @@
 """Median time and peak memory of procedures, measured in turns."""
 
+import os
 import resource
 import statistics
 import time
@@ -72,7 +73,7 @@ def measure(sides: Mapping[str, Setup], repeats: int, warm_up: int = 3, items: i
             other procedure has left them, a loop as it has left them itself.
 
     Raises:
-        RuntimeError: a procedure failed; its traceback is the message's end.
+        RuntimeError: a procedure failed; the message ends with its error.
     """
     context = get_context('spawn')
     workers: dict[str, tuple] = {}
@@ -81,9 +82,9 @@ def measure(sides: Mapping[str, Setup], repeats: int, warm_up: int = 3, items: i
             ours, theirs = context.Pipe()
             process = context.Process(target=_work,
                                       args=(setup, theirs, device, afterwards, settle))
+            workers[name] = process, ours
             process.start()
             theirs.close()
-            workers[name] = process, ours
             _ask(name, ours)  # one after the other: they would slow each other down
         facts: dict[str, dict] = {name: {} for name in sides}
         seconds: dict[str, list[float]] = {name: [] for name in sides}
@@ -140,8 +141,10 @@ def _work(setup: Setup, pipe: Connection, device: str,
         pipe.send(('peak', (peak, afterwards(step) if afterwards else {})))
     except EOFError:
         return  # the measuring was given up
-    except Exception:
-        pipe.send(('error', traceback.format_exc().strip()))
+    except Exception as error:
+        told = traceback.format_exc() if os.environ.get('MTPSL_TRACEBACK') else (
+            f'{type(error).__name__}: {error}')
+        pipe.send(('error', told.strip()))
 
 
 def _wait(device: str) -> None:

@@ -14,7 +14,7 @@ from mmengine.registry import init_default_scope
 
 from mtpsl.engine import load_config
 from mtpsl.engine.command import OptionAction
-from mtpsl.engine.hooks.compile_hook import PARTS, CompileHook
+from mtpsl.engine.hooks.compile_hook import CompileHook
 from mtpsl.engine.quiet import quieten
 from mtpsl.registry import MODELS
 from mtpsl.storage.command import at_least
@@ -45,6 +45,8 @@ def load(args: argparse.Namespace, function: str) -> Config:
     Raises:
         ValueError: options that do not go with it.
     """
+    if args.device == 'cuda' and not torch.cuda.is_available():
+        raise ValueError('--device cuda: PyTorch finds no GPU')
     cfg = load_config(args.config, args.cfg_options)
     if 'model' not in cfg:
         raise ValueError(f'{args.config} has no model')
@@ -54,6 +56,9 @@ def load(args: argparse.Namespace, function: str) -> Config:
     cfg.model.backbone.init_cfg = None
     if args.against:
         load_function(args.against, function)  # to fail before anything is built
+        if cfg.model.type != 'DiffusionMTL':
+            raise ValueError(f'--against needs a DiffusionMTL, the model of {args.config} is '
+                             f'{cfg.model.type}')
     return cfg
 
 
@@ -73,6 +78,12 @@ class Execution(NamedTuple):
     against: str | None = None
 
 
+def described(args: argparse.Namespace) -> dict[str, object]:
+    """What was measured, for the report."""
+    return dict(config=args.config, device=args.device, amp=args.amp, compile=args.compile,
+                against=args.against, options=args.cfg_options or {})
+
+
 def sides(args: argparse.Namespace) -> dict[str, Execution]:
     """What is measured by name: ours, and the plain procedure last."""
     ours = Execution(args.device, args.amp, args.compile)
@@ -88,17 +99,8 @@ def build_model(cfg: Config, execution: Execution) -> BaseModel:
     torch.manual_seed(0)
     model = MODELS.build(cfg.model).to(execution.device)
     if execution.compile:
-        parts = [part for part in PARTS if _has(model, part)]
-        CompileHook(parts).compile(model)
+        CompileHook().compile(model)
     return model
-
-
-def _has(model: BaseModel, path: str) -> bool:
-    try:
-        model.get_submodule(path)
-    except AttributeError:
-        return False
-    return True
 
 
 def load_function(path: str, name: str) -> Callable:

@@ -14,7 +14,15 @@ from mtpsl.storage.command import at_least
 
 from .matrix_rate import matrix_share
 from .measure import measure
-from .model import Execution, add_model_arguments, build_model, load, load_function, sides
+from .model import (
+    Execution,
+    add_model_arguments,
+    build_model,
+    described,
+    load,
+    load_function,
+    sides,
+)
 from .random_batch import LABELS, random_batch
 from .report import publish
 
@@ -42,8 +50,8 @@ def run(args: argparse.Namespace) -> None:
     batch = args.batch or cfg.train_dataloader.batch_size
     setups = {name: partial(prepare, cfg.to_dict(), size, batch, args.labels, execution)
               for name, execution in sides(args).items()}
-    setting = dict(command='train', config=args.config, size=size, batch=batch,
-                   labels=args.labels, **sides(args)['ours']._asdict())
+    setting = dict(command='train', **described(args), size=size, batch=batch,
+                   labels=args.labels)
     measured = measure(setups, args.repeats, args.warm_up, batch, args.device,
                        matrix_share if args.matrix_share else None, settle=1)
     publish(measured, setting, args.json, args.device)
@@ -79,9 +87,9 @@ def prepare(config: dict, size: tuple[int, int], batch: int, labels: str,
 
     def step() -> dict[str, int]:
         model.train_step(next(batches), optim_wrapper)  # the samples of the host stay as they are
-        graphs.append(compiled_graphs())
         if not execution.compile:
             return {}
+        graphs.append(compiled_graphs())
         return {'compiled graphs': graphs[-1],
                 'of them after one round of the batches': graphs[-1] - graphs[:BATCHES][-1]}
 

@@ -72,3 +72,10 @@ def test_the_top_level_compile_says_what_to_use(tmp_path):
         load_config(str(path))
     path.write_text('compile = False\n')
     assert isinstance(load_config(str(path)), Config)
+
+
+def test_the_default_is_what_a_model_has():
+    model = nn.ModuleDict(dict(backbone=nn.Conv2d(3, 4, 1), other=nn.Conv2d(3, 4, 1)))
+    assert CompileHook(backend='eager').compile(model) == ['backbone']
+    with pytest.raises(ValueError, match="dynamic_parts has 'neck', which is not among the parts"):
+        CompileHook(parts=('backbone',), dynamic_parts=('neck',))

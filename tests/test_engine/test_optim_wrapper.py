@@ -227,6 +227,27 @@ def test_a_checkpoint_does_not_decide_the_implementation(saved, used):
         torch.testing.assert_close(value, two[name], rtol=1e-5, atol=1e-6)
 
 
+def test_moments_get_the_memory_layout_of_their_parameters():
+    """Fused kernels read both as they lie: another model's layout would mix them up silently."""
+    def step(wrapper: FiniteOptimWrapper, weight: torch.Tensor) -> None:
+        weight.grad = torch.empty_like(weight).copy_(gradient)
+        wrapper.optimizer.step()
+
+    generator = torch.Generator().manual_seed(0)
+    start, gradient = (torch.randn(5, 4, 3, 3, generator=generator) for _ in range(2))
+    weights, wrappers = [], []
+    for layout in (torch.contiguous_format, torch.channels_last):
+        weights.append(start.clone().to(memory_format=layout).requires_grad_())
+        wrappers.append(FiniteOptimWrapper(torch.optim.Adam([weights[-1]], lr=0.1, fused=True)))
+    step(wrappers[0], weights[0])
+    with torch.no_grad():
+        weights[1].copy_(weights[0])
+    wrappers[1].load_state_dict(copy.deepcopy(wrappers[0].state_dict()))
+    for wrapper, weight in zip(wrappers, weights):
+        step(wrapper, weight)
+    torch.testing.assert_close(weights[1].contiguous(), weights[0])
+
+
 def test_a_checkpoint_of_more_groups_is_refused():
     _, wrapper = build(FiniteOptimWrapper)
     state = copy.deepcopy(wrapper.state_dict())

@@ -115,13 +115,15 @@ def kept_bytes(model: nn.Module) -> tuple[int, dict[str, torch.Tensor]]:
     return size, {name: p.grad for name, p in model.named_parameters()}
 
 
-@pytest.mark.parametrize('part', ['decoder', 'diffusion'])
-def test_checkpointing_keeps_less_and_changes_nothing(part):
+@pytest.mark.parametrize('part, synchronised', [
+    ('decoder', False), ('decoder', True), ('diffusion', False)])
+def test_checkpointing_keeps_less_and_changes_nothing(part, synchronised):
     def build(checkpoint: bool) -> nn.Module:
         torch.manual_seed(0)
         config = tiny_model_config(channels=64)
         config[part]['checkpoint'] = checkpoint
-        return MODELS.build(config)
+        model = MODELS.build(config)
+        return nn.SyncBatchNorm.convert_sync_batchnorm(model) if synchronised else model
 
     plain, thrifty = build(False), build(True)
     (kept, gradients), (less, same) = kept_bytes(plain), kept_bytes(thrifty)
@@ -147,14 +149,18 @@ def test_outputs_that_are_not_asked_for_are_not_made():
 
 
 def test_memory_format_is_an_option_and_changes_no_value():
-    values = []
+    """A seed's initial weights included."""
+    values, weights = [], []
     for channels_last in (True, False):
         torch.manual_seed(0)
         model = MODELS.build(tiny_model_config() | dict(channels_last=channels_last))
+        model.init_weights()
+        weights.append(model.state_dict())
         weight = model.diffusion.condition.reduce.weight
         assert weight.is_contiguous(memory_format=torch.channels_last) == channels_last
         model.eval()
         with torch.no_grad():
             values.append(model(torch.linspace(-1, 1, 3 * 64 * 64).view(1, 3, 64, 64)))
+    assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
     for task in PASCAL_TASKS:
         torch.testing.assert_close(values[0][task], values[1][task], rtol=1e-4, atol=1e-5)

@@ -31,6 +31,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.json and not args.json.absolute().parent.is_dir():
         parser.error(f'--json: there is no folder {args.json.parent}')
+    if args.json and args.json.is_dir():
+        parser.error(f'--json must be a file, got the folder {args.json}')
     return args
 
 

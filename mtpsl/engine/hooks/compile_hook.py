@@ -10,6 +10,7 @@ from mtpsl.registry import HOOKS
 
 # Shapes that change from step to step meet the denoiser's blocks only.
 PARTS = ('backbone', 'neck', 'decoders.decode', 'diffusion.denoiser.blocks')
+DYNAMIC_PARTS = ('diffusion.denoiser.blocks',)
 
 
 @HOOKS.register_module()
@@ -21,37 +22,51 @@ class CompileHook(Hook):
     grow once all has been seen.
 
     Args:
-        parts: paths in the model. Of a ModuleList or ModuleDict each child is compiled.
+        parts: paths in the model. Of a ModuleList or ModuleDict each child is compiled. None is
+            those of ``PARTS`` that the model has.
         backend: see :func:`torch.compile`.
         dynamic_parts: those of ``parts`` with one graph for all numbers of labelled pairs. Torch
             still makes a graph of its own for a single pair.
+
+    Raises:
+        ValueError: ``dynamic_parts`` are not among the parts; at building, the model lacks one.
     """
 
-    def __init__(self, parts: Sequence[str] = PARTS, backend: str = 'inductor',
-                 dynamic_parts: Sequence[str] = ('diffusion.denoiser.blocks',)) -> None:
-        self.parts = tuple(parts)
+    def __init__(self, parts: Sequence[str] | None = None, backend: str = 'inductor',
+                 dynamic_parts: Sequence[str] = DYNAMIC_PARTS) -> None:
+        unknown = sorted(set(dynamic_parts) - set(PARTS if parts is None else parts))
+        if unknown and tuple(dynamic_parts) != DYNAMIC_PARTS:
+            raise ValueError(f'CompileHook: dynamic_parts has {unknown[0]!r}, which is not among '
+                             'the parts')
+        self.parts = None if parts is None else tuple(parts)
         self.backend = backend
         self.dynamic_parts = tuple(dynamic_parts)
 
     def before_run(self, runner: Runner) -> None:
         """Compile before anything runs."""
         model = getattr(runner.model, 'module', runner.model)
-        self.compile(model)
-        runner.logger.info(f'compiled with {self.backend}: {", ".join(self.parts)}')
+        parts = self.compile(model)
+        runner.logger.info(f'compiled with {self.backend}: {", ".join(parts)}')
 
     def after_train_epoch(self, runner: Runner) -> None:
         runner.logger.info(f'compiled graphs: {compiled_graphs()}')
 
-    def compile(self, model: nn.Module) -> None:
+    def compile(self, model: nn.Module) -> list[str]:
         """Compile the parts of a model, which is done at their first call.
+
+        Returns:
+            Their paths.
 
         Raises:
             ValueError: the model has no such part.
         """
-        for path in self.parts:
+        there = {path for path, _ in model.named_modules()}
+        parts = [path for path in PARTS if path in there] if self.parts is None else [*self.parts]
+        for path in parts:
             dynamic = True if path in self.dynamic_parts else None
             for module in _units(model, path):
                 module.compile(backend=self.backend, dynamic=dynamic)
+        return parts
 
 
 def compiled_graphs() -> int:

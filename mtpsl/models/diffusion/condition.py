@@ -16,6 +16,7 @@ class Condition(BaseModule):
     """What both have: the last convolution ``reduce``, from concatenated maps to F_cond."""
 
     reduce: nn.Conv2d  # 3x3, padding 1
+    detach: bool  # whether no gradient goes back to the decoders
 
     @abstractmethod
     def sources(self, predictions: Mapping[str, Tensor]) -> Tensor:

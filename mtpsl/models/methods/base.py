@@ -47,6 +47,12 @@ class MultiTaskModel(BaseModel):
         self.channels_last = channels_last
         self._set_memory_format()
 
+    def init_weights(self) -> None:
+        """mmengine's, in the plain format: a seed gives the same weights in either."""
+        self.to(memory_format=torch.contiguous_format)
+        super().init_weights()
+        self._set_memory_format()
+
     def _set_memory_format(self) -> None:
         """Of all parts that there are: once more by who adds some."""
         if self.channels_last:
