@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import active_children
+from pathlib import Path
 
 from mmengine.config import DictAction
 
@@ -41,6 +42,14 @@ def runner_parser(description: str) -> argparse.ArgumentParser:
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0,
                         help=argparse.SUPPRESS)  # older launchers pass it
     return parser
+
+
+def check_json(parser: argparse.ArgumentParser, path: str | Path | None) -> None:
+    """End with an error where ``--json`` cannot be written, before the work rather than after."""
+    if path and not Path(path).absolute().parent.is_dir():
+        parser.error(f'--json: there is no folder {Path(path).parent}')
+    if path and Path(path).is_dir():
+        parser.error(f'--json must be a file, got the folder {path}')
 
 
 # What ends a worker, with the usual reason and the remedy.

@@ -10,8 +10,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from in_process import load_tool, running_here
 
-from .tiny_run import load_tool, running_here, truncate, write_config
+from .tiny_run import truncate, write_config
 
 
 class TouchesFile:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from in_process import load_tool, running_here
 from mmcv.transforms import BaseTransform
 from mmengine.dist import get_rank
 from mmengine.runner import EpochBasedTrainLoop, Runner
@@ -12,8 +13,6 @@ from torch.nn.parallel import DistributedDataParallel
 
 from mtpsl.engine import FiniteOptimWrapper, NonFiniteError, NonFiniteHook
 from mtpsl.registry import TRANSFORMS
-
-from .tiny_run import load_tool, running_here
 
 
 @TRANSFORMS.register_module(force=True)

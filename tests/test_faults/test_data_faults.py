@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from in_process import load_tool, running_here
 from mmengine.hooks import CheckpointHook
 from mmengine.logging import MessageHub
 from torch.utils.data import DataLoader
@@ -15,7 +16,7 @@ from mtpsl.datasets.sampler import seeded
 from mtpsl.engine import SkippedSamplesHook
 from mtpsl.structures import MultiTaskSample
 
-from .tiny_run import TASKS, load_tool, running_here, truncate, write_config, write_images
+from .tiny_run import TASKS, truncate, write_config, write_images
 
 PIPELINE = [dict(type='mtpsl.LoadImageFromFile'), dict(type='mtpsl.LoadLabels'),
             dict(type='mtpsl.RandomFlip'), dict(type='mmseg.PhotoMetricDistortion')]

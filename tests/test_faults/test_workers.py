@@ -7,10 +7,11 @@ import subprocess
 import sys
 
 import pytest
+from in_process import load_tool, running_here
 
 from mtpsl.engine.command import one_line_errors
 
-from .tiny_run import ROOT, load_tool, running_here, write_config, write_images
+from .tiny_run import ROOT, write_config, write_images
 
 KILLER = """
 import os

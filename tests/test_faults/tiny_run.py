@@ -1,18 +1,9 @@
 """A handful of images with labels for two tasks, and a config that trains on them in a second."""
 
-import importlib.util
-from collections.abc import Iterator
-from contextlib import contextmanager
-from itertools import count
 from pathlib import Path
-from types import ModuleType
 
 import cv2
 import numpy as np
-import pytest
-from mmengine.config import Config
-from mmengine.logging import MMLogger
-from mmengine.runner import Runner
 
 ROOT = Path(__file__).parents[2]
 BASE = ROOT / 'configs/_base_'
@@ -67,31 +58,3 @@ def truncate(path: Path) -> None:
     """What a full disk or an interrupted copy leaves."""
     content = path.read_bytes()
     path.write_bytes(content[:len(content) // 2])
-
-
-def load_tool(script: str) -> ModuleType:
-    """A tool as a module."""
-    spec = importlib.util.spec_from_file_location(Path(script).stem, ROOT / 'tools' / script)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-_RUNS = count()
-
-
-@contextmanager
-def running_here() -> Iterator[None]:
-    """For several runs in this process: runners of different names, loggers that end with them."""
-    from_cfg = Runner.from_cfg
-
-    def build(cfg: Config) -> Runner:
-        cfg.experiment_name = f'fault{next(_RUNS)}'
-        return from_cfg(cfg)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Runner, 'from_cfg', build)
-        # Laying out a config's text takes most of the time.
-        patch.setattr('yapf.yapflib.yapf_api.FormatCode', lambda text, **style: (text, True))
-        patch.setattr(MMLogger, '_instance_dict', MMLogger._instance_dict.copy())
-        yield

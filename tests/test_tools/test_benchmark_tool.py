@@ -12,10 +12,11 @@ from pathlib import Path
 
 import cv2
 import pytest
+from in_process import load_tool, running_here
 
 from mtpsl.benchmark import BASELINE, TASKS
 
-from .conftest import load_tool, run, running_here
+from .conftest import run
 
 MTL, PREDICTION = 'MTL Baseline', 'DiffusionMTL (Prediction)'
 TOOL = load_tool('benchmark_synthetic.py')

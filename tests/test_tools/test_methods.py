@@ -11,18 +11,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from in_process import load_tool, running_here
 
 from mtpsl.synthetic import write_scenes
 
-from .conftest import (
-    LAYOUTS,
-    ROOT,
-    TINY,
-    TINY_BASELINE,
-    TINY_REGULARIZED,
-    load_tool,
-    running_here,
-)
+from .conftest import LAYOUTS, ROOT, TINY, TINY_BASELINE, TINY_REGULARIZED
 
 TASKS = LAYOUTS['pascal'][2]
 HEADLINES = dict(semseg='mIoU', parsing='mIoU', saliency='maxF', normal='mErr', boundary='odsF')

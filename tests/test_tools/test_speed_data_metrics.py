@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from in_process import load_tool
 from plain import data as plain_data
 from plain import metrics as plain_metrics
 
@@ -18,7 +19,7 @@ from mtpsl.engine import load_config
 from mtpsl.profiling import Measurement, data, metrics
 from mtpsl.tasks import build_tasks
 
-from .conftest import CONFIG, ROOT, data_options, environment, load_tool
+from .conftest import CONFIG, ROOT, data_options, environment
 
 # test.py with a worker process that notes each matching and, in its third, kills test.py.
 # Worker processes import the main module, so the change is made in them too.

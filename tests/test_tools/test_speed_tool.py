@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from in_process import load_tool
 from plain.inference import predict
 from plain.training import losses
 from tiny import PASCAL_TASKS
@@ -19,7 +20,7 @@ from mtpsl.profiling.model import load_function
 from mtpsl.profiling.random_batch import draw_labelled, random_batch
 from mtpsl.tasks import build_tasks
 
-from .conftest import CONFIG, ROOT, TINY, load_tool
+from .conftest import CONFIG, ROOT, TINY
 
 TOOL = load_tool('analysis_tools/benchmark.py')
 SMALL = ['--size', '32', '64', '--repeats', '2', '--warm-up', '1', '--device', 'cpu',

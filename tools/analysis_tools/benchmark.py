@@ -7,7 +7,7 @@ Each subcommand lies in a module of ``mtpsl.profiling`` with ``add_arguments(par
 import argparse
 from pathlib import Path
 
-from mtpsl.engine.command import one_line_errors
+from mtpsl.engine.command import check_json, one_line_errors
 from mtpsl.profiling import data, inference, metrics, training
 from mtpsl.storage.command import at_least
 
@@ -29,10 +29,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         command.add_argument('--json', type=Path, metavar='FILE',
                              help='also write all times to this file')
     args = parser.parse_args(argv)
-    if args.json and not args.json.absolute().parent.is_dir():
-        parser.error(f'--json: there is no folder {args.json.parent}')
-    if args.json and args.json.is_dir():
-        parser.error(f'--json must be a file, got the folder {args.json}')
+    check_json(parser, args.json)
     return args
 
 

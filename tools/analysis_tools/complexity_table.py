@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from mtpsl.complexity import build_without_values, complexity
 from mtpsl.engine import load_config
-from mtpsl.engine.command import one_line_errors
+from mtpsl.engine.command import check_json, one_line_errors
 from mtpsl.evaluation import paper_results
 from mtpsl.evaluation.table import markdown_table
 from mtpsl.storage.files import write_json
@@ -65,10 +65,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--json', type=Path, metavar='FILE',
                         help='also write plain counts and notes to this file')
     args = parser.parse_args(argv)
-    if args.json and not args.json.absolute().parent.is_dir():
-        parser.error(f'--json: there is no folder {args.json.parent}')
-    if args.json and args.json.is_dir():
-        parser.error(f'--json must be a file, got the folder {args.json}')
+    check_json(parser, args.json)
     return args
 
 

@@ -8,7 +8,7 @@ from prettytable import PrettyTable
 
 from mtpsl.complexity import complexity
 from mtpsl.engine import load_config
-from mtpsl.engine.command import config_parser, one_line_errors
+from mtpsl.engine.command import check_json, config_parser, one_line_errors
 from mtpsl.registry import MODELS
 
 
@@ -24,10 +24,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         parser.error(f'--shape must be at least 32 32, got {args.shape[0]} {args.shape[1]}')
     if args.depth < 1:
         parser.error(f'--depth must be at least 1, got {args.depth}')
-    if args.json and not Path(args.json).absolute().parent.is_dir():
-        parser.error(f'--json: there is no folder {Path(args.json).parent}')
-    if args.json and Path(args.json).is_dir():
-        parser.error(f'--json must be a file, got the folder {args.json}')
+    check_json(parser, args.json)
     return args
 
 

@@ -1,6 +1,6 @@
 """Which images a skipped step had, and an end to a run that skips them all."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from mmengine.dist import all_gather_object
@@ -12,7 +12,7 @@ from mtpsl.engine.host_queue import HostQueue
 from mtpsl.engine.optim_wrapper import FiniteOptimWrapper
 from mtpsl.engine.resume import latest_checkpoint
 from mtpsl.registry import HOOKS
-from mtpsl.structures import MultiTaskSample
+from mtpsl.structures import batch_leaves
 
 TOTAL = 'train/skipped_steps'  # in the runner's message hub, so in its checkpoints
 
@@ -129,20 +129,12 @@ def _find(step: _Step) -> _Finding:
 
 def _names(batch: dict) -> Iterator[str]:
     """The images of a batch, view by view, each with its parts that are not finite."""
-    for image, sample in zip(_leaves(batch['inputs']), _leaves(batch['data_samples'])):
+    for image, sample in zip(batch_leaves(batch['inputs']),
+                             batch_leaves(batch['data_samples'])):
         view = f' view {sample.view}' if 'view' in sample else ''
         parts = {'image': image} | {f'label {name}': label for name, label in sample.gt.items()}
         broken = [name for name, numbers in parts.items() if not numbers.isfinite().all()]
         yield f'{sample.img_id}{view}' + (f' (not finite: {", ".join(broken)})' if broken else '')
-
-
-def _leaves(tree: Tensor | MultiTaskSample | Iterable) -> Iterator:
-    """Images or samples of a batch, which has them in a list or, of several views, in lists."""
-    if isinstance(tree, MultiTaskSample) or isinstance(tree, Tensor) and tree.ndim == 3:
-        yield tree
-    else:
-        for branch in tree:
-            yield from _leaves(branch)
 
 
 def _name(step: _Step) -> str:

@@ -1,7 +1,6 @@
 """What the data set left out of a training because it could not be read."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from mmengine.dist import all_gather_object, get_world_size
@@ -9,7 +8,7 @@ from mmengine.hooks import CheckpointHook, Hook
 from mmengine.runner import Runner
 
 from mtpsl.registry import HOOKS
-from mtpsl.structures import MultiTaskSample
+from mtpsl.structures import batch_leaves
 
 TOTAL = 'skipped_samples'  # in the runner's message hub, so in its checkpoints
 
@@ -53,7 +52,7 @@ class SkippedSamplesHook(Hook):
         if not self._active:
             return
         self._new += chain.from_iterable(
-            sample.get('skipped', ()) for sample in _samples(data_batch['data_samples'])
+            sample.get('skipped', ()) for sample in batch_leaves(data_batch['data_samples'])
             if sample.get('view', 0) == 0)  # the views of a sample say the same
         if get_world_size() == 1 or any(self.every_n_train_iters(runner, n)
                                         for n in self._intervals):
@@ -79,12 +78,3 @@ class SkippedSamplesHook(Hook):
         for message in sorted(set(counts) - self._warned):
             runner.logger.warning(f'skipped, the next image in its place: {message}')
         self._warned |= set(counts)
-
-
-def _samples(tree: MultiTaskSample | Iterable) -> Iterator[MultiTaskSample]:
-    """The samples of a batch, which is a list of them or, of several views, of lists."""
-    if isinstance(tree, MultiTaskSample):
-        yield tree
-    else:
-        for branch in tree:
-            yield from _samples(branch)
