@@ -17,7 +17,12 @@ ROOT = Path(__file__).parents[1]
 
 def load_tool(script: str) -> ModuleType:
     """A tool as a module."""
-    spec = importlib.util.spec_from_file_location(Path(script).stem, ROOT / 'tools' / script)
+    return load_module(ROOT / 'tools' / script)
+
+
+def load_module(path: Path) -> ModuleType:
+    """A Python file as a module."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
 from numbers import Real
-from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.registry import Registry
@@ -15,9 +14,9 @@ from mmengine.runner import Runner
 
 from mtpsl.registry import DATASETS, METRICS, MODELS, OPTIMIZERS, VISUALIZERS
 
+from .model_index import find_config
 from .quiet import quieten
 
-CONFIG_SUFFIXES = ('.py', '.json', '.yaml', '.yml')
 # Keys that a runner reads from its config beside its own arguments.
 RUNNER_KEYS = {name for name in inspect.signature(Runner.__init__).parameters
                if name not in ('self', 'cfg')}
@@ -50,22 +49,18 @@ def load_config(path: str, options: Mapping[str, object] | None = None) -> Confi
     goes with the data set, becomes the model's, whose own entries win.
 
     Args:
-        path: the config file.
+        path: the config file, or the name of one that ships (:func:`find_config`).
         options: overrides with dotted keys, as ``--cfg-options`` gives them.
 
     Raises:
-        FileNotFoundError: no such config, or a base of it.
+        FileNotFoundError: no such config, or no such base of it.
         KeyError: a top-level key that looks like a misspelt runner argument, or an option that
             nothing would read.
         ValueError: a file that is no Python or that fails; a number that cannot be (see ``LEAST``).
     """
     quieten()
-    if not Path(path).is_file() or Path(path).suffix not in CONFIG_SUFFIXES:
-        state = 'is a folder' if Path(path).is_dir() else (
-            f'is no {", ".join(CONFIG_SUFFIXES)} file' if Path(path).exists() else 'does not exist')
-        raise FileNotFoundError(f'the config file {path} {state}')
     _check_data_folder()
-    cfg = _read(path)
+    cfg = _read(find_config(path))
     for key in options or {}:
         _check_option(key)
     for key in cfg:

@@ -59,6 +59,7 @@ class TaskDecoders(BaseModule):
             name: nn.Conv2d(channels, task.channels, 1) for name, task in tasks.items()})
 
     def forward(self, feature: Tensor, learning: Container[str] | None = None,
+                tasks: Container[str] | None = None,
                 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """F_backbone (B, C, h, w) to F_init, P_init: by task (B, C, h, w) and (B, C_t, h, w).
 
@@ -66,6 +67,7 @@ class TaskDecoders(BaseModule):
             feature: F_backbone.
             learning: tasks that a gradient may come back for; the others' graph is not kept.
                 None is all.
+            tasks: those to decode; None is all.
 
         Raises:
             ValueError: a feature of other channels than ``channels``.
@@ -75,6 +77,8 @@ class TaskDecoders(BaseModule):
                              f'channels, channels is {self.channels}')
         features, predictions = {}, {}
         for name, decode in self.decode.items():
+            if tasks is not None and name not in tasks:
+                continue
             learns = torch.is_grad_enabled() and (learning is None or name in learning)
             with torch.set_grad_enabled(learns):
                 features[name] = (recompute(decode, feature) if self.checkpoint

@@ -73,7 +73,7 @@ class MultiTaskPreprocessor(BaseDataPreprocessor):
         if not isinstance(images[0], Tensor):
             images = [image for view in images for image in view]
             samples = [sample for view in samples for sample in view]
-        height, width = self._padded_size(images)
+        height, width = self.padded_size(images)
         if not training:
             self._check_alike(images, (height, width))
         paddings = [_centred(image.shape[-2:], height, width) for image in images]
@@ -92,14 +92,14 @@ class MultiTaskPreprocessor(BaseDataPreprocessor):
 
     def _check_alike(self, images: Sequence[Tensor], batch: tuple[int, int]) -> None:
         for image in images:
-            if self._padded_size([image]) != batch:
+            if self.padded_size([image]) != batch:
                 largest = max((tuple(other.shape[-2:]) for other in images), key=max)
                 raise ValueError(
                     f'test images of {largest} and {tuple(image.shape[-2:])} pixels share a batch '
                     f'but not their padded size; set data_preprocessor.size (now {self.size}) to '
                     'the largest image, or test with batch_size=1')
 
-    def _padded_size(self, images: Sequence[Tensor]) -> tuple[int, int]:
+    def padded_size(self, images: Sequence[Tensor]) -> tuple[int, int]:
         return tuple(
             -(-max(least, *(image.shape[axis] for image in images)) // self.size_divisor)
             * self.size_divisor for axis, least in ((-2, self.size[0]), (-1, self.size[1])))

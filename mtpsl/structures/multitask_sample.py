@@ -17,6 +17,8 @@ class MultiTaskSample(BaseDataElement):
         pred: final public predictions (what ``Task.activate`` returns).
         initial: predictions of the initial backbone model, before denoising.
         noisy: the decayed maps X_S, as predictions.
+        step<s>: X_0 as denoising step s > 1 predicts it (step 1's is ``pred``).
+        spread: standard deviation of ``pred`` over several draws of noise, (1, H, W).
 
     Metainfo that the parts rely on: ``img_id``, ``img_path``, and, once preprocessed,
     ``padding`` (left, right, top, bottom in pixels).

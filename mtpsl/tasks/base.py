@@ -131,6 +131,10 @@ class Task(ABC):
         """Public prediction to the label form, (N, c, H, W)."""
         return prediction
 
+    def from_mean(self, mean: Tensor) -> Tensor:
+        """A mean of public predictions, (N, C, H, W), as one itself (unit vectors are again)."""
+        return mean
+
     # ------------------------------------- tensors, for methods with auxiliary objectives
 
     def pseudo_label(self, teacher: Tensor, student: Tensor) -> Tensor:

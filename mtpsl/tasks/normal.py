@@ -85,6 +85,9 @@ class Normal(Task):
         # F.normalize takes a norm over strided channels, which is slow on a CPU.
         return logits * logits.square().sum(1, keepdim=True).clamp(min=1e-24).rsqrt()
 
+    def from_mean(self, mean: Tensor) -> Tensor:
+        return self.activate(mean)
+
     def pseudo_label(self, teacher: Tensor, student: Tensor) -> Tensor:
         """The teacher's vector where 1 - cos of its angle to the student's is below 0.1."""
         agree = 1 - (teacher * student).sum(1, keepdim=True) < AGREEMENT

@@ -3,5 +3,6 @@
 from .curves import CurveVisBackend, read_curves
 from .multitask_visualizer import MultiTaskVisualizer
 from .panels import draw_panel
+from .uncertainty import paint_spread
 
-__all__ = ['CurveVisBackend', 'MultiTaskVisualizer', 'draw_panel', 'read_curves']
+__all__ = ['CurveVisBackend', 'MultiTaskVisualizer', 'draw_panel', 'paint_spread', 'read_curves']

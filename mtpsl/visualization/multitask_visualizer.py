@@ -1,5 +1,6 @@
 """The visualizer: a sample as a panel of pictures."""
 
+import re
 from collections.abc import Mapping
 
 import mmcv
@@ -12,6 +13,7 @@ from mtpsl.structures import MultiTaskSample
 from mtpsl.tasks import Task, build_tasks
 
 from .panels import draw_panel
+from .uncertainty import paint_spread
 
 # Row title -> field of the sample.
 STAGES = dict(truth='gt', initial='initial', noisy='noisy', denoised='pred')
@@ -19,7 +21,10 @@ STAGES = dict(truth='gt', initial='initial', noisy='noisy', denoised='pred')
 
 @VISUALIZERS.register_module()
 class MultiTaskVisualizer(Visualizer):
-    """Draws a panel per image: input, and per task truth, initial, noisy, denoised prediction.
+    """Draws a panel per image: input, and per task what the sample has of each stage.
+
+    Truth, initial, noisy, each denoising step (``outputs`` of the model has 'steps'), denoised
+    prediction, and its uncertainty (``num_samples`` of the model is above 1).
 
     Args:
         tasks: task name -> task or its config; each paints its own maps.
@@ -38,20 +43,23 @@ class MultiTaskVisualizer(Visualizer):
 
         Args:
             image: (H, W, 3) uint8 RGB.
-            sample: with whichever of ``gt``, ``initial``, ``noisy`` and ``pred`` it has.
+            sample: with whichever of its fields it has.
 
         Returns:
             (H', W', 3) uint8 RGB.
         """
-        stages = {title: field for title, field in STAGES.items() if field in sample}
-        if 'initial' not in stages and 'denoised' in stages:  # a model without denoising
-            stages['prediction'] = stages.pop('denoised')
+        stages = rows_of(sample)
         pictures, legends = {}, {name: {} for name in self.tasks}
         for title, field in stages.items():
             for name, label in self._label_form(field, getattr(sample, field)).items():
                 pictures[title, name] = self.tasks[name].colorize(label)
                 legends[name] |= self.tasks[name].describe(label)
-        return draw_panel(image, list(stages), list(self.tasks), pictures, legends,
+        rows = list(stages)
+        if 'spread' in sample:
+            rows.append('uncertainty')
+            for name, spread in sample.spread.items():
+                pictures['uncertainty', name] = paint_spread(spread[0].cpu().numpy())
+        return draw_panel(image, rows, list(self.tasks), pictures, legends,
                           sample.get('img_id', ''))
 
     def _label_form(self, field: str, maps: PixelData) -> dict[str, np.ndarray]:
@@ -70,3 +78,15 @@ class MultiTaskVisualizer(Visualizer):
         else:
             # A local backend makes no folders: it would drop a name with a slash silently.
             self.add_image(name.replace('/', '_'), panel, step)
+
+
+def rows_of(sample: MultiTaskSample) -> dict[str, str]:
+    """Title -> field of the stages that a sample has, in the order in which they come about."""
+    stages = {title: field for title, field in STAGES.items() if field in sample}
+    steps = sorted((int(field[4:]) for field in sample.all_keys()
+                    if re.fullmatch(r'step\d+', field)), reverse=True)
+    final = stages.pop('denoised', None)
+    stages |= {f'step {s}': f'step{s}' for s in steps}
+    if final:  # a model without denoising has no initial predictions
+        stages['denoised' if 'initial' in sample or steps else 'prediction'] = final
+    return stages

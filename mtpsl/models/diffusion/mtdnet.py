@@ -5,7 +5,8 @@ channels of task t's logits, S steps, h x w the maps at stride 8.
 """
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping
 
 import torch
 from mmengine.model import BaseModule
@@ -88,25 +89,41 @@ class MTDNet(BaseModule):
         Returns:
             Final logits P_0 by task, (N_t, C_t, h, w), and the decayed maps X_S by task.
         """
+        maps = self.trajectory(*self.prepare(features, predictions, index), noise)
+        decayed = next(maps)
+        x_0, = deque(maps, maxlen=1)  # no earlier one is kept
+        return self.project(x_0), decayed
+
+    def prepare(self, features: Mapping[str, Tensor], predictions: Mapping[str, Tensor],
+                index: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], Tensor | None]:
+        """What all draws of noise share: X_init of the pairs by task, and their condition."""
         source = self.source(features, predictions)
-        draws = {name: noise[name].unbind(1) if noise else () for name in index}
+        condition = None
+        if self.condition is not None:
+            condition = self._condition_tokens(predictions)[torch.cat(list(index.values()))]
+        return {name: source[name][i] for name, i in index.items()}, condition
+
+    def trajectory(self, source: Mapping[str, Tensor], condition: Tensor | None,
+                   noise: Mapping[str, Tensor] | None) -> Iterator[dict[str, Tensor]]:
+        """X_S by task, then X_0 by task as each of the steps S to 1 predicts it.
+
+        ``source`` and ``condition`` are what :meth:`prepare` returns, ``noise`` is as for
+        :meth:`forward`.
+        """
+        draws = {name: noise[name].unbind(1) if noise else () for name in source}
 
         def draw(name: str, number: int) -> Tensor | None:
             return draws[name][number] if number < len(draws[name]) else None
 
-        condition = None
-        if self.condition is not None:
-            condition = self._condition_tokens(predictions)[torch.cat(list(index.values()))]
-        decayed = {name: self.schedule.diffuse(source[name][i], draw(name, 0))
-                   for name, i in index.items()}
-        x = decayed
+        x = {name: self.schedule.diffuse(maps, draw(name, 0)) for name, maps in source.items()}
+        yield x
         steps = self.schedule.num_steps
         for s in range(steps, 0, -1):
             x_0 = self.denoiser(x, s, condition)
+            yield x_0
             if s > 1:
                 x = {name: self.schedule.step(x_0[name], x[name], s, draw(name, steps + 1 - s))
                      for name in x}
-        return self.project(x_0), decayed
 
     def _condition_tokens(self, predictions: Mapping[str, Tensor]) -> Tensor:
         """(B, L, C), shared by all tasks and steps."""

@@ -82,10 +82,13 @@ class MultiTaskModel(BaseModel):
 
     # ---------------------------------------------------------------- what a method overrides
 
-    def logits(self, inputs: Tensor,
-               data_samples: list[MultiTaskSample] | None = None) -> dict[str, dict[str, Tensor]]:
-        """All maps that are shown of all tasks: ``{'pred': {task: (B, C_t, h, w)}, ...}``."""
-        return dict(pred=self.decoders(self.extract_feat(inputs))[1])
+    def logits(self, inputs: Tensor, data_samples: list[MultiTaskSample] | None = None,
+               tasks: Sequence[str] | None = None) -> dict[str, dict[str, Tensor]]:
+        """All maps that are shown of the tasks: ``{'pred': {task: (B, C_t, h, w)}, ...}``.
+
+        Work that only other tasks than ``tasks`` need is not done; None is all of them.
+        """
+        return dict(pred=self.decoders(self.extract_feat(inputs), tasks=tasks)[1])
 
     def loss(self, inputs: Tensor, data_samples: list[MultiTaskSample]) -> dict[str, Tensor]:
         """Losses of the labelled (sample, task) pairs by name, ``loss_<task>``."""
@@ -115,7 +118,7 @@ class MultiTaskModel(BaseModel):
                     factors: Mapping[str, float] | None = None) -> dict[str, Tensor]:
         """Weighted task losses under the partial-label balance.
 
-        L = 1/B sum_i T/|L_i| sum_{t in L_i} w_t sum_k f_k l_t(logits_k, label), with L_i the
+        ``L = 1/B sum_i T/|L_i| sum_{t in L_i} w_t sum_k f_k l_t(logits_k, label)``, with L_i the
         tasks that sample i is labelled for: a sample counts the same however many it has, and
         one without labels adds nothing.
 
@@ -172,12 +175,21 @@ class MultiTaskModel(BaseModel):
 
     # ---------------------------------------------------------------- inference
 
-    def predict(self, inputs: Tensor,
-                data_samples: list[MultiTaskSample]) -> list[MultiTaskSample]:
-        """Public predictions of all tasks in each image's own size, padding removed."""
-        for field, maps in self.logits(inputs, data_samples).items():
-            full = {name: self.tasks[name].activate(resize(m.float(), inputs.shape[-2:]))
-                    for name, m in maps.items()}
+    def predict(self, inputs: Tensor, data_samples: list[MultiTaskSample],
+                tasks: Sequence[str] | None = None) -> list[MultiTaskSample]:
+        """Public predictions in each image's own size, padding removed.
+
+        Args:
+            inputs: (B, 3, H, W) normalised images.
+            data_samples: theirs, which get a field a stage (``pred`` and what the method adds).
+            tasks: names of the tasks to predict; None is all.
+
+        Raises:
+            ValueError: a name in ``tasks`` that is no task of the model.
+        """
+        if tasks is not None:
+            self.check_tasks(tasks)
+        for field, full in self.public_maps(inputs, data_samples, tasks).items():
             for row, sample in enumerate(data_samples):
                 left, right, top, bottom = sample.get('padding', (0, 0, 0, 0))
                 height, width = inputs.shape[-2:]
@@ -187,3 +199,20 @@ class MultiTaskModel(BaseModel):
                 setattr(sample, field,
                         PixelData(**{name: m[window].clone() for name, m in full.items()}))
         return data_samples
+
+    def public_maps(self, inputs: Tensor, data_samples: list[MultiTaskSample],
+                    tasks: Sequence[str] | None = None) -> dict[str, dict[str, Tensor]]:
+        """:meth:`logits` as public predictions at the inputs' size, (B, C, H, W) by stage, task."""
+        stages = self.logits(inputs, data_samples, tasks)
+        return {stage: self.activate(maps, inputs.shape[-2:]) for stage, maps in stages.items()}
+
+    def activate(self, logits: Mapping[str, Tensor], size: Sequence[int]) -> dict[str, Tensor]:
+        """Logits by task to public predictions by task, (B, C, H, W) with ``size`` = (H, W)."""
+        return {name: self.tasks[name].activate(resize(maps.float(), size))
+                for name, maps in logits.items()}
+
+    def check_tasks(self, tasks: Sequence[str]) -> None:
+        names = [tasks] if isinstance(tasks, str) else list(tasks)
+        unknown = [name for name in names if name not in self.tasks]
+        if unknown or isinstance(tasks, str) or not names:
+            raise ValueError(f'tasks must be a list of some of {list(self.tasks)}, got {tasks!r}')

@@ -13,7 +13,7 @@ from mtpsl.tasks import Task
 
 from .base import MultiTaskModel
 
-STAGES = ('pred', 'initial', 'noisy')
+STAGES = ('pred', 'initial', 'noisy', 'steps')
 
 
 @MODELS.register_module()
@@ -33,7 +33,12 @@ class DiffusionMTL(MultiTaskModel):
         initial_loss_weight: factor on the losses of the initial predictions.
         test_seed: changes the noise drawn at test time.
         outputs: what a tested sample gets, of ``STAGES``: 'pred' alone saves the time of the maps
-            that only evaluation ('initial') and panels ('noisy') look at.
+            that only evaluation ('initial') and pictures look at ('noisy'; 'steps', which are
+            the fields ``step<s>`` with X_0 as step s = S..2 predicts it).
+        num_samples: K. Above 1, ``pred`` is the mean of the public predictions of K draws of
+            noise, and a tested sample gets the field ``spread``: their standard deviation (with
+            K - 1), over all channels of a task together, (1, H, W). Other stages are of the first
+            draw, which is the one of K = 1.
         data_preprocessor: config of the data preprocessor.
         init_cfg: see :class:`mmengine.model.BaseModule`.
         channels_last: see :class:`MultiTaskModel`.
@@ -41,7 +46,7 @@ class DiffusionMTL(MultiTaskModel):
 
     def __init__(self, tasks: Mapping[str, dict | Task], backbone: dict, neck: dict,
                  decoder: dict, diffusion: dict, initial_loss_weight: float = 0.5,
-                 test_seed: int = 0, outputs: Sequence[str] = STAGES,
+                 test_seed: int = 0, outputs: Sequence[str] = STAGES[:3], num_samples: int = 1,
                  data_preprocessor: dict | None = None, init_cfg: dict | None = None,
                  channels_last: bool = True) -> None:
         if 'pred' not in outputs or not set(outputs) <= set(STAGES):
@@ -53,6 +58,16 @@ class DiffusionMTL(MultiTaskModel):
         self.initial_loss_weight = initial_loss_weight
         self.test_seed = test_seed
         self.outputs = tuple(outputs)
+        self.check_num_samples(num_samples)
+        self.num_samples = num_samples
+
+    def check_num_samples(self, num_samples: int) -> None:
+        """Raise ValueError where so many draws cannot be averaged."""
+        if not isinstance(num_samples, int) or num_samples < 1:
+            raise ValueError(f'num_samples must be an integer of at least 1, got {num_samples!r}')
+        if num_samples > 1 and not self.diffusion.schedule.num_draws:
+            raise ValueError(f'num_samples must be 1 where no noise is drawn (noise_scale=0), got '
+                             f'{num_samples}')
 
     def loss(self, inputs: Tensor, data_samples: list[MultiTaskSample]) -> dict[str, Tensor]:
         """``loss_<task>`` of the final and ``loss_<task>_initial`` of the initial predictions."""
@@ -72,23 +87,67 @@ class DiffusionMTL(MultiTaskModel):
                                   {'_initial': self.initial_loss_weight})
         return losses | self.silent_losses(every, initial)
 
-    def logits(self, inputs: Tensor,
-               data_samples: list[MultiTaskSample] | None = None) -> dict[str, dict[str, Tensor]]:
-        """Logits of all tasks by stage, those of ``outputs``, (B, C_t, h, w) each.
+    def logits(self, inputs: Tensor, data_samples: list[MultiTaskSample] | None = None,
+               tasks: Sequence[str] | None = None) -> dict[str, dict[str, Tensor]]:
+        """Logits of the tasks by stage, those of ``outputs``, (B, C_t, h, w) each.
 
         The samples' ``img_id`` seeds the noise; without samples every draw is zero (its mean),
-        and there are no ``noisy`` logits.
+        and there are no ``noisy`` logits. With a condition, the initial predictions of all tasks
+        are made whatever ``tasks`` are, since each is denoised with all tasks' help.
         """
-        features, initial = self.decoders(self.extract_feat(inputs))
-        index = dict.fromkeys(self.tasks, torch.arange(len(inputs), device=inputs.device))
+        initial, source, condition = self.initial(inputs, tasks)
         noise = None
         if data_samples is not None:
             noise = self.test_noise(initial, [sample.img_id for sample in data_samples])
-        final, decayed = self.diffusion(features, initial, index, noise)
-        maps = dict(pred=final)
+        return self._stages(initial, source, condition, noise, data_samples is not None)
+
+    def public_maps(self, inputs: Tensor, data_samples: list[MultiTaskSample],
+                    tasks: Sequence[str] | None = None) -> dict[str, dict[str, Tensor]]:
+        """Of ``num_samples`` draws, see the class; encoder, decoders, condition run once."""
+        if self.num_samples == 1:
+            return super().public_maps(inputs, data_samples, tasks)
+        size, ids = inputs.shape[-2:], [sample.img_id for sample in data_samples]
+        initial, source, condition = self.initial(inputs, tasks)
+        stages = self._stages(initial, source, condition, self.test_noise(initial, ids), True)
+        maps = {stage: self.activate(logits, size) for stage, logits in stages.items()}
+        mean = maps['pred']
+        squares = {name: torch.zeros_like(m) for name, m in mean.items()}
+        for draw in range(1, self.num_samples):
+            *_, x_0 = self.diffusion.trajectory(source, condition,
+                                                self.test_noise(initial, ids, draw))
+            for name, m in self.activate(self.diffusion.project(x_0), size).items():
+                difference = m - mean[name]  # Welford's update
+                mean[name] = mean[name] + difference / (draw + 1)
+                squares[name] += difference * (m - mean[name])
+        maps['pred'] = {name: self.tasks[name].from_mean(m) for name, m in mean.items()}
+        maps['spread'] = {name: (square.sum(1, keepdim=True) / (self.num_samples - 1)).sqrt()
+                          for name, square in squares.items()}
+        return maps
+
+    def initial(self, inputs: Tensor, tasks: Sequence[str] | None = None,
+                ) -> tuple[dict[str, Tensor], dict[str, Tensor], Tensor | None]:
+        """What comes before the noise: P_init, X_init by task, and the condition's tokens.
+
+        P_init is (B, C_t, h, w), of more tasks than ``tasks`` if the condition needs them.
+        """
+        chosen = [name for name in self.tasks if tasks is None or name in tasks]
+        needed = chosen if self.diffusion.condition is None else None
+        features, initial = self.decoders(self.extract_feat(inputs), tasks=needed)
+        index = dict.fromkeys(chosen, torch.arange(len(inputs), device=inputs.device))
+        return initial, *self.diffusion.prepare(features, initial, index)
+
+    def _stages(self, initial: Mapping[str, Tensor], source: Mapping[str, Tensor],
+                condition: Tensor | None, noise: Mapping[str, Tensor] | None,
+                decayed_is_shown: bool) -> dict[str, dict[str, Tensor]]:
+        """Logits by stage for one draw of noise."""
+        trajectory = self.diffusion.trajectory(source, condition, noise)
+        decayed, maps = next(trajectory), {}
+        for s, x_0 in zip(range(self.diffusion.schedule.num_steps, 0, -1), trajectory):
+            if s == 1 or 'steps' in self.outputs:
+                maps['pred' if s == 1 else f'step{s}'] = self.diffusion.project(x_0)
         if 'initial' in self.outputs:
-            maps['initial'] = initial
-        if 'noisy' in self.outputs and data_samples is not None:
+            maps['initial'] = {name: initial[name] for name in source}
+        if 'noisy' in self.outputs and decayed_is_shown:
             maps['noisy'] = self.diffusion.as_logits(decayed, self.decoders.predict)
         return maps
 
@@ -102,9 +161,12 @@ class DiffusionMTL(MultiTaskModel):
                                   device=initial[name].device)
                 for name, channels in self.diffusion.map_channels.items() if name in rows}
 
-    def test_noise(self, initial: Mapping[str, Tensor],
-                   ids: Sequence[str]) -> dict[str, Tensor] | None:
-        """The draws of each image from a generator seeded by its id, (B, D, channels, h, w)."""
+    def test_noise(self, initial: Mapping[str, Tensor], ids: Sequence[str],
+                   sample: int = 0) -> dict[str, Tensor] | None:
+        """The draws of each image from a generator seeded by its id, (B, D, channels, h, w).
+
+        ``sample`` is which of the ``num_samples`` predictions they are for.
+        """
         draws = self.diffusion.schedule.num_draws
         if not draws:
             return None
@@ -112,13 +174,14 @@ class DiffusionMTL(MultiTaskModel):
         channels = self.diffusion.map_channels
         shape = (draws, sum(channels.values()), *first.shape[-2:])
         generator = torch.Generator(first.device)
+        base = f'{self.test_seed}.{sample}' if sample else f'{self.test_seed}'
         noise = torch.stack([
             torch.randn(shape, device=first.device,
-                        generator=generator.manual_seed(_seed(self.test_seed, image)))
+                        generator=generator.manual_seed(_seed(base, image)))
             for image in ids])
         return dict(zip(channels, noise.split(list(channels.values()), dim=2)))
 
 
-def _seed(base: int, image: str) -> int:
+def _seed(base: str, image: str) -> int:
     """A seed for an image's noise that depends on its id alone."""
     return zlib.crc32(f'{base}/{image}'.encode())

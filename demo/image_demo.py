@@ -1,0 +1,64 @@
+"""Predict all tasks of images: ``python demo/image_demo.py IMAGE MODEL --weights CHECKPOINT``."""
+
+import argparse
+
+from mtpsl.apis import MultiTaskInferencer
+from mtpsl.apis.inferencer import STAGES
+from mtpsl.apis.prediction import FORMATS
+from mtpsl.apis.sources import collect
+from mtpsl.engine.command import OptionAction, one_line_errors
+from mtpsl.storage.command import at_least
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description='Predict all tasks of an image, or of a folder')
+    parser.add_argument('input', help='image file, or a folder of images')
+    parser.add_argument('model', help='config file, or a name of model-index.yml')
+    parser.add_argument('--weights', help="checkpoint file or address (default: the model index's)")
+    parser.add_argument('--out-dir', default='predictions',
+                        help='folder for the results (default: predictions)')
+    parser.add_argument('--formats', nargs='+', choices=FORMATS, default=['png'],
+                        help='pictures (png), arrays (npy) or both (default: png)')
+    parser.add_argument('--tasks', nargs='+', metavar='TASK',
+                        help='predict these tasks only (default: all)')
+    parser.add_argument('--num-samples', type=at_least(1), default=1, metavar='K',
+                        help='average K draws of noise; above 1 gives uncertainty maps too')
+    parser.add_argument('--stages', nargs='+', choices=STAGES, default=[],
+                        help='also the initial and noisy predictions and the denoising steps')
+    parser.add_argument('--window', nargs=2, type=at_least(1), metavar=('HEIGHT', 'WIDTH'),
+                        help='larger images go through in windows of this size (default: twice '
+                        'the size of the training, at least 512 512)')
+    parser.add_argument('--max-side', type=at_least(1), metavar='PIXELS',
+                        help='shrink images with a longer side, and enlarge their maps again')
+    parser.add_argument('--batch-size', type=at_least(1), default=1, metavar='N',
+                        help='images of one size, or windows, at a time (default: 1)')
+    parser.add_argument('--device', help='such as cuda:1 or cpu (default: the GPU if there is one)')
+    parser.add_argument('--skip-unreadable', action='store_true',
+                        help='go on with the next image of a folder after an unreadable one')
+    parser.add_argument('--cfg-options', nargs='+', action=OptionAction, metavar='KEY=VALUE',
+                        help='override parts of the config')
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    with one_line_errors('image_demo.py'):
+        collect(args.input)  # is it there? now, not after the model
+        infer = MultiTaskInferencer(args.model, args.weights, args.device, args.cfg_options,
+                                    window=args.window, max_side=args.max_side,
+                                    batch_size=args.batch_size)
+        count = 0
+        for result in infer.stream(
+                args.input, tasks=args.tasks, num_samples=args.num_samples, stages=args.stages,
+                out_dir=args.out_dir, formats=args.formats,
+                on_error='skip' if args.skip_unreadable else 'raise'):
+            count += 1
+            last = result
+    if not count:
+        raise SystemExit('image_demo.py: error: none of the images could be read')
+    print(f'{count} images: {", ".join(last.maps)} in {args.out_dir}/<task>/, panels in '
+          f'{args.out_dir}/panels/')
+
+
+if __name__ == '__main__':
+    main()

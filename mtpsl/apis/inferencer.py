@@ -1,0 +1,286 @@
+"""Images in, maps of all tasks out."""
+
+import logging
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.logging import print_log
+from torch import Tensor
+
+from mtpsl.models import DiffusionMTL
+from mtpsl.storage.parallel import Progress
+from mtpsl.structures import MultiTaskSample
+
+from .loading import load_model
+from .prediction import Prediction, check_formats
+from .sources import Images, Source, collect
+from .windows import Mosaic, positions
+
+STAGES = ('initial', 'noisy', 'steps')
+LEAST_WINDOW = 512
+
+
+class _Crop(NamedTuple):
+    """A window of an image on its way through the model."""
+
+    pixels: Tensor  # (3, h, w) uint8 BGR
+    name: str  # seeds its noise
+    window: tuple[int, int, int, int]
+    image: '_Image'
+
+
+class _Image(NamedTuple):
+    """An image whose windows are being predicted."""
+
+    source: Source
+    bgr: np.ndarray  # (H, W, 3) as it was read
+    mosaic: Mosaic
+
+
+class MultiTaskInferencer:
+    """Predicts all tasks of images of any size.
+
+    An image that fits into ``window`` is padded and the padding removed again, as in testing, so
+    that its maps are those of ``tools/test.py``; a larger one goes through in overlapping windows.
+
+    ::
+
+        from mtpsl.apis import MultiTaskInferencer
+        infer = MultiTaskInferencer('diffusionmtl_pascal_random_r18', weights='epoch_100.pth')
+        infer('photo.jpg', out_dir='predictions')
+
+    Args:
+        model: a config's path, a name of ``model-index.yml``, or a loaded config.
+        weights: a checkpoint's path or address; None takes the model's of ``model-index.yml``.
+        device: such as ``'cuda:1'`` or ``'cpu'``; None is the GPU if there is one.
+        cfg_options: overrides of the config by dotted keys.
+        window: (height, width) in pixels of the largest part that is predicted at once; None is
+            twice the size that the model was trained at (``data_preprocessor.size``), and at least
+            512 x 512.
+        overlap: share of a window's side that neighbours have in common, 0 to below 1.
+        max_side: images with a longer side are shrunk to it and their maps enlarged again: for
+            photos of many megapixels, whose objects would be larger than any seen in training.
+            None shrinks none.
+        batch_size: windows, or images of one padded size, that go through the model together.
+
+    Attributes:
+        tasks: task name -> :class:`mtpsl.tasks.Task`.
+
+    Raises:
+        FileNotFoundError: no such config or checkpoint.
+        ValueError: a checkpoint of another model, or an argument out of its range.
+    """
+
+    def __init__(self, model: str | Config, weights: str | None = None,
+                 device: str | None = None, cfg_options: Mapping[str, object] | None = None, *,
+                 window: Sequence[int] | None = None, overlap: float = 1 / 3,
+                 max_side: int | None = None, batch_size: int = 1) -> None:
+        if window is not None and (len(window) != 2 or min(window) < 1):
+            raise ValueError(f'window must be (height, width) in pixels, got {window!r}')
+        if not 0 <= overlap < 1:
+            raise ValueError(f'overlap must be in [0, 1), got {overlap!r}')
+        if batch_size < 1 or max_side is not None and max_side < 1:
+            raise ValueError('batch_size and max_side must be at least 1, got '
+                             f'{batch_size!r} and {max_side!r}')
+        self.model = load_model(model, weights, device, cfg_options)
+        self.tasks = self.model.tasks
+        self.window = tuple(window or [max(2 * side, LEAST_WINDOW)
+                                       for side in self.model.data_preprocessor.size])
+        self.overlap, self.max_side, self.batch_size = overlap, max_side, batch_size
+        self._lock = threading.Lock()  # a page may serve several people
+
+    def __call__(self, inputs: Images, *, tasks: Sequence[str] | None = None,
+                 num_samples: int = 1, stages: Sequence[str] = (),
+                 out_dir: str | Path | None = None, formats: Sequence[str] = ('png',),
+                 on_error: str = 'raise', progress: bool = True) -> Prediction | list[Prediction]:
+        """Predict one image or several; arguments and errors are those of :meth:`stream`.
+
+        Returns:
+            The prediction of one image, or the list of those of a folder or list.
+        """
+        single = collect(inputs)[1]
+        results = list(self.stream(inputs, tasks=tasks, num_samples=num_samples, stages=stages,
+                                   out_dir=out_dir, formats=formats, on_error=on_error,
+                                   progress=progress))
+        return results[0] if single else results
+
+    def stream(self, inputs: Images, *, tasks: Sequence[str] | None = None, num_samples: int = 1,
+               stages: Sequence[str] = (), out_dir: str | Path | None = None,
+               formats: Sequence[str] = ('png',), on_error: str = 'raise',
+               progress: bool = True) -> Iterator[Prediction]:
+        """Predict images one after the other: for more than fit into memory.
+
+        Args:
+            inputs: path of an image or a folder, an RGB array (H, W, 3) uint8, a PIL image, or a
+                list of paths, arrays and images.
+            tasks: names of the tasks to predict; None is all. Work that only others need is not
+                done: their decoders unless they condition the denoising, their denoising, their
+                full-size maps.
+            num_samples: K draws of noise whose predictions are averaged; above 1 there is an
+                uncertainty too. For models that draw noise.
+            stages: what else to return, of ``'initial'``, ``'noisy'`` and ``'steps'`` (each
+                denoising step but the last, which is the prediction).
+            out_dir: folder for the results, see :meth:`Prediction.save`; each image's are written
+                once it is done.
+            formats: of the files, of ``'png'`` and ``'npy'``.
+            on_error: what an unreadable image among several does: ``'raise'``, or ``'skip'`` it
+                with a warning.
+            progress: show a bar with the time left, where there are several images or windows.
+
+        Raises:
+            FileNotFoundError: no such image, or a folder without any.
+            ValueError: an unreadable image, an argument out of its range, or one that the model
+                has no use for; before the first image is predicted where that can be known.
+        """
+        sources, single = collect(inputs)
+        check_formats(formats)
+        if on_error not in ('raise', 'skip'):
+            raise ValueError(f"on_error must be 'raise' or 'skip', got {on_error!r}")
+        self._check(tasks, num_samples, stages)
+        if out_dir is not None:
+            Path(out_dir).mkdir(parents=True, exist_ok=True)  # now, not after the first image
+        return self._stream(sources, single, tasks, num_samples, stages, out_dir, formats,
+                            on_error == 'skip' and not single, progress)
+
+    # ---------------------------------------------------------------- arguments
+
+    def _check(self, tasks: Sequence[str] | None, num_samples: int,
+               stages: Sequence[str]) -> None:
+        if tasks is not None:
+            self.model.check_tasks(tasks)
+        if isinstance(stages, str) or not set(stages) <= set(STAGES):
+            raise ValueError(f'stages must be some of {list(STAGES)}, got {stages!r}')
+        if isinstance(self.model, DiffusionMTL):
+            self.model.check_num_samples(num_samples)
+        elif num_samples != 1 or stages:
+            raise ValueError(f'{type(self.model).__name__} draws no noise and has no stages: '
+                             f'num_samples must be 1 and stages empty, got {num_samples!r} and '
+                             f'{stages!r}')
+
+    # ---------------------------------------------------------------- the way of an image
+
+    def _stream(self, sources: Sequence[Source], single: bool, tasks: Sequence[str] | None,
+                num_samples: int, stages: Sequence[str], out_dir: str | Path | None,
+                formats: Sequence[str], skip: bool, progress: bool) -> Iterator[Prediction]:
+        bar = Progress(len(sources), 'images') if progress and not single else None
+        images = self._crops(sources, skip)
+        done = 0
+        if single:
+            first = list(next(images))
+            images = iter([first])
+            bar = Progress(len(first), 'windows') if progress and len(first) > 1 else None
+        for batch in self._batches(chain.from_iterable(images)):
+            for crop, sample in zip(batch, self._predict(batch, tasks, num_samples, stages)):
+                crop.image.mosaic.add(sample, crop.window)
+                finished = not crop.image.mosaic.left
+                if finished:
+                    result = self._result(crop.image)
+                    if out_dir is not None:
+                        result.save(out_dir, formats)
+                if bar is not None and (single or finished):
+                    done += 1
+                    bar.update(done)
+                if finished:
+                    yield result
+        if bar is not None and done < bar.total:  # the rest was skipped
+            bar.update(bar.total)
+
+    def _crops(self, sources: Sequence[Source], skip: bool) -> Iterator[Iterator[_Crop]]:
+        """The windows of each image."""
+        for source in sources:
+            try:
+                bgr = source.read()
+            except (OSError, ValueError) as error:
+                if not skip:
+                    raise
+                print_log(f'skipped: {error}', 'current', logging.WARNING)
+                continue
+            yield self._windows(source, bgr)
+
+    def _windows(self, source: Source, bgr: np.ndarray) -> Iterator[_Crop]:
+        seen = _shrunk(bgr, self.max_side)
+        windows = positions(seen.shape[:2], self.window, self.overlap)
+        image = _Image(source, bgr, Mosaic(seen.shape[:2], len(windows), self.tasks))
+        pixels = torch.from_numpy(np.ascontiguousarray(seen.transpose(2, 0, 1)))
+        for top, left, height, width in windows:
+            name = source.name if len(windows) == 1 else f'{source.name}@{top},{left}'
+            yield _Crop(pixels[:, top:top + height, left:left + width], name,
+                        (top, left, height, width), image)
+
+    def _batches(self, crops: Iterator[_Crop]) -> Iterator[list[_Crop]]:
+        """Neighbours of one padded size, ``batch_size`` at most."""
+        batch: list[_Crop] = []
+        size = self.model.data_preprocessor.padded_size
+        try:
+            for crop in crops:
+                if batch and size([crop.pixels]) != size([batch[0].pixels]):
+                    yield batch
+                    batch = []
+                batch.append(crop)
+                if len(batch) == self.batch_size:
+                    yield batch
+                    batch = []
+        except (OSError, ValueError):  # what was read before the unreadable image is not lost
+            if batch:
+                yield batch
+            raise
+        if batch:
+            yield batch
+
+    @torch.inference_mode()
+    def _predict(self, batch: Sequence[_Crop], tasks: Sequence[str] | None, num_samples: int,
+                 stages: Sequence[str]) -> list[MultiTaskSample]:
+        samples = [MultiTaskSample(metainfo=dict(img_id=crop.name)) for crop in batch]
+        data = dict(inputs=[crop.pixels for crop in batch], data_samples=samples)
+        with self._lock:
+            if isinstance(self.model, DiffusionMTL):
+                self.model.num_samples = num_samples
+                self.model.outputs = ('pred', *stages)
+            data = self.model.data_preprocessor(data)
+            return self.model.predict(data['inputs'], data['data_samples'], tasks)
+
+    def _result(self, image: _Image) -> Prediction:
+        """Label forms in the image's own size and unit."""
+        height, width = image.bgr.shape[:2]
+        # A shrunk image shows a scene that is further away.
+        scale = max(height, width) / max(image.mosaic.size)
+        maps = image.mosaic.maps((height, width))
+        spread = maps.pop('spread', {})
+        arrays = {field: {name: self._array(name, self.tasks[name].decode(values[None]), scale)
+                          for name, values in maps[field].items()}
+                  for field in sorted(maps, key=_order)}
+        uncertainty = {name: self._array(name, values[None], scale)
+                       for name, values in spread.items()}
+        rgb = np.ascontiguousarray(image.bgr[..., ::-1])
+        return Prediction(image.source.name, rgb, self.tasks, arrays.pop('pred'),
+                          uncertainty, arrays)
+
+    def _array(self, task: str, label: Tensor, scale: float) -> np.ndarray:
+        """(1, c, H, W) to (H, W) or (H, W, c)."""
+        if scale != 1:
+            label = self.tasks[task].rescale(label, scale)
+        array = label[0].permute(1, 2, 0).contiguous().numpy()
+        return array[..., 0] if array.shape[2] == 1 else array
+
+
+def _order(field: str) -> tuple[int, int]:
+    """Initial, noisy, then the steps S to 2, as they come about."""
+    if field.startswith('step'):
+        return 2, -int(field[4:])
+    return ('initial', 'noisy', field).index(field), 0
+
+
+def _shrunk(image: np.ndarray, max_side: int | None) -> np.ndarray:
+    height, width = image.shape[:2]
+    if max_side is None or max(height, width) <= max_side:
+        return image
+    scale = max_side / max(height, width)
+    size = max(round(width * scale), 1), max(round(height * scale), 1)
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)

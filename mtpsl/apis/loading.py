@@ -1,0 +1,60 @@
+"""From a config and weights to a model that predicts."""
+
+import warnings
+from collections.abc import Mapping
+
+import torch
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.registry import init_default_scope
+from mmengine.runner import load_checkpoint
+
+from mtpsl.engine.checkpoint import check_checkpoint, check_whole
+from mtpsl.engine.config import load_config, require
+from mtpsl.engine.model_index import find_weights
+from mtpsl.models import MultiTaskModel
+from mtpsl.registry import MODELS
+
+
+def load_model(model: str | Config, weights: str | None = None, device: str | None = None,
+               cfg_options: Mapping[str, object] | None = None) -> MultiTaskModel:
+    """Build a config's model, with its weights, for prediction.
+
+    Args:
+        model: a config's path, its name (:func:`mtpsl.engine.model_index.find_config`), or a
+            config that :func:`mtpsl.engine.load_config` returned.
+        weights: a checkpoint's path or address; None takes the model's of ``model-index.yml``.
+        device: such as ``'cuda:1'`` or ``'cpu'``; None is the GPU if there is one.
+        cfg_options: overrides by dotted keys, when ``model`` is a path or name.
+
+    Returns:
+        The model in evaluation mode.
+
+    Warns:
+        UserWarning: there are no weights.
+
+    Raises:
+        FileNotFoundError: no such config or checkpoint.
+        ValueError: a checkpoint that is damaged or of another model.
+    """
+    # Components of other scopes, which the config's custom_imports register, are found too.
+    init_default_scope('mtpsl')
+    if isinstance(model, Config):
+        cfg = model
+    else:
+        cfg = load_config(str(model), cfg_options)
+        weights = weights or find_weights(str(model))
+    require(cfg, 'model')
+    if cfg.model.get('backbone'):
+        cfg.model.backbone.init_cfg = None  # all weights come from the checkpoint
+    device = device or get_device()
+    built = MODELS.build(cfg.model)
+    if weights is None:
+        warnings.warn('no weights were given and model-index.yml has none for this model: it is '
+                      'untrained, and its predictions mean nothing', stacklevel=3)
+    else:
+        if '://' not in weights:
+            check_whole(weights)
+            check_checkpoint(weights, built)
+        load_checkpoint(built, weights, map_location='cpu', strict=True, logger='silent')
+    return built.to(torch.device(device)).eval()

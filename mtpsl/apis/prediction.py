@@ -1,0 +1,146 @@
+"""What was predicted for one image, as arrays, pictures and files."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from mtpsl.storage.files import write_array, write_image
+from mtpsl.tasks import Task
+from mtpsl.visualization import draw_panel, paint_spread
+
+FORMATS = ('png', 'npy')
+PANEL_SIDE = 640  # pixels; larger images are shrunk in panels
+
+
+@dataclass(repr=False)
+class Prediction:
+    """The maps of one image, H x W pixels, in the image's own size.
+
+    Attributes:
+        name: the file's name without suffix, ``image<number>`` of an array.
+        image: (H, W, 3) uint8 RGB.
+        tasks: task name -> task.
+        maps: task name -> map in label form: class ids (H, W) uint8, foreground or boundary
+            probability (H, W), unit vectors (H, W, 3), metres (H, W); float32.
+        uncertainty: task name -> (H, W) float32, the standard deviation of the predictions of
+            several draws of noise, over all channels of the public prediction (probabilities, unit
+            vectors, metres) together; empty where one was drawn.
+        stages: ``initial``, ``noisy``, ``step2`` ... -> task name -> map in label form; those that
+            were asked for.
+    """
+
+    name: str
+    image: np.ndarray
+    tasks: Mapping[str, Task]
+    maps: dict[str, np.ndarray]
+    uncertainty: dict[str, np.ndarray] = field(default_factory=dict)
+    stages: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        maps = ', '.join(f'{task}: {values.dtype} {values.shape}'
+                         for task, values in self.maps.items())
+        return f'Prediction({self.name!r}, {maps})'
+
+    def _repr_png_(self) -> bytes:
+        """In a notebook: the panel."""
+        buffer = BytesIO()
+        Image.fromarray(self.panel()).save(buffer, 'png')
+        return buffer.getvalue()
+
+    def picture(self, task: str, stage: str | None = None) -> np.ndarray:
+        """A map in its task's colours, (H, W, 3) uint8 RGB.
+
+        Args:
+            task: name of the task.
+            stage: one of ``stages``; ``'uncertainty'``; None is the final prediction.
+
+        Raises:
+            KeyError: no such task or stage here; the message lists what there is.
+        """
+        if stage == 'uncertainty':
+            return paint_spread(_entry(self.uncertainty, task, 'uncertainty'))
+        maps = self.maps if stage is None else _entry(self.stages, stage, 'stage')
+        return self.tasks[task].colorize(_channels_first(_entry(maps, task, 'task')))
+
+    def panel(self) -> np.ndarray:
+        """Image, stages, final predictions and uncertainty of all tasks in one RGB picture."""
+        stages = {_title(stage): stage for stage in self.stages}
+        rows: dict[str, str | None] = stages | dict(prediction=None)
+        if self.uncertainty:
+            rows['uncertainty'] = 'uncertainty'
+        pictures = {(title, task): _shrink(self.picture(task, stage), cv2.INTER_NEAREST)
+                    for title, stage in rows.items() for task in self.maps}
+        legends: dict[str, dict] = {task: {} for task in self.maps}
+        brightest = tuple(paint_spread(np.ones((1, 1)))[0, 0].tolist())
+        for task, spread in self.uncertainty.items():
+            legends[task][f'uncertainty {spread.max():.2g}'] = brightest
+        for maps in (*self.stages.values(), self.maps):
+            for task, values in maps.items():
+                legends[task] |= self.tasks[task].describe(_channels_first(values))
+        return draw_panel(_shrink(self.image, cv2.INTER_AREA), list(rows), list(self.maps),
+                          pictures, legends, self.name)
+
+    def save(self, out_dir: str | Path, formats: Sequence[str] = ('png',)) -> list[Path]:
+        """Write ``<out_dir>/<task>/<name>.<format>``, pictures (png) or arrays (npy).
+
+        Stages go to ``<task>_<stage>``, uncertainty to ``<task>_uncertainty``; with png comes the
+        panel, ``panels/<name>.png``.
+
+        Returns:
+            The files.
+
+        Raises:
+            ValueError: an unknown format.
+        """
+        check_formats(formats)
+        groups: dict[str | None, dict[str, np.ndarray]] = {None: self.maps, **self.stages}
+        if self.uncertainty:
+            groups['uncertainty'] = self.uncertainty
+        files = []
+        for stage, maps in groups.items():
+            for task, values in maps.items():
+                base = Path(out_dir, f'{task}_{stage}' if stage else task, self.name)
+                for suffix in formats:
+                    files.append(base.with_name(f'{base.name}.{suffix}'))
+                    if suffix == 'npy':
+                        write_array(files[-1], values)
+                    else:
+                        write_image(files[-1], self.picture(task, stage)[..., ::-1])
+        if 'png' in formats:
+            files.append(Path(out_dir, 'panels', f'{self.name}.png'))
+            write_image(files[-1], self.panel()[..., ::-1])
+        return files
+
+
+def check_formats(formats: Sequence[str]) -> None:
+    """Raise ValueError unless all are of ``FORMATS``."""
+    if isinstance(formats, str) or not formats or not set(formats) <= set(FORMATS):
+        raise ValueError(f'formats must be some of {list(FORMATS)}, got {formats!r}')
+
+
+def _entry(mapping: Mapping, key: str, what: str) -> np.ndarray | dict:
+    if key not in mapping:
+        raise KeyError(f'the prediction has no {what} {key!r}; it has {list(mapping)}')
+    return mapping[key]
+
+
+def _title(stage: str) -> str:
+    return stage.replace('step', 'step ')
+
+
+def _channels_first(values: np.ndarray) -> np.ndarray:
+    """(H, W) or (H, W, c) to (c, H, W), as tasks take maps."""
+    return values[None] if values.ndim == 2 else values.transpose(2, 0, 1)
+
+
+def _shrink(picture: np.ndarray, interpolation: int) -> np.ndarray:
+    longest = max(picture.shape[:2])
+    if longest <= PANEL_SIDE:
+        return picture
+    size = [max(side * PANEL_SIDE // longest, 1) for side in picture.shape[1::-1]]
+    return cv2.resize(picture, size, interpolation=interpolation)

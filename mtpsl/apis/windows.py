@@ -1,0 +1,104 @@
+"""Large images by overlapping windows.
+
+Shapes: H x W the image, h x w a window, C channels of a public prediction.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+
+import torch
+import torch.nn.functional as F
+from mmengine.structures import PixelData
+from torch import Tensor
+
+from mtpsl.structures import MultiTaskSample
+from mtpsl.tasks import Task
+
+Maps = dict[str, dict[str, Tensor]]  # stage -> task -> (C, H, W)
+
+
+def positions(size: Sequence[int], window: Sequence[int],
+              overlap: float) -> list[tuple[int, int, int, int]]:
+    """Windows that cover an image: (top, left, height, width) of each, row by row.
+
+    Neighbours share at least ``overlap`` of their side, and are spread evenly. An image that fits
+    into a window is one.
+
+    Args:
+        size: (H, W).
+        window: (h, w), the largest that a window may be.
+        overlap: share of a window's side, 0 <= overlap < 1.
+    """
+    starts = []
+    for side, largest in zip(size, window):
+        room = max(side - largest, 0)  # of the last start
+        steps = -(-room // max(int(largest * (1 - overlap)), 1))
+        starts.append([round(room * step / steps) for step in range(steps + 1)] if steps else [0])
+    height, width = (min(side, largest) for side, largest in zip(size, window))
+    return [(top, left, height, width) for top, left in product(*starts)]
+
+
+class Mosaic:
+    """The public predictions of an image, put together from its windows.
+
+    Where windows overlap, the mean weighs each with a pyramid that falls to its borders, where a
+    window knows least; there are no seams.
+
+    Args:
+        size: (H, W).
+        windows: how many will be added.
+        tasks: task name -> task.
+    """
+
+    def __init__(self, size: Sequence[int], windows: int, tasks: Mapping[str, Task]) -> None:
+        self.size, self.left, self.tasks = tuple(size), windows, tasks
+        self._single = windows == 1
+        self._sums: Maps = {}
+        self._weight = torch.zeros(self.size)
+
+    def add(self, sample: MultiTaskSample, window: tuple[int, int, int, int]) -> None:
+        """Take the predictions of a window, (top, left, height, width)."""
+        self.left -= 1
+        stages = {field: maps for field, maps in sample.items()
+                  if isinstance(maps, PixelData) and field != 'gt'}
+        if self._single:
+            self._sums = {field: {name: m.cpu() for name, m in maps.items()}
+                          for field, maps in stages.items()}
+            return
+        top, left, height, width = window
+        weight = pyramid(height, width)
+        area = slice(top, top + height), slice(left, left + width)
+        self._weight[area] += weight
+        for field, maps in stages.items():
+            sums = self._sums.setdefault(field, {})
+            for name, values in maps.items():
+                if name not in sums:
+                    sums[name] = values.new_zeros(len(values), *self.size, device='cpu')
+                sums[name][(slice(None), *area)] += weight * values.cpu()
+
+    def maps(self, size: Sequence[int]) -> Maps:
+        """The predictions by stage and task, resized to ``size``: (C, H', W') each."""
+        result: Maps = {}
+        for field, sums in self._sums.items():
+            result[field] = {}
+            for name in self.tasks:  # their order; a sample's fields have none
+                if name not in sums:
+                    continue
+                values = sums[name]
+                if not self._single:
+                    values = values / self._weight
+                if tuple(size) != self.size:
+                    values = F.interpolate(values[None], tuple(size), mode='bilinear')[0]
+                if field != 'spread' and (not self._single or tuple(size) != self.size):
+                    values = self.tasks[name].from_mean(values[None])[0]
+                result[field][name] = values
+        return result
+
+
+def pyramid(height: int, width: int) -> Tensor:
+    """(h, w) weights, the product of two tents: 1 near the middle, small at the borders."""
+    tents = []
+    for side in (height, width):
+        near = torch.arange(side) + 0.5
+        tents.append(torch.minimum(near, side - near) / (side / 2))
+    return tents[0][:, None] * tents[1]

@@ -1,0 +1,99 @@
+"""Configs and weights by name: the files that ship with the package and ``model-index.yml``."""
+
+import difflib
+from functools import cache
+from pathlib import Path
+
+from mmengine.config.utils import MODULE2PACKAGE
+from mmengine.fileio import load
+
+import mtpsl
+
+CONFIG_SUFFIXES = ('.py', '.json', '.yaml', '.yml')
+# mmengine resolves 'package::config' for the packages of this table only; with this entry
+# mmengine.hub and `_base_ = 'mtpsl::...'` know an installed wheel's configs too.
+MODULE2PACKAGE.setdefault('mtpsl', 'mtpsl')
+
+
+def home() -> Path:
+    """The folder with ``configs``, ``tools`` and ``model-index.yml``.
+
+    Returns:
+        ``mtpsl/.mim`` of an installed wheel, where OpenMMLab's tools look for them; the root of
+        the repository otherwise.
+    """
+    package = Path(mtpsl.__file__).resolve().parent
+    shipped = package / '.mim'
+    return shipped if shipped.is_dir() else package.parent
+
+
+@cache
+def models() -> dict[str, dict]:
+    """The entries of the metafiles that ``model-index.yml`` names, by model name."""
+    index = load(str(home() / 'model-index.yml'))
+    return {model['Name']: model for path in index['Import']
+            for model in load(str(home() / path))['Models']}
+
+
+def find_config(name: str) -> str:
+    """The file of a config that is given by path or by name.
+
+    Args:
+        name: a config file; or one below :func:`home`'s ``configs``, with or without ``configs/``
+            and the suffix, such as ``diffusionmtl/pascal_random_r18``; or the name of a model of
+            the index, such as ``diffusionmtl_pascal_random_r18``.
+
+    Returns:
+        Its path: a path to a file as it was given, otherwise an absolute one.
+
+    Raises:
+        FileNotFoundError: nothing is called so, or the file has no suffix of a config.
+    """
+    path = Path(name)
+    if path.is_file():
+        if path.suffix in CONFIG_SUFFIXES:
+            return name
+        raise FileNotFoundError(f'the config file {name} is no {", ".join(CONFIG_SUFFIXES)} file')
+    if not path.is_absolute() and '..' not in path.parts:
+        below = home() / 'configs' / name.removeprefix('configs/')
+        for found in (below, below.with_name(below.name + '.py')):
+            if found.is_file() and found.suffix in CONFIG_SUFFIXES:
+                return str(found)
+    if name in models():
+        return str(home() / models()[name]['Config'])
+    if path.is_dir():
+        raise FileNotFoundError(f'the config file {name} is a folder')
+    raise FileNotFoundError(f'the config file {name} does not exist, and no config or model that '
+                            f'ships is called so{_suggestion(name)}')
+
+
+def find_weights(name: str) -> str | None:
+    """The weights that ``model-index.yml`` has for a config.
+
+    Args:
+        name: path or name of a config, see :func:`find_config`.
+
+    Returns:
+        The path or address of its model's entry ``Weights``; None where there is no such entry.
+
+    Raises:
+        FileNotFoundError: no such config.
+    """
+    config = Path(find_config(name)).resolve()
+    entries = [model for model in models().values()
+               if (home() / model['Config']).resolve() == config]
+    return entries[0].get('Weights') if entries else None
+
+
+def config_names() -> list[str]:
+    """``folder/name`` of all configs that ship and can be run, sorted."""
+    folder = home() / 'configs'
+    return sorted(str(path.relative_to(folder).with_suffix('')) for path in folder.glob('*/*.py')
+                  if path.parent.name != '_base_')
+
+
+def _suggestion(name: str) -> str:
+    stem = str(Path(name).with_suffix('')) if name.endswith(CONFIG_SUFFIXES) else name
+    near = difflib.get_close_matches(stem.removeprefix('configs/'),
+                                     [*models(), *config_names()], 3, cutoff=0.7)
+    return f'; near: {", ".join(near)}' if near else '; `mtpsl list` shows them'

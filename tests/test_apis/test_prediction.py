@@ -1,0 +1,72 @@
+"""What is written and drawn, read back; and the command line."""
+
+import io
+
+import cv2
+import numpy as np
+import pytest
+from in_process import ROOT, load_module
+from PIL import Image
+
+from mtpsl.apis import MultiTaskInferencer
+
+
+def test_saved_files_hold_the_maps_and_their_pictures(infer, picture, tmp_path):
+    result = infer(picture, num_samples=2, stages=['initial'], out_dir=tmp_path,
+                   formats=['npy', 'png'])
+    for name in infer.tasks:
+        np.testing.assert_array_equal(np.load(tmp_path / name / 'image0.npy'), result.maps[name])
+        found = cv2.imread(str(tmp_path / f'{name}_initial' / 'image0.png'))[..., ::-1]
+        label = result.stages['initial'][name]
+        label = label.transpose(2, 0, 1) if label.ndim == 3 else label[None]
+        np.testing.assert_array_equal(found, infer.tasks[name].colorize(label))
+        spread = np.load(tmp_path / f'{name}_uncertainty' / 'image0.npy')
+        np.testing.assert_array_equal(spread, result.uncertainty[name])
+    panel = np.asarray(Image.open(tmp_path / 'panels/image0.png'))
+    np.testing.assert_array_equal(panel, result.panel())
+    assert len(list(tmp_path.rglob('*.*'))) == 6 * 3 * 2 + 1
+
+
+def test_the_brightest_pixel_is_the_most_uncertain(infer, picture):
+    result = infer(picture, num_samples=3)
+    shown = cv2.cvtColor(result.picture('depth', 'uncertainty'), cv2.COLOR_RGB2GRAY)
+    assert shown.argmax() == result.uncertainty['depth'].argmax()
+    assert shown[np.unravel_index(result.uncertainty['depth'].argmin(), shown.shape)] == shown.min()
+
+
+def test_a_panel_of_a_large_image_stays_readable(infer):
+    result = infer(np.zeros((1300, 40, 3), np.uint8), progress=False, tasks=['depth'])
+    assert result.maps['depth'].shape == (1300, 40)
+    assert result.panel().shape[0] < 900
+    shown = Image.open(io.BytesIO(result._repr_png_()))
+    assert np.asarray(shown).shape == result.panel().shape
+    assert repr(result) == "Prediction('image0', depth: float32 (1300, 40))"
+
+
+def test_what_is_not_there_is_named(infer, picture):
+    result = infer(picture, tasks=['depth'])
+    with pytest.raises(KeyError, match=r"no task 'normal'; it has \['depth'\]"):
+        result.picture('normal')
+    with pytest.raises(KeyError, match=r"no stage 'initial'; it has \[\]"):
+        result.picture('depth', 'initial')
+    with pytest.raises(KeyError, match='no uncertainty'):
+        result.picture('depth', 'uncertainty')
+
+
+def test_the_command_line_writes_what_the_inferencer_returns(
+        folder, checkpoint, config, tmp_path, capsys):
+    config.dump(tmp_path / 'tiny.py')
+    load_module(ROOT / 'demo/image_demo.py').main([
+        str(folder), str(tmp_path / 'tiny.py'), '--weights', str(checkpoint), '--device', 'cpu',
+        '--out-dir', str(tmp_path / 'out'), '--formats', 'npy', '--tasks', 'depth', 'normal',
+        '--num-samples', '2', '--stages', 'noisy', '--max-side', '60', '--batch-size', '2',
+        '--cfg-options', 'model.test_seed=3'])
+    assert '3 images: depth, normal in' in capsys.readouterr().out
+    infer = MultiTaskInferencer(str(tmp_path / 'tiny.py'), str(checkpoint), 'cpu',
+                                {'model.test_seed': 3}, max_side=60, batch_size=2)
+    for result in infer(folder, tasks=['depth', 'normal'], num_samples=2, stages=['noisy']):
+        for name in ('depth', 'normal'):
+            for group, maps in ((name, result.maps), (f'{name}_noisy', result.stages['noisy']),
+                                (f'{name}_uncertainty', result.uncertainty)):
+                np.testing.assert_array_equal(
+                    np.load(tmp_path / 'out' / group / f'{result.name}.npy'), maps[name])

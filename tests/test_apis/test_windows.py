@@ -1,0 +1,58 @@
+"""Windows cover images, and blending leaves what they agree on."""
+
+import numpy as np
+import pytest
+import torch
+from mmengine.structures import PixelData
+
+from mtpsl.apis.windows import Mosaic, positions, pyramid
+from mtpsl.structures import MultiTaskSample
+from mtpsl.tasks import build_tasks
+
+
+def test_positions_by_hand():
+    assert positions((40, 50), (64, 64), 0.5) == [(0, 0, 40, 50)]
+    assert positions((64, 64), (64, 64), 0.5) == [(0, 0, 64, 64)]
+    # A room of 36 by steps of at most 32 takes two; a side that fits has one start.
+    assert positions((100, 30), (64, 64), 0.5) == [(0, 0, 64, 30), (18, 0, 64, 30),
+                                                   (36, 0, 64, 30)]
+    assert positions((128, 65), (64, 64), 0) == [(0, 0, 64, 64), (0, 1, 64, 64),
+                                                 (64, 0, 64, 64), (64, 1, 64, 64)]
+
+
+@pytest.mark.parametrize('size, window, overlap', [
+    ((301, 207), (64, 96), 1 / 3), ((129, 1), (64, 64), 0.9), ((500, 700), (7, 5), 0.5)])
+def test_every_pixel_is_covered_with_the_overlap(size, window, overlap):
+    seen = np.zeros(size, int)
+    windows = positions(size, window, overlap)
+    for top, left, height, width in windows:
+        assert top >= 0 and left >= 0 and top + height <= size[0] and left + width <= size[1]
+        seen[top:top + height, left:left + width] += 1
+    assert seen.min() >= 1
+    tops, lefts = (sorted({w[axis] for w in windows}) for axis in (0, 1))
+    for starts, side in ((tops, window[0]), (lefts, window[1])):
+        for first, second in zip(starts, starts[1:]):
+            assert first + side - second >= int(side * overlap) - 1
+
+
+def test_the_pyramid_by_hand():
+    expected = torch.tensor([[0.25 * 0.5, 0.25 * 0.5], [0.75 * 0.5, 0.75 * 0.5]])
+    torch.testing.assert_close(pyramid(4, 2)[:2], expected)
+    torch.testing.assert_close(pyramid(4, 2), pyramid(4, 2).flip(0))
+    assert (pyramid(5, 1) > 0).all()
+
+
+def test_overlapping_windows_are_averaged_by_their_weights():
+    tasks = build_tasks(dict(depth=dict(type='Depth'), normal=dict(type='Normal')))
+    mosaic = Mosaic((2, 6), 2, tasks)
+    x, y = torch.tensor([1., 0, 0]), torch.tensor([0., 1, 0])
+    for value, vector, left in ((1.0, x, 0), (3.0, y, 2)):
+        sample = MultiTaskSample(pred=PixelData(
+            depth=torch.full((1, 2, 4), value), normal=vector[:, None, None].expand(3, 2, 4)))
+        assert mosaic.left
+        mosaic.add(sample, (0, left, 2, 4))
+    assert not mosaic.left
+    maps = mosaic.maps((2, 6))['pred']
+    # Columns 2 and 3 are seen by both, with weights 0.75 : 0.25 and 0.25 : 0.75.
+    assert maps['depth'][0, 0].tolist() == pytest.approx([1, 1, 1.5, 2.5, 3, 3])
+    torch.testing.assert_close(maps['normal'][:, 0, 2], torch.tensor([3., 1, 0]) / 10 ** 0.5)
