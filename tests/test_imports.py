@@ -25,7 +25,10 @@ ALLOWED = {
     'visualization': {'storage', 'tasks', 'structures'},
     'engine': {'datasets', 'storage', 'structures', 'visualization'},  # the check command; curves
     'apis': {'datasets', 'engine', 'models', 'storage', 'structures', 'tasks', 'visualization'},
+    'figures': {'apis', 'complexity', 'datasets', 'engine', 'evaluation', 'models', 'storage',
+                'structures', 'tasks', 'visualization'},
     'benchmark': {'evaluation', 'storage'},
+    'report': {'evaluation', 'storage', 'tasks', 'version', 'visualization'},
     'profiling': {'datasets', 'engine', 'evaluation', 'storage', 'structures', 'tasks'},
 }
 

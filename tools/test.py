@@ -7,12 +7,15 @@ from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.dist import is_main_process
+from mmengine.runner import Runner
 
 from mtpsl.engine import build_runner, load_config
 from mtpsl.engine.command import one_line_errors, runner_parser
 from mtpsl.engine.config import evaluators, require
 from mtpsl.engine.launch import set_work_dir
 from mtpsl.evaluation import MultiTaskMetric, headline_table
+from mtpsl.report import extremes, image_scores, redraw, write_report
+from mtpsl.storage.command import at_least
 from mtpsl.tasks import build_tasks
 
 EVIDENCE_DIR = 'evidence'  # in the work dir, during a test
@@ -26,11 +29,17 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--show-dir', help='folder for picture panels')
     parser.add_argument('--show-num', type=int, default=50,
                         help='panels at most, on each process (default: 50)')
+    parser.add_argument('--html', help='file for a report: the table, scores of classes and '
+                        'images, panels of the best and worst; one file, without a network')
+    parser.add_argument('--html-num', type=at_least(1), default=3,
+                        help='best and worst images of each task in it (default: 3)')
     args = parser.parse_args(argv)
     if not Path(args.checkpoint).is_file():
         parser.error(f'there is no checkpoint file {args.checkpoint}')
     if args.out and (not args.out.endswith('.json') or Path(args.out).is_dir()):
         parser.error(f'--out must be a .json file, got {args.out}')
+    if args.html and (not args.html.endswith('.html') or Path(args.html).is_dir()):
+        parser.error(f'--html must be a .html file, got {args.html}')
     if args.show_num < 1:
         parser.error(f'--show-num must be at least 1, got {args.show_num}')
     return args
@@ -44,9 +53,11 @@ def main(argv: list[str] | None = None) -> None:
         cfg.launcher = args.launcher
         cfg.load_from = args.checkpoint
         cfg.resume = False
-        set_work_dir(cfg, args.work_dir, args.config)
+        set_work_dir(cfg, args.work_dir)
         out = Path(args.out or Path(cfg.work_dir, 'metrics.json'))
-        for folder in (out.parent, args.show_dir):  # now, not after the evaluation
+        html = args.html and Path(args.html)
+        # Now, not after the evaluation.
+        for folder in (out.parent, args.show_dir, html and html.parent):
             if folder:
                 Path(folder).mkdir(parents=True, exist_ok=True)
         if args.show_dir:
@@ -55,9 +66,12 @@ def main(argv: list[str] | None = None) -> None:
         for evaluator in evaluators(cfg, 'test'):  # the same command goes on where it was killed
             if evaluator.get('type') in (MultiTaskMetric, *METRIC_NAMES):
                 evaluator.setdefault('evidence_dir', str(Path(cfg.work_dir, EVIDENCE_DIR)))
-        metrics = build_runner(cfg).test()
+        runner = build_runner(cfg)
+        metrics = runner.test()
         if is_main_process():
             report(metrics, cfg, out, args.show_dir)
+            if html:
+                write_html(html, args.html_num, metrics, runner, args.checkpoint)
 
 
 def report(metrics: dict[str, float], cfg: Config, out: Path, show_dir: str | None) -> None:
@@ -71,6 +85,25 @@ def report(metrics: dict[str, float], cfg: Config, out: Path, show_dir: str | No
     print(f'metrics: {out}')
     if show_dir:
         print(f'panels:  {show_dir}')
+
+
+def write_html(path: Path, number: int, metrics: dict[str, float], runner: Runner,
+               checkpoint: str) -> None:
+    """Write the report page."""
+    tasks = build_tasks(runner.cfg.tasks)
+    found = [metric.image_evidence for metric in runner.test_evaluator.metrics
+             if isinstance(metric, MultiTaskMetric)]
+    scores = image_scores(found[0] if found else {}, tasks)
+    chosen = {name: extremes(scores[name], task.higher_is_better, number)
+              for name, task in tasks.items()}
+    images = dict.fromkeys(image for extreme in chosen.values()
+                           for image, _ in (*extreme.best, *extreme.worst))
+    model = getattr(runner.model, 'module', runner.model)
+    write_report(path, title=Path(runner.cfg.filename).stem, checkpoint=checkpoint,
+                 config=runner.cfg.pretty_text, metrics=metrics, tasks=tasks, scores=scores,
+                 chosen=chosen, panels=redraw(images, runner.test_dataloader.dataset, model,
+                                              runner.visualizer))
+    print(f'report:  {path}')
 
 
 if __name__ == '__main__':

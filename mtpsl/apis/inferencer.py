@@ -174,7 +174,7 @@ class MultiTaskInferencer:
         done = 0
         if single:
             first = list(next(images))
-            images = iter([first])
+            images = iter([iter(first)])
             bar = Progress(len(first), 'windows') if progress and len(first) > 1 else None
         for batch in self._batches(chain.from_iterable(images)):
             for crop, sample in zip(batch, self._predict(batch, tasks, num_samples, stages)):

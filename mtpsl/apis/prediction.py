@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -15,6 +16,7 @@ from mtpsl.visualization import draw_panel, paint_spread
 
 FORMATS = ('png', 'npy')
 PANEL_SIDE = 640  # pixels; larger images are shrunk in panels
+Value = TypeVar('Value')
 
 
 @dataclass(repr=False)
@@ -98,7 +100,8 @@ class Prediction:
             ValueError: an unknown format.
         """
         check_formats(formats)
-        groups: dict[str | None, dict[str, np.ndarray]] = {None: self.maps, **self.stages}
+        groups: dict[str | None, dict[str, np.ndarray]] = {None: self.maps}
+        groups.update(self.stages.items())
         if self.uncertainty:
             groups['uncertainty'] = self.uncertainty
         files = []
@@ -123,7 +126,7 @@ def check_formats(formats: Sequence[str]) -> None:
         raise ValueError(f'formats must be some of {list(FORMATS)}, got {formats!r}')
 
 
-def _entry(mapping: Mapping, key: str, what: str) -> np.ndarray | dict:
+def _entry(mapping: Mapping[str, Value], key: str, what: str) -> Value:
     if key not in mapping:
         raise KeyError(f'the prediction has no {what} {key!r}; it has {list(mapping)}')
     return mapping[key]

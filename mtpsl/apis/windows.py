@@ -67,14 +67,14 @@ class Mosaic:
             return
         top, left, height, width = window
         weight = pyramid(height, width)
-        area = slice(top, top + height), slice(left, left + width)
-        self._weight[area] += weight
+        rows, columns = slice(top, top + height), slice(left, left + width)
+        self._weight[rows, columns] += weight
         for field, maps in stages.items():
             sums = self._sums.setdefault(field, {})
             for name, values in maps.items():
                 if name not in sums:
                     sums[name] = values.new_zeros(len(values), *self.size, device='cpu')
-                sums[name][(slice(None), *area)] += weight * values.cpu()
+                sums[name][:, rows, columns] += weight * values.cpu()
 
     def maps(self, size: Sequence[int]) -> Maps:
         """The predictions by stage and task, resized to ``size``: (C, H', W') each."""

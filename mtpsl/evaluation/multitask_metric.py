@@ -45,6 +45,10 @@ class MultiTaskMetric(BaseMetric):
             may share it. Its files are removed in the end. None keeps none.
         collect_device: where results of several ranks meet: 'gpu' uses the process group,
             'cpu' a folder that all ranks see.
+
+    Attributes:
+        image_evidence: image id -> ('pred' or 'initial', task name) -> (K,) evidence, of what
+            was evaluated last; on the main process.
     """
 
     default_prefix = ''
@@ -55,12 +59,13 @@ class MultiTaskMetric(BaseMetric):
                  collect_device: str = 'gpu') -> None:
         super().__init__(collect_device)
         self.tasks = build_tasks(tasks)
-        self.single_task = single_task and single_task_figures(single_task, self.tasks)
+        self.single_task = single_task_figures(single_task, self.tasks) if single_task else None
         self.per_class = per_class
         self.workers = _share_of_cores() if workers is None else workers
         self.evidence_dir = evidence_dir
         self._pool: ProcessPoolExecutor | None = None
         self._queue: deque[Future] = deque()
+        self.image_evidence: dict[str, dict] = {}
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         """Take the evidence of a batch: ``pred`` (and ``initial``) against ``gt`` by task."""
@@ -130,6 +135,7 @@ class MultiTaskMetric(BaseMetric):
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Score the evidence of all images, see the class."""
         unique = {result['img_id']: result['stats'] for result in results}
+        self.image_evidence = unique
         ordered = [unique[image] for image in sorted(unique)]
         metrics: dict[str, float] = {}
         for field, prefix in (('pred', ''), ('initial', 'initial/')):

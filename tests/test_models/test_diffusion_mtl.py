@@ -65,6 +65,15 @@ def test_another_test_seed_or_image_draws_other_noise(tiny_model):
     assert first['semseg'].std().item() == pytest.approx(1, abs=0.05)
 
 
+def test_the_noise_of_a_task_does_not_depend_on_the_order_of_the_tasks():
+    """A run dumps its config with sorted keys."""
+    config = tiny_model_config() | dict(tasks=dict(sorted(PASCAL_TASKS.items())))
+    initial = {task: torch.zeros(1, 1, 8, 8) for task in PASCAL_TASKS}
+    first, second = (MODELS.build(other).test_noise(initial, ['a'])
+                     for other in (tiny_model_config(), config))
+    assert all(torch.equal(first[task], second[task]) for task in PASCAL_TASKS)
+
+
 def test_predict_returns_public_predictions_without_padding(tiny_model):
     data = dict(inputs=[torch.zeros(3, 40, 51, dtype=torch.uint8)],
                 data_samples=make_samples([['semseg']], (40, 51)))

@@ -1,8 +1,11 @@
 """Training and testing as a user runs them."""
 
+import base64
 import json
+import re
 
 import cv2
+import numpy as np
 import pytest
 
 from mtpsl.engine.checkpoint import read_shapes
@@ -22,7 +25,8 @@ def test_training_logs_an_eta_and_leaves_checkpoints(trained):
 
 def test_testing_prints_the_table_writes_metrics_and_panels(trained, options, tmp_path):
     done = run('test.py', CONFIG, trained / 'epoch_2.pth', '--work-dir', tmp_path, '--out',
-               tmp_path / 'out.json', '--show-dir', tmp_path / 'panels', '--show-num', 2, *options)
+               tmp_path / 'out.json', '--show-dir', tmp_path / 'panels', '--show-num', 2,
+               '--html', tmp_path / 'report/page.html', '--html-num', 1, *options)
     metrics = json.loads((tmp_path / 'out.json').read_text())
     headline = {'semseg/mIoU', 'parsing/mIoU', 'saliency/maxF', 'normal/mErr', 'boundary/odsF'}
     assert headline | {f'initial/{name}' for name in headline} <= set(metrics)
@@ -33,6 +37,24 @@ def test_testing_prints_the_table_writes_metrics_and_panels(trained, options, tm
     panels = sorted((tmp_path / 'panels').iterdir())
     assert len(panels) == 2
     assert cv2.imread(str(panels[0])).shape[0] > 4 * 64  # truth, initial, noisy, denoised
+    check_report((tmp_path / 'report/page.html').read_text(), metrics, panels)
+
+
+def check_report(page, metrics, panels):
+    """The figures of metrics.json, whole by itself, and the panels of the images it names."""
+    assert not re.findall(r'(?:src|href)="(?!data:|#)', page) and '<script' not in page
+    cells = re.findall(r'<td>([^<]*)</td>', page)
+    for name, decimals in (('normal/mErr', 2), ('initial/normal/mErr', 2), ('semseg/mIoU', 2)):
+        assert f'{metrics[name]:.{decimals}f}' in cells
+    links = set(re.findall(r'<a href="#(\w+)">', page))
+    assert links == set(re.findall(r'<figure id="(\w+)">', page)) and 2 <= len(links) <= 6
+    shown = dict(re.findall(r'<b>(synthetic_\d+)</b>.*?base64,([^"]+)"', page, re.DOTALL))
+    assert len(shown) == len(links)
+    compared = [path for path in panels if path.stem in shown]
+    for path in compared:
+        report = cv2.imdecode(np.frombuffer(base64.b64decode(shown[path.stem]), np.uint8), 1)
+        assert np.abs(report.astype(int) - cv2.imread(str(path))).mean() < 4  # JPEG
+    assert compared
 
 
 def test_two_processes_train_and_test_without_a_gpu(options, trained, tmp_path):

@@ -167,18 +167,30 @@ class DiffusionMTL(MultiTaskModel):
 
         ``sample`` is which of the ``num_samples`` predictions they are for.
         """
-        draws = self.diffusion.schedule.num_draws
-        if not draws:
+        if not self.diffusion.schedule.num_draws:
             return None
         first = next(iter(initial.values()))
-        channels = self.diffusion.map_channels
-        shape = (draws, sum(channels.values()), *first.shape[-2:])
+        shape = self.noise_shape(*first.shape[-2:])
         generator = torch.Generator(first.device)
         base = f'{self.test_seed}.{sample}' if sample else f'{self.test_seed}'
         noise = torch.stack([
             torch.randn(shape, device=first.device,
                         generator=generator.manual_seed(_seed(base, image)))
             for image in ids])
+        return self.split_noise(noise)
+
+    def noise_shape(self, height: int, width: int) -> tuple[int, int, int, int]:
+        """(D, channels of all maps together, h, w): the draws for one image with h x w maps."""
+        return (self.diffusion.schedule.num_draws, sum(self.diffusion.map_channels.values()),
+                height, width)
+
+    def split_noise(self, noise: Tensor) -> dict[str, Tensor]:
+        """Draws of B images, (B, :meth:`noise_shape`), by task: (B, D, map channels, h, w).
+
+        The tasks share the channels in the order of their names: a config as a run dumps it, with
+        sorted keys, gets the same noise.
+        """
+        channels = dict(sorted(self.diffusion.map_channels.items()))
         return dict(zip(channels, noise.split(list(channels.values()), dim=2)))
 
 

@@ -1,0 +1,125 @@
+"""Exported graphs give what the model predicts, with the noise that it is given."""
+
+import json
+import re
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from in_process import load_tool
+from mmengine.config import Config
+from tiny import tiny_model_config, tiny_regularized_config
+
+from mtpsl.apis import MultiTaskInferencer
+from mtpsl.apis.deployment import deployed, differences
+from mtpsl.registry import MODELS
+from mtpsl.structures import MultiTaskSample
+
+MODELS_EXPORTED = dict(
+    prediction=tiny_model_config(), feature=tiny_model_config('FeatureDiffusion'),
+    without_both=tiny_model_config(condition=None, noise_scale=0.0, num_steps=1),
+    baseline=tiny_regularized_config('ViewConsistency'))
+
+
+def saved(config, folder):
+    """A config file and a checkpoint of random weights whose maps vary from pixel to pixel."""
+    torch.manual_seed(0)
+    model = MODELS.build(config)
+    for name, values in model.named_parameters():
+        is_last = values.shape[1:] == (16, 1, 1) and len(values) != 16
+        if is_last and name.startswith(('diffusion.denoiser.heads', 'diffusion.final')):
+            values.data.mul_(100)
+    torch.save(dict(state_dict=model.state_dict(), meta={}), folder / 'model.pth')
+    Config(dict(model=config)).dump(folder / 'model.py')
+    return [str(folder / 'model.py'), str(folder / 'model.pth')]
+
+
+def predicted(model, image):
+    """What testing gives for (1, 3, H, W) RGB bytes; and the noise that it draws."""
+    drawn = []
+    if hasattr(model, 'test_noise'):
+        test_noise = model.test_noise
+
+        def keep(*arguments):
+            drawn.append(test_noise(*arguments))
+            return drawn[-1]
+        model.test_noise = keep
+    data = dict(inputs=[image[0].flip(0)], data_samples=[
+        MultiTaskSample(metainfo=dict(img_id='image'))])
+    with torch.no_grad():
+        sample, = model.test_step(data)
+    return sample.pred, drawn[0] if drawn else None
+
+
+@pytest.mark.parametrize('name, suffix', [
+    ('prediction', 'onnx'), ('prediction', 'pt2'), ('feature', 'onnx'), ('without_both', 'pt2'),
+    ('baseline', 'onnx')])
+def test_an_exported_file_predicts_as_testing_does(name, suffix, tmp_path, capsys):
+    config, checkpoint = saved(MODELS_EXPORTED[name], tmp_path)
+    out = tmp_path / f'model.{suffix}'
+    load_tool('deployment/export.py').main([config, checkpoint, '--out', str(out)])
+    assert 'equal to PyTorch within 0.0001' in capsys.readouterr().out
+    model = MultiTaskInferencer(config, checkpoint, 'cpu').model
+    image = torch.randint(0, 256, (1, 3, 64, 64), dtype=torch.uint8)
+    pred, noise = predicted(model, image)
+    description = json.loads((tmp_path / f'model.{suffix}.json').read_text())
+    inputs = [image]
+    if noise is not None:
+        channels = description['inputs']['noise']['channels']
+        assert channels == {task: draws.shape[2] for task, draws in noise.items()}
+        inputs.append(torch.cat([noise[task] for task in channels], 2))
+    assert [value['shape'] for value in description['inputs'].values()] == [
+        list(value.shape) for value in inputs]
+    if suffix == 'onnx':
+        session = onnxruntime.InferenceSession(out)
+        assert [value.name for value in session.get_outputs()] == list(description['outputs'])
+        outputs = session.run(None, dict(zip(description['inputs'], [x.numpy() for x in inputs])))
+    else:
+        with torch.no_grad():
+            outputs = [m.numpy() for m in torch.export.load(out).module()(*inputs)]
+    for task, found in zip(description['outputs'], outputs, strict=True):
+        expected = getattr(pred, task)[None].numpy()
+        assert expected.std() > 1e-3
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
+    # The tool's own bound can be broken: by the file of one model against another.
+    with pytest.warns(UserWarning, match='untrained'):
+        other = deployed(MultiTaskInferencer(config, device='cpu').model)
+    assert max(differences(other, out, other.example(1, (64, 64))).values()) > 1e-2
+
+
+def test_the_noise_counts_and_a_difference_is_an_error(tmp_path, monkeypatch, capsys):
+    module = deployed(MODELS.build(tiny_model_config()).eval())
+    image, noise = module.example(1, (64, 64))
+    with torch.no_grad():
+        assert not torch.equal(module(image, noise)[3], module(image, 0 * noise)[3])
+    tool = load_tool('deployment/export.py')
+    monkeypatch.setattr(tool, 'export', lambda module, example, path: path.write_text('graph'))
+    monkeypatch.setattr(tool, 'differences', lambda *_: dict(semseg=2e-4, depth=float('nan')))
+    with pytest.raises(SystemExit):
+        tool.main([*saved(tiny_model_config(), tmp_path), '--out', str(tmp_path / 'model.pt2')])
+    assert "more than 0.0001: {'semseg': 0.0002, 'depth': nan}" in capsys.readouterr().err
+    assert not (tmp_path / 'model.pt2').exists()
+
+
+def test_a_preprocessor_of_bgr_models_gets_bgr():
+    torch.manual_seed(0)
+    config = tiny_model_config() | dict(data_preprocessor=dict(size=(64, 64), bgr_to_rgb=False))
+    module = deployed(MODELS.build(config).eval())
+    image = module.example(1, (64, 64))[0]
+    bgr = dict(inputs=image.flip(1), data_samples=None)
+    expected = module.model.data_preprocessor(bgr)['inputs']
+    torch.testing.assert_close(module.normalise(image), expected)
+
+
+@pytest.mark.parametrize('arguments, message', [
+    (['--out', 'model.pb'], r'end in .pt2 or .onnx, got model.pb'),
+    (['--out', 'nowhere/model.onnx'], 'no folder nowhere'),
+    (['--out', 'model.pt2', '--size', '60', '64'], r'multiples of .*32, got \(60, 64\)'),
+    (['--out', 'model.pt2', '--batch', '0'], 'at least 1, got 0')])
+def test_arguments_are_checked(arguments, message, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        load_tool('deployment/export.py').main([*saved(tiny_model_config(), tmp_path), *arguments])
+    assert re.search(message, capsys.readouterr().err)
+    assert not (tmp_path / 'model.pt2').exists()

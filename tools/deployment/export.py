@@ -1,0 +1,75 @@
+"""Export a model: ``python tools/deployment/export.py CONFIG CHECKPOINT --out model.onnx``."""
+
+import argparse
+import importlib.util
+import logging
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+from mtpsl.apis.deployment import TOLERANCE, Deployed, deployed, describe, differences, export
+from mtpsl.apis.loading import load_model
+from mtpsl.engine.command import config_parser, one_line_errors
+from mtpsl.storage.command import at_least
+from mtpsl.storage.files import atomically, write_json
+
+NEEDED = {'.pt2': (), '.onnx': ('onnx', 'onnxscript', 'onnxruntime')}
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = config_parser('Export a model by torch.export or to ONNX, and compare it with PyTorch')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--out', nargs='+', required=True, metavar='FILE',
+                        help='files to write, .pt2 (torch.export) or .onnx; FILE.json beside each '
+                        'says what goes in and comes out')
+    parser.add_argument('--size', nargs=2, type=at_least(1), metavar=('HEIGHT', 'WIDTH'),
+                        help='of the images (default: data_preprocessor.size)')
+    parser.add_argument('--batch', type=at_least(1), default=1, metavar='B',
+                        help='images at a time (default: 1)')
+    args = parser.parse_args(argv)
+    for out in map(Path, args.out):
+        if out.suffix not in NEEDED:
+            parser.error(f'--out must end in {" or ".join(NEEDED)}, got {out}')
+        if not out.absolute().parent.is_dir():
+            parser.error(f'--out: there is no folder {out.parent}')
+        missing = [name for name in NEEDED[out.suffix] if not importlib.util.find_spec(name)]
+        if missing:
+            parser.error(f'--out {out} needs {", ".join(missing)}: pip install '
+                         f'{" ".join(missing)}')
+    return args
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    logging.getLogger('torch.onnx').setLevel(logging.ERROR)  # torchvision is not needed
+    with one_line_errors('export.py'):
+        model = load_model(args.config, args.checkpoint, 'cpu', args.cfg_options)
+        size = args.size or model.data_preprocessor.size
+        divisor = model.data_preprocessor.size_divisor
+        if any(side % divisor for side in size):
+            raise ValueError(f'--size must be multiples of data_preprocessor.size_divisor, '
+                             f'{divisor}, got {tuple(size)}')
+        module = deployed(model)
+        description = describe(module, module.example(args.batch, size))
+        for out in map(Path, args.out):
+            print(f'{out}: exporting ...', flush=True)
+            atomically(out, lambda name: _write(module, args.batch, size, Path(name)))
+            write_json(out.with_name(f'{out.name}.json'), description)
+            print(f'{out}: {out.stat().st_size / 2**20:.1f} MB, inputs '
+                  f'{", ".join(module.input_names)}; equal to PyTorch within {TOLERANCE:g}')
+
+
+def _write(module: Deployed, batch: int, size: Sequence[int], path: Path) -> None:
+    """Export, and refuse what is not equal on inputs that the export has not seen."""
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # torch's, of its own parts
+        export(module, module.example(batch, size), path)
+        found = differences(module, path, module.example(batch, size, seed=1))
+    unequal = {name: value for name, value in found.items() if not value <= TOLERANCE}
+    if unequal:
+        raise ValueError(f'the exported graph differs from PyTorch by more than {TOLERANCE:g}: '
+                         f'{unequal}')
+
+
+if __name__ == '__main__':
+    main()
