@@ -77,15 +77,20 @@ class Prediction:
             rows['uncertainty'] = 'uncertainty'
         pictures = {(title, task): _shrink(self.picture(task, stage), cv2.INTER_NEAREST)
                     for title, stage in rows.items() for task in self.maps}
-        legends: dict[str, dict] = {task: {} for task in self.maps}
+        legends = self.legends()
         brightest = tuple(paint_spread(np.ones((1, 1)))[0, 0].tolist())
         for task, spread in self.uncertainty.items():
             legends[task][f'uncertainty {spread.max():.2g}'] = brightest
-        for maps in (*self.stages.values(), self.maps):
-            for task, values in maps.items():
-                legends[task] |= self.tasks[task].describe(_channels_first(values))
         return draw_panel(_shrink(self.image, cv2.INTER_AREA), list(rows), list(self.maps),
                           pictures, legends, self.name)
+
+    def legends(self) -> dict[str, dict[str, tuple[int, int, int]]]:
+        """What the pictures show: task name -> name of a colour's meaning -> RGB."""
+        found: dict[str, dict[str, tuple[int, int, int]]] = {task: {} for task in self.maps}
+        for maps in (*self.stages.values(), self.maps):
+            for task, values in maps.items():
+                found[task] |= self.tasks[task].describe(_channels_first(values))
+        return found
 
     def save(self, out_dir: str | Path, formats: Sequence[str] = ('png',)) -> list[Path]:
         """Write ``<out_dir>/<task>/<name>.<format>``, pictures (png) or arrays (npy).

@@ -1,0 +1,162 @@
+"""The web page of a model: an image in, all tasks, steps and uncertainty to look at.
+
+Gradio (``pip install mtpsl[webapp]``) is needed for this module only.
+"""
+
+import html
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from mtpsl.models import DiffusionMTL
+
+from .inferencer import MultiTaskInferencer
+from .prediction import Prediction
+
+os.environ.setdefault('GRADIO_ANALYTICS_ENABLED', 'False')  # nothing is reported to anybody
+
+import gradio as gr  # noqa: E402  (it reads the variable when it is imported)
+
+MOST_SAMPLES = 16
+INTRODUCTION = """# {name}
+Drop an image: the model predicts {tasks} at once{ending}"""
+STEPS = """, first roughly, then from noise in {steps} denoising steps, all tasks helping each
+other. Move the slider through the steps. With several samples the noise is drawn anew for each: the
+prediction is their mean, and the uncertainty is where they differ (bright)."""
+SWATCH = ('<span style="display: inline-block; width: .9em; height: .9em; margin: 0 .3em 0 .9em; '
+          'border: 1px solid #888; background: rgb{colour}"></span>{name}')
+
+
+class Page:
+    """What the page's controls do.
+
+    Args:
+        infer: of the model that the page is for.
+        folder: where the arrays to download are put.
+    """
+
+    def __init__(self, infer: MultiTaskInferencer, folder: Path) -> None:
+        self.infer = infer
+        self.folder = folder
+        model = infer.model
+        self.diffusion = model.diffusion if isinstance(model, DiffusionMTL) else None
+        self.stages = ['prediction']
+        if self.diffusion is not None:
+            steps = range(self.diffusion.schedule.num_steps, 1, -1)
+            self.stages = ['initial', 'noisy', *[f'step{s}' for s in steps], 'prediction']
+
+    @property
+    def draws_noise(self) -> bool:
+        """Whether several samples of a prediction differ."""
+        return self.diffusion is not None and self.diffusion.schedule.num_draws > 0
+
+    def predict(self, image: Image.Image | None, tasks: list[str], num_samples: int) -> tuple:
+        """Predict; called by the button and when an image arrives.
+
+        Returns:
+            The prediction as the session keeps it, the last position of the slider, the path of
+            the arrays, and what :meth:`show`, :meth:`legend` and :meth:`show_uncertainty` return.
+        """
+        if image is None:
+            raise gr.Error('Choose an image first.')
+        if not tasks:
+            raise gr.Error('Choose at least one task.')
+        stages = ('initial', 'noisy', 'steps') if self.diffusion is not None else ()
+        result = self.infer(image, tasks=tasks, num_samples=int(num_samples), stages=stages,
+                            progress=False)
+        position = len(self.stages) - 1
+        return (result, position, str(self.save(result)), *self.show(result, position),
+                self.legend(result), self.show_uncertainty(result))
+
+    def show(self, result: Prediction | None, position: int) -> tuple[str, list]:
+        """The pictures of a stage with their heading, by the slider's position."""
+        stage = self.stages[int(position)]
+        if result is None:
+            return '', []
+        chosen = None if stage == 'prediction' else stage
+        return (f'### {_heading(stage)}',
+                [(result.picture(name, chosen), name) for name in result.maps])
+
+    def legend(self, result: Prediction) -> str:
+        """What the colours of the predictions mean, as HTML."""
+        lines = []
+        for name, entries in result.legends().items():
+            swatches = ''.join(SWATCH.format(colour=tuple(colour), name=html.escape(entry))
+                               for entry, colour in entries.items())
+            lines.append(f'<div><b>{html.escape(name)}</b>{swatches}</div>' if swatches else '')
+        return ''.join(lines)
+
+    def show_uncertainty(self, result: Prediction) -> gr.Gallery:
+        """Pictures with the largest value of each; hidden where there are none."""
+        pictures = [(result.picture(name, 'uncertainty'), f'{name}, up to {spread.max():.3g}')
+                    for name, spread in result.uncertainty.items()]
+        return gr.Gallery(pictures, visible=bool(pictures))
+
+    def save(self, result: Prediction) -> Path:
+        """All arrays in one ``.npz``: ``<task>``, ``<task>_<stage>``, ``<task>_uncertainty``."""
+        arrays = dict(result.maps)
+        for stage, maps in (*result.stages.items(), ('uncertainty', result.uncertainty)):
+            arrays |= {f'{name}_{stage}': values for name, values in maps.items()}
+        path = Path(tempfile.mkdtemp(dir=self.folder), 'predictions.npz')
+        np.savez_compressed(path, **arrays)
+        return path
+
+    # ---------------------------------------------------------------- the page
+
+    def build(self, name: str) -> gr.Blocks:
+        """The page, ready to be launched."""
+        names, last = list(self.infer.tasks), len(self.stages) - 1
+        ending = STEPS.format(steps=last - 1) if self.diffusion is not None else '.'
+        with gr.Blocks(title=name, analytics_enabled=False,
+                       delete_cache=(3600, 3600)) as page:
+            gr.Markdown(INTRODUCTION.format(name=name, tasks=', '.join(names), ending=ending))
+            result = gr.State()
+            with gr.Row():
+                with gr.Column(scale=1):
+                    image = gr.Image(type='pil', label='image', sources=['upload', 'clipboard'],
+                                     elem_id='image')
+                    tasks = gr.CheckboxGroup(names, value=names, label='tasks', elem_id='tasks')
+                    samples = gr.Slider(1, MOST_SAMPLES, 1, step=1, label='samples of the noise',
+                                        visible=self.draws_noise, elem_id='samples')
+                    button = gr.Button('Predict', variant='primary', elem_id='predict')
+                    download = gr.DownloadButton('Download the arrays (.npz)', elem_id='download')
+                with gr.Column(scale=3):
+                    position = gr.Slider(0, max(last, 1), last, step=1, elem_id='step',
+                                         label=' · '.join(map(_heading, self.stages)),
+                                         visible=last > 0)
+                    heading = gr.Markdown(elem_id='heading')
+                    maps = gr.Gallery(label='maps', columns=3, object_fit='contain', height='auto',
+                                      format='png', elem_id='maps')
+                    legend = gr.HTML(elem_id='legend')
+                    spread = gr.Gallery(label='uncertainty', columns=3, object_fit='contain',
+                                        height='auto', format='png', elem_id='uncertainty',
+                                        visible=False)
+            outputs = [result, position, download, heading, maps, legend, spread]
+            gr.on([button.click, image.upload], self.predict, [image, tasks, samples], outputs,
+                  show_progress_on=maps)
+            position.input(self.show, [result, position], [heading, maps],
+                           show_progress='hidden')
+        return page
+
+
+def serve(infer: MultiTaskInferencer, name: str, host: str, port: int) -> None:
+    """Show the page until Ctrl-C.
+
+    Raises:
+        OSError: the port is taken.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        # Fonts of the system: the page works without a network.
+        theme = gr.themes.Default(font=['system-ui', 'sans-serif'], font_mono=['monospace'])
+        page = Page(infer, Path(folder)).build(name)
+        page.launch(server_name=host, server_port=port, show_error=True, theme=theme, quiet=True,
+                    footer_links=[], ssr_mode=False, prevent_thread_lock=True)
+        print(f'the page: http://{host}:{port} (Ctrl-C ends it)', flush=True)
+        page.block_thread()
+
+
+def _heading(stage: str) -> str:
+    return stage.replace('step', 'step ')

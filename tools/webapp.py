@@ -1,0 +1,42 @@
+"""Open a page that predicts one's images: ``python tools/webapp.py MODEL --weights CHECKPOINT``."""
+
+import argparse
+import importlib.util
+from pathlib import Path
+
+from mtpsl.apis import MultiTaskInferencer
+from mtpsl.engine.command import OptionAction, one_line_errors
+from mtpsl.storage.command import at_least
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description='Open a page that predicts images')
+    parser.add_argument('model', help='config file, or a name of model-index.yml')
+    parser.add_argument('--weights', help="checkpoint file or address (default: the model index's)")
+    parser.add_argument('--device', help='such as cuda:1 or cpu (default: the GPU if there is one)')
+    parser.add_argument('--host', default='127.0.0.1',
+                        help='address to listen at; 0.0.0.0 lets other machines in '
+                        '(default: 127.0.0.1)')
+    parser.add_argument('--port', type=at_least(1), default=7860, help='(default: 7860)')
+    parser.add_argument('--max-side', type=at_least(1), default=1024, metavar='PIXELS',
+                        help='shrink images with a longer side, and enlarge their maps again '
+                        '(default: 1024)')
+    parser.add_argument('--cfg-options', nargs='+', action=OptionAction, metavar='KEY=VALUE',
+                        help='override parts of the config')
+    args = parser.parse_args(argv)
+    if not importlib.util.find_spec('gradio'):
+        parser.error('the page needs gradio: pip install gradio')
+    return args
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    with one_line_errors('webapp.py'):
+        infer = MultiTaskInferencer(args.model, args.weights, args.device, args.cfg_options,
+                                    max_side=args.max_side)
+        from mtpsl.apis.page import serve  # gradio takes seconds: after what may be wrong
+        serve(infer, Path(args.model).stem, args.host, args.port)
+
+
+if __name__ == '__main__':
+    main()
