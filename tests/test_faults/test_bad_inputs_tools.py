@@ -16,7 +16,12 @@ CHECK, COMPARE = 'analysis_tools/check_dataset.py', 'analysis_tools/compare.py'
 MAPPING, CONVERT = 'dataset_converters/label_mapping.py', 'dataset_converters/{}.py'
 SCENES, BENCHMARK = 'dataset_converters/make_synthetic.py', 'benchmark_synthetic.py'
 REFERENCE = 'model_converters/reference_to_mtpsl.py'
-ELSEWHERE = {'train.py', 'test.py', 'analysis_tools/benchmark.py'}  # other tests have these
+STEPS, GAINS, CURVES, METHODS, DENOISING = (
+    f'analysis_tools/plot_{name}.py' for name in ('steps', 'gains', 'curves', 'methods',
+                                                  'denoising'))
+BROWSE = 'analysis_tools/browse_dataset.py'
+WEBAPP, EXPORT = 'webapp.py', 'deployment/export.py'
+ELSEWHERE = {'train.py', 'analysis_tools/benchmark.py'}  # other tests have these
 
 
 def case(name: str, command, *fragments: str, status: int = 1):
@@ -94,6 +99,52 @@ ANALYSIS = [
          'the config file {tmp}/no.py does not exist'),
     case('check a broken label', broken_label, '{tmp}/config.py has problems: 1'),
 ]
+FIGURES = [
+    *(case(f'{tool[20:-3]} as a photo', lambda p, tool=tool: [tool, 'a', '--out', p.tmp / 'a.jpg'],
+           'argument --out: must be a .pdf, .svg, .png file, got {tmp}/a.jpg', status=2)
+      for tool in (STEPS, GAINS, CURVES, METHODS, DENOISING)),
+    case('steps of a config alone', lambda p: [STEPS, p.config(), '--out', 'a.pdf'],
+         "expected a work dir or CONFIG=METRICS, got '{tmp}/config.py', which is neither"),
+    case('steps of a baseline', lambda p: [
+        STEPS, f'{p.config()}={result(p, {"semseg/mIoU": 1.0})}', '--out', 'a.pdf'],
+         '{tmp}/config.py has no denoising steps: its model is no DiffusionMTL'),
+    case('gains of text', lambda p: [GAINS, p.file('a.json', 'x'), '--out', 'a.pdf'],
+         '{tmp}/a.json is no JSON file'),
+    case('gains of a baseline', lambda p: [GAINS, result(p, {'semseg/mIoU': 1.0}), '--out',
+                                           'a.pdf'],
+         '{tmp}/result.json has no figures of initial predictions'),
+    case('curves of nothing', lambda p: [CURVES, p.tmp / 'no', '--out', 'a.pdf'],
+         'there is no file {tmp}/no'),
+    case('curves of text', lambda p: [CURVES, p.file('a.json', 'x\nx\n'), '--out', 'a.pdf'],
+         "{tmp}/a.json, line 1 is no JSON: 'x'"),
+    case('curves of an average of 0', lambda p: [CURVES, 'a', '--smooth', '0', '--out', 'a.pdf'],
+         'argument --smooth: must be an integer of at least 1, got \'0\'', status=2),
+    case('methods without names', lambda p: [METHODS, p.config(), '--out', 'a.pdf'],
+         "a method is NAME=CONFIG:CHECKPOINT or NAME=WORK_DIR, got '{tmp}/config.py'"),
+    case('methods of no checkpoint', lambda p: [METHODS, f'a={p.config()}:no.pth', '--out',
+                                                'a.pdf'], 'there is no checkpoint file no.pth'),
+    case('methods of code', lambda p: [METHODS, f'a={p.config()}:{p.pickled("a.pth")}', '--out',
+                                       'a.pdf'], '{tmp}/a.pth is not a checkpoint'),
+    case('methods of nothing', lambda p: [METHODS, f'a={p.tmp}', '--out', 'a.pdf'],
+         'there is no checkpoint in the work dir {tmp}'),
+    case('methods an ell wide', lambda p: [METHODS, 'a', '--width', 'ell', '--out', 'a.pdf'],
+         "argument --width: must be 1 to 100 inches, got 'ell'", status=2),
+    case('denoising a file that is not there', lambda p: [
+        DENOISING, p.config(), 'a.pth', '--files', p.tmp / 'no.jpg', '--out', 'a.pdf'],
+         '--files: there is no file {tmp}/no.jpg', status=2),
+    case('denoising by no checkpoint', lambda p: [DENOISING, p.config(), 'no.pth', '--out',
+                                                  'a.pdf'], 'there is no checkpoint file no.pth'),
+    case('browse none', lambda p: [BROWSE, p.config(), '--out-dir', p.tmp / 'o', '--num', '0'],
+         "argument --num: must be an integer of at least 1, got '0'", status=2),
+    case('browse another image', lambda p: [BROWSE, p.config(), '--out-dir', p.tmp / 'o',
+                                            '--images', '7', 'x'],
+         '--images: the train split has none of 7, x'),
+    case('browse into a file', lambda p: [BROWSE, p.config(), '--out-dir', p.file('o', '')],
+         "File exists: '{tmp}/o'"),
+    case('browse an epoch before the first', lambda p: [BROWSE, p.config(), '--out-dir', 'o',
+                                                        '--epoch', '0'],
+         "argument --epoch: must be an integer of at least 1, got '0'", status=2),
+]
 CONVERTERS = [
     case('mapping of nothing', lambda p: [MAPPING, 'import', p.tmp / 'a.npy', '--out', p.tmp / 'b'],
          "No such file or directory: '{tmp}/a.npy'"),
@@ -163,12 +214,32 @@ CONVERTERS = [
 ]
 
 
+PREDICTORS = [
+    case('page of no model', lambda p: [WEBAPP, 'diffusionmtl/pascal_randm_r18'],
+         'the config file diffusionmtl/pascal_randm_r18 does not exist',
+         'near: diffusionmtl/pascal_random_r18'),
+    case('page of no weights', lambda p: [WEBAPP, p.config(), '--weights', p.tmp / 'no.pth'],
+         'there is no checkpoint file {tmp}/no.pth'),
+    case('page of code', lambda p: [WEBAPP, p.config(), '--weights', p.pickled('code.pth')],
+         '{tmp}/code.pth is not a checkpoint'),
+    case('page at port 0', lambda p: [WEBAPP, p.config(), '--port', '0'],
+         'argument --port: must be at least 1, got 0', status=2),
+    case('export of code', lambda p: [EXPORT, p.config(), p.pickled('code.pth'), '--out',
+                                      p.tmp / 'm.onnx'], '{tmp}/code.pth is not a checkpoint'),
+    case('export to nothing', lambda p: [EXPORT, p.config(), 'x.pth'],
+         'the following arguments are required: --out', status=2),
+    case('report as text', lambda p: [*p.test(p.file('a.pth', '')), '--html', 'report.txt'],
+         '--html must be a .html file, got report.txt', status=2),
+]
+
+
 @pytest.fixture(scope='module')
 def root(tmp_path_factory: pytest.TempPathFactory):
     return write_images(tmp_path_factory.mktemp('good') / 'data')
 
 
-@pytest.mark.parametrize('command, status, fragments', [*ANALYSIS, *CONVERTERS])
+@pytest.mark.parametrize('command, status, fragments',
+                         [*ANALYSIS, *FIGURES, *CONVERTERS, *PREDICTORS])
 def test_tools(command, status, fragments, root, tmp_path, monkeypatch, capsys):
     place = Place(tmp_path, root)
     check_end(command(place), status, fragments, place, monkeypatch, capsys)
@@ -176,6 +247,6 @@ def test_tools(command, status, fragments, root, tmp_path, monkeypatch, capsys):
 
 def test_every_tool_has_a_case(root, tmp_path):
     broken = {param.values[0](Place(tmp_path / str(number), root))[0]
-              for number, param in enumerate([*ANALYSIS, *CONVERTERS])}
+              for number, param in enumerate([*ANALYSIS, *FIGURES, *CONVERTERS, *PREDICTORS])}
     tools = {str(path.relative_to(ROOT / 'tools')) for path in (ROOT / 'tools').rglob('*.py')}
     assert tools - broken == ELSEWHERE

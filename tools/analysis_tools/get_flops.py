@@ -18,6 +18,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
                         help="input size in pixels (default: the config's)")
     parser.add_argument('--depth', type=int, default=2,
                         help='levels of parts to break down to (default: 2)')
+    parser.add_argument('--tasks', nargs='+', metavar='TASK',
+                        help='only what predicting these tasks costs (default: all)')
     parser.add_argument('--json', help='also write the numbers to this file')
     args = parser.parse_args(argv)
     if args.shape and min(args.shape) < 32:
@@ -36,7 +38,9 @@ def main(argv: list[str] | None = None) -> None:
             raise ValueError(f'{args.config} has no model')
         model = MODELS.build(cfg.model)
         height, width = args.shape or model.data_preprocessor.size
-        counts = complexity(model, (height, width), args.depth)
+        if args.tasks:
+            model.check_tasks(args.tasks)
+        counts = complexity(model, (height, width), args.depth, args.tasks)
     table = PrettyTable(['part', 'params (M)', 'multiply-adds (G)'], align='r')
     table.align['part'] = 'l'
     for part, count in counts.items():
@@ -44,7 +48,8 @@ def main(argv: list[str] | None = None) -> None:
         table.add_row([indent or 'model', f'{count["params"] / 1e6:.2f}',
                        f'{count["macs"] / 1e9:.2f}'])
     print(table)
-    print(f'input: 1 x 3 x {height} x {width}; attention is counted')
+    print(f'input: 1 x 3 x {height} x {width}; attention is counted'
+          + (f'; of {", ".join(args.tasks)}' if args.tasks else ''))
     if args.json:
         Path(args.json).write_text(json.dumps(counts, indent=2) + '\n')
 

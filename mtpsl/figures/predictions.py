@@ -1,0 +1,135 @@
+"""What models say of images, stage by stage, beside the truth."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dataset import BaseDataset
+from mmengine.structures import PixelData
+
+from mtpsl.apis import MultiTaskInferencer, Prediction
+from mtpsl.engine import load_config
+from mtpsl.engine.config import require
+from mtpsl.models import DiffusionMTL
+from mtpsl.registry import DATASETS
+from mtpsl.structures import MultiTaskSample
+from mtpsl.tasks import Task
+from mtpsl.visualization.multitask_visualizer import rows_of
+
+TRUTH, FINAL = 'truth', ('denoised', 'prediction')  # titles of stages, as panels have them
+Maps = dict[str, np.ndarray]  # task -> (c, H, W) in label form
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An image and what is said of it.
+
+    Attributes:
+        name: the image's.
+        image: (H, W, 3) uint8 RGB.
+        maps: title of a stage, such as 'initial' -> the maps of its tasks.
+    """
+
+    name: str
+    image: np.ndarray
+    maps: dict[str, Maps]
+
+
+class TrainedModel:
+    """A trained model with its test images.
+
+    Args:
+        config: path of a config, or its name.
+        checkpoint: its weights.
+        options: overrides of the config.
+        device: see :class:`mtpsl.apis.MultiTaskInferencer`.
+        every_stage: whether initial, noisy and each step's predictions are wanted too.
+
+    Raises:
+        FileNotFoundError: no such config or checkpoint.
+        ValueError: a checkpoint of another model; ``every_stage`` of a model without denoising.
+    """
+
+    def __init__(self, config: str, checkpoint: str, options: Mapping[str, object] | None = None,
+                 device: str | None = None, every_stage: bool = False) -> None:
+        self.cfg: Config = load_config(config, options)
+        require(self.cfg, 'model', 'tasks')
+        self.infer = MultiTaskInferencer(self.cfg, checkpoint, device)
+        self.tasks: Mapping[str, Task] = self.infer.tasks
+        self.stages: Sequence[str] = ()
+        if every_stage:
+            if not isinstance(self.infer.model, DiffusionMTL):
+                raise ValueError(f'{config} has no denoising steps: its model is no DiffusionMTL')
+            self.stages = ('initial', 'noisy', 'steps')
+
+    def dataset(self) -> BaseDataset:
+        """The images that the config tests on."""
+        require(self.cfg, 'test_dataloader')
+        return DATASETS.build(self.cfg.test_dataloader.dataset)
+
+    @torch.inference_mode()
+    def of_dataset(self, item: Mapping[str, Any]) -> Shown:
+        """Predictions and truth of what the test pipeline made of an image."""
+        if self.stages:
+            self.infer.model.outputs = ('pred', *self.stages)
+        data = dict(inputs=[item['inputs']], data_samples=[item['data_samples']])
+        (sample,) = self.infer.model.test_step(data)
+        return shown_of(item['inputs'], sample, self.tasks)
+
+    def of_file(self, path: str) -> Shown:
+        """Predictions of an image file."""
+        result = self.infer(path, stages=self.stages, progress=False)
+        assert isinstance(result, Prediction)  # of one image
+        steps = sorted((name for name in result.stages if name.startswith('step')),
+                       key=lambda name: -int(name[4:]))
+        maps: dict[str, dict[str, np.ndarray]] = {
+            name: result.stages[name] for name in ('initial', 'noisy') if name in result.stages}
+        maps |= {f'step {name[4:]}': result.stages[name] for name in steps}
+        maps['denoised' if maps else 'prediction'] = result.maps
+        return Shown(result.name, result.image, {
+            stage: {task: _channels_first(array) for task, array in arrays.items()}
+            for stage, arrays in maps.items()})
+
+
+def _channels_first(array: np.ndarray) -> np.ndarray:
+    return array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
+
+
+def shown_of(pixels: torch.Tensor, sample: MultiTaskSample, tasks: Mapping[str, Task]) -> Shown:
+    """A sample's image, (3, H, W) uint8 BGR, and maps."""
+    maps = {title: {name: _label_form(field, getattr(sample, field), name, tasks[name])
+                    for name in tasks if name in getattr(sample, field)}
+            for title, field in rows_of(sample).items()}
+    image = np.ascontiguousarray(pixels.cpu().numpy().transpose(1, 2, 0)[..., ::-1])
+    return Shown(sample.img_id, image, maps)
+
+
+def _label_form(field: str, maps: PixelData, name: str, task: Task) -> np.ndarray:
+    label = getattr(maps, name)
+    return (label if field == 'gt' else task.decode(label[None])[0]).cpu().numpy()
+
+
+def choose_images(dataset: BaseDataset, images: Sequence[str] | None, number: int) -> list[int]:
+    """Positions of the named images, or of some spread evenly over the data set.
+
+    Args:
+        dataset: of :class:`mtpsl.datasets.PartialLabelDataset` or another whose data have an
+            ``img_id``.
+        images: their ids.
+        number: how many where none are named.
+
+    Raises:
+        ValueError: an id that the data set does not have.
+    """
+    if images is None:
+        count = min(number, len(dataset))
+        return np.linspace(0, len(dataset) - 1, count).round().astype(int).tolist()
+    places = {dataset.get_data_info(place)['img_id']: place for place in range(len(dataset))}
+    unknown = [image for image in images if image not in places]
+    if unknown:
+        raise ValueError(f'the data set has no image {", ".join(unknown)}; it has '
+                         f'{", ".join(list(places)[:5])}, ...')
+    return [places[image] for image in images]

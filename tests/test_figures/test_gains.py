@@ -1,0 +1,54 @@
+"""Fig. 8 from result files."""
+
+import math
+
+import pytest
+
+from mtpsl.figures import draw_gains, read_gains
+
+METRICS = {'semseg/mIoU': 40.0, 'normal/mErr': 20.0, 'boundary/odsF': None,
+           'initial/semseg/mIoU': 30.0, 'initial/normal/mErr': 24.0, 'initial/boundary/odsF': 5.0,
+           'initial/delta_m': 3.0, 'saliency/maxF': 60.0, 'initial/saliency/maxF': math.nan}
+
+
+def test_a_file_and_its_folder(write):
+    write('run/metrics.json', METRICS)
+    name, gains = read_gains(write('run/metrics.json', METRICS).removesuffix('/metrics.json'))
+    assert name == 'run' and list(gains) == ['semseg/mIoU', 'normal/mErr']
+    assert (gains['semseg/mIoU'].initial.mean, gains['semseg/mIoU'].denoised.mean) == (30, 40)
+
+
+def test_seeds(write):
+    files = write('a.json', METRICS), write('b.json', METRICS | {'initial/semseg/mIoU': 34.0})
+    name, gains = read_gains(f'PASCAL={",".join(files)}')
+    initial = gains['semseg/mIoU'].initial
+    assert name == 'PASCAL' and (initial.mean, initial.std) == (32, pytest.approx(8 ** 0.5))
+
+
+def test_the_drawing(write):
+    name, gains = read_gains(f'NYUD={write("a.json", METRICS)}')
+    figure = draw_gains({name: gains, 'again': {'normal/mErr': gains['normal/mErr']}})
+    assert [axes.get_title() for axes in figure.axes] == [
+        'NYUD\nsemseg mIoU ↑', 'NYUD\nnormal mErr ↓', 'again\nnormal mErr ↓']
+    points = {line.get_markerfacecolor(): tuple(map(float, line.get_xydata()[0]))
+              for line in figure.axes[0].lines if line.get_marker() == 'o'}
+    assert points == {'white': (0, 30), 'black': (1, 40)}
+    assert {text.get_text() for text in figure.axes[0].texts} == {'30.00', '40.00'}
+
+
+def test_ten_tasks_of_three_data_sets_fit_in_two_rows(write):
+    _, gains = read_gains(write('a.json', METRICS))
+    ten = {f'set{i}': gains for i in range(5)}
+    figure = draw_gains(ten)
+    tops = {round(axes.get_position().y0, 3) for axes in figure.axes}
+    assert len(figure.axes) == 10 and len(tops) == 2
+
+
+def test_results_without_initial_predictions(write):
+    with pytest.raises(ValueError, match=r'a\.json has no figures of initial predictions'):
+        read_gains(write('a.json', {'semseg/mIoU': 1.0}))
+    with pytest.raises(ValueError, match='is a set of results, not a metrics.json'):
+        read_gains(write('b.json', dict(results=[dict(method='a', metrics=METRICS)])))
+    with pytest.raises(ValueError, match='hold different tasks'):
+        read_gains(f'x={write("c.json", METRICS)},' + write(
+            'd.json', {'semseg/mIoU': 1.0, 'initial/semseg/mIoU': 1.0}))

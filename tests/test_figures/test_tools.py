@@ -1,0 +1,74 @@
+"""The figures' command lines, as a user runs them."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from in_process import load_tool
+
+METRICS = {'semseg/mIoU': 40.0, 'saliency/maxF': 70.0, 'initial/semseg/mIoU': 30.0}
+
+
+def draw(tool: str, out: Path, *arguments: object) -> tuple[list[str], int]:
+    """Run a tool; the texts and the number of pictures in its SVG."""
+    load_tool(f'analysis_tools/{tool}.py').main([*map(str, arguments), '--out', str(out)])
+    content = out.read_text(encoding='utf-8')
+    return re.findall(r'>([^<>]+)</text>', content), content.count('<image ')
+
+
+@pytest.fixture
+def work(config, checkpoint, write, tmp_path):
+    """A work dir as training and testing leave it."""
+    folder = tmp_path / 'work'
+    write('work/metrics.json', METRICS)
+    write('work/curves.json', dict(iter=1, loss_semseg=1.0))
+    shutil.copy(config, folder)
+    shutil.copy(checkpoint, folder / 'epoch_1.pth')
+    (folder / 'last_checkpoint').write_text(str(folder / 'epoch_1.pth'))
+    return folder
+
+
+def test_plots_of_a_work_dir(work, tmp_path, capsys):
+    texts, _ = draw('plot_steps', tmp_path / 'steps.svg', work)
+    assert {'semseg mIoU ↑', 'saliency maxF ↑', 'multiply-adds (G)'} <= set(texts)
+    assert re.search(r'S = 3: 0\.\d+ G multiply-adds', capsys.readouterr().out)
+    texts, _ = draw('plot_gains', tmp_path / 'gains.svg', f'mine={work}')
+    assert {'semseg mIoU ↑', 'initial', 'denoised', '30.00', '40.00'} <= set(texts)
+    texts, _ = draw('plot_curves', tmp_path / 'curves.svg', f'x={work}', work, '--smooth', 3)
+    assert {'semseg loss ↓', 'x', 'work'} <= set(texts)
+
+
+def test_denoising(config, checkpoint, root, tmp_path):
+    texts, pictures = draw('plot_denoising', tmp_path / 'a.svg', config, checkpoint, '--images',
+                           '1', '--device', 'cpu')
+    assert texts[:7] == ['input', 'initial', 'noisy', 'step 3', 'step 2', 'denoised', 'truth']
+    # Of semseg five stages and truth; of saliency five stages, its truth is withheld.
+    assert pictures == 1 + 6 + 5 and texts.count('no label') == 1
+    texts, pictures = draw('plot_denoising', tmp_path / 'b.svg', config, checkpoint, '--files',
+                           root / 'val/images/0.jpg', '--tasks', 'saliency', '--stages', 'initial',
+                           'denoised')
+    assert texts[:3] == ['input', 'initial', 'denoised'] and pictures == 3
+
+
+def test_methods(work, baseline, save_weights, tmp_path):
+    weights = save_weights(baseline, str(tmp_path / 'weights.pth'))
+    texts, pictures = draw('plot_methods', tmp_path / 'a.svg', f'Ours={work}',
+                           f'MTL={baseline}:{weights}', '--num', '2', '--tasks', 'semseg')
+    assert texts[:4] == ['input', 'Ours', 'MTL', 'truth'] and pictures == 2 * 4
+
+
+def test_browsing(baseline, tmp_path, capsys):
+    load_tool('analysis_tools/browse_dataset.py').main([
+        baseline, '--out-dir', str(tmp_path / 'out'), '--num', '3', '--format', 'svg', '--epoch',
+        '2', '--seed', '1'])
+    files = sorted((tmp_path / 'out').iterdir())
+    assert len(files) == 3 and all(re.fullmatch(r'000\d_\d\.svg', file.name) for file in files)
+    assert '3/3 samples' in capsys.readouterr().out
+
+
+def test_two_runs_of_one_name(work, capsys):
+    for tool in ('plot_gains', 'plot_curves', 'plot_methods'):
+        with pytest.raises(SystemExit):
+            draw(tool, work / 'a.svg', f'x={work}', f'x={work}')
+        assert 'same name' in capsys.readouterr().err

@@ -1,0 +1,57 @@
+"""What the pipeline feeds the model, as pictures: ``browse_dataset.py CONFIG --out-dir FOLDER``."""
+
+import argparse
+from itertools import islice
+from pathlib import Path
+
+from mtpsl.engine import load_config
+from mtpsl.engine.command import config_parser, one_line_errors
+from mtpsl.figures import Feed, draw_views, save_figure
+from mtpsl.figures.command import positive
+from mtpsl.figures.style import SUFFIXES
+from mtpsl.storage.parallel import Progress
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = config_parser('Draw samples as the model gets them, augmentation included; labels '
+                           'that are withheld are shown as missing. See docs/figures.md')
+    parser.add_argument('--out-dir', required=True, metavar='FOLDER',
+                        help='where the pictures go, <number>_<image id>.<format>')
+    parser.add_argument('--split', choices=['train', 'val', 'test'], default='train')
+    parser.add_argument('--num', type=positive, default=10, metavar='N',
+                        help='samples at most (default: 10)')
+    parser.add_argument('--images', nargs='+', metavar='ID', help='only these images')
+    parser.add_argument('--seed', type=int, help="the run's (default: the config's)")
+    parser.add_argument('--epoch', type=positive, default=1,
+                        help='whose order and augmentation (default: 1, the first)')
+    parser.add_argument('--padded', action='store_true',
+                        help="after the model's data preprocessor")
+    parser.add_argument('--format', choices=[suffix[1:] for suffix in SUFFIXES], default='png')
+    args = parser.parse_args(argv)
+    if args.seed is not None and args.seed < 0:
+        parser.error(f'--seed must be at least 0, got {args.seed}')
+    return args
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    with one_line_errors('browse_dataset.py'):
+        folder = Path(args.out_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        feed = Feed(load_config(args.config, args.cfg_options), args.split, args.seed,
+                    args.epoch - 1, args.padded)
+        draws = list(islice(feed.draws(args.images), args.num))
+        if not draws:
+            raise ValueError(f'--images: the {args.split} split has none of '
+                             f'{", ".join(args.images)}')
+        progress = Progress(len(draws), 'samples')
+        for number, draw in enumerate(draws, 1):
+            name, views = feed.views(draw)
+            file = f'{number:04d}_{name.replace("/", "_")}.{args.format}'
+            save_figure(draw_views(name, views, feed.tasks), folder / file)
+            progress.update(number)
+        print(f'pictures: {folder}')
+
+
+if __name__ == '__main__':
+    main()

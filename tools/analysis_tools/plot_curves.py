@@ -1,0 +1,33 @@
+"""Training curves of one's own runs: ``plot_curves.py [NAME=]WORK_DIR ... --out curves.pdf``."""
+
+import argparse
+
+from mtpsl.engine.command import one_line_errors
+from mtpsl.figures import draw_curves, read_run, save_figure
+from mtpsl.figures.command import figure_parser, positive
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = figure_parser('Losses and validation metrics of each task against iterations, several '
+                           'runs overlaid; see docs/figures.md')
+    parser.add_argument('runs', nargs='+', metavar='RUN',
+                        help='[NAME=]WORK_DIR, or a curves.json of one')
+    parser.add_argument('--smooth', type=positive, default=1, metavar='N',
+                        help='losses are means of the last N logged values (default: 1)')
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    with one_line_errors('plot_curves.py'):
+        runs = [read_run(text) for text in args.runs]
+        named = dict(runs)
+        if len(named) < len(runs):
+            raise ValueError(f'two runs of the same name among {[name for name, _ in runs]}; '
+                             'NAME=WORK_DIR gives one another name')
+        save_figure(draw_curves(named, args.smooth), args.out)
+        print(f'figure: {args.out}')
+
+
+if __name__ == '__main__':
+    main()

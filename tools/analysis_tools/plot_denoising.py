@@ -1,0 +1,74 @@
+"""Figs. 5 and 9 of one's own run: ``plot_denoising.py CONFIG CHECKPOINT --out denoising.pdf``."""
+
+import argparse
+from pathlib import Path
+
+from mtpsl.engine.command import OptionAction, one_line_errors
+from mtpsl.figures import Shown, TrainedModel, choose_images, draw_stages, save_figure
+from mtpsl.figures.command import choose_tasks, picture_parser
+from mtpsl.figures.predictions import TRUTH
+from mtpsl.storage.parallel import Progress
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = picture_parser('Initial, noisy, each denoising step, truth: as in the paper\'s '
+                            'Figs. 5 and 9; see docs/figures.md')
+    parser.add_argument('config', help='config file of a DiffusionMTL')
+    parser.add_argument('checkpoint', help='its weights')
+    parser.add_argument('--files', nargs='+', metavar='FILE',
+                        help="image files of one's own, without truth, in place of test images")
+    parser.add_argument('--stages', nargs='+', metavar='STAGE',
+                        help='the columns, such as initial denoised truth (default: all)')
+    parser.add_argument('--cfg-options', nargs='+', action=OptionAction, metavar='KEY=VALUE',
+                        help='override parts of the config')
+    args = parser.parse_args(argv)
+    if args.files and args.images:
+        parser.error('--files and --images exclude each other')
+    for file in args.files or ():
+        if not Path(file).is_file():
+            parser.error(f'--files: there is no file {file}')
+    return args
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    with one_line_errors('plot_denoising.py'):
+        model = TrainedModel(args.config, args.checkpoint, args.cfg_options, args.device,
+                      every_stage=True)
+        tasks = choose_tasks(model.tasks, args.tasks)
+        images = predict(model, args)
+        stages = choose_stages(images, args.stages)
+        save_figure(draw_stages(images, tasks, stages, args.width, args.number_classes), args.out)
+        print(f'figure: {args.out}')
+
+
+def predict(model: TrainedModel, args: argparse.Namespace) -> list[Shown]:
+    """What the model says of the chosen images."""
+    if args.files:
+        todo, show = args.files, model.of_file
+    else:
+        dataset = model.dataset()
+        todo = choose_images(dataset, args.images, args.num)
+
+        def show(place: int) -> Shown:
+            return model.of_dataset(dataset[place])
+    progress, images = Progress(len(todo), 'images'), []
+    for number, what in enumerate(todo, 1):
+        images.append(show(what))
+        progress.update(number)
+    return images
+
+
+def choose_stages(images: list[Shown], names: list[str] | None) -> list[str]:
+    """The named stages, or all that there are, the truth last."""
+    known = list(dict.fromkeys(stage for shown in images for stage in shown.maps))
+    known.sort(key=lambda stage: stage == TRUTH)
+    unknown = [name for name in names or () if name not in known]
+    if unknown:
+        raise ValueError(f'--stages: there is no {", ".join(unknown)}, there are '
+                         f'{", ".join(known)}')
+    return names or known
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,32 @@
+"""Fig. 8 of one's own runs: ``plot_gains.py [NAME=]RUN ... --out gains.pdf``."""
+
+import argparse
+
+from mtpsl.engine.command import one_line_errors
+from mtpsl.figures import draw_gains, read_gains, save_figure
+from mtpsl.figures.command import figure_parser
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = figure_parser('Initial against denoised predictions, all tasks of one model or of '
+                           "several data sets, as in the paper's Fig. 8; see docs/figures.md")
+    parser.add_argument('runs', nargs='+', metavar='RUN',
+                        help='[NAME=]RUN[,RUN...], a RUN being a work dir or a metrics.json; '
+                        'several are seeds of one model')
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    with one_line_errors('plot_gains.py'):
+        models = [read_gains(text) for text in args.runs]
+        named = dict(models)
+        if len(named) < len(models):
+            raise ValueError(f'two runs of the same name among {[name for name, _ in models]}; '
+                             'NAME=RUN gives one another name')
+        save_figure(draw_gains(named), args.out)
+        print(f'figure: {args.out}')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,52 @@
+"""Fig. 7 of one's own runs: ``plot_methods.py NAME=WORK_DIR ... --out methods.pdf``."""
+
+import argparse
+
+from mtpsl.engine.command import OptionAction, one_line_errors
+from mtpsl.figures import Shown, TrainedModel, choose_images, draw_stages, save_figure, side_by_side
+from mtpsl.figures.command import choose_tasks, picture_parser
+from mtpsl.figures.predictions import TRUTH
+from mtpsl.figures.runs import parse_method
+from mtpsl.storage.parallel import Progress
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = picture_parser("Methods side by side on test images, as in the paper's Fig. 7; see "
+                            'docs/figures.md')
+    parser.add_argument('methods', nargs='+', metavar='METHOD',
+                        help='NAME=CONFIG:CHECKPOINT or NAME=WORK_DIR, a column; several models, '
+                        'comma-separated, are one column of single-task models')
+    parser.add_argument('--cfg-options', nargs='+', action=OptionAction, metavar='KEY=VALUE',
+                        help='override parts of all configs')
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    with one_line_errors('plot_methods.py'):
+        methods = dict(map(parse_method, args.methods))
+        if len(methods) < len(args.methods):
+            raise ValueError(f'two methods have the same name among {args.methods}')
+        said: dict[str, list[Shown]] = {}
+        tasks, images = {}, args.images
+        for name, pairs in methods.items():
+            said[name] = []
+            for config, checkpoint in pairs:
+                model = TrainedModel(config, checkpoint, args.cfg_options, args.device)
+                dataset = model.dataset()
+                places = choose_images(dataset, images, args.num)
+                progress = Progress(len(places), f'images of {name}')
+                for number, place in enumerate(places, 1):
+                    said[name].append(model.of_dataset(dataset[place]))
+                    progress.update(number)
+                images = images or [shown.name for shown in said[name]]  # the others show the same
+                tasks = tasks | {task: model.tasks[task] for task in model.tasks
+                                 if task not in tasks}
+        figure = draw_stages(side_by_side(said), choose_tasks(tasks, args.tasks),
+                             [*methods, TRUTH], args.width, args.number_classes)
+        save_figure(figure, args.out)
+        print(f'figure: {args.out}')
+
+
+if __name__ == '__main__':
+    main()

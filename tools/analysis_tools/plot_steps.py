@@ -1,0 +1,32 @@
+"""Fig. 6 of one's own runs: ``plot_steps.py WORK_DIR ... --out steps.pdf``."""
+
+import argparse
+
+from mtpsl.engine.command import OptionAction, one_line_errors
+from mtpsl.figures import draw_steps, read_step_row, save_figure
+from mtpsl.figures.command import figure_parser
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = figure_parser('Metrics and multiply-adds against the number of denoising steps, as in '
+                           "the paper's Fig. 6; see docs/figures.md")
+    parser.add_argument('runs', nargs='+', metavar='RUN',
+                        help='a model of so many steps: WORK_DIR (with its config and '
+                        'metrics.json), or CONFIG=METRICS[,METRICS...] (of several seeds)')
+    parser.add_argument('--cfg-options', nargs='+', action=OptionAction, metavar='KEY=VALUE',
+                        help='override parts of the configs')
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    with one_line_errors('plot_steps.py'):
+        rows = [read_step_row(text, args.cfg_options) for text in args.runs]
+        save_figure(draw_steps(rows), args.out)
+        for row in sorted(rows, key=lambda row: row.steps):
+            print(f'S = {row.steps}: {row.macs / 1e9:.2f} G multiply-adds ({row.origin})')
+        print(f'figure: {args.out}')
+
+
+if __name__ == '__main__':
+    main()
