@@ -1,6 +1,6 @@
 """Parameters and multiply-adds of a model, in all and by part, without running it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import nn
@@ -28,14 +28,15 @@ def build_without_values(model: Mapping[str, object]) -> nn.Module:
     """Build a model whose weights have no values: a tenth of the time, and no memory.
 
     Args:
-        model: its config, see :data:`mtpsl.registry.MODELS`.
+        model: its config, see ``mtpsl.registry.MODELS``.
     """
     with _EmptyOnMeta():
         return MODELS.build(model)
 
 
 def complexity(model: nn.Module, shape: tuple[int, int] = (512, 512),
-               depth: int = 2) -> dict[str, dict[str, int]]:
+               depth: int = 2,
+               tasks: Sequence[str] | None = None) -> dict[str, dict[str, int]]:
     """Count what one forward pass of one image costs, attention included.
 
     Multiply-adds (half of the floating-point operations) of convolutions, linear layers and
@@ -47,6 +48,7 @@ def complexity(model: nn.Module, shape: tuple[int, int] = (512, 512),
         model: a model whose forward takes (1, 3, H, W) images.
         shape: H and W in pixels.
         depth: levels of the module tree to break the numbers down to.
+        tasks: of a multi-task model, those that are predicted; None is all.
 
     Returns:
         ``{part: {'params': n, 'macs': n}}`` in the order of the tree; the whole is the part ``''``.
@@ -56,10 +58,15 @@ def complexity(model: nn.Module, shape: tuple[int, int] = (512, 512),
     for module in model.modules():
         # Not what another library calls so.
         if type(module).__module__.startswith('mtpsl.') and hasattr(module, 'shortcut'):
-            module.shortcut = False
+            module.shortcut = False  # type: ignore[assignment]  # torch: a tensor or a module
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
-        model(torch.empty(1, 3, *shape, device='meta'))
+        image = torch.empty(1, 3, *shape, device='meta')
+        if tasks is None:
+            model(image)
+        else:  # by the call, so that the whole is counted as well
+            model.forward = lambda inputs: model.logits(inputs, None, tasks)['pred']
+            model(image)
     root = type(model).__name__
     called = {name.removeprefix(root).removeprefix('.'): sum(operations.values()) // 2
               for name, operations in counter.get_flop_counts().items() if name != 'Global'}

@@ -152,6 +152,27 @@ def test_command_line(capsys, tmp_path):
         main(['x.py', '--shape', '8', '8'])
 
 
+def test_chosen_tasks_cost_their_share(capsys):
+    """Without a condition a decoder, its denoising and its head more for each task."""
+    main = runpy.run_path(str(ROOT / 'tools/analysis_tools/get_flops.py'))['main']
+    config = str(ROOT / 'configs/diffusionmtl/pascal_onelabel_r18_wo-cond.py')
+    costs = []
+    for tasks in (['--tasks', 'saliency'], ['--tasks', 'saliency', 'normal'], []):
+        main([config, '--shape', '128', '128', '--depth', '1', *tasks])
+        shown = capsys.readouterr().out
+        assert ('of saliency' in shown) == bool(tasks)
+        costs.append({row[1].strip(): float(row[3]) for row in (
+            line.split('|') for line in shown.splitlines()) if len(row) == 5 and 'G' not in row[3]})
+    one, two, five = costs
+    assert one['backbone'] == two['backbone'] == five['backbone'] > 0
+    assert two['decoders'] == pytest.approx(2 * one['decoders'], abs=0.02)
+    assert five['decoders'] == pytest.approx(5 * one['decoders'], rel=0.01)
+    assert five['diffusion'] == pytest.approx(5 * one['diffusion'], rel=0.01)
+    with pytest.raises(SystemExit):
+        main([config, '--tasks', 'deep'])
+    assert "got ['deep']" in capsys.readouterr().err
+
+
 def test_what_another_library_calls_a_shortcut_is_left_alone():
     class Block(nn.Module):
         def __init__(self) -> None:

@@ -61,7 +61,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     numbers = dict(seeds=(3, 'runs of each model'), epochs=(30, 'of training'),
                    train=(800, 'training scenes'), val=(100, 'test scenes'),
                    size=(96, 'side of the square scenes and crops, a multiple of 32 from 64 on'),
-                   channels=(32, 'of the models, a multiple of 4'), batch=(8, 'images of a step'),
+                   channels=(32, 'of the models, a multiple of 8'), batch=(8, 'images of a step'),
                    jobs=(1, 'models that are trained at once'),
                    workers=(0, 'data loading processes of each'))
     for name, (default, text) in numbers.items():
@@ -69,7 +69,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
                             metavar='N', help=f'{text} (default: {default})')
     args = parser.parse_args(argv)
     # XTC's and JTR's networks halve maps of half the size five times.
-    for name, divisor, least in (('size', 32, 64), ('channels', 4, 4)):
+    for name, divisor, least in (('size', 32, 64), ('channels', 8, 8)):
         value = getattr(args, name)
         if value % divisor or value < least:
             parser.error(f'--{name} must be a multiple of {divisor} of at least {least}, got '

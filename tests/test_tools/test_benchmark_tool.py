@@ -21,7 +21,7 @@ from .conftest import run
 MTL, PREDICTION = 'MTL Baseline', 'DiffusionMTL (Prediction)'
 TOOL = load_tool('benchmark_synthetic.py')
 SMALL = ['--seeds', '2', '--epochs', '1', '--train', '8', '--val', '4', '--size', '64',
-         '--channels', '4', '--batch', '1', '--settings', 'onelabel', '--methods', BASELINE, MTL,
+         '--channels', '8', '--batch', '1', '--settings', 'onelabel', '--methods', BASELINE, MTL,
          PREDICTION, 'one step']
 
 
@@ -89,7 +89,7 @@ def test_a_second_call_trains_nothing_and_reports_all(small, monkeypatch, capsys
     (['--train', '9', '--batch', '2'], 1, '--train 8, not 9; --batch 1, not 2'),
     (['--size', '80'], 2, '--size must be a multiple of 32 of at least 64, got 80'),
     (['--size', '32'], 2, '--size must be a multiple of 32 of at least 64, got 32'),
-    (['--channels', '6'], 2, '--channels must be a multiple of 4'),
+    (['--channels', '6'], 2, '--channels must be a multiple of 8'),
     (['--methods', 'MTL'], 2, "--methods: invalid choice: 'MTL'"),
     (['--settings', 'full'], 2, "--settings: invalid choice: 'full'"),
     (['--seeds', '0'], 2, '--seeds: must be at least 1'),
