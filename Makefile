@@ -1,6 +1,6 @@
 # make demo   see DiffusionMTL train, be tested and draw, from nothing (CPU is enough)
 # make test   the whole test suite in its own environment
-# make lint   style
+# make lint   style, spelling, types
 #
 # PYTHON=python3.12 picks the interpreter, VENV=dir the environment's place, TORCH='torch==2.13.0'
 # the torch to install (any requirement or options that pip takes).
@@ -24,7 +24,8 @@ WORK := work_dirs/demo
 
 env: $(VENV)/.installed
 
-# Where a system has no OpenGL library, OpenCV's build without windows takes the place of the other.
+# All that the tests need. Where a system has no OpenGL library, OpenCV's build without windows takes
+# the place of the other.
 $(VENV)/.installed: setup.py $(wildcard requirements/*.txt)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
 	  echo "make: $(PYTHON) is $$($(PYTHON) --version 2>&1); Python 3.10 or later is needed:" \
@@ -66,9 +67,12 @@ $(WORK)/metrics.json: $(WORK)/trained
 test: env
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(JOBS) --dist worksteal tests
 
+# The hooks of .pre-commit-config.yaml that look for more than blanks, on everything.
 lint: env
 	$(RUN) -m ruff check .
-	bash -n tools/*.sh
+	$(BIN)/codespell .
+	$(RUN) -m mypy
+	for script in tools/*.sh; do bash -n $$script || exit 1; done
 
 clean:
 	rm -rf $(VENV) $(WORK) $(ROOT)

@@ -139,11 +139,13 @@ def orderings(comparison: Comparison, seeds: Sequence[int]) -> list[Ordering]:
     """
     rows = {row.method.name: row for row in comparison.rows if DELTA in row.scores}
     columns = {key: better for key, better in comparison.columns.items() if key != DELTA}
-    reference = {key: comparison.baseline.score(key).mean for key in columns}
+    if comparison.baseline is None:
+        return []
+    reference = {key: comparison.baseline.mean(key) for key in columns}
 
     def scores(name: str) -> dict[int, float]:
         return {seeds[run.index]: mean_gain(run.metrics, reference, columns)
-                for run in rows[name].method.runs}
+                for run in rows[name].method.runs if run.index is not None}
 
     found = []
     for name, pair in ORDERINGS.items():
@@ -171,7 +173,7 @@ def write_report(out: Path, runs: Sequence[Run]) -> str:
         methods = group_by_method(read_results(out / 'results.json', f'synthetic_{setting}'))
         baseline = [method for method in methods if method.name == BASELINE]
         complete = baseline and len(baseline[0].keys) == len(TASKS) and all(
-            baseline[0].score(key).mean for key in baseline[0].keys)
+            baseline[0].mean(key) for key in baseline[0].keys)
         comparisons[setting] = compare(methods, baseline[0] if complete else None)
     text = '\n'.join(_section(*item, seeds) for item in comparisons.items())
     write_text(out / 'report.md', text)

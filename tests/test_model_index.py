@@ -1,4 +1,7 @@
-"""READMEs and metafiles of the methods' configs: complete, true to the configs and the paper."""
+"""READMEs and metafiles of the methods' configs: complete, true to the configs and the paper.
+
+And configs by name.
+"""
 
 import re
 from functools import cache
@@ -9,7 +12,9 @@ from mmengine.config import Config
 from mmengine.fileio import load
 from mmengine.infer import BaseInferencer
 
-from mtpsl.engine import load_config
+from mtpsl.engine import load_config, model_index
+from mtpsl.engine.launch import set_work_dir
+from mtpsl.engine.model_index import config_names, find_config, find_weights, models
 from mtpsl.evaluation import paper_results
 from mtpsl.evaluation.results import PAPER, Result, headline_directions
 from mtpsl.evaluation.table import ARROWS
@@ -201,3 +206,70 @@ def test_readmes_state_the_options_of_the_configs(folder):
                 assert rate == cfg.optim_wrapper.paramwise_cfg.film.lr
             elif 'nyud' in link:
                 assert f'`code_normal={tuple(cfg.tasks.depth.code_normal)}`' in readme(folder)
+
+
+# ---------------------------------------------------------------- configs by name
+
+XTC = ROOT / 'configs/xtc/nyud_random_r18.py'
+
+
+@pytest.mark.parametrize('name', ['xtc/nyud_random_r18', 'xtc/nyud_random_r18.py',
+                                  'configs/xtc/nyud_random_r18', 'configs/xtc/nyud_random_r18.py',
+                                  'xtc_nyud_random_r18'])
+def test_a_config_is_found_by_its_names_from_anywhere(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'xtc').mkdir()  # a folder is in nobody's way
+    (tmp_path / 'xtc_nyud_random_r18').mkdir()
+    assert find_config(name) == str(XTC)
+    cfg = load_config(name)
+    set_work_dir(cfg, None)
+    assert cfg.work_dir == 'work_dirs/xtc/nyud_random_r18'
+    assert cfg.model.regularizer.type == 'CrossTaskConsistency'
+
+
+def test_all_that_ship_are_found():
+    names = config_names()
+    assert {f'{folder}/{Path(path).stem}' for folder in FOLDERS for path in configs(folder)} < set(
+        names)
+    assert 'synthetic/jtr_random' in names  # is in no metafile
+    assert not [name for name in names if name.startswith('_base_')]
+    for name in names:
+        assert find_config(name) == f'{ROOT}/configs/{name}.py'
+    for name, model in models().items():
+        assert find_config(name) == str(ROOT / model['Config'])
+    assert find_config('_base_/datasets/nyud.py') == f'{ROOT}/configs/_base_/datasets/nyud.py'
+
+
+def test_a_file_comes_before_a_name_and_stays_as_it_was_given(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'xtc').mkdir()
+    (tmp_path / 'xtc/nyud_random_r18.py').write_text('x = 1')
+    assert find_config('xtc/nyud_random_r18.py') == 'xtc/nyud_random_r18.py'
+    assert load_config('xtc/nyud_random_r18.py').x == 1
+
+
+@pytest.mark.parametrize(('name', 'message'), [
+    ('xtc/nyud_radom_r18', 'does not exist, .* called so; near: xtc/nyud_random_r18'),
+    ('configs/xtc/nyud_radom_r18.py', 'does not exist, .* called so; near: xtc/nyud_random_r18'),
+    ('?', 'does not exist, .* called so; `mtpsl list` shows them'),
+    ('.', r'the config file \. is a folder'),
+    ('/xtc/nyud_random_r18', 'does not exist'),
+    ('../setup.py', 'does not exist'),
+    ('xtc/README.md', 'does not exist')])
+def test_what_is_no_config(name, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError, match=message) as error:
+        find_config(name)
+    assert '\n' not in str(error.value)
+
+
+def test_weights_by_name(tmp_path, monkeypatch):
+    entry = {**models()['xtc_nyud_random_r18'], 'Weights': 'https://example.org/xtc.pth'}
+    monkeypatch.setattr(model_index, 'models', lambda: {**models(), entry['Name']: entry})
+    for name in ('xtc_nyud_random_r18', 'xtc/nyud_random_r18', str(XTC)):
+        assert find_weights(name) == 'https://example.org/xtc.pth'
+    own = tmp_path / 'nyud_random_r18.py'
+    own.write_text('x = 1')
+    assert find_weights(str(own)) is None
+    assert find_weights('xtc/nyud_onelabel_r18') is None
+    assert find_weights('synthetic/jtr_random') is None

@@ -26,7 +26,9 @@ NODE_RANK=${NODE_RANK:-0}
 PORT=${PORT:-29500}
 MASTER_ADDR=${MASTER_ADDR:-127.0.0.1}
 
-[ -f "$CONFIG" ] || fail "CONFIG must be an existing file, got '$CONFIG'"
+# A name without suffix is looked up by the tool itself.
+[ -f "$CONFIG" ] || [[ $CONFIG != *.* ]] \
+    || fail "CONFIG must be an existing file, or the name of a config without .py, got '$CONFIG'"
 positive GPUS "$GPUS"
 positive NNODES "$NNODES"
 positive PORT "$PORT"

@@ -21,7 +21,9 @@ CONFIG=$3
 GPUS=${GPUS:-4}
 CPUS_PER_TASK=${CPUS_PER_TASK:-5}
 
-[ -f "$CONFIG" ] || fail "CONFIG must be an existing file, got '$CONFIG'"
+# A name without suffix is looked up by the tool itself.
+[ -f "$CONFIG" ] || [[ $CONFIG != *.* ]] \
+    || fail "CONFIG must be an existing file, or the name of a config without .py, got '$CONFIG'"
 positive GPUS "$GPUS"
 GPUS_PER_NODE=${GPUS_PER_NODE:-$((GPUS < 4 ? GPUS : 4))}
 positive GPUS_PER_NODE "$GPUS_PER_NODE"

@@ -31,7 +31,7 @@ def main(argv: list[str] | None = None) -> None:
         cfg = load_config(args.config, args.cfg_options)
         require(cfg, 'model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
         cfg.launcher = args.launcher
-        set_work_dir(cfg, args.work_dir, args.config)
+        set_work_dir(cfg, args.work_dir)
         if args.amp:
             cfg.optim_wrapper.type = 'AutocastOptimWrapper'
         if args.auto_scale_lr:

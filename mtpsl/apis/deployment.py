@@ -117,8 +117,9 @@ def differences(module: Deployed, path: Path, inputs: tuple[Tensor, ...]) -> dic
 
 def describe(module: Deployed, example: tuple[Tensor, ...]) -> dict:
     """What the inputs and outputs of the graph are, for who runs it without this package."""
-    inputs = {name: dict(shape=list(value.shape), type=str(value.dtype).removeprefix('torch.'))
-              for name, value in zip(module.input_names, example)}
+    inputs: dict[str, dict] = {
+        name: dict(shape=list(value.shape), type=str(value.dtype).removeprefix('torch.'))
+        for name, value in zip(module.input_names, example)}
     inputs['image']['content'] = 'RGB, 0 to 255'
     if 'noise' in inputs:
         inputs['noise']['content'] = 'standard normal draws; zeros, their mean, give one answer'

@@ -67,6 +67,7 @@ class Page:
         stages = ('initial', 'noisy', 'steps') if self.diffusion is not None else ()
         result = self.infer(image, tasks=tasks, num_samples=int(num_samples), stages=stages,
                             progress=False)
+        assert isinstance(result, Prediction)  # of one image
         position = len(self.stages) - 1
         return (result, position, str(self.save(result)), *self.show(result, position),
                 self.legend(result), self.show_uncertainty(result))
@@ -101,7 +102,7 @@ class Page:
         for stage, maps in (*result.stages.items(), ('uncertainty', result.uncertainty)):
             arrays |= {f'{name}_{stage}': values for name, values in maps.items()}
         path = Path(tempfile.mkdtemp(dir=self.folder), 'predictions.npz')
-        np.savez_compressed(path, **arrays)
+        np.savez_compressed(path, **arrays)  # type: ignore[arg-type]  # no name is allow_pickle
         return path
 
     # ---------------------------------------------------------------- the page

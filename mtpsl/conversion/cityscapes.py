@@ -122,9 +122,10 @@ def convert_image(source: Path, target: Target, item: Item) -> None:
 
 def plan_cityscapes(images: dict[str, list[str]], target: Target) -> Plan:
     """The plan of a conversion; see :func:`convert_cityscapes`."""
-    settings = {'dataset': 'Cityscapes', 'conversion_version': VERSION,
-                **{f'num_{split}': len(names) for split, names in images.items()},
-                'names': digest(str(images)), 'height': target.size[0], 'width': target.size[1]}
+    settings: dict[str, str | int] = {
+        'dataset': 'Cityscapes', 'conversion_version': VERSION,
+        **{f'num_{split}': len(names) for split, names in images.items()},
+        'names': digest(str(images)), 'height': target.size[0], 'width': target.size[1]}
     items = [Item(split, number, name) for split, names in images.items()
              for number, name in enumerate(names)]
     texts = {NAMES.format(split=split): ''.join(f'{name}\n' for name in names)

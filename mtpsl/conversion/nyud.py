@@ -125,11 +125,12 @@ def convert_image(source: LabelledFile, ids: np.ndarray, depth_kind: str, target
     Raises:
         ValueError: it cannot be read, or has a label without a name.
     """
+    index = int(item.source)
     image, labels, filled, raw = (
-        read_slice(source.path, name, item.source, source.cache)
+        read_slice(source.path, name, index, source.cache)
         for name in ('images', 'labels', *DEPTHS))
     if labels.min() < 0 or labels.max() >= len(ids):
-        raise ValueError(f'{source.path}: image {item.source + 1} has labels {labels.min()} to '
+        raise ValueError(f'{source.path}: image {index + 1} has labels {labels.min()} to '
                          f'{labels.max()}, but there are {len(ids) - 1} names')
     filled, raw = _known_depth(filled), _known_depth(raw)
     # In-painted depth is a guess: it counts neither as a place nor as a neighbour.
@@ -149,7 +150,7 @@ def plan_nyud(source: LabelledFile, splits: dict[str, list[int]], table: dict[st
     texts = {NUMBERS.format(split=split): ''.join(f'{number}\n' for number in numbers)
              for split, numbers in splits.items()}
     texts[CLASS_TABLE] = format_class_table(table)
-    settings = {
+    settings: dict[str, str | int] = {
         'dataset': 'NYUD', 'conversion_version': VERSION, 'source': source.path.name,
         'source_bytes': source.path.stat().st_size, 'depth': depth,
         'class_table': digest(texts[CLASS_TABLE]),

@@ -96,7 +96,7 @@ def read_class_table(path: Path) -> dict[str, str]:
         raise ValueError(f'{path} is not a CSV file in UTF-8: {error}') from error
     if not rows or rows[0] != ['name', 'class']:
         raise ValueError(f'{path} must begin with the line name,class')
-    table = {}
+    table: dict[str, str] = {}
     for row in rows[1:]:
         if len(row) != 2:
             raise ValueError(f'{path}: {",".join(row)!r} is not a name and a class')

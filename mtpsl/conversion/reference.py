@@ -114,7 +114,7 @@ def convert_weights(weights: Mapping[str, Shaped],
     if all(key.startswith('module.') for key in weights):  # saved from a parallel wrapper
         weights = {key.removeprefix('module.'): value for key, value in weights.items()}
     dropped = [key for key in weights if is_schedule_buffer(key)]
-    theirs = {name: reference_name(name) for name in model}
+    theirs = {name: key for name in model if (key := reference_name(name))}
     missing = [key for key in theirs.values() if key not in weights]
     known = {*dropped, *theirs.values()}
     unknown = [key for key in weights if key not in known]

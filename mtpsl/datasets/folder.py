@@ -124,28 +124,28 @@ class FolderDataset(PartialLabelDataset):
             ``optional``; and as the base class says.
     """
 
-    def __init__(self, *, tasks: dict[str, dict | Task], data_root: str, split: str = '',
+    def __init__(self, *, tasks: Mapping[str, dict | Task], data_root: str, split: str = '',
                  images: str = 'images', folders: Mapping[str, str] | None = None,
                  ids: str | None = None, optional: Sequence[str] = (),
                  label_mapping: str | None = None, pipeline: Sequence[dict | Callable] = (),
                  max_images: int | None = None, drop_unlabelled: bool = False,
                  on_error: str = 'raise') -> None:
-        tasks = build_tasks(tasks)
+        built = build_tasks(tasks)
         folders = {} if folders is None else folders
         for name, value in (('split', split), ('images', images)):
             if not isinstance(value, str):
                 raise ValueError(f"{name} must name a folder ('' for none), got {value!r}")
-        _check_names(tasks, folders, optional)
+        _check_names(built, folders, optional)
         self.base = os.path.join(data_root, split)
         self.image_folder = os.path.join(self.base, images)
         self.label_folders = {task: os.path.join(self.base, folders.get(task, task))
-                              for task in tasks}
+                              for task in built}
         for task, folder in self.label_folders.items():
             if os.path.normpath(folder) == os.path.normpath(self.image_folder):
                 raise ValueError(f'images and the labels of {task} cannot both lie in {folder}')
         self.ids = ids
         self.optional = tuple(optional)
-        super().__init__(tasks=tasks, data_root=data_root, split=split,
+        super().__init__(tasks=built, data_root=data_root, split=split,
                          label_mapping=label_mapping, pipeline=pipeline, max_images=max_images,
                          drop_unlabelled=drop_unlabelled, on_error=on_error)
         print_log(self.describe(), logger='current', level=logging.INFO)

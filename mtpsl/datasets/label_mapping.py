@@ -106,8 +106,8 @@ def generate_mapping(ids: Sequence[str], tasks: Sequence[str], setting: str, see
         if not values or len(set(values)) < len(values):
             raise ValueError(f'{name} must be given and all different, got {len(values)} of which '
                              f'{len(set(values))} differ')
-    candidates = {task: set(images) for task, images in (candidates or {}).items()}
-    for task, images in candidates.items():
+    allowed = {task: set(images) for task, images in (candidates or {}).items()}
+    for task, images in allowed.items():
         if task not in tasks or not images <= set(ids):
             raise ValueError(f'candidates must name tasks of {", ".join(tasks)} and images of ids, '
                              f'got {len(images - set(ids))} other images for {task}')
@@ -115,7 +115,7 @@ def generate_mapping(ids: Sequence[str], tasks: Sequence[str], setting: str, see
     if setting == 'full':
         return {i: tuple(tasks) for i in ids}
     draw = _draw_one if setting == 'onelabel' else _draw_random
-    drawn = draw(ids, tasks, candidates, rng)
+    drawn = draw(ids, tasks, allowed, rng)
     return {i: tuple(task for task in tasks if task in drawn[i]) for i in ids}
 
 
@@ -130,7 +130,7 @@ def _draw_one(ids: Sequence[str], tasks: Sequence[str], candidates: dict[str, se
     quota, extra = divmod(len(ids), len(tasks))
     larger = set(rng.permutation(len(tasks))[:extra].tolist())
     left = rng.permutation(np.asarray(ids, object)).tolist()
-    drawn = {}
+    drawn: dict[str, set[str]] = {}
     # The task with the fewest candidates chooses first.
     for task in sorted(tasks, key=lambda task: len(candidates.get(task, ids))):
         size = quota + (tasks.index(task) in larger)

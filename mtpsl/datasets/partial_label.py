@@ -1,7 +1,7 @@
 """Base of the data sets whose images are labelled for some of the tasks each."""
 
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from numbers import Integral
 from typing import NamedTuple
 
@@ -83,7 +83,7 @@ class PartialLabelDataset(BaseDataset):
     # What the published set holds: images of each split and, where all have one, their (H, W).
     PUBLISHED: dict = {}
 
-    def __init__(self, *, tasks: dict[str, dict | Task], data_root: str, split: str,
+    def __init__(self, *, tasks: Mapping[str, dict | Task], data_root: str, split: str,
                  label_mapping: str | None = None, pipeline: Sequence[dict | Callable] = (),
                  max_images: int | None = None, drop_unlabelled: bool = False,
                  on_error: str = 'raise') -> None:
@@ -100,7 +100,8 @@ class PartialLabelDataset(BaseDataset):
         if unknown:
             raise ValueError(f'{type(self).__name__} has no labels for the task '
                              f'{", ".join(unknown)}; it has {", ".join(known)}')
-        if max_images is not None and not (isinstance(max_images, Integral) and max_images >= 1):
+        if max_images is not None and not (isinstance(max_images, (int, Integral))
+                                           and max_images >= 1):
             raise ValueError('max_images must be an integer of at least 1, or None, got '
                              f'{max_images!r}')
         if label_mapping == '':
@@ -194,7 +195,7 @@ class PartialLabelDataset(BaseDataset):
                              'and drop_unlabelled leaves out the others')
         return kept
 
-    def labelled_tasks(self, ids: list[str]) -> LabelMapping:
+    def labelled_tasks(self, ids: Sequence[str]) -> LabelMapping:
         """Image id -> the tasks whose labels are used: all, or those of the mapping."""
         if self.label_mapping is None:
             return dict.fromkeys(ids, tuple(self.tasks))

@@ -1,5 +1,7 @@
 """PASCAL-Context with labels for five dense tasks."""
 
+from typing import Any
+
 import cv2
 import numpy as np
 
@@ -131,7 +133,7 @@ def _variable(mat: dict, name: str) -> np.ndarray:
     return mat[name]
 
 
-def _records(value: np.ndarray, name: str, fields: int) -> list[np.void]:
+def _records(value: np.ndarray, name: str, fields: int) -> list[Any]:
     """The records of a MATLAB struct array; none of an empty one, whose fields are not kept."""
     if value.size and len(value.dtype.names or ()) < fields:
         raise ValueError(f'{name} must be a struct of {fields} fields, got {value.dtype} of shape '

@@ -4,6 +4,7 @@ import pickle
 import re
 import reprlib
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -76,8 +77,9 @@ class _Array:
 
 
 # NumPy 2 renamed the package; the published files carry the old name.
-_ADMITTED = {(f'numpy.{package}.multiarray', name): stub for package in ('core', '_core')
-             for name, stub in (('scalar', _String), ('_reconstruct', _Array))}
+_ADMITTED: dict[tuple[str, str], type] = {
+    (f'numpy.{package}.multiarray', name): stub for package in ('core', '_core')
+    for name, stub in (('scalar', _String), ('_reconstruct', _Array))}
 _ADMITTED |= {('numpy', 'ndarray'): _Array, ('numpy', 'dtype'): _Dtype}
 
 
@@ -105,7 +107,7 @@ def _read_npy(path: str) -> object:
 
 
 def _read_pth(path: str) -> object:
-    admitted = [(stub, f'{module}.{name}') for (module, name), stub in _ADMITTED.items()]
+    admitted: list[Any] = [(stub, f'{module}.{name}') for (module, name), stub in _ADMITTED.items()]
     with open(path, 'rb') as file:
         try:
             with torch.serialization.safe_globals(admitted):

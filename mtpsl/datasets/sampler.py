@@ -22,7 +22,7 @@ class Draw(NamedTuple):
 
     seed: int
     epoch: int
-    index: int
+    index: int  # type: ignore[assignment]  # hides tuple.index
 
 
 @DATA_SAMPLERS.register_module()
@@ -46,7 +46,7 @@ def seeded(draw: Draw) -> Iterator[None]:
     The global states, because mmcv's and mmseg's transforms draw from them.
     """
     python_state, numpy_state = random.getstate(), np.random.get_state()
-    words = np.random.SeedSequence(draw).generate_state(4)
+    words = np.random.SeedSequence(tuple(draw)).generate_state(4)
     random.seed(words.tobytes())
     np.random.seed(words)
     try:

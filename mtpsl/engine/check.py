@@ -79,7 +79,7 @@ def _conclude(name: str, report: Report) -> None:
 def format_report(name: str, report: Report) -> str:
     """The table, the problems below it and a last line that sums up."""
     table = PrettyTable(['split', 'what', 'found', 'expected', 'verdict'], align='l')
-    table.add_rows(report.findings)
+    table.add_rows([list(finding) for finding in report.findings])
     lines = [str(table), *report.problems[:SHOWN]]
     if len(report.problems) > SHOWN:
         lines.append(f'and {len(report.problems) - SHOWN} more')

@@ -27,7 +27,7 @@ class OptionAction(DictAction):
 def config_parser(description: str) -> argparse.ArgumentParser:
     """A parser with ``config`` and ``--cfg-options``."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument('config', help='config file')
+    parser.add_argument('config', help='config file, or the name of one that ships (mtpsl list)')
     parser.add_argument('--cfg-options', nargs='+', action=OptionAction, metavar='KEY=VALUE',
                         help='override parts of the config, e.g. model.initial_loss_weight=1.0')
     return parser
@@ -111,11 +111,12 @@ def _end_workers() -> None:
 def _worker_death(error: BaseException) -> str:
     """Which signal it was: torch says so in the error or in the one that it was raised from."""
     texts = [str(error)]
-    while error.__cause__ or error.__context__:
-        error = error.__cause__ or error.__context__
+    while cause := error.__cause__ or error.__context__:
+        error = cause
         texts.append(str(error))
     told = '\n'.join(texts)
-    process = f'the data loading process {re.search(r"pid[^0-9]*([0-9]+)", told)[1]}'
+    number = re.search(r'pid[^0-9]*([0-9]+)', told)
+    process = f'the data loading process {number[1] if number else "?"}'
     status = re.search(r'with exit code (\d+)', told)
     if status:
         return (f'{process} ended with exit status {status[1]}: num_workers=0 of the data loader '

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
 from numbers import Real
+from typing import Any
 
 from mmengine.config import Config
 from mmengine.registry import Registry
@@ -169,11 +170,11 @@ def _check_values(cfg: Config) -> None:
 
     for key, least in LEAST.items():
         value = value_of(key)
-        if value is not None and not (isinstance(value, Real) and value >= least
+        if value is not None and not (isinstance(value, (float, Real)) and float(value) >= least
                                       and value % 1 == 0):
             raise ValueError(f'{key} must be an integer of at least {least}, got {value!r}')
     rate = value_of('optim_wrapper.optimizer.lr')
-    if rate is not None and not (isinstance(rate, Real) and rate >= 0):
+    if rate is not None and not (isinstance(rate, (float, Real)) and float(rate) >= 0):
         raise ValueError(f'optim_wrapper.optimizer.lr must be a number of at least 0, got {rate!r}')
     if not isinstance(logging.getLevelName(cfg.get('log_level') or 'INFO'), int):
         raise ValueError('log_level must be DEBUG, INFO, WARNING or ERROR, got '
@@ -199,10 +200,10 @@ def _components(cfg: Config) -> Iterator[tuple[dict, Registry]]:
 
 def evaluators(cfg: Config, split: str) -> Sequence[dict]:
     """The configs of the metrics of a split: 'train', 'val' or 'test'."""
-    evaluator = cfg.get(f'{split}_evaluator') or []
-    if isinstance(evaluator, Mapping):
+    evaluator: Any = cfg.get(f'{split}_evaluator') or []
+    if isinstance(evaluator, dict):
         evaluator = evaluator.get('metrics', [evaluator])
-    return [evaluator] if isinstance(evaluator, Mapping) else evaluator
+    return [evaluator] if isinstance(evaluator, dict) else evaluator
 
 
 def leaves(dataset: dict) -> Iterator[dict]:

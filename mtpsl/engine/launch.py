@@ -92,12 +92,12 @@ def check_batches(runner: Runner) -> None:
             'a resumed run is not bit for bit the one that was not interrupted')
 
 
-def set_work_dir(cfg: Config, work_dir: str | None, config_path: str) -> None:
+def set_work_dir(cfg: Config, work_dir: str | None) -> None:
     """The command line's folder, else the config's, else ``work_dirs/<its folder>/<its name>``.
 
     With the folder, since the methods' configs are called alike.
     """
-    path = Path(config_path).resolve()
+    path = Path(cfg.filename).resolve()
     cfg.work_dir = work_dir or cfg.get('work_dir') or str(
         Path('work_dirs', path.parent.name, path.stem))
 
@@ -106,7 +106,7 @@ def _check_backbone(cfg: Config, model: torch.nn.Module) -> None:
     init = cfg.model.get('backbone', {}).get('init_cfg') or {}
     path = init.get('checkpoint', '') if isinstance(init, dict) else ''
     if path and '://' not in path:  # a local file; mmengine only logs that nothing in it fits
-        check_pretrained(path, model.backbone)
+        check_pretrained(path, model.get_submodule('backbone'))
 
 
 def _prepare_cpu_processes(cfg: Config) -> None:

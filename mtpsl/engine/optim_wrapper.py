@@ -66,7 +66,8 @@ class FiniteOptimWrapper(OptimWrapper):
         super().update_params(loss, step_kwargs, zero_kwargs)
         if self.skipped is None and self._before is not None:
             # A checkpoint or a validation may come before the window's end.
-            self._spoilt = self._spoilt | self._before.spoilt()
+            spoilt = self._before.spoilt()
+            self._spoilt = spoilt if self._spoilt is None else self._spoilt | spoilt
             self._before.restore(self._spoilt)
 
     def backward(self, loss: Tensor, **kwargs: object) -> None:
@@ -124,11 +125,11 @@ class FiniteOptimWrapper(OptimWrapper):
         if isinstance(optimizer, (Adam, AdamW)) and all(
                 group['fused'] for group in optimizer.param_groups):
             # What torch's GradScaler tells them: 1.0 makes the kernels leave all as it is.
-            optimizer.found_inf = spoilt.float()
+            optimizer.found_inf = spoilt.float()  # type: ignore[attr-defined]
             try:
                 optimizer.step(**kwargs)
             finally:
-                del optimizer.found_inf
+                del optimizer.found_inf  # type: ignore[attr-defined]
         elif not spoilt.item():
             optimizer.step(**kwargs)
 

@@ -1,6 +1,7 @@
 """Parameter groups by name, each with its own learning rate and schedule."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper, PolyLR, StepLR
 from mmengine.optim.scheduler.param_scheduler import INF
@@ -60,6 +61,8 @@ class _OnGroups:
     """Mixin: the schedule acts on the parameter groups that it names and leaves the others."""
 
     groups: tuple[str, ...]
+    optimizer: Any  # these two are mmengine's
+    param_name: str
 
     def _get_value(self) -> list[float]:
         known = [group.get('name', REST) for group in self.optimizer.param_groups]
@@ -69,7 +72,7 @@ class _OnGroups:
                              f'has {list(dict.fromkeys(known))}')
         return [value if name in self.groups else group[self.param_name]
                 for name, group, value in zip(known, self.optimizer.param_groups,
-                                              super()._get_value())]
+                                              super()._get_value())]  # type: ignore[misc]  # the scheduler's
 
 
 @PARAM_SCHEDULERS.register_module()

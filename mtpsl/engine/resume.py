@@ -62,7 +62,7 @@ def latest_checkpoint(work_dir: str) -> tuple[str | None, str]:
     """
     pointer = Path(work_dir, 'last_checkpoint')
     candidates = list(_newest_first(Path(work_dir), pointer))
-    problems = []
+    problems: list[str] = []
     for path in candidates:
         try:
             check_whole(str(path))

@@ -143,8 +143,8 @@ def read_baseline(texts: Sequence[str], setting: str | None = None) -> Method:
     runs = [result for _, results in groups for result in results]
     if len(groups) > 1:  # the size of one model is not that of them all
         runs = [replace(run, params=None, macs=None) for run in runs]
-    names = {run.method for run in runs}
-    return Method(names.pop() if len(names) == 1 else 'Baseline', tuple(runs))
+    methods = {run.method for run in runs}
+    return Method(methods.pop() if len(methods) == 1 else 'Baseline', tuple(runs))
 
 
 def find_baseline(texts: Sequence[str], methods: Sequence[Method],
@@ -171,20 +171,23 @@ def disagreements(comparison: Comparison) -> list[str]:
     Only where the baseline is of the same file, and beyond what rounding explains: every figure
     may be off by half a unit of the last digit that it is shown with.
     """
-    lines = []
+    lines: list[str] = []
+    baseline = comparison.baseline
+    if baseline is None:
+        return lines
     for row in comparison.rows:
         run, score = row.method.runs[0], row.scores.get(DELTA)
         if (run.printed_delta_m is None or score is None or score.runs > 1
-                or run.file != comparison.baseline.runs[0].file):
+                or run.file != baseline.runs[0].file):
             continue
         slack = 0.5 * 10 ** -2
         for key, ours in run.metrics.items():
-            base = comparison.baseline.score(key).mean
+            base = baseline.mean(key)
             off = [0.5 * 10 ** -decimals(value) / abs(base) for value in (ours, base)]
             slack += 100 / len(run.metrics) * (off[0] + off[1] * abs(ours / base))
         if abs(score.mean - run.printed_delta_m) > slack:
             lines.append(f'{row.method.name}: Delta_m {signed(score.mean)}% relative to '
-                         f'{comparison.baseline.name}, but its source prints '
+                         f'{baseline.name}, but its source prints '
                          f'{signed(run.printed_delta_m)}%')
     return lines
 
@@ -205,7 +208,7 @@ TEX_ESCAPES = str.maketrans({
     '\\': r'\textbackslash{}', '~': r'\textasciitilde{}', '^': r'\textasciicircum{}',
     '<': r'\textless{}', '>': r'\textgreater{}', '|': r'\textbar{}',
     **{letter: f'\\{letter}' for letter in '&%$#_{}'}})
-MARKDOWN = Style(lambda text: text.translate(str.maketrans({'|': r'\|', '*': r'\*'})),
+MARKDOWN = Style(lambda text: text.replace('|', r'\|').replace('*', r'\*'),
                  '**{}**', ' ± ', '%', DELTA, ARROWS)
 LATEX = Style(lambda text: text.translate(TEX_ESCAPES), r'\textbf{{{}}}', r' $\pm$ ', r'\%',
               r'$\Delta_m$', {True: r'$\uparrow$', False: r'$\downarrow$'})

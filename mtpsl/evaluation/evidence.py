@@ -54,8 +54,8 @@ def host_evidence(task: Task, prediction: np.ndarray, label: np.ndarray,
         label: (c, H, W).
         folder: where files of evidence lie; None keeps none.
     """
-    path = folder and Path(folder, f'{digest(task, prediction, label)}{SUFFIX}')
-    kept = path and _read(path)
+    path = Path(folder, f'{digest(task, prediction, label)}{SUFFIX}') if folder else None
+    kept = _read(path) if path else None
     if kept is not None:
         return Evidence(kept, found=True)
     stats = task.stats(torch.from_numpy(prediction)[None], torch.from_numpy(label)[None])[0].numpy()
@@ -76,7 +76,7 @@ def digest(task: Task, prediction: np.ndarray, label: np.ndarray) -> str:
         content.update(repr(sorted(arguments.items())).encode())
     for array in (prediction, label):
         content.update(f'{array.dtype} {array.shape}'.encode())
-        content.update(np.ascontiguousarray(array))
+        content.update(np.ascontiguousarray(array).data)
     return content.hexdigest()
 
 

@@ -74,12 +74,16 @@ class Method:
     @property
     def most_runs(self) -> int:
         """Runs of the task that has most: those of single-task models differ by task."""
-        return max(self.score(key).runs for key in self.keys)
+        return max(sum(key in run.metrics for run in self.runs) for key in self.keys)
 
     def score(self, key: str) -> Score | None:
         """Mean and deviation over the runs that hold ``key``; None if no run does."""
         values = [run.metrics[key] for run in self.runs if key in run.metrics]
         return summarize(values) if values else None
+
+    def mean(self, key: str) -> float:
+        """Mean over the runs that hold ``key``, which one at least must."""
+        return fmean(run.metrics[key] for run in self.runs if key in run.metrics)
 
 
 def summarize(values: Sequence[float]) -> Score:

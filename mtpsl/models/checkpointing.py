@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
 
-def recompute(module: nn.Module, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
+def recompute(module: nn.Module, *inputs: Tensor) -> Any:
     """``module(*inputs)``, of which only the inputs are kept for the backward pass.
 
     Values, gradients and BatchNorm's running statistics are those of the plain call. The module
@@ -29,11 +30,12 @@ def _contexts(module: nn.Module) -> tuple[AbstractContextManager, AbstractContex
 @contextmanager
 def _untracked(module: nn.Module) -> Iterator[None]:
     """The second pass must not count for the running statistics."""
-    norms = [m for m in module.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    norms = [m for m in module.modules() if isinstance(m, _BatchNorm)]
     before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
-    for norm in norms:
-        # A copy, since SyncBatchNorm insists on a counter.
-        norm.momentum, norm.num_batches_tracked = 0.0, norm.num_batches_tracked.clone()
+    for norm, (_, count) in zip(norms, before):
+        if count is not None:  # it has running statistics
+            # A copy, since SyncBatchNorm insists on a counter.
+            norm.momentum, norm.num_batches_tracked = 0.0, count.clone()
     try:
         yield
     finally:

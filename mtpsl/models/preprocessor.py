@@ -72,7 +72,7 @@ class MultiTaskPreprocessor(BaseDataPreprocessor):
         images, samples = data['inputs'], data.get('data_samples')
         if not isinstance(images[0], Tensor):
             images = [image for view in images for image in view]
-            samples = [sample for view in samples for sample in view]
+            samples = [sample for view in samples or () for sample in view]
         height, width = self.padded_size(images)
         if not training:
             self._check_alike(images, (height, width))
@@ -100,9 +100,11 @@ class MultiTaskPreprocessor(BaseDataPreprocessor):
                     'the largest image, or test with batch_size=1')
 
     def padded_size(self, images: Sequence[Tensor]) -> tuple[int, int]:
-        return tuple(
-            -(-max(least, *(image.shape[axis] for image in images)) // self.size_divisor)
-            * self.size_divisor for axis, least in ((-2, self.size[0]), (-1, self.size[1])))
+        def side(axis: int, least: int) -> int:
+            longest = max(least, *(image.shape[axis] for image in images))
+            return -(-longest // self.size_divisor) * self.size_divisor
+
+        return side(-2, self.size[0]), side(-1, self.size[1])
 
     def _normalise(self, images: Tensor) -> Tensor:
         if self.bgr_to_rgb:

@@ -111,7 +111,7 @@ def prepare_plain(config: dict, count: int, path: str) -> Callable[[], dict]:
     return with_cpu_time(step, count)
 
 
-def with_cpu_time(step: Callable[[], None], count: int) -> Callable[[], dict[str, float]]:
+def with_cpu_time(step: Callable[[], object], count: int) -> Callable[[], dict[str, float]]:
     """A step that also says its core's time, which other work on the machine does not lengthen."""
     times: list[float] = []
 

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -111,7 +111,7 @@ def measure(sides: Mapping[str, Setup], repeats: int, warm_up: int = 3, items: i
             process.join()
 
 
-def _ask(name: str, pipe: Connection) -> object:
+def _ask(name: str, pipe: Connection) -> Any:
     try:
         kind, content = pipe.recv()
     except EOFError:

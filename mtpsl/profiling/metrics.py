@@ -4,6 +4,7 @@ import argparse
 import os
 from collections.abc import Callable
 from functools import partial
+from typing import cast
 
 import cv2
 import numpy as np
@@ -104,7 +105,7 @@ def prepare(tasks: dict, name: str, size: tuple[int, int],
     if classes_given:
         classes = task.decode(prediction)
         if not against:
-            return with_cpu_time(lambda: task.confusion(classes, label), 1)
+            return with_cpu_time(lambda: cast(CategoricalTask, task).confusion(classes, label), 1)
         class_counts = load_function(against, 'class_counts')
         return with_cpu_time(lambda: class_counts(classes[:, 0], label[:, 0], task.channels), 1)
     if against:

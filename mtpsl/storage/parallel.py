@@ -8,10 +8,14 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context, parent_process
+from multiprocessing.process import BaseProcess
+from typing import TypeVar
 
 import cv2
 
 BAR = 20  # characters
+Item = TypeVar('Item')
+Result = TypeVar('Result')
 
 
 class Progress:
@@ -41,8 +45,8 @@ class Progress:
               end='' if live and done < self.total else '\n', flush=True)
 
 
-def run_in_workers(function: Callable[[object], object], items: Sequence[object], workers: int,
-                   noun: str) -> list:
+def run_in_workers(function: Callable[[Item], Result], items: Sequence[Item], workers: int,
+                   noun: str) -> list[Result]:
     """Call ``function``, a picklable one, on each item and show the progress.
 
     Args:
@@ -89,9 +93,11 @@ def run_in_workers(function: Callable[[object], object], items: Sequence[object]
 def start_worker() -> None:
     """Let a worker use one core, and end with its parent even if that is killed."""
     cv2.setNumThreads(1)
+    parent = parent_process()
+    if parent is not None:
+        threading.Thread(target=_follow, args=(parent,), daemon=True).start()
 
-    def follow_parent() -> None:
-        parent_process().join()
-        os._exit(1)
 
-    threading.Thread(target=follow_parent, daemon=True).start()
+def _follow(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(1)

@@ -4,7 +4,7 @@ Bounding spheres, of things and then of primitives, leave few (primitive, ray) p
 one shape are intersected together, so the cost does not hang on the number of primitives. Rays go
 through in blocks that stay in the cache.
 """
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -104,7 +104,7 @@ class World:
                     yield which, rays + start, self._enter(name, which, _take(o, rays),
                                                            _take(d, rays))
             everything = np.arange(max(o.shape[1], d.shape[1]))
-            for number in np.flatnonzero(~np.isfinite(self.radius)) if planes else ():
+            for number in np.flatnonzero(~np.isfinite(self.radius)).tolist() if planes else ():
                 yield (np.full(everything.size, number), everything + start,
                        self._enter('plane', slice(number, number + 1), o, d))
 
@@ -125,6 +125,7 @@ class World:
 
     def _pairs(self, o: np.ndarray, d: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(primitive, ray) pairs whose bounding spheres the rays meet."""
+        near: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
         if o.shape[1] == 1:
             near, rays, centres = _near_fan, d, self.centre - o
         else:

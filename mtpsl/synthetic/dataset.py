@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from mtpsl.storage.files import folder_lookup, write_json
 from mtpsl.storage.parallel import run_in_workers
@@ -23,7 +24,7 @@ DEFAULT_SIZES = {'pascal': (128, 128), 'nyud': (96, 128), 'cityscapes': (64, 128
 LIMITS = {'num_train': (0, MAX_SCENES), 'num_val': (0, MAX_SCENES), 'height': (32, 8192),
           'width': (32, 8192), 'seed': (0, 2 ** 63), 'workers': (1, 1024)}
 
-Manifest = dict[str, int | str]
+Manifest = dict[str, Any]
 
 
 def write_scene(root: Path, identifier: str, layout: str, height: int, width: int, seed: int
@@ -148,6 +149,7 @@ def _prepare(root: Path, wanted: Manifest, overwrite: bool) -> None:
 
 def _finish(root: Path, layout: Layout, splits: dict[str, list[str]]) -> None:
     """Write the lists and make sure that nothing has gone meanwhile."""
+    gone: object
     try:
         layout.write_lists(root, splits)
         gone = next(iter(_missing(root, layout, splits['train'] + splits['val']).values()), None)

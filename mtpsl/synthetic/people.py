@@ -146,4 +146,3 @@ def person(rng: np.random.Generator, materials: tuple[int, ...], seat: float | N
     # The trunk starts at the hips: lift it onto the seat, or the lower foot onto the ground.
     lift = -min(lowest(leg) for leg in legs) if seat is None else seat + 0.05 * h
     return [solid.moved(np.eye(3), np.array([0.0, 0.0, lift])) for solid in solids]
-

@@ -7,6 +7,7 @@ K numbers of evidence per image.
 from abc import ABC, abstractmethod
 from functools import cached_property
 from numbers import Real
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -17,6 +18,8 @@ UNKNOWN_COLOUR = (70, 90, 130)  # RGB, where a picture's own colours leave none 
 CONFIDENCE = 0.95  # least probability of a class that is taken for a pseudo-label
 AGREEMENT = 0.1  # largest difference of two views' values where one is taken for a pseudo-label
 INTERPOLATIONS = dict(nearest=cv2.INTER_NEAREST, bilinear=cv2.INTER_LINEAR, bicubic=cv2.INTER_CUBIC)
+
+Label = TypeVar('Label', np.ndarray, Tensor)
 
 
 class Task(ABC):
@@ -55,7 +58,7 @@ class Task(ABC):
     zoom_interpolation: str = 'nearest'
 
     def __init__(self, loss_weight: float = 1.0) -> None:
-        if not (isinstance(loss_weight, Real) and loss_weight >= 0):
+        if not (isinstance(loss_weight, (float, Real)) and loss_weight >= 0):
             raise ValueError(f'{type(self).__name__}: loss_weight must be >= 0, got '
                              f'{loss_weight!r}')
         self.loss_weight = loss_weight
@@ -87,7 +90,7 @@ class Task(ABC):
         """Resize a label map (H, W) or (H, W, 3) to ``size`` = (H', W'), values unchanged."""
         return cv2.resize(label, size[::-1], interpolation=INTERPOLATIONS[interpolation])
 
-    def rescale(self, label: np.ndarray | Tensor, scale: float | Tensor) -> np.ndarray | Tensor:
+    def rescale(self, label: Label, scale: float | Tensor) -> Label:
         """What zooming the image by ``scale`` does to the label's values (depth shrinks).
 
         Also of tensors (N, c, H, W), with (N, 1, 1, 1) scales.

@@ -26,6 +26,7 @@ from .boundary_nms import edge_nms, thin
 THRESHOLDS = np.concatenate([[0.001], np.arange(1, 100) / 100, [0.999]])
 """(101,) float64: a pixel is predicted where its probability is at least the threshold."""
 
+
 def match_count(prediction: np.ndarray, truth: np.ndarray, max_distance_pixels: float) -> int:
     """Number of one-to-one matches between predicted and true pixels within a distance.
 

@@ -31,7 +31,8 @@ class CategoricalTask(ClassCodes, Task):
     headline = 'mIoU'
     higher_is_better = True
 
-    def __init__(self, class_names: Sequence[str], palette: Sequence[Sequence[int]],
+    def __init__(self, class_names: Sequence[str],
+                 palette: Sequence[Sequence[int]] | np.ndarray,
                  loss_weight: float = 1.0, absent_iou: float | None = None) -> None:
         super().__init__(loss_weight)
         if isinstance(class_names, str):

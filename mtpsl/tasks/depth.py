@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mtpsl.registry import TASKS
 
-from .base import UNKNOWN_COLOUR, Task, masked_mean
+from .base import UNKNOWN_COLOUR, Label, Task, masked_mean
 
 MILLIMETRE = 1e-3
 
@@ -68,7 +68,7 @@ class Depth(Task):
         unit = self.smallest if self.picture_unit is None else self.picture_unit
         return pixels.astype(np.float32) * np.float32(unit)
 
-    def rescale(self, label: np.ndarray | Tensor, scale: float | Tensor) -> np.ndarray | Tensor:
+    def rescale(self, label: Label, scale: float | Tensor) -> Label:
         """Zooming in by ``scale`` brings the scene nearer by the same factor."""
         return label / scale
 

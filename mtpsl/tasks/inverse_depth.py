@@ -5,6 +5,7 @@ from torch import Tensor
 
 from mtpsl.registry import TASKS
 
+from .base import Label
 from .depth import Depth
 
 STEP = 1 / 65535  # of the 16-bit maps of Cityscapes
@@ -34,7 +35,7 @@ class InverseDepth(Depth):
         super().__init__(loss_weight, max_display, picture_unit)
         self.divide_when_zoomed = divide_when_zoomed
 
-    def rescale(self, label: np.ndarray | Tensor, scale: float | Tensor) -> np.ndarray | Tensor:
+    def rescale(self, label: Label, scale: float | Tensor) -> Label:
         """Zooming in by ``scale`` brings the scene nearer: inverse depth grows by the factor."""
         return super().rescale(label, scale if self.divide_when_zoomed else 1 / scale)
 

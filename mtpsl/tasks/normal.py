@@ -127,7 +127,8 @@ class Normal(Task):
     def score(self, stats: Tensor) -> dict[str, float]:
         total = stats.sum(0)
         count = total[0]
-        scores = {self.headline: total[1] / count, 'rmse': (total[2] / count).sqrt(),
+        scores: dict[str, Tensor | float] = {
+            self.headline: total[1] / count, 'rmse': (total[2] / count).sqrt(),
                   'median': _histogram_median(total[6:])}
         scores |= {f'within{limit:g}': 100 * n / count for limit, n in zip(WITHIN, total[3:6])}
         return {name: float(value) for name, value in scores.items()}

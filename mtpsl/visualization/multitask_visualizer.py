@@ -49,7 +49,8 @@ class MultiTaskVisualizer(Visualizer):
             (H', W', 3) uint8 RGB.
         """
         stages = rows_of(sample)
-        pictures, legends = {}, {name: {} for name in self.tasks}
+        pictures = {}
+        legends: dict[str, dict] = {name: {} for name in self.tasks}
         for title, field in stages.items():
             for name, label in self._label_form(field, getattr(sample, field)).items():
                 pictures[title, name] = self.tasks[name].colorize(label)

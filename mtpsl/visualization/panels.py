@@ -37,7 +37,7 @@ def draw_panel(image: np.ndarray, rows: Sequence[str], columns: Sequence[str],
     top = margin + line * (2 if title else 1)
     right, bottom = left + len(columns) * (width + margin), top + max(len(rows), 1) * (
         height + margin)
-    legend = _legend(legends, font, margin, right)
+    legend = _legend(legends, font, text, margin, right)
     canvas = Image.new('RGB', (right, bottom + (legend.height if legend else 0)), 'white')
     draw = ImageDraw.Draw(canvas)
     if title:
@@ -64,16 +64,17 @@ def draw_panel(image: np.ndarray, rows: Sequence[str], columns: Sequence[str],
     return np.asarray(canvas)
 
 
-def _legend(legends: Legends, font: ImageFont.FreeTypeFont, margin: int,
-            width: int) -> Image.Image | None:
+def _legend(legends: Legends, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, text: int,
+            margin: int, width: int) -> Image.Image | None:
     """One paragraph a column that has entries: its name, then swatches with names, wrapped."""
     legends = {column: entries for column, entries in legends.items() if entries}
     if not legends:
         return None
-    text = int(font.size)
     line, swatch = text * 3 // 2, text
     indent = 2 * margin + max(int(font.getlength(column)) for column in legends)
-    marks, y = [], 0  # (x, y, colour of the swatch or None, words)
+    # x, y, colour of the swatch or None, words
+    marks: list[tuple[int, int, tuple[int, int, int] | None, str]] = []
+    y = 0
     for column, entries in legends.items():
         marks.append((margin, y, None, column))
         x = indent
@@ -86,10 +87,10 @@ def _legend(legends: Legends, font: ImageFont.FreeTypeFont, margin: int,
         y += line
     legend = Image.new('RGB', (width, y + margin), 'white')
     draw = ImageDraw.Draw(legend)
-    for x, y, colour, words in marks:
-        if colour is not None:
+    for x, y, fill, words in marks:
+        if fill is not None:
             draw.rectangle((x, y + (line - swatch) // 2, x + swatch - 1,
-                            y + (line + swatch) // 2 - 1), colour, PALE_INK)
+                            y + (line + swatch) // 2 - 1), fill, PALE_INK)
             x += swatch + text // 3
         draw.text((x, y + line // 2), words, INK, font, anchor='lm')
     return legend

@@ -7,7 +7,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from in_process import load_tool
+from in_process import ROOT, load_tool
 from mmengine.config import Config
 from tiny import tiny_model_config, tiny_regularized_config
 
@@ -55,7 +55,7 @@ def predicted(model, image):
 @pytest.mark.parametrize('name, suffix', [
     ('prediction', 'onnx'), ('prediction', 'pt2'), ('feature', 'onnx'), ('without_both', 'pt2'),
     ('baseline', 'onnx')])
-def test_an_exported_file_predicts_as_testing_does(name, suffix, tmp_path, capsys):
+def test_an_exported_file_predicts_as_testing_does(name, suffix, tmp_path, capsys, monkeypatch):
     config, checkpoint = saved(MODELS_EXPORTED[name], tmp_path)
     out = tmp_path / f'model.{suffix}'
     load_tool('deployment/export.py').main([config, checkpoint, '--out', str(out)])
@@ -82,6 +82,13 @@ def test_an_exported_file_predicts_as_testing_does(name, suffix, tmp_path, capsy
         expected = getattr(pred, task)[None].numpy()
         assert expected.std() > 1e-3
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
+    if name == 'prediction' and suffix == 'onnx':
+        monkeypatch.chdir(tmp_path)
+        code, = re.findall(r'```python\n(.*?)```', (ROOT / 'docs/deployment.md').read_text(),
+                           re.DOTALL)
+        result: dict[str, object] = {}
+        exec(code.replace('512, 512', '64, 64'), result)
+        assert list(result['maps']) == list(description['outputs'])
     # The tool's own bound can be broken: by the file of one model against another.
     with pytest.warns(UserWarning, match='untrained'):
         other = deployed(MultiTaskInferencer(config, device='cpu').model)

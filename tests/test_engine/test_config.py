@@ -109,7 +109,7 @@ def test_misspelt_top_level_keys_are_errors(tmp_path, line, match):
 
 
 @pytest.mark.parametrize('line, match', [
-    ('optimizer = dict(lr=1.0)', "of an older format; it is optim_wrapper.optimizer now"),
+    ('optimizer = dict(lr=1.0)', 'of an older format; it is optim_wrapper.optimizer now'),
     ("resume_from = 'x'", 'it is --resume now'),
     ('env_cfg = dict(cudnn_benchmrk=False)', "env_cfg has no entry 'cudnn_benchmrk'"),
     ('auto_scale_lr = dict(base_batchsize=3)', "auto_scale_lr has no entry 'base_batchsize'"),
@@ -137,12 +137,12 @@ def test_a_missing_config_is_named():
 
 def test_work_dir_by_precedence(tmp_path):
     cfg = load_config(PASCAL)
-    set_work_dir(cfg, None, PASCAL)
+    set_work_dir(cfg, None)
     assert cfg.work_dir == 'work_dirs/diffusionmtl/pascal_onelabel_r18'
     cfg.work_dir = 'from_config'
-    set_work_dir(cfg, None, PASCAL)
+    set_work_dir(cfg, None)
     assert cfg.work_dir == 'from_config'
-    set_work_dir(cfg, 'from_command', PASCAL)
+    set_work_dir(cfg, 'from_command')
     assert cfg.work_dir == 'from_command'
 
 

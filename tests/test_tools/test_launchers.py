@@ -103,7 +103,15 @@ def test_usage(stubs: Path, script: str) -> None:
     assert 'usage: ' in error(launch(stubs, script, PYTHON=python))
     assert 'CONFIG' in error(launch(stubs, script, *positional(script)[:-1], PYTHON=python))
     done = launch(stubs, script, *positional(script, config='no such.py'), PYTHON=python)
-    assert error(done) == f"{script}: CONFIG must be an existing file, got 'no such.py'"
+    assert error(done) == (f"{script}: CONFIG must be an existing file, or the name of a config "
+                           "without .py, got 'no such.py'")
+
+
+@pytest.mark.parametrize('script', SCRIPTS)
+def test_the_name_of_a_config_is_passed_on(stubs: Path, script: str) -> None:
+    done = launch(stubs, script, *positional(script, config='ss/nyud_random_r18'),
+                  PYTHON=str(stubs / 'my python'))
+    assert 'ss/nyud_random_r18' in lines(done)
 
 
 @pytest.mark.parametrize('gpus', ['0', '-1', 'two', '1.5', '2; ls', ' '])

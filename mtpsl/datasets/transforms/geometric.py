@@ -28,7 +28,7 @@ class RandomScale(BaseTransform):
         if not (_is_pair(scale_range, Real) and 0 < scale_range[0] <= scale_range[1]):
             raise ValueError('RandomScale: scale_range must be (low, high) with 0 < low <= high, '
                              f'got {scale_range!r}')
-        self.scale_range = tuple(scale_range)
+        self.scale_range = scale_range[0], scale_range[1]
 
     def transform(self, results: dict) -> dict:
         """Zoom ``img`` and ``gt`` in place; ``img_shape`` becomes the new (H', W')."""
@@ -79,7 +79,7 @@ class RandomScaleCrop(BaseTransform):
 
     def __init__(self, scales: Sequence[float] = (1.0, 1.2, 1.5)) -> None:
         if not (isinstance(scales, Sequence) and scales
-                and all(isinstance(scale, Real) and scale >= 1 for scale in scales)):
+                and all(isinstance(scale, (float, Real)) and scale >= 1 for scale in scales)):
             raise ValueError('RandomScaleCrop: scales must be numbers of at least 1 such as '
                              f'(1.0, 1.2, 1.5), got {scales!r}')
         self.scales = tuple(scales)
@@ -89,7 +89,8 @@ class RandomScaleCrop(BaseTransform):
         scale = float(self.scales[np.random.randint(len(self.scales))])
         size = results['img'].shape[:2]
         place = _random_place(size, tuple(max(int(side / scale), 1) for side in size))
-        zoom = Zoom(*(part for side in place for part in (side.start, side.stop)), scale)
+        rows, columns = place
+        zoom = Zoom(rows.start, rows.stop, columns.start, columns.stop, scale)
         # A zoom of something that was moved before shows no known rectangle of the first image.
         whole = Zoom(0, size[0], 0, size[1], 1.0)
         results['zoom'] = zoom if results.get('zoom', whole) == whole else None
@@ -128,10 +129,10 @@ class RandomCrop(BaseTransform):
         if not (_is_pair(size, Integral) and min(size) >= 1):
             raise ValueError('RandomCrop: size must be (height, width) of at least 1, got '
                              f'{size!r}')
-        if not (isinstance(max_class_ratio, Real) and 0 < max_class_ratio <= 1):
+        if not (isinstance(max_class_ratio, (float, Real)) and 0 < max_class_ratio <= 1):
             raise ValueError('RandomCrop: max_class_ratio must be in (0, 1], got '
                              f'{max_class_ratio!r}')
-        if not (isinstance(tries, Integral) and tries >= 1):
+        if not (isinstance(tries, (int, Integral)) and tries >= 1):
             raise ValueError('RandomCrop: tries must be an integer of at least 1, got '
                              f'{tries!r}')
         self.size = tuple(size)
@@ -200,7 +201,7 @@ class RandomFlip(BaseTransform):
     """
 
     def __init__(self, prob: float = 0.5) -> None:
-        if not (isinstance(prob, Real) and 0 <= prob <= 1):
+        if not (isinstance(prob, (float, Real)) and 0 <= prob <= 1):
             raise ValueError(f'RandomFlip: prob must be a number in [0, 1], got {prob!r}')
         self.prob = prob
 
@@ -223,7 +224,7 @@ def _forget_zoom(results: dict) -> None:
         results['zoom'] = None
 
 
-def _random_place(shape: tuple[int, int], size: tuple[int, int]) -> tuple[slice, slice]:
+def _random_place(shape: Sequence[int], size: Sequence[int]) -> tuple[slice, slice]:
     """Rows and columns of a rectangle of (at most) ``size`` somewhere in (H, W)."""
     sides = [min(side, wanted) for side, wanted in zip(shape, size)]
     starts = [np.random.randint(whole - side + 1) for whole, side in zip(shape, sides)]

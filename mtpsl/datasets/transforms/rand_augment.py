@@ -48,10 +48,10 @@ class RandAugment(BaseTransform):
     """
 
     def __init__(self, num_ops: int = 2, max_magnitude: int = 5) -> None:
-        if not (isinstance(num_ops, Integral) and num_ops >= 1):
+        if not (isinstance(num_ops, (int, Integral)) and num_ops >= 1):
             raise ValueError(f'RandAugment: num_ops must be an integer of at least 1, got '
                              f'{num_ops!r}')
-        if not (isinstance(max_magnitude, Integral) and 0 <= max_magnitude < BINS):
+        if not (isinstance(max_magnitude, (int, Integral)) and 0 <= max_magnitude < BINS):
             raise ValueError(f'RandAugment: max_magnitude must be an integer from 0 to {BINS - 1}, '
                              f'got {max_magnitude!r}')
         self.num_ops = num_ops

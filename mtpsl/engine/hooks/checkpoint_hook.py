@@ -4,6 +4,7 @@ import json
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
@@ -28,6 +29,8 @@ class SafeCheckpointHook(CheckpointHook):
     :func:`mtpsl.engine.resume.check_same_run`. Arguments: see
     :class:`mmengine.hooks.CheckpointHook`.
     """
+
+    file_backend: Any
 
     def before_train(self, runner: Runner) -> None:
         """Remove also what a kill while saving left: half a file, or the one it replaces."""
@@ -92,11 +95,11 @@ class SafeCheckpointHook(CheckpointHook):
 class _RemovesLater:
     """A file backend that only notes what it should remove."""
 
-    def __init__(self, backend: object) -> None:
+    def __init__(self, backend: Any) -> None:
         self._backend = backend
         self.removed: list[str] = []
 
-    def __getattr__(self, name: str) -> object:
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._backend, name)
 
     def remove(self, path: str) -> None:

@@ -80,7 +80,7 @@ class NonFiniteHook(Hook):
                          outputs: dict | None = None) -> None:
         """Note the iteration; look at the steps that are known by now."""
         self._step.iterations.append(runner.iter + 1)
-        self._step.batches.append(data_batch)
+        self._step.batches.append(data_batch or {})
         self._step.losses.append({key: value.detach() for key, value in (outputs or {}).items()
                                   if isinstance(value, Tensor)})
         if runner.optim_wrapper.skipped is not None:  # else the gradients were only accumulated

@@ -39,11 +39,11 @@ class PanelHook(Hook):
     def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
                        outputs: Sequence[MultiTaskSample] | None = None) -> None:
         if self.in_validation:
-            self._draw(runner, data_batch, outputs, None)
+            self._draw(runner, data_batch or {}, outputs or (), None)
 
     def after_test_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
                         outputs: Sequence[MultiTaskSample] | None = None) -> None:
-        self._draw(runner, data_batch, outputs, self.out_dir)
+        self._draw(runner, data_batch or {}, outputs or (), self.out_dir)
 
     def _draw(self, runner: Runner, data_batch: dict, outputs: Sequence[MultiTaskSample],
               out_dir: str | None) -> None:

@@ -52,7 +52,7 @@ class SkippedSamplesHook(Hook):
         if not self._active:
             return
         self._new += chain.from_iterable(
-            sample.get('skipped', ()) for sample in batch_leaves(data_batch['data_samples'])
+            sample.get('skipped', ()) for sample in batch_leaves((data_batch or {})['data_samples'])
             if sample.get('view', 0) == 0)  # the views of a sample say the same
         if get_world_size() == 1 or any(self.every_n_train_iters(runner, n)
                                         for n in self._intervals):

@@ -86,7 +86,7 @@ class ConcatenatedCondition(Condition):
         self.detach = detach
         self.reduce = nn.Conv2d(sum(t.channels for t in tasks.values()), channels, 3, padding=1)
         nn.init.kaiming_normal_(self.reduce.weight, mode='fan_out', nonlinearity='relu')
-        nn.init.zeros_(self.reduce.bias)
+        nn.init.zeros_(self.reduce.bias)  # type: ignore[arg-type]  # it has one
 
     def sources(self, predictions: Mapping[str, Tensor]) -> Tensor:
         """(B, sum of C_t, h, w)."""

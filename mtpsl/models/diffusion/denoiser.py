@@ -5,6 +5,7 @@ Shapes: B samples, P = sum over tasks of N_t pairs ordered by task, C channels, 
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -50,7 +51,7 @@ class Denoiser(BaseModule):
         self.blocks = nn.ModuleList(
             block(channels, num_heads, ffn_ratio) for _ in range(num_blocks))
         self.heads = nn.ModuleDict({
-            name: _head(channels, head_convs, out_channels and out_channels[name])
+            name: _head(channels, head_convs, None if out_channels is None else out_channels[name])
             for name in in_channels})
         self._reset_parameters()
 
@@ -61,9 +62,10 @@ class Denoiser(BaseModule):
                 nn.init.xavier_uniform_(module.weight)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
-        for layer in self.step_embedding.mlp[::2]:
-            nn.init.normal_(layer.weight, std=0.02)
-            nn.init.zeros_(layer.bias)
+        for layer in self.step_embedding.mlp:
+            if isinstance(layer, nn.Linear):
+                nn.init.normal_(layer.weight, std=0.02)
+                nn.init.zeros_(layer.bias)
 
     def tokens(self, maps: Tensor) -> Tensor:
         """(P, C, h, w) maps to (P, L, C) tokens at a quarter of the resolution."""
@@ -102,7 +104,7 @@ class Denoiser(BaseModule):
         parts = maps.split([len(x) for x in noisy.values()])
         return {name: self._call(self.heads[name], part) for name, part in zip(noisy, parts)}
 
-    def _call(self, module: nn.Module, *inputs: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+    def _call(self, module: nn.Module, *inputs: Tensor) -> Any:
         return recompute(module, *inputs) if self.checkpoint else module(*inputs)
 
 

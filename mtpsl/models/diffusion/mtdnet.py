@@ -7,6 +7,7 @@ channels of task t's logits, S steps, h x w the maps at stride 8.
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Iterator, Mapping
+from typing import cast
 
 import torch
 from mmengine.model import BaseModule
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from mtpsl.registry import MODELS
 from mtpsl.tasks import Task
 
+from .condition import Condition
 from .denoiser import Denoiser
 
 
@@ -128,9 +130,10 @@ class MTDNet(BaseModule):
     def _condition_tokens(self, predictions: Mapping[str, Tensor]) -> Tensor:
         """(B, L, C), shared by all tasks and steps."""
         size = next(iter(predictions.values())).shape[-2:]
+        condition = cast(Condition, self.condition)
         if self.shortcut and not any(side % self.denoiser.REDUCTION for side in size):
-            return self.condition.quarter(predictions).flatten(2).transpose(1, 2)
-        return self.denoiser.tokens(self.condition(predictions))
+            return condition.quarter(predictions).flatten(2).transpose(1, 2)
+        return self.denoiser.tokens(condition(predictions))
 
 
 @MODELS.register_module()

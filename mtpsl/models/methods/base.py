@@ -69,9 +69,9 @@ class MultiTaskModel(BaseModel):
                 'tensor' the final logits of all tasks by name, (B, C_t, h, w).
         """
         if mode == 'loss':
-            return self.loss(inputs, data_samples)
+            return self.loss(inputs, data_samples or [])
         if mode == 'predict':
-            return self.predict(inputs, data_samples)
+            return self.predict(inputs, data_samples or [])
         if mode == 'tensor':
             return self.logits(inputs, data_samples)['pred']
         raise ValueError(f"mode must be 'loss', 'predict' or 'tensor', got {mode!r}")

@@ -60,9 +60,10 @@ class RegularizedMTL(MultiTaskModel):
         losses |= self.silent_losses(rows, logits)
         parts = {name: maps.chunk(len(views)) for name, maps in logits.items()}
         features = stages[-1].chunk(len(views))
+        height, width = inputs.shape[-2:]
         return losses | self.regularizer(
             [View(samples, {name: part[v] for name, part in parts.items()}, features[v],
-                  tuple(inputs.shape[-2:])) for v, samples in enumerate(views)], rows)
+                  (height, width)) for v, samples in enumerate(views)], rows)
 
     def _split(self, data_samples: Sequence[MultiTaskSample]) -> list[list[MultiTaskSample]]:
         """The samples of each view."""

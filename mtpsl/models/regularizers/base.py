@@ -81,7 +81,7 @@ def conv_norm(in_channels: int, out_channels: int) -> nn.Sequential:
     """3x3 convolution (Xavier-normal, zero bias) and BatchNorm."""
     conv = nn.Conv2d(in_channels, out_channels, 3, padding=1)
     nn.init.xavier_normal_(conv.weight)
-    nn.init.zeros_(conv.bias)
+    nn.init.zeros_(conv.bias)  # type: ignore[arg-type]  # it has one
     return nn.Sequential(conv, nn.BatchNorm2d(out_channels))
 
 

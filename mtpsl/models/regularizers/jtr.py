@@ -148,9 +148,10 @@ class JointTaskRegularization(Regularizer):
         distance = cosine_distance(*codes.chunk(2)).mean()
         outputs = self.decoder(codes, pooled).float().split(list(self.map_channels.values()), 1)
         reconstruction = sum(
-            task.reconstruction_loss(output, torch.cat([wanted[name], target[name]]),
-                                     known.repeat(2, 1, 1, 1)).sum()
-            for (name, task), output in zip(self.tasks.items(), outputs)) / len(known)
+            (task.reconstruction_loss(output, torch.cat([wanted[name], target[name]]),
+                                      known.repeat(2, 1, 1, 1)).sum()
+             for (name, task), output in zip(self.tasks.items(), outputs)),
+            start=distance.new_zeros(())) / len(known)
         return dict(
             loss_jtr_model=self.distance_weight * model,
             loss_jtr_distance=self.distance_weight * self.reconstruction_weight * distance,
@@ -187,8 +188,9 @@ class JointTaskRegularization(Regularizer):
         for name, index in row_index(rows, view.feature.device).items():
             if rows[name]:
                 label = self.tasks[name].encode_label(view.labels(name, rows[name]))
+                height, width = maps[name].shape[-2:]
                 replaced[name] = maps[name].index_copy(
-                    0, index, F.adaptive_avg_pool2d(label, maps[name].shape[-2:]))
+                    0, index, F.adaptive_avg_pool2d(label, (height, width)))
         return replaced
 
     def _frozen_encoder(self, maps: Tensor) -> Tensor:

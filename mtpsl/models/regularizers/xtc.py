@@ -191,7 +191,8 @@ class CrossTaskConsistency(Regularizer):
                 f'CrossTaskConsistency: the mapping network ends in {mapped.shape[1]} channels, '
                 f"the backbone's last stage has {feature.shape[1]}; set channels[-1] of the "
                 'regularizer to that')
-        return F.adaptive_avg_pool2d(feature.detach(), mapped.shape[-2:])
+        height, width = mapped.shape[-2:]
+        return F.adaptive_avg_pool2d(feature.detach(), (height, width))
 
 
 def find_pairs(tasks: Sequence[str], labelled: Sequence[set[str]]) -> Pairs:
