@@ -21,8 +21,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
                         help='pictures (png), arrays (npy) or both (default: png)')
     parser.add_argument('--tasks', nargs='+', metavar='TASK',
                         help='predict these tasks only (default: all)')
-    parser.add_argument('--num-samples', type=at_least(1), default=1, metavar='K',
-                        help='average K draws of noise; above 1 gives uncertainty maps too')
+    parser.add_argument('--num-samples', type=at_least(1), metavar='K',
+                        help='average K draws of noise; above 1 gives uncertainty maps too '
+                        "(default: the config's model.num_samples, 1)")
     parser.add_argument('--stages', nargs='+', choices=STAGES, default=[],
                         help='also the initial and noisy predictions and the denoising steps')
     parser.add_argument('--window', nargs=2, type=at_least(1), metavar=('HEIGHT', 'WIDTH'),
@@ -56,8 +57,8 @@ def main(argv: list[str] | None = None) -> None:
             last = result
     if not count:
         raise SystemExit('image_demo.py: error: none of the images could be read')
-    print(f'{count} images: {", ".join(last.maps)} in {args.out_dir}/<task>/, panels in '
-          f'{args.out_dir}/panels/')
+    print(f'{count} images: {", ".join(last.maps)} in {args.out_dir}/<task>/'
+          + (f', panels in {args.out_dir}/panels/' if 'png' in args.formats else ''))
 
 
 if __name__ == '__main__':

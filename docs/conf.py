@@ -26,7 +26,8 @@ ROOT = DOCS.parent
 MATHML = '{http://www.w3.org/1998/Math/MathML}'
 ElementTree.register_namespace('', MATHML[1:-1])
 # Pages whose text is a file elsewhere in the repository: links to the file lead to the page.
-PAGES = {ROOT / 'README.md': 'get_started.md', ROOT / 'data/README.md': 'datasets.md'}
+PAGES = {ROOT / 'README.md': 'get_started.md', ROOT / 'data/README.md': 'datasets.md',
+         ROOT / 'CONTRIBUTING.md': 'contributing.md', ROOT / 'CHANGELOG.md': 'changelog.md'}
 PAGES |= {path: f'models.md#{slug}' for path, slug in (
     (path, re.sub(r'\W+', '-', path.read_text().split('\n', 1)[0].lower()).strip('-'))
     for path in (ROOT / 'configs').glob('*/README.md'))}

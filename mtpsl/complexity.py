@@ -1,6 +1,7 @@
 """Parameters and multiply-adds of a model, in all and by part, without running it."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -64,9 +65,10 @@ def complexity(model: nn.Module, shape: tuple[int, int] = (512, 512),
         image = torch.empty(1, 3, *shape, device='meta')
         if tasks is None:
             model(image)
-        else:  # by the call, so that the whole is counted as well
-            model.forward = lambda inputs: model.logits(inputs, None, tasks)['pred']
-            model(image)
+        else:
+            logits: Any = model.logits
+            model.forward = lambda inputs: logits(inputs, None, tasks)['pred']
+            model(image)  # by the call, so that the whole is counted as well
     root = type(model).__name__
     called = {name.removeprefix(root).removeprefix('.'): sum(operations.values()) // 2
               for name, operations in counter.get_flop_counts().items() if name != 'Global'}

@@ -13,6 +13,19 @@ quieten()
 torch.set_num_threads(1)
 
 
+# Minutes of one core: begun last, one of them would leave the other cores idle at the end.
+LONG = ('test_full_size_config', 'test_exported_file', 'test_docs_site', 'test_benchmark_tool',
+        'test_kills', 'test_layouts', 'test_doc_commands')
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long tests first; those of a file stay together, since they share what is made once."""
+    def place(item: pytest.Item) -> int:
+        return next((k for k, name in enumerate(LONG) if name in item.nodeid), len(LONG))
+
+    items.sort(key=place)
+
+
 @pytest.fixture(params=['PredictionDiffusion', 'FeatureDiffusion'])
 def tiny_model(request: pytest.FixtureRequest) -> torch.nn.Module:
     """Prediction and Feature Diffusion, seeded."""

@@ -3,6 +3,7 @@
 import ast
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ ROWS = re.findall(r'^\| `dict\((.*)\)` \| `(\(.*\))` \|$', (ROOT / DOCUMENT).rea
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The document's files, where it says."""
     (tmp_path / 'configs').mkdir()
     for path in (ROOT / 'configs').iterdir():
@@ -33,10 +34,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(code)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setitem(MODELS._module_dict, 'TwoStages', None)
-    del MODELS._module_dict['TwoStages']
-    monkeypatch.delitem(sys.modules, 'my_backbone', raising=False)
-    return tmp_path
+    yield tmp_path
+    MODELS._module_dict.pop('TwoStages', None)  # imported again, it is registered again
+    sys.modules.pop('my_backbone', None)
 
 
 @pytest.mark.parametrize('path', CONFIGS)

@@ -17,6 +17,7 @@ from mtpsl.evaluation import MultiTaskMetric, headline_table
 from mtpsl.report import extremes, image_scores, redraw, write_report
 from mtpsl.storage.command import at_least
 from mtpsl.tasks import build_tasks
+from mtpsl.visualization import MultiTaskVisualizer
 
 EVIDENCE_DIR = 'evidence'  # in the work dir, during a test
 METRIC_NAMES = ('MultiTaskMetric', 'mtpsl.MultiTaskMetric')
@@ -66,6 +67,8 @@ def main(argv: list[str] | None = None) -> None:
         for evaluator in evaluators(cfg, 'test'):  # the same command goes on where it was killed
             if evaluator.get('type') in (MultiTaskMetric, *METRIC_NAMES):
                 evaluator.setdefault('evidence_dir', str(Path(cfg.work_dir, EVIDENCE_DIR)))
+                if html:
+                    evaluator['keep_evidence'] = True
         runner = build_runner(cfg)
         metrics = runner.test()
         if is_main_process():
@@ -99,10 +102,11 @@ def write_html(path: Path, number: int, metrics: dict[str, float], runner: Runne
     images = dict.fromkeys(image for extreme in chosen.values()
                            for image, _ in (*extreme.best, *extreme.worst))
     model = getattr(runner.model, 'module', runner.model)
+    visualizer = MultiTaskVisualizer(tasks, name='report')  # the config's may be another
     write_report(path, title=Path(runner.cfg.filename).stem, checkpoint=checkpoint,
                  config=runner.cfg.pretty_text, metrics=metrics, tasks=tasks, scores=scores,
                  chosen=chosen, panels=redraw(images, runner.test_dataloader.dataset, model,
-                                              runner.visualizer))
+                                              visualizer))
     print(f'report:  {path}')
 
 

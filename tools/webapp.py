@@ -24,8 +24,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--cfg-options', nargs='+', action=OptionAction, metavar='KEY=VALUE',
                         help='override parts of the config')
     args = parser.parse_args(argv)
+    if args.port > 65535:
+        parser.error(f'--port must be at most 65535, got {args.port}')
     if not importlib.util.find_spec('gradio'):
-        parser.error('the page needs gradio: pip install gradio')
+        parser.error("the page needs gradio: pip install 'gradio>=6'")
     return args
 
 

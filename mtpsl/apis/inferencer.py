@@ -1,13 +1,11 @@
 """Images in, maps of all tasks out."""
 
 import logging
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 import torch
 from mmengine.config import Config
@@ -21,7 +19,7 @@ from mtpsl.structures import MultiTaskSample
 from .loading import load_model
 from .prediction import Prediction, check_formats
 from .sources import Images, Source, collect
-from .windows import Mosaic, positions
+from .windows import SPREAD, Mosaic, positions, shrunk
 
 STAGES = ('initial', 'noisy', 'steps')
 LEAST_WINDOW = 512
@@ -78,7 +76,7 @@ class MultiTaskInferencer:
         ValueError: a checkpoint of another model, or an argument out of its range.
     """
 
-    def __init__(self, model: str | Config, weights: str | None = None,
+    def __init__(self, model: str | Path | Config, weights: str | Path | None = None,
                  device: str | None = None, cfg_options: Mapping[str, object] | None = None, *,
                  window: Sequence[int] | None = None, overlap: float = 1 / 3,
                  max_side: int | None = None, batch_size: int = 1) -> None:
@@ -94,10 +92,9 @@ class MultiTaskInferencer:
         self.window = tuple(window or [max(2 * side, LEAST_WINDOW)
                                        for side in self.model.data_preprocessor.size])
         self.overlap, self.max_side, self.batch_size = overlap, max_side, batch_size
-        self._lock = threading.Lock()  # a page may serve several people
 
     def __call__(self, inputs: Images, *, tasks: Sequence[str] | None = None,
-                 num_samples: int = 1, stages: Sequence[str] = (),
+                 num_samples: int | None = None, stages: Sequence[str] = (),
                  out_dir: str | Path | None = None, formats: Sequence[str] = ('png',),
                  on_error: str = 'raise', progress: bool = True) -> Prediction | list[Prediction]:
         """Predict one image or several; arguments and errors are those of :meth:`stream`.
@@ -111,10 +108,10 @@ class MultiTaskInferencer:
                                    progress=progress))
         return results[0] if single else results
 
-    def stream(self, inputs: Images, *, tasks: Sequence[str] | None = None, num_samples: int = 1,
-               stages: Sequence[str] = (), out_dir: str | Path | None = None,
-               formats: Sequence[str] = ('png',), on_error: str = 'raise',
-               progress: bool = True) -> Iterator[Prediction]:
+    def stream(self, inputs: Images, *, tasks: Sequence[str] | None = None,
+               num_samples: int | None = None, stages: Sequence[str] = (),
+               out_dir: str | Path | None = None, formats: Sequence[str] = ('png',),
+               on_error: str = 'raise', progress: bool = True) -> Iterator[Prediction]:
         """Predict images one after the other: for more than fit into memory.
 
         Args:
@@ -124,7 +121,8 @@ class MultiTaskInferencer:
                 done: their decoders unless they condition the denoising, their denoising, their
                 full-size maps.
             num_samples: K draws of noise whose predictions are averaged; above 1 there is an
-                uncertainty too. For models that draw noise.
+                uncertainty too. For models that draw noise; None is the config's, which is 1 if
+                it does not say.
             stages: what else to return, of ``'initial'``, ``'noisy'`` and ``'steps'`` (each
                 denoising step but the last, which is the prediction).
             out_dir: folder for the results, see :meth:`Prediction.save`; each image's are written
@@ -143,32 +141,36 @@ class MultiTaskInferencer:
         check_formats(formats)
         if on_error not in ('raise', 'skip'):
             raise ValueError(f"on_error must be 'raise' or 'skip', got {on_error!r}")
-        self._check(tasks, num_samples, stages)
+        wanted = self._wanted(tasks, num_samples, stages)
         if out_dir is not None:
             Path(out_dir).mkdir(parents=True, exist_ok=True)  # now, not after the first image
-        return self._stream(sources, single, tasks, num_samples, stages, out_dir, formats,
-                            on_error == 'skip' and not single, progress)
+        results = self._results(sources, single, wanted, on_error == 'skip' and not single,
+                                progress)
+        return results if out_dir is None else _saved(results, out_dir, formats)
 
     # ---------------------------------------------------------------- arguments
 
-    def _check(self, tasks: Sequence[str] | None, num_samples: int,
-               stages: Sequence[str]) -> None:
+    def _wanted(self, tasks: Sequence[str] | None, num_samples: int | None,
+                stages: Sequence[str]) -> tuple:
+        """The arguments of the model's ``predict``, checked."""
         if tasks is not None:
             self.model.check_tasks(tasks)
         if isinstance(stages, str) or not set(stages) <= set(STAGES):
             raise ValueError(f'stages must be some of {list(STAGES)}, got {stages!r}')
         if isinstance(self.model, DiffusionMTL):
-            self.model.check_num_samples(num_samples)
-        elif num_samples != 1 or stages:
+            if num_samples is not None:
+                self.model.check_num_samples(num_samples)
+            return tasks, num_samples, ('pred', *stages)
+        if num_samples not in (None, 1) or stages:
             raise ValueError(f'{type(self.model).__name__} draws no noise and has no stages: '
                              f'num_samples must be 1 and stages empty, got {num_samples!r} and '
                              f'{stages!r}')
+        return (tasks,)
 
     # ---------------------------------------------------------------- the way of an image
 
-    def _stream(self, sources: Sequence[Source], single: bool, tasks: Sequence[str] | None,
-                num_samples: int, stages: Sequence[str], out_dir: str | Path | None,
-                formats: Sequence[str], skip: bool, progress: bool) -> Iterator[Prediction]:
+    def _results(self, sources: Sequence[Source], single: bool, wanted: tuple, skip: bool,
+                 progress: bool) -> Iterator[Prediction]:
         bar = Progress(len(sources), 'images') if progress and not single else None
         images = self._crops(sources, skip)
         done = 0
@@ -177,18 +179,14 @@ class MultiTaskInferencer:
             images = iter([iter(first)])
             bar = Progress(len(first), 'windows') if progress and len(first) > 1 else None
         for batch in self._batches(chain.from_iterable(images)):
-            for crop, sample in zip(batch, self._predict(batch, tasks, num_samples, stages)):
+            for crop, sample in zip(batch, self._predict(batch, wanted)):
                 crop.image.mosaic.add(sample, crop.window)
                 finished = not crop.image.mosaic.left
                 if finished:
-                    result = self._result(crop.image)
-                    if out_dir is not None:
-                        result.save(out_dir, formats)
+                    yield self._result(crop.image)  # saved, too, when the bar goes on
                 if bar is not None and (single or finished):
                     done += 1
                     bar.update(done)
-                if finished:
-                    yield result
         if bar is not None and done < bar.total:  # the rest was skipped
             bar.update(bar.total)
 
@@ -205,7 +203,7 @@ class MultiTaskInferencer:
             yield self._windows(source, bgr)
 
     def _windows(self, source: Source, bgr: np.ndarray) -> Iterator[_Crop]:
-        seen = _shrunk(bgr, self.max_side)
+        seen = shrunk(bgr, self.max_side)
         windows = positions(seen.shape[:2], self.window, self.overlap)
         image = _Image(source, bgr, Mosaic(seen.shape[:2], len(windows), self.tasks))
         pixels = torch.from_numpy(np.ascontiguousarray(seen.transpose(2, 0, 1)))
@@ -235,32 +233,25 @@ class MultiTaskInferencer:
             yield batch
 
     @torch.inference_mode()
-    def _predict(self, batch: Sequence[_Crop], tasks: Sequence[str] | None, num_samples: int,
-                 stages: Sequence[str]) -> list[MultiTaskSample]:
+    def _predict(self, batch: Sequence[_Crop], wanted: tuple) -> list[MultiTaskSample]:
         samples = [MultiTaskSample(metainfo=dict(img_id=crop.name)) for crop in batch]
-        data = dict(inputs=[crop.pixels for crop in batch], data_samples=samples)
-        with self._lock:
-            if isinstance(self.model, DiffusionMTL):
-                self.model.num_samples = num_samples
-                self.model.outputs = ('pred', *stages)
-            data = self.model.data_preprocessor(data)
-            return self.model.predict(data['inputs'], data['data_samples'], tasks)
+        data = self.model.data_preprocessor(
+            dict(inputs=[crop.pixels for crop in batch], data_samples=samples))
+        return self.model.predict(data['inputs'], data['data_samples'], *wanted)
 
     def _result(self, image: _Image) -> Prediction:
         """Label forms in the image's own size and unit."""
         height, width = image.bgr.shape[:2]
         # A shrunk image shows a scene that is further away.
         scale = max(height, width) / max(image.mosaic.size)
-        maps = image.mosaic.maps((height, width))
-        spread = maps.pop('spread', {})
-        arrays = {field: {name: self._array(name, self.tasks[name].decode(values[None]), scale)
-                          for name, values in maps[field].items()}
-                  for field in sorted(maps, key=_order)}
-        uncertainty = {name: self._array(name, values[None], scale)
-                       for name, values in spread.items()}
+        found: dict[str, dict[str, np.ndarray]] = {}
+        for stage, name, values in image.mosaic.maps((height, width)):  # one at a time in full
+            label = values[None] if stage == SPREAD else self.tasks[name].decode(values[None])
+            found.setdefault(stage, {})[name] = self._array(name, label, scale)
         rgb = np.ascontiguousarray(image.bgr[..., ::-1])
-        return Prediction(image.source.name, rgb, self.tasks, arrays.pop('pred'),
-                          uncertainty, arrays)
+        uncertainty = found.pop(SPREAD, {})
+        return Prediction(image.source.name, rgb, self.tasks, found.pop('pred'), uncertainty,
+                          {stage: found[stage] for stage in sorted(found, key=_order)})
 
     def _array(self, task: str, label: Tensor, scale: float) -> np.ndarray:
         """(1, c, H, W) to (H, W) or (H, W, c)."""
@@ -270,17 +261,15 @@ class MultiTaskInferencer:
         return array[..., 0] if array.shape[2] == 1 else array
 
 
+def _saved(results: Iterator[Prediction], out_dir: str | Path,
+           formats: Sequence[str]) -> Iterator[Prediction]:
+    for result in results:
+        result.save(out_dir, formats)
+        yield result
+
+
 def _order(field: str) -> tuple[int, int]:
     """Initial, noisy, then the steps S to 2, as they come about."""
     if field.startswith('step'):
         return 2, -int(field[4:])
     return ('initial', 'noisy', field).index(field), 0
-
-
-def _shrunk(image: np.ndarray, max_side: int | None) -> np.ndarray:
-    height, width = image.shape[:2]
-    if max_side is None or max(height, width) <= max_side:
-        return image
-    scale = max_side / max(height, width)
-    size = max(round(width * scale), 1), max(round(height * scale), 1)
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)

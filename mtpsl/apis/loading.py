@@ -1,7 +1,9 @@
 """From a config and weights to a model that predicts."""
 
+import os
 import warnings
 from collections.abc import Mapping
+from pathlib import Path
 
 import torch
 from mmengine.config import Config
@@ -16,7 +18,8 @@ from mtpsl.models import MultiTaskModel
 from mtpsl.registry import MODELS
 
 
-def load_model(model: str | Config, weights: str | None = None, device: str | None = None,
+def load_model(model: str | Path | Config, weights: str | Path | None = None,
+               device: str | None = None,
                cfg_options: Mapping[str, object] | None = None) -> MultiTaskModel:
     """Build a config's model, with its weights, for prediction.
 
@@ -39,20 +42,22 @@ def load_model(model: str | Config, weights: str | None = None, device: str | No
     """
     # Components of other scopes, which the config's custom_imports register, are found too.
     init_default_scope('mtpsl')
+    if isinstance(model, Config) and cfg_options:
+        raise ValueError('cfg_options are for the path or name of a config; change the loaded '
+                         f'config itself, got {dict(cfg_options)}')
     if isinstance(model, Config):
         cfg = model
     else:
         cfg = load_config(str(model), cfg_options)
         weights = weights or find_weights(str(model))
     require(cfg, 'model')
-    if cfg.model.get('backbone'):
-        cfg.model.backbone.init_cfg = None  # all weights come from the checkpoint
     device = device or get_device()
-    built = MODELS.build(cfg.model)
+    built = MODELS.build(cfg.model)  # pretrained weights would be loaded by init_weights only
     if weights is None:
         warnings.warn('no weights were given and model-index.yml has none for this model: it is '
                       'untrained, and its predictions mean nothing', stacklevel=3)
     else:
+        weights = os.path.expanduser(weights)
         if '://' not in weights:
             check_whole(weights)
             check_checkpoint(weights, built)

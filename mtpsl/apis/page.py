@@ -5,16 +5,21 @@ Gradio (``pip install mtpsl[webapp]``) is needed for this module only.
 
 import html
 import os
+import shutil
+import signal
+import sys
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from mtpsl.models import DiffusionMTL
 
 from .inferencer import MultiTaskInferencer
 from .prediction import Prediction
+from .sources import collect
+from .windows import shrunk
 
 os.environ.setdefault('GRADIO_ANALYTICS_ENABLED', 'False')  # nothing is reported to anybody
 
@@ -28,6 +33,13 @@ other. Move the slider through the steps. With several samples the noise is draw
 prediction is their mean, and the uncertainty is where they differ (bright)."""
 SWATCH = ('<span style="display: inline-block; width: .9em; height: .9em; margin: 0 .3em 0 .9em; '
           'border: 1px solid #888; background: rgb{colour}"></span>{name}')
+
+
+class Session(NamedTuple):
+    """What is kept for a visitor: the last prediction, and the file of its arrays."""
+
+    result: Prediction
+    file: Path
 
 
 class Page:
@@ -53,30 +65,47 @@ class Page:
         """Whether several samples of a prediction differ."""
         return self.diffusion is not None and self.diffusion.schedule.num_draws > 0
 
-    def predict(self, image: Image.Image | None, tasks: list[str], num_samples: int) -> tuple:
+    def predict(self, last: Session | None, image: str | None, tasks: list[str],
+                num_samples: int) -> tuple:
         """Predict; called by the button and when an image arrives.
 
+        An image larger than the inferencer's ``max_side`` is shown shrunk, and so are its maps.
+
         Returns:
-            The prediction as the session keeps it, the last position of the slider, the path of
-            the arrays, and what :meth:`show`, :meth:`legend` and :meth:`show_uncertainty` return.
+            The session, the last position of the slider, the path of the arrays, and what
+            :meth:`show`, :meth:`legend` and :meth:`show_uncertainty` return.
         """
         if image is None:
             raise gr.Error('Choose an image first.')
         if not tasks:
             raise gr.Error('Choose at least one task.')
         stages = ('initial', 'noisy', 'steps') if self.diffusion is not None else ()
-        result = self.infer(image, tasks=tasks, num_samples=int(num_samples), stages=stages,
+        try:
+            (source,), _ = collect(image)
+            pixels = shrunk(source.read(), self.infer.max_side)[..., ::-1]
+        except (OSError, ValueError) as error:
+            raise gr.Error(str(error)) from error
+        result = self.infer(pixels, tasks=tasks, num_samples=int(num_samples), stages=stages,
                             progress=False)
         assert isinstance(result, Prediction)  # of one image
+        self.forget(last)
         position = len(self.stages) - 1
-        return (result, position, str(self.save(result)), *self.show(result, position),
+        session = Session(result, self.save(result))
+        return (session, position, str(session.file), *self.show(session, position),
                 self.legend(result), self.show_uncertainty(result))
 
-    def show(self, result: Prediction | None, position: int) -> tuple[str, list]:
+    @staticmethod
+    def forget(session: Session | None) -> None:
+        """Remove the file of a session that is over, or that has another prediction now."""
+        if session is not None:
+            shutil.rmtree(session.file.parent, ignore_errors=True)
+
+    def show(self, session: Session | None, position: int) -> tuple[str, list]:
         """The pictures of a stage with their heading, by the slider's position."""
         stage = self.stages[int(position)]
-        if result is None:
+        if session is None:
             return '', []
+        result = session.result
         chosen = None if stage == 'prediction' else stage
         return (f'### {_heading(stage)}',
                 [(result.picture(name, chosen), name) for name in result.maps])
@@ -114,10 +143,11 @@ class Page:
         with gr.Blocks(title=name, analytics_enabled=False,
                        delete_cache=(3600, 3600)) as page:
             gr.Markdown(INTRODUCTION.format(name=name, tasks=', '.join(names), ending=ending))
-            result = gr.State()
+            session = gr.State(delete_callback=self.forget)
             with gr.Row():
                 with gr.Column(scale=1):
-                    image = gr.Image(type='pil', label='image', sources=['upload', 'clipboard'],
+                    image = gr.Image(type='filepath', image_mode=None, format='png',
+                                     label='image', sources=['upload', 'clipboard'],
                                      elem_id='image')
                     tasks = gr.CheckboxGroup(names, value=names, label='tasks', elem_id='tasks')
                     samples = gr.Slider(1, MOST_SAMPLES, 1, step=1, label='samples of the noise',
@@ -135,21 +165,23 @@ class Page:
                     spread = gr.Gallery(label='uncertainty', columns=3, object_fit='contain',
                                         height='auto', format='png', elem_id='uncertainty',
                                         visible=False)
-            outputs = [result, position, download, heading, maps, legend, spread]
-            gr.on([button.click, image.upload], self.predict, [image, tasks, samples], outputs,
-                  show_progress_on=maps)
-            position.input(self.show, [result, position], [heading, maps],
+            outputs = [session, position, download, heading, maps, legend, spread]
+            gr.on([button.click, image.upload], self.predict,
+                  [session, image, tasks, samples], outputs, show_progress_on=maps)
+            position.input(self.show, [session, position], [heading, maps],
                            show_progress='hidden')
         return page
 
 
 def serve(infer: MultiTaskInferencer, name: str, host: str, port: int) -> None:
-    """Show the page until Ctrl-C.
+    """Show the page until Ctrl-C or SIGTERM, which leave no file behind.
 
     Raises:
         OSError: the port is taken.
     """
-    with tempfile.TemporaryDirectory() as folder:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    with tempfile.TemporaryDirectory(prefix='mtpsl_') as folder:
+        os.environ['GRADIO_TEMP_DIR'] = folder  # uploads, and its copies of what is shown
         # Fonts of the system: the page works without a network.
         theme = gr.themes.Default(font=['system-ui', 'sans-serif'], font_mono=['monospace'])
         page = Page(infer, Path(folder)).build(name)

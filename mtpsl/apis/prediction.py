@@ -64,10 +64,12 @@ class Prediction:
         Raises:
             KeyError: no such task or stage here; the message lists what there is.
         """
+        if task not in self.maps:
+            raise KeyError(f'the prediction has no task {task!r}; it has {list(self.maps)}')
         if stage == 'uncertainty':
             return paint_spread(_entry(self.uncertainty, task, 'uncertainty'))
         maps = self.maps if stage is None else _entry(self.stages, stage, 'stage')
-        return self.tasks[task].colorize(_channels_first(_entry(maps, task, 'task')))
+        return self.tasks[task].colorize(channels_first(maps[task]))
 
     def panel(self) -> np.ndarray:
         """Image, stages, final predictions and uncertainty of all tasks in one RGB picture."""
@@ -89,7 +91,7 @@ class Prediction:
         found: dict[str, dict[str, tuple[int, int, int]]] = {task: {} for task in self.maps}
         for maps in (*self.stages.values(), self.maps):
             for task, values in maps.items():
-                found[task] |= self.tasks[task].describe(_channels_first(values))
+                found[task] |= self.tasks[task].describe(channels_first(values))
         return found
 
     def save(self, out_dir: str | Path, formats: Sequence[str] = ('png',)) -> list[Path]:
@@ -141,7 +143,7 @@ def _title(stage: str) -> str:
     return stage.replace('step', 'step ')
 
 
-def _channels_first(values: np.ndarray) -> np.ndarray:
+def channels_first(values: np.ndarray) -> np.ndarray:
     """(H, W) or (H, W, c) to (c, H, W), as tasks take maps."""
     return values[None] if values.ndim == 2 else values.transpose(2, 0, 1)
 

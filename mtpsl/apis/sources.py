@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from mtpsl.datasets.folder import list_images
 from mtpsl.datasets.transforms import LoadImageFromFile
@@ -39,13 +39,23 @@ class Source(NamedTuple):
             return _load(dict(img_path=str(self.content)))['img']
         pixels = self.content
         if isinstance(pixels, Image.Image):
-            pixels = np.asarray(pixels.convert('RGB'))
+            pixels = self._bytes_of(pixels)
         if pixels.ndim == 2:  # grey
             pixels = pixels[..., None].repeat(3, axis=2)
         if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
             raise ValueError(f'{self.name}: an array must be RGB (H, W, 3) or grey (H, W) of uint8 '
                              f'in 0..255, got {pixels.dtype} of shape {pixels.shape}')
         return np.ascontiguousarray(pixels[..., ::-1])
+
+    def _bytes_of(self, image: Image.Image) -> np.ndarray:
+        """(H, W, 3) or (H, W) uint8, as the file would be read."""
+        image = ImageOps.exif_transpose(image)
+        if image.mode.startswith('I;16'):  # Pillow would cut off what is above 255
+            return (np.asarray(image) >> 8).astype(np.uint8)
+        if image.mode in ('I', 'F'):
+            raise ValueError(f'{self.name}: of a PIL image of mode {image.mode!r} it is not known '
+                             'what is black and what white; give an array of uint8')
+        return np.asarray(image.convert('RGB'))
 
 
 def collect(inputs: Images) -> tuple[list[Source], bool]:
@@ -74,8 +84,10 @@ def collect(inputs: Images) -> tuple[list[Source], bool]:
     first: dict[str, Source] = {}
     for source in sources:
         if first.setdefault(source.name, source) is not source:
-            raise ValueError(f'{first[source.name].content} and {source.content} would both be '
-                             f'called {source.name!r}: give their folders one at a time')
+            both = [str(one.content) if isinstance(one.content, (str, Path)) else 'an array'
+                    for one in (first[source.name], source)]
+            raise ValueError(f'{both[0]} and {both[1]} would both be called {source.name!r}: give '
+                             'them one at a time')
     return sources, False
 
 

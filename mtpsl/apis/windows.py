@@ -3,9 +3,11 @@
 Shapes: H x W the image, h x w a window, C channels of a public prediction.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 
+import cv2
+import numpy as np
 import torch
 import torch.nn.functional as F
 from mmengine.structures import PixelData
@@ -15,6 +17,17 @@ from mtpsl.structures import MultiTaskSample
 from mtpsl.tasks import Task
 
 Maps = dict[str, dict[str, Tensor]]  # stage -> task -> (C, H, W)
+SPREAD = 'spread'  # the field of the samples that is no prediction
+
+
+def shrunk(image: np.ndarray, max_side: int | None) -> np.ndarray:
+    """An image (H, W, 3) with its longer side shrunk to ``max_side`` pixels, if it is longer."""
+    height, width = image.shape[:2]
+    if max_side is None or max(height, width) <= max_side:
+        return image
+    scale = max_side / max(height, width)
+    size = max(round(width * scale), 1), max(round(height * scale), 1)
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
 
 
 def positions(size: Sequence[int], window: Sequence[int],
@@ -57,7 +70,12 @@ class Mosaic:
         self._weight = torch.zeros(self.size)
 
     def add(self, sample: MultiTaskSample, window: tuple[int, int, int, int]) -> None:
-        """Take the predictions of a window, (top, left, height, width)."""
+        """Take the predictions of a window.
+
+        Args:
+            sample: with fields of (C, h, w) maps.
+            window: (top, left, height, width) in the image.
+        """
         self.left -= 1
         stages = {field: maps for field, maps in sample.items()
                   if isinstance(maps, PixelData) and field != 'gt'}
@@ -76,23 +94,22 @@ class Mosaic:
                     sums[name] = values.new_zeros(len(values), *self.size, device='cpu')
                 sums[name][:, rows, columns] += weight * values.cpu()
 
-    def maps(self, size: Sequence[int]) -> Maps:
-        """The predictions by stage and task, resized to ``size``: (C, H', W') each."""
-        result: Maps = {}
-        for field, sums in self._sums.items():
-            result[field] = {}
+    def maps(self, size: Sequence[int]) -> Iterator[tuple[str, str, Tensor]]:
+        """Stage, task and prediction, resized to ``size`` = (H', W'): (C, H', W').
+
+        One after the other, since all of them at a photo's size would take gigabytes.
+        """
+        enlarged = tuple(size) != self.size
+        for stage, sums in self._sums.items():
             for name in self.tasks:  # their order; a sample's fields have none
                 if name not in sums:
                     continue
-                values = sums[name]
-                if not self._single:
-                    values = values / self._weight
-                if tuple(size) != self.size:
+                values = sums[name] if self._single else sums[name] / self._weight
+                if enlarged:
                     values = F.interpolate(values[None], tuple(size), mode='bilinear')[0]
-                if field != 'spread' and (not self._single or tuple(size) != self.size):
+                if stage != SPREAD and (enlarged or not self._single):
                     values = self.tasks[name].from_mean(values[None])[0]
-                result[field][name] = values
-        return result
+                yield stage, name, values
 
 
 def pyramid(height: int, width: int) -> Tensor:

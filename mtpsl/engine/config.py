@@ -15,6 +15,7 @@ from mmengine.runner import Runner
 
 from mtpsl.registry import DATASETS, METRICS, MODELS, OPTIMIZERS, VISUALIZERS
 
+from . import config_text  # noqa: F401  (sets how configs are laid out)
 from .model_index import find_config
 from .quiet import quieten
 

@@ -43,12 +43,13 @@ class MultiTaskMetric(BaseMetric):
         evidence_dir: folder that keeps each image's evidence of such work until all is scored, so
             that the next evaluation goes on where one was killed; see :mod:`.evidence`. All ranks
             may share it. Its files are removed in the end. None keeps none.
+        keep_evidence: keep ``image_evidence`` after an evaluation: some 30 KB an image.
         collect_device: where results of several ranks meet: 'gpu' uses the process group,
             'cpu' a folder that all ranks see.
 
     Attributes:
         image_evidence: image id -> ('pred' or 'initial', task name) -> (K,) evidence, of what
-            was evaluated last; on the main process.
+            was evaluated last; on the main process, with ``keep_evidence``.
     """
 
     default_prefix = ''
@@ -56,13 +57,14 @@ class MultiTaskMetric(BaseMetric):
     def __init__(self, tasks: Mapping[str, dict | Task],
                  single_task: Mapping[str, float | str] | None = None, per_class: bool = False,
                  workers: int | None = None, evidence_dir: str | None = None,
-                 collect_device: str = 'gpu') -> None:
+                 keep_evidence: bool = False, collect_device: str = 'gpu') -> None:
         super().__init__(collect_device)
         self.tasks = build_tasks(tasks)
         self.single_task = single_task_figures(single_task, self.tasks) if single_task else None
         self.per_class = per_class
         self.workers = _share_of_cores() if workers is None else workers
         self.evidence_dir = evidence_dir
+        self.keep_evidence = keep_evidence
         self._pool: ProcessPoolExecutor | None = None
         self._queue: deque[Future] = deque()
         self.image_evidence: dict[str, dict] = {}
@@ -135,7 +137,8 @@ class MultiTaskMetric(BaseMetric):
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Score the evidence of all images, see the class."""
         unique = {result['img_id']: result['stats'] for result in results}
-        self.image_evidence = unique
+        if self.keep_evidence:
+            self.image_evidence = unique
         ordered = [unique[image] for image in sorted(unique)]
         metrics: dict[str, float] = {}
         for field, prefix in (('pred', ''), ('initial', 'initial/')):

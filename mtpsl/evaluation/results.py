@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 
 from mtpsl.registry import TASKS
+from mtpsl.storage.command import split_name, split_paths
 from mtpsl.tasks import Task
 
 PAPER = Path(__file__).with_name('paper_results.json')
@@ -145,20 +146,17 @@ def read_argument(text: str, setting: str | None = None) -> list[Result]:
         FileNotFoundError: no such file.
         ValueError: see :func:`read_results`; no name; two files that hold the same figure.
     """
-    if Path(text).exists() or '=' not in text:  # a folder may well be called lr=0.1
+    name, files = split_name(text)
+    if not name:
         return read_results(text, setting)
-    name, _, files = text.partition('=')
-    if not name.strip():
-        raise ValueError(f'a named row is NAME=FILE, got {text!r}')
-    parts = [read_results(file, setting)
-             for file in ([files] if Path(files).exists() else files.split(','))]
+    parts = [read_results(file, setting) for file in split_paths(files)]
     for part in parts:
         if part[0].index is not None:
             raise ValueError(f'{part[0].file} is a set, whose results have names of their own; '
                              f'NAME=FILE takes a metrics.json, got {text!r}')
     results = [part[0] for part in parts]
     refuse_overlap((result.file, [result]) for result in results)
-    return [Result(name.strip(), {key: value for r in results for key, value in r.metrics.items()},
+    return [Result(name, {key: value for r in results for key, value in r.metrics.items()},
                    ','.join(result.file for result in results))]
 
 

@@ -19,7 +19,7 @@ from mtpsl.version import __version__
 from .images import Extremes
 
 BINS = 20
-KEYS = ('delta_m',)  # metrics of all tasks together; the others are <task>/<metric>
+TIMES = ('time', 'data_time')  # of a batch, in the log
 QUALITY = 85  # of the panels' JPEG
 
 
@@ -49,7 +49,7 @@ def write_report(path: Path, *, title: str, checkpoint: str, config: str,
         title=title, checkpoint=checkpoint, config=config, version=__version__,
         date=f'{datetime.now():%Y-%m-%d %H:%M}', tasks=tasks, arrows=ARROWS,
         headline=_headline(metrics, tasks), classes=_classes(metrics, tasks),
-        metrics=sorted((key, value) for key, value in metrics.items() if key in KEYS or '/' in key),
+        metrics=sorted((key, value) for key, value in metrics.items() if key not in TIMES),
         scores=scores, chosen=chosen, images=images,
         anchors=anchors,
         histograms={name: histogram(list(values.values())) for name, values in scores.items()})
@@ -72,7 +72,8 @@ def _headline(metrics: Mapping[str, float],
         values = [metrics.get(f'{prefix}{name}/{task.headline}') for name, task in tasks.items()]
         if any(value is not None for value in values):
             gain = metrics.get(f'{prefix}delta_m')
-            rows.append((title, [*map(_figure, values), '-' if gain is None else signed(gain)]))
+            shown = '-' if gain is None or math.isnan(gain) else signed(gain)
+            rows.append((title, [*map(_figure, values), shown]))
     return rows
 
 

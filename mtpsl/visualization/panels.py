@@ -9,6 +9,8 @@ INK = (30, 30, 30)
 PALE_INK = (140, 140, 140)
 NOTHING = (236, 236, 236)
 
+LARGEST_WIDTH = 1024  # of an enlarged picture, in pixels
+
 Legends = Mapping[str, Mapping[str, tuple[int, int, int]]]
 
 
@@ -29,7 +31,8 @@ def draw_panel(image: np.ndarray, rows: Sequence[str], columns: Sequence[str],
     Returns:
         (H', W', 3) uint8 RGB panel.
     """
-    factor = max(1, -(-min_side // image.shape[0]))
+    # Of an image that is far wider than high, the width counts.
+    factor = max(1, min(-(-min_side // image.shape[0]), LARGEST_WIDTH // image.shape[1]))
     height, width = image.shape[0] * factor, image.shape[1] * factor
     text = max(14, min(height, width) // 14)  # stays legible when a large panel is shown smaller
     font, margin, line = ImageFont.load_default(text), text // 2, text * 3 // 2

@@ -17,6 +17,7 @@ def by_testing(infer, pixels, name):
     """The sample that testing makes of (H, W, 3) RGB pixels."""
     bgr = torch.from_numpy(pixels[..., ::-1].transpose(2, 0, 1).copy())
     sample = MultiTaskSample(metainfo=dict(img_id=name))
+    infer.model.outputs = ('pred', 'initial', 'noisy', 'steps')
     with torch.no_grad():
         return infer.model.test_step(dict(inputs=[bgr], data_samples=[sample]))[0]
 
@@ -155,7 +156,7 @@ def test_an_image_is_put_together_from_windows(infer, picture):
                                             saliency=inner[:1].sigmoid())
         return samples
     sample = by_testing(infer, picture, 'x')
-    infer.model.predict = lambda inputs, samples, tasks: pixelwise(
+    infer.model.predict = lambda inputs, samples, tasks, *_: pixelwise(
         inputs, [one.set_field(sample.pred, 'pred') or one for one in samples], tasks)
     by_windows = infer(large, progress=False)
     infer.window = (512, 512)
@@ -176,6 +177,65 @@ def test_a_shrunk_image_gets_maps_of_its_own_size_and_unit(infer, picture):
     enlarged = cv2.resize(expected, (71, 50), interpolation=cv2.INTER_LINEAR) / (71 / 36)
     np.testing.assert_allclose(result.maps['depth'], enlarged, rtol=1e-3, atol=1e-3)
     np.testing.assert_allclose(np.linalg.norm(result.maps['normal'], axis=2), 1, atol=1e-5)
+
+
+def test_uncertainty_has_the_unit_of_the_map(infer, picture):
+    """Shrunk to half, the scene is twice as far, and so are its draws from each other."""
+    import cv2
+    small = cv2.resize(picture, (36, 25), interpolation=cv2.INTER_AREA)
+    expected = infer(small, num_samples=3).uncertainty['depth']
+    infer.max_side = 36
+    found = infer(picture, num_samples=3).uncertainty
+    assert found['depth'].mean() == pytest.approx(expected.mean() / (71 / 36), rel=0.02)
+    assert found['normal'].max() < 0.9  # a spread is no unit vector
+
+
+def test_each_window_has_noise_of_its_own_and_shares_a_third(infer, picture):
+    assert infer.overlap == 1 / 3 and infer.window == (512, 512)
+    infer.window, seen = (32, 32), []
+    predict = infer.model.predict
+
+    def note(inputs, samples, *wanted):
+        seen.extend(sample.img_id for sample in samples)
+        return predict(inputs, samples, *wanted)
+    infer.model.predict = note
+    infer(picture, tasks=['depth'], progress=False)
+    assert len(set(seen)) == len(seen) == 6
+    assert {'image0@0,0', 'image0@18,39'} <= set(seen)
+
+
+def test_images_of_other_padded_sizes_do_not_share_a_batch(infer, picture):
+    infer.batch_size = 8
+    wide = np.tile(picture, (1, 2, 1))
+    found = infer([picture, wide, wide], progress=False)
+    infer.model.test_noise = lambda *_: None
+    assert [result.maps['depth'].shape for result in found] == [(50, 71), (50, 142), (50, 142)]
+
+
+def test_a_call_leaves_the_model_and_the_config_as_they_were(infer, picture, config, checkpoint):
+    outputs = infer.model.outputs
+    infer(picture, num_samples=2, stages=['steps'])
+    assert infer.model.outputs == outputs and infer.model.num_samples == 1
+    before = config.pretty_text
+    averaging = Config(dict(model=dict(config.model, num_samples=3)))
+    result = MultiTaskInferencer(averaging, checkpoint, 'cpu')(picture)  # a Path does as well
+    assert result.uncertainty and config.pretty_text == before
+    assert not MultiTaskInferencer(averaging, checkpoint, 'cpu')(picture, num_samples=1).uncertainty
+    with pytest.raises(ValueError, match=r"change the loaded config itself, got \{'model.x': 1\}"):
+        MultiTaskInferencer(config, checkpoint, 'cpu', {'model.x': 1})
+
+
+def test_stages_are_of_the_chosen_tasks(infer, picture):
+    result = infer(picture, tasks=['depth'], stages=['initial', 'noisy', 'steps'])
+    assert all(list(maps) == ['depth'] for maps in result.stages.values())
+
+
+def test_weights_may_come_from_the_model_index(config, checkpoint, tmp_path, monkeypatch):
+    config.dump(tmp_path / 'tiny.py')
+    monkeypatch.setattr('mtpsl.apis.loading.find_weights', lambda name: str(checkpoint))
+    infer = MultiTaskInferencer(tmp_path / 'tiny.py', device='cpu')
+    saved = torch.load(checkpoint)['state_dict']['decoders.predict.depth.bias']
+    assert torch.equal(infer.model.decoders.predict['depth'].bias, saved)
 
 
 def test_an_untrained_model_is_said_to_be_one(config):

@@ -8,7 +8,7 @@ import pytest
 from in_process import ROOT, load_module
 from PIL import Image
 
-from mtpsl.apis import MultiTaskInferencer
+from mtpsl.apis import MultiTaskInferencer, Prediction
 
 
 def test_saved_files_hold_the_maps_and_their_pictures(infer, picture, tmp_path):
@@ -41,6 +41,18 @@ def test_a_panel_of_a_large_image_stays_readable(infer):
     shown = Image.open(io.BytesIO(result._repr_png_()))
     assert np.asarray(shown).shape == result.panel().shape
     assert repr(result) == "Prediction('image0', depth: float32 (1300, 40))"
+
+
+def test_a_narrow_strip_makes_no_huge_panel(infer):
+    result = infer(np.zeros((3, 640, 3), np.uint8), tasks=['depth', 'normal'])
+    assert max(result.panel().shape) < 4000
+
+
+def test_the_legend_is_of_all_stages(infer):
+    classes = np.zeros((2, 2), np.uint8)
+    result = Prediction('x', np.zeros((2, 2, 3), np.uint8), infer.tasks,
+                        dict(semseg=classes + 3), stages=dict(initial=dict(semseg=classes + 7)))
+    assert set(result.legends()['semseg']) == {'bird', 'car'}
 
 
 def test_what_is_not_there_is_named(infer, picture):

@@ -27,7 +27,17 @@ def test_a_photo_lies_as_it_is_shown(picture, tmp_path):
     exif = Image.Exif()
     exif[274] = 6
     image.save(tmp_path / 'photo.png', exif=exif)
-    np.testing.assert_array_equal(read(tmp_path / 'photo.png')[..., ::-1], np.rot90(picture, -1))
+    for photo in (tmp_path / 'photo.png', Image.open(tmp_path / 'photo.png')):
+        np.testing.assert_array_equal(read(photo)[..., ::-1], np.rot90(picture, -1))
+
+
+def test_deep_pictures_keep_their_greys(tmp_path):
+    values = np.linspace(0, 65535, 256 * 4).astype(np.uint16).reshape(32, 32)
+    cv2.imwrite(str(tmp_path / 'deep.png'), values)
+    for photo in (tmp_path / 'deep.png', Image.open(tmp_path / 'deep.png')):
+        np.testing.assert_array_equal(read(photo)[..., 0], values >> 8)
+    with pytest.raises(ValueError, match="image0: .*mode 'F'"):
+        read(Image.fromarray(np.zeros((4, 4), np.float32)))
 
 
 def test_npy_images_are_read_as_data_sets_store_them(picture, tmp_path):

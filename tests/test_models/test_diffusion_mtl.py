@@ -191,3 +191,40 @@ def test_without_conditioning_there_is_no_conditioning_path(batch):
     assert not any('ffn_embedding' in name for name, _ in model.named_parameters())
     sum(model(*batch, mode='loss').values()).backward()
     assert model.diffusion.denoiser.blocks[0].attention.q.weight.grad.any()
+
+
+@pytest.mark.parametrize('diffusion', ['PredictionDiffusion', 'FeatureDiffusion'])
+def test_the_steps_are_what_the_denoiser_says_at_each(diffusion):
+    """By hand, without noise and with the direct sampler: X_2 = a source, X_1 = X_0 of step 2."""
+    torch.manual_seed(0)
+    model = MODELS.build(tiny_model_config(diffusion, num_steps=3, sampler='direct',
+                                           noise_scale=0.0)).eval()
+    model.outputs = ('pred', 'steps')
+    images = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        maps = model.logits(images, make_samples([[]]))
+        features, initial = model.decoders(model.extract_feat(images))
+        network = model.diffusion
+        condition = network._condition_tokens(initial)[[0] * 5]
+        x = {name: network.schedule.abar[-1] ** 0.5 * source
+             for name, source in network.source(features, initial).items()}
+        for s, stage in ((3, 'step3'), (2, 'step2'), (1, 'pred')):
+            x = network.denoiser(x, s, condition)
+            for name, expected in network.project(x).items():
+                torch.testing.assert_close(maps[stage][name], expected)
+    assert set(maps) == {'step3', 'step2', 'pred'}
+    assert not torch.equal(maps['step3']['normal'], maps['step2']['normal'])
+
+
+def test_a_config_may_average_draws_in_testing(tiny_model):
+    data = dict(inputs=[torch.zeros(3, 40, 51, dtype=torch.uint8)],
+                data_samples=make_samples([[]], (40, 51)))
+    assert 'spread' not in tiny_model.test_step(data)[0]
+    tiny_model.num_samples = 3
+    sample, = tiny_model.test_step(data)
+    assert sample.spread.semseg.shape == sample.spread.normal.shape == (1, 40, 51)
+    torch.testing.assert_close(sample.pred.normal.norm(dim=0), torch.ones(40, 51))
+    with pytest.raises(ValueError, match='num_samples must be an integer of at least 1, got 0'):
+        MODELS.build(tiny_model_config() | dict(num_samples=0))
+    with pytest.raises(ValueError, match='no noise is drawn'):
+        MODELS.build(tiny_model_config(noise_scale=0.0) | dict(num_samples=2))

@@ -2,6 +2,7 @@
 
 import html.parser
 import math
+import re
 
 import numpy as np
 import pytest
@@ -78,6 +79,8 @@ def test_the_page_shows_what_it_is_given_and_nothing_runs(tasks, tmp_path):
     assert '<td>final</td><td>20.00</td><td>-</td><td>-1.00</td>' in page
     assert '<td>initial</td><td>12.50</td><td>-</td><td>-</td>' in page
     assert page.count('<svg') == 1 and page.count('height="100.0"') == 2  # two bins of one image
+    bars = re.findall(r'y="([\d.]+)" height="([\d.]+)"', page)
+    assert len(bars) == 20 and all(float(y) + float(height) == 100 for y, height in bars)
 
 
 def test_a_page_without_images_is_one(tasks, tmp_path):

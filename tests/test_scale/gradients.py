@@ -122,6 +122,7 @@ def build(kind: str, work_dir: str) -> Runner:
 
 def compare(kind: str, work_dir: str) -> dict[str, tuple[list[str], float]]:
     """What is compared -> names of parameters without a gradient, and :func:`largest_error`."""
+    torch.set_default_dtype(torch.float64)  # what is compared is the sums, not their rounding
     runner = build(kind, work_dir)
     model, world_size, rank = runner.model, runner.world_size, runner.rank
     assert type(model) is MMDistributedDataParallel and not model.find_unused_parameters

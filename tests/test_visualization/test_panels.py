@@ -9,7 +9,8 @@ import torch
 from mmengine.structures import PixelData
 
 from mtpsl.structures import MultiTaskSample
-from mtpsl.visualization import MultiTaskVisualizer, draw_panel, panels
+from mtpsl.visualization import MultiTaskVisualizer, draw_panel, paint_spread, panels
+from mtpsl.visualization.multitask_visualizer import rows_of
 
 TASKS = {name: dict(type=name.capitalize())
          for name in ('semseg', 'parsing', 'saliency', 'normal', 'boundary', 'depth')}
@@ -194,3 +195,22 @@ def test_backend_keeps_a_name_with_a_slash(sample: MultiTaskSample, tmp_path: Pa
     path, = tmp_path.rglob('*.png')
     assert path.name == 'panel_2008_000123_7.png'
     assert np.array_equal(cv2.imread(str(path))[..., ::-1], visualizer.panel(image, sample))
+
+
+def test_rows_follow_the_course_of_the_denoising() -> None:
+    """Whatever the order in which a sample got its fields; uncertainty last, bright where large."""
+    maps = {field: PixelData(depth=torch.full((1, 160, 160), value)) for field, value in (
+        ('step2', 1.0), ('pred', 2.0), ('step10', 3.0), ('noisy', 4.0), ('initial', 5.0))}
+    spread = torch.zeros(1, 160, 160)
+    spread[:, :80] = 2.0
+    sample = MultiTaskSample(**maps, spread=PixelData(depth=spread))
+    visualizer = MultiTaskVisualizer(dict(depth=dict(type='Depth')))
+    assert list(rows_of(sample)) == ['initial', 'noisy', 'step 10', 'step 2', 'denoised']
+    panel = visualizer.panel(noise((160, 160), 0), sample)
+    painted = paint_spread(spread[0].numpy())
+    row, _ = find(panel, painted)
+    assert row > len(panel) * 0.7  # the lowest
+    assert painted[0, 0].sum() > 2 * painted[-1, -1].sum()
+    assert not (paint_spread(np.zeros((2, 2))) != painted[-1, -1]).any()  # all draws agree
+    np.testing.assert_array_equal(paint_spread(spread[0].numpy(), 4.0)[0, 0],
+                                  paint_spread(np.array([[1.0, 2.0]]))[0, 0])

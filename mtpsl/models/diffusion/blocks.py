@@ -111,7 +111,7 @@ class StepEmbedding(BaseModule):
         self.mlp = nn.Sequential(nn.Linear(self.DIMENSIONS, channels), nn.SiLU(),
                                  nn.Linear(channels, channels))
         half = self.DIMENSIONS // 2
-        frequency = torch.exp(-math.log(self.MAX_PERIOD) / half * torch.arange(half).float())
+        frequency = torch.exp(-math.log(self.MAX_PERIOD) / half * torch.arange(half))
         self.register_buffer('frequency', frequency, persistent=False)
 
     def forward(self, s: int) -> Tensor:

@@ -98,7 +98,12 @@ class MTDNet(BaseModule):
 
     def prepare(self, features: Mapping[str, Tensor], predictions: Mapping[str, Tensor],
                 index: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], Tensor | None]:
-        """What all draws of noise share: X_init of the pairs by task, and their condition."""
+        """What all draws of noise share.
+
+        Returns:
+            X_init of the pairs by task, (N_t, map channels, h, w), and the tokens of their
+            condition, (P, L, C); None without one.
+        """
         source = self.source(features, predictions)
         condition = None
         if self.condition is not None:
@@ -109,6 +114,7 @@ class MTDNet(BaseModule):
                    noise: Mapping[str, Tensor] | None) -> Iterator[dict[str, Tensor]]:
         """X_S by task, then X_0 by task as each of the steps S to 1 predicts it.
 
+        Maps are (N_t, channels, h, w): ``map_channels`` of X_S, those that a step returns of X_0.
         ``source`` and ``condition`` are what :meth:`prepare` returns, ``noise`` is as for
         :meth:`forward`.
         """

@@ -189,10 +189,16 @@ class MultiTaskModel(BaseModel):
         """
         if tasks is not None:
             self.check_tasks(tasks)
-        for field, full in self.public_maps(inputs, data_samples, tasks).items():
+        return self.attach(self.public_maps(inputs, data_samples, tasks), data_samples)
+
+    @staticmethod
+    def attach(maps: Mapping[str, Mapping[str, Tensor]],
+               data_samples: list[MultiTaskSample]) -> list[MultiTaskSample]:
+        """Give the samples their rows of (B, C, H, W) maps by stage and task, without padding."""
+        for field, full in maps.items():
+            height, width = next(iter(full.values())).shape[-2:]
             for row, sample in enumerate(data_samples):
                 left, right, top, bottom = sample.get('padding', (0, 0, 0, 0))
-                height, width = inputs.shape[-2:]
                 window = (row, slice(None), slice(top, height - bottom),
                           slice(left, width - right))
                 # A copy, so that a sample that is kept does not keep the whole batch.
@@ -212,6 +218,7 @@ class MultiTaskModel(BaseModel):
                 for name, maps in logits.items()}
 
     def check_tasks(self, tasks: Sequence[str]) -> None:
+        """Raise ValueError unless these are names of some of the tasks."""
         names = [tasks] if isinstance(tasks, str) else list(tasks)
         unknown = [name for name in names if name not in self.tasks]
         if unknown or isinstance(tasks, str) or not names:

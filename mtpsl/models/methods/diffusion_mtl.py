@@ -1,7 +1,8 @@
 """DiffusionMTL (CVPR 2024): initial predictions, decayed and denoised with all tasks' help."""
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
+from numbers import Integral
 
 import torch
 from torch import Tensor
@@ -49,8 +50,7 @@ class DiffusionMTL(MultiTaskModel):
                  test_seed: int = 0, outputs: Sequence[str] = STAGES[:3], num_samples: int = 1,
                  data_preprocessor: dict | None = None, init_cfg: dict | None = None,
                  channels_last: bool = True) -> None:
-        if 'pred' not in outputs or not set(outputs) <= set(STAGES):
-            raise ValueError(f"outputs must be 'pred' and others of {STAGES}, got {outputs}")
+        _check_outputs(outputs)
         super().__init__(tasks, backbone, neck, decoder, data_preprocessor, init_cfg,
                          channels_last)
         self.diffusion = MODELS.build(dict(tasks=self.tasks) | diffusion)
@@ -63,7 +63,7 @@ class DiffusionMTL(MultiTaskModel):
 
     def check_num_samples(self, num_samples: int) -> None:
         """Raise ValueError where so many draws cannot be averaged."""
-        if not isinstance(num_samples, int) or num_samples < 1:
+        if not isinstance(num_samples, Integral) or num_samples < 1:
             raise ValueError(f'num_samples must be an integer of at least 1, got {num_samples!r}')
         if num_samples > 1 and not self.diffusion.schedule.num_draws:
             raise ValueError(f'num_samples must be 1 where no noise is drawn (noise_scale=0), got '
@@ -88,7 +88,8 @@ class DiffusionMTL(MultiTaskModel):
         return losses | self.silent_losses(every, initial)
 
     def logits(self, inputs: Tensor, data_samples: list[MultiTaskSample] | None = None,
-               tasks: Sequence[str] | None = None) -> dict[str, dict[str, Tensor]]:
+               tasks: Sequence[str] | None = None,
+               outputs: Sequence[str] | None = None) -> dict[str, dict[str, Tensor]]:
         """Logits of the tasks by stage, those of ``outputs``, (B, C_t, h, w) each.
 
         The samples' ``img_id`` seeds the noise; without samples every draw is zero (its mean),
@@ -99,20 +100,55 @@ class DiffusionMTL(MultiTaskModel):
         noise = None
         if data_samples is not None:
             noise = self.test_noise(initial, [sample.img_id for sample in data_samples])
-        return self._stages(initial, source, condition, noise, data_samples is not None)
+        shown = set(self.outputs if outputs is None else outputs)
+        if data_samples is None:
+            shown.discard('noisy')
+        return self._stages(initial, source, condition, noise, shown)
+
+    def predict(self, inputs: Tensor, data_samples: list[MultiTaskSample],
+                tasks: Sequence[str] | None = None, num_samples: int | None = None,
+                outputs: Sequence[str] | None = None) -> list[MultiTaskSample]:
+        """As :meth:`MultiTaskModel.predict`; None of the last two is what the class was given.
+
+        Args:
+            inputs: (B, 3, H, W) normalised images.
+            data_samples: theirs, which get the fields.
+            tasks: names of the tasks to predict; None is all.
+            num_samples: K, see the class.
+            outputs: see the class.
+
+        Raises:
+            ValueError: a name that is no task or no output, or a K that cannot be.
+        """
+        if tasks is not None:
+            self.check_tasks(tasks)
+        if num_samples is not None:
+            self.check_num_samples(num_samples)
+        if outputs is not None:
+            _check_outputs(outputs)
+        return self.attach(self.public_maps(inputs, data_samples, tasks, num_samples, outputs),
+                           data_samples)
 
     def public_maps(self, inputs: Tensor, data_samples: list[MultiTaskSample],
-                    tasks: Sequence[str] | None = None) -> dict[str, dict[str, Tensor]]:
-        """Of ``num_samples`` draws, see the class; encoder, decoders, condition run once."""
-        if self.num_samples == 1:
-            return super().public_maps(inputs, data_samples, tasks)
-        size, ids = inputs.shape[-2:], [sample.img_id for sample in data_samples]
+                    tasks: Sequence[str] | None = None, num_samples: int | None = None,
+                    outputs: Sequence[str] | None = None) -> dict[str, dict[str, Tensor]]:
+        """Of ``num_samples`` draws, see the class; encoder, decoders, condition run once.
+
+        (B, C, H, W) by stage and task, ``spread`` (B, 1, H, W).
+        """
+        size = inputs.shape[-2:]
+        draws = self.num_samples if num_samples is None else num_samples
+        if draws == 1:
+            return {stage: self.activate(logits, size) for stage, logits
+                    in self.logits(inputs, data_samples, tasks, outputs).items()}
+        ids = [sample.img_id for sample in data_samples]
         initial, source, condition = self.initial(inputs, tasks)
-        stages = self._stages(initial, source, condition, self.test_noise(initial, ids), True)
+        stages = self._stages(initial, source, condition, self.test_noise(initial, ids),
+                              self.outputs if outputs is None else outputs)
         maps = {stage: self.activate(logits, size) for stage, logits in stages.items()}
         mean = maps['pred']
         squares = {name: torch.zeros_like(m) for name, m in mean.items()}
-        for draw in range(1, self.num_samples):
+        for draw in range(1, draws):
             *_, x_0 = self.diffusion.trajectory(source, condition,
                                                 self.test_noise(initial, ids, draw))
             for name, m in self.activate(self.diffusion.project(x_0), size).items():
@@ -120,15 +156,18 @@ class DiffusionMTL(MultiTaskModel):
                 mean[name] = mean[name] + difference / (draw + 1)
                 squares[name] += difference * (m - mean[name])
         maps['pred'] = {name: self.tasks[name].from_mean(m) for name, m in mean.items()}
-        maps['spread'] = {name: (square.sum(1, keepdim=True) / (self.num_samples - 1)).sqrt()
+        maps['spread'] = {name: (square.sum(1, keepdim=True) / (draws - 1)).sqrt()
                           for name, square in squares.items()}
         return maps
 
     def initial(self, inputs: Tensor, tasks: Sequence[str] | None = None,
                 ) -> tuple[dict[str, Tensor], dict[str, Tensor], Tensor | None]:
-        """What comes before the noise: P_init, X_init by task, and the condition's tokens.
+        """What comes before the noise.
 
-        P_init is (B, C_t, h, w), of more tasks than ``tasks`` if the condition needs them.
+        Returns:
+            P_init by task, (B, C_t, h, w), of more tasks than ``tasks`` if the condition needs
+            them; X_init of ``tasks``, (B, map channels, h, w); and the condition's tokens for each
+            pair, ((tasks B), L, C), None without a condition.
         """
         chosen = [name for name in self.tasks if tasks is None or name in tasks]
         needed = chosen if self.diffusion.condition is None else None
@@ -138,16 +177,16 @@ class DiffusionMTL(MultiTaskModel):
 
     def _stages(self, initial: Mapping[str, Tensor], source: Mapping[str, Tensor],
                 condition: Tensor | None, noise: Mapping[str, Tensor] | None,
-                decayed_is_shown: bool) -> dict[str, dict[str, Tensor]]:
-        """Logits by stage for one draw of noise."""
+                shown: Container[str]) -> dict[str, dict[str, Tensor]]:
+        """Logits by stage, those of ``shown``, for one draw of noise."""
         trajectory = self.diffusion.trajectory(source, condition, noise)
         decayed, maps = next(trajectory), {}
         for s, x_0 in zip(range(self.diffusion.schedule.num_steps, 0, -1), trajectory):
-            if s == 1 or 'steps' in self.outputs:
+            if s == 1 or 'steps' in shown:
                 maps['pred' if s == 1 else f'step{s}'] = self.diffusion.project(x_0)
-        if 'initial' in self.outputs:
+        if 'initial' in shown:
             maps['initial'] = {name: initial[name] for name in source}
-        if 'noisy' in self.outputs and decayed_is_shown:
+        if 'noisy' in shown:
             maps['noisy'] = self.diffusion.as_logits(decayed, self.decoders.predict)
         return maps
 
@@ -192,6 +231,11 @@ class DiffusionMTL(MultiTaskModel):
         """
         channels = dict(sorted(self.diffusion.map_channels.items()))
         return dict(zip(channels, noise.split(list(channels.values()), dim=2)))
+
+
+def _check_outputs(outputs: Sequence[str]) -> None:
+    if 'pred' not in outputs or not set(outputs) <= set(STAGES):
+        raise ValueError(f"outputs must be 'pred' and others of {STAGES}, got {outputs}")
 
 
 def _seed(base: str, image: str) -> int:

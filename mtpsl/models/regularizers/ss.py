@@ -106,8 +106,8 @@ def zoom_grid(samples: Sequence[MultiTaskSample], size: tuple[int, int],
                      pad_left, pad_left + width, pad_top, pad_top + height))
     numbers = upload(rows, torch.float32, device)[:, :, None, None]
     a_x, b_x, a_y, b_y, scale, x_0, x_1, y_0, y_1 = numbers.unbind(1)
-    x = torch.arange(size[1], device=device).view(1, 1, -1) + 0.5
-    y = torch.arange(size[0], device=device).view(1, -1, 1) + 0.5
+    x = torch.arange(size[1], device=device, dtype=torch.float32).view(1, 1, -1) + 0.5
+    y = torch.arange(size[0], device=device, dtype=torch.float32).view(1, -1, 1) + 0.5
     grid = torch.stack(torch.broadcast_tensors(a_x * (2 * x / size[1] - 1) + b_x,
                                                a_y * (2 * y / size[0] - 1) + b_y), -1)
     inside = (x > x_0) & (x < x_1) & (y > y_0) & (y < y_1)
