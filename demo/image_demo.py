@@ -57,7 +57,7 @@ def main(argv: list[str] | None = None) -> None:
             last = result
     if not count:
         raise SystemExit('image_demo.py: error: none of the images could be read')
-    print(f'{count} images: {", ".join(last.maps)} in {args.out_dir}/<task>/'
+    print(f'{count} image{"s" * (count > 1)}: {", ".join(last.maps)} in {args.out_dir}/<task>/'
           + (f', panels in {args.out_dir}/panels/' if 'png' in args.formats else ''))
 
 

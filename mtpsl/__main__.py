@@ -8,10 +8,10 @@ import shutil
 import sys
 from pathlib import Path
 
-from .engine.model_index import config_names, find_config, home
+from .engine.model_index import config_names, find_config, home, models
 
 USAGE = """usage: mtpsl TOOL [arguments]    run a tool; mtpsl TOOL --help shows its arguments
-       mtpsl list [WORD]         the tools, and the configs that ship, with WORD in the name
+       mtpsl list [WORD]         tools, configs and models that ship, with WORD in the name
        mtpsl find CONFIG         the file of a config that is given by name
 
 mtpsl train CONFIG, mtpsl test CONFIG CHECKPOINT and so on take the name of a config or a file."""
@@ -31,7 +31,10 @@ def listing(word: str = '') -> str:
     programs = [f'  {name:24}{_purpose(path)}' for name, path in sorted(tools().items())
                 if word in name]
     configs = [f'  {name}' for name in config_names() if word in name]
-    return '\n'.join([f'in {home()}', '', 'tools', *programs, '', 'configs', *configs])
+    names = [f'  {name}' for name in models() if word in name]
+    parts = dict(tools=programs, configs=configs, models=names)
+    lines = [line for title, entries in parts.items() if entries for line in ('', title, *entries)]
+    return '\n'.join([f'in {home()}', *(lines or ['', f'nothing has {word!r} in its name'])])
 
 
 def _purpose(path: Path) -> str:

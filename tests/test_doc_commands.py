@@ -38,6 +38,7 @@ ELSEWHERE = {
     'make demo': ('minutes', 'tests/test_tools/test_train_test.py'),
     'make test': ('is this suite', '.ci/run'),
     'pip install': ('changes the environment', 'Makefile'),
+    'pip wheel': ('needs a checkout, and is built there', 'tests/test_packaging.py'),
     'python tools/analysis_tools/complexity_table.py': (
         'half a minute, and it is run there at full size', 'tests/test_complexity.py'),
     'python -m sphinx': ('half a minute', 'tests/test_docs_site.py'),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mtpsl.__main__ import listing, main, tools
-from mtpsl.engine.model_index import config_names, home
+from mtpsl.engine.model_index import config_names, home, models
 
 ROOT = Path(__file__).parents[1]
 
@@ -38,9 +38,11 @@ def test_the_list_shows_tools_with_their_purpose_and_configs(mtpsl):
     assert f'  {"train":24}Train a model' in lines
     assert f'  {"slurm_train":24}Train under slurm' in lines
     shown = {line.split()[0]: line.split()[1:] for line in lines if line.startswith('  ')}
-    assert set(shown) == {*tools(), *config_names()}
+    assert set(shown) == {*tools(), *config_names(), *models()}
     assert all(shown[name] for name in tools())  # each says what it is for
     assert listing('jtr_random').split('configs\n')[1].split() == ['synthetic/jtr_random']
+    assert listing('jtr_nyud_random').splitlines()[1:] == ['', 'models', '  jtr_nyud_random_r18']
+    assert listing('nothing_of_this').endswith("nothing has 'nothing_of_this' in its name")
 
 
 def test_find_prints_the_file(mtpsl):

@@ -55,7 +55,8 @@ class MultiTaskInferencer:
         infer('photo.jpg', out_dir='predictions')
 
     Args:
-        model: a config's path, a name of ``model-index.yml``, or a loaded config.
+        model: a config's path; its name, such as ``diffusionmtl/pascal_random_r18``, or that of
+            ``model-index.yml``; or a loaded config.
         weights: a checkpoint's path or address; None takes the model's of ``model-index.yml``.
         device: such as ``'cuda:1'`` or ``'cpu'``; None is the GPU if there is one.
         cfg_options: overrides of the config by dotted keys.
@@ -143,7 +144,7 @@ class MultiTaskInferencer:
             raise ValueError(f"on_error must be 'raise' or 'skip', got {on_error!r}")
         wanted = self._wanted(tasks, num_samples, stages)
         if out_dir is not None:
-            Path(out_dir).mkdir(parents=True, exist_ok=True)  # now, not after the first image
+            _make_folder(out_dir)  # now, not after the first image
         results = self._results(sources, single, wanted, on_error == 'skip' and not single,
                                 progress)
         return results if out_dir is None else _saved(results, out_dir, formats)
@@ -259,6 +260,15 @@ class MultiTaskInferencer:
             label = self.tasks[task].rescale(label, scale)
         array = label[0].permute(1, 2, 0).contiguous().numpy()
         return array[..., 0] if array.shape[2] == 1 else array
+
+
+def _make_folder(out_dir: str | Path) -> None:
+    try:
+        Path(out_dir).mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise FileExistsError(f'out_dir must be a folder, {out_dir} is a file') from None
+    except OSError as error:
+        raise OSError(f'out_dir: the folder {out_dir} cannot be made: {error}') from error
 
 
 def _saved(results: Iterator[Prediction], out_dir: str | Path,

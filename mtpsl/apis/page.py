@@ -7,6 +7,7 @@ import html
 import os
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 from pathlib import Path
@@ -76,15 +77,15 @@ class Page:
             :meth:`show`, :meth:`legend` and :meth:`show_uncertainty` return.
         """
         if image is None:
-            raise gr.Error('Choose an image first.')
+            raise gr.Error('Choose an image first.', print_exception=False)
         if not tasks:
-            raise gr.Error('Choose at least one task.')
+            raise gr.Error('Choose at least one task.', print_exception=False)
         stages = ('initial', 'noisy', 'steps') if self.diffusion is not None else ()
         try:
             (source,), _ = collect(image)
             pixels = shrunk(source.read(), self.infer.max_side)[..., ::-1]
         except (OSError, ValueError) as error:
-            raise gr.Error(str(error)) from error
+            raise gr.Error(str(error), print_exception=False) from error
         result = self.infer(pixels, tasks=tasks, num_samples=int(num_samples), stages=stages,
                             progress=False)
         assert isinstance(result, Prediction)  # of one image
@@ -159,11 +160,11 @@ class Page:
                                          label=' · '.join(map(_heading, self.stages)),
                                          visible=last > 0)
                     heading = gr.Markdown(elem_id='heading')
-                    maps = gr.Gallery(label='maps', columns=3, object_fit='contain', height='auto',
-                                      format='png', elem_id='maps')
+                    maps = gr.Gallery(label='maps', columns=3, object_fit='contain', format='png',
+                                      height='max-content', elem_id='maps')
                     legend = gr.HTML(elem_id='legend')
                     spread = gr.Gallery(label='uncertainty', columns=3, object_fit='contain',
-                                        height='auto', format='png', elem_id='uncertainty',
+                                        height='max-content', format='png', elem_id='uncertainty',
                                         visible=False)
             outputs = [session, position, download, heading, maps, legend, spread]
             gr.on([button.click, image.upload], self.predict,
@@ -173,12 +174,27 @@ class Page:
         return page
 
 
+def check_address(host: str, port: int) -> None:
+    """Raise ValueError where nobody can listen at ``host`` and ``port``."""
+    try:
+        family, kind, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trial.bind(address)
+    except socket.gaierror as error:
+        raise ValueError(f'--host: {host} is no address of this machine') from error
+    except OSError as error:
+        raise ValueError(f'port {port} of {host} cannot be had ({error.strerror}); --port gives '
+                         'another') from error
+
+
 def serve(infer: MultiTaskInferencer, name: str, host: str, port: int) -> None:
     """Show the page until Ctrl-C or SIGTERM, which leave no file behind.
 
     Raises:
-        OSError: the port is taken.
+        ValueError: the port is taken, or the host is not this machine.
     """
+    check_address(host, port)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with tempfile.TemporaryDirectory(prefix='mtpsl_') as folder:
         os.environ['GRADIO_TEMP_DIR'] = folder  # uploads, and its copies of what is shown

@@ -1,6 +1,7 @@
 """What a config's pipeline feeds a model: the samples of a data loader, as pictures."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from mtpsl.tasks import Task, build_tasks
 
 from .comparison import INPUT, NO_LABEL, legend
 from .pictures import PictureRow, draw_pictures
+from .predictions import choose_images
 from .style import PAGE
 
 
@@ -72,11 +74,29 @@ class Feed:
         return len(self.sampler)
 
     def draws(self, images: Sequence[str] | None = None) -> Iterator[Draw | int]:
-        """What the sampler asks for, or only the images of these ids, in the sampler's order."""
-        for draw in self.sampler:
+        """What the sampler asks for in an epoch, as many draws at most as there are images.
+
+        Args:
+            images: ids; only these are yielded, each once, in the sampler's order.
+
+        Raises:
+            ValueError: an id that the data set does not have, or that the sampler does not draw.
+        """
+        epoch = islice(self.sampler, len(self.dataset))  # some samplers never end
+        if images is None:
+            yield from epoch
+            return
+        left = set(choose_images(self.dataset, images, 0))
+        for draw in epoch:
             index = draw.index if isinstance(draw, Draw) else draw
-            if images is None or self.dataset.get_data_info(index)['img_id'] in images:
+            if index in left:
+                left.remove(index)
                 yield draw
+            if not left:
+                return
+        missing = [self.dataset.get_data_info(index)['img_id'] for index in sorted(left)]
+        raise ValueError(f'{type(self.sampler).__name__} does not draw {", ".join(missing)} in '
+                         'this epoch')
 
     def views(self, draw: Draw | int) -> tuple[str, list[View]]:
         """Id and views of one sample; most pipelines make a single one."""

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from mtpsl.storage.command import at_least
 from mtpsl.tasks import Task
 
 from .style import COLUMN, PAGE, SUFFIXES, check_figure_path
@@ -30,7 +31,7 @@ def picture_parser(description: str) -> argparse.ArgumentParser:
     parser = figure_parser(description)
     parser.add_argument('--images', nargs='+', metavar='ID',
                         help="ids of images of the config's test data")
-    parser.add_argument('--num', type=positive, default=2, metavar='N',
+    parser.add_argument('--num', type=at_least(1), default=2, metavar='N',
                         help='without --images: so many, spread evenly (default: 2)')
     parser.add_argument('--tasks', nargs='+', metavar='TASK', help='the rows (default: all)')
     parser.add_argument('--width', type=inches, default=PAGE,
@@ -51,13 +52,6 @@ def inches(text: str) -> float:
     if not 1 <= width <= 100:
         raise argparse.ArgumentTypeError(f'must be 1 to 100 inches, got {text!r}')
     return width
-
-
-def positive(text: str) -> int:
-    """A ``type`` of argparse: an integer of at least 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f'must be an integer of at least 1, got {text!r}')
-    return int(text)
 
 
 def choose_tasks(tasks: Mapping[str, Task], names: Sequence[str] | None) -> dict[str, Task]:

@@ -8,13 +8,15 @@ from matplotlib.figure import Figure
 
 from mtpsl.evaluation.results import headline_directions
 from mtpsl.evaluation.table import ARROWS
+from mtpsl.storage.command import split_name
 from mtpsl.visualization import read_curves
 
-from .runs import CURVES, named, run_file, run_title
+from .runs import CURVES, run_file, run_title
 from .style import COLUMN, PAGE, line_styles, paper_style
 
 ACROSS = 5  # panels at most
 MARKS = 6  # on a line
+PARTS = ('_initial',)  # ends of the keys of losses of stages before the last
 Points = tuple[np.ndarray, np.ndarray]
 
 
@@ -25,7 +27,7 @@ def read_run(text: str) -> tuple[str, list[dict]]:
         FileNotFoundError: no such file.
         ValueError: it is no file of curves, or an empty one.
     """
-    name, path = named(text)
+    name, path = split_name(text)
     file = run_file(path, CURVES)
     records = read_curves(file)
     if not records or not all(isinstance(record, dict) for record in records):
@@ -34,11 +36,11 @@ def read_run(text: str) -> tuple[str, list[dict]]:
 
 
 def find_losses(runs: Mapping[str, Sequence[dict]]) -> list[str]:
-    """Keys of the losses to draw: those of parts, such as ``loss_depth_initial``, are left out."""
+    """Keys of the losses to draw: those of the last stage, without ``loss_depth_initial``."""
     keys = dict.fromkeys(key for records in runs.values() for record in records for key in record
                          if key.startswith('loss_') and key != 'loss_unlabelled')
-    return [key for key in keys
-            if not any(key.startswith(f'{other}_') for other in keys if other != key)]
+    parts = {key + part for key in keys for part in PARTS}
+    return [key for key in keys if key not in parts]
 
 
 def find_metrics(runs: Mapping[str, Sequence[dict]]) -> dict[str, bool]:

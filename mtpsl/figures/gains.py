@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 from mtpsl.evaluation import read_results
 from mtpsl.evaluation.results import Score, headline_directions, summarize
 from mtpsl.evaluation.table import ARROWS, figure
+from mtpsl.storage.command import split_name, split_paths
 
-from .runs import RESULT, named, run_file, run_title, several
+from .runs import RESULT, run_file, run_title
 from .style import COLUMN, PAGE, paper_style
 
 ACROSS = 5  # panels at most
@@ -36,8 +37,8 @@ def read_gains(text: str) -> tuple[str, dict[str, Gain]]:
         FileNotFoundError: a file that is not there.
         ValueError: no result file, one without initial predictions, seeds of different tasks.
     """
-    name, paths = named(text)
-    files = [run_file(path, RESULT) for path in several(paths)]
+    name, paths = split_name(text)
+    files = [run_file(path, RESULT) for path in split_paths(paths)]
     pairs = [_read_pairs(str(file)) for file in files]
     if any(set(pair) != set(pairs[0]) for pair in pairs):
         raise ValueError(f'the result files of {text!r} hold different tasks')

@@ -15,8 +15,11 @@ from .style import PAGE, paper_style
 # Inches.
 GAP, STRIP, LINE, SWATCH = 0.04, 0.14, 0.14, 0.08
 TEXT, SMALL, TINY = 7, 6, 5  # points
+STEEPEST = 4  # height over width of a row's place for a picture
+HIGHEST = 200  # inches of a figure: the limit of PDF
 Colour = tuple[int, int, int]
 Legends = Mapping[str, Mapping[str, Colour]]
+Box = tuple[float, float, float, float]  # left, top, width, height in inches
 Entry = tuple[float, float, Colour | None, str]  # of a legend: place, swatch, words
 
 
@@ -36,7 +39,8 @@ class PictureRow:
         title: what stands left of it, such as a task.
         cells: column -> picture, (H, W, 3) uint8 RGB, or a text in its place, such as 'no label';
             an absent column stays blank.
-        size: (H, W), whose proportions the row has.
+        size: (H, W), whose proportions the pictures have; very elongated ones are made smaller
+            than the column is wide, or leave some of the row's height empty.
         heading: a line above the row, such as the image's name; '' for none.
         marks: column -> what is written into its picture.
     """
@@ -62,14 +66,21 @@ def draw_pictures(rows: Sequence[PictureRow], columns: Sequence[str], legends: L
 
     Returns:
         The figure, as high as its rows need.
+
+    Raises:
+        ValueError: it would be higher than ``HIGHEST``.
     """
     side = (width - STRIP - len(columns) * GAP) / len(columns)
-    heights = [row.size[0] / row.size[1] * side for row in rows]
+    heights = [min(max(row.size[0] / row.size[1] * side, LINE), STEEPEST * side) for row in rows]
     headings = [LINE + 2 * GAP * (number > 0) if row.heading else 0
                 for number, row in enumerate(rows)]
     bottom = LINE + sum(heights) + sum(headings) + len(rows) * GAP
     with paper_style():
         entries, below = _flow(legends, width)
+        if bottom + below > HIGHEST:
+            raise ValueError(f'the figure would be {bottom + below:.0f} inches high, at most '
+                             f'{HIGHEST} are possible: choose fewer images or tasks, or a smaller '
+                             'width')
         figure = Figure(figsize=(width, bottom + below))
         axes = figure.add_axes((0, 0, 1, 1))  # in inches, from the top left
         for number, column in enumerate(columns):
@@ -81,10 +92,11 @@ def draw_pictures(rows: Sequence[PictureRow], columns: Sequence[str], legends: L
             y += heading
             _write(axes, STRIP / 2, y + height / 2, row.title, rotation=90)
             for number, column in enumerate(columns):
+                place = _fit(row.size, (_left(number, side), y, side, height))
                 if column in row.cells:
-                    _draw_cell(axes, row.cells[column], (_left(number, side), y, side, height))
+                    _draw_cell(axes, row.cells[column], place)
                 for mark in row.marks.get(column, ()):
-                    _write_boxed(axes, _left(number, side) + mark.x * side, y + mark.y * height,
+                    _write_boxed(axes, place[0] + mark.x * place[2], place[1] + mark.y * place[3],
                                  mark.text, TINY)
             y += height + GAP
         for x, line, colour, words in entries:
@@ -98,17 +110,25 @@ def _left(number: int, side: float) -> float:
     return STRIP + number * (side + GAP)
 
 
+def _fit(size: tuple[int, int], place: Box) -> Box:
+    """The largest box of the proportions of (H, W) in the middle of a place."""
+    x, y, width, height = place
+    scale = min(width / size[1], height / size[0])
+    wide, high = size[1] * scale, size[0] * scale
+    return x + (width - wide) / 2, y + (height - high) / 2, wide, high
+
+
 def _write(axes: Axes, x: float, y: float, words: str, ha: str = 'center', size: float = TEXT,
            rotation: float = 0) -> None:
-    axes.text(x, y, words, ha=ha, va='center', size=size, rotation=rotation, parse_math=False)
+    axes.text(x, y, words, ha=ha, va='center', size=size, rotation=rotation)
 
 
 def _write_boxed(axes: Axes, x: float, y: float, words: str, size: float) -> None:
-    axes.text(x, y, words, ha='center', va='center', size=size, color='0.15', parse_math=False,
+    axes.text(x, y, words, ha='center', va='center', size=size, color='0.15',
               bbox=dict(facecolor='white', edgecolor='none', pad=0.6))
 
 
-def _draw_cell(axes: Axes, cell: np.ndarray | str, box: tuple[float, float, float, float]) -> None:
+def _draw_cell(axes: Axes, cell: np.ndarray | str, box: Box) -> None:
     x, y, width, height = box
     if isinstance(cell, str):
         axes.add_patch(Rectangle((x, y), width, height, edgecolor='0.6', facecolor='0.96',

@@ -1,6 +1,6 @@
 """What models say of images, stage by stage, beside the truth."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,15 +11,19 @@ from mmengine.dataset import BaseDataset
 from mmengine.structures import PixelData
 
 from mtpsl.apis import MultiTaskInferencer, Prediction
+from mtpsl.apis.prediction import channels_first
+from mtpsl.apis.windows import shrunk
 from mtpsl.engine import load_config
 from mtpsl.engine.config import require
 from mtpsl.models import DiffusionMTL
 from mtpsl.registry import DATASETS
 from mtpsl.structures import MultiTaskSample
-from mtpsl.tasks import Task
+from mtpsl.tasks import Task, build_tasks
 from mtpsl.visualization.multitask_visualizer import rows_of
 
 TRUTH, FINAL = 'truth', ('denoised', 'prediction')  # titles of stages, as panels have them
+COURSE = ('initial', 'noisy', 'steps')  # outputs of a DiffusionMTL beside 'pred'
+MAX_SIDE = 1024  # pixels of a photo, whose objects are then no larger than those seen in training
 Maps = dict[str, np.ndarray]  # task -> (c, H, W) in label form
 
 
@@ -47,23 +51,34 @@ class TrainedModel:
         options: overrides of the config.
         device: see :class:`mtpsl.apis.MultiTaskInferencer`.
         every_stage: whether initial, noisy and each step's predictions are wanted too.
+        max_side: of image files; see :class:`mtpsl.apis.MultiTaskInferencer`.
+
+    Attributes:
+        tasks: task name -> task.
+        titles: of the stages of a model with denoising steps, as in :attr:`Shown.maps`; without
+            ``every_stage`` empty.
 
     Raises:
         FileNotFoundError: no such config or checkpoint.
-        ValueError: a checkpoint of another model; ``every_stage`` of a model without denoising.
+        ValueError: a checkpoint of another model; ``every_stage`` of a model without denoising;
+            ``max_side`` below 1.
     """
 
     def __init__(self, config: str, checkpoint: str, options: Mapping[str, object] | None = None,
-                 device: str | None = None, every_stage: bool = False) -> None:
+                 device: str | None = None, every_stage: bool = False,
+                 max_side: int = MAX_SIDE) -> None:
         self.cfg: Config = load_config(config, options)
         require(self.cfg, 'model', 'tasks')
-        self.infer = MultiTaskInferencer(self.cfg, checkpoint, device)
+        self.infer = MultiTaskInferencer(self.cfg, checkpoint, device, max_side=max_side)
         self.tasks: Mapping[str, Task] = self.infer.tasks
-        self.stages: Sequence[str] = ()
+        self.max_side = max_side
+        self.titles: list[str] = []
         if every_stage:
-            if not isinstance(self.infer.model, DiffusionMTL):
+            model = self.infer.model
+            if not isinstance(model, DiffusionMTL):
                 raise ValueError(f'{config} has no denoising steps: its model is no DiffusionMTL')
-            self.stages = ('initial', 'noisy', 'steps')
+            steps = range(model.diffusion.schedule.num_steps, 1, -1)
+            self.titles = ['initial', 'noisy', *(f'step {s}' for s in steps), 'denoised']
 
     def dataset(self) -> BaseDataset:
         """The images that the config tests on."""
@@ -73,29 +88,39 @@ class TrainedModel:
     @torch.inference_mode()
     def of_dataset(self, item: Mapping[str, Any]) -> Shown:
         """Predictions and truth of what the test pipeline made of an image."""
-        if self.stages:
-            self.infer.model.outputs = ('pred', *self.stages)
+        model = self.infer.model
         data = dict(inputs=[item['inputs']], data_samples=[item['data_samples']])
-        (sample,) = self.infer.model.test_step(data)
+        if self.titles and isinstance(model, DiffusionMTL):
+            data = model.data_preprocessor(data)
+            (sample,) = model.predict(data['inputs'], data['data_samples'], None, 1,
+                                      ('pred', *COURSE))  # of a single draw of noise
+        else:
+            (sample,) = model.test_step(data)
         return shown_of(item['inputs'], sample, self.tasks)
 
     def of_file(self, path: str) -> Shown:
-        """Predictions of an image file."""
-        result = self.infer(path, stages=self.stages, progress=False)
+        """Predictions of an image file, whose pictures are of ``max_side`` at most, too."""
+        stages, num_samples = (COURSE, 1) if self.titles else ((), None)
+        result = self.infer(path, stages=stages, num_samples=num_samples, progress=False)
         assert isinstance(result, Prediction)  # of one image
-        steps = sorted((name for name in result.stages if name.startswith('step')),
-                       key=lambda name: -int(name[4:]))
-        maps: dict[str, dict[str, np.ndarray]] = {
-            name: result.stages[name] for name in ('initial', 'noisy') if name in result.stages}
-        maps |= {f'step {name[4:]}': result.stages[name] for name in steps}
+        image = shrunk(result.image, self.max_side)
+        maps = {stage.replace('step', 'step '): arrays for stage, arrays in result.stages.items()}
         maps['denoised' if maps else 'prediction'] = result.maps
-        return Shown(result.name, result.image, {
-            stage: {task: _channels_first(array) for task, array in arrays.items()}
+        return Shown(result.name, image, {
+            stage: {name: channels_first(self.tasks[name].resize(array, image.shape[:2]))
+                    for name, array in arrays.items()}
             for stage, arrays in maps.items()})
 
 
-def _channels_first(array: np.ndarray) -> np.ndarray:
-    return array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
+def read_tasks(configs: Iterable[str], options: Mapping[str, object] | None = None,
+               ) -> dict[str, Task]:
+    """The tasks of several configs, without their models."""
+    tasks: dict[str, Task] = {}
+    for config in configs:
+        cfg = load_config(config, options)
+        require(cfg, 'tasks')
+        tasks = build_tasks(cfg.tasks) | tasks
+    return tasks
 
 
 def shown_of(pixels: torch.Tensor, sample: MultiTaskSample, tasks: Mapping[str, Task]) -> Shown:

@@ -3,27 +3,12 @@
 from pathlib import Path
 
 from mtpsl.engine.resume import latest_checkpoint
+from mtpsl.storage.command import split_name, split_paths
+
+from .comparison import INPUT
+from .predictions import TRUTH
 
 RESULT, CURVES = 'metrics.json', 'curves.json'
-
-
-def named(text: str) -> tuple[str, str]:
-    """``NAME=PATH`` or ``PATH`` as (name or '', path); a path that is there may have a ``=``.
-
-    Raises:
-        ValueError: no name before the ``=``.
-    """
-    if Path(text).exists() or '=' not in text:
-        return '', text
-    name, _, path = text.partition('=')
-    if not name.strip():
-        raise ValueError(f'expected NAME=PATH, got {text!r}')
-    return name.strip(), path
-
-
-def several(text: str) -> list[str]:
-    """``PATH,PATH`` as a list; a path that is there may have a comma."""
-    return [text] if Path(text).exists() else text.split(',')
 
 
 def run_file(path: str, name: str) -> Path:
@@ -67,13 +52,15 @@ def parse_method(text: str) -> tuple[str, list[tuple[str, str]]]:
     A ``MODEL`` is ``CONFIG:CHECKPOINT``, or a work dir, of which the newest checkpoint is taken.
 
     Raises:
-        ValueError: it is not of this form.
+        ValueError: it is not of this form, or the name is that of another column.
         FileNotFoundError: there is no such checkpoint.
     """
-    name, _, rest = text.partition('=')
-    if not (name.strip() and rest):
+    name, rest = split_name(text)
+    if not (name and rest):
         raise ValueError(f'a method is NAME=CONFIG:CHECKPOINT or NAME=WORK_DIR, got {text!r}')
-    return name.strip(), [_find_model(part) for part in several(rest)]
+    if name in (INPUT, TRUTH):
+        raise ValueError(f'a method cannot be called {name!r}, as another column of the figure is')
+    return name, [_find_model(part) for part in split_paths(rest)]
 
 
 def _find_model(text: str) -> tuple[str, str]:

@@ -14,8 +14,9 @@ from mtpsl.evaluation import group_by_method, read_results
 from mtpsl.evaluation.results import Method, headline_directions
 from mtpsl.evaluation.table import ARROWS
 from mtpsl.models import DiffusionMTL
+from mtpsl.storage.command import split_paths
 
-from .runs import RESULT, run_config, run_file, several
+from .runs import RESULT, run_config, run_file
 from .style import COLUMN, PAGE, paper_style
 
 
@@ -51,7 +52,7 @@ def read_step_row(text: str, options: Mapping[str, object] | None = None) -> Ste
         config, files = run_config(text), [text]
     elif '=' in text:
         config, _, rest = text.rpartition('=')
-        files = several(rest)
+        files = split_paths(rest)
     else:
         raise ValueError(f'expected a work dir or CONFIG=METRICS, got {text!r}, which is neither')
     results = [replace(result, method=config) for file in files

@@ -23,8 +23,8 @@ RC: dict[Any, Any] = {
     'hatch.linewidth': 0.3,
     # Text as text, that an editor and a search find: TrueType in PDF, <text> in SVG.
     'pdf.fonttype': 42, 'svg.fonttype': 'none',
-    'svg.hashsalt': 'mtpsl',  # the same figure is the same file
-    'image.composite_image': False}  # each picture in its own pixels
+    'text.parse_math': False,  # a name may have a $
+    'svg.hashsalt': 'mtpsl'}  # the same figure is the same file
 # Okabe and Ito's colours, told apart by the colour-blind; the dashes and markers in grey.
 COLOURS = ('#000000', '#0072B2', '#D55E00', '#009E73', '#CC79A7', '#56B4E9')
 DASHES = ('-', (0, (4, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1)), (0, (8, 2)), (0, (3, 1, 1, 1, 1, 1)))
@@ -67,7 +67,8 @@ def save_figure(figure: Figure, path: Path) -> None:
     """
     vector = path.suffix != '.png'
     for axes in figure.axes:
-        for image in axes.get_images():  # a document's reader scales them, here it is done now
+        # A document has each picture in its own pixels, which its reader scales.
+        for image in axes.get_images():
             image.set_interpolation('none' if vector else 'antialiased')
     dates = {'.pdf': {'CreationDate': None}, '.svg': {'Date': None}}
     with paper_style():

@@ -1,10 +1,11 @@
-"""What the command lines of the data sets' tools share: argument types, errors on one line."""
+"""What command lines share: argument types, named paths, the data sets' tools."""
 
 import argparse
 import os
 import sys
 from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 
 
 def at_least(least: int) -> Callable[[str], int]:
@@ -18,6 +19,25 @@ def at_least(least: int) -> Callable[[str], int]:
             raise argparse.ArgumentTypeError(f'must be at least {least}, got {value}')
         return value
     return parse
+
+
+def split_name(text: str) -> tuple[str, str]:
+    """``NAME=PATH`` or ``PATH`` as (name or '', path); a path that is there may have a ``=``.
+
+    Raises:
+        ValueError: no name before the ``=``.
+    """
+    if Path(text).exists() or '=' not in text:
+        return '', text
+    name, _, path = text.partition('=')
+    if not name.strip():
+        raise ValueError(f'expected NAME=PATH, got {text!r}')
+    return name.strip(), path
+
+
+def split_paths(text: str) -> list[str]:
+    """``PATH,PATH`` as a list; a path that is there may have a comma."""
+    return [text] if Path(text).exists() else text.split(',')
 
 
 def sample_size(text: str) -> int | None:

@@ -258,6 +258,14 @@ def test_arguments_are_checked_before_anything_is_predicted(infer, folder, argum
         infer.stream(folder, **arguments)
 
 
+def test_an_out_dir_that_cannot_be_is_refused_first(infer, folder):
+    infer.model.predict = None
+    with pytest.raises(FileExistsError, match='out_dir must be a folder, .*0.png is a file'):
+        infer(folder, out_dir=folder / '0.png')
+    with pytest.raises(OSError, match='out_dir: the folder .* cannot be made'):
+        infer(folder, out_dir=folder / '0.png' / 'below')
+
+
 def test_models_without_noise_take_no_samples(picture, checkpoint):
     config = tiny_model_config(noise_scale=0.0)
     infer = MultiTaskInferencer(Config(dict(model=config)), device='cpu')

@@ -109,7 +109,7 @@ def test_named_rows(tmp_path: Path) -> None:
     assert result.metrics == {'semseg/mIoU': 1, 'normal/mErr': 3, 'depth/absErr': 2}
     with pytest.raises(ValueError, match="c/metrics.json and .*c/metrics.json both hold 'semseg"):
         read_argument(f'Mine={other},{other}')
-    with pytest.raises(ValueError, match="a named row is NAME=FILE, got '=x.json'"):
+    with pytest.raises(ValueError, match="expected NAME=PATH, got '=x.json'"):
         read_argument('=x.json')
     a_set = write(tmp_path / 'set.json', dict(results=[entry('A')]))
     with pytest.raises(ValueError, match=r'set.json is a set, .* NAME=FILE takes a metrics.json'):

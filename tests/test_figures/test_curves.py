@@ -13,14 +13,20 @@ RECORDS = [
     dict(step=2, iter=2, epoch=1, loss=3.0, loss_semseg=None, loss_normal=4.0, loss_unlabelled=0.0),
     dict(step=1, after=2, **{'normal/mErr': 30.0, 'semseg/mIoU': 20.0, 'normal/rmse': 1.0,
                              'semseg/IoU.car': 1.0, 'initial/semseg/mIoU': 2.0}),
-    dict(step=3, iter=3, epoch=2, loss=3.0, loss_semseg=1.0, loss_normal=3.0)]
+    dict(step=3, iter=3, epoch=2, loss=3.0, loss_semseg=1.0, loss_normal=3.0),
+    {'step': 2, 'after': 3, 'normal/mErr': 20.0}]
 
 
 def test_what_is_drawn_of_a_run():
     assert find_losses({'a': RECORDS}) == ['loss_semseg', 'loss_normal']
     x, y = curve(RECORDS, 'loss_semseg')
     assert x.tolist() == [1, 3] and y.tolist() == [2, 1]
-    assert [values.tolist() for values in curve(RECORDS, 'normal/mErr')] == [[2], [30]]
+    assert [values.tolist() for values in curve(RECORDS, 'normal/mErr')] == [[2, 3], [30, 20]]
+
+
+def test_a_task_s_name_may_begin_with_another_s():
+    losses = dict.fromkeys(('loss_normal', 'loss_normal_fine', 'loss_normal_fine_initial'), 1.0)
+    assert find_losses({'a': [losses]}) == ['loss_normal', 'loss_normal_fine']
 
 
 def test_smoothing_is_the_mean_of_the_last_values():
@@ -39,7 +45,8 @@ def test_the_drawing():
     np.testing.assert_allclose(lines['a'].get_xydata(), [(1, 2), (3, 1.5)])
     np.testing.assert_allclose(lines['b'].get_xydata(), [(1, 2)])
     assert lines['a'].get_marker() != lines['b'].get_marker()
-    np.testing.assert_allclose(figure.axes[2].lines[0].get_xydata(), [(2, 30)])
+    # Metrics are not smoothed.
+    np.testing.assert_allclose(figure.axes[2].lines[0].get_xydata(), [(2, 30), (3, 20)])
     # Losses and metrics over the same iterations.
     assert len({axes.get_xlim() for axes in figure.axes}) == 1
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ['a', 'b']

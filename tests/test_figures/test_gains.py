@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 
 from mtpsl.figures import draw_gains, read_gains
@@ -23,6 +24,8 @@ def test_seeds(write):
     name, gains = read_gains(f'PASCAL={",".join(files)}')
     initial = gains['semseg/mIoU'].initial
     assert name == 'PASCAL' and (initial.mean, initial.std) == (32, pytest.approx(8 ** 0.5))
+    bars = [line.get_segments()[0][:, 1] for line in draw_gains({name: gains}).axes[0].collections]
+    np.testing.assert_allclose(bars, [(32 - 8 ** 0.5, 32 + 8 ** 0.5), (40, 40)])
 
 
 def test_the_drawing(write):

@@ -36,6 +36,24 @@ def test_places_and_proportions():
     assert pictures(figure)[2].get_array().shape == (40, 20, 3)
 
 
+@pytest.mark.parametrize('size', [(3000, 1), (1, 3000)])
+def test_an_elongated_picture_is_made_smaller(size):
+    row = PictureRow('', dict(a=np.zeros((*size, 3), np.uint8)), size,
+                     marks=dict(a=[Mark(1, 1, 'm')]))
+    figure = draw_pictures([row], ['a'], {}, width=3)
+    assert 0.3 < figure.get_size_inches()[1] < 15
+    left, right, bottom, top = pictures(figure)[0].get_extent()
+    assert (bottom - top) / (right - left) == pytest.approx(size[0] / size[1])
+    assert 0 < left < right < 3 and 0 < top < bottom < figure.get_size_inches()[1]
+    (mark,) = (text for text in figure.axes[0].texts if text.get_text() == 'm')
+    assert mark.get_position() == pytest.approx((right, bottom))
+
+
+def test_a_figure_of_too_many_rows():
+    with pytest.raises(ValueError, match=r'the figure would be \d+ inches high, at most 200 are'):
+        draw_pictures([PictureRow('', {}, (20, 40))] * 200, ['a'], {}, width=4)
+
+
 def test_what_is_missing_is_said_and_hatched():
     figure = draw_pictures([PictureRow('', dict(a=WIDE, b='no label'), (20, 40))], ['a', 'b', 'c'],
                            {}, width=4)

@@ -28,6 +28,7 @@ def model(config, checkpoint):
 def test_stages_are_the_model_s(model, config, checkpoint):
     shown = model.of_dataset(model.dataset()[0])
     assert list(shown.maps) == [TRUTH, 'initial', 'noisy', 'step 3', 'step 2', 'denoised']
+    assert model.titles == list(shown.maps)[1:]
     cfg = load_config(config)
     with DefaultScope.overwrite_default_scope('mtpsl'):
         plain = MODELS.build(cfg.model)
@@ -51,6 +52,20 @@ def test_a_file_is_predicted_as_in_the_data_set(model, root):
     assert list(outside.maps) == [stage for stage in inside.maps if stage != TRUTH]
     for stage, maps in outside.maps.items():
         close(maps, inside.maps[stage])
+
+
+def test_a_large_file_is_shrunk(model, root, monkeypatch):
+    whole = model.of_file(root / 'val/images/2.jpg')
+    monkeypatch.setattr(model, 'max_side', 16)
+    shown = model.of_file(root / 'val/images/2.jpg')
+    assert shown.image.shape == (12, 16, 3)
+    for stage, maps in shown.maps.items():
+        for task, values in maps.items():
+            np.testing.assert_array_equal(values, whole.maps[stage][task][:, ::2, ::2])
+
+
+def test_the_model_sees_a_large_file_shrunk(config, checkpoint):
+    assert TrainedModel(config, checkpoint, device='cpu', max_side=16).infer.max_side == 16
 
 
 def test_choosing_images(model):

@@ -1,48 +1,71 @@
 """Files fit to be printed: text is text, lines differ without colour, the same figure again."""
 
+import re
 import time
+from base64 import b64decode
+from io import BytesIO
 from itertools import combinations
 from pathlib import Path
 
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
 from mtpsl.figures import paper_style, save_figure
-from mtpsl.figures.style import check_figure_path, line_styles
+from mtpsl.figures.style import SUFFIXES, check_figure_path, line_styles
 
 
 def sample() -> Figure:
     with paper_style():
         figure = Figure(figsize=(2, 1))
+        figure.text(0, 0, 'for $5 or $6')
         axes = figure.subplots()
         axes.plot([1, 2], [1, 2], **line_styles(['a'])['a'])
         axes.set_title('semseg mIoU ↑')
     return figure
 
 
-def test_text_in_pdf_is_set_in_truetype(tmp_path):
-    save_figure(sample(), tmp_path / 'a.pdf')
-    content = (tmp_path / 'a.pdf').read_bytes()
+@pytest.fixture(scope='module')
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that was not there, with the sample as a.pdf, a.svg and a.png."""
+    folder = tmp_path_factory.mktemp('style') / 'new'
+    for suffix in SUFFIXES:
+        save_figure(sample(), folder / f'a{suffix}')
+    return folder
+
+
+def test_text_in_pdf_is_set_in_truetype(saved):
+    content = (saved / 'a.pdf').read_bytes()
     assert b'/CIDFontType2' in content and b'/Type3' not in content
 
 
-def test_text_in_svg_is_text(tmp_path):
-    save_figure(sample(), tmp_path / 'a.svg')
-    assert '>semseg mIoU ↑</text>' in (tmp_path / 'a.svg').read_text(encoding='utf-8')
+def test_text_in_svg_is_text(saved):
+    content = (saved / 'a.svg').read_text(encoding='utf-8')
+    # What stands between two $ is no formula.
+    assert '>semseg mIoU ↑</text>' in content and '>for $5 or $6</text>' in content
 
 
-def test_png_has_the_resolution_of_print(tmp_path):
-    save_figure(sample(), tmp_path / 'new/a.png')
-    assert Image.open(tmp_path / 'new/a.png').size == (600, 300)
+def test_each_picture_keeps_its_own_pixels_in_a_document(tmp_path):
+    figure = Figure()
+    axes = figure.add_axes((0, 0, 1, 1))
+    for left in (0, 1):
+        axes.imshow(np.full((2, 3, 3), left, np.uint8), extent=(left, left + 1, 1, 0))
+    axes.set_xlim(0, 2)
+    save_figure(figure, tmp_path / 'a.svg')
+    pictures = re.findall(r'base64,([^"]+)"', (tmp_path / 'a.svg').read_text(encoding='utf-8'))
+    assert [Image.open(BytesIO(b64decode(one))).size for one in pictures] == [(3, 2)] * 2
 
 
-@pytest.mark.parametrize('suffix', ['pdf', 'svg', 'png'])
-def test_the_same_figure_is_the_same_file(suffix, tmp_path, monkeypatch):
-    save_figure(sample(), tmp_path / f'a.{suffix}')
+def test_png_has_the_resolution_of_print(saved):
+    assert Image.open(saved / 'a.png').size == (600, 300)
+
+
+@pytest.mark.parametrize('suffix', SUFFIXES)
+def test_the_same_figure_is_the_same_file(suffix, saved, tmp_path, monkeypatch):
     monkeypatch.setattr(time, 'time', lambda: 2e9)
-    save_figure(sample(), tmp_path / f'b.{suffix}')
-    assert (tmp_path / f'a.{suffix}').read_bytes() == (tmp_path / f'b.{suffix}').read_bytes()
+    save_figure(sample(), tmp_path / f'b{suffix}')
+    assert (saved / f'a{suffix}').read_bytes() == (tmp_path / f'b{suffix}').read_bytes()
 
 
 def test_lines_differ_without_their_colour():

@@ -2,10 +2,15 @@
 
 import re
 import shutil
+from base64 import b64decode
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 from in_process import load_tool
+from PIL import Image
+
+from mtpsl.figures.runs import parse_method
 
 METRICS = {'semseg/mIoU': 40.0, 'saliency/maxF': 70.0, 'initial/semseg/mIoU': 30.0}
 
@@ -47,15 +52,44 @@ def test_denoising(config, checkpoint, root, tmp_path):
     assert pictures == 1 + 6 + 5 and texts.count('no label') == 1
     texts, pictures = draw('plot_denoising', tmp_path / 'b.svg', config, checkpoint, '--files',
                            root / 'val/images/0.jpg', '--tasks', 'saliency', '--stages', 'initial',
-                           'denoised')
+                           'denoised', '--max-side', '16')
     assert texts[:3] == ['input', 'initial', 'denoised'] and pictures == 3
+    embedded = re.findall(r'base64,([^"]+)"', (tmp_path / 'b.svg').read_text(encoding='utf-8'))
+    assert [Image.open(BytesIO(b64decode(one))).size for one in embedded] == [(16, 12)] * 3
 
 
-def test_methods(work, baseline, save_weights, tmp_path):
+def test_methods(work, baseline, root, save_weights, tmp_path):
+    # The other method shows the first and the last of this one's five images, not of its own six.
+    shutil.copytree(root, tmp_path / 'data')
+    for file in (tmp_path / 'data/val').rglob('5.*'):
+        file.unlink()
+    five = tmp_path / 'five.py'
+    five.write_text(f"_base_ = ['{baseline}']\n"
+                    f"test_dataloader = dict(dataset=dict(data_root='{tmp_path}/data'))\n")
     weights = save_weights(baseline, str(tmp_path / 'weights.pth'))
-    texts, pictures = draw('plot_methods', tmp_path / 'a.svg', f'Ours={work}',
-                           f'MTL={baseline}:{weights}', '--num', '2', '--tasks', 'semseg')
-    assert texts[:4] == ['input', 'Ours', 'MTL', 'truth'] and pictures == 2 * 4
+    texts, pictures = draw('plot_methods', tmp_path / 'a.svg', f'MTL={five}:{weights}',
+                           f'Ours={work}', '--num', '2', '--tasks', 'semseg')
+    assert texts[:4] == ['input', 'MTL', 'Ours', 'truth'] and pictures == 2 * 4
+    assert {'0', '4'} <= set(texts)
+
+
+@pytest.mark.parametrize('name', ['input', 'truth'])
+def test_a_method_called_like_another_column(name, work):
+    with pytest.raises(ValueError, match=f"a method cannot be called '{name}'"):
+        parse_method(f'{name}={work}')
+
+
+def test_typing_errors_are_told_before_predicting(work, config, checkpoint, tmp_path, monkeypatch,
+                                                  capsys):
+    monkeypatch.delattr('mtpsl.figures.TrainedModel.of_dataset')
+    out = tmp_path / 'a.svg'
+    for tool, arguments, told in (
+            ('plot_methods', [f'a={work}', '--tasks', 'x'], '--tasks: there is no task x'),
+            ('plot_denoising', [config, checkpoint, '--stages', 'x'],
+             '--stages: there is no x, there are initial, noisy, step 3, step 2, denoised, truth')):
+        with pytest.raises(SystemExit):
+            draw(tool, out, *arguments)
+        assert told in capsys.readouterr().err
 
 
 def test_browsing(baseline, tmp_path, capsys):

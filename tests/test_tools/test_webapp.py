@@ -81,6 +81,9 @@ def test_an_uploaded_image_is_predicted_and_its_arrays_are_downloaded(
     assert page.inner_text('#heading') == 'prediction' and len(pictures(page, 'maps')) == 5
     assert not page.locator('#uncertainty img').count()
     assert '+x' in page.inner_text('#legend')
+    for inner in page.locator('#maps, #maps *').all():  # no map is hidden below a scroll bar
+        assert inner.evaluate('e => e.scrollHeight - e.clientHeight') <= 2 or not inner.evaluate(
+            'e => ["auto", "scroll", "hidden"].includes(getComputedStyle(e).overflowY)')
 
     final = pictures(page, 'maps')
     for position, heading in ((0, 'initial'), (1, 'noisy'), (2, 'step 2'), (3, 'prediction')):
@@ -127,4 +130,7 @@ def test_a_taken_port_is_one_line(address, capsys):
     with pytest.raises(SystemExit):
         load_tool('webapp.py').main([CONFIG, '--port', port])
     last = capsys.readouterr().err.splitlines()[-1]
-    assert last.startswith('webapp.py: error: ') and port in last
+    assert last.startswith(f'webapp.py: error: port {port} of 127.0.0.1 cannot be had')
+    with pytest.raises(SystemExit):
+        load_tool('webapp.py').main([CONFIG, '--host', 'nowhere.invalid'])
+    assert '--host: nowhere.invalid is no address' in capsys.readouterr().err

@@ -7,8 +7,8 @@ from pathlib import Path
 from mtpsl.engine import load_config
 from mtpsl.engine.command import config_parser, one_line_errors
 from mtpsl.figures import Feed, draw_views, save_figure
-from mtpsl.figures.command import positive
 from mtpsl.figures.style import SUFFIXES
+from mtpsl.storage.command import at_least
 from mtpsl.storage.parallel import Progress
 
 
@@ -18,19 +18,16 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--out-dir', required=True, metavar='FOLDER',
                         help='where the pictures go, <number>_<image id>.<format>')
     parser.add_argument('--split', choices=['train', 'val', 'test'], default='train')
-    parser.add_argument('--num', type=positive, default=10, metavar='N',
-                        help='samples at most (default: 10)')
+    parser.add_argument('--num', type=at_least(1), default=10, metavar='N',
+                        help='without --images: samples at most (default: 10)')
     parser.add_argument('--images', nargs='+', metavar='ID', help='only these images')
-    parser.add_argument('--seed', type=int, help="the run's (default: the config's)")
-    parser.add_argument('--epoch', type=positive, default=1,
+    parser.add_argument('--seed', type=at_least(0), help="the run's (default: the config's)")
+    parser.add_argument('--epoch', type=at_least(1), default=1,
                         help='whose order and augmentation (default: 1, the first)')
     parser.add_argument('--padded', action='store_true',
                         help="after the model's data preprocessor")
     parser.add_argument('--format', choices=[suffix[1:] for suffix in SUFFIXES], default='png')
-    args = parser.parse_args(argv)
-    if args.seed is not None and args.seed < 0:
-        parser.error(f'--seed must be at least 0, got {args.seed}')
-    return args
+    return parser.parse_args(argv)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -40,10 +37,7 @@ def main(argv: list[str] | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         feed = Feed(load_config(args.config, args.cfg_options), args.split, args.seed,
                     args.epoch - 1, args.padded)
-        draws = list(islice(feed.draws(args.images), args.num))
-        if not draws:
-            raise ValueError(f'--images: the {args.split} split has none of '
-                             f'{", ".join(args.images)}')
+        draws = list(islice(feed.draws(args.images), None if args.images else args.num))
         progress = Progress(len(draws), 'samples')
         for number, draw in enumerate(draws, 1):
             name, views = feed.views(draw)

@@ -4,7 +4,8 @@ import argparse
 
 from mtpsl.engine.command import one_line_errors
 from mtpsl.figures import draw_curves, read_run, save_figure
-from mtpsl.figures.command import figure_parser, positive
+from mtpsl.figures.command import figure_parser
+from mtpsl.storage.command import at_least
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -12,7 +13,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
                            'runs overlaid; see docs/figures.md')
     parser.add_argument('runs', nargs='+', metavar='RUN',
                         help='[NAME=]WORK_DIR, or a curves.json of one')
-    parser.add_argument('--smooth', type=positive, default=1, metavar='N',
+    parser.add_argument('--smooth', type=at_least(1), default=1, metavar='N',
                         help='losses are means of the last N logged values (default: 1)')
     return parser.parse_args(argv)
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from mtpsl.engine.command import OptionAction, one_line_errors
 from mtpsl.figures import Shown, TrainedModel, choose_images, draw_stages, save_figure
 from mtpsl.figures.command import choose_tasks, picture_parser
-from mtpsl.figures.predictions import TRUTH
+from mtpsl.figures.predictions import MAX_SIDE, TRUTH
+from mtpsl.storage.command import at_least
 from mtpsl.storage.parallel import Progress
 
 
@@ -21,6 +22,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
                         help='the columns, such as initial denoised truth (default: all)')
     parser.add_argument('--cfg-options', nargs='+', action=OptionAction, metavar='KEY=VALUE',
                         help='override parts of the config')
+    parser.add_argument('--max-side', type=at_least(1), default=MAX_SIDE, metavar='PIXELS',
+                        help='larger --files are shrunk to such a side '
+                        f'(default: {MAX_SIDE})')
     args = parser.parse_args(argv)
     if args.files and args.images:
         parser.error('--files and --images exclude each other')
@@ -34,10 +38,11 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     with one_line_errors('plot_denoising.py'):
         model = TrainedModel(args.config, args.checkpoint, args.cfg_options, args.device,
-                      every_stage=True)
+                             every_stage=True, max_side=args.max_side)
         tasks = choose_tasks(model.tasks, args.tasks)
+        known = model.titles if args.files else [*model.titles, TRUTH]
+        stages = choose_stages(known, args.stages)
         images = predict(model, args)
-        stages = choose_stages(images, args.stages)
         save_figure(draw_stages(images, tasks, stages, args.width, args.number_classes), args.out)
         print(f'figure: {args.out}')
 
@@ -59,10 +64,8 @@ def predict(model: TrainedModel, args: argparse.Namespace) -> list[Shown]:
     return images
 
 
-def choose_stages(images: list[Shown], names: list[str] | None) -> list[str]:
-    """The named stages, or all that there are, the truth last."""
-    known = list(dict.fromkeys(stage for shown in images for stage in shown.maps))
-    known.sort(key=lambda stage: stage == TRUTH)
+def choose_stages(known: list[str], names: list[str] | None) -> list[str]:
+    """The named stages, or all that there are."""
     unknown = [name for name in names or () if name not in known]
     if unknown:
         raise ValueError(f'--stages: there is no {", ".join(unknown)}, there are '

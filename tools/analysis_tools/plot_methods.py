@@ -5,7 +5,7 @@ import argparse
 from mtpsl.engine.command import OptionAction, one_line_errors
 from mtpsl.figures import Shown, TrainedModel, choose_images, draw_stages, save_figure, side_by_side
 from mtpsl.figures.command import choose_tasks, picture_parser
-from mtpsl.figures.predictions import TRUTH
+from mtpsl.figures.predictions import TRUTH, read_tasks
 from mtpsl.figures.runs import parse_method
 from mtpsl.storage.parallel import Progress
 
@@ -27,8 +27,10 @@ def main(argv: list[str] | None = None) -> None:
         methods = dict(map(parse_method, args.methods))
         if len(methods) < len(args.methods):
             raise ValueError(f'two methods have the same name among {args.methods}')
+        configs = [config for pairs in methods.values() for config, _ in pairs]
+        tasks = choose_tasks(read_tasks(configs, args.cfg_options), args.tasks)
         said: dict[str, list[Shown]] = {}
-        tasks, images = {}, args.images
+        images = args.images
         for name, pairs in methods.items():
             said[name] = []
             for config, checkpoint in pairs:
@@ -40,10 +42,8 @@ def main(argv: list[str] | None = None) -> None:
                     said[name].append(model.of_dataset(dataset[place]))
                     progress.update(number)
                 images = images or [shown.name for shown in said[name]]  # the others show the same
-                tasks = tasks | {task: model.tasks[task] for task in model.tasks
-                                 if task not in tasks}
-        figure = draw_stages(side_by_side(said), choose_tasks(tasks, args.tasks),
-                             [*methods, TRUTH], args.width, args.number_classes)
+        figure = draw_stages(side_by_side(said), tasks, [*methods, TRUTH], args.width,
+                             args.number_classes)
         save_figure(figure, args.out)
         print(f'figure: {args.out}')
 
