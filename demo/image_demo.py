@@ -3,18 +3,17 @@
 import argparse
 
 from mtpsl.apis import MultiTaskInferencer
-from mtpsl.apis.inferencer import STAGES
 from mtpsl.apis.prediction import FORMATS
 from mtpsl.apis.sources import collect
-from mtpsl.engine.command import OptionAction, one_line_errors
+from mtpsl.engine.command import add_model, one_line_errors
+from mtpsl.models import COURSE
 from mtpsl.storage.command import at_least
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Predict all tasks of an image, or of a folder')
     parser.add_argument('input', help='image file, or a folder of images')
-    parser.add_argument('model', help='config file, or a name of model-index.yml')
-    parser.add_argument('--weights', help="checkpoint file or address (default: the model index's)")
+    add_model(parser)
     parser.add_argument('--out-dir', default='predictions',
                         help='folder for the results (default: predictions)')
     parser.add_argument('--formats', nargs='+', choices=FORMATS, default=['png'],
@@ -24,7 +23,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--num-samples', type=at_least(1), metavar='K',
                         help='average K draws of noise; above 1 gives uncertainty maps too '
                         "(default: the config's model.num_samples, 1)")
-    parser.add_argument('--stages', nargs='+', choices=STAGES, default=[],
+    parser.add_argument('--stages', nargs='+', choices=COURSE, default=[],
                         help='also the initial and noisy predictions and the denoising steps')
     parser.add_argument('--window', nargs=2, type=at_least(1), metavar=('HEIGHT', 'WIDTH'),
                         help='larger images go through in windows of this size (default: twice '
@@ -33,11 +32,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
                         help='shrink images with a longer side, and enlarge their maps again')
     parser.add_argument('--batch-size', type=at_least(1), default=1, metavar='N',
                         help='images of one size, or windows, at a time (default: 1)')
-    parser.add_argument('--device', help='such as cuda:1 or cpu (default: the GPU if there is one)')
     parser.add_argument('--skip-unreadable', action='store_true',
                         help='go on with the next image of a folder after an unreadable one')
-    parser.add_argument('--cfg-options', nargs='+', action=OptionAction, metavar='KEY=VALUE',
-                        help='override parts of the config')
     return parser.parse_args(argv)
 
 

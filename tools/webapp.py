@@ -5,15 +5,13 @@ import importlib.util
 from pathlib import Path
 
 from mtpsl.apis import MultiTaskInferencer
-from mtpsl.engine.command import OptionAction, one_line_errors
+from mtpsl.engine.command import add_model, one_line_errors
 from mtpsl.storage.command import at_least
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Open a page that predicts images')
-    parser.add_argument('model', help='config file, or a name of model-index.yml')
-    parser.add_argument('--weights', help="checkpoint file or address (default: the model index's)")
-    parser.add_argument('--device', help='such as cuda:1 or cpu (default: the GPU if there is one)')
+    add_model(parser)
     parser.add_argument('--host', default='127.0.0.1',
                         help='address to listen at; 0.0.0.0 lets other machines in '
                         '(default: 127.0.0.1)')
@@ -21,8 +19,6 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--max-side', type=at_least(1), default=1024, metavar='PIXELS',
                         help='shrink images with a longer side, and enlarge their maps again '
                         '(default: 1024)')
-    parser.add_argument('--cfg-options', nargs='+', action=OptionAction, metavar='KEY=VALUE',
-                        help='override parts of the config')
     args = parser.parse_args(argv)
     if args.port > 65535:
         parser.error(f'--port must be at most 65535, got {args.port}')

@@ -12,7 +12,7 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from torch import Tensor
 
-from mtpsl.models import DiffusionMTL
+from mtpsl.models import COURSE, DiffusionMTL
 from mtpsl.storage.parallel import Progress
 from mtpsl.structures import MultiTaskSample
 
@@ -21,7 +21,6 @@ from .prediction import Prediction, check_formats
 from .sources import Images, Source, collect
 from .windows import SPREAD, Mosaic, positions, shrunk
 
-STAGES = ('initial', 'noisy', 'steps')
 LEAST_WINDOW = 512
 
 
@@ -156,8 +155,8 @@ class MultiTaskInferencer:
         """The arguments of the model's ``predict``, checked."""
         if tasks is not None:
             self.model.check_tasks(tasks)
-        if isinstance(stages, str) or not set(stages) <= set(STAGES):
-            raise ValueError(f'stages must be some of {list(STAGES)}, got {stages!r}')
+        if isinstance(stages, str) or not set(stages) <= set(COURSE):
+            raise ValueError(f'stages must be some of {list(COURSE)}, got {stages!r}')
         if isinstance(self.model, DiffusionMTL):
             if num_samples is not None:
                 self.model.check_num_samples(num_samples)

@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mtpsl.models import DiffusionMTL
+from mtpsl.models import COURSE, DiffusionMTL
+from mtpsl.visualization import stage_title
 
 from .inferencer import MultiTaskInferencer
 from .prediction import Prediction
@@ -80,7 +81,7 @@ class Page:
             raise gr.Error('Choose an image first.', print_exception=False)
         if not tasks:
             raise gr.Error('Choose at least one task.', print_exception=False)
-        stages = ('initial', 'noisy', 'steps') if self.diffusion is not None else ()
+        stages = COURSE if self.diffusion is not None else ()
         try:
             (source,), _ = collect(image)
             pixels = shrunk(source.read(), self.infer.max_side)[..., ::-1]
@@ -108,7 +109,7 @@ class Page:
             return '', []
         result = session.result
         chosen = None if stage == 'prediction' else stage
-        return (f'### {_heading(stage)}',
+        return (f'### {stage_title(stage)}',
                 [(result.picture(name, chosen), name) for name in result.maps])
 
     def legend(self, result: Prediction) -> str:
@@ -157,7 +158,7 @@ class Page:
                     download = gr.DownloadButton('Download the arrays (.npz)', elem_id='download')
                 with gr.Column(scale=3):
                     position = gr.Slider(0, max(last, 1), last, step=1, elem_id='step',
-                                         label=' · '.join(map(_heading, self.stages)),
+                                         label=' · '.join(map(stage_title, self.stages)),
                                          visible=last > 0)
                     heading = gr.Markdown(elem_id='heading')
                     maps = gr.Gallery(label='maps', columns=3, object_fit='contain', format='png',
@@ -205,7 +206,3 @@ def serve(infer: MultiTaskInferencer, name: str, host: str, port: int) -> None:
                     footer_links=[], ssr_mode=False, prevent_thread_lock=True)
         print(f'the page: http://{host}:{port} (Ctrl-C ends it)', flush=True)
         page.block_thread()
-
-
-def _heading(stage: str) -> str:
-    return stage.replace('step', 'step ')

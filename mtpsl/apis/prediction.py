@@ -12,7 +12,7 @@ from PIL import Image
 
 from mtpsl.storage.files import write_array, write_image
 from mtpsl.tasks import Task
-from mtpsl.visualization import draw_panel, paint_spread
+from mtpsl.visualization import draw_panel, paint_spread, stage_title
 
 FORMATS = ('png', 'npy')
 PANEL_SIDE = 640  # pixels; larger images are shrunk in panels
@@ -73,7 +73,7 @@ class Prediction:
 
     def panel(self) -> np.ndarray:
         """Image, stages, final predictions and uncertainty of all tasks in one RGB picture."""
-        stages = {_title(stage): stage for stage in self.stages}
+        stages = {stage_title(stage): stage for stage in self.stages}
         rows: dict[str, str | None] = stages | dict(prediction=None)
         if self.uncertainty:
             rows['uncertainty'] = 'uncertainty'
@@ -137,10 +137,6 @@ def _entry(mapping: Mapping[str, Value], key: str, what: str) -> Value:
     if key not in mapping:
         raise KeyError(f'the prediction has no {what} {key!r}; it has {list(mapping)}')
     return mapping[key]
-
-
-def _title(stage: str) -> str:
-    return stage.replace('step', 'step ')
 
 
 def channels_first(values: np.ndarray) -> np.ndarray:

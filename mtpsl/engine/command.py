@@ -28,9 +28,22 @@ def config_parser(description: str) -> argparse.ArgumentParser:
     """A parser with ``config`` and ``--cfg-options``."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument('config', help='config file, or the name of one that ships (mtpsl list)')
+    _add_options(parser)
+    return parser
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--cfg-options', nargs='+', action=OptionAction, metavar='KEY=VALUE',
                         help='override parts of the config, e.g. model.initial_loss_weight=1.0')
-    return parser
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """``model``, ``--weights``, ``--device`` and ``--cfg-options``, for those who predict."""
+    parser.add_argument('model', help='config file, its name such as '
+                        'diffusionmtl/pascal_random_r18, or a name of model-index.yml')
+    parser.add_argument('--weights', help="checkpoint file or address (default: the model index's)")
+    parser.add_argument('--device', help='such as cuda:1 or cpu (default: the GPU if there is one)')
+    _add_options(parser)
 
 
 def runner_parser(description: str) -> argparse.ArgumentParser:

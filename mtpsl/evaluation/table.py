@@ -1,5 +1,6 @@
 """Results as people read them: a table of the headline metrics."""
 
+import math
 from collections.abc import Mapping
 
 from prettytable import PrettyTable, TableStyle
@@ -10,7 +11,14 @@ ARROWS = {True: '↑', False: '↓'}  # by "higher is better"
 
 
 def headline_table(metrics: Mapping[str, float], tasks: Mapping[str, Task]) -> str:
-    """A Markdown table: one column a task, rows for initial and final predictions.
+    """:func:`headline_rows` as a Markdown table: one column a task."""
+    return markdown_table(['prediction'] + [
+        f'{name} {task.headline} {ARROWS[task.higher_is_better]}' for name, task in tasks.items()
+    ] + [f'delta_m {ARROWS[True]}'], headline_rows(metrics, tasks))
+
+
+def headline_rows(metrics: Mapping[str, float], tasks: Mapping[str, Task]) -> list[list[str]]:
+    """Rows for the initial and the final predictions: title, figures by task, delta_m.
 
     Args:
         metrics: ``<task>/<metric>``, ``initial/<task>/<metric>`` and maybe ``delta_m``.
@@ -20,11 +28,9 @@ def headline_table(metrics: Mapping[str, float], tasks: Mapping[str, Task]) -> s
     for title, prefix in (('initial', 'initial/'), ('final', '')):
         row = [metrics.get(f'{prefix}{name}/{task.headline}') for name, task in tasks.items()]
         if any(value is not None for value in row):
-            gain = metrics.get(f'{prefix}delta_m')
-            rows.append([title, *map(figure, row), '-' if gain is None else signed(gain)])
-    return markdown_table(['prediction'] + [
-        f'{name} {task.headline} {ARROWS[task.higher_is_better]}' for name, task in tasks.items()
-    ] + [f'delta_m {ARROWS[True]}'], rows)
+            gain = metrics.get(f'{prefix}delta_m', math.nan)
+            rows.append([title, *map(figure, row), '-' if math.isnan(gain) else signed(gain)])
+    return rows
 
 
 def markdown_table(header: list[str], rows: list[list[str]]) -> str:
@@ -42,8 +48,8 @@ def decimals(value: float) -> int:
 
 
 def figure(value: float | None) -> str:
-    """A metric as it is shown, '-' for none."""
-    return '-' if value is None else f'{value:.{decimals(value)}f}'
+    """A metric as it is shown, '-' where there is none or nothing was measured."""
+    return '-' if value is None or math.isnan(value) else f'{value:.{decimals(value)}f}'
 
 
 def signed(gain: float) -> str:

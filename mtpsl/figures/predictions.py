@@ -15,14 +15,14 @@ from mtpsl.apis.prediction import channels_first
 from mtpsl.apis.windows import shrunk
 from mtpsl.engine import load_config
 from mtpsl.engine.config import require
-from mtpsl.models import DiffusionMTL
+from mtpsl.models import COURSE, DiffusionMTL
 from mtpsl.registry import DATASETS
 from mtpsl.structures import MultiTaskSample
 from mtpsl.tasks import Task, build_tasks
+from mtpsl.visualization import stage_title
 from mtpsl.visualization.multitask_visualizer import rows_of
 
 TRUTH, FINAL = 'truth', ('denoised', 'prediction')  # titles of stages, as panels have them
-COURSE = ('initial', 'noisy', 'steps')  # outputs of a DiffusionMTL beside 'pred'
 MAX_SIDE = 1024  # pixels of a photo, whose objects are then no larger than those seen in training
 Maps = dict[str, np.ndarray]  # task -> (c, H, W) in label form
 
@@ -104,7 +104,7 @@ class TrainedModel:
         result = self.infer(path, stages=stages, num_samples=num_samples, progress=False)
         assert isinstance(result, Prediction)  # of one image
         image = shrunk(result.image, self.max_side)
-        maps = {stage.replace('step', 'step '): arrays for stage, arrays in result.stages.items()}
+        maps = {stage_title(stage): arrays for stage, arrays in result.stages.items()}
         maps['denoised' if maps else 'prediction'] = result.maps
         return Shown(result.name, image, {
             stage: {name: channels_first(self.tasks[name].resize(array, image.shape[:2]))

@@ -8,12 +8,12 @@ from .diffusion import (
                         PredictionDiffusion,
                         ProjectedCondition,
 )
-from .methods import DiffusionMTL, MultiTaskModel, RegularizedMTL
+from .methods import COURSE, DiffusionMTL, MultiTaskModel, RegularizedMTL
 from .neck import MultiScaleFusion
 from .preprocessor import MultiTaskPreprocessor
 from .regularizers import CrossTaskConsistency, JointTaskRegularization, ViewConsistency
 
-__all__ = ['ConcatenatedCondition', 'CrossTaskConsistency', 'DiffusionMTL', 'FeatureDiffusion',
-           'JointTaskRegularization', 'MultiScaleFusion', 'MultiTaskModel',
+__all__ = ['COURSE', 'ConcatenatedCondition', 'CrossTaskConsistency', 'DiffusionMTL',
+           'FeatureDiffusion', 'JointTaskRegularization', 'MultiScaleFusion', 'MultiTaskModel',
            'MultiTaskPreprocessor', 'NoiseSchedule', 'PredictionDiffusion', 'ProjectedCondition',
            'RegularizedMTL', 'TaskDecoders', 'ViewConsistency']

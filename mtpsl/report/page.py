@@ -1,7 +1,6 @@
 """The page: a template filled with the figures of a test."""
 
 import base64
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from io import BytesIO
@@ -11,7 +10,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
-from mtpsl.evaluation.table import ARROWS, figure, signed
+from mtpsl.evaluation.table import ARROWS, figure, headline_rows
 from mtpsl.storage.files import write_text
 from mtpsl.tasks import Task
 from mtpsl.version import __version__
@@ -42,13 +41,13 @@ def write_report(path: Path, *, title: str, checkpoint: str, config: str,
     """
     environment = Environment(loader=PackageLoader('mtpsl.report'), autoescape=True,
                               undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= dict(figure=_figure)
+    environment.filters |= dict(figure=figure)
     images = {image: _data_address(panel) for image, panel in panels}
     anchors = {image: f'image{number}' for number, image in enumerate(images)}
     page = environment.get_template('report.html.j2').render(
         title=title, checkpoint=checkpoint, config=config, version=__version__,
         date=f'{datetime.now():%Y-%m-%d %H:%M}', tasks=tasks, arrows=ARROWS,
-        headline=_headline(metrics, tasks), classes=_classes(metrics, tasks),
+        headline=headline_rows(metrics, tasks), classes=_classes(metrics, tasks),
         metrics=sorted((key, value) for key, value in metrics.items() if key not in TIMES),
         scores=scores, chosen=chosen, images=images,
         anchors=anchors,
@@ -64,19 +63,6 @@ def histogram(values: Sequence[float]) -> list[tuple[float, float, int]]:
     return list(zip(edges[:-1].tolist(), edges[1:].tolist(), counts.tolist()))
 
 
-def _headline(metrics: Mapping[str, float],
-              tasks: Mapping[str, Task]) -> list[tuple[str, list[str]]]:
-    """Title and figures of the initial and the final predictions, those that there are."""
-    rows = []
-    for title, prefix in (('initial', 'initial/'), ('final', '')):
-        values = [metrics.get(f'{prefix}{name}/{task.headline}') for name, task in tasks.items()]
-        if any(value is not None for value in values):
-            gain = metrics.get(f'{prefix}delta_m')
-            shown = '-' if gain is None or math.isnan(gain) else signed(gain)
-            rows.append((title, [*map(_figure, values), shown]))
-    return rows
-
-
 def _classes(metrics: Mapping[str, float],
              tasks: Mapping[str, Task]) -> dict[str, list[tuple[str, float]]]:
     """Task name -> class and its score in percent, where scores of classes were asked for."""
@@ -86,10 +72,6 @@ def _classes(metrics: Mapping[str, float],
         if name in tasks and metric.startswith('IoU.'):
             found.setdefault(name, []).append((metric.removeprefix('IoU.'), value))
     return found
-
-
-def _figure(value: float | None) -> str:
-    return '-' if value is None or math.isnan(value) else figure(value)
 
 
 def _data_address(picture: np.ndarray) -> str:

@@ -81,13 +81,18 @@ class MultiTaskVisualizer(Visualizer):
             self.add_image(name.replace('/', '_'), panel, step)
 
 
+def stage_title(field: str) -> str:
+    """A stage's field as people read it: ``step2`` is step 2."""
+    return field.replace('step', 'step ')
+
+
 def rows_of(sample: MultiTaskSample) -> dict[str, str]:
     """Title -> field of the stages that a sample has, in the order in which they come about."""
     stages = {title: field for title, field in STAGES.items() if field in sample}
     steps = sorted((int(field[4:]) for field in sample.all_keys()
                     if re.fullmatch(r'step\d+', field)), reverse=True)
     final = stages.pop('denoised', None)
-    stages |= {f'step {s}': f'step{s}' for s in steps}
+    stages |= {stage_title(f'step{s}'): f'step{s}' for s in steps}
     if final:  # a model without denoising has no initial predictions
         stages['denoised' if 'initial' in sample or steps else 'prediction'] = final
     return stages

@@ -12,13 +12,12 @@ from mmengine.config import Config
 from tiny import tiny_model_config, tiny_regularized_config
 
 from mtpsl.apis import MultiTaskInferencer
-from mtpsl.apis.deployment import deployed, differences
+from mtpsl.apis.deployment import Deployed, DeployedDiffusion, deployed, differences
 from mtpsl.registry import MODELS
 from mtpsl.structures import MultiTaskSample
 
 MODELS_EXPORTED = dict(
     prediction=tiny_model_config(), feature=tiny_model_config('FeatureDiffusion'),
-    without_both=tiny_model_config(condition=None, noise_scale=0.0, num_steps=1),
     baseline=tiny_regularized_config('ViewConsistency'))
 
 
@@ -53,8 +52,7 @@ def predicted(model, image):
 
 
 @pytest.mark.parametrize('name, suffix', [
-    ('prediction', 'onnx'), ('prediction', 'pt2'), ('feature', 'onnx'), ('without_both', 'pt2'),
-    ('baseline', 'onnx')])
+    ('prediction', 'onnx'), ('feature', 'pt2'), ('baseline', 'onnx')])
 def test_an_exported_file_predicts_as_testing_does(name, suffix, tmp_path, capsys, monkeypatch):
     config, checkpoint = saved(MODELS_EXPORTED[name], tmp_path)
     out = tmp_path / f'model.{suffix}'
@@ -107,6 +105,25 @@ def test_the_noise_counts_and_a_difference_is_an_error(tmp_path, monkeypatch, ca
         tool.main([*saved(tiny_model_config(), tmp_path), '--out', str(tmp_path / 'model.pt2')])
     assert "more than 0.0001: {'semseg': 0.0002, 'depth': nan}" in capsys.readouterr().err
     assert not (tmp_path / 'model.pt2').exists()
+
+
+@pytest.mark.parametrize('name, kind', [
+    ('without_both', Deployed), ('one_step', DeployedDiffusion)])
+def test_models_whose_noise_is_an_input(name, kind):
+    """The module itself, before any export, against testing; D = 1 for the direct sampler."""
+    options = dict(without_both=dict(condition=None, noise_scale=0.0),
+                   one_step=dict(sampler='direct'))[name]
+    torch.manual_seed(0)
+    model = MODELS.build(tiny_model_config(**options)).eval()
+    module, image = deployed(model), torch.randint(0, 256, (1, 3, 64, 64), dtype=torch.uint8)
+    assert type(module) is kind and len(module.example(2, (64, 64))) == len(module.input_names)
+    pred, noise = predicted(model, image)
+    inputs = [image]
+    if noise and noise['semseg'] is not None:
+        inputs.append(torch.cat([noise[task] for task in sorted(noise)], 2))
+    with torch.no_grad():
+        for task, found in zip(model.tasks, module(*inputs), strict=True):
+            torch.testing.assert_close(found[0], getattr(pred, task))
 
 
 def test_a_preprocessor_of_bgr_models_gets_bgr():

@@ -82,9 +82,9 @@ def test_bfloat16_training_runs_on_a_cpu(options, tmp_path):
     assert 'AutocastOptimWrapper' in done.stdout and (tmp_path / 'epoch_1.pth').is_file()
 
 
-def test_full_size_config_trains_two_steps(tmp_path):
-    """pascal_random_r18 at 512x512 on scenes of 375x500; one image a step, for the time's sake."""
-    scenes = write_scenes(tmp_path / 'PASCALContext', 2, 1, 375, 500, 'randomlabels')
+def test_full_size_config_trains_a_step(tmp_path):
+    """pascal_random_r18 at 512x512 on a scene of 375x500, for the time's sake one."""
+    scenes = write_scenes(tmp_path / 'PASCALContext', 1, 1, 375, 500, 'randomlabels')
     done = run('train.py', 'configs/diffusionmtl/pascal_random_r18.py', '--work-dir', tmp_path,
                '--cfg-options', *data_options(scenes, 'train', 'val', 'test'),
                'model.backbone.init_cfg=None', 'train_dataloader.batch_size=1',
@@ -92,7 +92,7 @@ def test_full_size_config_trains_two_steps(tmp_path):
                'train_cfg.max_epochs=1', 'train_cfg.val_begin=2',
                'default_hooks.logger.interval=1', 'default_hooks.checkpoint.interval=-1',
                'default_hooks.checkpoint.save_last=False')
-    assert 'Epoch(train) [1][2/2]' in done.stdout
+    assert 'Epoch(train) [1][1/1]' in done.stdout
     assert 'grad_norm: nan' not in done.stdout
 
 

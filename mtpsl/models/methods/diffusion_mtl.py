@@ -14,7 +14,8 @@ from mtpsl.tasks import Task
 
 from .base import MultiTaskModel
 
-STAGES = ('pred', 'initial', 'noisy', 'steps')
+COURSE = ('initial', 'noisy', 'steps')  # what comes before the final predictions
+STAGES = ('pred', *COURSE)
 
 
 @MODELS.register_module()
