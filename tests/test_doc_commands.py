@@ -151,7 +151,7 @@ def start(name: str, arguments: Sequence[str]) -> None:
         return
     tool = load_module(ROOT / name) if name.startswith('demo/') else load_tool(name)
     if hasattr(tool, 'ProcessPoolExecutor'):
-        tool.ProcessPoolExecutor = ThisProcess
+        tool.ProcessPoolExecutor = tool.ThreadPoolExecutor = ThisProcess
         tool.subprocess = SimpleNamespace(run=start_child)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, 'argv', [name, *arguments])

@@ -37,7 +37,7 @@ SWATCH = ('<span style="display: inline-block; width: .9em; height: .9em; margin
           'border: 1px solid #888; background: rgb{colour}"></span>{name}')
 
 
-class Session(NamedTuple):
+class Visit(NamedTuple):
     """What is kept for a visitor: the last prediction, and the file of its arrays."""
 
     result: Prediction
@@ -67,14 +67,14 @@ class Page:
         """Whether several samples of a prediction differ."""
         return self.diffusion is not None and self.diffusion.schedule.num_draws > 0
 
-    def predict(self, last: Session | None, image: str | None, tasks: list[str],
+    def predict(self, last: Visit | None, image: str | None, tasks: list[str],
                 num_samples: int) -> tuple:
         """Predict; called by the button and when an image arrives.
 
         An image larger than the inferencer's ``max_side`` is shown shrunk, and so are its maps.
 
         Returns:
-            The session, the last position of the slider, the path of the arrays, and what
+            The visit, the last position of the slider, the path of the arrays, and what
             :meth:`show`, :meth:`legend` and :meth:`show_uncertainty` return.
         """
         if image is None:
@@ -92,22 +92,22 @@ class Page:
         assert isinstance(result, Prediction)  # of one image
         self.forget(last)
         position = len(self.stages) - 1
-        session = Session(result, self.save(result))
-        return (session, position, str(session.file), *self.show(session, position),
+        visit = Visit(result, self.save(result))
+        return (visit, position, str(visit.file), *self.show(visit, position),
                 self.legend(result), self.show_uncertainty(result))
 
     @staticmethod
-    def forget(session: Session | None) -> None:
-        """Remove the file of a session that is over, or that has another prediction now."""
-        if session is not None:
-            shutil.rmtree(session.file.parent, ignore_errors=True)
+    def forget(visit: Visit | None) -> None:
+        """Remove the file of a visit that is over, or that has another prediction now."""
+        if visit is not None:
+            shutil.rmtree(visit.file.parent, ignore_errors=True)
 
-    def show(self, session: Session | None, position: int) -> tuple[str, list]:
+    def show(self, visit: Visit | None, position: int) -> tuple[str, list]:
         """The pictures of a stage with their heading, by the slider's position."""
         stage = self.stages[int(position)]
-        if session is None:
+        if visit is None:
             return '', []
-        result = session.result
+        result = visit.result
         chosen = None if stage == 'prediction' else stage
         return (f'### {stage_title(stage)}',
                 [(result.picture(name, chosen), name) for name in result.maps])
@@ -145,7 +145,7 @@ class Page:
         with gr.Blocks(title=name, analytics_enabled=False,
                        delete_cache=(3600, 3600)) as page:
             gr.Markdown(INTRODUCTION.format(name=name, tasks=', '.join(names), ending=ending))
-            session = gr.State(delete_callback=self.forget)
+            visit = gr.State(delete_callback=self.forget)
             with gr.Row():
                 with gr.Column(scale=1):
                     image = gr.Image(type='filepath', image_mode=None, format='png',
@@ -167,10 +167,10 @@ class Page:
                     spread = gr.Gallery(label='uncertainty', columns=3, object_fit='contain',
                                         height='max-content', format='png', elem_id='uncertainty',
                                         visible=False)
-            outputs = [session, position, download, heading, maps, legend, spread]
+            outputs = [visit, position, download, heading, maps, legend, spread]
             gr.on([button.click, image.upload], self.predict,
-                  [session, image, tasks, samples], outputs, show_progress_on=maps)
-            position.input(self.show, [session, position], [heading, maps],
+                  [visit, image, tasks, samples], outputs, show_progress_on=maps)
+            position.input(self.show, [visit, position], [heading, maps],
                            show_progress='hidden')
         return page
 

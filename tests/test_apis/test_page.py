@@ -28,26 +28,26 @@ def photo(picture: np.ndarray, tmp_path: Path) -> str:
 def test_a_photo_is_shrunk_for_good_and_old_files_go(page, photo):
     """A megapixel of a photo and a stage would be kept for each visitor otherwise."""
     page.infer.max_side = 32
-    session, position, file, heading, shown, _, spread = page.predict(None, photo, ['depth'], 2)
-    assert session.result.image.shape == (23, 32, 3) and position == 3
+    visit, position, file, heading, shown, _, spread = page.predict(None, photo, ['depth'], 2)
+    assert visit.result.image.shape == (23, 32, 3) and position == 3
     assert heading == '### prediction' and [name for _, name in shown] == ['depth']
     assert spread.visible and spread.value
     assert set(np.load(file)) == {'depth', 'depth_initial', 'depth_noisy', 'depth_step2',
                                   'depth_uncertainty'}
-    again, *_ = page.predict(session, photo, ['depth', 'semseg'], 1)
-    assert not session.file.exists() and again.file.exists()
+    again, *_ = page.predict(visit, photo, ['depth', 'semseg'], 1)
+    assert not visit.file.exists() and again.file.exists()
     page.forget(again)
     assert not list(page.folder.rglob('*.npz'))
 
 
 def test_what_cannot_be_predicted_is_said_and_loses_nothing(page, photo, tmp_path):
-    session, *_ = page.predict(None, photo, ['depth'], 1)
+    visit, *_ = page.predict(None, photo, ['depth'], 1)
     (tmp_path / 'bad.png').write_bytes(b'no image')
     for image, tasks, message in ((None, ['depth'], 'image first'), (photo, [], 'one task'),
                                   (str(tmp_path / 'bad.png'), ['depth'], 'cannot read')):
         with pytest.raises(gr.Error, match=message):
-            page.predict(session, image, tasks, 1)
-    assert session.file.exists()
+            page.predict(visit, image, tasks, 1)
+    assert visit.file.exists()
     assert page.show(None, 0) == ('', [])
 
 
@@ -65,5 +65,5 @@ def test_a_model_without_denoising_has_one_stage(photo, tmp_path):
                                 device='cpu')
     page = Page(infer, tmp_path)
     assert page.stages == ['prediction'] and not page.draws_noise
-    session, *_ = page.predict(None, photo, ['normal'], 1)
-    assert not session.result.stages and page.build('baseline').blocks
+    visit, *_ = page.predict(None, photo, ['normal'], 1)
+    assert not visit.result.stages and page.build('baseline').blocks
