@@ -135,8 +135,7 @@ def test_scenes_that_cannot_be_made_end_it(tmp_path, monkeypatch, capsys):
 
 def test_an_interruption_leaves_what_was_not_begun(tmp_path, monkeypatch):
     begun = []
-    for pool in ('ProcessPoolExecutor', 'ThreadPoolExecutor'):
-        monkeypatch.setattr(TOOL, pool, ThisProcess)
+    monkeypatch.setattr(TOOL, 'ProcessPoolExecutor', ThisProcess)
     monkeypatch.setattr(TOOL, 'run', lambda job, *rest: begun.append(job) or time.sleep(0.05))
     monkeypatch.setattr(TOOL, 'timedelta', lambda seconds: [][0])  # as Ctrl-C, after the first
     jobs = [TOOL.Job(MTL, 'onelabel', seed, '', 'mtl_baseline_onelabel') for seed in range(40)]
