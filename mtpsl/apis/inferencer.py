@@ -18,7 +18,7 @@ from mtpsl.structures import MultiTaskSample
 
 from .loading import load_model
 from .prediction import Prediction, check_formats
-from .sources import Images, Source, collect
+from .sources import Images, Source, collect, is_single
 from .windows import SPREAD, Mosaic, positions, shrunk
 
 LEAST_WINDOW = 512
@@ -102,11 +102,10 @@ class MultiTaskInferencer:
         Returns:
             The prediction of one image, or the list of those of a folder or list.
         """
-        single = collect(inputs)[1]
         results = list(self.stream(inputs, tasks=tasks, num_samples=num_samples, stages=stages,
                                    out_dir=out_dir, formats=formats, on_error=on_error,
                                    progress=progress))
-        return results[0] if single else results
+        return results[0] if is_single(inputs) else results
 
     def stream(self, inputs: Images, *, tasks: Sequence[str] | None = None,
                num_samples: int | None = None, stages: Sequence[str] = (),
@@ -249,9 +248,8 @@ class MultiTaskInferencer:
             label = values[None] if stage == SPREAD else self.tasks[name].decode(values[None])
             found.setdefault(stage, {})[name] = self._array(name, label, scale)
         rgb = np.ascontiguousarray(image.bgr[..., ::-1])
-        uncertainty = found.pop(SPREAD, {})
-        return Prediction(image.source.name, rgb, self.tasks, found.pop('pred'), uncertainty,
-                          {stage: found[stage] for stage in sorted(found, key=_order)})
+        return Prediction(image.source.name, rgb, self.tasks, found['pred'], found.get(SPREAD, {}),
+                          {stage: found[stage] for stage in self.model.course if stage in found})
 
     def _array(self, task: str, label: Tensor, scale: float) -> np.ndarray:
         """(1, c, H, W) to (H, W) or (H, W, c)."""
@@ -275,10 +273,3 @@ def _saved(results: Iterator[Prediction], out_dir: str | Path,
     for result in results:
         result.save(out_dir, formats)
         yield result
-
-
-def _order(field: str) -> tuple[int, int]:
-    """Initial, noisy, then the steps S to 2, as they come about."""
-    if field.startswith('step'):
-        return 2, -int(field[4:])
-    return ('initial', 'noisy', field).index(field), 0

@@ -57,10 +57,7 @@ class Page:
         self.folder = folder
         model = infer.model
         self.diffusion = model.diffusion if isinstance(model, DiffusionMTL) else None
-        self.stages = ['prediction']
-        if self.diffusion is not None:
-            steps = range(self.diffusion.schedule.num_steps, 1, -1)
-            self.stages = ['initial', 'noisy', *[f'step{s}' for s in steps], 'prediction']
+        self.stages = [*model.course, 'prediction']
 
     @property
     def draws_noise(self) -> bool:

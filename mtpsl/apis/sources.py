@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, TypeGuard
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -58,6 +58,13 @@ class Source(NamedTuple):
         return np.asarray(image.convert('RGB'))
 
 
+def is_single(inputs: Images) -> TypeGuard[OneImage]:
+    """Whether one image is meant, not a folder or a list of them."""
+    if isinstance(inputs, (str, Path)):
+        return not Path(inputs).is_dir()
+    return isinstance(inputs, (np.ndarray, Image.Image))
+
+
 def collect(inputs: Images) -> tuple[list[Source], bool]:
     """The images that are meant, and whether that is a single one.
 
@@ -70,11 +77,11 @@ def collect(inputs: Images) -> tuple[list[Source], bool]:
         TypeError: something else.
         ValueError: two files of one name, whose results would be called alike; an empty list.
     """
-    if isinstance(inputs, (str, Path)) and Path(inputs).is_dir():
+    if is_single(inputs):
+        return [_source(inputs, 0)], True
+    if isinstance(inputs, (str, Path)):
         files = list_images(str(inputs))
         return [Source(name, Path(inputs, file)) for name, file in files.items()], False
-    if isinstance(inputs, (str, Path, np.ndarray, Image.Image)):
-        return [_source(inputs, 0)], True
     if not isinstance(inputs, Sequence):
         raise TypeError('expected the path of an image or a folder, an array, a PIL image or a '
                         f'list of them, got {type(inputs).__name__}')

@@ -28,13 +28,14 @@ def config_parser(description: str) -> argparse.ArgumentParser:
     """A parser with ``config`` and ``--cfg-options``."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument('config', help='config file, or the name of one that ships (mtpsl list)')
-    _add_options(parser)
+    add_cfg_options(parser)
     return parser
 
 
-def _add_options(parser: argparse.ArgumentParser) -> None:
+def add_cfg_options(parser: argparse.ArgumentParser, of: str = 'the config') -> None:
+    """``--cfg-options``, overrides of one config or of several."""
     parser.add_argument('--cfg-options', nargs='+', action=OptionAction, metavar='KEY=VALUE',
-                        help='override parts of the config, e.g. model.initial_loss_weight=1.0')
+                        help=f'override parts of {of}, e.g. model.initial_loss_weight=1.0')
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +44,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
                         'diffusionmtl/pascal_random_r18, or a name of model-index.yml')
     parser.add_argument('--weights', help="checkpoint file or address (default: the model index's)")
     parser.add_argument('--device', help='such as cuda:1 or cpu (default: the GPU if there is one)')
-    _add_options(parser)
+    add_cfg_options(parser)
 
 
 def runner_parser(description: str) -> argparse.ArgumentParser:

@@ -3,11 +3,14 @@
 import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from mtpsl.storage.command import at_least
 from mtpsl.tasks import Task
 
 from .style import COLUMN, PAGE, SUFFIXES, check_figure_path
+
+Run = TypeVar('Run')
 
 
 def figure_path(text: str) -> Path:
@@ -41,6 +44,23 @@ def picture_parser(description: str) -> argparse.ArgumentParser:
                         help='number the classes in legend and pictures, for print without colour')
     parser.add_argument('--device', help='such as cuda:1 or cpu (default: the GPU if there is one)')
     return parser
+
+
+def by_name(named: Sequence[tuple[str, Run]], form: str) -> dict[str, Run]:
+    """Runs by their names.
+
+    Args:
+        named: names and runs.
+        form: of an argument that gives a run another name.
+
+    Raises:
+        ValueError: two of one name.
+    """
+    runs = dict(named)
+    if len(runs) < len(named):
+        raise ValueError(f'two runs of the same name among {[name for name, _ in named]}; '
+                         f'{form} gives one another name')
+    return runs
 
 
 def inches(text: str) -> float:

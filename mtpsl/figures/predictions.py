@@ -77,8 +77,7 @@ class TrainedModel:
             model = self.infer.model
             if not isinstance(model, DiffusionMTL):
                 raise ValueError(f'{config} has no denoising steps: its model is no DiffusionMTL')
-            steps = range(model.diffusion.schedule.num_steps, 1, -1)
-            self.titles = ['initial', 'noisy', *(f'step {s}' for s in steps), 'denoised']
+            self.titles = [*map(stage_title, model.course), 'denoised']
 
     def dataset(self) -> BaseDataset:
         """The images that the config tests on."""

@@ -14,7 +14,7 @@ from mmengine.registry import init_default_scope
 from mtpsl.datasets import PartialLabelDataset, PASCALContext
 from mtpsl.datasets.sampler import Draw, seeded
 from mtpsl.engine import load_config
-from mtpsl.engine.command import OptionAction
+from mtpsl.engine.command import add_cfg_options
 from mtpsl.engine.config import leaves
 from mtpsl.engine.quiet import quieten
 from mtpsl.registry import DATASETS
@@ -35,8 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='training images of one repeat, the first of the set (default: 50)')
     parser.add_argument('--against', metavar='FILE', help='measure the function training_sample of '
                         'this Python file in turns with ours, and the ratio')
-    parser.add_argument('--cfg-options', nargs='+', action=OptionAction, metavar='KEY=VALUE',
-                        help='override parts of the config')
+    add_cfg_options(parser)
 
 
 def run(args: argparse.Namespace) -> None:

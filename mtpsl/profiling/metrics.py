@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from mtpsl.engine import load_config
-from mtpsl.engine.command import OptionAction
+from mtpsl.engine.command import add_cfg_options
 from mtpsl.engine.config import leaves
 from mtpsl.storage.command import at_least
 from mtpsl.tasks import Task, build_tasks
@@ -39,8 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='images to reckon the matching of (default: as many as the set has)')
     parser.add_argument('--against', metavar='FILE', help='measure the function evidence of this '
                         'Python file in turns with ours, and the ratio; for classes and saliency')
-    parser.add_argument('--cfg-options', nargs='+', action=OptionAction, metavar='KEY=VALUE',
-                        help='override parts of the config')
+    add_cfg_options(parser)
 
 
 def run(args: argparse.Namespace) -> None:

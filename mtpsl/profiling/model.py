@@ -13,7 +13,7 @@ from mmengine.model import BaseModel
 from mmengine.registry import init_default_scope
 
 from mtpsl.engine import load_config
-from mtpsl.engine.command import OptionAction
+from mtpsl.engine.command import add_cfg_options
 from mtpsl.engine.hooks.compile_hook import CompileHook
 from mtpsl.engine.quiet import quieten
 from mtpsl.registry import MODELS
@@ -31,8 +31,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
                         default='cuda' if torch.cuda.is_available() else 'cpu')
     for option, text in (('--amp', 'bfloat16'), ('--compile', 'parts compiled by CompileHook')):
         parser.add_argument(option, action='store_true', help=f'{text} (ours only)')
-    parser.add_argument('--cfg-options', nargs='+', action=OptionAction, metavar='KEY=VALUE',
-                        help='override parts of the config')
+    add_cfg_options(parser)
 
 
 def load(args: argparse.Namespace, function: str) -> Config:

@@ -4,7 +4,7 @@ import argparse
 
 from mtpsl.engine.command import one_line_errors
 from mtpsl.figures import draw_curves, read_run, save_figure
-from mtpsl.figures.command import figure_parser
+from mtpsl.figures.command import by_name, figure_parser
 from mtpsl.storage.command import at_least
 
 
@@ -21,12 +21,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     with one_line_errors('plot_curves.py'):
-        runs = [read_run(text) for text in args.runs]
-        named = dict(runs)
-        if len(named) < len(runs):
-            raise ValueError(f'two runs of the same name among {[name for name, _ in runs]}; '
-                             'NAME=WORK_DIR gives one another name')
-        save_figure(draw_curves(named, args.smooth), args.out)
+        runs = by_name([read_run(text) for text in args.runs], 'NAME=WORK_DIR')
+        save_figure(draw_curves(runs, args.smooth), args.out)
         print(f'figure: {args.out}')
 
 

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from mtpsl.engine.command import OptionAction, one_line_errors
+from mtpsl.engine.command import add_cfg_options, one_line_errors
 from mtpsl.figures import Shown, TrainedModel, choose_images, draw_stages, save_figure
 from mtpsl.figures.command import choose_tasks, picture_parser
 from mtpsl.figures.predictions import MAX_SIDE, TRUTH
@@ -20,8 +20,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
                         help="image files of one's own, without truth, in place of test images")
     parser.add_argument('--stages', nargs='+', metavar='STAGE',
                         help='the columns, such as initial denoised truth (default: all)')
-    parser.add_argument('--cfg-options', nargs='+', action=OptionAction, metavar='KEY=VALUE',
-                        help='override parts of the config')
+    add_cfg_options(parser)
     parser.add_argument('--max-side', type=at_least(1), default=MAX_SIDE, metavar='PIXELS',
                         help='larger --files are shrunk to such a side '
                         f'(default: {MAX_SIDE})')

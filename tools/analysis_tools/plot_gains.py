@@ -4,7 +4,7 @@ import argparse
 
 from mtpsl.engine.command import one_line_errors
 from mtpsl.figures import draw_gains, read_gains, save_figure
-from mtpsl.figures.command import figure_parser
+from mtpsl.figures.command import by_name, figure_parser
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -19,12 +19,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     with one_line_errors('plot_gains.py'):
-        models = [read_gains(text) for text in args.runs]
-        named = dict(models)
-        if len(named) < len(models):
-            raise ValueError(f'two runs of the same name among {[name for name, _ in models]}; '
-                             'NAME=RUN gives one another name')
-        save_figure(draw_gains(named), args.out)
+        models = by_name([read_gains(text) for text in args.runs], 'NAME=RUN')
+        save_figure(draw_gains(models), args.out)
         print(f'figure: {args.out}')
 
 

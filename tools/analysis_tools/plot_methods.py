@@ -2,7 +2,7 @@
 
 import argparse
 
-from mtpsl.engine.command import OptionAction, one_line_errors
+from mtpsl.engine.command import add_cfg_options, one_line_errors
 from mtpsl.figures import Shown, TrainedModel, choose_images, draw_stages, save_figure, side_by_side
 from mtpsl.figures.command import choose_tasks, picture_parser
 from mtpsl.figures.predictions import TRUTH, read_tasks
@@ -16,8 +16,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('methods', nargs='+', metavar='METHOD',
                         help='NAME=CONFIG:CHECKPOINT or NAME=WORK_DIR, a column; several models, '
                         'comma-separated, are one column of single-task models')
-    parser.add_argument('--cfg-options', nargs='+', action=OptionAction, metavar='KEY=VALUE',
-                        help='override parts of all configs')
+    add_cfg_options(parser, 'all configs')
     return parser.parse_args(argv)
 
 

@@ -2,7 +2,7 @@
 
 import argparse
 
-from mtpsl.engine.command import OptionAction, one_line_errors
+from mtpsl.engine.command import add_cfg_options, one_line_errors
 from mtpsl.figures import draw_steps, read_step_row, save_figure
 from mtpsl.figures.command import figure_parser
 
@@ -13,8 +13,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('runs', nargs='+', metavar='RUN',
                         help='a model of so many steps: WORK_DIR (with its config and '
                         'metrics.json), or CONFIG=METRICS[,METRICS...] (of several seeds)')
-    parser.add_argument('--cfg-options', nargs='+', action=OptionAction, metavar='KEY=VALUE',
-                        help='override parts of the configs')
+    add_cfg_options(parser, 'the configs')
     return parser.parse_args(argv)
 
 

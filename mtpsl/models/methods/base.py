@@ -82,6 +82,11 @@ class MultiTaskModel(BaseModel):
 
     # ---------------------------------------------------------------- what a method overrides
 
+    @property
+    def course(self) -> list[str]:
+        """The fields that a sample may get of the stages before ``pred``, as they come about."""
+        return []
+
     def logits(self, inputs: Tensor, data_samples: list[MultiTaskSample] | None = None,
                tasks: Sequence[str] | None = None) -> dict[str, dict[str, Tensor]]:
         """All maps that are shown of the tasks: ``{'pred': {task: (B, C_t, h, w)}, ...}``.

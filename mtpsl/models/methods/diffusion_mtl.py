@@ -62,6 +62,11 @@ class DiffusionMTL(MultiTaskModel):
         self.check_num_samples(num_samples)
         self.num_samples = num_samples
 
+    @property
+    def course(self) -> list[str]:
+        steps = range(self.diffusion.schedule.num_steps, 1, -1)
+        return ['initial', 'noisy', *(f'step{s}' for s in steps)]
+
     def check_num_samples(self, num_samples: int) -> None:
         """Raise ValueError where so many draws cannot be averaged."""
         if not isinstance(num_samples, Integral) or num_samples < 1:
