@@ -36,12 +36,15 @@ class MTDNet(BaseModule):
         shortcut: make of f_cond only what its tokens hold, see ``Condition.quarter``: the same
             values with a ninth of the multiply-adds. False is as the paper counts.
         checkpoint: gradient checkpointing of the denoiser: less memory, more work.
+        residual: a step predicts the correction of X_s, see :class:`Denoiser`; the final
+            predictions then start as the initial ones. False is as published.
     """
 
     def __init__(self, tasks: Mapping[str, Task], schedule: dict | None = None,
                  condition: dict | None = None, channels: int = 512, num_blocks: int = 4,
                  num_heads: int = 4, ffn_ratio: int = 4, head_convs: int = 3,
-                 shortcut: bool = True, checkpoint: bool = False) -> None:
+                 shortcut: bool = True, checkpoint: bool = False,
+                 residual: bool = False) -> None:
         super().__init__()
         self.shortcut = shortcut
         self.task_channels = {name: task.channels for name, task in tasks.items()}
@@ -50,8 +53,9 @@ class MTDNet(BaseModule):
         self.condition = None if condition is None else MODELS.build(
             dict(tasks=tasks, channels=channels) | condition)
         self.denoiser = Denoiser(
-            self.map_channels, self._denoised_channels(), channels, num_blocks, num_heads,
-            ffn_ratio, head_convs, condition is not None, checkpoint)
+            self.map_channels, self.map_channels if residual else self._denoised_channels(),
+            channels, num_blocks, num_heads, ffn_ratio, head_convs, condition is not None,
+            checkpoint, residual)
 
     @property
     @abstractmethod
@@ -60,12 +64,15 @@ class MTDNet(BaseModule):
 
     @abstractmethod
     def _denoised_channels(self) -> dict[str, int] | None:
-        """Channels that a denoising step returns, None for C."""
+        """Channels that a published denoising step returns, None for C."""
 
     @abstractmethod
     def source(self, features: Mapping[str, Tensor],
                predictions: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """X_init by task: which of the initial maps are diffused."""
+
+    def start_from(self, predict: Mapping[str, nn.Module]) -> None:
+        """Begin where the initial predictions are; ``predict`` holds the f_pred^t by task."""
 
     @abstractmethod
     def project(self, maps: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -167,14 +174,18 @@ class PredictionDiffusion(MTDNet):
 
 @MODELS.register_module()
 class FeatureDiffusion(MTDNet):
-    """Feature Diffusion: the maps F_init are diffused; a head per task makes P_0 of F_0."""
+    """Feature Diffusion: the maps F_init are diffused; a head per task makes P_0 of F_0.
+
+    With ``residual`` that head starts as f_pred^t, see :meth:`start_from`.
+    """
 
     def __init__(self, tasks: Mapping[str, Task], schedule: dict | None = None,
                  condition: dict | None = None, channels: int = 512, num_blocks: int = 4,
                  num_heads: int = 4, ffn_ratio: int = 4, head_convs: int = 3,
-                 shortcut: bool = True, checkpoint: bool = False) -> None:
+                 shortcut: bool = True, checkpoint: bool = False,
+                 residual: bool = False) -> None:
         super().__init__(tasks, schedule, condition, channels, num_blocks, num_heads, ffn_ratio,
-                         head_convs, shortcut, checkpoint)
+                         head_convs, shortcut, checkpoint, residual)
         self.final = nn.ModuleDict({
             name: nn.Conv2d(channels, task.channels, 1) for name, task in tasks.items()})
 
@@ -188,6 +199,10 @@ class FeatureDiffusion(MTDNet):
     def source(self, features: Mapping[str, Tensor],
                predictions: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         return features
+
+    def start_from(self, predict: Mapping[str, nn.Module]) -> None:
+        if self.denoiser.residual:
+            self.final.load_state_dict(nn.ModuleDict(predict).state_dict())
 
     def project(self, maps: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {name: self.final[name](x) for name, x in maps.items()}

@@ -55,6 +55,7 @@ class DiffusionMTL(MultiTaskModel):
         super().__init__(tasks, backbone, neck, decoder, data_preprocessor, init_cfg,
                          channels_last)
         self.diffusion = MODELS.build(dict(tasks=self.tasks) | diffusion)
+        self.diffusion.start_from(self.decoders.predict)
         self._set_memory_format()
         self.initial_loss_weight = initial_loss_weight
         self.test_seed = test_seed
