@@ -53,7 +53,8 @@ def denoise_step(denoiser: nn.Module, task: str, x_s: Tensor, s: int,
             c = c + block.ffn(block.norm_ffn(c))
     maps = F.interpolate(c.transpose(1, 2).reshape(shape), scale_factor=4, mode='bilinear',
                          align_corners=False)
-    return denoiser.heads[task](embedding + maps)
+    x_0 = denoiser.heads[task](embedding + maps)
+    return x_s + x_0 if denoiser.residual else x_0
 
 
 def condition_map(condition: nn.Module | None, initial: Mapping[str, Tensor]) -> Tensor | None:

@@ -15,18 +15,26 @@ from mtpsl.registry import MODELS
 LABELS = [['semseg', 'normal'], [], ['parsing', 'saliency', 'semseg'], ['boundary']]
 
 
-CASES = [(diffusion, condition, detach, {})
+CASES = [(diffusion, condition, detach, {}, False)
          for diffusion in ('PredictionDiffusion', 'FeatureDiffusion')
          for condition, detach in (('default', True), ('default', False), (None, True))]
-CASES += [('PredictionDiffusion', 'default', True, schedule) for schedule in (
+CASES += [('PredictionDiffusion', 'default', True, schedule, False) for schedule in (
     dict(num_steps=3), dict(sampler='direct'), dict(noise_scale=0.5, num_steps=4))]
+CASES += [('PredictionDiffusion', 'default', True, dict(num_steps=3), True),
+          ('FeatureDiffusion', None, True, dict(sampler='direct'), True)]
 
 
-@pytest.mark.parametrize('diffusion, condition, detach, schedule', CASES)
-def test_batched_pairs_equal_the_loop_with_gradients(diffusion, condition, detach, schedule):
+@pytest.mark.parametrize('diffusion, condition, detach, schedule, residual', CASES)
+def test_batched_pairs_equal_the_loop_with_gradients(diffusion, condition, detach, schedule,
+                                                     residual):
     torch.manual_seed(1)
     # In float32 an activation near zero may take the other side of a ReLU, gradient included.
-    model = MODELS.build(tiny_model_config(diffusion, condition, detach=detach, **schedule))
+    config = tiny_model_config(diffusion, condition, detach=detach, **schedule)
+    config['diffusion']['residual'] = residual
+    model = MODELS.build(config)
+    if residual:  # past its start, where the correction is zero
+        for head in model.diffusion.denoiser.heads.values():
+            torch.nn.init.normal_(head[-1].weight, std=0.1)
     model.double()
     images, samples = torch.randn(4, 3, 64, 64).double(), make_samples(LABELS)
     rows = model.labelled(samples)
