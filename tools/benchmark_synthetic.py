@@ -1,13 +1,13 @@
 """Train and compare all methods on synthetic scenes: ``benchmark_synthetic.py [--seeds N]``.
 
 Writes the scenes and their label mappings, trains and tests every method for every setting and
-seed, and leaves a table, a plot and a result set for ``analysis_tools/compare.py``. A run that is
-finished is not done again, one that was interrupted or failed is begun anew.
+seed, and leaves tables, a plot, curves and a result set for ``analysis_tools/compare.py``. A run
+that is finished is not done again: its figures stand in the record, one file that another machine
+can go on with. One that was interrupted goes on from its last checkpoint.
 """
 
 import argparse
 import contextlib
-import json
 import runpy
 import subprocess
 import sys
@@ -20,11 +20,11 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
-from mtpsl.benchmark import METHODS, TASKS, Run, config_options, write_report
+from mtpsl.benchmark import METHODS, TASKS, Record, config_options, write_report
 from mtpsl.storage.command import at_least, exit_with_one_line
-from mtpsl.storage.files import write_json
 
 ROOT = Path(__file__).resolve().parents[1]
+SIZES = ('epochs', 'train', 'val', 'size', 'channels', 'batch')  # what all runs have in common
 SETTINGS = dict(onelabel='onelabel', random='randomlabels')  # in the configs' names; mapping
 
 
@@ -45,8 +45,12 @@ class Job(NamedTuple):
     task: str
     config: str
 
+    @property
+    def name(self) -> str:
+        return f'{self.config}_seed{self.seed}'
+
     def folder(self, out: Path) -> Path:
-        return out / 'runs' / f'{self.config}_seed{self.seed}'
+        return out / 'runs' / self.name
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -54,6 +58,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         'Train and test all methods on synthetic scenes, and compare them'))
     parser.add_argument('--out', type=Path, default=Path('work_dirs/benchmark'),
                         help='folder for all that is made (default: work_dirs/benchmark)')
+    parser.add_argument('--record', type=Path, metavar='FILE',
+                        help='JSON file with the figures of finished runs, which are not done '
+                        'again (default: OUT/runs.json)')
     parser.add_argument('--methods', nargs='+', choices=list(METHODS), default=list(METHODS),
                         metavar='NAME', help=f'of {", ".join(METHODS)} (default: all)')
     parser.add_argument('--settings', nargs='+', choices=list(SETTINGS), default=list(SETTINGS),
@@ -62,12 +69,14 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
                    train=(800, 'training scenes'), val=(100, 'test scenes'),
                    size=(96, 'side of the square scenes and crops, a multiple of 32 from 64 on'),
                    channels=(32, 'of the models, a multiple of 8'), batch=(8, 'images of a step'),
+                   validations=(0, 'measurements of each run on its way, for the curves'),
                    jobs=(1, 'models that are trained at once'),
                    workers=(0, 'data loading processes of each'))
     for name, (default, text) in numbers.items():
-        parser.add_argument(f'--{name}', type=at_least(int(name != 'workers')), default=default,
-                            metavar='N', help=f'{text} (default: {default})')
+        parser.add_argument(f'--{name}', type=at_least(int(name not in ('workers', 'validations'))),
+                            default=default, metavar='N', help=f'{text} (default: {default})')
     args = parser.parse_args(argv)
+    args.record = args.record or args.out / 'runs.json'
     # XTC's and JTR's networks halve maps of half the size five times.
     for name, divisor, least in (('size', 32, 64), ('channels', 8, 8)):
         value = getattr(args, name)
@@ -99,36 +108,18 @@ def benchmark(args: argparse.Namespace) -> None:
         ValueError: the folder holds a benchmark of other sizes, or runs failed.
     """
     data = args.out.resolve() / 'data'
-    _remember(args)
-    write_scenes(args, data)
+    record = Record(args.record, {name: getattr(args, name) for name in SIZES})
     jobs = list_jobs(range(args.seeds), args.settings, args.methods)
-    todo = [job for job in jobs if not (job.folder(args.out) / 'metrics.json').is_file()]
+    todo = [job for job in jobs if job.name not in record.runs]
+    if todo:
+        write_scenes(args, data)
     print(f'{len(jobs)} models, {len(todo)} of them to train', flush=True)
-    failed = train_all(args, data, todo)
-    # Also what earlier calls with other methods, settings and seeds have left.
-    seeds = sorted({int(folder.name.rpartition('_seed')[2])
-                    for folder in args.out.glob('runs/*_seed*')})
-    finished = [Run(job.method, job.setting, job.seed, path)
-                for job in list_jobs(seeds, SETTINGS, METHODS)
-                if (path := job.folder(args.out) / 'metrics.json').is_file()]
-    if finished:
-        print(f'\n{write_report(args.out, finished)}\nreport: {args.out}/report.md, plot.svg, '
-              'results.json')
+    failed = train_all(args, data, todo, record)
+    if record.runs:  # also those of other methods, settings and seeds
+        print(f'\n{write_report(args.out, list(record.runs.values()))}\nreport: '
+              f'{args.out}/report.md, plot.svg, results.json; runs: {args.record}')
     if failed:
         raise ValueError(f'{len(failed)} runs failed, see {failed[0].folder(args.out)}/log.txt')
-
-
-def _remember(args: argparse.Namespace) -> None:
-    """Refuse to mix runs of different sizes in one folder."""
-    sizes = {name: getattr(args, name)
-             for name in ('epochs', 'train', 'val', 'size', 'channels', 'batch')}
-    path = args.out / 'sizes.json'
-    if path.is_file() and (before := json.loads(path.read_text())) != sizes:
-        differing = [f'--{name} {before.get(name)}, not {value}' for name, value in sizes.items()
-                     if before.get(name) != value]
-        raise ValueError(f'{args.out} holds a benchmark with {"; ".join(differing)}; choose '
-                         'another --out')
-    write_json(path, sizes)
 
 
 def write_scenes(args: argparse.Namespace, data: Path) -> None:
@@ -148,8 +139,8 @@ def write_scenes(args: argparse.Namespace, data: Path) -> None:
                  data / 'ImageSets/Context/train.txt', '--out', path, '--tasks', *TASKS)
 
 
-def train_all(args: argparse.Namespace, data: Path, todo: list[Job]) -> list[Job]:
-    """Train and test the models, ``--jobs`` at once; the ones that failed."""
+def train_all(args: argparse.Namespace, data: Path, todo: list[Job], record: Record) -> list[Job]:
+    """Train, test and record the models, ``--jobs`` at once; the ones that failed."""
     # A process is a clone of one that has loaded the libraries, once, and runs one model.
     context = get_context('forkserver')
     context.set_forkserver_preload(['mtpsl.engine', 'mtpsl.models', 'mtpsl.datasets.transforms'])
@@ -164,7 +155,9 @@ def train_all(args: argparse.Namespace, data: Path, todo: list[Job]) -> list[Job
         try:
             for done, future in enumerate(as_completed(running), 1):
                 job = running[future]
-                if future.exception() is not None:
+                if future.exception() is None:
+                    record.add(job.name, job.method, job.setting, job.seed, job.folder(args.out))
+                else:
                     failed.append(job)
                 left = (time.monotonic() - start) / done * (len(todo) - done)
                 state = 'FAILED' if job in failed else 'done'
@@ -182,7 +175,7 @@ def run(job: Job, args: argparse.Namespace, data: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     options = config_options(job.config, data, size=args.size, channels=args.channels,
                              batch=args.batch, epochs=args.epochs, workers=args.workers,
-                             seed=job.seed)
+                             seed=job.seed, validations=args.validations)
     config = str(ROOT / f'configs/synthetic/{job.config}.py')
     common = ['--work-dir', str(folder), '--cfg-options', *options]
     with (folder / 'log.txt').open('a') as log, contextlib.redirect_stdout(log), \

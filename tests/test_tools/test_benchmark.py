@@ -11,16 +11,20 @@ from matplotlib.figure import Figure
 from mtpsl.benchmark import (
     BASELINE,
     METHODS,
-    ORDERINGS,
     TASKS,
     Ordering,
+    Record,
     Run,
     config_options,
+    draw_stage_curves,
     orderings,
     plot,
     result_set,
+    stage_table,
     write_report,
 )
+from mtpsl.benchmark.curves import mean_curve, overtaken
+from mtpsl.benchmark.methods import PAPER_ORDERINGS, RESIDUAL_ORDERINGS
 from mtpsl.engine import load_config
 from mtpsl.engine.command import config_parser
 from mtpsl.evaluation import compare, group_by_method, read_results
@@ -34,12 +38,15 @@ PREDICTION, MTL = 'DiffusionMTL (Prediction)', 'MTL Baseline'
 
 def finished(folder: Path, method: str, seed: int, setting: str = 'onelabel',
              **figures: float | None) -> Run:
-    """A run with a file of metrics, as ``tools/test.py`` leaves it."""
-    path = folder / f'{method.replace("/", "")}_{setting}_{seed}_{"".join(figures)}.json'
-    path.write_text(json.dumps(
+    """A run as the record has it after ``tools/test.py`` left its file of metrics."""
+    place = folder / f'{method.replace("/", "")}_{setting}_{seed}_{"".join(figures)}'
+    place.mkdir(exist_ok=True)
+    (place / 'metrics.json').write_text(json.dumps(
         {f'{task}/{HEADLINES[task]}': value for task, value in figures.items()}
-        | {'semseg/pixelAcc': 77.0, 'initial/semseg/mIoU': 1.0}))
-    return Run(method, setting, seed, path)
+        | {'semseg/pixelAcc': 77.0, 'semseg/IoU.sky': 3.0}))
+    record = Record(place / 'runs.json', {})
+    record.add('run', method, setting, seed, place)
+    return record.runs['run']
 
 
 def table(folder: Path, runs: list[Run], baseline: str = BASELINE):
@@ -141,7 +148,7 @@ def test_a_seed_that_lacks_tasks_is_left_out(tmp_path):
 @pytest.fixture
 def no_plot(monkeypatch):
     """It takes a second."""
-    monkeypatch.setattr('mtpsl.benchmark.plot', lambda comparisons: Figure())
+    monkeypatch.setattr('mtpsl.benchmark.report.plot', lambda comparisons: Figure())
 
 
 def test_a_report_without_all_single_tasks_has_no_delta_m(tmp_path, no_plot):
@@ -153,7 +160,7 @@ def test_a_report_without_all_single_tasks_has_no_delta_m(tmp_path, no_plot):
         assert 'MTL Baseline' in text and '### onelabel' in text
     # Doubled figures are 100 % better for four tasks, 100 % worse for the error; tripled 200 %.
     assert '+60.00%' in text and '**+120.00%**' in text
-    assert '| diffusion over baseline (Prediction) | +60.00 | holds |' in text
+    assert '| paper: diffusion over baseline (Prediction) | +60.00 | 1 | holds |' in text
     assert (tmp_path / 'report.md').read_text() == text
 
 
@@ -171,7 +178,7 @@ def test_the_report_has_a_section_a_setting_with_its_seeds(tmp_path):
                         everything(tmp_path, 'XTC', seed, 2.0 + shift + seed / 8, setting))]
     text = write_report(tmp_path, runs)
     assert text.index('### onelabel') < text.index('### random')
-    assert '| XTC (2 runs) ' in text and text.count('| XTC over baseline | +') == 2
+    assert '| XTC (2 runs) ' in text and text.count('| paper: XTC over baseline | +') == 2
     assert ' ± ' in text
     picture = cv2.imread(str(tmp_path / 'plot.png'))
     assert picture.shape[1] > 1500 and (picture < 100).mean() > 0.005
@@ -206,6 +213,87 @@ def test_the_plot_shows_mean_and_deviation_at_the_methods_line(settings, tmp_pat
     assert [text.get_text() for text in legend.get_texts()] == list(settings)
 
 
+# ------------------------------------------------------------------ record and stages
+
+
+RESIDUAL = 'DiffusionMTL (Prediction, residual)'
+
+
+def staged(method: str, seed: int, *points: tuple[int, float, float]) -> Run:
+    """A run whose every task has the initial and final figures of the last of the points."""
+    curves = [(step, {f'{prefix}{task}/{HEADLINES[task]}': value
+                      for prefix, value in (('initial/', initial), ('', final))
+                      for task in TASKS}) for step, initial, final in points]
+    return Run(method, 'onelabel', seed, curves[-1][1], curves)
+
+
+def test_the_record_keeps_headlines_and_curves_and_carries_them(tmp_path):
+    figures = {'semseg/mIoU': 12.345, 'initial/semseg/mIoU': 10.0, 'semseg/IoU.sky': 1.0,
+               'normal/mErr': None, 'delta_m': 3.0}
+    (tmp_path / 'metrics.json').write_text(json.dumps(figures))
+    (tmp_path / 'curves.json').write_text(
+        json.dumps(dict(step=50, iter=50, loss=1.0)) + '\n'
+        + json.dumps(dict(step=2, after=100) | figures) + '\n')
+    record = Record(tmp_path / 'kept' / 'runs.json', dict(epochs=3))
+    record.add('a_seed1', RESIDUAL, 'onelabel', 1, tmp_path)
+    again = Record(tmp_path / 'kept' / 'runs.json', dict(epochs=3)).runs['a_seed1']
+    assert again.metrics == {'semseg/mIoU': 12.35, 'initial/semseg/mIoU': 10.0}
+    assert [list(point) for point in again.curves] == [[100, dict(again.metrics)]]
+    assert again[:3] == (RESIDUAL, 'onelabel', 1)
+
+
+@pytest.mark.parametrize('text, message', [
+    ('{"sizes": {"epochs": 4}, "runs": {}}', 'holds a benchmark with --epochs 4, not 3'),
+    ('{"runs": {}}', "is no record of a benchmark: KeyError('sizes')"),
+    ('[1]', 'is no record'), ('{', 'is no record'),
+    ('{"sizes": {"epochs": 3}, "runs": {"a": {"speed": 1}}}', 'is no record')])
+def test_another_file_is_no_record(text, message, tmp_path):
+    (tmp_path / 'runs.json').write_text(text)
+    with pytest.raises(ValueError, match='runs.json') as error:
+        Record(tmp_path / 'runs.json', dict(epochs=3))
+    assert message in str(error.value)
+    assert (tmp_path / 'runs.json').read_text() == text
+
+
+def test_stages_are_compared_over_the_seeds():
+    runs = [staged(RESIDUAL, 0, (5, 10, 12)), staged(RESIDUAL, 1, (5, 20, 26)),
+            Run(MTL, 'onelabel', 0, {'semseg/mIoU': 1.0})]
+    header, _, row = stage_table(runs).splitlines()
+    assert header.startswith('| method | semseg mIoU ↑ |') and 'normal mErr ↓' in header
+    # 15 before; +2 and +6 in the mean +4, their standard error sqrt(8) / sqrt(2)
+    assert row == f'| {RESIDUAL} |' + ' 15.00, +4.00 ± 2.00 |' * 5
+    assert stage_table(runs[2:]) == ''
+
+
+def test_overtaking_is_for_good_and_knows_what_is_better():
+    runs = [staged(RESIDUAL, seed, (10, 5, 6), (20, 5, 4), (30, 5, 6 + seed), (40, 5, 7))
+            for seed in range(2)]
+    assert mean_curve(runs, 'semseg/mIoU') == [(10, 6), (20, 4), (30, 6.5), (40, 7)]
+    assert overtaken(runs, 'semseg/mIoU', True) == 30
+    assert overtaken(runs, 'normal/mErr', False) is None
+    level = [staged(RESIDUAL, 0, (10, 5, 6), (20, 5, 5))]
+    assert overtaken(level, 'semseg/mIoU', True) is None
+    # A step that one seed has not measured is left out.
+    assert mean_curve([runs[0], level[0]], 'semseg/mIoU') == [(10, 6), (20, 4.5)]
+
+
+def test_the_curves_show_both_stages_of_each_method(tmp_path):
+    runs = [staged(method, seed, (10, 1, 2 + seed), (20, 3, 4 + seed))
+            for method in (PREDICTION, RESIDUAL) for seed in range(2)]
+    figure = draw_stage_curves([*runs, Run(MTL, 'onelabel', 0, {'semseg/mIoU': 1.0})])
+    assert [axes.get_title() for axes in figure.axes] == [
+        'semseg mIoU ↑', 'parsing mIoU ↑', 'saliency maxF ↑', 'normal mErr ↓', 'boundary odsF ↑']
+    lines = {line.get_label(): line for line in figure.axes[0].lines}
+    assert set(lines) == {PREDICTION, f'{PREDICTION}, initial', RESIDUAL, f'{RESIDUAL}, initial'}
+    assert list(lines[RESIDUAL].get_ydata()) == [2.5, 4.5]
+    assert list(lines[f'{RESIDUAL}, initial'].get_ydata()) == [1, 3]
+    assert lines[RESIDUAL].get_color() == lines[f'{RESIDUAL}, initial'].get_color()
+    assert draw_stage_curves([Run(MTL, 'onelabel', 0, {'semseg/mIoU': 1.0})]) is None
+    text = write_report(tmp_path, runs)
+    assert f'| {RESIDUAL} | 10 | 10 | 10 | not | 10 |' in text
+    assert cv2.imread(str(tmp_path / 'curves_onelabel.png')) is not None
+
+
 # ------------------------------------------------------------------ configs
 
 
@@ -227,7 +315,7 @@ def test_the_options_give_every_config_the_sizes(config):
     assert tuple(crop.size) == tuple(cfg.model.data_preprocessor.size) == (64, 64)
     assert (cfg.train_dataloader.batch_size, cfg.randomness.seed) == (3, 5)
     assert cfg.train_cfg.max_epochs == cfg.param_scheduler[0].end == 9
-    assert cfg.train_cfg.val_begin > 9 and cfg.default_hooks.checkpoint.interval == 9
+    assert cfg.train_cfg.val_begin > 9 and cfg.default_hooks.checkpoint.interval == 1
     if config.startswith('xtc'):
         assert cfg.param_scheduler[1].step_size == 3
     assert list(cfg.tasks) == [config.split('_')[3]] if 'single' in config else list(TASKS)
@@ -244,7 +332,8 @@ def test_the_options_give_every_config_the_sizes(config):
 
 
 def test_every_method_has_its_configs_and_options():
-    assert {name for pair in ORDERINGS.values() for name in pair} <= set(METHODS)
+    assert {name for pair in (PAPER_ORDERINGS | RESIDUAL_ORDERINGS).values() for name in pair
+            } <= set(METHODS)
     names = {template.format(setting=setting, task=task) for template in METHODS.values()
              for setting in ('onelabel', 'random') for task in TASKS}
     assert all((ROOT / f'configs/synthetic/{name}.py').is_file() for name in names)

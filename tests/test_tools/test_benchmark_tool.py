@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import redirect_stdout
 from pathlib import Path
+from unittest.mock import Mock
 
 import cv2
 import pytest
@@ -90,7 +91,7 @@ def test_a_second_call_trains_nothing_and_reports_all(small, monkeypatch, capsys
 
 
 @pytest.mark.parametrize('arguments, status, message', [
-    (['--size', '96'], 1, 'holds a benchmark with --size 64, not 96; choose another --out'),
+    (['--size', '96'], 1, 'runs.json holds a benchmark with --size 64, not 96; choose another '),
     (['--train', '9', '--batch', '2'], 1, '--train 8, not 9; --batch 1, not 2'),
     (['--size', '80'], 2, '--size must be a multiple of 32 of at least 64, got 80'),
     (['--size', '32'], 2, '--size must be a multiple of 32 of at least 64, got 32'),
@@ -111,8 +112,11 @@ def test_failed_runs_are_named_and_the_others_kept(small, tmp_path):
     out = tmp_path / 'benchmark'
     shutil.copytree(small[0], out)
     broken = 'single_task_onelabel_parsing_seed1', 'mtl_baseline_onelabel_seed1'
+    record = json.loads((out / 'runs.json').read_text())
     for name in broken:
         shutil.rmtree(out / 'runs' / name)
+        del record['runs'][name]
+    (out / 'runs.json').write_text(json.dumps(record))
     mapping = json.loads((out / 'data/label_mappings/onelabel.json').read_text())
     image = next(image for image, tasks in mapping.items() if tasks == ['parsing'])
     (out / f'data/human_parts/{image}.mat').write_bytes(b'no label')
@@ -133,6 +137,15 @@ def test_scenes_that_cannot_be_made_end_it(tmp_path, monkeypatch, capsys):
     assert 'error: make_synthetic.py failed' in capsys.readouterr().err
 
 
+def test_a_record_is_all_that_another_machine_needs(small, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(TOOL, 'ProcessPoolExecutor', None)
+    kept = shutil.copy(small[0] / 'runs.json', tmp_path / 'kept.json')
+    TOOL.main(['--out', str(tmp_path / 'elsewhere'), '--record', str(kept), *SMALL])
+    assert '16 models, 0 of them to train' in capsys.readouterr().out
+    assert not (tmp_path / 'elsewhere/data').exists()  # no scenes for nothing
+    assert (tmp_path / 'elsewhere/report.md').read_text() == (small[0] / 'report.md').read_text()
+
+
 def test_an_interruption_leaves_what_was_not_begun(tmp_path, monkeypatch):
     begun = []
     monkeypatch.setattr(TOOL, 'ProcessPoolExecutor', ThisProcess)
@@ -140,5 +153,5 @@ def test_an_interruption_leaves_what_was_not_begun(tmp_path, monkeypatch):
     monkeypatch.setattr(TOOL, 'timedelta', lambda seconds: [][0])  # as Ctrl-C, after the first
     jobs = [TOOL.Job(MTL, 'onelabel', seed, '', 'mtl_baseline_onelabel') for seed in range(40)]
     with pytest.raises(IndexError):
-        TOOL.train_all(TOOL.parse_args(SMALL), tmp_path, jobs)
+        TOOL.train_all(TOOL.parse_args(SMALL), tmp_path, jobs, Mock())
     assert 1 <= len(begun) < 10

@@ -95,7 +95,8 @@ class Denoiser(BaseModule):
                 nn.init.kaiming_normal_(module.weight, nonlinearity='relu')
                 nn.init.zeros_(module.bias)  # type: ignore[arg-type]  # it has one
         for head in self.heads.values():
-            nn.init.zeros_(head[-1].weight)
+            *_, last = head.children()
+            nn.init.zeros_(last.weight)  # type: ignore[arg-type]  # a convolution
 
     def tokens(self, maps: Tensor) -> Tensor:
         """(P, C, h, w) maps to (P, L, C) tokens at a quarter of the resolution."""

@@ -1,6 +1,6 @@
-"""The methods of the synthetic benchmark, and its report: table, orderings, plot, result set."""
+"""The report of the synthetic benchmark: tables, orderings, plot, result set."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import NamedTuple
@@ -10,86 +10,20 @@ from matplotlib.figure import Figure
 from mtpsl.evaluation import FORMATS, compare, group_by_method, read_results
 from mtpsl.evaluation.comparison import DELTA, Comparison
 from mtpsl.evaluation.delta_m import mean_gain
+from mtpsl.evaluation.results import headline_directions, summarize
+from mtpsl.evaluation.table import ARROWS
 from mtpsl.storage.files import atomically, write_json, write_text
 
-BASELINE = 'Single-Task'
-TASKS = ('semseg', 'parsing', 'saliency', 'normal', 'boundary')
-# Row of the table -> its config below configs/synthetic.
-METHODS = {
-    BASELINE: 'single_task_{setting}_{task}',
-    'MTL Baseline': 'mtl_baseline_{setting}',
-    'SS': 'ss_{setting}',
-    'XTC': 'xtc_{setting}',
-    'JTR': 'jtr_{setting}',
-    'DiffusionMTL (Prediction)': 'diffusionmtl_{setting}',
-    'DiffusionMTL (Feature)': 'diffusionmtl_{setting}_feature',
-    'w/o Diffusion': 'diffusionmtl_{setting}_wo-diffusion',
-    'w/o Multi-Task Cond': 'diffusionmtl_{setting}_wo-cond',
-    'one step': 'diffusionmtl_{setting}_steps1',
-}
-# What the paper finds: the first of each pair has the higher Delta_m.
-ORDERINGS = {
-    'diffusion over baseline (Prediction)': ('DiffusionMTL (Prediction)', 'MTL Baseline'),
-    'diffusion over baseline (Feature)': ('DiffusionMTL (Feature)', 'MTL Baseline'),
-    'diffusion over plain refinement': ('DiffusionMTL (Prediction)', 'w/o Diffusion'),
-    'conditioning helps': ('DiffusionMTL (Prediction)', 'w/o Multi-Task Cond'),
-    'both steps over one': ('DiffusionMTL (Prediction)', 'one step'),
-    'XTC over baseline': ('XTC', 'MTL Baseline'),
-}
-
-
-def config_options(config: str, data: Path, *, size: int, channels: int, batch: int, epochs: int,
-                   workers: int, seed: int) -> list[str]:
-    """``--cfg-options`` that give a synthetic config the benchmark's sizes.
-
-    Args:
-        config: file below ``configs/synthetic``, without suffix.
-        data: folder of the scenes.
-        size: side of the square training crops in pixels.
-        channels: C of the neck, the decoders and the denoiser, and of the backbone's first stage.
-        batch: images of a training step.
-        epochs: of training; the learning rate decays over all of them.
-        workers: data loading processes.
-        seed: of the run.
-    """
-    stages = tuple(channels * factor for factor in (1, 2, 4, 8))
-    options = {
-        'data_preprocessor.size': (size, size), 'randomness.seed': seed,
-        'train_dataloader.batch_size': batch,
-        'train_dataloader.dataset.pipeline.3.size': (size, size),  # of RandomCrop
-        'train_cfg.max_epochs': epochs, 'train_cfg.val_begin': epochs + 1,
-        'model.backbone.stem_channels': channels, 'model.backbone.base_channels': channels,
-        'model.neck.in_channels': stages, 'model.neck.out_channels': channels,
-        'model.decoder.channels': channels, 'default_hooks.checkpoint.interval': epochs,
-        'default_hooks.logger.interval': 50, 'test_evaluator.workers': 0}
-    for split in ('train', 'val', 'test'):
-        options |= {f'{split}_dataloader.dataset.data_root': data,
-                    f'{split}_dataloader.num_workers': workers,
-                    f'{split}_dataloader.persistent_workers': workers > 0}
-    if config.startswith('diffusionmtl'):
-        options['model.diffusion.channels'] = channels
-    if config.startswith(('xtc', 'jtr')):
-        options['model.regularizer.channels'] = (channels // 2, *stages)
-    options['param_scheduler.0.end'] = epochs
-    if config.startswith('xtc'):
-        options['param_scheduler.1.step_size'] = max(epochs // 3, 1)
-    return [f'{key}={str(value).replace(" ", "")}' for key, value in options.items()]
-
-
-class Run(NamedTuple):
-    """A finished model: the row it belongs to, its setting, seed and file of metrics."""
-
-    method: str
-    setting: str
-    seed: int
-    metrics: Path
+from .curves import draw_stage_curves, overtaken
+from .methods import BASELINE, METHODS, PAPER_ORDERINGS, RESIDUAL_ORDERINGS, TASKS
+from .record import INITIAL, Run
 
 
 class Ordering(NamedTuple):
-    """One of the paper's orderings in one setting.
+    """An expected ordering of two methods in one setting.
 
     Attributes:
-        name: see ``ORDERINGS``.
+        name: see ``PAPER_ORDERINGS`` and ``RESIDUAL_ORDERINGS``.
         gains: for each seed, by how much the Delta_m of the first is higher.
     """
 
@@ -97,10 +31,15 @@ class Ordering(NamedTuple):
     gains: list[float]
 
     @property
+    def standard_error(self) -> float | None:
+        """Of the mean gain; None with one seed."""
+        return stdev(self.gains) / len(self.gains) ** 0.5 if len(self.gains) > 1 else None
+
+    @property
     def verdict(self) -> str:
         """'holds' or 'does not'; with several seeds 'unclear' within two standard errors of 0."""
-        mean = fmean(self.gains)
-        if len(self.gains) > 1 and abs(mean) <= 2 * stdev(self.gains) / len(self.gains) ** 0.5:
+        mean, error = fmean(self.gains), self.standard_error
+        if error is not None and abs(mean) <= 2 * error:
             return 'unclear'
         return 'holds' if mean > 0 else 'does not'
 
@@ -116,8 +55,8 @@ def result_set(runs: Sequence[Run]) -> tuple[dict, list[int]]:
     """
     entries: dict[tuple[str, str, int], dict[str, float]] = {}
     for run in runs:
-        metrics = read_results(run.metrics)[0].metrics
-        entries.setdefault((run.setting, run.method, run.seed), {}).update(metrics)
+        final = {key: value for key, value in run.metrics.items() if not key.startswith(INITIAL)}
+        entries.setdefault((run.setting, run.method, run.seed), {}).update(final)
     fullest: dict[tuple[str, str], dict[str, float]] = {}
     for (setting, method, _), metrics in entries.items():
         if len(metrics) > len(fullest.get((setting, method), ())):
@@ -126,12 +65,17 @@ def result_set(runs: Sequence[Run]) -> tuple[dict, list[int]]:
             if set(metrics) == set(fullest[key[:2]])}
     return dict(
         title='MTPSL on synthetic scenes', source='tools/benchmark_synthetic.py',
-        results=[dict(setting=f'synthetic_{setting}', method=method, metrics=metrics)
+        results=[dict(setting=f'synthetic_{setting}', method=method,
+                      metrics=dict(sorted(metrics.items(), key=_place)))
                  for (setting, method, _), metrics in kept.items()]), [seed for *_, seed in kept]
 
 
+def _place(figure: tuple[str, float]) -> int:
+    return TASKS.index(figure[0].split('/')[0])
+
+
 def orderings(comparison: Comparison, seeds: Sequence[int]) -> list[Ordering]:
-    """By how much, seed by seed, each of the paper's orderings holds in a table's Delta_m.
+    """By how much, seed by seed, each expected ordering holds in a table's Delta_m.
 
     Args:
         comparison: a table with a baseline, of results of one set.
@@ -148,7 +92,7 @@ def orderings(comparison: Comparison, seeds: Sequence[int]) -> list[Ordering]:
                 for run in rows[name].method.runs if run.index is not None}
 
     found = []
-    for name, pair in ORDERINGS.items():
+    for name, pair in (PAPER_ORDERINGS | RESIDUAL_ORDERINGS).items():
         if set(pair) <= set(rows):
             first, second = map(scores, pair)
             gains = [first[seed] - second[seed] for seed in first if seed in second]
@@ -157,7 +101,7 @@ def orderings(comparison: Comparison, seeds: Sequence[int]) -> list[Ordering]:
 
 
 def write_report(out: Path, runs: Sequence[Run]) -> str:
-    """Write ``results.json``, ``report.md`` and ``plot.svg`` and ``.png`` of what is finished.
+    """Write ``results.json``, ``report.md``, ``plot.*`` and ``curves.*`` of what is finished.
 
     Args:
         out: the benchmark's folder.
@@ -166,6 +110,8 @@ def write_report(out: Path, runs: Sequence[Run]) -> str:
     Returns:
         The text of the report.
     """
+    order = list(METHODS)
+    runs = sorted(runs, key=lambda run: (run.setting, order.index(run.method), run.seed))
     results, seeds = result_set(runs)
     write_json(out / 'results.json', results)
     comparisons = {}
@@ -175,24 +121,90 @@ def write_report(out: Path, runs: Sequence[Run]) -> str:
         complete = baseline and len(baseline[0].keys) == len(TASKS) and all(
             baseline[0].mean(key) for key in baseline[0].keys)
         comparisons[setting] = compare(methods, baseline[0] if complete else None)
-    text = '\n'.join(_section(*item, seeds) for item in comparisons.items())
+    text = '\n'.join(
+        _section(setting, comparison, seeds, [run for run in runs if run.setting == setting])
+        for setting, comparison in comparisons.items())
     write_text(out / 'report.md', text)
-    figure = plot(comparisons)
-    for suffix in ('svg', 'png'):
-        atomically(out / f'plot.{suffix}', lambda name: figure.savefig(name, dpi=120))
+    _save(plot(comparisons), out / 'plot')
+    for setting in comparisons:
+        figure = draw_stage_curves([run for run in runs if run.setting == setting])
+        if figure is not None:
+            _save(figure, out / f'curves_{setting}')
     return text
 
 
-def _section(setting: str, comparison: Comparison, seeds: Sequence[int]) -> str:
+def _save(figure: Figure, stem: Path) -> None:
+    for suffix in ('svg', 'png'):
+        atomically(stem.with_suffix(f'.{suffix}'), lambda name: figure.savefig(name, dpi=120))
+
+
+def _section(setting: str, comparison: Comparison, seeds: Sequence[int],
+             runs: Sequence[Run]) -> str:
     lines = [f'### {setting}', '', FORMATS['md'](comparison), '']
+    stages = stage_table(runs)
+    if stages:
+        lines += ['Initial predictions, and by how much denoising changes them, ± standard error:',
+                  '', stages, '']
+    overtaking = overtaking_table(runs)
+    if overtaking:
+        lines += ['The training step from which the final predictions stay ahead of the initial '
+                  'ones:', '', overtaking, '']
     found = orderings(comparison, seeds) if comparison.baseline else []
     if found:
-        lines += ['| the paper\'s ordering | Delta_m higher by | here |', '| :-- | --: | :-- |']
+        lines += ['| ordering | Delta_m higher by, ± standard error | seeds | here |',
+                  '| :-- | --: | --: | :-- |']
     for ordering in found:
-        spread = f' ± {stdev(ordering.gains):.2f}' if len(ordering.gains) > 1 else ''
-        lines.append(f'| {ordering.name} | {fmean(ordering.gains):+.2f}{spread} | '
-                     f'{ordering.verdict} |')
+        error = ordering.standard_error
+        spread = '' if error is None else f' ± {error:.2f}'
+        source = 'paper: ' if ordering.name in PAPER_ORDERINGS else ''
+        lines.append(f'| {source}{ordering.name} | {fmean(ordering.gains):+.2f}{spread} | '
+                     f'{len(ordering.gains)} | {ordering.verdict} |')
     return '\n'.join([*lines, ''])
+
+
+def stage_table(runs: Sequence[Run]) -> str:
+    """What the denoising does: ``initial, final - initial`` by method and task, in Markdown.
+
+    Means over the seeds, with the standard error of the difference. Empty where no run has
+    initial predictions.
+    """
+    def cell(seeds: Sequence[Run], key: str) -> str:
+        initial = summarize([run.metrics[INITIAL + key] for run in seeds])
+        change = summarize([run.metrics[key] - run.metrics[INITIAL + key] for run in seeds])
+        error = '' if change.std is None else f' ± {change.std / change.runs ** 0.5:.2f}'
+        return f'{initial.mean:.2f}, {change.mean:+.2f}{error}'
+
+    return _by_method([run for run in runs if _has_initial(run.metrics)], cell)
+
+
+def overtaking_table(runs: Sequence[Run]) -> str:
+    """From which step on the denoising helps, by method and task; empty without curves."""
+    directions = headline_directions()
+
+    def cell(seeds: Sequence[Run], key: str) -> str:
+        step = overtaken(seeds, key, directions[key.split('/')[1]])
+        return 'not' if step is None else str(step)
+
+    return _by_method([run for run in runs if any(_has_initial(c) for _, c in run.curves)], cell)
+
+
+def _has_initial(figures: Mapping[str, float]) -> bool:
+    return any(key.startswith(INITIAL) for key in figures)
+
+
+def _by_method(runs: Sequence[Run], cell: Callable[[Sequence[Run], str], str]) -> str:
+    """A Markdown table: a row a method, a column a headline figure."""
+    if not runs:
+        return ''
+    directions = headline_directions()
+    keys = [key for key in runs[0].metrics if not key.startswith(INITIAL)]
+    names = [f'{key.replace("/", " ")} {ARROWS[directions[key.split("/")[1]]]}' for key in keys]
+    lines = [f'| method | {" | ".join(names)} |', '| :-- |' + ' --: |' * len(keys)]
+    for method in METHODS:
+        seeds = [run for run in runs if run.method == method]
+        if seeds:
+            lines.append(f'| {method} | {" | ".join(cell(seeds, key) for key in keys)} |')
+    return '\n'.join(lines)
 
 
 def plot(comparisons: Mapping[str, Comparison]) -> Figure:

@@ -1,0 +1,84 @@
+"""The methods of the synthetic benchmark and the sizes of their models."""
+
+from pathlib import Path
+
+BASELINE = 'Single-Task'
+TASKS = ('semseg', 'parsing', 'saliency', 'normal', 'boundary')
+# Row of the table -> its config below configs/synthetic.
+METHODS = {
+    BASELINE: 'single_task_{setting}_{task}',
+    'MTL Baseline': 'mtl_baseline_{setting}',
+    'SS': 'ss_{setting}',
+    'XTC': 'xtc_{setting}',
+    'JTR': 'jtr_{setting}',
+    'DiffusionMTL (Prediction)': 'diffusionmtl_{setting}',
+    'DiffusionMTL (Feature)': 'diffusionmtl_{setting}_feature',
+    'DiffusionMTL (Prediction, residual)': 'diffusionmtl_{setting}_residual',
+    'DiffusionMTL (Feature, residual)': 'diffusionmtl_{setting}_feature_residual',
+    'w/o Diffusion': 'diffusionmtl_{setting}_wo-diffusion',
+    'w/o Multi-Task Cond': 'diffusionmtl_{setting}_wo-cond',
+    'one step': 'diffusionmtl_{setting}_steps1',
+}
+# The first of each pair is expected to have the higher Delta_m: what the paper finds, ...
+PAPER_ORDERINGS = {
+    'diffusion over baseline (Prediction)': ('DiffusionMTL (Prediction)', 'MTL Baseline'),
+    'diffusion over baseline (Feature)': ('DiffusionMTL (Feature)', 'MTL Baseline'),
+    'diffusion over plain refinement': ('DiffusionMTL (Prediction)', 'w/o Diffusion'),
+    'conditioning helps': ('DiffusionMTL (Prediction)', 'w/o Multi-Task Cond'),
+    'both steps over one': ('DiffusionMTL (Prediction)', 'one step'),
+    'XTC over baseline': ('XTC', 'MTL Baseline'),
+}
+# ... and what the residual step is for.
+RESIDUAL_ORDERINGS = {
+    'residual over published (Prediction)': (
+        'DiffusionMTL (Prediction, residual)', 'DiffusionMTL (Prediction)'),
+    'residual over published (Feature)': (
+        'DiffusionMTL (Feature, residual)', 'DiffusionMTL (Feature)'),
+    'residual diffusion over baseline (Prediction)': (
+        'DiffusionMTL (Prediction, residual)', 'MTL Baseline'),
+    'residual diffusion over baseline (Feature)': (
+        'DiffusionMTL (Feature, residual)', 'MTL Baseline'),
+}
+
+
+def config_options(config: str, data: Path, *, size: int, channels: int, batch: int, epochs: int,
+                   workers: int, seed: int, validations: int = 0) -> list[str]:
+    """``--cfg-options`` that give a synthetic config the benchmark's sizes.
+
+    Args:
+        config: file below ``configs/synthetic``, without suffix.
+        data: folder of the scenes.
+        size: side of the square training crops in pixels.
+        channels: C of the neck, the decoders and the denoiser, and of the backbone's first stage.
+        batch: images of a training step.
+        epochs: of training; the learning rate decays over all of them.
+        workers: data loading processes.
+        seed: of the run.
+        validations: how often the run is validated on its way, at equal distances; 0 is never.
+    """
+    stages = tuple(channels * factor for factor in (1, 2, 4, 8))
+    interval = max(epochs // validations, 1) if validations else epochs + 1
+    options = {
+        'data_preprocessor.size': (size, size), 'randomness.seed': seed,
+        'train_dataloader.batch_size': batch,
+        'train_dataloader.dataset.pipeline.3.size': (size, size),  # of RandomCrop
+        'train_cfg.max_epochs': epochs, 'train_cfg.val_interval': interval,
+        'train_cfg.val_begin': interval,
+        'model.backbone.stem_channels': channels, 'model.backbone.base_channels': channels,
+        'model.neck.in_channels': stages, 'model.neck.out_channels': channels,
+        'model.decoder.channels': channels,
+        'default_hooks.checkpoint.interval': max(epochs // 6, 1),
+        'default_hooks.logger.interval': 50, 'val_evaluator.workers': 0,
+        'test_evaluator.workers': 0}
+    for split in ('train', 'val', 'test'):
+        options |= {f'{split}_dataloader.dataset.data_root': data,
+                    f'{split}_dataloader.num_workers': workers,
+                    f'{split}_dataloader.persistent_workers': workers > 0}
+    if config.startswith('diffusionmtl'):
+        options['model.diffusion.channels'] = channels
+    if config.startswith(('xtc', 'jtr')):
+        options['model.regularizer.channels'] = (channels // 2, *stages)
+    options['param_scheduler.0.end'] = epochs
+    if config.startswith('xtc'):
+        options['param_scheduler.1.step_size'] = max(epochs // 3, 1)
+    return [f'{key}={str(value).replace(" ", "")}' for key, value in options.items()]
