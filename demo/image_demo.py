@@ -1,4 +1,4 @@
-"""Predict all tasks of images: ``python demo/image_demo.py IMAGE MODEL --weights CHECKPOINT``."""
+"""Predict all tasks of images: ``image_demo.py IMAGES [MODEL --weights CHECKPOINT]``."""
 
 import argparse
 

@@ -1,4 +1,4 @@
-"""Open a page that predicts one's images: ``python tools/webapp.py MODEL --weights CHECKPOINT``."""
+"""Open a page that predicts one's images: ``webapp.py [MODEL --weights CHECKPOINT]``."""
 
 import argparse
 import importlib.util

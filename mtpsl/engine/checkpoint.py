@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
+import safetensors.torch
 import torch
 from mmengine.dist import barrier, is_main_process
 from mmengine.logging import HistoryBuffer
@@ -81,6 +82,8 @@ def read_content(path: str) -> Mapping:
 def load_file(path: str, map_location: str | torch.device | Callable | None = None) -> object:
     """``torch.load`` of tensors, numbers and logged curves; a file with more is refused.
 
+    A ``.safetensors`` file is read by its own library, on the CPU.
+
     Raises:
         FileNotFoundError: no such file.
         ValueError: no checkpoint, or a damaged one.
@@ -88,6 +91,8 @@ def load_file(path: str, map_location: str | torch.device | Callable | None = No
     if not Path(path).expanduser().is_file():
         raise FileNotFoundError(f'there is no checkpoint file {path}')
     try:
+        if path.endswith('.safetensors'):
+            return safetensors.torch.load_file(Path(path).expanduser())
         with torch.serialization.safe_globals(SAFE):
             return torch.load(Path(path).expanduser(), map_location, weights_only=True)
     except (MemoryError, PermissionError):

@@ -74,7 +74,8 @@ def find_weights(name: str) -> str | None:
         name: path or name of a config, see :func:`find_config`.
 
     Returns:
-        The path or address of its model's entry ``Weights``; None where there is no such entry.
+        Its model's entry ``Weights``: an address as it stands, otherwise the path of a file that
+        ships, which the entry gives below the package. None where there is no such entry.
 
     Raises:
         FileNotFoundError: no such config.
@@ -82,7 +83,10 @@ def find_weights(name: str) -> str | None:
     config = Path(find_config(name)).resolve()
     entries = [model for model in models().values()
                if (home() / model['Config']).resolve() == config]
-    return entries[0].get('Weights') if entries else None
+    weights = entries[0].get('Weights') if entries else None
+    if weights is None or '://' in weights:
+        return weights
+    return str(Path(mtpsl.__file__).resolve().parent / weights)
 
 
 def config_names() -> list[str]:
