@@ -7,13 +7,13 @@ import pytest
 
 from mtpsl.datasets.arrays import (
     class_map,
-    float_map,
     normal_map,
     number_map,
     numbered_ids,
     read_image,
 )
 from mtpsl.datasets.transforms import LoadImageFromFile
+from mtpsl.tasks.depth import Depth
 
 SIZE = (1, 4)
 
@@ -37,9 +37,8 @@ def test_other_numbers_are_no_classes(values: list) -> None:
 
 def test_the_last_axis_of_one_goes() -> None:
     depth = np.arange(4.0).reshape(1, 4, 1)
-    for read in (number_map, float_map):
-        assert read(SIZE, depth).tolist() == [[0, 1, 2, 3]]
-        assert read(SIZE, depth[..., 0]).shape == (1, 4)
+    assert number_map(SIZE, depth).tolist() == [[0, 1, 2, 3]]
+    assert number_map(SIZE, depth[..., 0]).shape == (1, 4)
 
 
 @pytest.mark.parametrize('read', [class_map, number_map, normal_map])
@@ -50,7 +49,7 @@ def test_maps_hold_numbers(read: object) -> None:
 
 def test_measured_values_are_no_integers() -> None:
     with pytest.raises(ValueError, match='must be floats in the unit of their task, got uint16'):
-        float_map(SIZE, np.array([[2500]], np.uint16))
+        Depth().from_array(np.array([[2500]], np.uint16))
     assert number_map(SIZE, np.array([[2]], np.uint16)).tolist() == [[2]]
 
 
