@@ -99,7 +99,7 @@ def check_configs(datasets: Mapping[str, dict], sample: int | None = 20) -> Repo
     report = Report([], [], [])
     for name, config in datasets.items():
         try:
-            dataset = DATASETS.build({**config, 'pipeline': PIPELINE})
+            dataset = DATASETS.build({**config, 'pipeline': _reading(config)})
         except (ValueError, OSError) as error:
             report.problems.append(str(error))
             report.findings.append(Finding(name, 'files', '-', 'all there', BROKEN))
@@ -107,6 +107,14 @@ def check_configs(datasets: Mapping[str, dict], sample: int | None = 20) -> Repo
         report.findings.append(Finding(name, 'images', str(len(dataset)), 'any', OK))
         _check_sample(name, dataset, None, sample, report)
     return report
+
+
+def _reading(config: Mapping) -> list[dict]:
+    """The steps that read files, with the arguments of the config's pipeline."""
+    names = [step['type'].rpartition('.')[2] for step in PIPELINE]
+    own = {step['type'].rpartition('.')[2]: step for step in config.get('pipeline') or ()
+           if isinstance(step, Mapping) and isinstance(step.get('type'), str)}
+    return [{**own.get(name, {}), **step} for name, step in zip(names, PIPELINE)]
 
 
 def _manifest(root: Path) -> dict:

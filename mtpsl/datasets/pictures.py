@@ -76,7 +76,7 @@ def to_bytes(pixels: np.ndarray, white: int | None = None) -> np.ndarray:
             raise ValueError('an image of floats must lie in [0, 1], got values from '
                              f'{pixels.min():g} to {pixels.max():g}')
         return (pixels.clip(0, 1) * 255 + 0.5).astype(np.uint8)
-    if pixels.dtype != np.uint16:
+    if (pixels.dtype.kind, pixels.dtype.itemsize) != ('u', 2):  # in any order of the bytes
         raise ValueError('an image must be floats in [0, 1], uint16 or uint8, got '
                          f'{pixels.dtype}')
     largest = int(pixels.max(initial=0))

@@ -86,21 +86,21 @@ class Depth(Task):
         units = (self.smallest if self.picture_unit is None else self.picture_unit, *UNITS)
         if self.ignore is None and any(np.isclose(largest, LARGEST_NUMBER * unit, 1e-6)
                                        for unit in units):
-            raise ValueError(f'{self.name} labels go up to {largest:.6g} m, the largest 16-bit '
+            raise ValueError(f'{self.name} labels go up to {largest:.7g} m, the largest 16-bit '
                              'number, which sensors write where they measured nothing: '
-                             f'ignore=({largest:.6g},) of the task makes it unknown, ignore=() '
+                             f'ignore=({largest:.7g},) of the task makes it unknown, ignore=() '
                              'a depth')
         if largest > self.farthest:
             raise ValueError(f'{self.name} labels must be in metres, at most {self.farthest:g}, '
-                             f'got up to {largest:.6g}: are they millimetres? array_unit=0.001 '
+                             f'got up to {largest:.7g}: are they millimetres? array_unit=0.001 '
                              '(of pictures picture_unit) of the task says so; '
-                             f'ignore=({largest:.6g},) makes this value unknown, farthest allows '
+                             f'ignore=({largest:.7g},) makes this value unknown, farthest allows '
                              'more')
 
     def doubt(self, seen: Seen) -> Doubt | None:
         if self.metric and seen.median > USUALLY_NEARER:
-            return Doubt(f'are half of them above {seen.median:.4g} m: if they are in another '
-                         'unit, array_unit or picture_unit of the task says which')
+            return Doubt(f'hold depths of which half are above {seen.median:.4g} m: if they are in '
+                         'another unit, array_unit or picture_unit of the task says which')
         return super().doubt(seen)
 
     def translate(self, label: np.ndarray) -> np.ndarray:

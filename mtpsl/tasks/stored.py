@@ -64,7 +64,7 @@ class StoredValues:
         ids = meanings[place]
         if (meanings == FOREIGN).any() and (ids == FOREIGN).any():
             foreign = np.unique(label[ids == FOREIGN]).tolist()
-            raise ValueError(f'there are values that are neither among values nor in ignore: '
+            raise ValueError('there are values that no class has and that are not in ignore: '
                              f'{shorten(map(self.show, foreign))}')
         return ids.astype(np.uint8) if 0 <= ids.min() and ids.max() <= self.fill else ids
 
