@@ -180,10 +180,11 @@ def _check_sample(split: str, dataset: PartialLabelDataset, size: Sequence[int] 
             continue
         doubt = dataset.tasks[name].doubt(seen)
         # A few labels may be all alike by chance.
-        differs = doubt and (doubt.certain or not seen.alike or seen.images >= MANY)
+        if doubt and seen.alike and not doubt.certain and seen.images < MANY:
+            doubt = None
         found = (f'{seen.low:.4g} to {seen.high:.4g}, {100 * seen.known / seen.pixels:.1f} % known'
                  if seen.known else 'nothing known')
-        add(Finding(split, name, found, 'known, not all alike', DIFFERS if differs else OK))
-        if differs:
+        add(Finding(split, name, found, 'known, not all alike', DIFFERS if doubt else OK))
+        if doubt:
             report.remarks.append(f'{split}: the {seen.images} {name} labels that were opened '
                                   f'{doubt.text}')

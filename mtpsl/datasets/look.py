@@ -17,9 +17,10 @@ from .sampler import Draw
 from .transforms.loading import LoadLabels, read_label
 from .unreadable import UnreadableFileError
 
-AT_LEAST = 8  # labels of a task that are opened
-AT_MOST = 64  # where those say nothing
-PIXELS = 40_000_000  # of a task's labels, after which no other is opened
+# Labels of a task that are opened, and pixels after which no other is; more of both where they
+# say nothing.
+AT_LEAST, PIXELS = 8, 8_000_000
+AT_MOST, PIXELS_AT_MOST = 64, 40_000_000
 IMAGES = 2000  # that are asked which labels they have
 GOLDEN = (math.sqrt(5) - 1) / 2
 
@@ -105,10 +106,12 @@ class _Look:
     def _wants(self, name: str, task: Task) -> bool:
         if not self._reads:
             return name not in self._arrived and self._sent[name] < AT_LEAST
-        seen = self.seen[name]
-        if seen.pixels >= PIXELS * task.label_channels or self._asked[name] >= AT_MOST:
-            return False
-        return self._asked[name] < AT_LEAST or not seen.images or task.doubt(seen) is not None
+        seen, asked = self.seen[name], self._asked[name]
+        pixels = seen.pixels / task.label_channels
+        if asked < AT_LEAST and pixels < PIXELS:
+            return True
+        return asked < AT_MOST and pixels < PIXELS_AT_MOST and (
+            not seen.images or task.doubt(seen) is not None)
 
     def _open(self, info: dict, wanted: set[str]) -> None:
         opened: dict = {}
@@ -137,7 +140,7 @@ class _Look:
         views = list(batch_leaves([packed]))
         if any(view.get('skipped') for view in views):  # it is another image
             return used
-        return {name for view in views for name in view.gt.keys()}
+        return set().union(*(view.gt.keys() for view in views))
 
 
 def _conclude(looks: list[_Look], training: bool) -> None:

@@ -1,8 +1,11 @@
 """Pixels of label pictures as they were saved, and images of more than 8 bits as bytes."""
 
+from typing import Any
+
 import cv2
 import numpy as np
 from PIL import Image
+from PIL.ImageFile import ImageFile
 
 WHITE = 65535  # of a file of 16 bits
 DARK = 1 << 14  # of a file of 16 bits: below this all is dark, or of 10, 12 or 14 bits
@@ -28,19 +31,20 @@ def read_label_picture(path: str) -> np.ndarray:
         deep = picture.mode in ('RGB', 'RGBA', 'LA') and _bits(picture) == 16
         pixels = _read_deep(path) if deep else np.asarray(picture)
         if picture.mode == 'P':
-            pixels = pixels.view(Indexed)
-            pixels.palette = np.zeros((256, 3), np.uint8)
+            indices = pixels.view(Indexed)
+            indices.palette = np.zeros((256, 3), np.uint8)
             colours = np.array(picture.getpalette('RGB'), np.uint8).reshape(-1, 3)
-            pixels.palette[:len(colours)] = colours
+            indices.palette[:len(colours)] = colours
+            return indices
     # An opaque alpha channel, which many programs add, says nothing.
     if pixels.shape[2:] in ((2,), (4,)) and (pixels[..., -1] == np.iinfo(pixels.dtype).max).all():
         pixels = pixels[..., :3] if pixels.shape[2] == 4 else pixels[..., 0]
     return pixels
 
 
-def _bits(picture: Image.Image) -> int:
+def _bits(picture: ImageFile) -> int:
     """Bits of a channel, from the header of an opened PNG."""
-    file = picture.fp
+    file: Any = picture.fp
     place = file.tell()
     file.seek(24)
     bits = file.read(1)[0]

@@ -58,8 +58,8 @@ class Normal(Task):
             raise ValueError('a picture of normals must be 8-bit RGB, got '
                              f'{pixels.dtype} of shape {pixels.shape}')
         vectors = 2 * pixels.astype(np.float32) / np.iinfo(pixels.dtype).max - 1
-        known = pixels.any(2) & (np.abs(vectors) > GREY + 1e-6).any(2)
-        return unit_vectors(vectors * known[..., None])
+        known = pixels.any(2, keepdims=True) & (np.abs(vectors) > GREY + 1e-6).any(2, keepdims=True)
+        return unit_vectors(vectors * known)
 
     def from_palette(self, indices: np.ndarray, palette: np.ndarray) -> np.ndarray:
         """By the palette's colours."""

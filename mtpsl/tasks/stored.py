@@ -36,11 +36,11 @@ class StoredValues:
         self.ignore = _numbers(f'{owner}: ignore', ignore or ())
         self.values = None if values is None else _per_class(owner, classes, values)
         taken = [number for numbers in self.values or () for number in numbers]
-        twice = {show(number) for number in taken if taken.count(number) > 1}
-        twice |= {show(number) for number in self.ignore if number in taken}
+        twice = {number for number in taken if taken.count(number) > 1}
+        twice |= {number for number in self.ignore if number in taken}
         if twice:
             raise ValueError(f'{owner}: values and ignore must name a number once, got '
-                             f'{", ".join(map(str, sorted(twice)))} more than once')
+                             f'{shorten(map(show, sorted(twice)))} more than once')
         self.unknown = [number for number in unknown if number not in taken]
 
     def translate(self, label: np.ndarray) -> np.ndarray:
@@ -66,7 +66,8 @@ class StoredValues:
             foreign = np.unique(label[ids == FOREIGN]).tolist()
             raise ValueError('there are values that no class has and that are not in ignore: '
                              f'{shorten(map(self.show, foreign))}')
-        return ids.astype(np.uint8) if 0 <= ids.min() and ids.max() <= self.fill else ids
+        fits = ids.min() >= 0 and ids.max() <= self.fill
+        return ids.astype(np.uint8) if fits else ids
 
     def _meanings(self, stored: np.ndarray) -> np.ndarray:
         meanings = stored.astype(np.int64) if self.values is None else np.full(

@@ -68,7 +68,8 @@ class Place:
         """Train with other label pictures of a task in both splits."""
         def rewrite(root: Path) -> None:
             for path in root.glob(f'*/{task}/*.png'):
-                cv2.imwrite(str(path), change(cv2.imread(str(path), cv2.IMREAD_UNCHANGED)))
+                label = change(cv2.imread(str(path), cv2.IMREAD_UNCHANGED))
+                cv2.imwrite(str(path), label.astype(np.uint8))
         return self.data(rewrite, *options)
 
     def label(self, values: np.ndarray, suffix: str = 'png', cut: bool = False) -> list:

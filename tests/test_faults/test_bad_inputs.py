@@ -102,7 +102,6 @@ CONFIGS = [
          'beta_start and beta_end must be in order in (0, 1), got 2 and 0.01'),
 ]
 GREY = np.zeros((32, 32), np.uint8)
-GREY_255 = np.uint8(255)
 SEMSEG = 'FolderDataset train, image 1: cannot use the semseg label {root}/train/semseg/1.'
 DATA = [
     case('no data root', lambda p: p.train('train_dataloader.dataset.data_root=/nowhere'),
@@ -155,7 +154,7 @@ DATA = [
     case('label of colours', lambda p: p.label(np.tile(np.uint8([9, 0, 0]), (32, 32, 1))),
          SEMSEG + 'png: a picture of semseg must hold class ids', 'shape (32, 32, 3)',
          'colour_coded=True'),
-    case('masks of 0 and 255 as classes', lambda p: p.labels(lambda y: (y > 0) * GREY_255, 'semseg'),
+    case('masks of 0 and 255 as classes', lambda p: p.labels(lambda y: (y > 0) * 255, 'semseg'),
          'FolderDataset train: the 6 labels of the task semseg that were opened hold 0 and 255 '
          'only', 'write values=(0, 255) for the task'),
     case('no class but one in any task', lambda p: p.data(lambda r: [

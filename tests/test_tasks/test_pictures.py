@@ -52,7 +52,8 @@ def test_ids_and_masks_of_other_types() -> None:
         label = TASKS['semseg'].translate(TASKS['semseg'].from_picture(pixels))
         assert label.tolist() == [[0, 20, 255]] and label.dtype == np.uint8
     for white in (1, 255, 65535):
-        assert TASKS['saliency'].from_picture(np.array([[0, white]], np.uint16)).tolist() == [[0, 1]]
+        mask = TASKS['saliency'].from_picture(np.array([[0, white]], np.uint16))
+        assert mask.tolist() == [[0, 1]] and mask.dtype == np.uint8
 
 
 def test_palette_pictures() -> None:

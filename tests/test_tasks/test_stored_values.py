@@ -41,7 +41,7 @@ def test_numbers_beyond_a_byte_and_below_zero() -> None:
     task = build(ignore=(65535, -100, 10 ** 7))
     assert translate(task, [0, 2, 65535], np.uint16) == [0, 2, 255]
     assert translate(task, [-1, -100, 1, 10 ** 7], np.int64) == [255, 255, 1, 255]
-    with pytest.raises(ValueError, match=r'must be 0\.\.2 or 255 .*got \[7, 40000000\]; values and'):
+    with pytest.raises(ValueError, match=r'0\.\.2 or 255 .*got \[7, 40000000\]; values and'):
         task.check(task.translate(np.array([[7, 4 * 10 ** 7]])))
 
 

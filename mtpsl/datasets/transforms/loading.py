@@ -127,7 +127,7 @@ def read_label(task: Task, files: tuple[tuple[str, ...], Callable], size: tuple[
                 label = label.astype(task.label_dtype, copy=False)
         if min(size or label.shape[:2]) < task.least_side:
             raise ValueError(f'images for {task.name} must have sides of at least '
-                             f"{task.least_side} pixels, got {size or label.shape}")
+                             f'{task.least_side} pixels, got {size or label.shape}')
         label = task.translate(label)
         task.check(label)
         label = label.astype(task.label_dtype, copy=False)
