@@ -5,7 +5,7 @@ import os
 import numpy as np
 
 from mtpsl.tasks.categorical import CategoricalTask
-from mtpsl.tasks.normal import LONGEST
+from mtpsl.tasks.normal import LONGEST, SHORT
 from mtpsl.tasks.stored import whole_numbers
 
 from .pictures import to_bytes
@@ -39,6 +39,9 @@ def normal_map(size: tuple[int, int], values: np.ndarray) -> np.ndarray:
     if longest > LONGEST:
         raise ValueError(f'normals must be unit vectors (zero = unknown), got length {longest:.3g}:'
                          ' are they coded as colours?')
+    if 0 < longest < SHORT:
+        raise ValueError(f'normals must be unit vectors (zero = unknown), got lengths up to '
+                         f'{longest:.3g}: divide them by their length')
     return normals
 
 

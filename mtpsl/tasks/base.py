@@ -142,7 +142,8 @@ class Task(ABC):
         """Why nothing can be learned from the labels seen, or None; they are as read."""
         if not seen.known:
             return Doubt('hold no known pixel')
-        return Doubt(f'hold {seen.low:g} wherever they are known') if seen.alike else None
+        one = f'{seen.low:g}' if seen.low == seen.high else 'one vector'
+        return Doubt(f'hold {one} wherever they are known') if seen.alike else None
 
     # ---------------------------------------------------------------- tensors
 

@@ -15,6 +15,7 @@ from .base import AGREEMENT, Task, masked_mean
 BINS_PER_DEGREE = 4
 WITHIN = (11.25, 22.5, 30.0)
 LONGEST = 1.01  # a unit vector of a label, rounding included
+SHORT = 0.9  # a map whose longest vector is shorter holds no unit vectors; blending shortens some
 GREY = 3 / 255  # components up to this are the middle of a picture, a step of rounding allowed
 
 

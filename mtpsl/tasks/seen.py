@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-SPARSE = 97  # of measured values every so many is kept for the median
+SPARSE = 97  # of the values every so many is kept for the median
 
 
 class Doubt(NamedTuple):
@@ -28,25 +28,24 @@ class Seen:
         images: labels seen.
         pixels: their values, components of vectors counted one by one.
         known: those of them that are known.
-        low, high: range of the known ones; infinite where there is none.
         unknown_images: labels with an unknown pixel.
     """
 
     def __init__(self) -> None:
         self.images = self.pixels = self.known = self.unknown_images = 0
-        self.low, self.high = math.inf, -math.inf
+        self._low, self._high = np.array(math.inf), np.array(-math.inf)  # of each channel
         self._some: list[np.ndarray] = []
 
     def add(self, label: np.ndarray, fill: float) -> None:
         """Take a label map, (H, W) or (H, W, 3), in which ``fill`` is unknown."""
         known = label != fill
         if known.ndim == 3:  # a vector is unknown where all its components are
-            known = np.repeat(known.any(2, keepdims=True), label.shape[2], 2)
+            known = known.any(2)
         values = label[known]
         if values.size:
-            self.low = min(self.low, float(values.min()))
-            self.high = max(self.high, float(values.max()))
-        self._some.append(values[::SPARSE])
+            self._low = np.minimum(self._low, values.min(0))
+            self._high = np.maximum(self._high, values.max(0))
+        self._some.append(values[::SPARSE].ravel())
         self.images += 1
         self.known += values.size
         self.pixels += label.size
@@ -59,15 +58,26 @@ class Seen:
         for part in parts:
             for name in ('images', 'pixels', 'known', 'unknown_images', '_some'):
                 setattr(whole, name, getattr(whole, name) + getattr(part, name))
-            whole.low, whole.high = min(whole.low, part.low), max(whole.high, part.high)
+            whole._low = np.minimum(whole._low, part._low)
+            whole._high = np.maximum(whole._high, part._high)
         return whole
 
     @property
+    def low(self) -> float:
+        """The smallest known value; infinite where there is none."""
+        return float(self._low.min())
+
+    @property
+    def high(self) -> float:
+        """The largest known value."""
+        return float(self._high.max())
+
+    @property
     def median(self) -> float:
-        """Of the known measured values, from every 97th; NaN where there is none."""
+        """Of the known values, from every 97th; NaN where there is none."""
         return float(np.median(np.concatenate(self._some))) if self.known else math.nan
 
     @property
     def alike(self) -> bool:
-        """Whether all known values are one and the same."""
-        return self.low == self.high
+        """Whether all known values, or vectors, are one and the same."""
+        return bool((self._low == self._high).all())

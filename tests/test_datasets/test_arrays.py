@@ -61,6 +61,13 @@ def test_normals_that_are_coded_as_colours_are_refused() -> None:
             normal_map(SIZE, wrong)
 
 
+def test_a_map_of_short_vectors_only_is_refused() -> None:
+    normal = np.array([[[0.06, 0, -0.08], [0, 0, 0]]])
+    with pytest.raises(ValueError, match='got lengths up to 0.1: divide them by their length'):
+        normal_map(SIZE, normal)
+    assert not normal_map(SIZE, 0 * normal).any()
+
+
 # ------------------------------------------------------------------ images
 
 

@@ -213,6 +213,16 @@ def test_doubts(kind: str, values: list, words: str) -> None:
         raise ValueError(doubt.text)
 
 
+def test_normals_that_are_all_one_vector() -> None:
+    seen, task = Seen(), build('Normal')
+    seen.add(np.tile(np.float32([0, 0, 1]), (3, 4, 1)), 0)
+    assert (seen.low, seen.high, seen.known) == (0, 1, 36)
+    doubt = task.doubt(seen)
+    assert doubt is not None and doubt.text == 'hold one vector wherever they are known'
+    seen.add(np.tile(np.float32([0, 0.6, 0.8]), (3, 4, 1)), 0)
+    assert task.doubt(seen) is None
+
+
 def test_0_and_255_are_as_a_config_says() -> None:
     seen = Seen()
     seen.add(np.uint8([[0, 255]]), 255)
