@@ -87,8 +87,9 @@ class _Look:
         self.labelled: set[str] = set()
         self._arrived: set[str] = set()
         passed_over: set[str] = set()
+        wanted = set(dataset.tasks)
         for number, index in enumerate(spread(len(dataset))):
-            wanted = {name for name, task in dataset.tasks.items() if self._wants(name, task)}
+            wanted = {name for name in wanted if self._wants(name, dataset.tasks[name])}
             if number >= IMAGES or not wanted:
                 passed_over.update(dataset.tasks)
                 break
@@ -165,11 +166,13 @@ def _conclude(looks: list[_Look], training: bool) -> None:
         labelled = any(name in look.labelled for look in mine)
         if doubt:
             remarks.append(f'the {number} labels of the task {name} that were opened {doubt.text}')
-            refused |= doubt.certain or training and complete and number >= MANY
+            if doubt.mute:
+                remarks[-1] += ': nothing can be learned from them'
+            refused |= doubt.certain or doubt.mute and training and complete and number >= MANY
         elif not labelled and complete and not all(
                 name in getattr(look.dataset, 'optional', ()) for look in mine):
             remarks.append(f'no image is labelled for the task {name}')
-        if complete and (doubt or not labelled):
+        if complete and (doubt and doubt.mute or not labelled):
             mute.append(name)
     if refused or training and len(mute) == len(tasks):
         raise ValueError(f'{title}: {"; ".join(remarks)}')

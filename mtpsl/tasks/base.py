@@ -141,9 +141,9 @@ class Task(ABC):
     def doubt(self, seen: Seen) -> Doubt | None:
         """Why nothing can be learned from the labels seen, or None; they are as read."""
         if not seen.known:
-            return Doubt('hold no known pixel')
+            return Doubt('hold no known pixel', mute=True)
         one = f'{seen.low:g}' if seen.low == seen.high else 'one vector'
-        return Doubt(f'hold {one} wherever they are known') if seen.alike else None
+        return Doubt(f'hold {one} wherever they are known', mute=True) if seen.alike else None
 
     # ---------------------------------------------------------------- tensors
 

@@ -88,7 +88,7 @@ class BinaryTask(Task):
     def doubt(self, seen: Seen) -> Doubt | None:
         if not seen.known or not seen.alike:
             return super().doubt(seen)
-        return Doubt(f'hold no pixel that is a {"no" if seen.low else "yes"}')
+        return Doubt(f'hold no pixel that is a {"no" if seen.low else "yes"}', mute=True)
 
     def valid(self, label: Tensor) -> Tensor:
         return label != self.fill

@@ -148,9 +148,10 @@ class CategoricalTask(ClassCodes, Task):
         number = int(seen.low)
         if not number and seen.unknown_images and not self.stored.said:
             return Doubt('hold 0 and 255 only, and 255 is unknown: if 255 is a class, write '
-                         'values=(0, 255) for the task, if it is unknown, ignore=(255,)', True)
+                         'values=(0, 255) for the task, if it is unknown, ignore=(255,)',
+                         certain=True)
         return Doubt(f'hold one class only, {number} ({self.class_names[number]}), wherever they '
-                     'are known')
+                     'are known', mute=True)
 
     def valid(self, label: Tensor) -> Tensor:
         return label != self.fill

@@ -98,9 +98,11 @@ class Depth(Task):
                              'more')
 
     def doubt(self, seen: Seen) -> Doubt | None:
-        if self.metric and seen.median > USUALLY_NEARER:
+        said = self.array_unit is not None or self.picture_unit is not None
+        if self.metric and not said and seen.median > USUALLY_NEARER:
             return Doubt(f'hold depths of which half are above {seen.median:.4g} m: if they are in '
-                         'another unit, array_unit or picture_unit of the task says which')
+                         'another unit, array_unit or picture_unit of the task says which; '
+                         'array_unit=1.0 says that they are metres')
         return super().doubt(seen)
 
     def translate(self, label: np.ndarray) -> np.ndarray:

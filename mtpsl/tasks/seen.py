@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-SPARSE = 97  # of the values every so many is kept for the median
+KEPT = 1000  # values of a label, about, that are kept for the median
 
 
 class Doubt(NamedTuple):
@@ -14,11 +14,13 @@ class Doubt(NamedTuple):
 
     Attributes:
         text: what they hold and what to write in the config, to go on after "the labels ... ".
-        certain: True where more labels would not change it: the file's form is misread.
+        certain: more labels would not change it: the file's form is misread.
+        mute: nothing can be learned from such labels.
     """
 
     text: str
     certain: bool = False
+    mute: bool = False
 
 
 class Seen:
@@ -45,7 +47,7 @@ class Seen:
         if values.size:
             self._low = np.minimum(self._low, values.min(0))
             self._high = np.maximum(self._high, values.max(0))
-        self._some.append(values[::SPARSE].ravel())
+        self._some.append(values[::max(1, len(values) // KEPT)].ravel())
         self.images += 1
         self.known += values.size
         self.pixels += label.size
@@ -74,7 +76,7 @@ class Seen:
 
     @property
     def median(self) -> float:
-        """Of the known values, from every 97th; NaN where there is none."""
+        """Of the known values, from a thousand of each label; NaN where there is none."""
         return float(np.median(np.concatenate(self._some))) if self.known else math.nan
 
     @property

@@ -100,9 +100,18 @@ def test_a_few_labels_of_one_of_two_tasks_are_only_warned_of(tmp_path: Path,
     root = write(tmp_path, 3, mask=lambda number: NO)
     look_at_labels(dataset(root))
     assert warned == ['FolderDataset: the 3 labels of the task mask that were opened hold no pixel '
-                      'that is a yes']
+                      'that is a yes: nothing can be learned from them']
     with pytest.raises(ValueError, match='the 3 labels of the task mask'):
         look_at_labels(dataset(root, dict(mask=TASKS['mask'])))  # nothing else to learn
+
+
+def test_depth_that_is_far_is_warned_of(tmp_path: Path, warned: list[str]) -> None:
+    root = write(tmp_path)
+    (root / 'depth').mkdir()
+    for number in range(12):
+        np.save(root / f'depth/{number}.npy', np.linspace(200, 300, 72).reshape(SIZE))
+    look_at_labels(dataset(root, dict(depth=dict(type='Depth'))))
+    assert len(warned) == 1 and 'half are above 250' in warned[0] and 'learned' not in warned[0]
 
 
 def test_rare_classes_are_looked_for_but_not_for_ever(tmp_path: Path, warned: list[str]) -> None:

@@ -209,8 +209,16 @@ def test_doubts(kind: str, values: list, words: str) -> None:
         assert doubt is None
         return
     assert doubt is not None and doubt.certain == ('only, and 255' in doubt.text)
+    assert doubt.mute == (not doubt.certain and 'half' not in doubt.text)
     with pytest.raises(ValueError, match=words):
         raise ValueError(doubt.text)
+
+
+def test_far_depth_is_not_doubted_where_the_unit_is_said() -> None:
+    seen = Seen()
+    seen.add(np.linspace(200, 300, 600, dtype=np.float32).reshape(20, 30), 0)
+    assert build('Depth').doubt(seen) is not None
+    assert build('Depth', array_unit=1.0).doubt(seen) is None
 
 
 def test_normals_that_are_all_one_vector() -> None:
