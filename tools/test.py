@@ -10,6 +10,7 @@ from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
 from mtpsl.engine import build_runner, load_config
+from mtpsl.engine.check import check_labels
 from mtpsl.engine.command import one_line_errors, runner_parser
 from mtpsl.engine.config import evaluators, require
 from mtpsl.engine.launch import set_work_dir
@@ -70,6 +71,7 @@ def main(argv: list[str] | None = None) -> None:
                 if html:
                     evaluator['keep_evidence'] = True
         runner = build_runner(cfg)
+        check_labels(runner, training=False)
         metrics = runner.test()
         if is_main_process():
             report(metrics, cfg, out, args.show_dir)

@@ -6,6 +6,7 @@ from pathlib import Path
 from mmengine.runner import Runner
 
 from mtpsl.engine import build_runner, load_config
+from mtpsl.engine.check import check_labels
 from mtpsl.engine.command import one_line_errors, runner_parser
 from mtpsl.engine.config import require
 from mtpsl.engine.launch import check_batches, set_work_dir
@@ -44,6 +45,7 @@ def main(argv: list[str] | None = None) -> None:
             cfg.load_from = None if args.resume == 'auto' else args.resume
         runner = build_runner(cfg)
         check_batches(runner)
+        check_labels(runner)
         count_accumulation(runner)
         runner.train()
 

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from mtpsl.datasets.folder import list_images
+from mtpsl.datasets.pictures import to_bytes
 from mtpsl.datasets.transforms import LoadImageFromFile
 
 OneImage: TypeAlias = str | Path | np.ndarray | Image.Image
@@ -51,7 +52,7 @@ class Source(NamedTuple):
         """(H, W, 3) or (H, W) uint8, as the file would be read."""
         image = ImageOps.exif_transpose(image)
         if image.mode.startswith('I;16'):  # Pillow would cut off what is above 255
-            return (np.asarray(image) >> 8).astype(np.uint8)
+            return to_bytes(np.asarray(image))
         if image.mode in ('I', 'F'):
             raise ValueError(f'{self.name}: of a PIL image of mode {image.mode!r} it is not known '
                              'what is black and what white; give an array of uint8')

@@ -5,7 +5,10 @@ import os
 import numpy as np
 
 from mtpsl.tasks.categorical import CategoricalTask
-from mtpsl.tasks.normal import LONGEST
+from mtpsl.tasks.normal import LONGEST, SHORT
+from mtpsl.tasks.stored import whole_numbers
+
+from .pictures import to_bytes
 
 UNKNOWN = CategoricalTask.fill
 
@@ -13,9 +16,8 @@ UNKNOWN = CategoricalTask.fill
 def class_map(size: tuple[int, int], values: np.ndarray) -> np.ndarray:
     """Class ids of any numeric type, (H, W) or (H, W, 1); -1 or 255 where unknown, as uint8."""
     ids = number_map(size, values)
-    whole = ids.astype(np.int64) if np.isfinite(ids).all() else None
-    if whole is None or (whole != ids).any() or whole.min(initial=0) < -1 or (
-            whole.max(initial=0) > UNKNOWN):
+    whole = whole_numbers(ids)
+    if whole.min(initial=0) < -1 or whole.max(initial=0) > UNKNOWN:
         raise ValueError('class ids must be whole numbers from 0, -1 where unknown, got '
                          f'{ids.dtype} from {ids.min()} to {ids.max()}')
     return np.where(whole < 0, UNKNOWN, whole).astype(np.uint8)
@@ -28,14 +30,6 @@ def number_map(size: tuple[int, int], values: np.ndarray) -> np.ndarray:
     return values[..., 0] if values.ndim == 3 and values.shape[2] == 1 else values
 
 
-def float_map(size: tuple[int, int], values: np.ndarray) -> np.ndarray:
-    """Measured numbers, (H, W) or (H, W, C): floats, since integers may be of another unit."""
-    if values.dtype.kind != 'f':
-        raise ValueError('measured values must be floats in the unit of their task, got '
-                         f'{values.dtype}: what is one step?')
-    return number_map(size, values)
-
-
 def normal_map(size: tuple[int, int], values: np.ndarray) -> np.ndarray:
     """Unit vectors (H, W, 3), the zero vector unknown, as stored; blending may have shortened."""
     normals = number_map(size, values)
@@ -45,27 +39,30 @@ def normal_map(size: tuple[int, int], values: np.ndarray) -> np.ndarray:
     if longest > LONGEST:
         raise ValueError(f'normals must be unit vectors (zero = unknown), got length {longest:.3g}:'
                          ' are they coded as colours?')
+    if 0 < longest < SHORT:
+        raise ValueError(f'normals must be unit vectors (zero = unknown), got lengths up to '
+                         f'{longest:.3g}: divide them by their length')
     return normals
 
 
-def read_image(path: str) -> np.ndarray:
-    """An RGB image, (H, W, 3) floats in [0, 1] or uint8, as (H, W, 3) uint8 BGR.
+def read_array(path: str) -> np.ndarray:
+    """The array of a ``.npy`` file, which may hold no code."""
+    values = np.load(path, allow_pickle=False)
+    if not isinstance(values, np.ndarray):
+        raise ValueError('the file holds several arrays (.npz), a .npy holds one')
+    return values
+
+
+def read_image(path: str, white: int | None = None) -> np.ndarray:
+    """An RGB image, (H, W, 3) as :func:`to_bytes` takes it, as (H, W, 3) uint8 BGR.
 
     Raises:
         ValueError: an array of another shape, type or range.
     """
-    pixels = np.load(path, allow_pickle=False)
+    pixels = read_array(path)
     if pixels.ndim != 3 or pixels.shape[2] != 3:
         raise ValueError(f'an image must be (H, W, 3), got {pixels.shape}')
-    if pixels.dtype.kind == 'f':
-        # A NaN fails both comparisons.
-        if not (pixels.min() >= -1e-3 and pixels.max() <= 1 + 1e-3):
-            raise ValueError('an image of floats must lie in [0, 1], got values from '
-                             f'{pixels.min():g} to {pixels.max():g}')
-        pixels = (pixels.clip(0, 1) * 255 + 0.5).astype(np.uint8)
-    elif pixels.dtype != np.uint8:
-        raise ValueError(f'an image must be floats in [0, 1] or uint8, got {pixels.dtype}')
-    return np.ascontiguousarray(pixels[..., ::-1])
+    return np.ascontiguousarray(to_bytes(pixels, white)[..., ::-1])
 
 
 def numbered_ids(data_root: str, image: str, split: str) -> list[str]:

@@ -1,7 +1,6 @@
 """Checking a data set on disk before anything is trained on it."""
 
 import json
-import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 from mmengine.utils import track_iter_progress
 
 from mtpsl.registry import DATASETS
-from mtpsl.tasks import Task
+from mtpsl.tasks.seen import Seen
 
 from .label_mapping import count_labels
 from .partial_label import PartialLabelDataset
@@ -37,10 +36,12 @@ class Report(NamedTuple):
     Attributes:
         findings: the lines of its table.
         problems: the errors that a training run on this data set would end with, in its words.
+        remarks: why labels look wrong, with what to write in the config.
     """
 
     findings: list[Finding]
     problems: list[str]
+    remarks: list[str]
 
     @property
     def sound(self) -> bool:
@@ -65,7 +66,7 @@ def check_dataset(kind: type[PartialLabelDataset], tasks: Mapping[str, dict], da
         data_root: its folder.
         sample: how many images of a split are opened, evenly spread; None for all.
     """
-    report = Report([], [])
+    report = Report([], [], [])
     published = kind.PUBLISHED | _manifest(Path(data_root))
     for split in published['counts']:
         if not published['counts'][split]:  # scenes may be made for one split alone
@@ -95,10 +96,10 @@ def check_configs(datasets: Mapping[str, dict], sample: int | None = 20) -> Repo
         datasets: what each is called in the table -> its config, ``tasks`` included.
         sample: how many images of each are opened, evenly spread; None for all.
     """
-    report = Report([], [])
+    report = Report([], [], [])
     for name, config in datasets.items():
         try:
-            dataset = DATASETS.build({**config, 'pipeline': PIPELINE})
+            dataset = DATASETS.build({**config, 'pipeline': _reading(config)})
         except (ValueError, OSError) as error:
             report.problems.append(str(error))
             report.findings.append(Finding(name, 'files', '-', 'all there', BROKEN))
@@ -106,6 +107,14 @@ def check_configs(datasets: Mapping[str, dict], sample: int | None = 20) -> Repo
         report.findings.append(Finding(name, 'images', str(len(dataset)), 'any', OK))
         _check_sample(name, dataset, None, sample, report)
     return report
+
+
+def _reading(config: Mapping) -> list[dict]:
+    """The steps that read files, with the arguments of the config's pipeline."""
+    names = [step['type'].rpartition('.')[2] for step in PIPELINE]
+    own = {step['type'].rpartition('.')[2]: step for step in config.get('pipeline') or ()
+           if isinstance(step, Mapping) and isinstance(step.get('type'), str)}
+    return [{**own.get(name, {}), **step} for name, step in zip(names, PIPELINE)]
 
 
 def _manifest(root: Path) -> dict:
@@ -136,32 +145,12 @@ def _check_mappings(kind: type[PartialLabelDataset], tasks: Mapping[str, dict], 
         report.findings.append(Finding('train', what, found, 'ids of the split', OK))
 
 
-class _Values:
-    """Range of a task's known values and share of known pixels over the opened images."""
-
-    def __init__(self) -> None:
-        self.low, self.high, self.known, self.pixels = math.inf, -math.inf, 0, 0
-        self.images = 0
-
-    def add(self, label: np.ndarray, task: Task) -> None:
-        known = label != task.fill
-        if known.ndim == 3:  # a vector is unknown where all its components are
-            known = np.repeat(known.any(2, keepdims=True), label.shape[2], 2)
-        values = label[known]
-        if values.size:
-            self.low = min(self.low, float(values.min()))
-            self.high = max(self.high, float(values.max()))
-        self.images += 1
-        self.known += values.size
-        self.pixels += label.size
-
-
 def _check_sample(split: str, dataset: PartialLabelDataset, size: Sequence[int] | None,
                   sample: int | None, report: Report) -> None:
     total = len(dataset) if sample is None else min(sample, len(dataset))
     chosen = sorted(set(np.linspace(0, len(dataset) - 1, total).round().astype(int).tolist()))
     sizes: dict[tuple[int, int], list[str]] = {}
-    values = {name: _Values() for name in dataset.tasks}
+    values = {name: Seen() for name in dataset.tasks}
     before = len(report.problems)
     live = sys.stderr.isatty()
     for index in track_iter_progress(chosen, file=sys.stderr) if live else chosen:
@@ -173,7 +162,7 @@ def _check_sample(split: str, dataset: PartialLabelDataset, size: Sequence[int] 
         shape = results['img'].shape[:2]
         sizes.setdefault(shape, []).append(results['img_id'])
         for name, label in results['gt'].items():
-            values[name].add(label, dataset.tasks[name])
+            values[name].add(label, dataset.tasks[name].fill)
     broken = len(report.problems) - before
     add = report.findings.append
     add(Finding(split, 'opened', f'{len(chosen) - broken} of {len(chosen)} images', 'all',
@@ -189,9 +178,13 @@ def _check_sample(split: str, dataset: PartialLabelDataset, size: Sequence[int] 
         if not seen.pixels:  # no label of it among the opened images
             add(Finding(split, name, 'no label', 'any', OK))
             continue
-        # A mask saved as 0 and 255 would be 0 wherever it is known, for one.
-        alike = seen.low == seen.high and seen.images >= MANY
-        informative = seen.known and not alike
+        doubt = dataset.tasks[name].doubt(seen)
+        # A few labels may be all alike by chance.
+        if doubt and seen.alike and not doubt.certain and seen.images < MANY:
+            doubt = None
         found = (f'{seen.low:.4g} to {seen.high:.4g}, {100 * seen.known / seen.pixels:.1f} % known'
                  if seen.known else 'nothing known')
-        add(Finding(split, name, found, 'known, not all alike', OK if informative else DIFFERS))
+        add(Finding(split, name, found, 'known, not all alike', DIFFERS if doubt else OK))
+        if doubt:
+            report.remarks.append(f'{split}: the {seen.images} {name} labels that were opened '
+                                  f'{doubt.text}')

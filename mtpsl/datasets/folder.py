@@ -12,10 +12,11 @@ from mtpsl.registry import DATASETS
 from mtpsl.tasks import Task, build_tasks
 from mtpsl.tasks.normal import Normal
 
-from .arrays import class_map, float_map, normal_map
+from .arrays import normal_map, number_map
 from .id_list import read_id_list
 from .label_mapping import LabelMapping, count_labels
 from .partial_label import LabelFiles, PartialLabelDataset, refuse_missing
+from .pictures import Indexed
 
 IMAGE_SUFFIXES = ('jpg', 'jpeg', 'png', 'bmp', 'tif', 'tiff', 'webp', 'npy')
 LABEL_SUFFIXES = ('png', 'npy')
@@ -174,10 +175,10 @@ class FolderDataset(PartialLabelDataset):
         """The file of a label with the way to read it, which its suffix and its task decide."""
         kind = self.tasks[task]
         if paths[0].lower().endswith('.png'):
-            return LabelFiles(paths, lambda size, pixels: kind.from_picture(pixels))
-        if np.issubdtype(kind.label_dtype, np.integer):
-            return LabelFiles(paths, class_map)
-        return LabelFiles(paths, normal_map if isinstance(kind, Normal) else float_map)
+            return LabelFiles(paths, lambda size, pixels: _from_picture(kind, pixels))
+        if isinstance(kind, Normal):
+            return LabelFiles(paths, normal_map)
+        return LabelFiles(paths, lambda size, values: kind.from_array(number_map(size, values)))
 
     def load_data_list(self) -> list[dict]:
         """The images and labels that are there; one listing a folder."""
@@ -241,6 +242,12 @@ class FolderDataset(PartialLabelDataset):
                 f'ID.npy for an image ID. Labels there: {_examples(names)}; images in '
                 f'{self.image_folder}: {_examples(images)}; a task that has none on purpose must '
                 f'be named in optional')
+
+
+def _from_picture(task: Task, pixels: np.ndarray) -> np.ndarray:
+    if isinstance(pixels, Indexed):
+        return task.from_palette(np.asarray(pixels), pixels.palette)
+    return task.from_picture(pixels)
 
 
 def _check_names(tasks: Mapping[str, Task], folders: Mapping[str, str],

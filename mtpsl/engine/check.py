@@ -3,15 +3,31 @@
 import logging
 
 from mmengine.config import Config
+from mmengine.runner import Runner
 from prettytable import PrettyTable
 
 from mtpsl.datasets.check import Report, check_configs, check_dataset
+from mtpsl.datasets.look import look_at_labels
 from mtpsl.registry import DATASETS
 
 from .command import one_line_errors
 from .config import leaves, load_config
 
 SHOWN = 10  # problems written out in full
+
+
+def check_labels(runner: Runner, training: bool = True) -> None:
+    """Look at some labels of what a runner trains and validates on, or tests on.
+
+    Raises:
+        ValueError, RuntimeError: see :func:`mtpsl.datasets.look.look_at_labels`.
+    """
+    if not training:
+        look_at_labels(runner.test_dataloader.dataset, training=False)
+        return
+    look_at_labels(runner.train_dataloader.dataset)
+    if runner.val_loop is not None:
+        look_at_labels(runner.val_dataloader.dataset, training=False)
 
 
 def run_check(tool: str, config: str, root: str, sample: int | None) -> None:
@@ -80,7 +96,7 @@ def format_report(name: str, report: Report) -> str:
     """The table, the problems below it and a last line that sums up."""
     table = PrettyTable(['split', 'what', 'found', 'expected', 'verdict'], align='l')
     table.add_rows([list(finding) for finding in report.findings])
-    lines = [str(table), *report.problems[:SHOWN]]
+    lines = [str(table), *report.remarks, *report.problems[:SHOWN]]
     if len(report.problems) > SHOWN:
         lines.append(f'and {len(report.problems) - SHOWN} more')
     differing = sum(finding.verdict == 'differs' for finding in report.findings)

@@ -14,6 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .seen import Doubt, Seen
+from .stored import whole_numbers
+
 UNKNOWN_COLOUR = (70, 90, 130)  # RGB, where a picture's own colours leave none free
 CONFIDENCE = 0.95  # least probability of a class that is taken for a pseudo-label
 AGREEMENT = 0.1  # largest difference of two views' values where one is taken for a pseudo-label
@@ -43,6 +46,7 @@ class Task(ABC):
         higher_is_better: direction of the headline metric.
         host_stats: True where ``stats`` is long work on the CPU, image by image, which an
             evaluator may spread over processes.
+        least_side: pixels that a side of an image must have at least.
         reader_interpolation: how a reader resizes a label file whose size is not the image's.
         zoom_interpolation: how :class:`~mtpsl.datasets.transforms.RandomScaleCrop` resizes labels.
     """
@@ -54,6 +58,7 @@ class Task(ABC):
     headline: str
     higher_is_better: bool
     host_stats: bool = False
+    least_side: int = 1
     reader_interpolation: str = 'nearest'
     zoom_interpolation: str = 'nearest'
 
@@ -85,6 +90,31 @@ class Task(ABC):
         raise ValueError(f'{type(self).__name__} does not say how a picture is read '
                          '(from_picture); save the map as .npy')
 
+    def from_palette(self, indices: np.ndarray, palette: np.ndarray) -> np.ndarray:
+        """The same of a palette picture: (H, W) uint8 indices into (K, 3) RGB colours.
+
+        Here the indices are what is stored.
+        """
+        return self.from_picture(indices)
+
+    def from_array(self, values: np.ndarray) -> np.ndarray:
+        """A label saved as an array, (H, W) or (H, W, C) numbers, as a label map.
+
+        Raises:
+            ValueError: numbers that do not tell the label; here fractions for ids, and integers
+                for measured values, whose unit is not known.
+        """
+        if np.issubdtype(self.label_dtype, np.integer):
+            return whole_numbers(values)
+        if values.dtype.kind != 'f':
+            raise ValueError('measured values must be floats in the unit of their task, got '
+                             f'{values.dtype}: what is one step?')
+        return values
+
+    def translate(self, label: np.ndarray) -> np.ndarray:
+        """A map as a data set decodes it, with what the task's options say of stored values."""
+        return label
+
     def resize(self, label: np.ndarray, size: tuple[int, int],
                interpolation: str = 'nearest') -> np.ndarray:
         """Resize a label map (H, W) or (H, W, 3) to ``size`` = (H', W'), values unchanged."""
@@ -107,6 +137,13 @@ class Task(ABC):
 
     def check(self, label: np.ndarray) -> None:  # noqa: B027, most maps need no check
         """Raise ValueError where a label as read holds values that the task does not know."""
+
+    def doubt(self, seen: Seen) -> Doubt | None:
+        """Why nothing can be learned from the labels seen, or None; they are as read."""
+        if not seen.known:
+            return Doubt('hold no known pixel', mute=True)
+        one = f'{seen.low:g}' if seen.low == seen.high else 'one vector'
+        return Doubt(f'hold {one} wherever they are known', mute=True) if seen.alike else None
 
     # ---------------------------------------------------------------- tensors
 
@@ -228,13 +265,6 @@ class Task(ABC):
     def describe(self, label: np.ndarray) -> dict[str, tuple[int, int, int]]:
         """Legend of a map in label form: ``{name: RGB}`` of what it shows."""
         return {}
-
-
-def foreign_values(label: np.ndarray, known: int, fill: int) -> list[int]:
-    """Values of an unsigned integer map that are neither 0..known-1 nor ``fill``."""
-    counts = np.bincount(label.ravel(), minlength=fill + 1)
-    counts[:known] = counts[fill] = 0
-    return np.flatnonzero(counts).tolist()
 
 
 def masked_mean(values: Tensor, valid: Tensor) -> Tensor:

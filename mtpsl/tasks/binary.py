@@ -1,40 +1,94 @@
 """What tasks with a yes or no per pixel share: the label and its picture."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
 
-from .base import CONFIDENCE, UNKNOWN_COLOUR, Task, foreign_values
+from .base import CONFIDENCE, UNKNOWN_COLOUR, Task
+from .seen import Doubt, Seen
+from .stored import Stored, StoredValues, foreign_values, one_channel, shorten, whole_numbers
 
 
 class BinaryTask(Task):
-    """A task that says yes or no of each pixel. Label: 1 yes, 0 no, 255 unknown."""
+    """A task that says yes or no of each pixel. Label: 1 yes, 0 no, 255 unknown.
+
+    Args:
+        loss_weight: see :class:`Task`.
+        values: the number that means no in label files and the one that means yes, or the
+            numbers, such as ``(0, 255)`` or ``(0, (128, 255))``. None: 0 and 1, or black and white
+            of a picture.
+        ignore: numbers in label files that mean unknown, beside -1 and, where it is not among
+            ``values``, 255.
+    """
 
     fill = 255
     label_dtype = np.uint8
     higher_is_better = True
 
+    def __init__(self, loss_weight: float = 1.0, values: Sequence[Stored] | None = None,
+                 ignore: Sequence[int] | None = None) -> None:
+        super().__init__(loss_weight)
+        self.stored = StoredValues(type(self).__name__, 2, self.fill, values, ignore)
+
     def check(self, label: np.ndarray) -> None:
         outside = foreign_values(label, 2, self.fill)
         if outside:
-            raise ValueError(f'{self.name} labels must be 0, 1 or 255 (unknown), got {outside}')
+            raise ValueError(f'{self.name} labels must be 0, 1 or 255 (unknown), got '
+                             f'[{shorten(outside)}]; values and ignore of the task say what others '
+                             'mean')
 
     def from_picture(self, pixels: np.ndarray) -> np.ndarray:
-        """A black and white mask: 1 where an 8-bit grey value is above 127, else 0."""
-        if pixels.ndim == 3 and (pixels == pixels[..., :1]).all():  # grey, saved as colours
-            pixels = pixels[..., 0]
-        if pixels.ndim != 2 or pixels.dtype not in (np.uint8, bool):
+        """A mask of 0 and 1, or black and white: 1 where an 8-bit grey value is above 127.
+
+        A mask of 16 bits is black and white, or numbers of 8 bits. Where the task says what the
+        stored numbers mean, they are left as they are for :meth:`translate`.
+        """
+        pixels = one_channel(pixels)
+        if pixels.ndim != 2 or pixels.dtype not in (np.uint8, np.uint16, bool):
             raise ValueError(f'a picture of {self.name} must be an 8-bit mask of one channel, got '
                              f'{pixels.dtype} of shape {pixels.shape}')
         if pixels.dtype == bool:
             return pixels.astype(np.uint8)
-        values = np.flatnonzero(np.bincount(pixels.ravel()))
-        # Anti-aliased masks may hold a 1 too, but then other greys as well.
-        if 0 < values.max(initial=0) < 128 or set(values) in ({0, 1, 255}, {1, 255}):
-            raise ValueError(f'a picture of {self.name} must be black (0) and white (255), got the '
-                             f'values {", ".join(map(str, values[:5]))}; a map of 0, 1 and 255 '
-                             '(unknown) can be saved as .npy')
-        return (pixels > 127).astype(np.uint8)
+        if self.stored.said:
+            return pixels
+        values = np.flatnonzero(np.bincount(pixels.ravel())).tolist()
+        highest = max(values, default=0)
+        if highest < 2:
+            return pixels.astype(np.uint8)
+        white = 255 if highest < 256 else 65535
+        # Anti-aliased masks may hold a 1 or the middle too, but then other greys as well.
+        greys = set(values) - {0, white}
+        if highest <= white // 2 or greys in ({1}, {127}, {128}):
+            raise ValueError(f'a picture of {self.name} must be black (0) and white ({white}), got '
+                             f'the values {", ".join(map(str, values[:5]))}; a map of 0, 1 and 255 '
+                             '(unknown) can be saved as .npy; values and ignore of the task say '
+                             'what other numbers mean' + _example(values))
+        return (pixels > white // 2).astype(np.uint8)
+
+    def from_palette(self, indices: np.ndarray, palette: np.ndarray) -> np.ndarray:
+        """By the grey values where all colours in the picture are grey, else by the indices."""
+        used = palette[np.flatnonzero(np.bincount(indices.ravel()))]
+        grey = (used == used[:, :1]).all()
+        return self.from_picture(palette[indices, 0] if grey else indices)
+
+    def from_array(self, values: np.ndarray) -> np.ndarray:
+        """Numbers as stored; 0 and 255 without a 1 could mean two things, and are refused."""
+        label = whole_numbers(values)
+        if not self.stored.said and (label == 255).any() and not (label == 1).any():
+            raise ValueError(f'{self.name} labels with 255 but without 1: is 255 yes, as in a '
+                             'picture, or unknown? Say so by values=(0, 255) or ignore=(255,) of '
+                             f'the task {self.name}')
+        return label
+
+    def translate(self, label: np.ndarray) -> np.ndarray:
+        return self.stored.translate(label)
+
+    def doubt(self, seen: Seen) -> Doubt | None:
+        if not seen.known or not seen.alike:
+            return super().doubt(seen)
+        return Doubt(f'hold no pixel that is a {"no" if seen.low else "yes"}', mute=True)
 
     def valid(self, label: Tensor) -> Tensor:
         return label != self.fill
@@ -50,3 +104,14 @@ class BinaryTask(Task):
         picture = np.repeat((value.clip(0, 1) * 255).round().astype(np.uint8)[..., None], 3, 2)
         picture[value > 1] = UNKNOWN_COLOUR
         return picture
+
+
+def _example(values: Sequence[int]) -> str:
+    """What a config might say of a mask of these values."""
+    if len(values) == 2:
+        return f', as in values=({values[0]}, {values[1]})'
+    if len(values) > 3:
+        return ''
+    unknown = 255 if values[1] == 1 else values[1]
+    yes = 1 if values[1] == 1 else values[2]
+    return f', as in values=({values[0]}, {yes}), ignore=({unknown},)'

@@ -1,6 +1,7 @@
 """Object boundary detection."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from .base import masked_mean
 from .binary import BinaryTask
 from .boundary_match import boundary_counts, boundary_scores
 from .codes import cross_entropy_of_codes
+from .stored import Stored
 
 
 @TASKS.register_module()
@@ -26,15 +28,19 @@ class Boundary(BinaryTask):
         positive_weight: w, weight of a boundary pixel; other pixels weigh 1 - w.
         max_dist: largest distance of a match as a share of the image diagonal: 0.0075 on PASCAL,
             0.011 on NYUD.
+        values: see :class:`BinaryTask`.
+        ignore: see :class:`BinaryTask`.
     """
 
     channels = 1
     headline = 'odsF'
     host_stats = True
+    least_side = 2  # a direction across the boundary takes a neighbour
 
     def __init__(self, loss_weight: float = 50.0, positive_weight: float = 0.95,
-                 max_dist: float = 0.0075) -> None:
-        super().__init__(loss_weight)
+                 max_dist: float = 0.0075, values: Sequence[Stored] | None = None,
+                 ignore: Sequence[int] | None = None) -> None:
+        super().__init__(loss_weight, values, ignore)
         if not 0 < positive_weight < 1:
             raise ValueError(f'Boundary: positive_weight must be in (0, 1), got {positive_weight}')
         if not 0 <= max_dist < 1:

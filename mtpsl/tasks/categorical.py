@@ -7,8 +7,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .base import CONFIDENCE, Task, foreign_values, masked_mean
+from .base import CONFIDENCE, Task, masked_mean
 from .codes import ClassCodes
+from .seen import Doubt, Seen
+from .stored import (
+    Stored,
+    StoredValues,
+    foreign_values,
+    one_channel,
+    shorten,
+    whole_numbers,
+)
 
 WHITE = (255, 255, 255)
 
@@ -24,6 +33,14 @@ class CategoricalTask(ClassCodes, Task):
             hold: None leaves it out of the mean (as mmseg does), 0.0 counts it as zero (as the
             reference implementation does). Equal where every class occurs, as on PASCAL's
             validation set.
+        class_weight: C numbers >= 0: a pixel counts in the loss as its true class weighs, and a
+            sample's loss is divided by the sum of its pixels' weights, as in
+            :func:`torch.nn.functional.cross_entropy`. None: all alike.
+        values: for each class the number that means it in label files, or the numbers; None for
+            its id.
+        ignore: numbers in label files that mean unknown, beside -1 and, where it is not among
+            ``values``, 255; with ``colour_coded`` RGB colours.
+        colour_coded: label files are RGB, each class in its colour of ``palette``.
     """
 
     fill = 255
@@ -33,7 +50,11 @@ class CategoricalTask(ClassCodes, Task):
 
     def __init__(self, class_names: Sequence[str],
                  palette: Sequence[Sequence[int]] | np.ndarray,
-                 loss_weight: float = 1.0, absent_iou: float | None = None) -> None:
+                 loss_weight: float = 1.0, absent_iou: float | None = None,
+                 class_weight: Sequence[float] | None = None,
+                 values: Sequence[Stored] | None = None,
+                 ignore: Sequence[int] | Sequence[Sequence[int]] | None = None,
+                 colour_coded: bool = False) -> None:
         super().__init__(loss_weight)
         if isinstance(class_names, str):
             raise ValueError(f'{type(self).__name__}: class_names must be a sequence of names, got '
@@ -48,30 +69,109 @@ class CategoricalTask(ClassCodes, Task):
         self.palette = np.asarray(palette, np.uint8)
         self.channels = len(self.class_names)
         self.absent_iou = absent_iou
+        self.colour_coded = colour_coded
+        self.stored = self._stored_values(values, ignore)
+        self.class_weight = None if class_weight is None else self._weights(class_weight)
+        self._weight_on: dict[torch.device, Tensor] = {}
+
+    def _stored_values(self, values: Sequence[Stored] | None,
+                       ignore: Sequence | None) -> StoredValues:
+        owner = type(self).__name__
+        if not self.colour_coded:
+            return StoredValues(owner, self.channels, self.fill, values, ignore)
+        if values is not None:
+            raise ValueError(f'{owner}: with colour_coded the palette says what is stored; values '
+                             f'must be None, got {values!r}')
+        colours = np.asarray(ignore or np.empty((0, 3), np.uint8))
+        if colours.shape[1:] != (3,) or colours.dtype.kind not in 'iu':
+            raise ValueError(f'{owner}: with colour_coded ignore must be a sequence of RGB colours '
+                             f'such as ((255, 255, 255),), got {ignore!r}')
+        return StoredValues(owner, self.channels, self.fill, pack_colours(self.palette).tolist(),
+                            pack_colours(colours).tolist(), (), _colour)
+
+    def _weights(self, class_weight: Sequence[float]) -> tuple[float, ...]:
+        owner = type(self).__name__
+        try:
+            weights = tuple(map(float, class_weight))
+        except (TypeError, ValueError):
+            weights = ()
+        if len(weights) != self.channels or isinstance(class_weight, str):
+            raise ValueError(f'{owner}: class_weight must be a number for each of the '
+                             f'{self.channels} classes, got {class_weight!r}')
+        if not (all(0 <= weight < np.inf for weight in weights) and any(weights)):
+            raise ValueError(f'{owner}: class_weight must be finite numbers >= 0, not all 0, got '
+                             f'{class_weight!r}')
+        return weights
 
     def check(self, label: np.ndarray) -> None:
         outside = foreign_values(label, self.channels, self.fill)
         if outside:
             raise ValueError(f'{self.name} labels must be 0..{self.channels - 1} or 255 (unknown), '
-                             f'got {outside}')
+                             f'got [{shorten(outside)}]; values and ignore of the task say what '
+                             'others mean')
 
     def from_picture(self, pixels: np.ndarray) -> np.ndarray:
-        """Class ids as stored: one channel, or the indices of a palette."""
+        """Class ids as stored: one channel, alike ones, or the indices of a palette.
+
+        With ``colour_coded`` packed colours. :meth:`translate` gives ids of either.
+        """
+        if self.colour_coded:
+            return self._packed(pixels)
+        pixels = one_channel(pixels)
         if pixels.ndim == 2 and pixels.dtype == bool:  # 1-bit grey
             return pixels.astype(np.uint8)
-        if pixels.ndim != 2 or pixels.dtype != np.uint8:
-            raise ValueError(f'a picture of {self.name} must hold class ids, 8 bits in one channel '
-                             f'or a palette, got {pixels.dtype} of shape {pixels.shape}; colours '
-                             'must be turned into ids first')
+        if pixels.ndim != 2 or pixels.dtype.kind not in 'iu':
+            raise ValueError(f'a picture of {self.name} must hold class ids in one channel or a '
+                             f'palette, got {pixels.dtype} of shape {pixels.shape}; colours '
+                             'must be turned into ids first, or be the palette of the task, with '
+                             'colour_coded=True')
         return pixels
+
+    def from_palette(self, indices: np.ndarray, palette: np.ndarray) -> np.ndarray:
+        return self.from_picture(palette[indices] if self.colour_coded else indices)
+
+    def from_array(self, values: np.ndarray) -> np.ndarray:
+        return self._packed(values) if self.colour_coded else whole_numbers(values)
+
+    def _packed(self, pixels: np.ndarray) -> np.ndarray:
+        if pixels.shape[2:] != (3,) or pixels.dtype != np.uint8:
+            raise ValueError(f'with colour_coded a label of {self.name} must be 8-bit RGB, got '
+                             f'{pixels.dtype} of shape {pixels.shape}')
+        return pack_colours(pixels)
+
+    def translate(self, label: np.ndarray) -> np.ndarray:
+        return self.stored.translate(label)
+
+    def doubt(self, seen: Seen) -> Doubt | None:
+        if not seen.known or not seen.alike:
+            return super().doubt(seen)
+        number = int(seen.low)
+        if not number and seen.unknown_images and not self.stored.said:
+            return Doubt('hold 0 and 255 only, and 255 is unknown: if 255 is a class, write '
+                         'values=(0, 255) for the task, if it is unknown, ignore=(255,)',
+                         certain=True)
+        return Doubt(f'hold one class only, {number} ({self.class_names[number]}), wherever they '
+                     'are known', mute=True)
 
     def valid(self, label: Tensor) -> Tensor:
         return label != self.fill
 
     def loss(self, logits: Tensor, label: Tensor) -> Tensor:
-        pixel = F.cross_entropy(logits, label[:, 0].long(), ignore_index=self.fill,
-                                reduction='none')
-        return masked_mean(pixel, self.valid(label))
+        target = label[:, 0].long()
+        pixel = F.cross_entropy(logits, target, ignore_index=self.fill, reduction='none')
+        if self.class_weight is None:
+            return masked_mean(pixel, self.valid(label))
+        weight = self._weight_of_ids(logits.device)[target]
+        total = weight.flatten(1).sum(1)
+        return (pixel * weight).flatten(1).sum(1) / torch.where(total > 0, total, 1)
+
+    def _weight_of_ids(self, device: torch.device) -> Tensor:
+        """(256,) the weight of each stored id, 0 of ``fill``; brought to a device once."""
+        if device not in self._weight_on:
+            table = torch.zeros(256)
+            table[:self.channels] = torch.tensor(self.class_weight)
+            self._weight_on[device] = table.to(device)
+        return self._weight_on[device]
 
     def activate(self, logits: Tensor) -> Tensor:
         return logits.softmax(1)
@@ -144,3 +244,12 @@ def bit_palette(classes: int) -> np.ndarray:
             palette[:, channel] |= ((ids >> channel & 1) << (7 - shift)).astype(np.uint8)
         ids >>= 3
     return palette
+
+
+def pack_colours(pixels: np.ndarray) -> np.ndarray:
+    """(..., 3) RGB of 8 bits as one number each, 65536 R + 256 G + B."""
+    return pixels.astype(np.int64) @ np.array([65536, 256, 1])
+
+
+def _colour(number: int) -> tuple[int, ...]:
+    return number >> 16, number >> 8 & 255, number & 255

@@ -1,5 +1,7 @@
 """Depth estimation."""
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 import torch
@@ -8,8 +10,16 @@ from torch import Tensor
 from mtpsl.registry import TASKS
 
 from .base import UNKNOWN_COLOUR, Label, Task, masked_mean
+from .seen import Doubt, Seen
+from .stored import one_channel
 
 MILLIMETRE = 1e-3
+FARTHEST = 1000.0  # metres
+USUALLY_NEARER = 100.0  # metres
+# What sensors write where they measured nothing, the largest number of a picture, in metres by
+# the units in use: millimetres, centimetres, 1/256 m (KITTI), 1/5000 m (TUM).
+LARGEST_NUMBER = 65535
+UNITS = (1e-3, 1e-2, 1 / 256, 1 / 5000)
 
 
 @TASKS.register_module()
@@ -26,9 +36,16 @@ class Depth(Task):
         code_normal: mean and standard deviation in metres: depth enters an auxiliary network as
             the normal distribution's share below it (JTR). None: as depth over the map's largest
             (XTC).
+        array_unit: metres of 1 in a ``.npy`` label, > 0, such as 0.001 for millimetres; None for
+            metres in floats.
+        ignore: depths in metres, as read with the units, that mean unknown beside 0. A largest
+            depth that is the largest 16-bit number in a usual unit, such as 65.535, is an error
+            unless this is given; ``()`` takes it for a depth.
+        farthest: largest depth in metres that a label may hold.
     """
 
     unit = ' m'
+    metric = True
     smallest = MILLIMETRE
     channels = 1
     fill = 0.0
@@ -37,17 +54,23 @@ class Depth(Task):
 
     def __init__(self, loss_weight: float = 1.0, max_display: float = 10.0,
                  picture_unit: float | None = None,
-                 code_normal: tuple[float, float] | None = None) -> None:
+                 code_normal: tuple[float, float] | None = None,
+                 array_unit: float | None = None, ignore: Sequence[float] | None = None,
+                 farthest: float = FARTHEST) -> None:
         super().__init__(loss_weight)
         if code_normal is not None and not (len(code_normal) == 2 and code_normal[1] > 0):
             raise ValueError(f'{type(self).__name__}: code_normal must be (mean, deviation > 0) or '
                              f'None, got {code_normal}')
         self.code_normal = code_normal
-        for name, value in (('max_display', max_display), ('picture_unit', picture_unit)):
+        for name, value in (('max_display', max_display), ('picture_unit', picture_unit),
+                            ('array_unit', array_unit), ('farthest', farthest)):
             if value is not None and not value > 0:
                 raise ValueError(f'{type(self).__name__}: {name} must be positive, got {value}')
         self.max_display = max_display
         self.picture_unit = picture_unit
+        self.array_unit = array_unit
+        self.farthest = farthest
+        self.ignore = None if ignore is None else _measures(type(self).__name__, ignore)
 
     def check(self, label: np.ndarray) -> None:
         if not np.isfinite(label).all():
@@ -56,6 +79,36 @@ class Depth(Task):
         if (label < 0).any():
             raise ValueError(f'{self.name} labels must be finite and >= 0 (0 = unknown), got '
                              f'{label.min()} to {label.max()}')
+        if self.metric:
+            self._check_metres(float(label.max(initial=0)))
+
+    def _check_metres(self, largest: float) -> None:
+        units = (self.smallest if self.picture_unit is None else self.picture_unit, *UNITS)
+        if self.ignore is None and any(np.isclose(largest, LARGEST_NUMBER * unit, 1e-6)
+                                       for unit in units):
+            raise ValueError(f'{self.name} labels go up to {largest:.7g} m, the largest 16-bit '
+                             'number, which sensors write where they measured nothing: '
+                             f'ignore=({largest:.7g},) of the task makes it unknown, ignore=() '
+                             'a depth')
+        if largest > self.farthest:
+            raise ValueError(f'{self.name} labels must be in metres, at most {self.farthest:g}, '
+                             f'got up to {largest:.7g}: are they millimetres? array_unit=0.001 '
+                             '(of pictures picture_unit) of the task says so; '
+                             f'ignore=({largest:.7g},) makes this value unknown, farthest allows '
+                             'more')
+
+    def doubt(self, seen: Seen) -> Doubt | None:
+        said = self.array_unit is not None or self.picture_unit is not None
+        if self.metric and not said and seen.median > USUALLY_NEARER:
+            return Doubt(f'hold depths of which half are above {seen.median:.4g} m: if they are in '
+                         'another unit, array_unit or picture_unit of the task says which; '
+                         'array_unit=1.0 says that they are metres')
+        return super().doubt(seen)
+
+    def translate(self, label: np.ndarray) -> np.ndarray:
+        for value in self.ignore or ():
+            label = np.where(np.isclose(label, value, 1e-6, 0), self.fill, label)
+        return label
 
     def from_picture(self, pixels: np.ndarray) -> np.ndarray:
         """Integers (H, W) times ``picture_unit``; 0 is unknown."""
@@ -67,6 +120,16 @@ class Depth(Task):
                              'say by picture_unit what one step is')
         unit = self.smallest if self.picture_unit is None else self.picture_unit
         return pixels.astype(np.float32) * np.float32(unit)
+
+    def from_palette(self, indices: np.ndarray, palette: np.ndarray) -> np.ndarray:
+        """By the palette's colours, which must be greys; others show a depth, but do not tell."""
+        return self.from_picture(one_channel(palette[indices]))
+
+    def from_array(self, values: np.ndarray) -> np.ndarray:
+        """Floats, or any numbers where ``array_unit`` says what 1 is."""
+        if self.array_unit is None or values.dtype.kind not in 'iuf':
+            return super().from_array(values)
+        return values.astype(np.float32) * np.float32(self.array_unit)
 
     def rescale(self, label: Label, scale: float | Tensor) -> Label:
         """Zooming in by ``scale`` brings the scene nearer by the same factor."""
@@ -138,3 +201,12 @@ class Depth(Task):
     def _nearness(self, share: np.ndarray) -> np.ndarray:
         """Shares of ``max_display`` as 0 (far) to 1 (near)."""
         return 1 - share
+
+
+def _measures(owner: str, values: Sequence[float]) -> tuple[float, ...]:
+    numbers = not isinstance(values, str) and isinstance(values, Sequence) and all(
+        isinstance(value, (int, float)) for value in values)
+    if not numbers:
+        raise ValueError(f'{owner}: ignore must be a sequence of numbers such as (65.535,), got '
+                         f'{values!r}')
+    return tuple(map(float, values))

@@ -1,5 +1,7 @@
 """Inverse depth estimation."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from torch import Tensor
 
@@ -25,14 +27,19 @@ class InverseDepth(Depth):
             the unit of the Cityscapes archive that the literature shares.
         divide_when_zoomed: divide by the zoom as if it were depth, which is the wrong way round:
             what the predecessors' code does, for parity with their numbers.
+        array_unit: what 1 in a ``.npy`` label is, > 0; None for 1, in floats.
+        ignore: values, as read with the units, that mean unknown beside 0.
     """
 
     unit = ''
+    metric = False
     smallest = STEP
 
     def __init__(self, loss_weight: float = 1.0, max_display: float = 0.5,
-                 picture_unit: float | None = None, divide_when_zoomed: bool = False) -> None:
-        super().__init__(loss_weight, max_display, picture_unit)
+                 picture_unit: float | None = None, divide_when_zoomed: bool = False,
+                 array_unit: float | None = None, ignore: Sequence[float] | None = None) -> None:
+        super().__init__(loss_weight, max_display, picture_unit, array_unit=array_unit,
+                         ignore=ignore)
         self.divide_when_zoomed = divide_when_zoomed
 
     def rescale(self, label: Label, scale: float | Tensor) -> Label:

@@ -15,6 +15,8 @@ from .base import AGREEMENT, Task, masked_mean
 BINS_PER_DEGREE = 4
 WITHIN = (11.25, 22.5, 30.0)
 LONGEST = 1.01  # a unit vector of a label, rounding included
+SHORT = 0.9  # a map whose longest vector is shorter holds no unit vectors; blending shortens some
+GREY = 3 / 255  # components up to this are the middle of a picture, a step of rounding allowed
 
 
 @TASKS.register_module()
@@ -48,12 +50,21 @@ class Normal(Task):
                              f'components from {label.min():g} to {label.max():g}')
 
     def from_picture(self, pixels: np.ndarray) -> np.ndarray:
-        """n = 2 v / 255 - 1 of 8-bit RGB values v, to unit length; exactly black is unknown."""
-        if pixels.dtype != np.uint8 or pixels.shape[2:] != (3,):
+        """n = 2 v / 255 - 1 of RGB values v, to unit length; v / 65535 of 16 bits.
+
+        Unknown is exactly black, and middle grey, 126 to 129 of 8 bits in all channels, which is
+        no direction: of a unit vector a component is at least 0.57.
+        """
+        if pixels.dtype not in (np.uint8, np.uint16) or pixels.shape[2:] != (3,):
             raise ValueError('a picture of normals must be 8-bit RGB, got '
                              f'{pixels.dtype} of shape {pixels.shape}')
-        vectors = 2 * pixels.astype(np.float32) / 255 - 1
-        return unit_vectors(vectors * pixels.any(2, keepdims=True))
+        vectors = 2 * pixels.astype(np.float32) / np.iinfo(pixels.dtype).max - 1
+        known = pixels.any(2, keepdims=True) & (np.abs(vectors) > GREY + 1e-6).any(2, keepdims=True)
+        return unit_vectors(vectors * known)
+
+    def from_palette(self, indices: np.ndarray, palette: np.ndarray) -> np.ndarray:
+        """By the palette's colours."""
+        return self.from_picture(palette[indices])
 
     def resize(self, label: np.ndarray, size: tuple[int, int],
                interpolation: str = 'nearest') -> np.ndarray:

@@ -1,6 +1,7 @@
 """Saliency detection."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +12,7 @@ from mtpsl.registry import TASKS
 from .base import masked_mean
 from .binary import BinaryTask
 from .codes import ClassCodes
+from .stored import Stored
 
 
 @TASKS.register_module()
@@ -24,14 +26,18 @@ class Saliency(ClassCodes, BinaryTask):
         double_sigmoid: put the probability through a second sigmoid before the thresholds, as
             the reference implementation does by accident. Of its 19 thresholds only those from
             0.50 to 0.73 then act; published numbers carry this. For comparison with them only.
+        values: see :class:`BinaryTask`.
+        ignore: see :class:`BinaryTask`.
     """
 
     channels = 2
     headline = 'maxF'
     BETA_SQUARED = 0.3
 
-    def __init__(self, loss_weight: float = 5.0, double_sigmoid: bool = False) -> None:
-        super().__init__(loss_weight)
+    def __init__(self, loss_weight: float = 5.0, double_sigmoid: bool = False,
+                 values: Sequence[Stored] | None = None,
+                 ignore: Sequence[int] | None = None) -> None:
+        super().__init__(loss_weight, values, ignore)
         self.double_sigmoid = double_sigmoid
 
     def loss(self, logits: Tensor, label: Tensor) -> Tensor:

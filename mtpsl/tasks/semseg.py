@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from mtpsl.registry import TASKS
 
 from .categorical import CategoricalTask, bit_palette
+from .stored import Stored
 
 VOC_CLASSES = ('background', 'aeroplane', 'bicycle', 'bird', 'boat', 'bottle', 'bus', 'car', 'cat',
                'chair', 'cow', 'diningtable', 'dog', 'horse', 'motorbike', 'person', 'pottedplant',
@@ -20,10 +21,21 @@ class Semseg(CategoricalTask):
         palette: one RGB colour a class; None for the VOC palette.
         loss_weight: see :class:`Task`; PASCAL's published weight is 1.
         absent_iou: see :class:`CategoricalTask`.
+        class_weight: see :class:`CategoricalTask`.
+        values: see :class:`CategoricalTask`.
+        ignore: see :class:`CategoricalTask`.
+        colour_coded: see :class:`CategoricalTask`.
     """
 
     def __init__(self, class_names: Sequence[str] = VOC_CLASSES,
                  palette: Sequence[Sequence[int]] | None = None, loss_weight: float = 1.0,
-                 absent_iou: float | None = None) -> None:
+                 absent_iou: float | None = None, class_weight: Sequence[float] | None = None,
+                 values: Sequence[Stored] | None = None,
+                 ignore: Sequence[int] | Sequence[Sequence[int]] | None = None,
+                 colour_coded: bool = False) -> None:
         super().__init__(class_names, bit_palette(len(class_names)) if palette is None else palette,
-                         loss_weight, absent_iou)
+                         loss_weight, absent_iou, class_weight, values, ignore, colour_coded)
+        if len(self.class_names) < 2:
+            raise ValueError('Semseg: class_names must be at least 2 names, since of one class '
+                             f'nothing can be learned, got {list(class_names)}; what is not '
+                             f'{class_names[0]!r} is a class too')

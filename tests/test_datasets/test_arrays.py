@@ -7,13 +7,13 @@ import pytest
 
 from mtpsl.datasets.arrays import (
     class_map,
-    float_map,
     normal_map,
     number_map,
     numbered_ids,
     read_image,
 )
 from mtpsl.datasets.transforms import LoadImageFromFile
+from mtpsl.tasks.depth import Depth
 
 SIZE = (1, 4)
 
@@ -37,9 +37,8 @@ def test_other_numbers_are_no_classes(values: list) -> None:
 
 def test_the_last_axis_of_one_goes() -> None:
     depth = np.arange(4.0).reshape(1, 4, 1)
-    for read in (number_map, float_map):
-        assert read(SIZE, depth).tolist() == [[0, 1, 2, 3]]
-        assert read(SIZE, depth[..., 0]).shape == (1, 4)
+    assert number_map(SIZE, depth).tolist() == [[0, 1, 2, 3]]
+    assert number_map(SIZE, depth[..., 0]).shape == (1, 4)
 
 
 @pytest.mark.parametrize('read', [class_map, number_map, normal_map])
@@ -50,7 +49,7 @@ def test_maps_hold_numbers(read: object) -> None:
 
 def test_measured_values_are_no_integers() -> None:
     with pytest.raises(ValueError, match='must be floats in the unit of their task, got uint16'):
-        float_map(SIZE, np.array([[2500]], np.uint16))
+        Depth().from_array(np.array([[2500]], np.uint16))
     assert number_map(SIZE, np.array([[2]], np.uint16)).tolist() == [[2]]
 
 
@@ -60,6 +59,13 @@ def test_normals_that_are_coded_as_colours_are_refused() -> None:
     for wrong in ((normal + 1) / 2 * 1.2, normal * 1.02, normal * 255):
         with pytest.raises(ValueError, match='normals must be unit vectors .* coded as colours'):
             normal_map(SIZE, wrong)
+
+
+def test_a_map_of_short_vectors_only_is_refused() -> None:
+    normal = np.array([[[0.06, 0, -0.08], [0, 0, 0]]])
+    with pytest.raises(ValueError, match='got lengths up to 0.1: divide them by their length'):
+        normal_map(SIZE, normal)
+    assert not normal_map(SIZE, 0 * normal).any()
 
 
 # ------------------------------------------------------------------ images

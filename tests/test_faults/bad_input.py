@@ -64,6 +64,14 @@ class Place:
         change(self.root)
         return self.train(*options)
 
+    def labels(self, change: Callable[[np.ndarray], np.ndarray], task: str, *options: str) -> list:
+        """Train with other label pictures of a task in both splits."""
+        def rewrite(root: Path) -> None:
+            for path in root.glob(f'*/{task}/*.png'):
+                label = change(cv2.imread(str(path), cv2.IMREAD_UNCHANGED))
+                cv2.imwrite(str(path), label.astype(np.uint8))
+        return self.data(rewrite, *options)
+
     def label(self, values: np.ndarray, suffix: str = 'png', cut: bool = False) -> list:
         """Train with another semseg label of the training image 1."""
         def change(root: Path) -> None:

@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -150,8 +151,31 @@ DATA = [
          SEMSEG + 'png: semseg labels must be 0..2 or 255 (unknown), got [7]'),
     case('label of wrong size', lambda p: p.label(GREY[:20]),
          SEMSEG + 'png: wrong size 20 x 32; the image is 32 x 32'),
-    case('label of colours', lambda p: p.label(np.zeros((32, 32, 3), np.uint8)),
-         SEMSEG + 'png: a picture of semseg must hold class ids', 'shape (32, 32, 3)'),
+    case('label of colours', lambda p: p.label(np.tile(np.uint8([9, 0, 0]), (32, 32, 1))),
+         SEMSEG + 'png: a picture of semseg must hold class ids', 'shape (32, 32, 3)',
+         'colour_coded=True'),
+    case('masks of 0 and 255 as classes', lambda p: p.labels(lambda y: (y > 0) * 255, 'semseg'),
+         'FolderDataset train: the 6 labels of the task semseg that were opened hold 0 and 255 '
+         'only', 'write values=(0, 255) for the task'),
+    case('no class but one in any task', lambda p: p.data(lambda r: [
+        cv2.imwrite(str(path), GREY) for path in r.glob('train/s*/*.png')]),
+         'semseg that were opened hold one class only, 0 (a)', 'saliency that were opened hold no '
+         'pixel that is a yes'),
+    case('no LoadLabels', lambda p: p.train(config=p.config('pipeline.pop(1)')),
+         'FolderDataset train: labels of semseg, saliency do not leave the pipeline, which needs '
+         'LoadLabels'),
+    case('lossy label', lambda p: p.data(lambda r: shutil.copy(
+        r / 'train/images/1.jpg', r / 'train/semseg/1.png')),
+         SEMSEG + 'png: the file is a JPEG by its content'),
+    case('image of 12 bits', lambda p: p.data(lambda r: [
+        (r / 'train/images/1.jpg').unlink(), cv2.imwrite(
+            str(r / 'train/images/1.png'), np.full((32, 32, 3), 4000, np.uint16))]),
+         'image 1: cannot read the image {root}/train/images/1.png: an image of 16 bits that goes '
+         'up to 4000 only', 'with white=4095'),
+    case('class weights', lambda p: p.train('tasks.semseg.class_weight=(1,2)'),
+         'Semseg: class_weight must be a number for each of the 3 classes, got (1, 2)'),
+    case('values twice', lambda p: p.train('tasks.saliency.values=(0,0)'),
+         'Saliency: values and ignore must name a number once, got 0 more than once'),
     case('array of fractions', lambda p: p.label(GREY + 0.5, 'npy'),
          SEMSEG + 'npy: class ids must be whole numbers', 'got float64 from 0.5 to 0.5'),
     case('array cut', lambda p: p.label(GREY, 'npy', cut=True),

@@ -44,6 +44,47 @@ def test_normals_are_read_back_from_their_own_picture() -> None:
     assert angle.max() < 0.6  # half a step of 1 / 127.5 in each component
 
 
+def test_ids_and_masks_of_other_types() -> None:
+    """16 bits, and three channels that are alike."""
+    ids = np.array([[0, 20, 255]], np.uint16)
+    grey = np.repeat(ids[..., None], 3, 2)
+    for pixels in (ids, grey, grey.astype(np.uint8)):
+        label = TASKS['semseg'].translate(TASKS['semseg'].from_picture(pixels))
+        assert label.tolist() == [[0, 20, 255]] and label.dtype == np.uint8
+    for white in (1, 255, 65535):
+        mask = TASKS['saliency'].from_picture(np.array([[0, white]], np.uint16))
+        assert mask.tolist() == [[0, 1]] and mask.dtype == np.uint8
+
+
+def test_palette_pictures() -> None:
+    indices = np.array([[0, 1, 1]], np.uint8)
+    black_white, red = np.zeros((2, 256, 3), np.uint8)
+    black_white[1], red[1] = 255, (128, 0, 0)
+    for palette, label in ((black_white, [[0, 1, 1]]), (black_white[1::-1], [[1, 0, 0]]),
+                           (red, [[0, 1, 1]])):
+        assert TASKS['boundary'].from_palette(indices, palette).tolist() == label
+    assert TASKS['semseg'].from_palette(indices, black_white).tolist() == [[0, 1, 1]]
+    vector = TASKS['normal'].from_palette(indices, red)[0, 1]
+    np.testing.assert_allclose(vector, TASKS['normal'].from_picture(red[None, 1:2])[0, 0])
+    with pytest.raises(ValueError, match='a picture of depth must be integers of one channel'):
+        TASKS['depth'].from_palette(indices, red)
+
+
+@pytest.mark.parametrize('kind, step', [(np.uint8, 1), (np.uint16, 257)])
+def test_middle_grey_is_no_normal(kind: type, step: int) -> None:
+    def read(*colour: int) -> list[float]:
+        pixels = np.array([[colour]], np.int64) * step
+        return TASKS['normal'].from_picture(pixels.astype(kind))[0, 0].tolist()
+
+    for grey in (126, 127, 128, 129):
+        assert read(grey, grey, grey) == [0, 0, 0]
+    assert read(127, 128, 128) == [0, 0, 0]
+    assert read(128, 128, 255) == pytest.approx([0, 0, 1], abs=0.01)
+    assert read(128, 128, 0) == pytest.approx([0, 0, -1], abs=0.01)
+    assert read(201, 201, 201) == pytest.approx([3 ** -0.5] * 3, abs=0.01)  # a true diagonal
+    assert read(140, 128, 128)[0] > 0.9  # blended with grey
+
+
 def test_depth_is_in_millimetres_unless_said() -> None:
     pixels = np.array([[0, 1500, 65535]], np.uint16)
     np.testing.assert_allclose(TASKS['depth'].from_picture(pixels), [[0, 1.5, 65.535]])
@@ -69,15 +110,17 @@ def test_a_task_that_does_not_say_how_refuses_pictures() -> None:
 
 
 @pytest.mark.parametrize('name, pixels, words', [
-    ('saliency', np.array([[0, 1]], np.uint8), r'and white \(255\), got the values 0, 1; a map'),
+    ('saliency', np.array([[0, 3]], np.uint8), r'and white \(255\), got the values 0, 3; a map'),
+    ('saliency', np.array([[0, 128, 255]], np.uint8), r'as in values=\(0, 255\), ignore=\(128,\)'),
+    ('saliency', np.array([[0, 300]], np.uint16), r'and white \(65535\), got the values 0, 300;'),
     ('saliency', np.array([[0, 127]], np.uint8), 'got the values 0, 127; a map of 0, 1 and 255'),
     ('boundary', np.array([[0, 1, 255]], np.uint8), 'got the values 0, 1, 255; a map'),
     ('boundary', np.array([[1, 255]], np.uint8), 'got the values 1, 255; a map'),
-    ('semseg', np.zeros((2, 2, 3), np.uint8), 'must hold class ids, .* colours must be turned'),
-    ('semseg', np.zeros((2, 2), np.uint16), 'must hold class ids, .* got uint16'),
+    ('semseg', np.eye(3, dtype=np.uint8)[None], 'must hold class ids .* colours must be turned'),
+    ('semseg', np.zeros((2, 2), np.float32), 'must hold class ids .* got float32'),
     ('depth', np.full((2, 2), 200, np.uint8), 'of 8 bits is too coarse; save 16 bits'),
     ('boundary', np.eye(3, dtype=np.uint8)[None], 'an 8-bit mask of one channel, got uint8'),
-    ('saliency', np.zeros((2, 2), np.uint16), 'an 8-bit mask of one channel, got uint16'),
+    ('saliency', np.zeros((2, 2), np.int32), 'an 8-bit mask of one channel, got int32'),
     ('normal', np.zeros((2, 2), np.uint8), r'8-bit RGB, got uint8 of shape \(2, 2\)'),
     ('normal', np.zeros((2, 2, 4), np.uint8), r'8-bit RGB, got uint8 of shape \(2, 2, 4\)'),
     ('depth', np.zeros((2, 2), np.float32), 'integers of one channel, got float32'),

@@ -10,12 +10,13 @@ import cv2
 import numpy as np
 import pytest
 
+from mtpsl.registry import TASKS
 from mtpsl.synthetic import render_scene
 
 from .conftest import ROOT, TINY, environment, run
 
 DOCUMENT = ROOT / 'docs/own_data.md'
-COLOURS, CONFIG, WITHHOLD = re.findall(r'```python\n(.*?)```', DOCUMENT.read_text(), re.DOTALL)
+CONFIG, WITHHOLD = re.findall(r'```python\n(.*?)```', DOCUMENT.read_text(), re.DOTALL)
 SIZE = (64, 96)
 # PASCAL VOC's classes as the four of the document.
 CLASSES = np.zeros(21, np.uint8)
@@ -142,12 +143,16 @@ def test_the_errors_are_the_document_s(place, tmp_path):
     assert done.returncode == 1 and f'train.py: error: {expected}' in last
 
 
-def test_painted_masks_become_class_ids(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    painted = np.zeros((3, 4, 3), np.uint8)
-    painted[0] = (255, 0, 0)
-    painted[1, 2] = (9, 9, 9)
-    cv2.imwrite('painted.png', painted[..., ::-1])
-    exec(compile(COLOURS, 'docs/own_data.md', 'exec'), {})
-    ids = cv2.imread('ids.png', cv2.IMREAD_UNCHANGED)
-    assert ids.tolist() == [[1] * 4, [0, 0, 255, 0], [0] * 4]
+OPTIONS = re.findall(r'^\| [^|]* \| `([a-z]\w+=.*?)`.* \|$', DOCUMENT.read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize('options', OPTIONS)
+def test_the_options_of_the_document_are_options(options):
+    """Each makes a task of some type."""
+    arguments = eval(f'dict({options})')
+    names = tuple('abc'[:len(arguments.get('palette', arguments.get('values', 'abc')))])
+    kinds = ['Depth'] if isinstance(arguments.get('ignore', (0,))[0], float) or not (
+        {'values', 'ignore', 'palette'} & set(arguments)) else ['Semseg']
+    for kind in kinds:
+        extra = dict(class_names=names) if kind == 'Semseg' else {}
+        assert TASKS.build(dict(type=kind, **arguments, **extra)).loss_weight == 1

@@ -3,12 +3,14 @@
 import os
 from collections.abc import Callable
 
+import cv2
 import mmcv.transforms
 import numpy as np
-from PIL import Image
+from mmcv.image.io import imread_flags
 from scipy.io import loadmat
 
-from mtpsl.datasets.arrays import read_image
+from mtpsl.datasets.arrays import read_array, read_image
+from mtpsl.datasets.pictures import read_label_picture, to_bytes
 from mtpsl.datasets.unreadable import UnreadableFileError
 from mtpsl.registry import TRANSFORMS
 from mtpsl.tasks import Task
@@ -21,18 +23,28 @@ LARGEST_ZOOM = 2
 class LoadImageFromFile(mmcv.transforms.LoadImageFromFile):
     """mmcv's, as stored (label files are not turned as EXIF says, so neither is the image).
 
-    A ``.npy`` image is an array, see :func:`mtpsl.datasets.arrays.read_image`.
+    A ``.npy`` image is an array, see :func:`mtpsl.datasets.arrays.read_image`. Images of 16 bits
+    and of floats become bytes, see :func:`mtpsl.datasets.pictures.to_bytes`.
 
     Args:
         color_type: see :func:`mmcv.imfrombytes`.
         imdecode_backend: see :func:`mmcv.imfrombytes`.
         backend_args: where files lie, see :func:`mmengine.fileio.get`.
+        white: the value of white in images of 16 bits, such as 4095 of a camera of 12 bits; None
+            for 65535.
     """
 
     def __init__(self, color_type: str = 'color_ignore_orientation',
-                 imdecode_backend: str = 'cv2', *, backend_args: dict | None = None) -> None:
+                 imdecode_backend: str = 'cv2', *, backend_args: dict | None = None,
+                 white: int | None = None) -> None:
         super().__init__(color_type=color_type, imdecode_backend=imdecode_backend,
                          backend_args=backend_args)
+        if white is not None and not (isinstance(white, int) and 255 <= white <= 65535):
+            raise ValueError('LoadImageFromFile: white must be an integer from 255 to 65535, or '
+                             f'None, got {white!r}')
+        self.white = white
+        if imdecode_backend == 'cv2' and color_type.startswith('color'):  # not cut to 8 bits there
+            self.color_type = imread_flags[color_type] | cv2.IMREAD_ANYDEPTH
 
     def transform(self, results: dict) -> dict | None:
         """Add ``img``, (H, W, 3) uint8 BGR, and ``img_shape``, ``ori_shape``, (H, W).
@@ -43,8 +55,10 @@ class LoadImageFromFile(mmcv.transforms.LoadImageFromFile):
         path = results['img_path']
         try:
             if not path.lower().endswith('.npy'):
-                return super().transform(results)
-            results['img'] = read_image(path)
+                results = super().transform(results)
+                results['img'] = to_bytes(results['img'], self.white)
+                return results
+            results['img'] = read_image(path, self.white)
             results['img_shape'] = results['ori_shape'] = results['img'].shape[:2]
             return results
         except Exception as error:
@@ -76,44 +90,51 @@ class LoadLabels(mmcv.transforms.BaseTransform):
         size = results['img'].shape[:2]
         opened: dict[str, np.ndarray | dict] = {}
         results['gt'] = {}
-        for name, (paths, decode) in results['labels'].items():
-            try:
-                for path in paths:
-                    if path not in opened:
-                        opened[path] = _open(path)
-                label = decode(size, *(opened[path] for path in paths))
-                task = results['tasks'][name]
-                _check_channels(label, task)
-                if np.issubdtype(task.label_dtype, np.floating):
-                    with np.errstate(over='ignore'):  # the check sees infinity
-                        label = label.astype(task.label_dtype, copy=False)
-                task.check(label)
-                label = label.astype(task.label_dtype, copy=False)
-                results['gt'][name] = _fit(label, size, task)
-            except Exception as error:  # a damaged file can raise anything
-                raise UnreadableFileError(f'cannot use the {name} label {" + ".join(paths)}: '
-                                          f'{_describe(error)}') from error
+        for name, files in results['labels'].items():
+            results['gt'][name] = read_label(results['tasks'][name], files, size, opened)
         return results
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}()'
 
 
-def _read_png(path: str) -> np.ndarray:
-    with Image.open(path) as picture:
-        pixels = np.asarray(picture)
-    # An opaque alpha channel, which many programs add, says nothing.
-    if pixels.shape[2:] in ((2,), (4,)) and (pixels[..., -1] == 255).all():
-        pixels = pixels[..., :3] if pixels.shape[2] == 4 else pixels[..., 0]
-    return pixels
-
-
-def _read_npy(path: str) -> np.ndarray:
-    return np.load(path, allow_pickle=False)
-
-
 _READERS: dict[str, Callable[[str], np.ndarray | dict]] = {
-    '.png': _read_png, '.mat': loadmat, '.npy': _read_npy}
+    '.png': read_label_picture, '.mat': loadmat, '.npy': read_array}
+
+
+def read_label(task: Task, files: tuple[tuple[str, ...], Callable], size: tuple[int, int] | None,
+               opened: dict[str, np.ndarray | dict]) -> np.ndarray:
+    """Read and check the label map of one task.
+
+    Args:
+        task: the task, with its name.
+        files: paths and ``decode``.
+        size: (H, W) of the image, which the map is resized to; None leaves it as it is.
+        opened: what is in files that were opened before; others are added.
+
+    Raises:
+        UnreadableFileError: see :class:`LoadLabels`.
+    """
+    paths, decode = files
+    try:
+        for path in paths:
+            if path not in opened:
+                opened[path] = _open(path)
+        label = np.asarray(decode(size or (1, 1), *(opened[path] for path in paths)))
+        _check_channels(label, task)
+        if np.issubdtype(task.label_dtype, np.floating):
+            with np.errstate(over='ignore'):  # the check sees infinity
+                label = label.astype(task.label_dtype, copy=False)
+        if min(size or label.shape[:2]) < task.least_side:
+            raise ValueError(f'images for {task.name} must have sides of at least '
+                             f'{task.least_side} pixels, got {size or label.shape}')
+        label = task.translate(label)
+        task.check(label)
+        label = label.astype(task.label_dtype, copy=False)
+        return label if size is None else _fit(label, size, task)
+    except Exception as error:  # a damaged file can raise anything
+        raise UnreadableFileError(f'cannot use the {task.name} label {" + ".join(paths)}: '
+                                  f'{_describe(error)}') from error
 
 
 def _open(path: str) -> np.ndarray | dict:

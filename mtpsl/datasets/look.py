@@ -1,0 +1,180 @@
+"""A look at some labels before a training or a test, so that none runs for nothing."""
+
+import logging
+import math
+from collections import Counter
+from collections.abc import Iterator
+
+from mmengine.logging import print_log
+
+from mtpsl.structures import batch_leaves
+from mtpsl.tasks import Task
+from mtpsl.tasks.seen import Seen
+
+from .check import MANY
+from .partial_label import PartialLabelDataset
+from .sampler import Draw
+from .transforms.loading import LoadLabels, read_label
+from .unreadable import UnreadableFileError
+
+# Labels of a task that are opened, and pixels after which no other is; more of both where they
+# say nothing.
+AT_LEAST, PIXELS = 8, 8_000_000
+AT_MOST, PIXELS_AT_MOST = 64, 40_000_000
+IMAGES = 2000  # that are asked which labels they have
+GOLDEN = (math.sqrt(5) - 1) / 2
+
+
+def look_at_labels(dataset: object, training: bool = True) -> None:
+    """Look at a few labels of each task of a data set, spread over it, and say what is wrong.
+
+    Eight labels of each task are opened, more where these say nothing; always the same ones, and
+    none that is withheld. One image a task goes through the whole pipeline, to see that its label
+    arrives. Of data sets inside of wrappers each is looked at.
+
+    Warns, by the log, of tasks that are not labelled or whose labels say nothing.
+
+    Args:
+        dataset: any; only a :class:`PartialLabelDataset` is looked at.
+        training: the data set is trained on: where nothing is to be learned is an error then.
+
+    Raises:
+        ValueError: labels whose form is misread, such as masks of 0 and 255 where 255 is unknown;
+            in training also no label that leaves the pipeline, nothing to learn in any task, or
+            in all labels, ten at least, of one.
+        RuntimeError: a file that cannot be read, unless the data set skips these.
+    """
+    looks = [_Look(leaf) for leaf in _leaves(dataset)]
+    if looks:
+        _conclude(looks, training)
+
+
+def _leaves(dataset: object) -> Iterator[PartialLabelDataset]:
+    """The data sets inside of wrappers, such as ``ConcatDataset`` or ``RepeatDataset``."""
+    if isinstance(dataset, PartialLabelDataset):
+        yield dataset
+        return
+    for child in getattr(dataset, 'datasets', None) or [getattr(dataset, 'dataset', None)]:
+        if child is not None:
+            yield from _leaves(child)
+
+
+def spread(count: int) -> Iterator[int]:
+    """0..count-1, each once, in an order whose beginnings are spread evenly; always the same."""
+    step = max(1, round(count * GOLDEN))
+    while math.gcd(step, count) > 1:
+        step += 1
+    return (number * step % count for number in range(count))
+
+
+class _Look:
+    """What was seen of one data set.
+
+    Attributes:
+        seen: task -> its labels.
+        labelled: tasks that an image was found to be labelled for.
+        lost: those of them whose labels do not leave the pipeline.
+        complete: tasks of which every image was asked and every label opened.
+    """
+
+    def __init__(self, dataset: PartialLabelDataset) -> None:
+        self.dataset = dataset
+        self.seen = {name: Seen() for name in dataset.tasks}
+        self._asked: Counter[str] = Counter()  # labels that were to be opened
+        self._sent: Counter[str] = Counter()  # images that went through the pipeline
+        # Label files that a transform of the user's reads may be of any kind.
+        self._reads = any(isinstance(step, LoadLabels) for step in dataset.pipeline.transforms)
+        self.labelled: set[str] = set()
+        self._arrived: set[str] = set()
+        passed_over: set[str] = set()
+        wanted = set(dataset.tasks)
+        for number, index in enumerate(spread(len(dataset))):
+            wanted = {name for name in wanted if self._wants(name, dataset.tasks[name])}
+            if number >= IMAGES or not wanted:
+                passed_over.update(dataset.tasks)
+                break
+            info = dataset.get_data_info(index)
+            used = set(info['labels'])
+            self.labelled |= used
+            passed_over |= used - wanted
+            if self._reads:
+                self._open(info, wanted)
+            if any(self._sent[name] < AT_LEAST for name in used - self._arrived):
+                self._arrived |= self._through_pipeline(index, used)
+        self.complete = set(dataset.tasks) - passed_over
+        self.lost = [name for name in dataset.tasks if name in self.labelled - self._arrived]
+
+    def _wants(self, name: str, task: Task) -> bool:
+        if not self._reads:
+            return name not in self._arrived and self._sent[name] < AT_LEAST
+        seen, asked = self.seen[name], self._asked[name]
+        pixels = seen.pixels / task.label_channels
+        if asked < AT_LEAST and pixels < PIXELS:
+            return True
+        return asked < AT_MOST and pixels < PIXELS_AT_MOST and (
+            not seen.images or task.doubt(seen) is not None)
+
+    def _open(self, info: dict, wanted: set[str]) -> None:
+        opened: dict = {}
+        for name, paths in info['labels'].items():
+            if name not in wanted:
+                continue
+            self._asked[name] += 1
+            task = self.dataset.tasks[name]
+            try:
+                label = read_label(task, self.dataset.label_files(name, paths), None, opened)
+            except UnreadableFileError as error:
+                none = not self.seen[name].images and self._asked[name] >= AT_LEAST
+                if self.dataset.on_error != 'skip' or none:
+                    raise RuntimeError(f'{self.dataset.title}, image {info["img_id"]}: '
+                                       f'{error}') from error
+                continue
+            self.seen[name].add(label, task.fill)
+
+    def _through_pipeline(self, index: int, used: set[str]) -> set[str]:
+        """The tasks whose labels are in the sample; ``used`` where that cannot be told."""
+        self._sent.update(used)
+        sample = self.dataset[Draw(0, 0, index)]
+        packed = sample.get('data_samples') if isinstance(sample, dict) else None
+        if packed is None:
+            return used
+        views = list(batch_leaves([packed]))
+        if any(view.get('skipped') for view in views):  # it is another image
+            return used
+        return set().union(*(view.gt.keys() for view in views))
+
+
+def _conclude(looks: list[_Look], training: bool) -> None:
+    title = ' and '.join(dict.fromkeys(look.dataset.title for look in looks))
+    lost = dict.fromkeys(name for look in looks for name in look.lost)
+    if lost:
+        text = (f'{title}: labels of {", ".join(lost)} do not leave the pipeline, which needs '
+                'LoadLabels after LoadImageFromFile')
+        if training:
+            raise ValueError(f'{text}: nothing would be learned')
+        print_log(text, 'current', logging.WARNING)
+    remarks, refused, mute = [], False, []
+    tasks = {name: task for look in looks for name, task in look.dataset.tasks.items()}
+    for name, task in tasks.items():
+        mine = [look for look in looks if name in look.dataset.tasks]
+        number = sum(look.seen[name].images for look in mine)
+        complete = all(name in look.complete for look in mine)
+        doubts = [task.doubt(look.seen[name]) for look in mine if look.seen[name].images]
+        certain = next((doubt for doubt in doubts if doubt and doubt.certain), None)
+        # What one of several data sets lacks another may have.
+        doubt = certain or number and task.doubt(Seen.union([look.seen[name] for look in mine]))
+        labelled = any(name in look.labelled for look in mine)
+        if doubt:
+            remarks.append(f'the {number} labels of the task {name} that were opened {doubt.text}')
+            if doubt.mute:
+                remarks[-1] += ': nothing can be learned from them'
+            refused |= doubt.certain or doubt.mute and training and complete and number >= MANY
+        elif not labelled and complete and not all(
+                name in getattr(look.dataset, 'optional', ()) for look in mine):
+            remarks.append(f'no image is labelled for the task {name}')
+        if complete and (doubt and doubt.mute or not labelled):
+            mute.append(name)
+    if refused or training and len(mute) == len(tasks):
+        raise ValueError(f'{title}: {"; ".join(remarks)}')
+    for remark in remarks:
+        print_log(f'{title}: {remark}', 'current', logging.WARNING)

@@ -1,0 +1,97 @@
+"""Pixels of label pictures as they were saved, and images of more than 8 bits as bytes."""
+
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL import Image
+from PIL.ImageFile import ImageFile
+
+WHITE = 65535  # of a file of 16 bits
+DARK = 1 << 14  # of a file of 16 bits: below this all is dark, or of 10, 12 or 14 bits
+
+
+class Indexed(np.ndarray):
+    """(H, W) uint8 indices of a palette picture, with its ``palette``, (256, 3) uint8 RGB."""
+
+    palette: np.ndarray
+
+
+def read_label_picture(path: str) -> np.ndarray:
+    """The pixels of a ``.png``: (H, W) or RGB(A), 8 or 16 bits, bool of 1 bit, or indices.
+
+    Raises:
+        ValueError: a file of another format under this name.
+    """
+    with Image.open(path) as picture:
+        if picture.format != 'PNG':
+            raise ValueError(f'the file is a {picture.format} by its content; a lossy one has lost '
+                             'the values of the label, any other is to be saved as PNG')
+        # Pillow keeps the upper 8 of 16 bits of what has several channels.
+        deep = picture.mode in ('RGB', 'RGBA', 'LA') and _bits(picture) == 16
+        pixels = _read_deep(path) if deep else np.asarray(picture)
+        if picture.mode == 'P':
+            indices = pixels.view(Indexed)
+            indices.palette = np.zeros((256, 3), np.uint8)
+            colours = np.array(picture.getpalette('RGB'), np.uint8).reshape(-1, 3)
+            indices.palette[:len(colours)] = colours
+            return indices
+    # An opaque alpha channel, which many programs add, says nothing.
+    if pixels.shape[2:] in ((2,), (4,)) and (pixels[..., -1] == np.iinfo(pixels.dtype).max).all():
+        pixels = pixels[..., :3] if pixels.shape[2] == 4 else pixels[..., 0]
+    return pixels
+
+
+def _bits(picture: ImageFile) -> int:
+    """Bits of a channel, from the header of an opened PNG."""
+    file: Any = picture.fp
+    place = file.tell()
+    file.seek(24)
+    bits = file.read(1)[0]
+    file.seek(place)
+    return bits
+
+
+def _read_deep(path: str) -> np.ndarray:
+    pixels = cv2.imread(path, cv2.IMREAD_UNCHANGED)
+    if pixels is None:
+        raise ValueError('it is damaged')
+    order = cv2.COLOR_BGRA2RGBA if pixels.shape[2:] == (4,) else cv2.COLOR_BGR2RGB
+    return cv2.cvtColor(pixels, order) if pixels.ndim == 3 else pixels
+
+
+def to_bytes(pixels: np.ndarray, white: int | None = None) -> np.ndarray:
+    """An image as uint8.
+
+    Args:
+        pixels: (H, W) or (H, W, C): bytes, which stay; 16 bits, of which ``white`` becomes 255;
+            floats in [0, 1], of which 1 does.
+        white: the value of white in 16 bits, such as 4095 of a camera of 12 bits; None for 65535,
+            but then an image that would be dark is refused.
+
+    Raises:
+        ValueError: pixels of another type or range.
+    """
+    if pixels.dtype == np.uint8:
+        return pixels
+    if pixels.dtype.kind == 'f':
+        # A NaN fails both comparisons.
+        if not (pixels.min() >= -1e-3 and pixels.max() <= 1 + 1e-3):
+            raise ValueError('an image of floats must lie in [0, 1], got values from '
+                             f'{pixels.min():g} to {pixels.max():g}')
+        return (pixels.clip(0, 1) * 255 + 0.5).astype(np.uint8)
+    if (pixels.dtype.kind, pixels.dtype.itemsize) != ('u', 2):  # in any order of the bytes
+        raise ValueError('an image must be floats in [0, 1], uint16 or uint8, got '
+                         f'{pixels.dtype}')
+    largest = int(pixels.max(initial=0))
+    if white is None and 0 < largest < DARK:
+        guess = max((1 << bits) - 1 for bits in (10, 12, 14) if bits == 10 or
+                    largest >= 1 << bits - 2)
+        raise ValueError(f'an image of 16 bits that goes up to {largest} only, of 65535, would be '
+                         f'nearly black: has it fewer bits? LoadImageFromFile with white={guess} '
+                         'in the pipelines says what is white, white=65535 takes it as it is')
+    if white is None or white == WHITE:
+        return (pixels >> 8).astype(np.uint8)
+    if largest > white:
+        raise ValueError(f'an image of 16 bits goes up to {largest}, above white={white}')
+    return (pixels * (255 / white) + 0.5).astype(np.uint8)

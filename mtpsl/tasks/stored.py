@@ -1,0 +1,135 @@
+"""What the numbers in a label file mean: a class each, or unknown."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+
+SHOWN = 8  # values in an error
+TABLE = 1 << 17  # numbers that a table may span; maps of others are sorted
+FOREIGN = -2
+
+Stored = int | Sequence[int]
+
+
+class StoredValues:
+    """Stored numbers to class ids, as the options ``values`` and ``ignore`` of a task say.
+
+    Args:
+        owner: name of the task's class, for errors.
+        classes: C, the number of classes.
+        fill: what stands for unknown in a label map.
+        values: for each class the number that means it in label files, or the numbers; None for
+            its id.
+        ignore: numbers that mean unknown; None for none.
+        unknown: numbers that mean unknown unless they are among ``values``.
+        show: how a number is written in an error.
+
+    Attributes:
+        said: whether a config says anything of the numbers.
+    """
+
+    def __init__(self, owner: str, classes: int, fill: int, values: Sequence[Stored] | None = None,
+                 ignore: Sequence[int] | None = None, unknown: Sequence[int] = (-1, 255),
+                 show: Callable[[int], object] = int) -> None:
+        self.fill, self.show = fill, show
+        self.said = values is not None or ignore is not None
+        self.ignore = _numbers(f'{owner}: ignore', ignore or ())
+        self.values = None if values is None else _per_class(owner, classes, values)
+        taken = [number for numbers in self.values or () for number in numbers]
+        twice = {number for number in taken if taken.count(number) > 1}
+        twice |= {number for number in self.ignore if number in taken}
+        if twice:
+            raise ValueError(f'{owner}: values and ignore must name a number once, got '
+                             f'{shorten(map(show, sorted(twice)))} more than once')
+        self.unknown = [number for number in unknown if number not in taken]
+
+    def translate(self, label: np.ndarray) -> np.ndarray:
+        """(H, W) stored whole numbers to class ids, unknown ones to ``fill``.
+
+        Where ``values`` does not say, other numbers are left for the task's check.
+
+        Raises:
+            ValueError: a number that ``values`` and ``ignore`` do not name.
+        """
+        if not self.said and label.dtype == np.uint8 or not label.size:
+            return label
+        low, high = int(label.min()), int(label.max())
+        if high - low < TABLE:
+            stored = np.arange(low, high + 1)
+            place = label if low == 0 and label.dtype.kind == 'u' else label.astype(np.int64) - low
+        else:
+            stored, place = np.unique(label, return_inverse=True)
+            place = place.reshape(label.shape)
+        meanings = self._meanings(stored)
+        ids = meanings[place]
+        if (meanings == FOREIGN).any() and (ids == FOREIGN).any():
+            foreign = np.unique(label[ids == FOREIGN]).tolist()
+            raise ValueError('there are values that no class has and that are not in ignore: '
+                             f'{shorten(map(self.show, foreign))}')
+        fits = ids.min() >= 0 and ids.max() <= self.fill
+        return ids.astype(np.uint8) if fits else ids
+
+    def _meanings(self, stored: np.ndarray) -> np.ndarray:
+        meanings = stored.astype(np.int64) if self.values is None else np.full(
+            len(stored), FOREIGN, np.int64)
+        meanings[np.isin(stored, self.unknown)] = self.fill
+        for number, numbers in enumerate(self.values or ()):
+            meanings[np.isin(stored, numbers)] = number
+        meanings[np.isin(stored, self.ignore)] = self.fill
+        return meanings
+
+
+def whole_numbers(values: np.ndarray) -> np.ndarray:
+    """Numbers of any type as integers.
+
+    Raises:
+        ValueError: fractions, NaN or infinity.
+    """
+    if values.dtype.kind == 'b':
+        return values.astype(np.uint8)
+    if values.dtype.kind in 'iu':
+        return values
+    whole = values.astype(np.int64) if np.isfinite(values).all() else None
+    if whole is None or (whole != values).any():
+        raise ValueError('class ids must be whole numbers from 0, -1 where unknown, got '
+                         f'{values.dtype} from {values.min()} to {values.max()}')
+    return whole
+
+
+def one_channel(pixels: np.ndarray) -> np.ndarray:
+    """(H, W) of a grey picture that was saved as colours, (H, W, 3); others as they are."""
+    if pixels.ndim == 3 and (pixels == pixels[..., :1]).all():
+        return pixels[..., 0]
+    return pixels
+
+
+def foreign_values(label: np.ndarray, known: int, fill: int) -> list[int]:
+    """Values of an integer map that are neither 0..known-1 nor ``fill``."""
+    if label.dtype == np.uint8:
+        counts = np.bincount(label.ravel(), minlength=fill + 1)
+        counts[:known] = counts[fill] = 0
+        return np.flatnonzero(counts).tolist()
+    return np.unique(label[((label < 0) | (label >= known)) & (label != fill)]).tolist()
+
+
+def shorten(values: Iterable[object]) -> str:
+    """The first few of them."""
+    shown = list(map(str, values))
+    return ', '.join(shown[:SHOWN]) + ', ...' * (len(shown) > SHOWN)
+
+
+def _per_class(owner: str, classes: int, values: Sequence[Stored]) -> list[list[int]]:
+    if isinstance(values, str) or not isinstance(values, Sequence) or len(values) != classes:
+        raise ValueError(f'{owner}: values must be a sequence with the stored number of each of '
+                         f'the {classes} classes, or the numbers, got {values!r}')
+    return [_numbers(f'{owner}: values', entry if isinstance(entry, Sequence) else (entry,))
+            for entry in values]
+
+
+def _numbers(what: str, values: Sequence[int]) -> list[int]:
+    whole = not isinstance(values, str) and isinstance(values, Sequence) and all(
+        isinstance(value, int) and not isinstance(value, bool) for value in values)
+    if not whole:
+        raise ValueError(f'{what} must be a sequence of whole numbers such as (255,), got '
+                         f'{values!r}')
+    return list(values)

@@ -1,0 +1,193 @@
+"""The look at some labels before a run."""
+
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from mmengine.dataset import ConcatDataset, RepeatDataset
+from mmengine.logging import MMLogger
+
+from mtpsl.datasets import FolderDataset
+from mtpsl.datasets.check import check_configs
+from mtpsl.datasets.look import AT_LEAST, AT_MOST, look_at_labels, spread
+
+from .conftest import READ, TEST
+
+TASKS = dict(classes=dict(type='Semseg', class_names=('a', 'b')), mask=dict(type='Saliency'))
+SIZE = (8, 9)
+NO, YES = np.zeros(SIZE, np.uint8), np.eye(*SIZE, dtype=np.uint8)
+
+
+def write(root: Path, count: int = 12, classes: Callable[[int], np.ndarray] = lambda number: YES,
+          mask: Callable[[int], np.ndarray] = lambda number: YES * 255) -> Path:
+    """Images 0, 1, ... with both labels."""
+    for folder in ('images', 'classes', 'mask'):
+        (root / folder).mkdir(parents=True)
+    for number in range(count):
+        for folder, pixels in (('images', np.full((*SIZE, 3), number, np.uint8)),
+                               ('classes', classes(number)), ('mask', mask(number))):
+            cv2.imwrite(str(root / f'{folder}/{number}.png'), pixels)
+    return root
+
+
+def dataset(root: Path, tasks: dict = TASKS, **arguments: object) -> FolderDataset:
+    return FolderDataset(tasks=tasks, data_root=str(root), **(dict(pipeline=TEST) | arguments))
+
+
+@pytest.fixture
+def warned() -> list[str]:
+    """The warnings of the log."""
+    messages: list[str] = []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: messages.append(record.getMessage())
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(handler)
+    yield messages
+    logger.removeHandler(handler)
+
+
+@pytest.mark.parametrize('count', [1, 2, 3, 10, 89, 5000])
+def test_the_order_is_a_permutation_whose_beginning_is_spread(count: int) -> None:
+    order = list(spread(count))
+    assert sorted(order) == list(range(count)) and order == list(spread(count))
+    if count == 5000:
+        assert np.diff(sorted(order[:8])).max() < 1250
+
+
+def test_good_labels_say_nothing(tmp_path: Path, warned: list[str]) -> None:
+    look_at_labels(dataset(write(tmp_path)))
+    assert warned == []
+
+
+@pytest.mark.parametrize('count', [2, 12])
+@pytest.mark.parametrize('training', [True, False])
+def test_masks_of_0_and_255_as_classes(tmp_path: Path, count: int, training: bool) -> None:
+    root = write(tmp_path, count, lambda number: YES * 255)
+    words = (rf'^FolderDataset: the {count} labels of the task classes that were opened hold 0 and '
+             r'255 only, and 255 is unknown: if 255 is a class, write values=\(0, 255\)')
+    with pytest.raises(ValueError, match=words):
+        look_at_labels(dataset(root), training)
+    report = check_configs(dict(train=dict(type='mtpsl.FolderDataset', data_root=str(root),
+                                           tasks=TASKS)))
+    assert not report.sound and 'write values=(0, 255) for the task' in report.remarks[0]
+    tasks = TASKS | dict(classes=TASKS['classes'] | dict(values=(0, 255)))
+    look_at_labels(dataset(root, tasks))
+    assert dataset(root, tasks)[0]['data_samples'].gt.classes.unique().tolist() == [0, 1]
+
+
+@pytest.mark.parametrize('values, words', [
+    (NO, r'classes that were opened hold one class only, 0 \(a\)'),
+    (NO + 1, r'classes that were opened hold one class only, 1 \(b\)'),
+    (NO + 255, 'classes that were opened hold no known pixel')])
+def test_labels_that_say_nothing(tmp_path: Path, warned: list[str], values: np.ndarray,
+                                 words: str) -> None:
+    root = write(tmp_path, classes=lambda number: values)
+    with pytest.raises(ValueError, match=words):
+        look_at_labels(dataset(root))
+    assert warned == []
+    look_at_labels(dataset(root), training=False)  # a validation set may be so
+    assert len(warned) == 1
+    with pytest.raises(ValueError, match=words):
+        raise ValueError(warned[0])
+
+
+def test_a_few_labels_of_one_of_two_tasks_are_only_warned_of(tmp_path: Path,
+                                                            warned: list[str]) -> None:
+    root = write(tmp_path, 3, mask=lambda number: NO)
+    look_at_labels(dataset(root))
+    assert warned == ['FolderDataset: the 3 labels of the task mask that were opened hold no pixel '
+                      'that is a yes: nothing can be learned from them']
+    with pytest.raises(ValueError, match='the 3 labels of the task mask'):
+        look_at_labels(dataset(root, dict(mask=TASKS['mask'])))  # nothing else to learn
+
+
+def test_depth_that_is_far_is_warned_of(tmp_path: Path, warned: list[str]) -> None:
+    root = write(tmp_path)
+    (root / 'depth').mkdir()
+    for number in range(12):
+        np.save(root / f'depth/{number}.npy', np.linspace(200, 300, 72).reshape(SIZE))
+    look_at_labels(dataset(root, dict(depth=dict(type='Depth'))))
+    assert len(warned) == 1 and 'half are above 250' in warned[0] and 'learned' not in warned[0]
+
+
+def test_rare_classes_are_looked_for_but_not_for_ever(tmp_path: Path, warned: list[str]) -> None:
+    order = list(spread(100))
+    rare = write(tmp_path / 'rare', 100, mask=lambda number: YES * 255 * (number == order[40]))
+    look_at_labels(dataset(rare))
+    assert warned == []
+    rarer = write(tmp_path / 'rarer', 100, mask=lambda number: YES * 255 * (number == order[90]))
+    look_at_labels(dataset(rarer))
+    assert len(warned) == 1 and f'the {AT_MOST} labels of the task mask' in warned[0]
+
+
+def test_a_bounded_number_of_labels_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                             ) -> None:
+    opened = []
+    data = dataset(write(tmp_path, 100), pipeline=READ)
+    monkeypatch.setattr('mtpsl.datasets.transforms.loading._open', lambda path: (
+        opened.append(path), cv2.imread(path, cv2.IMREAD_UNCHANGED))[1])
+    look_at_labels(data)
+    assert len(set(opened)) == 2 * AT_LEAST
+
+
+def test_withheld_labels_are_not_opened(tmp_path: Path, warned: list[str]) -> None:
+    root = write(tmp_path)
+    mapping = {str(number): ['classes'] if number % 2 else [] for number in range(12)}
+    (root / 'm.json').write_text(json.dumps(mapping))
+    for path in [*(root / 'mask').iterdir(), *(root / 'classes').glob('[02468].png')]:
+        path.write_bytes(b'damaged')
+    look_at_labels(dataset(root, label_mapping='m.json'))
+    assert warned == ['FolderDataset: no image is labelled for the task mask']
+
+
+@pytest.mark.parametrize('pipeline', [[TEST[0], TEST[2]], [
+    TEST[0], TEST[2] | dict(type='mtpsl.MultiView', views=[[], []])]])
+def test_a_pipeline_without_labels(tmp_path: Path, warned: list[str], pipeline: list) -> None:
+    data = dataset(write(tmp_path), pipeline=pipeline)
+    words = ('FolderDataset: labels of classes, mask do not leave the pipeline, which needs '
+             'LoadLabels after LoadImageFromFile')
+    with pytest.raises(ValueError, match=words):
+        look_at_labels(data)
+    look_at_labels(data, training=False)
+    assert warned == [words]
+
+
+def test_random_states_are_left_alone(tmp_path: Path) -> None:
+    pipeline = [*TEST[:2], dict(type='mtpsl.RandomFlip'), TEST[2]]
+    np.random.seed(3)
+    before = np.random.get_state()[1].copy()
+    look_at_labels(dataset(write(tmp_path), pipeline=pipeline))
+    np.testing.assert_array_equal(np.random.get_state()[1], before)
+
+
+def test_data_sets_in_wrappers_complete_each_other(tmp_path: Path, warned: list[str]) -> None:
+    empty = write(tmp_path / 'empty', mask=lambda number: NO)
+    full = write(tmp_path / 'full', classes=lambda number: YES * 255)
+    tasks = dict(mask=TASKS['mask'])
+    look_at_labels(ConcatDataset([dataset(empty, tasks), dataset(full, tasks)]))
+    assert warned == []
+    with pytest.raises(ValueError, match='hold no pixel that is a yes'):
+        look_at_labels(RepeatDataset(dataset(empty, tasks), 2))
+    with pytest.raises(ValueError, match='hold 0 and 255 only'):  # in one of them
+        look_at_labels(ConcatDataset([dataset(empty), dataset(full)]))
+
+
+def test_unreadable_labels(tmp_path: Path) -> None:
+    root = write(tmp_path)
+    bad = root / f'mask/{next(spread(12))}.png'
+    bad.write_bytes(b'damaged')
+    with pytest.raises(RuntimeError, match=f'^FolderDataset, image .* the mask label {bad}: '):
+        look_at_labels(dataset(root))
+    look_at_labels(dataset(root, on_error='skip'))
+    for path in (root / 'mask').iterdir():
+        path.write_bytes(b'damaged')
+    with pytest.raises(RuntimeError, match='cannot use the mask label'):
+        look_at_labels(dataset(root, on_error='skip'))
+
+
+def test_other_data_sets_are_left_alone() -> None:
+    look_at_labels([1, 2, 3])

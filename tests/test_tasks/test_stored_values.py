@@ -1,0 +1,238 @@
+"""What a config says of the numbers in label files, and class weights."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from mtpsl.tasks import Task, build_tasks
+from mtpsl.tasks.seen import Seen
+
+NAMES = ('wall', 'door', 'floor')
+
+
+def build(kind: str = 'Semseg', **arguments: object) -> Task:
+    if kind == 'Semseg':
+        arguments = dict(class_names=NAMES) | arguments
+    return build_tasks(dict(task=dict(type=kind, **arguments)))['task']
+
+
+def translate(task: Task, values: list, kind: type = np.uint8) -> list:
+    label = task.translate(np.array([values], kind))
+    task.check(label)
+    assert label.astype(np.uint8).tolist() == label.tolist()
+    return label[0].tolist()
+
+
+# ------------------------------------------------------------------ values and ignore
+
+
+@pytest.mark.parametrize('kind', [np.uint8, np.uint16, np.int32, np.int64])
+def test_values_of_classes_and_of_unknown_pixels(kind: type) -> None:
+    task = build(values=(0, (7, 9), 255), ignore=(3,))
+    assert translate(task, [0, 7, 9, 255, 3], kind) == [0, 1, 1, 2, 255]
+    with pytest.raises(ValueError, match='no class has and that are not in ignore: 1, 8$'):
+        task.translate(np.array([[0, 8, 1, 8]], kind))
+
+
+def test_numbers_beyond_a_byte_and_below_zero() -> None:
+    task = build(ignore=(65535, -100, 10 ** 7))
+    assert translate(task, [0, 2, 65535], np.uint16) == [0, 2, 255]
+    assert translate(task, [-1, -100, 1, 10 ** 7], np.int64) == [255, 255, 1, 255]
+    with pytest.raises(ValueError, match=r'0\.\.2 or 255 .*got \[7, 40000000\]; values and'):
+        task.check(task.translate(np.array([[7, 4 * 10 ** 7]])))
+
+
+def test_without_options_maps_stay_as_they_are() -> None:
+    label = np.array([[0, 2, 255]], np.uint8)
+    assert build().translate(label) is label
+    assert translate(build(), [-1, 2], np.int8) == [255, 2]
+    assert translate(build(ignore=()), [1, 255]) == [1, 255]
+
+
+@pytest.mark.parametrize('kind', ['Saliency', 'Boundary'])
+def test_masks(kind: str) -> None:
+    assert translate(build(kind, values=(0, 255)), [0, 255]) == [0, 1]
+    assert translate(build(kind, ignore=(128,)), [0, 1, 128, 255]) == [0, 1, 255, 255]
+    assert build(kind, values=(0, 2)).from_picture(np.uint8([[0, 2]])).tolist() == [[0, 2]]
+
+
+@pytest.mark.parametrize('kind', ['Saliency', 'Boundary'])
+@pytest.mark.parametrize('options', [dict(), dict(values=(0, 255)), dict(ignore=(255,)),
+                                     dict(values=(0, 255), ignore=(128,))])
+@pytest.mark.parametrize('values', [[0, 1], [0, 255], [0, 128, 255]])
+def test_pictures_and_arrays_of_the_same_values_are_never_read_differently(
+        kind: str, options: dict, values: list) -> None:
+    task, pixels = build(kind, **options), np.array([values], np.uint8)
+    read = []
+    for way in (task.from_picture, task.from_array):
+        try:
+            label = task.translate(way(pixels))
+            task.check(label)
+            read.append(label.tolist())
+        except ValueError as error:
+            assert 'values' in str(error) and 'ignore' in str(error)
+    assert all(one == read[0] for one in read)
+    assert len(read) == 2 or not options or values[1:] != [255]
+
+
+def test_255_without_1_in_an_array_could_mean_two_things() -> None:
+    with pytest.raises(ValueError, match=r'is 255 yes, as in a picture, or unknown\? Say so by '
+                       r'values=\(0, 255\) or ignore=\(255,\) of the task task$'):
+        build('Saliency').from_array(np.array([[0, 255]]))
+    assert build('Saliency').from_array(np.array([[0, 1, 255]])).tolist() == [[0, 1, 255]]
+
+
+@pytest.mark.parametrize('arguments, words', [
+    (dict(values=(0, 1)), r'values must be a sequence with the stored number of each of the 3'),
+    (dict(values='abc'), 'Semseg: values must be a sequence with the stored number of each'),
+    (dict(values=(0, 1, 2.5)), r'values must be a sequence of whole numbers .*got \(2.5,\)'),
+    (dict(values=(0, 1, 1)), 'must name a number once, got 1 more than once'),
+    (dict(values=(0, 1, 2), ignore=(2, 5)), 'must name a number once, got 2 more'),
+    (dict(ignore=255), 'ignore must be a sequence of whole numbers .*got 255'),
+    (dict(ignore=('a',)), 'ignore must be a sequence of whole numbers'),
+    (dict(colour_coded=True, values=(0, 1, 2)), 'values must be None'),
+    (dict(colour_coded=True, ignore=(255,)), 'ignore must be a sequence of RGB colours'),
+    (dict(class_names=('wall',)), "at least 2 names, .* got \\['wall'\\]"),
+    (dict(class_weight=(1, 2)), 'class_weight must be a number for each of the 3 classes'),
+    (dict(class_weight='123'), 'class_weight must be a number for each of the 3 classes'),
+    (dict(class_weight=2.0), 'class_weight must be a number for each of the 3 classes'),
+    (dict(class_weight=(1, -1, 1)), 'class_weight must be finite numbers >= 0, not all 0'),
+    (dict(class_weight=(1, math.nan, 1)), 'class_weight must be finite numbers >= 0'),
+    (dict(class_weight=(0, 0, 0)), 'class_weight must be finite numbers >= 0, not all 0')])
+def test_wrong_options(arguments: dict, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        build(**arguments)
+
+
+def test_colour_coded_labels() -> None:
+    task = build(palette=[(0, 0, 0), (255, 0, 0), (0, 0, 255)], colour_coded=True,
+                 ignore=((255, 255, 255),))
+    pixels = np.array([[(0, 0, 0), (255, 0, 0), (0, 0, 255), (255, 255, 255)]], np.uint8)
+    for way in (task.from_picture, task.from_array):
+        label = task.translate(way(pixels))
+        assert label.tolist() == [[0, 1, 2, 255]] and label.dtype == np.uint8
+    palette, indices = np.zeros((256, 3), np.uint8), np.array([[0, 4]], np.uint8)
+    palette[4] = 0, 0, 255
+    assert task.translate(task.from_palette(indices, palette)).tolist() == [[0, 2]]
+    with pytest.raises(ValueError, match=r'not in ignore: \(0, 0, 254\)$'):
+        task.translate(task.from_picture(pixels - np.uint8([0, 0, 1]) * (pixels[..., 2:] == 255)
+                                         * (pixels[..., :1] == 0)))
+    with pytest.raises(ValueError, match='must be 8-bit RGB, got uint8 of shape'):
+        task.from_picture(indices)
+
+
+# ------------------------------------------------------------------ class weights
+
+
+def test_class_weights_are_those_of_torch() -> None:
+    weights = (0.5, 2.0, 0.0)
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(4, 3, 5, 6, generator=generator)
+    label = torch.randint(0, 3, (4, 1, 5, 6), generator=generator).to(torch.uint8)
+    label[0, :, :2] = 255
+    found = build(class_weight=weights).loss(logits, label)
+    for z, y, value in zip(logits, label, found):
+        expected = F.cross_entropy(z[None], y.long(), torch.tensor(weights), ignore_index=255)
+        torch.testing.assert_close(value, expected)
+    label[0], label[1] = 255, 2  # unknown; only a class without weight
+    assert build(class_weight=weights).loss(logits, label)[:2].tolist() == [0, 0]
+
+
+def test_without_weights_or_with_equal_ones_the_loss_is_the_mean() -> None:
+    generator = torch.Generator().manual_seed(1)
+    logits = torch.randn(2, 3, 5, 6, generator=generator).double().requires_grad_()
+    label = torch.randint(0, 3, (2, 1, 5, 6), generator=generator).to(torch.uint8)
+    label[0, :, :2] = 255
+    plain = build().loss(logits, label)
+    torch.testing.assert_close(build(class_weight=(3, 3, 3)).loss(logits, label), plain)
+    assert torch.autograd.gradcheck(lambda x: build(class_weight=(1, 2, 3)).loss(x, label), logits)
+
+
+# ------------------------------------------------------------------ depth
+
+
+def test_what_sensors_write_where_they_measured_nothing() -> None:
+    pixels = np.array([[0, 1500, 65535]], np.uint16)
+    for unit, metres in ((None, 65.535), (1 / 256, 255.9961), (0.0125, 819.1875)):
+        task = build('Depth', picture_unit=unit)
+        with pytest.raises(ValueError, match=rf'up to {metres} m, the largest 16-bit number, .*'
+                           rf'ignore=\({metres},\) of the task makes it unknown'):
+            task.check(task.from_picture(pixels))
+        known = build('Depth', picture_unit=unit, ignore=(metres,))
+        label = known.translate(known.from_picture(pixels))
+        known.check(label)
+        assert label[0, 2] == 0 and label[0, 1] > 0 and label.dtype == np.float32
+        taken = build('Depth', picture_unit=unit, ignore=())
+        taken.check(taken.from_picture(pixels))
+    with pytest.raises(ValueError, match='up to 65.535 m, the largest 16-bit number'):
+        build('Depth').check(np.float32([[1.5, 65.535]]))
+    build('InverseDepth').check(np.float32([[0.1, 1]]))
+
+
+def test_depth_in_another_unit() -> None:
+    values = np.array([[0, 2500.0]])
+    with pytest.raises(ValueError, match=r'must be in metres, at most 1000, got up to 2500: are '
+                       r'they millimetres\? array_unit=0.001 \(of pictures picture_unit\)'):
+        build('Depth').check(values)
+    task = build('Depth', array_unit=0.001)
+    for kind in (np.float64, np.uint16):
+        np.testing.assert_allclose(task.from_array(values.astype(kind)), [[0, 2.5]])
+    build('Depth', farthest=5000.0).check(values)
+    with pytest.raises(ValueError, match='array_unit must be positive, got 0'):
+        build('Depth', array_unit=0)
+    with pytest.raises(ValueError, match='Depth: ignore must be a sequence of numbers'):
+        build('Depth', ignore=65.535)
+
+
+# ------------------------------------------------------------------ doubts
+
+
+@pytest.mark.parametrize('kind, values, words', [
+    ('Semseg', [0, 255], r'0 and 255 only, .* values=\(0, 255\) for the task, .* ignore=\(255,\)'),
+    ('Semseg', [0, 0], r'hold one class only, 0 \(wall\)'),
+    ('Semseg', [2, 255], r'hold one class only, 2 \(floor\)'),
+    ('Semseg', [255, 255], 'hold no known pixel'), ('Semseg', [0, 1], ''),
+    ('Saliency', [0, 255], 'hold no pixel that is a yes'),
+    ('Boundary', [1, 1], 'hold no pixel that is a no'), ('Boundary', [0, 1], ''),
+    ('Depth', [300.0, 200.0], 'half are above 250 m: .* array_unit or picture_unit'),
+    ('Depth', [2.0, 2.0], 'hold 2 wherever'), ('Depth', [2.0, 3.0], ''),
+    ('InverseDepth', [300.0, 200.0], '')])
+def test_doubts(kind: str, values: list, words: str) -> None:
+    task, parts = build(kind), [Seen(), Seen()]
+    for seen, value in zip(parts, values):
+        seen.add(np.full((3, 4), value, task.label_dtype), task.fill)
+    doubt = task.doubt(Seen.union(parts))
+    if not words:
+        assert doubt is None
+        return
+    assert doubt is not None and doubt.certain == ('only, and 255' in doubt.text)
+    assert doubt.mute == (not doubt.certain and 'half' not in doubt.text)
+    with pytest.raises(ValueError, match=words):
+        raise ValueError(doubt.text)
+
+
+def test_far_depth_is_not_doubted_where_the_unit_is_said() -> None:
+    seen = Seen()
+    seen.add(np.linspace(200, 300, 600, dtype=np.float32).reshape(20, 30), 0)
+    assert build('Depth').doubt(seen) is not None
+    assert build('Depth', array_unit=1.0).doubt(seen) is None
+
+
+def test_normals_that_are_all_one_vector() -> None:
+    seen, task = Seen(), build('Normal')
+    seen.add(np.tile(np.float32([0, 0, 1]), (3, 4, 1)), 0)
+    assert (seen.low, seen.high, seen.known) == (0, 1, 36)
+    doubt = task.doubt(seen)
+    assert doubt is not None and doubt.text == 'hold one vector wherever they are known'
+    seen.add(np.tile(np.float32([0, 0.6, 0.8]), (3, 4, 1)), 0)
+    assert task.doubt(seen) is None
+
+
+def test_0_and_255_are_as_a_config_says() -> None:
+    seen = Seen()
+    seen.add(np.uint8([[0, 255]]), 255)
+    doubt = build(ignore=(255,)).doubt(seen)
+    assert doubt is not None and not doubt.certain and 'one class only, 0' in doubt.text
