@@ -81,6 +81,8 @@ class PartialLabelDataset(BaseDataset):
     LABELS: dict[str, LabelSource] = {}
     IMAGE: str
     ID_LIST: str
+    # How photographs lie, 'stored' or 'upright' as EXIF says. The published readers do not turn.
+    PHOTOS = 'stored'
     # What the published set holds: images of each split and, where all have one, their (H, W).
     PUBLISHED: dict = {}
 
@@ -108,7 +110,8 @@ class PartialLabelDataset(BaseDataset):
         if label_mapping == '':
             raise ValueError("label_mapping must name a JSON file, or be None for all labels, got "
                              "''")
-        super().__init__(metainfo=dict(tasks=tuple(self.tasks)), data_root=data_root,
+        super().__init__(metainfo=dict(tasks=tuple(self.tasks)),
+                         data_root=os.path.expanduser(data_root),
                          pipeline=list(pipeline))
         for transform in self.pipeline.transforms:
             if hasattr(transform, 'check_tasks'):  # now rather than at the first image
@@ -145,7 +148,8 @@ class PartialLabelDataset(BaseDataset):
 
     def _load(self, index: int, skipped: tuple[str, ...] = ()) -> dict:
         """Image ``index`` through the pipeline; ``skipped`` says which were to come before it."""
-        results = self.get_data_info(index) | dict(tasks=self.tasks, skipped=skipped)
+        results = self.get_data_info(index) | dict(tasks=self.tasks, skipped=skipped,
+                                                     photos=self.PHOTOS)
         image_id = results['img_id']
         results['labels'] = {task: self.label_files(task, paths)
                              for task, paths in results['labels'].items()}
@@ -204,7 +208,7 @@ class PartialLabelDataset(BaseDataset):
         """Image id -> the tasks whose labels are used: all, or those of the mapping."""
         if self.label_mapping is None:
             return dict.fromkeys(ids, tuple(self.tasks))
-        path = os.path.join(self.data_root, self.label_mapping)
+        path = os.path.join(self.data_root, os.path.expanduser(self.label_mapping))
         if not os.path.isabs(self.label_mapping) and not os.path.exists(path):
             raise FileNotFoundError(
                 f'label mapping {path} does not exist; label_mapping={self.label_mapping!r} is '

@@ -92,7 +92,8 @@ class Colours(mmseg.datasets.transforms.PhotoMetricDistortion):
 @pytest.mark.parametrize('step', [
     dict(type='mmseg.PhotoMetricDistortion'), Colours(),
     dict(type='mmcv.Normalize', mean=[1, 2, 3], std=[50, 60, 70]),
-    dict(type='mmseg.RandomCutOut', prob=0.5, n_holes=(1, 4), cutout_ratio=[(0.2, 0.2), (0.5, 0.5)]),
+    dict(type='mmseg.RandomCutOut', prob=0.5, n_holes=(1, 4),
+         cutout_ratio=[(0.2, 0.2), (0.5, 0.5)]),
     *map(of_image, (shadow, noise, lambda image: 255 - image, lambda image: image * 0,
                     lambda image: image[..., ::-1], lambda image: np.where(image > 99, 99, image),
                     lambda image: cv2.GaussianBlur(image, (0, 0), 5)))])

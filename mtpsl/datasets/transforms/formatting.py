@@ -50,8 +50,8 @@ class PackMultiTaskInputs(BaseTransform):
                            f'results, which have {", ".join(results)}')
         unlike = unlike_sizes(results['img'], results.get('gt', {}))
         if unlike:
-            raise ValueError(f'PackMultiTaskInputs: got {unlike}; a transform before it changed one '
-                             'without the other')
+            raise ValueError(f'PackMultiTaskInputs: got {unlike}; a transform before it changed '
+                             'one without the other')
         sample = MultiTaskSample(metainfo={key: results[key] for key in self.meta_keys})
         if results.get('skipped'):
             sample.set_metainfo(dict(skipped=results['skipped']))

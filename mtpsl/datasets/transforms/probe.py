@@ -8,7 +8,7 @@ is built, on an image of light and dark cells and label maps of the same cells.
 import copy
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from numbers import Real
+from functools import partial
 
 import cv2
 import numpy as np
@@ -28,7 +28,7 @@ LEAST_CELL = 2.5  # pixels: a pattern shrunk below that cannot be told from nois
 MATCH = 0.3  # correlation of image and labels that lie on each other is above it, blurred or noisy
 LEVELS = 6
 # Vectors of the two kinds of cells; a mirrored map has other signs of x or y.
-VECTORS = np.float32([[0.36, 0.48, 0.8], [0.6, 0.48, 0.64]])
+VECTORS = np.array([[0.36, 0.48, 0.8], [0.6, 0.48, 0.64]], np.float32)
 COLOURS = ('AdjustGamma', 'CLAHE', 'Normalize', 'PhotoMetricDistortion', 'RGB2Gray', 'Rerange')
 INSTEAD = dict(
     RandomFlip="Write dict(type='mtpsl.RandomFlip', prob=...) in its place",
@@ -73,11 +73,15 @@ def _chains(steps: Sequence[Callable]) -> Iterator[list[Callable]]:
     yield list(steps)
 
 
+def _named(step: Callable) -> tuple[str, str]:
+    """The package and the name of a transform, a function or an object."""
+    owner = step if hasattr(step, '__qualname__') else type(step)
+    return (owner.__module__ or '').partition('.')[0], owner.__qualname__
+
+
 def _is_foreign(step: Callable) -> bool:
-    owner = step if isinstance(step, type) or hasattr(step, '__qualname__') else type(step)
-    package = (owner.__module__ or '').partition('.')[0]
-    return package != 'mtpsl' and not (package in ('mmcv', 'mmseg')
-                                       and owner.__qualname__ in COLOURS)
+    package, name = _named(step)
+    return package != 'mtpsl' and not (package in ('mmcv', 'mmseg') and name in COLOURS)
 
 
 def _copied(step: Callable, surely: bool) -> Callable:
@@ -91,7 +95,7 @@ def _copied(step: Callable, surely: bool) -> Callable:
         part = inside.pop()
         for name in ('p', 'prob'):
             value = getattr(part, name, None)
-            if isinstance(value, (float, Real)) and 0 < value < 1:
+            if isinstance(value, float) and 0 < value < 1:
                 setattr(part, name, 1.0)
         nested = getattr(part, 'transforms', ())
         inside += nested if isinstance(nested, (list, tuple)) else [nested]
@@ -125,14 +129,19 @@ def _seen(label: np.ndarray) -> np.ndarray:
     return np.where(known, np.sign(values - middle), 0).astype(np.float32)
 
 
+def _given(label: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A ``decode`` that opens no file."""
+    return label
+
+
 def _try(steps: Sequence[Callable], tasks: Mapping[str, Task], pattern: np.ndarray) -> None:
     labels = {name: _label(pattern, task) for name, task in tasks.items()}
     shape = pattern.shape
-    results = dict(
+    results: dict = dict(
         img=np.uint8(110 + 60 * pattern)[..., None].repeat(3, 2), img_shape=shape, ori_shape=shape,
         img_id='probe', img_path='probe', tasks=tasks, skipped=(), gt=labels, view=0, zoom=None,
-        labels={name: ((), lambda size, label=label: label) for name, label in labels.items()})
-    fault, culprit = '', None
+        labels={name: ((), partial(_given, label)) for name, label in labels.items()})
+    fault, culprit = '', steps[0]
     for step in steps:
         before = results | dict(gt=dict(results['gt'])) if 'gt' in results else results
         try:
@@ -149,19 +158,18 @@ def _try(steps: Sequence[Callable], tasks: Mapping[str, Task], pattern: np.ndarr
             culprit = step
         fault = found
     if fault:
-        owner = culprit if hasattr(culprit, '__qualname__') else type(culprit)
-        package, name = owner.__module__.partition('.')[0], owner.__qualname__
+        package, name = _named(culprit)
         hint = INSTEAD.get(name, '') if package in ('mmcv', 'mmseg') else ''
         raise ValueError(f'the transform {package}.{name} {fault}. ' + (
-            hint or "A transform that moves the image must move every map of results['gt'] as well"))
+            hint or "What moves the image must move every map of results['gt'] as well"))
 
 
 def _fault(results: dict, tasks: Mapping[str, Task], pattern: np.ndarray) -> str:
     """What is wrong between image and labels, '' where nothing is."""
     if 'data_samples' in results:  # packed
         image = results['inputs'].permute(1, 2, 0).numpy()
-        maps = {name: label.permute(1, 2, 0).squeeze(2).numpy() if len(label) == 1 else
-                label.permute(1, 2, 0).numpy() for name, label in results['data_samples'].gt.items()}
+        maps = {name: (label[0] if len(label) == 1 else label.permute(1, 2, 0)).numpy()
+                for name, label in results['data_samples'].gt.items()}
     else:
         image, maps = results['img'], results.get('gt', {})
     unlike = unlike_sizes(image, maps)
