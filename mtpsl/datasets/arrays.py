@@ -7,6 +7,8 @@ import numpy as np
 from mtpsl.tasks.categorical import CategoricalTask
 from mtpsl.tasks.normal import LONGEST
 
+from .mended import clip_image
+
 UNKNOWN = CategoricalTask.fill
 
 
@@ -51,10 +53,12 @@ def normal_map(size: tuple[int, int], values: np.ndarray) -> np.ndarray:
 def read_image(path: str) -> np.ndarray:
     """An RGB image, (H, W, 3) floats in [0, 1] or uint8, as (H, W, 3) uint8 BGR.
 
+    Floats a little outside of [0, 1] are clipped, with one warning.
+
     Raises:
         ValueError: an array of another shape, type or range.
     """
-    pixels = np.load(path, allow_pickle=False)
+    pixels = clip_image(np.load(path, allow_pickle=False), path)
     if pixels.ndim != 3 or pixels.shape[2] != 3:
         raise ValueError(f'an image must be (H, W, 3), got {pixels.shape}')
     if pixels.dtype.kind == 'f':

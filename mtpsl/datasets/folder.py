@@ -49,6 +49,7 @@ class FolderDataset(PartialLabelDataset):
         drop_unlabelled: see :class:`PartialLabelDataset`.
         on_error: see :class:`PartialLabelDataset`. With ``'skip'`` two images or labels of one id
             are left out with a warning, too.
+        crop_guide: see :class:`PartialLabelDataset`; where the label is there.
 
     Raises:
         ValueError: a name in ``folders`` or ``optional`` that is no task, ``images`` among the
@@ -65,7 +66,7 @@ class FolderDataset(PartialLabelDataset):
                  ids: str | None = None, optional: Sequence[str] = (),
                  label_mapping: str | None = None, pipeline: Sequence[dict | Callable] = (),
                  max_images: int | None = None, drop_unlabelled: bool = False,
-                 on_error: str = 'raise') -> None:
+                 on_error: str = 'raise', crop_guide: str | None = None) -> None:
         built = build_tasks(tasks)
         folders = {} if folders is None else folders
         for name, value in (('split', split), ('images', images)):
@@ -83,7 +84,8 @@ class FolderDataset(PartialLabelDataset):
         self.optional = tuple(optional)
         super().__init__(tasks=built, data_root=data_root, split=split,
                          label_mapping=label_mapping, pipeline=pipeline, max_images=max_images,
-                         drop_unlabelled=drop_unlabelled, on_error=on_error)
+                         drop_unlabelled=drop_unlabelled, on_error=on_error,
+                         crop_guide=crop_guide)
         print_log(self.describe(), logger='current', level=logging.INFO)
 
     def describe(self) -> str:
@@ -139,7 +141,9 @@ class FolderDataset(PartialLabelDataset):
         start = os.path.join(self.image_folder, '')
         starts = {task: os.path.join(folder, '') for task, folder in self.label_folders.items()}
         return [dict(img_id=i, img_path=start + images[i],
-                     labels={task: (starts[task] + found[task][i],) for task in labelled[i]})
+                     labels={task: (starts[task] + found[task][i],) for task in labelled[i]},
+                     guide={task: (starts[task] + found[task][i],) for task in (self.crop_guide,)
+                            if task and task not in labelled[i] and i in found[task]})
                 for i in used]
 
     def _choose_ids(self, images: Mapping[str, str]) -> list[str]:

@@ -50,8 +50,9 @@ class PartialLabelDataset(BaseDataset):
     files that will be needed are looked up at construction.
 
     The pipeline starts from a dict of ``img_path``, ``img_id``, ``tasks`` (name -> task),
-    ``labels`` (name -> :class:`LabelFiles` of the labels that may be used) and ``skipped`` (a
-    message for each image in whose place this one is taken, see ``on_error``).
+    ``labels`` (name -> :class:`LabelFiles` of the labels that may be used, and of those in
+    ``withheld``, see ``crop_guide``), ``photos`` (see ``PHOTOS``) and ``skipped`` (a message for
+    each image in whose place this one is taken, see ``on_error``).
 
     Args:
         tasks: task name -> config or task, see :func:`mtpsl.tasks.build_tasks`; the names must be
@@ -69,6 +70,9 @@ class PartialLabelDataset(BaseDataset):
             image whose file, or a label's, turns out unreadable: ``'raise'``, or ``'skip'``, which
             takes the next image in order that can be read, with the random state of the same draw.
             Elsewhere it is always an error: scores of other images would be wrong.
+        crop_guide: task whose label is read where it is withheld as well, for
+            :class:`~mtpsl.datasets.transforms.RandomCrop` to choose the place by, as the published
+            code does; it never reaches the model. None: a withheld label is not read.
 
     Raises:
         ValueError: a task that the data set has no labels for, ``max_images`` no integer of at
@@ -89,8 +93,12 @@ class PartialLabelDataset(BaseDataset):
     def __init__(self, *, tasks: Mapping[str, dict | Task], data_root: str, split: str,
                  label_mapping: str | None = None, pipeline: Sequence[dict | Callable] = (),
                  max_images: int | None = None, drop_unlabelled: bool = False,
-                 on_error: str = 'raise') -> None:
+                 on_error: str = 'raise', crop_guide: str | None = None) -> None:
         self.tasks = build_tasks(tasks)
+        if crop_guide is not None and crop_guide not in self.tasks:
+            raise ValueError(f'crop_guide must be one of the tasks {", ".join(self.tasks)}, or '
+                             f'None, got {crop_guide!r}')
+        self.crop_guide = crop_guide
         self.split = split
         self.title = f'{type(self).__name__} {split}'.rstrip()
         self.label_mapping = label_mapping
@@ -151,8 +159,10 @@ class PartialLabelDataset(BaseDataset):
         results = self.get_data_info(index) | dict(tasks=self.tasks, skipped=skipped,
                                                      photos=self.PHOTOS)
         image_id = results['img_id']
+        guide = results.pop('guide', {})
+        results['withheld'] = tuple(guide)
         results['labels'] = {task: self.label_files(task, paths)
-                             for task, paths in results['labels'].items()}
+                             for task, paths in {**results['labels'], **guide}.items()}
         try:
             sample = self.pipeline(results)
         except Exception as error:
@@ -189,7 +199,12 @@ class PartialLabelDataset(BaseDataset):
             for task in labelled[image_id]:
                 labels[task] = tuple(finder.find(file, image_id, f'{task} label')
                                      for file in self.LABELS[task].files)
-            data_list.append(dict(img_id=image_id, labels=labels,
+            guide = {}
+            if self.crop_guide not in (None, *labels):
+                guide[self.crop_guide] = tuple(
+                    finder.find(file, image_id, f'{self.crop_guide} label, the guide of crops')
+                    for file in self.LABELS[self.crop_guide].files)
+            data_list.append(dict(img_id=image_id, labels=labels, guide=guide,
                                   img_path=finder.find(self.IMAGE, image_id, 'image')))
         refuse_missing(finder.missing, self.data_root, self.split)
         return data_list

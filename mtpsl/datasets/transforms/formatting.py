@@ -10,6 +10,8 @@ from mmengine.structures import PixelData
 from mtpsl.registry import TRANSFORMS
 from mtpsl.structures import MultiTaskSample
 
+from .geometric import forget_withheld
+
 
 @TRANSFORMS.register_module()
 class PackMultiTaskInputs(BaseTransform):
@@ -48,6 +50,7 @@ class PackMultiTaskInputs(BaseTransform):
         if absent:
             raise KeyError(f'PackMultiTaskInputs: meta_keys {", ".join(absent)} are not among the '
                            f'results, which have {", ".join(results)}')
+        forget_withheld(results)
         unlike = unlike_sizes(results['img'], results.get('gt', {}))
         if unlike:
             raise ValueError(f'PackMultiTaskInputs: got {unlike}; a transform before it changed '
