@@ -6,11 +6,9 @@ import threading
 from collections.abc import Callable, Sequence
 from functools import cache
 from io import BytesIO
-from typing import BinaryIO
 
 import cv2
 import numpy as np
-from mmengine.fileio import get
 from PIL import ExifTags, Image
 
 from mtpsl.tasks import Task
@@ -28,6 +26,7 @@ LIES = ('stored', 'upright')  # how a data set takes its photographs
 TURNS = {1: (False, False, False), 2: (False, True, False), 3: (False, True, True),
          4: (False, False, True), 5: (True, False, False), 6: (True, True, False),
          7: (True, True, True), 8: (True, False, True)}
+TIFF = (b'II*\0', b'MM\0*')  # how its files begin
 BACK = TURNS | {6: TURNS[8], 8: TURNS[6]}
 _limit = threading.Lock()
 
@@ -65,27 +64,17 @@ def refuse_special(path: str) -> None:
                          'it is no regular file but a pipe, a socket or a device')
 
 
-def exif_orientation(path: str, backend_args: dict | None = None) -> tuple[int, bool]:
-    """How a photograph is to be turned.
-
-    Args:
-        path: the file.
-        backend_args: where it lies, see :func:`mmengine.fileio.get`.
-
-    Returns:
-        The EXIF orientation, 1 to 8, 1 where none is noted; and whether readers turn the picture
-        by themselves, as those of TIFF do.
-    """
-    source: str | BinaryIO = path if backend_args is None else BytesIO(get(path, backend_args))
+def exif_orientation(content: bytes) -> int:
+    """The EXIF orientation, 1 to 8, of a photograph's file; 1 where none is noted."""
     # No pixel is decoded, so that no size is too large.
     with _limit:
         most, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
-            with Image.open(source) as picture:
+            with Image.open(BytesIO(content)) as picture:
                 noted = picture.getexif().get(ExifTags.Base.Orientation, 1)
-                return noted if noted in TURNS else 1, picture.format == 'TIFF'
-        except Exception:  # no picture, or its EXIF is damaged; reading it says so
-            return 1, False
+                return noted if noted in TURNS else 1
+        except Exception:  # no picture for Pillow, or its EXIF is damaged
+            return 1
         finally:
             Image.MAX_IMAGE_PIXELS = most
 
@@ -132,17 +121,16 @@ def turned_decode(decode: Callable[..., np.ndarray], task: Task, orientation: in
     return decode_turned
 
 
-def read_with_pillow(path: str, backend_args: dict | None = None) -> np.ndarray:
+def read_with_pillow(content: bytes) -> np.ndarray:
     """(H, W, 3) uint8 BGR of a file of any format that Pillow knows, as stored; its first frame.
 
     Raises:
-        ValueError: the file cannot be read; the message says why, without its name.
+        ValueError: it cannot be read; the message says why.
     """
     reads_heif()
-    content = get(path, backend_args)
     try:
         with Image.open(BytesIO(content)) as picture:
-            return np.ascontiguousarray(cv2.cvtColor(bytes_of(picture), cv2.COLOR_RGB2BGR))
+            return cv2.cvtColor(bytes_of(picture), cv2.COLOR_RGB2BGR)
     except Exception as error:  # a damaged file can raise anything
         raise ValueError(_why_unreadable(content)) from error
 

@@ -11,14 +11,13 @@ from mmengine.logging import MMLogger
 from PIL import Image, ImageOps
 
 from mtpsl.apis.sources import collect
-from mtpsl.datasets import PASCALContext
 from mtpsl.datasets.check import check_configs
 from mtpsl.datasets.folder import list_images
 from mtpsl.datasets.photo import TURNS, read_with_pillow, reads_heif, turn
 from mtpsl.datasets.transforms import LoadImageFromFile, LoadLabels
 from mtpsl.tasks import build_tasks
 
-from .conftest import READ
+from .conftest import PERSON, READ, reader
 from .own_data import folder_dataset
 
 TASKS = dict(classes=dict(type='Semseg', class_names=('a', 'b', 'c')),
@@ -159,8 +158,18 @@ def test_the_check_reads_as_training_does_and_counts_turned_photos(photo):
     assert 'turned by EXIF' not in lines(orientation='stored')
 
 
-def test_published_sets_are_read_as_stored():
-    assert PASCALContext.PHOTOS == 'stored'
+@pytest.mark.parametrize('orientation', [1, 3, 6])
+def test_published_sets_are_read_as_stored(orientation, pascal):
+    """As the published readers do, whose labels lie so; an option turns them."""
+    path = pascal / f'JPEGImages/{PERSON}.jpg'
+    pixels = np.asarray(Image.open(path))
+    write_photo(path, orientation, pixels, quality=100)
+    results = reader(pascal)[0]
+    assert results['orientation'] == 1
+    assert np.abs(results['img'][..., ::-1].astype(int) - pixels).max() < 20
+    turned = reader(pascal, [READ[0] | dict(orientation='upright'), READ[1]])[0]
+    assert turned['img'].shape == shown(orientation, pixels).shape
+    assert turned['gt']['semseg'].shape == turned['img'].shape[:2]
 
 
 @pytest.mark.parametrize('noted', [0, 9, 'x', (1, 2)])
@@ -240,7 +249,7 @@ def test_a_damaged_file_is_damaged(tmp_path):
     content = (tmp_path / 'a.qoi').read_bytes()
     (tmp_path / 'a.qoi').write_bytes(content[:len(content) // 2])
     with pytest.raises(ValueError, match='^it is damaged, or no image$'):
-        read_with_pillow(str(tmp_path / 'a.qoi'))
+        read_with_pillow((tmp_path / 'a.qoi').read_bytes())
 
 
 def test_pipes_do_not_hang(photo, tmp_path):

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 import mmcv.transforms
 import numpy as np
+from mmengine.fileio import get
 from PIL import Image
 from scipy.io import loadmat
 
@@ -12,6 +13,7 @@ from mtpsl.datasets.arrays import read_image
 from mtpsl.datasets.photo import (
     BACK,
     LIES,
+    TIFF,
     TURNS,
     exif_orientation,
     read_with_pillow,
@@ -25,7 +27,6 @@ from mtpsl.tasks import Task
 
 # A label file may be up to so much larger or smaller than the image, side by side.
 LARGEST_ZOOM = 2
-WITHOUT_EXIF = ('.npy', '.bmp', '.dib', '.gif', '.pgm', '.ppm', '.pnm')
 
 
 @TRANSFORMS.register_module()
@@ -65,47 +66,32 @@ class LoadImageFromFile(mmcv.transforms.LoadImageFromFile):
             UnreadableFileError: the file cannot be read or is no image.
         """
         path = results['img_path']
+        upright = (self.orientation or results.get('photos', 'stored')) == 'upright'
         try:
             refuse_special(path)
-        except ValueError as error:
-            raise UnreadableFileError(f'cannot read the image {path}: {error}') from error
-        results = self._read(results)
-        orientation, done = (1, False) if path.lower().endswith(WITHOUT_EXIF) else (
-            exif_orientation(path, self.backend_args))
-        upright = (self.orientation or results.get('photos', 'stored')) == 'upright'
-        if orientation != 1 and upright != done:
-            turns = TURNS if upright else BACK
-            results['img'] = turn(results['img'], turns[orientation])
-            results['img_shape'] = results['ori_shape'] = results['img'].shape[:2]
-        results['orientation'] = orientation if upright else 1
-        return results
-
-    def _read(self, results: dict) -> dict:
-        """The image as its reader gives it."""
-        path = results['img_path']
-        try:
-            if not path.lower().endswith('.npy'):
-                return super().transform(results)
-            results['img'] = read_image(path)
-            results['img_shape'] = results['ori_shape'] = results['img'].shape[:2]
-            return results
+            if path.lower().endswith('.npy'):
+                image, orientation = read_image(path), 1
+            else:
+                image, orientation = self._read(get(path, self.backend_args), upright)
         except Exception as error:
             empty = os.path.isfile(path) and not os.path.getsize(path)
-            if isinstance(error, AssertionError) and not empty:  # mmcv's: OpenCV cannot read it
-                return self._read_otherwise(results)
-            cause = 'the file is empty' if empty else (
-                'it is damaged, or no image' if isinstance(error, AssertionError)  # mmcv's
-                else _describe(error))
+            cause = 'the file is empty' if empty else _describe(error)
             raise UnreadableFileError(f'cannot read the image {path}: {cause}') from error
+        size = image.shape[:2]
+        return results | dict(img=image, img_shape=size, ori_shape=size, orientation=orientation)
 
-    def _read_otherwise(self, results: dict) -> dict:
-        try:
-            results['img'] = read_with_pillow(results['img_path'], self.backend_args)
-        except ValueError as error:
-            raise UnreadableFileError(
-                f'cannot read the image {results["img_path"]}: {error}') from error
-        results['img_shape'] = results['ori_shape'] = results['img'].shape[:2]
-        return results
+    def _read(self, content: bytes, upright: bool) -> tuple[np.ndarray, int]:
+        """The image of a file's content, and the EXIF orientation by which it was turned."""
+        image = mmcv.imfrombytes(content, flag=self.color_type, backend=self.imdecode_backend)
+        if image is None:
+            image = read_with_pillow(content)
+        done = content[:4] in TIFF  # whose readers turn by themselves
+        if not (upright or done):
+            return image, 1
+        orientation = exif_orientation(content)
+        if orientation != 1 and upright != done:
+            image = turn(image, (TURNS if upright else BACK)[orientation])
+        return image, orientation if upright else 1
 
 
 @TRANSFORMS.register_module()
