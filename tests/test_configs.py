@@ -100,6 +100,19 @@ def test_the_released_training_recipe():
     assert weights == dict(semseg=1, parsing=2, saliency=5, normal=10, boundary=50)
 
 
+@pytest.mark.parametrize('setting', ['onelabel', 'random'])
+def test_nyud_s_other_augmentation_is_pascal_s_chain_at_its_size(setting):
+    def steps(name):
+        pipeline = load_config(str(ROOT / f'configs/diffusionmtl/{name}.py')).train_dataloader
+        return [dict(step) for step in pipeline.dataset.pipeline]
+
+    pascal = steps(f'pascal_{setting}_r18')
+    pascal[3]['size'] = (288, 384)
+    assert steps(f'nyud_{setting}_r18_scale-crop') == pascal
+    assert [step['type'] for step in steps(f'nyud_{setting}_r18')] == [
+        'LoadImageFromFile', 'LoadLabels', 'RandomScaleCrop', 'RandomFlip', 'PackMultiTaskInputs']
+
+
 @pytest.mark.parametrize('setting, figures', [
     ('pascal_onelabel', (50.34, 59.05, 77.43, 16.59, 64.40)),
     ('pascal_random', (51.51, 57.90, 80.30, 15.24, 67.80)),

@@ -136,12 +136,13 @@ class MultiTaskInferencer:
             ValueError: an unreadable image, an argument out of its range, or one that the model
                 has no use for; before the first image is predicted where that can be known.
         """
-        sources, single = collect(inputs)
+        sources, single = collect(inputs, on_error)
         check_formats(formats)
         if on_error not in ('raise', 'skip'):
             raise ValueError(f"on_error must be 'raise' or 'skip', got {on_error!r}")
         wanted = self._wanted(tasks, num_samples, stages)
         if out_dir is not None:
+            out_dir = Path(out_dir).expanduser()
             _make_folder(out_dir)  # now, not after the first image
         results = self._results(sources, single, wanted, on_error == 'skip' and not single,
                                 progress)

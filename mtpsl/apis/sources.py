@@ -1,22 +1,24 @@
 """What images a user may give, and reading them."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeAlias, TypeGuard
 
 import numpy as np
+from mmengine.logging import print_log
 from PIL import Image, ImageOps
 
 from mtpsl.datasets.folder import list_images
-from mtpsl.datasets.pictures import to_bytes
+from mtpsl.datasets.photo import bytes_of
 from mtpsl.datasets.transforms import LoadImageFromFile
 
 OneImage: TypeAlias = str | Path | np.ndarray | Image.Image
 Images: TypeAlias = OneImage | Sequence[OneImage]
 
 # Photos are turned as their EXIF orientation says: a user expects the maps to lie as the image is
-# shown. (Data sets keep the stored orientation, as their label files do.)
-_load = LoadImageFromFile(color_type='color')
+# shown. (So do folders of one's own in training; the published sets are read as stored.)
+_load = LoadImageFromFile(orientation='upright')
 
 
 class Source(NamedTuple):
@@ -40,7 +42,10 @@ class Source(NamedTuple):
             return _load(dict(img_path=str(self.content)))['img']
         pixels = self.content
         if isinstance(pixels, Image.Image):
-            pixels = self._bytes_of(pixels)
+            try:
+                pixels = bytes_of(ImageOps.exif_transpose(pixels))
+            except ValueError as error:
+                raise ValueError(f'{self.name}: {error}') from error
         if pixels.ndim == 2:  # grey
             pixels = pixels[..., None].repeat(3, axis=2)
         if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
@@ -48,30 +53,21 @@ class Source(NamedTuple):
                              f'in 0..255, got {pixels.dtype} of shape {pixels.shape}')
         return np.ascontiguousarray(pixels[..., ::-1])
 
-    def _bytes_of(self, image: Image.Image) -> np.ndarray:
-        """(H, W, 3) or (H, W) uint8, as the file would be read."""
-        image = ImageOps.exif_transpose(image)
-        if image.mode.startswith('I;16'):  # Pillow would cut off what is above 255
-            return to_bytes(np.asarray(image))
-        if image.mode in ('I', 'F'):
-            raise ValueError(f'{self.name}: of a PIL image of mode {image.mode!r} it is not known '
-                             'what is black and what white; give an array of uint8')
-        return np.asarray(image.convert('RGB'))
-
 
 def is_single(inputs: Images) -> TypeGuard[OneImage]:
     """Whether one image is meant, not a folder or a list of them."""
     if isinstance(inputs, (str, Path)):
-        return not Path(inputs).is_dir()
+        return not Path(inputs).expanduser().is_dir()
     return isinstance(inputs, (np.ndarray, Image.Image))
 
 
-def collect(inputs: Images) -> tuple[list[Source], bool]:
+def collect(inputs: Images, on_error: str = 'raise') -> tuple[list[Source], bool]:
     """The images that are meant, and whether that is a single one.
 
     Args:
         inputs: a path, an array, a :class:`PIL.Image.Image`; a folder, whose images are taken
             (not those of folders in it); or a sequence of paths, arrays and images.
+        on_error: ``'skip'`` leaves out those of one name but the first, with a warning.
 
     Raises:
         FileNotFoundError: no such file or folder, or no image in it.
@@ -81,8 +77,9 @@ def collect(inputs: Images) -> tuple[list[Source], bool]:
     if is_single(inputs):
         return [_source(inputs, 0)], True
     if isinstance(inputs, (str, Path)):
-        files = list_images(str(inputs))
-        return [Source(name, Path(inputs, file)) for name, file in files.items()], False
+        folder = Path(inputs).expanduser()
+        files = list_images(str(folder), 'first' if on_error == 'skip' else 'raise')
+        return [Source(name, folder / file) for name, file in files.items()], False
     if not isinstance(inputs, Sequence):
         raise TypeError('expected the path of an image or a folder, an array, a PIL image or a '
                         f'list of them, got {type(inputs).__name__}')
@@ -94,16 +91,20 @@ def collect(inputs: Images) -> tuple[list[Source], bool]:
         if first.setdefault(source.name, source) is not source:
             both = [str(one.content) if isinstance(one.content, (str, Path)) else 'an array'
                     for one in (first[source.name], source)]
-            raise ValueError(f'{both[0]} and {both[1]} would both be called {source.name!r}: give '
-                             'them one at a time')
-    return sources, False
+            text = f'{both[0]} and {both[1]} would both be called {source.name!r}'
+            if on_error != 'skip':
+                raise ValueError(f'{text}: give them one at a time')
+            print_log(f'{text}: the second is skipped', 'current', logging.WARNING)
+    return list(first.values()), False
 
 
 def _source(image: OneImage, number: int) -> Source:
     if isinstance(image, (str, Path)):
-        if not Path(image).is_file():
-            raise FileNotFoundError(f'there is no image {image}')
-        return Source(Path(image).stem, image)
+        path = Path(image).expanduser()
+        if not path.is_file():
+            raise FileNotFoundError(f'{path} is no regular file' if path.exists() else
+                                    f'there is no image {image}')
+        return Source(path.stem, path)
     if isinstance(image, (np.ndarray, Image.Image)):
         return Source(f'image{number}', image)
     raise TypeError(f'image {number} must be a path, an array or a PIL image, got '

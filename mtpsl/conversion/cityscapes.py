@@ -17,17 +17,22 @@ from .target import Target
 VERSION = 1  # of the conversion: raise it when the same source no longer gives the same files
 # First and last id of each class among the official ids 0..33; 0 to 6 are void.
 _RANGES = ((7, 10), (11, 16), (17, 20), (21, 22), (23, 23), (24, 25), (26, 33))
+# Rare ones: parking, rail track, guard rail, bridge, tunnel, polegroup, caravan, trailer. The
+# benchmark of 19 classes leaves them out, and so does the later loader of MTAN's author.
+RARE = (9, 10, 14, 15, 16, 18, 29, 30)
 NAMES = '{split}/names.txt'
 IMAGE = 'leftImg8bit/{split}/{name}_leftImg8bit.png'
 LABELS = {'gtFine': 'gtFine/{split}/{name}_gtFine_labelIds.png',
           'disparity': 'disparity/{split}/{name}_disparity.png'}
 
 
-def category_ids() -> np.ndarray:
-    """(34,) float32: the class id of each official id, -1 for void."""
+def category_ids(void_rare: bool = False) -> np.ndarray:
+    """(34,) float32: the class id of each official id, -1 for void, with ``void_rare`` for RARE."""
     ids = np.full(34, -1, np.float32)
     for category, (first, last) in enumerate(_RANGES):
         ids[first:last + 1] = category
+    if void_rare:
+        ids[list(RARE)] = -1
     return ids
 
 
@@ -91,12 +96,13 @@ def _read(path: Path, modes: tuple[str, ...], wanted: str) -> np.ndarray:
     return pixels
 
 
-def convert_image(source: Path, target: Target, item: Item) -> None:
+def convert_image(source: Path, target: Target, void_rare: bool, item: Item) -> None:
     """Write the three files of one image.
 
     Args:
         source: folder of the published files.
         target: where to.
+        void_rare: see :func:`category_ids`.
         item: the image; ``source`` is CITY/NAME.
 
     Raises:
@@ -111,7 +117,7 @@ def convert_image(source: Path, target: Target, item: Item) -> None:
         if pixels.shape != image.shape[:2]:
             raise ValueError(f'{paths[kind]} is {pixels.shape[0]}x{pixels.shape[1]}, its image '
                              f'{image.shape[0]}x{image.shape[1]}')
-    ids = category_ids()
+    ids = category_ids(void_rare)
     if labels.max() >= len(ids):
         raise ValueError(f'{paths["gtFine"]} has id {labels.max()}; there are 0 to {len(ids) - 1}')
     arrays = (shrink_image(image, target.size), pick_nearest(ids[labels], target.size),
@@ -120,12 +126,14 @@ def convert_image(source: Path, target: Target, item: Item) -> None:
         write_array(path, values)
 
 
-def plan_cityscapes(images: dict[str, list[str]], target: Target) -> Plan:
+def plan_cityscapes(images: dict[str, list[str]], target: Target, void_rare: bool) -> Plan:
     """The plan of a conversion; see :func:`convert_cityscapes`."""
     settings: dict[str, str | int] = {
         'dataset': 'Cityscapes', 'conversion_version': VERSION,
         **{f'num_{split}': len(names) for split, names in images.items()},
         'names': digest(str(images)), 'height': target.size[0], 'width': target.size[1]}
+    if void_rare:  # conversions of before know nothing of it
+        settings['void_ids'] = ' '.join(map(str, RARE))
     items = [Item(split, number, name) for split, names in images.items()
              for number, name in enumerate(names)]
     texts = {NAMES.format(split=split): ''.join(f'{name}\n' for name in names)
@@ -134,7 +142,8 @@ def plan_cityscapes(images: dict[str, list[str]], target: Target) -> Plan:
 
 
 def convert_cityscapes(source: str | os.PathLike[str], root: str | os.PathLike[str],
-                       workers: int | None = None, size: tuple[int, int] = (128, 256)) -> int:
+                       workers: int | None = None, size: tuple[int, int] = (128, 256),
+                       void_rare: bool = False) -> int:
     """Convert Cityscapes into ``root``; an interrupted conversion is taken up where it stopped.
 
     See :func:`inverse_depth` for the unit of the depth. ``names.txt`` of a split names its images
@@ -145,6 +154,7 @@ def convert_cityscapes(source: str | os.PathLike[str], root: str | os.PathLike[s
         root: the folder to make; absent, empty, or made by this function with these settings.
         workers: processes, at least 1; ``None`` for one per core.
         size: height and width of all files.
+        void_rare: leave the pixels of eight rare ids unknown, which belong to a category.
 
     Returns:
         Number of images converted, 0 if all were there.
@@ -155,6 +165,6 @@ def convert_cityscapes(source: str | os.PathLike[str], root: str | os.PathLike[s
         BrokenProcessPool: a worker died.
     """
     source, target = Path(source), Target(Path(root), layouts.CITYSCAPES, size)
-    plan = plan_cityscapes(find_images(source), target)
-    return carry_out(plan, partial(convert_image, source, target),
+    plan = plan_cityscapes(find_images(source), target, void_rare)
+    return carry_out(plan, partial(convert_image, source, target, void_rare),
                      os.cpu_count() or 1 if workers is None else workers)

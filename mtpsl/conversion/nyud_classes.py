@@ -2,9 +2,9 @@
 
 37 of the 40 are the labels of the same name. All other labels fall to the 40-class set's "other
 structure" or "other prop", which are objects here, or to its "other furniture", which is
-furniture. ``OTHER_FURNITURE`` is our reading of the published tables (classMapping40.mat,
-class13Mapping.mat): for rare pieces of furniture it may differ from them. A table of one's own
-replaces it wholly or in part, see :func:`read_class_table`.
+furniture. The result is, name by name, that of the published tables one after the other:
+classMapping40 (894 -> 40) and class13Mapping (40 -> 13), with which the literature's preprocessed
+archive was made. A table of one's own replaces it wholly or in part, see :func:`read_class_table`.
 """
 
 import csv
@@ -35,17 +35,24 @@ NAMED = {
     'wall': ('wall', 'door'),
     'window': ('window', 'blinds', 'curtain'),
 }
-# Some are surprising, as the 40-class set is: it counts bins, crates and heaters as furniture.
-# Stools, carts and trolleys are not here: that set has them among its props.
+# Some are surprising, as the 40-class set is: it counts bins, pets' beds and heaters as furniture,
+# but a wine rack and a game table among its props.
 OTHER_FURNITURE = frozenset((
-    'baby chair', 'bassinet', 'bean bag', 'bench', 'bookrack', 'bunk bed', 'chest', 'coffee table',
-    'cradle', 'crate', 'crib', 'desk drawer', 'desser', 'display case', 'drawer', 'file cabinet',
-    'filing cabinet', 'filing shelves', 'flipboard', 'foosball table', 'foot rest', 'furniture',
-    'game table', 'garbage bin', 'headboard', 'heater', 'ladder', 'mini fridge', 'music stand',
-    'ottoman', 'piano', 'piano bench', 'ping pong table', 'plastic chair', 'playpen', 'podium',
-    'pool table', 'radiator', 'room divider', 'stacked chairs', 'stand', 'storage chest',
-    'storage rack', 'storage shelves', 'storage shelvesbooks', 'tv stand', 'vanity',
-    'wall divider', 'wardrobe', 'wine rack'))
+    'baby chair', 'barrel', 'bassinet', 'bean bag', 'bench', 'bookrack', 'bunk bed', 'cat bed',
+    'cat cage', 'chart stand', 'chest', 'cloth drying stand', 'clothing dryer',
+    'clothing drying rack', 'clothing hamper', 'clothing hanger', 'clothing washer',
+    'coffee table', 'cradle', 'crate', 'crib', 'desk drawer', 'desser', 'display board',
+    'display case', 'dog bed', 'dog cage', 'doily', 'doll house', 'dolly', 'drawer',
+    'drying rack', 'drying stand', 'educational display', 'excercise equipment',
+    'excercise machine', 'file box', 'file stand', 'filing shelves', 'flipboard',
+    'foosball table', 'foot rest', 'furnace', 'furniture', 'garbage bin', 'grandfather clock',
+    'headboard', 'heater', 'indoor fountain', 'ironing board', 'ladder', 'lectern',
+    'luggage rack', 'mattress', 'music stand', 'ottoman', 'piano', 'piano bench',
+    'ping pong table', 'playpen', 'pool table', 'radiator', 'room divider', 'slide',
+    'stacked chairs', 'stacked plastic racks', 'stand', 'storage chest', 'storage rack',
+    'storage shelvesbooks', 'stroller', 'tent', 'toys rack', 'toys shelf', 'trampoline',
+    'treadmill', 'trolly', 'tv stand', 'wall divider', 'wardrobe', 'washing machine',
+    'water cooler'))
 _BY_NAME = {name: title for title, names in NAMED.items() for name in names} | dict.fromkeys(
     OTHER_FURNITURE, 'furniture')
 

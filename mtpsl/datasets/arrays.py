@@ -8,6 +8,7 @@ from mtpsl.tasks.categorical import CategoricalTask
 from mtpsl.tasks.normal import LONGEST, SHORT
 from mtpsl.tasks.stored import whole_numbers
 
+from .mended import clip_image
 from .pictures import to_bytes
 
 UNKNOWN = CategoricalTask.fill
@@ -56,10 +57,12 @@ def read_array(path: str) -> np.ndarray:
 def read_image(path: str, white: int | None = None) -> np.ndarray:
     """An RGB image, (H, W, 3) as :func:`to_bytes` takes it, as (H, W, 3) uint8 BGR.
 
+    Floats a little outside of [0, 1] are clipped, with one warning.
+
     Raises:
         ValueError: an array of another shape, type or range.
     """
-    pixels = read_array(path)
+    pixels = clip_image(read_array(path), path)
     if pixels.ndim != 3 or pixels.shape[2] != 3:
         raise ValueError(f'an image must be (H, W, 3), got {pixels.shape}')
     return np.ascontiguousarray(to_bytes(pixels, white)[..., ::-1])

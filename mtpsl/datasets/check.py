@@ -99,7 +99,7 @@ def check_configs(datasets: Mapping[str, dict], sample: int | None = 20) -> Repo
     report = Report([], [], [])
     for name, config in datasets.items():
         try:
-            dataset = DATASETS.build({**config, 'pipeline': _reading(config)})
+            dataset = DATASETS.build({**config, 'pipeline': _readers(config)})
         except (ValueError, OSError) as error:
             report.problems.append(str(error))
             report.findings.append(Finding(name, 'files', '-', 'all there', BROKEN))
@@ -109,12 +109,11 @@ def check_configs(datasets: Mapping[str, dict], sample: int | None = 20) -> Repo
     return report
 
 
-def _reading(config: Mapping) -> list[dict]:
-    """The steps that read files, with the arguments of the config's pipeline."""
-    names = [step['type'].rpartition('.')[2] for step in PIPELINE]
-    own = {step['type'].rpartition('.')[2]: step for step in config.get('pipeline') or ()
-           if isinstance(step, Mapping) and isinstance(step.get('type'), str)}
-    return [{**own.get(name, {}), **step} for name, step in zip(names, PIPELINE)]
+def _readers(config: Mapping) -> Sequence[dict]:
+    """The steps of a data set's pipeline that read image and labels, with their options."""
+    steps = [step for step in config.get('pipeline', ()) if isinstance(step, Mapping)]
+    return [dict(next((step for step in steps if str(step.get('type')).rpartition('.')[2] == kind),
+                      {}), type=f'mtpsl.{kind}') for kind in ('LoadImageFromFile', 'LoadLabels')]
 
 
 def _manifest(root: Path) -> dict:
@@ -151,7 +150,7 @@ def _check_sample(split: str, dataset: PartialLabelDataset, size: Sequence[int] 
     chosen = sorted(set(np.linspace(0, len(dataset) - 1, total).round().astype(int).tolist()))
     sizes: dict[tuple[int, int], list[str]] = {}
     values = {name: Seen() for name in dataset.tasks}
-    before = len(report.problems)
+    before, turned = len(report.problems), 0
     live = sys.stderr.isatty()
     for index in track_iter_progress(chosen, file=sys.stderr) if live else chosen:
         try:
@@ -161,6 +160,7 @@ def _check_sample(split: str, dataset: PartialLabelDataset, size: Sequence[int] 
             continue
         shape = results['img'].shape[:2]
         sizes.setdefault(shape, []).append(results['img_id'])
+        turned += results.get('orientation', 1) != 1
         for name, label in results['gt'].items():
             values[name].add(label, dataset.tasks[name].fill)
     broken = len(report.problems) - before
@@ -174,6 +174,8 @@ def _check_sample(split: str, dataset: PartialLabelDataset, size: Sequence[int] 
                       for (h, w), ids in commonest[:3]) + ', ...' * (len(sizes) > 3)
     add(Finding(split, 'image size', found or '-', wanted,
                 OK if size is None or set(sizes) == {tuple(size)} else DIFFERS))
+    if turned:  # photographs, so whoever drew labels may have seen them either way
+        add(Finding(split, 'turned by EXIF', f'{turned} images', 'labels as shown', OK))
     for name, seen in values.items():
         if not seen.pixels:  # no label of it among the opened images
             add(Finding(split, name, 'no label', 'any', OK))

@@ -6,7 +6,8 @@ from mtpsl.registry import DATASETS
 from mtpsl.storage import layouts
 
 from .arrays import class_map, number_map, numbered_ids
-from .partial_label import LabelSource, PartialLabelDataset
+from .mended import drop_broken
+from .partial_label import LabelFiles, LabelSource, PartialLabelDataset
 
 LARGEST = 10.0  # the archive's go up to 0.4922, raw disparities to 126 (pixels) or 32257
 
@@ -32,7 +33,8 @@ class Cityscapes(PartialLabelDataset):
         SPLIT/depth/I.npy                       (H, W, 1) inverse depth, 0 unknown
         label_mappings/*.json                   partial-label settings; ids are '0', '1', ...
 
-    Inverse depth is in the archive's unit, steps of the 16-bit disparity maps / 65535.
+    Inverse depth is in the archive's unit, steps of the 16-bit disparity maps / 65535; where it is
+    not finite it is unknown, with one warning.
 
     Arguments: see :class:`PartialLabelDataset`.
     """
@@ -46,3 +48,10 @@ class Cityscapes(PartialLabelDataset):
     def read_ids(self) -> list[str]:
         """One id for each image of the split's folder."""
         return numbered_ids(self.data_root, self.IMAGE, self.split)
+
+    def label_files(self, task: str, paths: tuple[str, ...]) -> LabelFiles:
+        """The files of a label; values that the published readers let pass are mended."""
+        decode = self.LABELS[task].decode
+        if task != 'depth':
+            return LabelFiles(paths, decode)
+        return LabelFiles(paths, lambda size, values: decode(size, drop_broken(values, paths[0])))

@@ -2,8 +2,7 @@
 
 import logging
 import os
-import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 from mmengine.logging import print_log
@@ -15,75 +14,9 @@ from mtpsl.tasks.normal import Normal
 from .arrays import normal_map, number_map
 from .id_list import read_id_list
 from .label_mapping import LabelMapping, count_labels
+from .listing import examples, list_images, list_labels
 from .partial_label import LabelFiles, PartialLabelDataset, refuse_missing
 from .pictures import Indexed
-
-IMAGE_SUFFIXES = ('jpg', 'jpeg', 'png', 'bmp', 'tif', 'tiff', 'webp', 'npy')
-LABEL_SUFFIXES = ('png', 'npy')
-SHOWN = 3  # names in an error
-_DIGITS = re.compile(r'\d+')
-
-
-def list_images(folder: str) -> dict[str, str]:
-    """The images of a folder: id (the file's name without suffix) -> file name.
-
-    They come in natural order (0, 1, 2, 10). Hidden files and those with a suffix that is not
-    one of ``IMAGE_SUFFIXES``, in any case, do not count.
-
-    Raises:
-        FileNotFoundError: there is no such folder, or no image in it.
-        ValueError: two images with one id.
-    """
-    if not os.path.isdir(folder):
-        parent = os.path.dirname(os.path.normpath(folder)) or '.'
-        beside = os.listdir(parent) if os.path.isdir(parent) else ()
-        raise FileNotFoundError(f'there is no folder of images {folder}; in {parent} there '
-                                f'is: {_examples(name for name in beside if name[0] != ".")}')
-    found: dict[str, str] = {}
-    twice: set[str] = set()
-    for name in _files(folder):
-        image_id, _, suffix = name.rpartition('.')
-        if image_id and suffix.lower() in IMAGE_SUFFIXES:
-            if image_id in found:
-                twice |= {name, found[image_id]}
-            found[image_id] = name
-    if twice:
-        raise ValueError(f'the folder {folder} has several images with one id (the name without '
-                         f'suffix): {_examples(twice)}')
-    if not found:
-        raise FileNotFoundError(f'the folder {folder} holds no image, no file of a type '
-                                f'{", ".join(IMAGE_SUFFIXES)}')
-    return {image_id: found[image_id] for image_id in sorted(found, key=_natural)}
-
-
-def list_labels(folder: str, ids: Collection[str]) -> tuple[dict[str, str], list[str]]:
-    """The label files of a folder that belong to ``ids``, id -> file name, and those of no id.
-
-    None without a folder.
-
-    Raises:
-        ValueError: a file of one of the ids that is no .png or .npy, or an id with both.
-    """
-    found: dict[str, str] = {}
-    foreign, twice, strangers = [], set(), []
-    for name in _files(folder) if os.path.isdir(folder) else ():
-        image_id, _, suffix = name.rpartition('.')
-        is_label = suffix.lower() in LABEL_SUFFIXES
-        if image_id not in ids:
-            strangers += [name] * is_label
-            continue
-        if not is_label:
-            foreign.append(name)
-        elif image_id in found:
-            twice |= {name, found[image_id]}
-        found[image_id] = name
-    if foreign:
-        raise ValueError(f'labels must be .png or .npy (a .jpg is lossy and would change class '
-                         f'ids), the folder {folder} has {_examples(foreign)}')
-    if twice:
-        raise ValueError(f'the folder {folder} has two labels of one image: {_examples(twice)}; '
-                         'which one counts?')
-    return found, strangers
 
 
 @DATASETS.register_module()
@@ -93,7 +26,7 @@ class FolderDataset(PartialLabelDataset):
     Layout below ``data_root``, and below ``split`` where one is named; ID is a file's name without
     suffix::
 
-        images/ID.jpg            or any other of IMAGE_SUFFIXES
+        images/ID.jpg            or any other of IMAGE_SUFFIXES; upright as EXIF says
         TASK/ID.png, TASK/ID.npy the label of one task, absent where the image has none
 
     A ``.png`` is read as the task says (``Task.from_picture``). A ``.npy`` holds the label map
@@ -115,7 +48,9 @@ class FolderDataset(PartialLabelDataset):
         pipeline: transforms, configs or callables.
         max_images: take only the first so many images.
         drop_unlabelled: see :class:`PartialLabelDataset`.
-        on_error: see :class:`PartialLabelDataset`.
+        on_error: see :class:`PartialLabelDataset`. With ``'skip'`` two images or labels of one id
+            are left out with a warning, too.
+        crop_guide: see :class:`PartialLabelDataset`; where the label is there.
 
     Raises:
         ValueError: a name in ``folders`` or ``optional`` that is no task, ``images`` among the
@@ -125,19 +60,21 @@ class FolderDataset(PartialLabelDataset):
             ``optional``; and as the base class says.
     """
 
+    PHOTOS = 'upright'
+
     def __init__(self, *, tasks: Mapping[str, dict | Task], data_root: str, split: str = '',
                  images: str = 'images', folders: Mapping[str, str] | None = None,
                  ids: str | None = None, optional: Sequence[str] = (),
                  label_mapping: str | None = None, pipeline: Sequence[dict | Callable] = (),
                  max_images: int | None = None, drop_unlabelled: bool = False,
-                 on_error: str = 'raise') -> None:
+                 on_error: str = 'raise', crop_guide: str | None = None) -> None:
         built = build_tasks(tasks)
         folders = {} if folders is None else folders
         for name, value in (('split', split), ('images', images)):
             if not isinstance(value, str):
                 raise ValueError(f"{name} must name a folder ('' for none), got {value!r}")
         _check_names(built, folders, optional)
-        self.base = os.path.join(data_root, split)
+        self.base = os.path.join(os.path.expanduser(data_root), split)
         self.image_folder = os.path.join(self.base, images)
         self.label_folders = {task: os.path.join(self.base, folders.get(task, task))
                               for task in built}
@@ -148,7 +85,8 @@ class FolderDataset(PartialLabelDataset):
         self.optional = tuple(optional)
         super().__init__(tasks=built, data_root=data_root, split=split,
                          label_mapping=label_mapping, pipeline=pipeline, max_images=max_images,
-                         drop_unlabelled=drop_unlabelled, on_error=on_error)
+                         drop_unlabelled=drop_unlabelled, on_error=on_error,
+                         crop_guide=crop_guide)
         print_log(self.describe(), logger='current', level=logging.INFO)
 
     def describe(self) -> str:
@@ -157,7 +95,7 @@ class FolderDataset(PartialLabelDataset):
         tasks = ', '.join(f'{task} {per_task[task]}' for task in self.tasks)
         numbers = ', '.join(f'{n} label{"s" * (n != 1)}: {per_number[n]}'
                             for n in sorted(per_number))
-        strangers = '; '.join(f'{task} {len(names)} ({_examples(names)})'
+        strangers = '; '.join(f'{task} {len(names)} ({examples(names)})'
                               for task, names in self._strangers.items())
         return (f'{self.title} ({self.base}): {len(self)} images. Labelled for {tasks}. '
                 f'Images with {numbers}'
@@ -182,10 +120,11 @@ class FolderDataset(PartialLabelDataset):
 
     def load_data_list(self) -> list[dict]:
         """The images and labels that are there; one listing a folder."""
-        images = list_images(self.image_folder)
+        images = list_images(self.image_folder, 'leave' if self.on_error == 'skip' else 'raise')
         ids = self._choose_ids(images)
         known = set(ids)
-        listed = {task: list_labels(folder, known) for task, folder in self.label_folders.items()}
+        listed = {task: list_labels(folder, known, self.on_error)
+                  for task, folder in self.label_folders.items()}
         found = {task: files for task, (files, _) in listed.items()}
         # With a list of ids the other images' labels are meant to be left.
         self._strangers = {task: names for task, (_, names) in listed.items()
@@ -203,19 +142,21 @@ class FolderDataset(PartialLabelDataset):
         start = os.path.join(self.image_folder, '')
         starts = {task: os.path.join(folder, '') for task, folder in self.label_folders.items()}
         return [dict(img_id=i, img_path=start + images[i],
-                     labels={task: (starts[task] + found[task][i],) for task in labelled[i]})
+                     labels={task: (starts[task] + found[task][i],) for task in labelled[i]},
+                     guide={task: (starts[task] + found[task][i],) for task in (self.crop_guide,)
+                            if task and task not in labelled[i] and i in found[task]})
                 for i in used]
 
     def _choose_ids(self, images: Mapping[str, str]) -> list[str]:
         if self.ids is None:
             return list(images)
-        path = os.path.join(self.data_root, self.ids)
+        path = os.path.join(self.data_root, os.path.expanduser(self.ids))
         ids = read_id_list(path)
         missing = [image_id for image_id in ids if image_id not in images]
         if missing:
             raise FileNotFoundError(
                 f'{len(missing)} ids of {path} have no image in {self.image_folder}: '
-                f'{_examples(missing)}; images there: {_examples(images.values())} (an id is the '
+                f'{examples(missing)}; images there: {examples(images.values())} (an id is the '
                 'name without suffix)')
         return ids
 
@@ -239,8 +180,8 @@ class FolderDataset(PartialLabelDataset):
             f'the folder {folder} is empty' if os.path.isdir(folder) else
             f'there is no folder {folder}')
         return (f'{self.title} has no label of the task {task}: {cause}. Expected is ID.png or '
-                f'ID.npy for an image ID. Labels there: {_examples(names)}; images in '
-                f'{self.image_folder}: {_examples(images)}; a task that has none on purpose must '
+                f'ID.npy for an image ID. Labels there: {examples(names)}; images in '
+                f'{self.image_folder}: {examples(images)}; a task that has none on purpose must '
                 f'be named in optional')
 
 
@@ -263,27 +204,3 @@ def _check_names(tasks: Mapping[str, Task], folders: Mapping[str, str],
         if unknown:
             raise ValueError(f'{argument} names {", ".join(map(str, unknown))}, which is no task; '
                              f'the tasks are {", ".join(tasks)}')
-
-
-def _files(folder: str) -> Iterator[str]:
-    """Names of the files of a folder, hidden ones left out."""
-    with os.scandir(folder) as entries:
-        yield from (entry.name for entry in entries
-                    # A broken link is no folder: reading it will say so.
-                    if entry.name[0] != '.' and not entry.is_dir())
-
-
-def _natural(name: str) -> tuple[str, str]:
-    """Sort key by which numbers in names count as numbers."""
-    return _DIGITS.sub(_number_key, name), name
-
-
-def _number_key(match: re.Match) -> str:
-    digits = match[0].lstrip('0')
-    return f'{len(digits):03}{digits}'  # a longer number is larger; names are at most 255 long
-
-
-def _examples(names: Iterable[str]) -> str:
-    """The first few names."""
-    ordered = sorted(names, key=_natural)
-    return ', '.join(ordered[:SHOWN]) + ', ...' * (len(ordered) > SHOWN) if ordered else 'none'

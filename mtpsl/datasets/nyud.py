@@ -6,7 +6,8 @@ from mtpsl.registry import DATASETS
 from mtpsl.storage import layouts
 
 from .arrays import class_map, normal_map, number_map, numbered_ids
-from .partial_label import LabelSource, PartialLabelDataset
+from .mended import drop_broken, shorten_normals
+from .partial_label import LabelFiles, LabelSource, PartialLabelDataset
 
 FARTHEST = 100.0  # metres; the sensor ends at 10
 
@@ -33,6 +34,9 @@ class NYUD(PartialLabelDataset):
         SPLIT/normal/I.npy        (H, W, 3) unit vectors, the zero vector unknown
         label_mappings/*.json     partial-label settings; image ids are '0', '1', ...
 
+    Depths and normals that are not finite are unknown, normals that are too long are shortened;
+    each with one warning.
+
     Arguments: see :class:`PartialLabelDataset`.
     """
 
@@ -46,3 +50,11 @@ class NYUD(PartialLabelDataset):
     def read_ids(self) -> list[str]:
         """One id for each image of the split's folder."""
         return numbered_ids(self.data_root, self.IMAGE, self.split)
+
+    def label_files(self, task: str, paths: tuple[str, ...]) -> LabelFiles:
+        """The files of a label; values that the published readers let pass are mended."""
+        decode = self.LABELS[task].decode
+        mend = dict(depth=drop_broken, normal=shorten_normals).get(task)
+        if mend is None:
+            return LabelFiles(paths, decode)
+        return LabelFiles(paths, lambda size, values: decode(size, mend(values, paths[0])))

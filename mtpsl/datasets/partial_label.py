@@ -14,6 +14,7 @@ from mtpsl.tasks import Task, build_tasks
 from .id_list import read_id_list
 from .label_mapping import LabelMapping, load_mapping
 from .sampler import Draw, seeded
+from .transforms.probe import check_geometry
 from .unreadable import SKIPPED_AT_MOST, UnreadableFileError, check_on_error
 
 MISSING_SHOWN = 5
@@ -49,8 +50,9 @@ class PartialLabelDataset(BaseDataset):
     files that will be needed are looked up at construction.
 
     The pipeline starts from a dict of ``img_path``, ``img_id``, ``tasks`` (name -> task),
-    ``labels`` (name -> :class:`LabelFiles` of the labels that may be used) and ``skipped`` (a
-    message for each image in whose place this one is taken, see ``on_error``).
+    ``labels`` (name -> :class:`LabelFiles` of the labels that may be used, and of those in
+    ``withheld``, see ``crop_guide``), ``photos`` (see ``PHOTOS``) and ``skipped`` (a message for
+    each image in whose place this one is taken, see ``on_error``).
 
     Args:
         tasks: task name -> config or task, see :func:`mtpsl.tasks.build_tasks`; the names must be
@@ -68,6 +70,9 @@ class PartialLabelDataset(BaseDataset):
             image whose file, or a label's, turns out unreadable: ``'raise'``, or ``'skip'``, which
             takes the next image in order that can be read, with the random state of the same draw.
             Elsewhere it is always an error: scores of other images would be wrong.
+        crop_guide: task whose label is read where it is withheld as well, for
+            :class:`~mtpsl.datasets.transforms.RandomCrop` to choose the place by, as the published
+            code does; it never reaches the model. None: a withheld label is not read.
 
     Raises:
         ValueError: a task that the data set has no labels for, ``max_images`` no integer of at
@@ -80,14 +85,20 @@ class PartialLabelDataset(BaseDataset):
     LABELS: dict[str, LabelSource] = {}
     IMAGE: str
     ID_LIST: str
+    # How photographs lie, 'stored' or 'upright' as EXIF says. The published readers do not turn.
+    PHOTOS = 'stored'
     # What the published set holds: images of each split and, where all have one, their (H, W).
     PUBLISHED: dict = {}
 
     def __init__(self, *, tasks: Mapping[str, dict | Task], data_root: str, split: str,
                  label_mapping: str | None = None, pipeline: Sequence[dict | Callable] = (),
                  max_images: int | None = None, drop_unlabelled: bool = False,
-                 on_error: str = 'raise') -> None:
+                 on_error: str = 'raise', crop_guide: str | None = None) -> None:
         self.tasks = build_tasks(tasks)
+        if crop_guide is not None and crop_guide not in self.tasks:
+            raise ValueError(f'crop_guide must be one of the tasks {", ".join(self.tasks)}, or '
+                             f'None, got {crop_guide!r}')
+        self.crop_guide = crop_guide
         self.split = split
         self.title = f'{type(self).__name__} {split}'.rstrip()
         self.label_mapping = label_mapping
@@ -107,11 +118,16 @@ class PartialLabelDataset(BaseDataset):
         if label_mapping == '':
             raise ValueError("label_mapping must name a JSON file, or be None for all labels, got "
                              "''")
-        super().__init__(metainfo=dict(tasks=tuple(self.tasks)), data_root=data_root,
+        super().__init__(metainfo=dict(tasks=tuple(self.tasks)),
+                         data_root=os.path.expanduser(data_root),
                          pipeline=list(pipeline))
         for transform in self.pipeline.transforms:
             if hasattr(transform, 'check_tasks'):  # now rather than at the first image
                 transform.check_tasks(self.tasks, known)
+        try:
+            check_geometry(self.pipeline.transforms, self.tasks)
+        except ValueError as error:
+            raise ValueError(f'{self.title}: {error}') from error
 
     def __getitem__(self, index: int | Draw) -> dict:
         """One sample. An int leaves the random states alone, a ``Draw`` decides the sample.
@@ -140,10 +156,13 @@ class PartialLabelDataset(BaseDataset):
 
     def _load(self, index: int, skipped: tuple[str, ...] = ()) -> dict:
         """Image ``index`` through the pipeline; ``skipped`` says which were to come before it."""
-        results = self.get_data_info(index) | dict(tasks=self.tasks, skipped=skipped)
+        results = self.get_data_info(index) | dict(tasks=self.tasks, skipped=skipped,
+                                                     photos=self.PHOTOS)
         image_id = results['img_id']
+        guide = results.pop('guide', {})
+        results['withheld'] = tuple(guide)
         results['labels'] = {task: self.label_files(task, paths)
-                             for task, paths in results['labels'].items()}
+                             for task, paths in {**results['labels'], **guide}.items()}
         try:
             sample = self.pipeline(results)
         except Exception as error:
@@ -180,7 +199,12 @@ class PartialLabelDataset(BaseDataset):
             for task in labelled[image_id]:
                 labels[task] = tuple(finder.find(file, image_id, f'{task} label')
                                      for file in self.LABELS[task].files)
-            data_list.append(dict(img_id=image_id, labels=labels,
+            guide = {}
+            if self.crop_guide not in (None, *labels):
+                guide[self.crop_guide] = tuple(
+                    finder.find(file, image_id, f'{self.crop_guide} label, the guide of crops')
+                    for file in self.LABELS[self.crop_guide].files)
+            data_list.append(dict(img_id=image_id, labels=labels, guide=guide,
                                   img_path=finder.find(self.IMAGE, image_id, 'image')))
         refuse_missing(finder.missing, self.data_root, self.split)
         return data_list
@@ -199,7 +223,7 @@ class PartialLabelDataset(BaseDataset):
         """Image id -> the tasks whose labels are used: all, or those of the mapping."""
         if self.label_mapping is None:
             return dict.fromkeys(ids, tuple(self.tasks))
-        path = os.path.join(self.data_root, self.label_mapping)
+        path = os.path.join(self.data_root, os.path.expanduser(self.label_mapping))
         if not os.path.isabs(self.label_mapping) and not os.path.exists(path):
             raise FileNotFoundError(
                 f'label mapping {path} does not exist; label_mapping={self.label_mapping!r} is '

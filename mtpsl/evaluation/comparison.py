@@ -238,14 +238,19 @@ def to_csv(comparison: Comparison) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator='\n')
     writer.writerow(['method', 'runs', *sizes, *(
-        title for column in comparison.columns for title in (column, f'{column} std'))])
+        _plain(title) for column in comparison.columns for title in (column, f'{column} std'))])
     for number, row in enumerate(comparison.rows):
         scores = [row.scores.get(column) for column in comparison.columns]
-        writer.writerow([row.method.name, row.method.most_runs, *(
+        writer.writerow([_plain(row.method.name), row.method.most_runs, *(
             values[number] for values in sizes.values()), *(
             value for score in scores
             for value in ((score.mean, score.std) if score else (None, None)))])
     return out.getvalue()
+
+
+def _plain(text: str) -> str:
+    """A cell that spreadsheets take for text: they would run what begins like a formula."""
+    return f"'{text}" if text.lstrip()[:1] in tuple('=+-@') or text[:1] in '\t\r' and text else text
 
 
 FORMATS = {'md': to_markdown, 'tex': to_latex, 'csv': to_csv}

@@ -131,6 +131,10 @@ class Task(ABC):
         """Mirror a label map left to right, values included (a normal's x changes sign)."""
         return label[:, ::-1]
 
+    def transpose(self, label: np.ndarray) -> np.ndarray:
+        """Swap rows and columns of a label map, values included; with ``flip`` all turns."""
+        return label.swapaxes(0, 1)
+
     def mark_unknown(self, label: np.ndarray) -> np.ndarray:
         """Last step of every pipeline: write ``fill`` where the map says nothing."""
         return label

@@ -80,6 +80,10 @@ class Normal(Task):
         flipped[..., 0] *= -1
         return flipped
 
+    def transpose(self, label: np.ndarray) -> np.ndarray:
+        # Right becomes down, and y is up.
+        return label.swapaxes(0, 1)[..., [1, 0, 2]] * np.array([-1, -1, 1], label.dtype)
+
     def mark_unknown(self, label: np.ndarray) -> np.ndarray:
         if not self.zero_sum_unknown:
             return label

@@ -61,6 +61,18 @@ def test_every_number(cityscapes: Tool, source: Path, tmp_path: Path) -> None:
     assert json.loads((root / 'conversion.json').read_text())['num_train'] == 3
 
 
+def test_rare_ids_can_be_void(cityscapes: Tool, source: Path, tmp_path: Path) -> None:
+    cityscapes.run(source, tmp_path / 'to', *SIZE, '--void-rare')
+    category = CATEGORY.copy()
+    category[[9, 10, 14, 15, 16, 18, 29, 30]] = -1
+    label = np.load(tmp_path / 'to/train/label_7/0.npy')
+    ids = city_arrays(0)['gtFine'][1::2, 1::2]
+    assert np.array_equal(label, category[ids]) and np.isin(ids, [9, 18]).any()
+    # Not to be mixed with what was converted otherwise.
+    line = cityscapes.fails(source, tmp_path / 'to', *SIZE)
+    assert 'other settings: void_ids is 9 10 14 15 16 18 29 30, not None' in line
+
+
 def test_two_workers_give_the_same_files(cityscapes: Tool, source: Path, tmp_path: Path) -> None:
     cityscapes.run(source, tmp_path / 'one', *SIZE)
     command = [sys.executable, str(TOOLS / 'cityscapes.py'), 'convert', str(source),

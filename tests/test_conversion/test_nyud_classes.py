@@ -1,5 +1,6 @@
 """The 13 classes, and class tables of a user's own."""
 
+import csv
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,17 @@ def test_the_others_are_furniture_or_objects() -> None:
     names = ('garbage bin', 'stacked chairs', 'piano', 'unknown', 'toaster', 'book', 'Wall')
     assert list(class_table(names, {}).values()) == ['furniture'] * 3 + ['objects'] * 4
     assert not OTHER_FURNITURE & set(FORTY)
+
+
+def test_all_894_names_are_as_published() -> None:
+    """``nyud13_published.csv``: classMapping40 and class13Mapping, one after the other."""
+    with open(Path(__file__).parents[1] / 'data/nyud13_published.csv', encoding='utf-8') as file:
+        published = {row['name']: row['class'] for row in csv.DictReader(file)}
+    assert len(published) == 894
+    table = class_table(list(published), {})
+    assert {name: (title, published[name]) for name, title in table.items()
+            if title != published[name]} == {}
+    assert set(published) >= OTHER_FURNITURE
 
 
 def test_a_table_and_its_text(tmp_path: Path) -> None:

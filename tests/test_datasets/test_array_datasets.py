@@ -1,12 +1,15 @@
 """NYUD and Cityscapes from folders written by hand."""
 
 import json
+import logging
 from pathlib import Path
 
 import numpy as np
 import pytest
+from mmengine.logging import MMLogger
 
 from mtpsl.datasets import NYUD, Cityscapes
+from mtpsl.datasets.mended import _said
 from mtpsl.datasets.published_mapping import import_published
 
 from .conftest import READ, TEST
@@ -148,6 +151,55 @@ def test_normals_coded_as_colours_are_refused(tmp_path: Path) -> None:
     root = write(tmp_path, NYUD, dict(train=1))
     np.save(root / 'train/normal/0.npy', np.full((*SIZE, 3), (0.5, 0.5, 1.0)))
     with pytest.raises(RuntimeError, match='must be unit vectors .* got length 1.22'):
+        reader(NYUD, root)[0]
+
+
+def mended(kind: type, root: Path, name: str, values: np.ndarray,
+           ) -> tuple[dict, list[str]]:
+    """A sample whose array ``name`` was replaced, read twice, and the warnings."""
+    np.save(root / 'train' / name / '0.npy', values)
+    records: list[str] = []
+    handler, logger = logging.Handler(logging.WARNING), MMLogger.get_current_instance()
+    handler.emit = lambda record: records.append(record.getMessage())
+    logger.addHandler(handler)
+    _said.clear()
+    try:
+        results = [reader(kind, root)[0] for _ in range(2)]
+    finally:
+        logger.removeHandler(handler)
+    return results[1], records
+
+
+def test_values_that_published_readers_let_pass_are_mended(kind: type, tmp_path: Path) -> None:
+    root = write(tmp_path, kind, dict(train=1))
+    stored = arrays(0)
+    image = stored['image'].copy()
+    image[0, 0], image[0, 1] = -0.1, 1.2
+    results, (text,) = mended(kind, root, 'image', image)
+    assert results['img'][0, :2].tolist() == [[0] * 3, [255] * 3]
+    assert text.startswith(f'{root}/train/image/0.npy: values from -0.1 to 1.2 are clipped')
+    np.save(root / 'train/image/0.npy', stored['image'])
+
+    depth = stored['depth'].copy()
+    depth[3, 4], depth[3, 5] = np.nan, np.inf
+    results, (text,) = mended(kind, root, 'depth', depth)
+    assert results['gt']['depth'][3, 4:6].tolist() == [0, 0]
+    np.testing.assert_array_equal(results['gt']['depth'][4:], stored['depth'][4:, :, 0])
+    assert f'{root}/train/depth/0.npy: 2 values that are not finite are unknown' in text
+
+
+def test_normals_of_nyud_that_are_too_long_are_shortened(tmp_path: Path) -> None:
+    root = write(tmp_path, NYUD, dict(train=1))
+    normal = arrays(0)['normal']
+    normal[4, 0], normal[4, 1] = (0.9, -0.9, 0), (np.nan, 0, 1)
+    results, texts = mended(NYUD, root, 'normal', normal)
+    found = results['gt']['normal']
+    np.testing.assert_allclose(found[4, :2], [[0.5 ** 0.5, -0.5 ** 0.5, 0], [0, 0, 0]], atol=1e-6)
+    np.testing.assert_allclose(found[3, 0], (0.5, -0.5, 0))  # shorter ones stay
+    assert [f'{root}/train/normal/0.npy: ' in text for text in texts] == [True, True]
+    assert 'of length up to 1.27 are shortened' in texts[1]
+    np.save(root / 'train/normal/0.npy', 3 * normal)
+    with pytest.raises(RuntimeError, match='must be unit vectors'):
         reader(NYUD, root)[0]
 
 

@@ -1,11 +1,13 @@
 """Each transform against a plain computation; the maps carry their own coordinates."""
 
+import json
 
 import numpy as np
 import pytest
 import torch
 from mmengine.dataset import Compose
 
+from mtpsl.datasets import Draw
 from mtpsl.datasets.transforms import (
     LoadLabels,
     PackMultiTaskInputs,
@@ -16,7 +18,7 @@ from mtpsl.datasets.transforms import (
 from mtpsl.registry import TRANSFORMS
 from mtpsl.tasks import build_tasks
 
-from .conftest import TASKS
+from .conftest import IDS, READ, TASKS, TEST, reader
 
 ALL_TASKS = build_tasks(TASKS | dict(depth=dict(type='Depth')))
 H, W = 48, 64
@@ -291,3 +293,52 @@ def test_every_argument_is_shown():
     for part in ('LoadLabels()', 'scale_range=(0.5, 2.0)', 'size=(512, 512)', 'tries=10',
                  'prob=0.5', "'img_shape'"):
         assert part in text
+
+
+# ------------------------------------------------------------------ a withheld label as a guide
+
+
+def guided(pascal, **arguments):
+    """Samples of an image without a semseg label, and what the crops were chosen by."""
+    mapping = {image_id: ['saliency'] for image_id in IDS}
+    (pascal / 'label_mappings/m.json').write_text(json.dumps(mapping))
+    steps = [*READ, dict(type='mtpsl.RandomScale', scale_range=(1, 1)),
+             dict(type='mtpsl.RandomCrop', size=(8, 4), max_class_ratio=0.6, tries=99)]
+    dataset = reader(pascal, steps, label_mapping='label_mappings/m.json', **arguments)
+    packing = reader(pascal, [*steps, dict(type='mtpsl.PackMultiTaskInputs')],
+                     label_mapping='label_mappings/m.json', **arguments)
+    cut = [dataset[Draw(0, epoch, 0)] for epoch in range(40)]
+    return cut, [packing[Draw(0, epoch, 0)]['data_samples'] for epoch in range(40)]
+
+
+def largest_share(sample):
+    """Of the semseg class c // 3, c being a quarter of the image's green channel."""
+    columns = sample['img'][..., 1].astype(int).mean(0) / 4
+    return np.bincount(np.rint(columns).astype(int) // 3).max() / 4
+
+
+def test_a_withheld_label_guides_crops_on_demand_and_never_leaves(pascal, label_path):
+    free, _ = guided(pascal)
+    chosen, packed = guided(pascal, crop_guide='semseg')
+    for sample, out in zip(chosen, packed):
+        assert list(sample['gt']) == ['saliency'] and out.gt.keys() == ['saliency']
+    places = [[sample['img'][0, 0].tolist() for sample in samples] for samples in (free, chosen)]
+    assert places[0] != places[1]
+    shares = [[largest_share(sample) for sample in samples] for samples in (free, chosen)]
+    assert max(shares[0]) == 0.75 and max(shares[1]) == 0.5
+    label_path('semseg', IDS[0]).unlink()
+    guided(pascal)  # not needed without the option
+    with pytest.raises(FileNotFoundError, match='semseg label, the guide of crops'):
+        guided(pascal, crop_guide='semseg')
+    with pytest.raises(ValueError, match="crop_guide must be one of the tasks .* got 'depth'"):
+        guided(pascal, crop_guide='depth')
+
+
+def test_the_guide_is_dropped_without_a_crop_too(pascal):
+    (pascal / 'label_mappings/m.json').write_text(json.dumps({i: ['normal'] for i in IDS}))
+    dataset = reader(pascal, TEST, label_mapping='label_mappings/m.json', crop_guide='semseg')
+    assert dataset[0]['data_samples'].gt.keys() == ['normal']
+    # An image that is labelled is as it was.
+    (pascal / 'label_mappings/m.json').write_text(json.dumps({i: ['semseg'] for i in IDS}))
+    dataset = reader(pascal, TEST, label_mapping='label_mappings/m.json', crop_guide='semseg')
+    assert dataset[0]['data_samples'].gt.keys() == ['semseg']

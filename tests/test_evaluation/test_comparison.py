@@ -138,6 +138,13 @@ def test_latex_escapes() -> None:
         r'\textbar{} \& \% \$ \# \_ \{ \}')
 
 
+@pytest.mark.parametrize('name', ['=1+1', '+x', '-x', '@x', ' =x', '\tx'])
+def test_csv_holds_no_formula(name: str) -> None:
+    _, row = csv.reader(io.StringIO(FORMATS['csv'](compare([method(name, (1.0, 2))]))))
+    assert row[0] == f"'{name}"
+    assert float(row[2]) == 1.0
+
+
 def test_csv() -> None:
     text = FORMATS['csv'](compare([SINGLE, OURS, method('a,b', (1 / 3, 2))], SINGLE))
     header, single, ours, other = csv.reader(io.StringIO(text))

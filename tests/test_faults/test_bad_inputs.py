@@ -145,6 +145,11 @@ DATA = [
                           'train_dataloader.num_workers=1'),
          'train.py: error: FolderDataset train, image 1: cannot read the image '
          '{root}/train/images/1.jpg: the file is empty'),
+    case('transform of the image alone', lambda p: p.train(
+        'train_dataloader.dataset.pipeline.2.type=mmcv.RandomFlip',
+        'train_dataloader.dataset.pipeline.2.prob=0.5'),
+         'FolderDataset train: the transform mmcv.RandomFlip moves image and labels apart',
+         "Write dict(type='mtpsl.RandomFlip', prob=...) in its place"),
     case('label cut', lambda p: p.label(np.arange(1024, dtype=np.uint8).reshape(32, 32) % 3,
                                         cut=True), SEMSEG + 'png: OSError: '),
     case('label of wrong values', lambda p: p.label(GREY + 7),

@@ -25,12 +25,16 @@ def add_convert(commands: argparse._SubParsersAction) -> None:
                         help='folder with leftImg8bit/, gtFine/ and disparity/, unpacked')
     parser.add_argument('root', type=Path, help='the folder to make, such as data/Cityscapes')
     add_common_arguments(parser, (128, 256))
+    parser.add_argument('--void-rare', action='store_true',
+                        help='leave eight rare official ids (9, 10, 14, 15, 16, 18, 29, 30) '
+                             "unknown, as the later loader of MTAN's author does")
     parser.set_defaults(run=convert)
 
 
 def convert(args: argparse.Namespace) -> None:
     """Run ``convert``."""
-    convert_cityscapes(args.source, args.root, args.workers, tuple(args.size))
+    convert_cityscapes(args.source, args.root, args.workers, tuple(args.size),
+                       args.void_rare)
 
 
 def check(args: argparse.Namespace) -> None:

@@ -10,10 +10,9 @@ PROG = 'nyud.py'
 CONFIG = Path(__file__).parents[2] / 'configs/_base_/datasets/nyud.py'
 CLASSES_HELP = """\
 The 894 raw labels become 13 classes by their names, through the 40 classes of Gupta et al. 2013.
-Which rare pieces of furniture are "furniture" and not "objects" is our reading of the published
-tables (classMapping40.mat, class13Mapping.mat). ROOT/classes.csv, which is always written, says
-what each label became; edited and given back as --class-table, for another folder, it replaces
-that wholly or in part.
+Name by name that is what the published tables say (classMapping40, then class13Mapping).
+ROOT/classes.csv, which is always written, says what each label became; edited and given back as
+--class-table, for another folder, it replaces that wholly or in part.
 
 An interrupted conversion is taken up by the same command. Nothing is ever overwritten.
 """

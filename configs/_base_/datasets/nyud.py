@@ -20,3 +20,16 @@ tasks = dict(
 train_dataloader = dict(dataset=dict(type='NYUD', data_root=data_root))
 val_dataloader = dict(dataset=dict(type='NYUD', data_root=data_root))
 test_dataloader = val_dataloader
+
+# Another augmentation, not used here: that of HiTTs, which trains NYUD with PASCAL's chain at
+# 288x384. A config takes it by dataset=dict(pipeline=_base_.scale_crop_pipeline), see
+# configs/diffusionmtl/nyud_onelabel_r18_scale-crop.py.
+scale_crop_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadLabels'),
+    dict(type='RandomScale', scale_range=(0.5, 2.0)),
+    dict(type='RandomCrop', size=(288, 384), balance_task='semseg', max_class_ratio=0.75),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='PhotoMetricDistortion'),
+    dict(type='PackMultiTaskInputs'),
+]

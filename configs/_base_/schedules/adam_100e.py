@@ -1,7 +1,8 @@
 # 100 epochs of batch 6: Adam, lr 2e-5, polynomial decay (power 0.9) stepped per epoch, gradients
 # clipped to an L2 norm of 10; the released training of DiffusionMTL on PASCAL. For NYUD and
-# Cityscapes its schedule is not published; ours is the same one, which is also that of HiTTs
-# (arXiv:2411.18823) on these sets. XTC trains from scratch there, 200 epochs of Adam 1e-4.
+# Cityscapes its schedule is not published; ours is the same one, which on NYUD is also that of
+# HiTTs (arXiv:2411.18823; its code has no config of Cityscapes). XTC trains from scratch on both,
+# 200 epochs of Adam 1e-4.
 optim_wrapper = dict(
     type='FiniteOptimWrapper',
     optimizer=dict(type='Adam', lr=2e-5, weight_decay=1e-6, fused=True),

@@ -1,6 +1,6 @@
 """The last step of every pipeline: tensors for the model."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -9,6 +9,8 @@ from mmengine.structures import PixelData
 
 from mtpsl.registry import TRANSFORMS
 from mtpsl.structures import MultiTaskSample
+
+from .geometric import forget_withheld
 
 
 @TRANSFORMS.register_module()
@@ -42,11 +44,17 @@ class PackMultiTaskInputs(BaseTransform):
 
         Raises:
             KeyError: a meta key that the results lack.
+            ValueError: a label of another size than the image.
         """
         absent = [key for key in self.meta_keys if key not in results]
         if absent:
             raise KeyError(f'PackMultiTaskInputs: meta_keys {", ".join(absent)} are not among the '
                            f'results, which have {", ".join(results)}')
+        forget_withheld(results)
+        unlike = unlike_sizes(results['img'], results.get('gt', {}))
+        if unlike:
+            raise ValueError(f'PackMultiTaskInputs: got {unlike}; a transform before it changed '
+                             'one without the other')
         sample = MultiTaskSample(metainfo={key: results[key] for key in self.meta_keys})
         if results.get('skipped'):
             sample.set_metainfo(dict(skipped=results['skipped']))
@@ -57,6 +65,16 @@ class PackMultiTaskInputs(BaseTransform):
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(meta_keys={self.meta_keys})'
+
+
+def unlike_sizes(image: np.ndarray, maps: Mapping[str, np.ndarray]) -> str:
+    """Names an image and a label of different (H, W); '' where all are of one size."""
+    height, width = image.shape[:2]
+    for name, label in maps.items():
+        if label.shape[:2] != (height, width):
+            return (f'an image of {height} x {width} with a {name} label of '
+                    f'{" x ".join(map(str, label.shape[:2]))}')
+    return ''
 
 
 def _to_tensor(pixels: np.ndarray) -> torch.Tensor:

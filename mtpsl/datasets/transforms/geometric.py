@@ -112,9 +112,11 @@ class RandomScaleCrop(BaseTransform):
 class RandomCrop(BaseTransform):
     """Cut out a random rectangle in which no class takes up too much.
 
-    Where the sample is labelled for ``balance_task``, up to ``tries`` places are drawn until one
-    is accepted: of its known pixels at most ``max_class_ratio`` belong to one class. A place
-    without a known pixel is refused; if all are refused, a last one is drawn and taken as it is.
+    Where the sample is labelled for ``balance_task`` (or the data set gives its label for this
+    alone, see ``crop_guide`` of :class:`~mtpsl.datasets.PartialLabelDataset`), up to ``tries``
+    places are drawn until one is accepted: of its known pixels at most ``max_class_ratio`` belong
+    to one class. A place without a known pixel is refused; if all are refused, a last one is drawn
+    and taken as it is.
 
     Args:
         size: (height, width) of the crop; it is smaller where the image is.
@@ -152,6 +154,7 @@ class RandomCrop(BaseTransform):
         results['img'] = results['img'][rows, columns]
         results['img_shape'] = results['img'].shape[:2]
         _forget_zoom(results)
+        forget_withheld(results)  # they have served
         for name, label in results['gt'].items():
             results['gt'][name] = label[rows, columns]
         return results
@@ -216,6 +219,12 @@ class RandomFlip(BaseTransform):
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(prob={self.prob})'
+
+
+def forget_withheld(results: dict) -> None:
+    """Drop the labels that were read for the choice of a crop only: they are withheld."""
+    for name in results.get('withheld', ()):
+        results['gt'].pop(name, None)
 
 
 def _forget_zoom(results: dict) -> None:

@@ -1,15 +1,27 @@
 """Transforms that read files: the image, and the labels that a sample may use."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import cv2
 import mmcv.transforms
 import numpy as np
 from mmcv.image.io import imread_flags
+from mmengine.fileio import get
 from scipy.io import loadmat
 
 from mtpsl.datasets.arrays import read_array, read_image
+from mtpsl.datasets.photo import (
+    BACK,
+    LIES,
+    TIFF,
+    TURNS,
+    exif_orientation,
+    read_with_pillow,
+    refuse_special,
+    turn,
+    turned_decode,
+)
 from mtpsl.datasets.pictures import read_label_picture, to_bytes
 from mtpsl.datasets.unreadable import UnreadableFileError
 from mtpsl.registry import TRANSFORMS
@@ -21,7 +33,7 @@ LARGEST_ZOOM = 2
 
 @TRANSFORMS.register_module()
 class LoadImageFromFile(mmcv.transforms.LoadImageFromFile):
-    """mmcv's, as stored (label files are not turned as EXIF says, so neither is the image).
+    """mmcv's, for photographs: turned as EXIF says, or not, and of all formats of Pillow's.
 
     A ``.npy`` image is an array, see :func:`mtpsl.datasets.arrays.read_image`. Images of 16 bits
     and of floats become bytes, see :func:`mtpsl.datasets.pictures.to_bytes`.
@@ -32,11 +44,21 @@ class LoadImageFromFile(mmcv.transforms.LoadImageFromFile):
         backend_args: where files lie, see :func:`mmengine.fileio.get`.
         white: the value of white in images of 16 bits, such as 4095 of a camera of 12 bits; None
             for 65535.
+        orientation: ``'upright'`` turns a photograph as its EXIF orientation says, as a person
+            sees it; ``'stored'`` leaves it; None is as the data set has it: a folder of one's own
+            upright, the published sets as stored.
     """
 
     def __init__(self, color_type: str = 'color_ignore_orientation',
                  imdecode_backend: str = 'cv2', *, backend_args: dict | None = None,
-                 white: int | None = None) -> None:
+                 orientation: str | None = None, white: int | None = None) -> None:
+        if orientation not in (None, *LIES):
+            raise ValueError("LoadImageFromFile: orientation must be 'upright', 'stored' or None, "
+                             f'got {orientation!r}')
+        self.orientation = orientation
+        if color_type in ('color', 'grayscale'):  # would be turned by OpenCV, which says not how
+            self.orientation = orientation or 'upright'
+            color_type += '_ignore_orientation'
         super().__init__(color_type=color_type, imdecode_backend=imdecode_backend,
                          backend_args=backend_args)
         if white is not None and not (isinstance(white, int) and 255 <= white <= 65535):
@@ -46,27 +68,42 @@ class LoadImageFromFile(mmcv.transforms.LoadImageFromFile):
         if imdecode_backend == 'cv2' and color_type.startswith('color'):  # not cut to 8 bits there
             self.color_type = imread_flags[color_type] | cv2.IMREAD_ANYDEPTH
 
-    def transform(self, results: dict) -> dict | None:
-        """Add ``img``, (H, W, 3) uint8 BGR, and ``img_shape``, ``ori_shape``, (H, W).
+    def transform(self, results: dict) -> dict:
+        """Add ``img``, (H, W, 3) uint8 BGR, ``img_shape`` and ``ori_shape``, (H, W).
+
+        And ``orientation``, the EXIF orientation by which the image was turned, 1 where not.
 
         Raises:
             UnreadableFileError: the file cannot be read or is no image.
         """
         path = results['img_path']
+        upright = (self.orientation or results.get('photos', 'stored')) == 'upright'
         try:
-            if not path.lower().endswith('.npy'):
-                results = super().transform(results)
-                results['img'] = to_bytes(results['img'], self.white)
-                return results
-            results['img'] = read_image(path, self.white)
-            results['img_shape'] = results['ori_shape'] = results['img'].shape[:2]
-            return results
+            refuse_special(path)
+            if path.lower().endswith('.npy'):
+                image, orientation = read_image(path, self.white), 1
+            else:
+                image, orientation = self._read(get(path, self.backend_args), upright)
         except Exception as error:
             empty = os.path.isfile(path) and not os.path.getsize(path)
-            cause = 'the file is empty' if empty else (
-                'it is damaged, or no image' if isinstance(error, AssertionError)  # mmcv's
-                else _describe(error))
+            cause = 'the file is empty' if empty else _describe(error)
             raise UnreadableFileError(f'cannot read the image {path}: {cause}') from error
+        size = image.shape[:2]
+        return results | dict(img=image, img_shape=size, ori_shape=size, orientation=orientation)
+
+    def _read(self, content: bytes, upright: bool) -> tuple[np.ndarray, int]:
+        """The image of a file's content, and the EXIF orientation by which it was turned."""
+        image = mmcv.imfrombytes(content, flag=self.color_type, backend=self.imdecode_backend)
+        if image is None:
+            image = read_with_pillow(content)
+        image = to_bytes(image, self.white)
+        done = content[:4] in TIFF  # whose readers turn by themselves
+        if not (upright or done):
+            return image, 1
+        orientation = exif_orientation(content)
+        if orientation != 1 and upright != done:
+            image = turn(image, (TURNS if upright else BACK)[orientation])
+        return image, orientation if upright else 1
 
 
 @TRANSFORMS.register_module()
@@ -77,7 +114,36 @@ class LoadLabels(mmcv.transforms.BaseTransform):
     the variables of a ``.mat``, the array of a ``.npy``. A map of another size but of the image's
     proportions, up to a pixel's rounding and at most twice or half as large, is resized to the
     image as its task says.
+
+    Where the image was turned as its EXIF orientation says, the size of a label tells whether it
+    was drawn on the picture as it is shown or as it is stored; a stored one is turned with it.
+
+    Args:
+        stored: names of the tasks whose labels were drawn on the stored picture, where the size
+            cannot tell (180 degrees, mirrored, a square); others were drawn on what is shown.
     """
+
+    def __init__(self, stored: Sequence[str] = ()) -> None:
+        if isinstance(stored, str) or not all(isinstance(name, str) for name in stored):
+            raise ValueError('LoadLabels: stored must be a sequence of names of tasks, got '
+                             f'{stored!r}')
+        self.stored = tuple(stored)
+
+    def check_tasks(self, tasks: Mapping[str, Task], known: Collection[str]) -> None:
+        """Raise ValueError where ``stored`` names what is no task, see ``PartialLabelDataset``."""
+        unknown = [name for name in self.stored if name not in (*tasks, *known)]
+        if unknown:
+            raise ValueError(f'LoadLabels: stored names {", ".join(unknown)}, which is no task; '
+                             f'the tasks are {", ".join(tasks)}')
+
+    def _files(self, results: dict) -> dict:
+        """``labels``, with maps that lie as the image does."""
+        orientation = results.get('orientation', 1)
+        if orientation == 1:
+            return results['labels']
+        return {name: (paths, turned_decode(decode, results['tasks'][name], orientation,
+                                            name in self.stored, _fits))
+                for name, (paths, decode) in results['labels'].items()}
 
     def transform(self, results: dict) -> dict:
         """Add ``gt``: task name -> label map, (H, W) or (H, W, 3), the image being H x W.
@@ -90,12 +156,12 @@ class LoadLabels(mmcv.transforms.BaseTransform):
         size = results['img'].shape[:2]
         opened: dict[str, np.ndarray | dict] = {}
         results['gt'] = {}
-        for name, files in results['labels'].items():
+        for name, files in self._files(results).items():
             results['gt'][name] = read_label(results['tasks'][name], files, size, opened)
         return results
 
     def __repr__(self) -> str:
-        return f'{type(self).__name__}()'
+        return f'{type(self).__name__}({f"stored={self.stored}" if self.stored else ""})'
 
 
 _READERS: dict[str, Callable[[str], np.ndarray | dict]] = {
@@ -138,6 +204,7 @@ def read_label(task: Task, files: tuple[tuple[str, ...], Callable], size: tuple[
 
 
 def _open(path: str) -> np.ndarray | dict:
+    refuse_special(path)
     return _READERS[os.path.splitext(path)[1].lower()](path)
 
 
@@ -149,17 +216,23 @@ def _check_channels(label: np.ndarray, task: Task) -> None:
                          f'{label.shape}')
 
 
-def _fit(label: np.ndarray, size: tuple[int, int], task: Task) -> np.ndarray:
-    """Resize a label map to the image's (H, W)."""
-    (height, width), (image_height, image_width) = label.shape[:2], size
-    if (height, width) == size:
-        return label
+def _fits(shape: Sequence[int], size: Sequence[int]) -> bool:
+    """Whether a label map of (H, W) is one of an image of another (H, W)."""
+    (height, width), (image_height, image_width) = shape, size
     # |w - h W / H| <= 1 or |h - w H / W| <= 1: one side is right up to a pixel, given the other.
     proportional = abs(width * image_height - height * image_width) <= max(size)
     # Tiny maps would have the proportions of anything. A side may be a pixel short of half.
     near = all(side <= LARGEST_ZOOM * image_side + 1 and image_side <= LARGEST_ZOOM * side + 1
                for side, image_side in zip((height, width), size))
-    if not (proportional and near):
+    return proportional and near
+
+
+def _fit(label: np.ndarray, size: tuple[int, int], task: Task) -> np.ndarray:
+    """Resize a label map to the image's (H, W)."""
+    (height, width), (image_height, image_width) = label.shape[:2], size
+    if (height, width) == size:
+        return label
+    if not _fits((height, width), size):
         raise ValueError(f'wrong size {height} x {width}; the image is {image_height} x '
                          f'{image_width}')
     return task.resize(label, size, task.reader_interpolation)

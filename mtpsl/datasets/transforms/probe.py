@@ -1,0 +1,253 @@
+"""Whether a pipeline keeps the labels on their image: it is tried on a picture that tells.
+
+The transforms of other packages know nothing of ``gt``: they would move the image alone, and a
+mirrored image has the size of its labels. So each pipeline that has such transforms is run when it
+is built, on an image of light and dark cells and label maps of the same cells.
+"""
+
+import copy
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+
+import cv2
+import numpy as np
+import torch
+
+from mtpsl.datasets.sampler import Draw, seeded
+from mtpsl.tasks import Task
+
+from .formatting import PackMultiTaskInputs, unlike_sizes
+from .loading import LoadLabels
+from .multi_view import MultiView
+
+CELL = 6  # pixels of the pattern's cells
+SIZE, DRAWS = (120, 168), 24
+LARGE, LARGE_DRAWS = (1110, 1302), 2  # a crop may show on a large picture only, by the sizes
+LEAST_CELL = 2.5  # pixels: a pattern shrunk below that cannot be told from noise
+MATCH = 0.3  # correlation of image and labels that lie on each other is above it, blurred or noisy
+LEVELS = 6
+# Vectors of the two kinds of cells; a mirrored map has other signs of x or y.
+VECTORS = np.array([[0.36, 0.48, 0.8], [0.6, 0.48, 0.64]], np.float32)
+COLOURS = ('AdjustGamma', 'CLAHE', 'Normalize', 'PhotoMetricDistortion', 'RGB2Gray', 'Rerange')
+INSTEAD = dict(
+    RandomFlip="Write dict(type='mtpsl.RandomFlip', prob=...) in its place",
+    RandomCrop="Write dict(type='mtpsl.RandomCrop', size=(height, width)) in its place",
+    RandomResize="Write dict(type='mtpsl.RandomScale', scale_range=(low, high)) in its place",
+    Resize="Write dict(type='mtpsl.RandomScale', scale_range=(scale, scale)) in its place",
+    Pad='Leave it out: images and labels are padded to data_preprocessor.size')
+
+
+def check_geometry(steps: Sequence[Callable], tasks: Mapping[str, Task]) -> None:
+    """Raise ValueError where a transform moves the image and not its labels, or the reverse.
+
+    Transforms of this package, and those of mmcv and mmseg that only change colours, are not
+    tried. One that fails on the probe, such as a reader of files, tells nothing.
+
+    Args:
+        steps: the transforms of a pipeline, built.
+        tasks: task name -> task.
+    """
+    for chain in _chains(steps):
+        if any(map(_is_foreign, chain)):
+            # Our own random transforms would only hide what the others do.
+            chain = [step for step in chain
+                     if _is_foreign(step) or isinstance(step, (LoadLabels, PackMultiTaskInputs))]
+            for number in range(DRAWS + LARGE_DRAWS):
+                # Every second time what happens seldom happens.
+                tried = [_copied(step, surely=number % 2 == 0) for step in chain]
+                with (seeded(Draw(0, 0, number)), torch.random.fork_rng(devices=[]),
+                      warnings.catch_warnings()):
+                    warnings.simplefilter('ignore')
+                    torch.manual_seed(number)
+                    _try(tried, tasks, _pattern(SIZE if number < DRAWS else LARGE))
+
+
+def _chains(steps: Sequence[Callable]) -> Iterator[list[Callable]]:
+    """The pipeline; of several views that of each."""
+    for number, step in enumerate(steps):
+        if isinstance(step, MultiView):
+            for view in step.views:
+                yield [*steps[:number], *view.transforms]
+            return
+    yield list(steps)
+
+
+def _named(step: Callable) -> tuple[str, str]:
+    """The package and the name of a transform, a function or an object."""
+    owner = step if hasattr(step, '__qualname__') else type(step)
+    return (owner.__module__ or '').partition('.')[0], owner.__qualname__
+
+
+def _is_foreign(step: Callable) -> bool:
+    package, name = _named(step)
+    return package != 'mtpsl' and not (package in ('mmcv', 'mmseg') and name in COLOURS)
+
+
+def _copied(step: Callable, surely: bool) -> Callable:
+    """A copy of a transform, whose state the trial leaves alone; ``surely`` it does its work."""
+    try:
+        step = copy.deepcopy(step)
+    except Exception:  # it holds what cannot be copied
+        return step
+    inside = [step]
+    while surely and inside:
+        part = inside.pop()
+        for name in ('p', 'prob'):
+            value = getattr(part, name, None)
+            if isinstance(value, float) and 0 < value < 1:
+                setattr(part, name, 1.0)
+        nested = getattr(part, 'transforms', ())
+        inside += nested if isinstance(nested, (list, tuple)) else [nested]
+    return step
+
+
+def _pattern(size: tuple[int, int]) -> np.ndarray:
+    """(H, W) of -1 and 1 in cells, like nothing that is moved or turned."""
+    cells = np.random.default_rng(0).integers(0, 2, [side // CELL for side in size], np.int8)
+    return np.kron(cells * 2 - 1, np.ones((CELL, CELL), np.int8))
+
+
+def _label(pattern: np.ndarray, task: Task) -> np.ndarray:
+    """The pattern as a label map of a task."""
+    high = pattern > 0
+    if np.issubdtype(task.label_dtype, np.integer):
+        return high.astype(task.label_dtype)
+    if task.label_channels == 3:
+        return VECTORS[high.astype(int)]
+    label = np.where(high, 1, 0.5).astype(task.label_dtype)
+    return label if task.label_channels == 1 else label[..., None].repeat(task.label_channels, 2)
+
+
+def _seen(label: np.ndarray) -> np.ndarray:
+    """(H, W) float32 of the pattern that a label map shows: -1 and 1, 0 where it is unknown."""
+    if np.issubdtype(label.dtype, np.integer):
+        return (label == 1).astype(np.float32) - (label == 0)
+    values = label if label.ndim == 2 else label[..., -1]
+    known = np.isfinite(values) & (values > 0)
+    middle = (values[known].min() + values[known].max()) / 2 if known.any() else 0
+    return np.where(known, np.sign(values - middle), 0).astype(np.float32)
+
+
+def _given(label: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A ``decode`` that opens no file."""
+    return label
+
+
+def _try(steps: Sequence[Callable], tasks: Mapping[str, Task], pattern: np.ndarray) -> None:
+    labels = {name: _label(pattern, task) for name, task in tasks.items()}
+    shape = pattern.shape
+    results: dict = dict(
+        img=np.uint8(110 + 60 * pattern)[..., None].repeat(3, 2), img_shape=shape, ori_shape=shape,
+        img_id='probe', img_path='probe', tasks=tasks, skipped=(), gt=labels, view=0, zoom=None,
+        labels={name: ((), partial(_given, label)) for name, label in labels.items()})
+    fault, culprit = '', steps[0]
+    for step in steps:
+        before = results | dict(gt=dict(results['gt'])) if 'gt' in results else results
+        try:
+            after = step(dict(before))
+        except Exception:
+            if isinstance(step, LoadLabels):  # labels of other sizes: reading says so
+                return
+            continue
+        if not isinstance(after, dict):
+            break
+        results = after
+        found = _fault(results, tasks, pattern)
+        if found and not fault:  # a later one may move the rest as well
+            culprit = step
+        fault = found
+    if fault:
+        package, name = _named(culprit)
+        hint = INSTEAD.get(name, '') if package in ('mmcv', 'mmseg') else ''
+        raise ValueError(f'the transform {package}.{name} {fault}. ' + (
+            hint or "What moves the image must move every map of results['gt'] as well"))
+
+
+def _fault(results: dict, tasks: Mapping[str, Task], pattern: np.ndarray) -> str:
+    """What is wrong between image and labels, '' where nothing is."""
+    if 'data_samples' in results:  # packed
+        image = results['inputs'].permute(1, 2, 0).numpy()
+        maps = {name: (label[0] if len(label) == 1 else label.permute(1, 2, 0)).numpy()
+                for name, label in results['data_samples'].gt.items()}
+    else:
+        image, maps = results['img'], results.get('gt', {})
+    unlike = unlike_sizes(image, maps)
+    if unlike:
+        return f'leaves {unlike}'
+    if pattern.shape == LARGE:
+        return ''
+    grey = np.float32(image if image.ndim == 2 else image.mean(2))
+    moved, checked = [], None
+    for name, label in maps.items():
+        seen = _seen(label)
+        if checked is None or not np.array_equal(seen, checked):
+            apart = _apart(grey, seen)
+        checked = seen
+        if apart:
+            moved.append(name)
+    if moved:
+        return f'moves image and labels apart ({", ".join(moved)}): it changes one of them only'
+    for name, label in maps.items():
+        if label.shape[2:] == (3,) and _badly_mirrored(grey, label, pattern):
+            return (f'moves the {name} label without its values: mirrored left to right x changes '
+                    'its sign, upside down y')
+    return ''
+
+
+def _apart(image: np.ndarray, pattern: np.ndarray) -> bool:
+    """Whether the cells of an image, (H, W) float32, are not where those of a label map are."""
+    changes = np.mean(pattern[:, 1:] != pattern[:, :-1])
+    cell = 0.5 / changes if changes else np.inf
+    if not LEAST_CELL <= cell <= min(pattern.shape) / 6 or not np.ptp(image) > 0:
+        return False
+    radius, near = max(round(cell * 0.75), 3), max(round(cell / CELL), 1)
+    centre = slice(radius - near, radius + near + 1)
+    here, best = [], []
+    for rows, columns in _blocks(pattern.shape, round(12 * cell), radius):
+        part = image[rows.start - radius:rows.stop + radius,
+                     columns.start - radius:columns.stop + radius]
+        if np.ptp(part) > 1e-3 * np.ptp(image) and np.ptp(pattern[rows, columns]):
+            found = np.abs(np.nan_to_num(cv2.matchTemplate(
+                np.ascontiguousarray(part), np.ascontiguousarray(pattern[rows, columns]),
+                cv2.TM_CCOEFF_NORMED)))
+            here.append(found[centre, centre].max())
+            best.append(found.max())
+    if not here:
+        return False
+    elsewhere = sum(peak > 0.5 and match < 0.8 * peak for match, peak in zip(here, best))
+    return elsewhere >= min(2, len(here)) or max(np.median(here), _told(image, pattern)) < MATCH
+
+
+def _told(image: np.ndarray, pattern: np.ndarray) -> float:
+    """How far the grey of a pixel tells its cell, 0 to 1: the correlation ratio of a few greys.
+
+    Unlike a correlation it bears that much is painted over, and that greys are inverted.
+    """
+    level = ((image - image.min()) / np.ptp(image) * (LEVELS - 1e-3)).astype(int).ravel()
+    pixels, sums = (np.bincount(level, weights, LEVELS) for weights in (None, pattern.ravel()))
+    return float(np.sqrt((sums ** 2 / np.maximum(pixels, 1)).sum() / level.size))
+
+
+def _blocks(shape: Sequence[int], side: int, margin: int) -> Iterator[tuple[slice, slice]]:
+    """Up to three by three rectangles of at most ``side``, ``margin`` away from the border."""
+    def parts(length: int) -> list[slice]:
+        number = min(max((length - 2 * margin) // (side // 2), 1), 3)
+        bounds = np.linspace(margin, length - margin, number + 1).astype(int)
+        return [slice((low + high - min(high - low, side)) // 2,
+                      (low + high + min(high - low, side)) // 2)
+                for low, high in zip(bounds, bounds[1:])]
+    return ((rows, columns) for rows in parts(shape[0]) for columns in parts(shape[1]))
+
+
+def _badly_mirrored(image: np.ndarray, normal: np.ndarray, pattern: np.ndarray) -> bool:
+    """Whether the image is the whole pattern, mirrored or not, and the normals' signs say else."""
+    if image.shape != pattern.shape or not np.ptp(image):
+        return False
+    mirrored = {(1, 1): pattern, (-1, 1): pattern[:, ::-1], (1, -1): pattern[::-1],
+                (-1, -1): pattern[::-1, ::-1]}
+    likeness = {signs: abs(np.corrcoef(image.ravel(), turned.ravel())[0, 1])
+                for signs, turned in mirrored.items()}
+    signs = max(likeness, key=likeness.__getitem__)
+    x, y = np.sign(normal[..., :2].reshape(-1, 2).mean(0))
+    return likeness[signs] > 0.5 and (x, y) != signs

@@ -1,0 +1,300 @@
+"""Photographs with an EXIF orientation, and files beyond OpenCV's and beyond files."""
+
+import logging
+import os
+import sys
+import types
+
+import numpy as np
+import pytest
+from mmengine.logging import MMLogger
+from PIL import Image, ImageOps
+
+from mtpsl.apis.sources import collect
+from mtpsl.datasets.check import check_configs
+from mtpsl.datasets.folder import list_images
+from mtpsl.datasets.photo import TURNS, read_with_pillow, reads_heif, turn
+from mtpsl.datasets.transforms import LoadImageFromFile, LoadLabels
+from mtpsl.tasks import build_tasks
+
+from .conftest import PERSON, READ, reader
+from .own_data import folder_dataset
+
+TASKS = dict(classes=dict(type='Semseg', class_names=('a', 'b', 'c')),
+             normal=dict(type='Normal'), depth=dict(type='Depth'))
+ROWS, COLUMNS = np.indices((24, 40))
+PIXELS = np.stack([ROWS * 10, COLUMNS * 6, ROWS + COLUMNS], 2).astype(np.uint8)  # as stored
+
+
+def write_photo(path, orientation, pixels=PIXELS, **options):
+    exif = Image.Exif()
+    exif[274] = orientation
+    Image.fromarray(pixels).save(path, exif=exif, **options)
+
+
+def shown(orientation, pixels=PIXELS):
+    """What Pillow makes of it."""
+    image = Image.fromarray(pixels)
+    image.getexif()[274] = orientation
+    return np.asarray(ImageOps.exif_transpose(image))
+
+
+@pytest.mark.parametrize('orientation', range(1, 9))
+@pytest.mark.parametrize('suffix', ['jpg', 'jfif', 'png', 'tif', 'webp'])
+def test_all_eight_orientations(suffix, orientation, tmp_path):
+    path = tmp_path / f'a.{suffix}'
+    options = dict(quality=100) | (dict(lossless=True) if suffix == 'webp' else {})
+    write_photo(path, orientation, **options)
+    for lies, pixels in (('stored', PIXELS), ('upright', shown(orientation))):
+        results = LoadImageFromFile(orientation=lies).transform(dict(img_path=str(path)))
+        assert results['img_shape'] == results['ori_shape'] == pixels.shape[:2]
+        assert np.abs(results['img'][..., ::-1].astype(int) - pixels).mean() < 4
+        assert results['orientation'] == (orientation if lies == 'upright' else 1)
+    (source,), _ = collect(path)  # inference
+    assert np.abs(source.read()[..., ::-1].astype(int) - shown(orientation)).mean() < 4
+
+
+@pytest.mark.parametrize('orientation', range(2, 9))
+def test_normals_are_turned_with_their_picture(orientation):
+    """The vector of a pixel goes where the vector from it to its neighbour goes."""
+    task = build_tasks(TASKS)['normal']
+    for right, up in ((1, 0), (0, 1)):
+        stored = np.zeros((5, 7, 3), np.float32)
+        stored[2, 3] = (0.6 * right, 0.6 * up, 0.8)
+        marks = np.zeros((5, 7), np.uint8)
+        marks[2, 3], marks[2 - up, 3 + right] = 1, 2
+        marks = turn(marks, TURNS[orientation])
+        start, end = (np.argwhere(marks == mark)[0] for mark in (1, 2))
+        turned = turn(stored, TURNS[orientation], task.transpose, task.flip)
+        down, x = end - start
+        np.testing.assert_allclose(turned[tuple(start)], (0.6 * x, -0.6 * down, 0.8), atol=1e-6)
+
+
+def write_labels(root, classes, normal):
+    for name, values in (('classes', classes), ('normal', normal)):
+        (root / name).mkdir(exist_ok=True)
+        np.save(root / name / '1.npy', values)
+
+
+@pytest.fixture
+def photo(tmp_path):
+    """``photo(orientation, stored)``: a folder of one photo whose labels lie so."""
+    def write(orientation, stored, pixels=PIXELS):
+        root = tmp_path / 'data'
+        (root / 'images').mkdir(parents=True, exist_ok=True)
+        write_photo(root / 'images/1.png', orientation, pixels)
+        task = build_tasks(TASKS)['normal']
+        classes = (pixels[..., 1] > 100).astype(np.uint8)
+        normal = np.where(classes[..., None], np.float32([0.6, 0, 0.8]), np.float32([0, 0.6, 0.8]))
+        if not stored:
+            classes = turn(classes, TURNS[orientation])
+            normal = turn(normal, TURNS[orientation], task.transpose, task.flip)
+        write_labels(root, classes, normal)
+        return root
+    return write
+
+
+def agree(results, orientation):
+    """Labels lie on the image, and the normals in its axes."""
+    right = results['img'][..., 1] > 100  # the middle channel is the same in RGB and BGR
+    vectors = [turn(np.full((1, 1, 3), vector, np.float32), TURNS[orientation],
+                    *[getattr(build_tasks(TASKS)['normal'], name) for name in
+                      ('transpose', 'flip')])[0, 0] for vector in ((0.6, 0, 0.8), (0, 0.6, 0.8))]
+    return (np.array_equal(results['gt']['classes'], right)
+            and np.allclose(results['gt']['normal'], np.where(right[..., None], *vectors)))
+
+
+def dataset(root, *options, pipeline=READ):
+    tasks = {name: TASKS[name] for name in ('classes', 'normal')}
+    steps = [step | option for step, option in zip(pipeline, [*options, {}, {}])]
+    return folder_dataset(root, tasks, split='', folders=None, pipeline=steps)
+
+
+@pytest.mark.parametrize('orientation', range(1, 9))
+def test_labels_of_the_picture_as_shown_fit(orientation, photo):
+    assert agree(dataset(photo(orientation, stored=False))[0], orientation)
+
+
+@pytest.mark.parametrize('orientation', range(5, 9))
+def test_labels_of_the_stored_picture_are_known_by_their_size(orientation, photo):
+    assert agree(dataset(photo(orientation, stored=True))[0], orientation)
+
+
+@pytest.mark.parametrize('orientation, pixels', [
+    (2, PIXELS), (3, PIXELS), (4, PIXELS), (6, PIXELS[:, :24]), (7, PIXELS[:, 10:34])])
+def test_where_the_size_cannot_tell_an_option_does(orientation, pixels, photo):
+    root = photo(orientation, True, pixels)
+    assert not agree(dataset(root)[0], orientation)
+    stored = dict(stored=('classes', 'normal'))
+    results = dataset(root, {}, stored)[0]
+    assert agree(results, orientation) and results['img'].shape[0] == 24
+    # Or as before: nothing is turned.
+    assert agree(dataset(root, dict(orientation='stored'))[0], 1)
+    assert agree(dataset(photo(orientation, False, pixels))[0], orientation)
+
+
+def test_wrong_options_and_sizes(photo):
+    root = photo(6, stored=False)
+    with pytest.raises(ValueError, match='LoadLabels: stored names clases, which is no task; the '
+                       'tasks are classes, normal'):
+        dataset(root, {}, dict(stored=('clases',)))
+    with pytest.raises(ValueError, match="stored must be a sequence of names of tasks, got 'all'"):
+        LoadLabels(stored='all')
+    with pytest.raises(ValueError, match="must be 'upright', 'stored' or None, got 'exif'"):
+        LoadImageFromFile(orientation='exif')
+    np.save(root / 'classes/1.npy', np.zeros((9, 9), np.uint8))
+    with pytest.raises(RuntimeError, match='wrong size 9 x 9; the photo is 40 x 24 as it is shown, '
+                       r'24 x 40 as it is stored \(EXIF orientation 6\)'):
+        dataset(root)[0]
+
+
+def test_the_check_reads_as_training_does_and_counts_turned_photos(photo):
+    def lines(**options):
+        config = dict(type='FolderDataset', data_root=str(photo(3, stored=True)), tasks={
+            'classes': TASKS['classes']}, pipeline=[READ[0] | options, READ[1]])
+        report = check_configs(dict(train=config))
+        return {line.what: line.found for line in report.findings}
+    assert lines()['turned by EXIF'] == '1 images'
+    assert 'turned by EXIF' not in lines(orientation='stored')
+
+
+@pytest.mark.parametrize('orientation', [1, 3, 6])
+def test_published_sets_are_read_as_stored(orientation, pascal):
+    """As the published readers do, whose labels lie so; an option turns them."""
+    path = pascal / f'JPEGImages/{PERSON}.jpg'
+    pixels = np.asarray(Image.open(path))
+    write_photo(path, orientation, pixels, quality=100)
+    results = reader(pascal)[0]
+    assert results['orientation'] == 1
+    assert np.abs(results['img'][..., ::-1].astype(int) - pixels).max() < 20
+    turned = reader(pascal, [READ[0] | dict(orientation='upright'), READ[1]])[0]
+    assert turned['img'].shape == shown(orientation, pixels).shape
+    assert turned['gt']['semseg'].shape == turned['img'].shape[:2]
+
+
+@pytest.mark.parametrize('noted', [0, 9, 'x', (1, 2)])
+def test_orientations_that_are_none(noted, tmp_path, monkeypatch):
+    write_photo(tmp_path / 'a.png', 1)
+    monkeypatch.setattr(Image.Image, 'getexif', lambda self: {274: noted})
+    results = LoadImageFromFile(orientation='upright').transform(
+        dict(img_path=str(tmp_path / 'a.png')))
+    np.testing.assert_array_equal(results['img'][..., ::-1], PIXELS)
+
+
+# ------------------------------------------------------------------ kinds of files
+
+
+@pytest.fixture
+def warnings():
+    """The warnings of the log."""
+    records = []
+    handler, logger = logging.Handler(logging.WARNING), MMLogger.get_current_instance()
+    handler.emit = lambda record: records.append(record.getMessage())
+    logger.addHandler(handler)
+    yield records
+    logger.removeHandler(handler)
+
+
+@pytest.mark.parametrize('suffix, options', [
+    ('jfif', dict(format='JPEG')), ('JPE', dict(format='JPEG')), ('gif', {}), ('avif', {}),
+    ('jp2', {}), ('ppm', {}), ('tga', {}), ('qoi', {})])
+def test_what_pillow_reads_is_read(suffix, options, tmp_path):
+    Image.fromarray(PIXELS).save(tmp_path / f'a.{suffix}', **options)
+    assert list_images(str(tmp_path)) == {'a': f'a.{suffix}'}
+    (source,), _ = collect(tmp_path)
+    assert np.abs(source.read()[..., ::-1].astype(int) - PIXELS).mean() < 8
+
+
+HEIC = b'\0\0\0\x18ftypheic\0\0\0\0mif1heic' + bytes(100)
+
+
+def test_what_is_left_out_is_said(tmp_path, warnings):
+    for name in ('a.png', 'b.heic', 'c.HEIC', 'd.cr2', 'notes.txt', 'Thumbs.db', 'README'):
+        (tmp_path / name).touch()
+    (tmp_path / 'more').mkdir()
+    reads_heif.cache_clear()
+    assert list(list_images(str(tmp_path))) == ['a']
+    (text,) = warnings
+    assert text.startswith(f'left out of the folder of images {tmp_path}: ')
+    assert '2 files of a type that is not read (b.heic, c.HEIC): install pillow-heif' in text
+    assert '(d.cr2): save them as jpg or png if they are images; folders in it (more)' in text
+    assert 'notes' not in text and 'Thumbs' not in text
+    (tmp_path / 'a.png').unlink()
+    with pytest.raises(FileNotFoundError, match='holds no image, .*; left out: 2 files .*b.heic, '
+                       'c.HEIC.: install pillow-heif'):
+        list_images(str(tmp_path))
+
+
+def test_a_heic_file_is_called_so(tmp_path):
+    reads_heif.cache_clear()
+    for name in ('a.heic', 'a.jpg'):
+        (tmp_path / name).write_bytes(HEIC)
+        (source,), _ = collect(tmp_path / name)
+        with pytest.raises(ValueError, match=f'{name}: it is a HEIC file: install pillow-heif'):
+            source.read()
+
+
+def test_with_its_package_heic_is_read(tmp_path, monkeypatch):
+    package = types.ModuleType('pillow_heif')
+    package.register_heif_opener = lambda: None
+    monkeypatch.setitem(sys.modules, 'pillow_heif', package)
+    reads_heif.cache_clear()
+    (tmp_path / 'a.heic').touch()
+    assert list_images(str(tmp_path)) == {'a': 'a.heic'}
+    reads_heif.cache_clear()
+
+
+def test_a_damaged_file_is_damaged(tmp_path):
+    Image.fromarray(PIXELS).save(tmp_path / 'a.qoi')
+    content = (tmp_path / 'a.qoi').read_bytes()
+    (tmp_path / 'a.qoi').write_bytes(content[:len(content) // 2])
+    with pytest.raises(ValueError, match='^it is damaged, or no image$'):
+        read_with_pillow((tmp_path / 'a.qoi').read_bytes())
+
+
+def test_pipes_do_not_hang(photo, tmp_path):
+    root = photo(1, stored=False)
+    for name in ('classes/1.npy', 'images/1.png'):
+        (root / name).unlink()
+        os.mkfifo(root / name)
+        with pytest.raises(RuntimeError, match=f'{name}: .*it is no regular file but a pipe'):
+            dataset(root)[0]
+    with pytest.raises(FileNotFoundError, match='1.png is no regular file'):
+        collect(root / 'images/1.png')
+
+
+def test_several_files_of_one_id_are_left_out_where_errors_are_skipped(photo, warnings):
+    root = photo(1, stored=False)
+    write_photo(root / 'images/2.png', 1)
+    write_photo(root / 'images/2.jpg', 1)
+    write_photo(root / 'images/3.png', 1)
+    with pytest.raises(ValueError, match=r'several images with one id .*: 2\.jpg, 2\.png$'):
+        dataset(root)
+    tasks = {name: TASKS[name] for name in ('classes', 'normal')}
+    skipping = folder_dataset(root, tasks, split='', folders=None, on_error='skip')
+    assert [skipping.get_data_info(k)['img_id'] for k in range(len(skipping))] == ['1', '3']
+    assert 'several images with one id (2.jpg, 2.png)' in warnings[0]
+    Image.fromarray(PIXELS[..., 0]).save(root / 'classes/1.png')
+    with pytest.raises(FileNotFoundError, match='FolderDataset has no label of the task classes'):
+        folder_dataset(root, dict(classes=TASKS['classes']), split='', folders=None,
+                       on_error='skip')
+    assert 'has two labels of one image: 1.npy, 1.png; they are left out' in warnings[-1]
+    # Predictions need no label: the first of them is taken.
+    sources, _ = collect(root / 'images', 'skip')
+    assert [source.content.name for source in sources] == ['1.png', '2.jpg', '3.png']
+    files = [root / 'images' / name for name in ('2.png', '2.jpg', '3.png')]
+    sources, _ = collect(files, 'skip')
+    assert [source.content.name for source in sources] == ['2.png', '3.png']
+    assert "would both be called '2': the second is skipped" in warnings[-1]
+
+
+def test_a_tilde_is_the_home(photo, tmp_path, monkeypatch):
+    root = photo(1, stored=False)
+    (root / 'ids.txt').write_text('1\n')
+    monkeypatch.setenv('HOME', str(tmp_path))
+    tasks = {name: TASKS[name] for name in ('classes', 'normal')}
+    again = folder_dataset('~/data', tasks, split='', folders=None, ids='~/data/ids.txt')
+    assert again[0]['img'].shape == (24, 40, 3)
+    for path in ('~/data/images', '~/data/images/1.png'):
+        (source,), _ = collect(path)
+        assert source.read().shape == (24, 40, 3)

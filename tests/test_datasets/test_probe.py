@@ -1,0 +1,165 @@
+"""Transforms that take image and labels apart are refused when the pipeline is built."""
+
+import cv2
+import mmseg.datasets.transforms
+import numpy as np
+import pytest
+
+from mtpsl.datasets.transforms import MultiView, PackMultiTaskInputs, RandomFlip
+from mtpsl.datasets.transforms.probe import check_geometry
+from mtpsl.registry import TRANSFORMS
+from mtpsl.tasks import build_tasks
+
+from .own_data import folder_dataset, write_own_data
+
+TASKS = build_tasks(dict(semseg=dict(type='Semseg'), normal=dict(type='Normal'),
+                         depth=dict(type='Depth'), parts=dict(type='Parsing')))
+READ = [dict(type='mtpsl.LoadImageFromFile'), dict(type='mtpsl.LoadLabels')]
+
+
+def check(*steps, read=READ, tasks=TASKS):
+    check_geometry([TRANSFORMS.build(step) if isinstance(step, dict) else step
+                    for step in (*read, *steps)], tasks)
+
+
+def of_image(change):
+    """A transform of the image alone."""
+    return lambda results: results | dict(img=change(results['img']))
+
+
+def of_all(change):
+    """A transform of image and labels alike."""
+    return lambda results: results | dict(
+        img=change(results['img']), gt={k: change(v) for k, v in results['gt'].items()})
+
+
+def half(results, change):
+    return change(results) if np.random.rand() < 0.5 else results
+
+
+def warp(image):
+    height, width = image.shape[:2]
+    corners = np.float32([[0, 0], [width, 0], [width, height], [0, height]])
+    moved = corners * np.float32([1, 0.95]) + np.float32([[6, 4], [-5, 0], [0, 0], [0, 0]])
+    return cv2.warpPerspective(image, cv2.getPerspectiveTransform(corners, moved),
+                               (width, height))
+
+
+@pytest.mark.parametrize('step, words', [
+    (dict(type='mmcv.RandomFlip', prob=0.5), r"mmcv.RandomFlip moves image and labels apart "
+     r"\(.*depth.*Write dict\(type='mtpsl.RandomFlip'"),
+    (dict(type='mmcv.RandomFlip', prob=0.001), 'mmcv.RandomFlip moves image and labels apart'),
+    (dict(type='mmseg.RandomFlip', prob=0.5, direction='vertical'), 'mmseg.RandomFlip moves'),
+    (dict(type='mmcv.Resize', scale=(64, 64)), 'mmcv.Resize leaves an image of 64 x 64 with a '
+     r"semseg label of 120 x 168. Write dict\(type='mtpsl.RandomScale'"),
+    (dict(type='mmcv.RandomResize', scale=(90, 90), ratio_range=(0.5, 2)), 'mtpsl.RandomScale'),
+    (dict(type='mmcv.Pad', size_divisor=32), 'mmcv.Pad leaves an .* to data_preprocessor.size'),
+    (dict(type='mmcv.CenterCrop', crop_size=(64, 64)), 'CenterCrop leaves an image of 64 x 64'),
+    (dict(type='mmseg.RandomCrop', crop_size=(512, 512)), 'mmseg.RandomCrop leaves .* 512 x 512'),
+    (dict(type='mmseg.RandomRotate', prob=0.5, degree=5), 'mmseg.RandomRotate moves image and'),
+    (dict(type='mmseg.ResizeToMultiple', size_divisor=32), 'ResizeToMultiple leaves an image of'),
+    (dict(type='mmcv.RandomApply', transforms=[dict(type='mmcv.RandomFlip', prob=0.1)], prob=0.01),
+     'mmcv.RandomApply moves image and labels apart'),
+    (lambda results: half(results, of_image(lambda image: image[:, ::-1])), 'lambda> moves image'),
+    (of_image(lambda image: np.roll(image, 4, 1)), 'moves image and labels apart'),
+    (of_image(lambda image: np.rot90(image, 2)), 'moves image and labels apart'),
+    (of_image(warp), 'moves image and labels apart'),
+    (lambda results: results | dict(gt={k: v[:, ::-1] for k, v in results['gt'].items()}),
+     'moves image and labels apart'),
+    (lambda results: results | dict(gt=results['gt'] | dict(depth=results['gt']['depth'][::-1])),
+     r'moves image and labels apart \(depth\): it changes one of them only'),
+    (lambda results: half(results, of_all(lambda pixels: pixels[:, ::-1])),
+     'moves the normal label without its values: mirrored left to right x changes its sign'),
+    (lambda results: results | dict(gt=results['gt'] | dict(normal=-results['gt']['normal'])),
+     'moves the normal label without its values')])
+def test_what_moves_one_of_them_is_refused(step, words):
+    with pytest.raises(ValueError, match='^the transform .*' + words):
+        check(step)
+
+
+def shadow(image):
+    return (image * np.linspace(0, 1, image.shape[1])[:, None]).astype(np.uint8)
+
+
+def noise(image):
+    return (image + np.random.normal(0, 90, image.shape)).clip(0, 255).astype(np.uint8)
+
+
+class Colours(mmseg.datasets.transforms.PhotoMetricDistortion):
+    """Not known by its name."""
+
+
+@pytest.mark.parametrize('step', [
+    dict(type='mmseg.PhotoMetricDistortion'), Colours(),
+    dict(type='mmcv.Normalize', mean=[1, 2, 3], std=[50, 60, 70]),
+    dict(type='mmseg.RandomCutOut', prob=0.5, n_holes=(1, 4),
+         cutout_ratio=[(0.2, 0.2), (0.5, 0.5)]),
+    *map(of_image, (shadow, noise, lambda image: 255 - image, lambda image: image * 0,
+                    lambda image: image[..., ::-1], lambda image: np.where(image > 99, 99, image),
+                    lambda image: cv2.GaussianBlur(image, (0, 0), 5)))])
+def test_colours_may_change(step):
+    check(step)
+
+
+def test_what_moves_all_alike_may_be_anyones_own():
+    class Flip(RandomFlip):
+        """Ours by another name."""
+
+    def shrink(results):
+        height, width = (round(side * 0.6) for side in results['img'].shape[:2])
+        return results | dict(
+            img=cv2.resize(results['img'], (width, height)),
+            gt={name: results['tasks'][name].resize(label, (height, width))
+                for name, label in results['gt'].items()})
+
+    check(Flip(), shrink)
+    # In two steps, which only together are right.
+    check(of_image(lambda image: image[:, ::-1]), lambda results: results | dict(
+        gt={name: results['tasks'][name].flip(label) for name, label in results['gt'].items()}))
+    # Labels that are read later are fitted to the image, but not mirrored.
+    check(read=[READ[0], dict(type='mmcv.Resize', scale=(252, 180)), READ[1]])
+    with pytest.raises(ValueError, match='mmcv.RandomFlip moves image and labels apart'):
+        check(read=[READ[0], dict(type='mmcv.RandomFlip', prob=0.5), READ[1]])
+
+
+def test_after_packing_and_inside_of_views():
+    with pytest.raises(ValueError, match='lambda> moves image and labels apart'):
+        check(PackMultiTaskInputs(), lambda packed: packed | dict(inputs=packed['inputs'].flip(2)))
+    with pytest.raises(ValueError, match='mmcv.RandomFlip moves image and labels apart'):
+        check(MultiView([[], [dict(type='mmcv.RandomFlip', prob=0.5)]]))
+
+
+def test_trials_leave_the_transform_and_the_random_states_alone():
+    class Counts:
+        seen = 0
+
+        def __call__(self, results):
+            self.seen += 1
+            return results
+
+    step = Counts()
+    np.random.seed(0)
+    expected = np.random.rand()
+    np.random.seed(0)
+    check(step)
+    assert step.seen == 0 and np.random.rand() == expected
+    check(lambda results: 1 / 0)  # what cannot be tried tells nothing
+    check(lambda results: None)
+
+
+@pytest.mark.parametrize('split', ['train', 'val'])
+def test_a_data_set_says_which_of_its_transforms_it_is(split, tmp_path):
+    root = write_own_data(tmp_path)
+    (root / 'train').rename(root / split)
+    with pytest.raises(ValueError, match=f'^FolderDataset {split}: the transform mmcv.RandomFlip '
+                       r"moves image and labels apart \(.*Write dict\(type='mtpsl.RandomFlip'"):
+        folder_dataset(root, split=split, pipeline=[*READ, dict(type='mmcv.RandomFlip', prob=0.5)])
+
+
+def test_sizes_are_compared_where_a_sample_is_packed():
+    """Also where the probe cannot know, such as a transform of one image only."""
+    labels = dict(semseg=np.zeros((4, 6), np.uint8), depth=np.zeros((4, 5), np.float32))
+    results = dict(img=np.zeros((4, 6, 3), np.uint8), gt=labels, tasks=TASKS)
+    with pytest.raises(ValueError, match='^PackMultiTaskInputs: got an image of 4 x 6 with a depth '
+                       'label of 4 x 5; a transform before it changed one without the other'):
+        PackMultiTaskInputs(()).transform(results)
