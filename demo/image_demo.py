@@ -2,11 +2,8 @@
 
 import argparse
 
-from mtpsl.apis import MultiTaskInferencer
-from mtpsl.apis.prediction import FORMATS
-from mtpsl.apis.sources import collect
+from mtpsl.choices import COURSE, PREDICTION_FORMATS
 from mtpsl.engine.command import add_model, one_line_errors
-from mtpsl.models import COURSE
 from mtpsl.storage.command import at_least
 
 
@@ -16,7 +13,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add_model(parser)
     parser.add_argument('--out-dir', default='predictions',
                         help='folder for the results (default: predictions)')
-    parser.add_argument('--formats', nargs='+', choices=FORMATS, default=['png'],
+    parser.add_argument('--formats', nargs='+', choices=PREDICTION_FORMATS, default=['png'],
                         help='pictures (png), arrays (npy) or both (default: png)')
     parser.add_argument('--tasks', nargs='+', metavar='TASK',
                         help='predict these tasks only (default: all)')
@@ -39,7 +36,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    with one_line_errors('image_demo.py'):
+    with one_line_errors('image_demo.py'):  # here: --help needs no PyTorch
+        from mtpsl.apis import MultiTaskInferencer
+        from mtpsl.apis.sources import collect
+
         collect(args.input)  # is it there? now, not after the model
         infer = MultiTaskInferencer(args.model, args.weights, args.device, args.cfg_options,
                                     window=args.window, max_side=args.max_side,

@@ -3,17 +3,18 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from matplotlib.figure import Figure
-
-from mtpsl.evaluation import FORMATS, compare, group_by_method, read_results
-from mtpsl.evaluation.comparison import DELTA, Comparison
-from mtpsl.evaluation.delta_m import mean_gain
+from mtpsl.choices import PASCAL_TASKS as TASKS
 from mtpsl.storage.files import atomically, write_json, write_text
 
+# The reports import what they need themselves: the command line needs the methods only.
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from mtpsl.evaluation.comparison import Comparison
+
 BASELINE = 'Single-Task'
-TASKS = ('semseg', 'parsing', 'saliency', 'normal', 'boundary')
 # Row of the table -> its config below configs/synthetic.
 METHODS = {
     BASELINE: 'single_task_{setting}_{task}',
@@ -114,6 +115,8 @@ def result_set(runs: Sequence[Run]) -> tuple[dict, list[int]]:
     Returns:
         The set, and the seed of each of its results.
     """
+    from mtpsl.evaluation import read_results
+
     entries: dict[tuple[str, str, int], dict[str, float]] = {}
     for run in runs:
         metrics = read_results(run.metrics)[0].metrics
@@ -130,13 +133,16 @@ def result_set(runs: Sequence[Run]) -> tuple[dict, list[int]]:
                  for (setting, method, _), metrics in kept.items()]), [seed for *_, seed in kept]
 
 
-def orderings(comparison: Comparison, seeds: Sequence[int]) -> list[Ordering]:
+def orderings(comparison: 'Comparison', seeds: Sequence[int]) -> list[Ordering]:
     """By how much, seed by seed, each of the paper's orderings holds in a table's Delta_m.
 
     Args:
         comparison: a table with a baseline, of results of one set.
         seeds: the seed of each of the set's results; of two methods the seeds count that both have.
     """
+    from mtpsl.evaluation.comparison import DELTA
+    from mtpsl.evaluation.delta_m import mean_gain
+
     rows = {row.method.name: row for row in comparison.rows if DELTA in row.scores}
     columns = {key: better for key, better in comparison.columns.items() if key != DELTA}
     if comparison.baseline is None:
@@ -166,6 +172,8 @@ def write_report(out: Path, runs: Sequence[Run]) -> str:
     Returns:
         The text of the report.
     """
+    from mtpsl.evaluation import compare, group_by_method, read_results
+
     results, seeds = result_set(runs)
     write_json(out / 'results.json', results)
     comparisons = {}
@@ -183,7 +191,9 @@ def write_report(out: Path, runs: Sequence[Run]) -> str:
     return text
 
 
-def _section(setting: str, comparison: Comparison, seeds: Sequence[int]) -> str:
+def _section(setting: str, comparison: 'Comparison', seeds: Sequence[int]) -> str:
+    from mtpsl.evaluation import FORMATS
+
     lines = [f'### {setting}', '', FORMATS['md'](comparison), '']
     found = orderings(comparison, seeds) if comparison.baseline else []
     if found:
@@ -195,8 +205,12 @@ def _section(setting: str, comparison: Comparison, seeds: Sequence[int]) -> str:
     return '\n'.join([*lines, ''])
 
 
-def plot(comparisons: Mapping[str, Comparison]) -> Figure:
+def plot(comparisons: 'Mapping[str, Comparison]') -> 'Figure':
     """Each column a panel, each method a line: mean and standard deviation of every setting."""
+    from matplotlib.figure import Figure
+
+    from mtpsl.evaluation.comparison import DELTA
+
     columns = {column: better for comparison in comparisons.values()
                for column, better in comparison.columns.items()}
     names = list(dict.fromkeys(row.method.name for comparison in comparisons.values()

@@ -4,7 +4,6 @@ import argparse
 import importlib.util
 from pathlib import Path
 
-from mtpsl.apis import MultiTaskInferencer
 from mtpsl.engine.command import add_model, one_line_errors
 from mtpsl.storage.command import at_least
 
@@ -29,7 +28,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    with one_line_errors('webapp.py'):
+    with one_line_errors('webapp.py'):  # here: --help needs no PyTorch
+        from mtpsl.apis import MultiTaskInferencer
+
         infer = MultiTaskInferencer(args.model, args.weights, args.device, args.cfg_options,
                                     max_side=args.max_side)
         from mtpsl.apis.page import serve  # gradio takes seconds: after what may be wrong

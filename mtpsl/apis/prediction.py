@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from mtpsl.choices import PREDICTION_FORMATS as FORMATS
 from mtpsl.storage.files import write_array, write_image
 from mtpsl.tasks import Task
 from mtpsl.visualization import draw_panel, paint_spread, stage_title
 
-FORMATS = ('png', 'npy')
 PANEL_SIDE = 640  # pixels; larger images are shrunk in panels
 Value = TypeVar('Value')
 
@@ -128,7 +128,7 @@ class Prediction:
 
 
 def check_formats(formats: Sequence[str]) -> None:
-    """Raise ValueError unless all are of ``FORMATS``."""
+    """Raise ValueError unless all are of ``PREDICTION_FORMATS``."""
     if isinstance(formats, str) or not formats or not set(formats) <= set(FORMATS):
         raise ValueError(f'formats must be some of {list(FORMATS)}, got {formats!r}')
 

@@ -5,6 +5,8 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from mtpsl.choices import TABLE_FORMATS
+
 from .delta_m import mean_gain
 from .results import (
     Method,
@@ -248,7 +250,7 @@ def to_csv(comparison: Comparison) -> str:
     return out.getvalue()
 
 
-FORMATS = {'md': to_markdown, 'tex': to_latex, 'csv': to_csv}
+FORMATS = dict(zip(TABLE_FORMATS, (to_markdown, to_latex, to_csv), strict=True))
 
 
 def _sizes(comparison: Comparison) -> dict[str, list[float | None]]:
