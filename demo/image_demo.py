@@ -3,7 +3,7 @@
 import argparse
 
 from mtpsl.choices import COURSE, PREDICTION_FORMATS
-from mtpsl.engine.command import add_model, one_line_errors
+from mtpsl.engine.command import add_max_side, add_model, one_line_errors
 from mtpsl.storage.command import at_least
 
 
@@ -25,8 +25,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--window', nargs=2, type=at_least(1), metavar=('HEIGHT', 'WIDTH'),
                         help='larger images go through in windows of this size (default: twice '
                         'the size of the training, at least 512 512)')
-    parser.add_argument('--max-side', type=at_least(1), metavar='PIXELS',
-                        help='shrink images with a longer side, and enlarge their maps again')
+    add_max_side(parser)
     parser.add_argument('--batch-size', type=at_least(1), default=1, metavar='N',
                         help='images of one size, or windows, at a time (default: 1)')
     parser.add_argument('--skip-unreadable', action='store_true',

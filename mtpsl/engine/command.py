@@ -13,6 +13,8 @@ from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
 
+from mtpsl.storage.command import at_least
+
 from .option_value import read_value
 
 TURN = 3  # seconds that another rank leaves rank 0 to say what stops all of them alike
@@ -57,6 +59,18 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--weights', help="checkpoint file or address (default: the model index's)")
     parser.add_argument('--device', help='such as cuda:1 or cpu (default: the GPU if there is one)')
     add_cfg_options(parser)
+
+
+def add_max_side(parser: argparse.ArgumentParser) -> None:
+    """``--max-side``, the same for all who predict."""
+    parser.add_argument('--max-side', type=_side, default='auto', metavar='PIXELS',
+                        help='shrink images with a longer side, and enlarge their maps again; none '
+                        'shrinks none (default: twice the size of the training, at least 512; none '
+                        'with --window)')
+
+
+def _side(text: str) -> int | str | None:
+    return {'none': None, 'auto': 'auto'}[text] if text in ('none', 'auto') else at_least(1)(text)
 
 
 def runner_parser(description: str) -> argparse.ArgumentParser:
