@@ -15,6 +15,7 @@ ALLOWED = {
     'registry': set(),
     'choices': set(),
     'lazy': set(),
+    'torchrun': set(),
     'complexity': set(),
     'structures': set(),
     'storage': set(),

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing import active_children
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from mtpsl.storage.command import at_least
 
@@ -38,9 +38,17 @@ class OptionAction(argparse.Action):
         setattr(namespace, self.dest, options)
 
 
+class TurnParser(argparse.ArgumentParser):
+    """A parser of several processes of which one tells what is wrong with the command line."""
+
+    def error(self, message: str) -> NoReturn:
+        _await_turn(message)
+        super().error(message)
+
+
 def config_parser(description: str) -> argparse.ArgumentParser:
     """A parser with ``config`` and ``--cfg-options``."""
-    parser = argparse.ArgumentParser(description=description)
+    parser = TurnParser(description=description)
     parser.add_argument('config', help='config file, or the name of one that ships (mtpsl list)')
     add_cfg_options(parser)
     return parser

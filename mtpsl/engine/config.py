@@ -105,6 +105,9 @@ def _leave_out(cfg: Config) -> None:
 
 
 def _read(path: str) -> Config:
+    before = logging.root.manager.disable
+    if os.environ.get('RANK', '0') != '0':  # what mmengine replaces in it, one process tells
+        logging.disable(logging.INFO)
     try:
         return Config.fromfile(path)
     except (OSError, ImportError):  # of a base, or of a module of custom_imports, and they say so
@@ -116,6 +119,8 @@ def _read(path: str) -> Config:
         text = error.args[0] if isinstance(error, KeyError) and error.args else error
         raise ValueError(f'the config file {path} cannot be read: {type(error).__name__}: '
                          f'{text}') from error
+    finally:
+        logging.disable(before)
 
 
 def _check_data_folder() -> None:

@@ -42,6 +42,8 @@ def main(argv: list[str] | None = None) -> None:
         if args.tasks:
             model.check_tasks(args.tasks)
         counts = complexity(model, (height, width), args.depth, args.tasks)
+        if args.json:
+            Path(args.json).write_text(json.dumps(counts, indent=2) + '\n')
     table = PrettyTable(['part', 'params (M)', 'multiply-adds (G)'], align='r')
     table.align['part'] = 'l'
     for part, count in counts.items():
@@ -51,8 +53,6 @@ def main(argv: list[str] | None = None) -> None:
     print(table)
     print(f'input: 1 x 3 x {height} x {width}; attention is counted'
           + (f'; of {", ".join(args.tasks)}' if args.tasks else ''))
-    if args.json:
-        Path(args.json).write_text(json.dumps(counts, indent=2) + '\n')
 
 
 if __name__ == '__main__':

@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import pickle
 import sys
 from typing import TYPE_CHECKING
 
@@ -128,8 +127,10 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     try:
         run(args)
-    except (ValueError, OSError, pickle.UnpicklingError) as error:
-        raise SystemExit(f'{PROG}: error: {error}') from None
+    except Exception as error:  # a damaged file can raise anything
+        if os.environ.get('MTPSL_TRACEBACK'):
+            raise
+        raise SystemExit(f'{PROG}: error: {error or type(error).__name__}') from None
 
 
 if __name__ == '__main__':

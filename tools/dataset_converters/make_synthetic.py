@@ -111,8 +111,11 @@ def main() -> None:
     except BrokenProcessPool:
         parser.exit(1, f'{parser.prog}: error: a worker process died, perhaps for lack of memory; '
                        'the same command without --overwrite goes on where it stopped\n')
-    except (ValueError, OSError) as error:
-        parser.exit(2, f'{parser.prog}: error: {error}\n')
+    except Exception as error:  # a disk or a library can raise anything
+        if os.environ.get('MTPSL_TRACEBACK'):
+            raise
+        kind = '' if isinstance(error, (ValueError, OSError)) else f'{type(error).__name__}: '
+        parser.exit(2, f'{parser.prog}: error: {kind}{" ".join(str(error).split())}\n')
 
 
 if __name__ == '__main__':
