@@ -2,11 +2,8 @@
 
 import argparse
 
-from mtpsl.apis import MultiTaskInferencer
-from mtpsl.apis.prediction import FORMATS
-from mtpsl.apis.sources import collect
-from mtpsl.engine.command import add_model, one_line_errors
-from mtpsl.models import COURSE
+from mtpsl.choices import COURSE, PREDICTION_FORMATS
+from mtpsl.engine.command import add_max_side, add_model, one_line_errors
 from mtpsl.storage.command import at_least
 
 
@@ -16,7 +13,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add_model(parser)
     parser.add_argument('--out-dir', default='predictions',
                         help='folder for the results (default: predictions)')
-    parser.add_argument('--formats', nargs='+', choices=FORMATS, default=['png'],
+    parser.add_argument('--formats', nargs='+', choices=PREDICTION_FORMATS, default=['png'],
                         help='pictures (png), arrays (npy) or both (default: png)')
     parser.add_argument('--tasks', nargs='+', metavar='TASK',
                         help='predict these tasks only (default: all)')
@@ -28,8 +25,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--window', nargs=2, type=at_least(1), metavar=('HEIGHT', 'WIDTH'),
                         help='larger images go through in windows of this size (default: twice '
                         'the size of the training, at least 512 512)')
-    parser.add_argument('--max-side', type=at_least(1), metavar='PIXELS',
-                        help='shrink images with a longer side, and enlarge their maps again')
+    add_max_side(parser)
     parser.add_argument('--batch-size', type=at_least(1), default=1, metavar='N',
                         help='images of one size, or windows, at a time (default: 1)')
     parser.add_argument('--skip-unreadable', action='store_true',
@@ -39,7 +35,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    with one_line_errors('image_demo.py'):
+    with one_line_errors('image_demo.py'):  # here: --help needs no PyTorch
+        from mtpsl.apis import MultiTaskInferencer
+        from mtpsl.apis.sources import collect
+
         collect(args.input)  # is it there? now, not after the model
         infer = MultiTaskInferencer(args.model, args.weights, args.device, args.cfg_options,
                                     window=args.window, max_side=args.max_side,

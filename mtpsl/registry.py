@@ -13,10 +13,10 @@ _LOCATIONS = {
     'TRANSFORMS': ['mtpsl.datasets.transforms'],
     'MODELS': ['mtpsl.models'],
     'METRICS': ['mtpsl.evaluation'],
-    'HOOKS': ['mtpsl.engine'],
-    'OPTIM_WRAPPERS': ['mtpsl.engine'],
-    'OPTIM_WRAPPER_CONSTRUCTORS': ['mtpsl.engine'],
-    'PARAM_SCHEDULERS': ['mtpsl.engine'],
+    'HOOKS': ['mtpsl.engine.contents'],
+    'OPTIM_WRAPPERS': ['mtpsl.engine.contents'],
+    'OPTIM_WRAPPER_CONSTRUCTORS': ['mtpsl.engine.contents'],
+    'PARAM_SCHEDULERS': ['mtpsl.engine.contents'],
     'VISUALIZERS': ['mtpsl.visualization'],
     'VISBACKENDS': ['mtpsl.visualization'],
 }
@@ -38,6 +38,8 @@ OPTIMIZERS = _CHILDREN['OPTIMIZERS']
 OPTIM_WRAPPERS = _CHILDREN['OPTIM_WRAPPERS']
 OPTIM_WRAPPER_CONSTRUCTORS = _CHILDREN['OPTIM_WRAPPER_CONSTRUCTORS']
 PARAM_SCHEDULERS = _CHILDREN['PARAM_SCHEDULERS']
+LOOPS = _CHILDREN['LOOPS']
+LOG_PROCESSORS = _CHILDREN['LOG_PROCESSORS']
 VISUALIZERS = _CHILDREN['VISUALIZERS']
 VISBACKENDS = _CHILDREN['VISBACKENDS']
 TASKS = Registry('task', scope='mtpsl', locations=['mtpsl.tasks'])

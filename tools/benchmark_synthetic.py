@@ -18,10 +18,13 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_compl
 from datetime import timedelta
 from multiprocessing import get_context
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from mtpsl.benchmark import METHODS, TASKS, Record, config_options, write_report
+from mtpsl.benchmark.methods import METHODS, TASKS, config_options
 from mtpsl.storage.command import at_least, exit_with_one_line
+
+if TYPE_CHECKING:
+    from mtpsl.benchmark.record import Record
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZES = ('epochs', 'train', 'val', 'size', 'channels', 'batch')  # what all runs have in common
@@ -107,6 +110,9 @@ def benchmark(args: argparse.Namespace) -> None:
     Raises:
         ValueError: the folder holds a benchmark of other sizes, or runs failed.
     """
+    from mtpsl.benchmark.record import Record  # here: --help needs none of it
+    from mtpsl.benchmark.report import write_report
+
     data = args.out.resolve() / 'data'
     record = Record(args.record, {name: getattr(args, name) for name in SIZES})
     jobs = list_jobs(range(args.seeds), args.settings, args.methods)
@@ -139,7 +145,7 @@ def write_scenes(args: argparse.Namespace, data: Path) -> None:
                  data / 'ImageSets/Context/train.txt', '--out', path, '--tasks', *TASKS)
 
 
-def train_all(args: argparse.Namespace, data: Path, todo: list[Job], record: Record) -> list[Job]:
+def train_all(args: argparse.Namespace, data: Path, todo: list[Job], record: 'Record') -> list[Job]:
     """Train, test and record the models, ``--jobs`` at once; the ones that failed."""
     # A process is a clone of one that has loaded the libraries, once, and runs one model.
     context = get_context('forkserver')

@@ -4,21 +4,14 @@ import argparse
 import json
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mmengine.config import Config
-from mmengine.dist import is_main_process
-from mmengine.runner import Runner
-
-from mtpsl.engine import build_runner, load_config
-from mtpsl.engine.check import check_labels
 from mtpsl.engine.command import one_line_errors, runner_parser
-from mtpsl.engine.config import evaluators, require
-from mtpsl.engine.launch import set_work_dir
-from mtpsl.evaluation import MultiTaskMetric, headline_table
-from mtpsl.report import extremes, image_scores, redraw, write_report
 from mtpsl.storage.command import at_least
-from mtpsl.tasks import build_tasks
-from mtpsl.visualization import MultiTaskVisualizer
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+    from mmengine.runner import Runner
 
 EVIDENCE_DIR = 'evidence'  # in the work dir, during a test
 METRIC_NAMES = ('MultiTaskMetric', 'mtpsl.MultiTaskMetric')
@@ -49,7 +42,15 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    with one_line_errors('test.py'):
+    with one_line_errors('test.py'):  # here: --help needs no PyTorch
+        from mmengine.dist import is_main_process
+
+        from mtpsl.engine import build_runner, load_config
+        from mtpsl.engine.config import evaluators, require
+        from mtpsl.engine.launch import set_work_dir
+        from mtpsl.engine.precheck import check_data
+        from mtpsl.evaluation import MultiTaskMetric
+
         cfg = load_config(args.config, args.cfg_options)
         require(cfg, 'model', 'tasks', 'test_dataloader', 'test_cfg', 'test_evaluator')
         cfg.launcher = args.launcher
@@ -70,6 +71,7 @@ def main(argv: list[str] | None = None) -> None:
                 evaluator.setdefault('evidence_dir', str(Path(cfg.work_dir, EVIDENCE_DIR)))
                 if html:
                     evaluator['keep_evidence'] = True
+        check_data(cfg, 'test')
         runner = build_runner(cfg)
         check_labels(runner, training=False)
         metrics = runner.test()
@@ -79,8 +81,11 @@ def main(argv: list[str] | None = None) -> None:
                 write_html(html, args.html_num, metrics, runner, args.checkpoint)
 
 
-def report(metrics: dict[str, float], cfg: Config, out: Path, show_dir: str | None) -> None:
+def report(metrics: dict[str, float], cfg: 'Config', out: Path, show_dir: str | None) -> None:
     """Print the headline table, and write it (.md) and all the metrics (.json)."""
+    from mtpsl.evaluation import headline_table
+    from mtpsl.tasks import build_tasks
+
     table = headline_table(metrics, build_tasks(cfg.tasks))
     print(f'\n{table}\n')
     out.with_suffix('.md').write_text(table + '\n')
@@ -92,9 +97,14 @@ def report(metrics: dict[str, float], cfg: Config, out: Path, show_dir: str | No
         print(f'panels:  {show_dir}')
 
 
-def write_html(path: Path, number: int, metrics: dict[str, float], runner: Runner,
+def write_html(path: Path, number: int, metrics: dict[str, float], runner: 'Runner',
                checkpoint: str) -> None:
     """Write the report page."""
+    from mtpsl.evaluation import MultiTaskMetric
+    from mtpsl.report import extremes, image_scores, redraw, write_report
+    from mtpsl.tasks import build_tasks
+    from mtpsl.visualization import MultiTaskVisualizer
+
     tasks = build_tasks(runner.cfg.tasks)
     found = [metric.image_evidence for metric in runner.test_evaluator.metrics
              if isinstance(metric, MultiTaskMetric)]

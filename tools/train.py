@@ -2,14 +2,12 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mmengine.runner import Runner
-
-from mtpsl.engine import build_runner, load_config
-from mtpsl.engine.check import check_labels
 from mtpsl.engine.command import one_line_errors, runner_parser
-from mtpsl.engine.config import require
-from mtpsl.engine.launch import check_batches, set_work_dir
+
+if TYPE_CHECKING:
+    from mmengine.runner import Runner
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -28,7 +26,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    with one_line_errors('train.py'):
+    with one_line_errors('train.py'):  # here: --help needs no PyTorch
+        from mtpsl.engine import build_runner, load_config
+        from mtpsl.engine.config import require
+        from mtpsl.engine.launch import check_batches, set_work_dir
+        from mtpsl.engine.precheck import check_data
+
         cfg = load_config(args.config, args.cfg_options)
         require(cfg, 'model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
         cfg.launcher = args.launcher
@@ -43,6 +46,7 @@ def main(argv: list[str] | None = None) -> None:
         if args.resume:
             cfg.resume = True
             cfg.load_from = None if args.resume == 'auto' else args.resume
+        check_data(cfg, 'train', 'val')
         runner = build_runner(cfg)
         check_batches(runner)
         check_labels(runner)
@@ -50,7 +54,7 @@ def main(argv: list[str] | None = None) -> None:
         runner.train()
 
 
-def count_accumulation(runner: Runner) -> None:
+def count_accumulation(runner: 'Runner') -> None:
     """Let the scaled learning rate count accumulated batches too, which mmengine leaves out.
 
     In the runner, not in the config: a run's dumped config can be trained again.

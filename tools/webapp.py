@@ -4,8 +4,7 @@ import argparse
 import importlib.util
 from pathlib import Path
 
-from mtpsl.apis import MultiTaskInferencer
-from mtpsl.engine.command import add_model, one_line_errors
+from mtpsl.engine.command import add_max_side, add_model, one_line_errors
 from mtpsl.storage.command import at_least
 
 
@@ -16,9 +15,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
                         help='address to listen at; 0.0.0.0 lets other machines in '
                         '(default: 127.0.0.1)')
     parser.add_argument('--port', type=at_least(1), default=7860, help='(default: 7860)')
-    parser.add_argument('--max-side', type=at_least(1), default=1024, metavar='PIXELS',
-                        help='shrink images with a longer side, and enlarge their maps again '
-                        '(default: 1024)')
+    add_max_side(parser)
+    parser.add_argument('--max-upload', type=at_least(1), default=50, metavar='MB',
+                        help='refuse larger files (default: 50)')
     args = parser.parse_args(argv)
     if args.port > 65535:
         parser.error(f'--port must be at most 65535, got {args.port}')
@@ -29,11 +28,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    with one_line_errors('webapp.py'):
+    with one_line_errors('webapp.py'):  # here: --help needs no PyTorch
+        from mtpsl.apis import MultiTaskInferencer
+
         infer = MultiTaskInferencer(args.model, args.weights, args.device, args.cfg_options,
                                     max_side=args.max_side)
         from mtpsl.apis.page import serve  # gradio takes seconds: after what may be wrong
-        serve(infer, Path(args.model).stem, args.host, args.port)
+        serve(infer, Path(args.model).stem, args.host, args.port, args.max_upload)
 
 
 if __name__ == '__main__':

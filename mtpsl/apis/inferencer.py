@@ -1,8 +1,8 @@
 """Images in, maps of all tasks out."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, count
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,13 +12,15 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from torch import Tensor
 
-from mtpsl.models import COURSE, DiffusionMTL
+from mtpsl.choices import COURSE
+from mtpsl.models import DiffusionMTL
 from mtpsl.storage.parallel import Progress
 from mtpsl.structures import MultiTaskSample
+from mtpsl.tasks.depth import Depth
 
+from .frames import Frame, Frames, Stream
 from .loading import load_model
-from .prediction import Prediction, check_formats
-from .sources import Images, Source, collect, is_single
+from .prediction import Prediction, check_formats, make_folder, save_each
 from .windows import SPREAD, Mosaic, positions, shrunk
 
 LEAST_WINDOW = 512
@@ -36,7 +38,7 @@ class _Crop(NamedTuple):
 class _Image(NamedTuple):
     """An image whose windows are being predicted."""
 
-    source: Source
+    name: str
     bgr: np.ndarray  # (H, W, 3) as it was read
     mosaic: Mosaic
 
@@ -45,7 +47,9 @@ class MultiTaskInferencer:
     """Predicts all tasks of images of any size.
 
     An image that fits into ``window`` is padded and the padding removed again, as in testing, so
-    that its maps are those of ``tools/test.py``; a larger one goes through in overlapping windows.
+    that its maps are those of ``tools/test.py``; a larger one is shrunk to it, or goes through in
+    overlapping windows. Depth is what the model says of the picture that it sees: no metres are
+    rescaled for a picture that was shrunk (docs/inference.md).
 
     ::
 
@@ -65,7 +69,8 @@ class MultiTaskInferencer:
         overlap: share of a window's side that neighbours have in common, 0 to below 1.
         max_side: images with a longer side are shrunk to it and their maps enlarged again: for
             photos of many megapixels, whose objects would be larger than any seen in training.
-            None shrinks none.
+            None shrinks none; ``'auto'`` is the longer side of the default ``window``, and None
+            where a window is given.
         batch_size: windows, or images of one padded size, that go through the model together.
 
     Attributes:
@@ -79,43 +84,56 @@ class MultiTaskInferencer:
     def __init__(self, model: str | Path | Config, weights: str | Path | None = None,
                  device: str | None = None, cfg_options: Mapping[str, object] | None = None, *,
                  window: Sequence[int] | None = None, overlap: float = 1 / 3,
-                 max_side: int | None = None, batch_size: int = 1) -> None:
+                 max_side: int | str | None = 'auto', batch_size: int = 1) -> None:
         if window is not None and (len(window) != 2 or min(window) < 1):
             raise ValueError(f'window must be (height, width) in pixels, got {window!r}')
         if not 0 <= overlap < 1:
             raise ValueError(f'overlap must be in [0, 1), got {overlap!r}')
-        if batch_size < 1 or max_side is not None and max_side < 1:
-            raise ValueError('batch_size and max_side must be at least 1, got '
+        if batch_size < 1 or not (max_side in (None, 'auto')
+                                  or isinstance(max_side, int) and max_side >= 1):
+            raise ValueError("batch_size and max_side (or None or 'auto') must be at least 1, got "
                              f'{batch_size!r} and {max_side!r}')
         self.model = load_model(model, weights, device, cfg_options)
         self.tasks = self.model.tasks
         self.window = tuple(window or [max(2 * side, LEAST_WINDOW)
                                        for side in self.model.data_preprocessor.size])
-        self.overlap, self.max_side, self.batch_size = overlap, max_side, batch_size
+        if max_side == 'auto':
+            max_side = None if window else max(self.window)
+        self.max_side: int | None = max_side  # type: ignore[assignment]  # no text any more
+        self.overlap, self.batch_size = overlap, batch_size
+        self._numbers = count()  # of arrays without a name, over all calls
+        self._said_shrunk = False
 
-    def __call__(self, inputs: Images, *, tasks: Sequence[str] | None = None,
-                 num_samples: int | None = None, stages: Sequence[str] = (),
-                 out_dir: str | Path | None = None, formats: Sequence[str] = ('png',),
-                 on_error: str = 'raise', progress: bool = True) -> Prediction | list[Prediction]:
+    def __call__(self, inputs: Stream, *, names: str | Iterable[str] | None = None,
+                 tasks: Sequence[str] | None = None, num_samples: int | None = None,
+                 stages: Sequence[str] = (), out_dir: str | Path | None = None,
+                 formats: Sequence[str] = ('png',), on_error: str = 'raise',
+                 progress: bool = True) -> Prediction | list[Prediction]:
         """Predict one image or several; arguments and errors are those of :meth:`stream`.
 
         Returns:
-            The prediction of one image, or the list of those of a folder or list.
+            The prediction of one image, or the list of those of several.
         """
-        results = list(self.stream(inputs, tasks=tasks, num_samples=num_samples, stages=stages,
-                                   out_dir=out_dir, formats=formats, on_error=on_error,
-                                   progress=progress))
-        return results[0] if is_single(inputs) else results
+        frames, results = self._start(inputs, names, tasks, num_samples, stages, out_dir, formats,
+                                      on_error, progress)
+        found = list(results)
+        return found[0] if frames.single else found
 
-    def stream(self, inputs: Images, *, tasks: Sequence[str] | None = None,
-               num_samples: int | None = None, stages: Sequence[str] = (),
-               out_dir: str | Path | None = None, formats: Sequence[str] = ('png',),
-               on_error: str = 'raise', progress: bool = True) -> Iterator[Prediction]:
+    def stream(self, inputs: Stream, *, names: str | Iterable[str] | None = None,
+               tasks: Sequence[str] | None = None, num_samples: int | None = None,
+               stages: Sequence[str] = (), out_dir: str | Path | None = None,
+               formats: Sequence[str] = ('png',), on_error: str = 'raise',
+               progress: bool = True) -> Iterator[Prediction]:
         """Predict images one after the other: for more than fit into memory.
 
         Args:
-            inputs: path of an image or a folder, an RGB array (H, W, 3) uint8, a PIL image, or a
-                list of paths, arrays and images.
+            inputs: path of an image or a folder, an RGB array (H, W, 3) uint8, a PIL image, or
+                several of paths, arrays and images: a list, or anything that gives one after the
+                other, such as a generator of frames or ``Path.glob``, which is asked for the next
+                one when its turn has come.
+            names: what the results and their files are called, one name for each image; it seeds
+                the noise as well. None: as the file is, without suffix; arrays are ``image0``,
+                ``image1`` ... over all calls, and their place in the call seeds the noise.
             tasks: names of the tasks to predict; None is all. Work that only others need is not
                 done: their decoders unless they condition the denoising, their denoising, their
                 full-size maps.
@@ -136,17 +154,24 @@ class MultiTaskInferencer:
             ValueError: an unreadable image, an argument out of its range, or one that the model
                 has no use for; before the first image is predicted where that can be known.
         """
-        sources, single = collect(inputs, on_error)
+        return self._start(inputs, names, tasks, num_samples, stages, out_dir, formats, on_error,
+                            progress)[1]
+
+    def _start(self, inputs: Stream, names: str | Iterable[str] | None,
+                tasks: Sequence[str] | None, num_samples: int | None, stages: Sequence[str],
+                out_dir: str | Path | None, formats: Sequence[str], on_error: str,
+                progress: bool) -> tuple[Frames, Iterator[Prediction]]:
+        frames = Frames(inputs, names, self._numbers, on_error)
         check_formats(formats)
         if on_error not in ('raise', 'skip'):
             raise ValueError(f"on_error must be 'raise' or 'skip', got {on_error!r}")
         wanted = self._wanted(tasks, num_samples, stages)
         if out_dir is not None:
             out_dir = Path(out_dir).expanduser()
-            _make_folder(out_dir)  # now, not after the first image
-        results = self._results(sources, single, wanted, on_error == 'skip' and not single,
-                                progress)
-        return results if out_dir is None else _saved(results, out_dir, formats)
+            make_folder(out_dir)  # now, not after the first image
+        skip = on_error == 'skip' and not frames.single
+        results = self._results(frames, wanted, skip, progress)
+        return frames, results if out_dir is None else save_each(results, out_dir, formats)
 
     # ---------------------------------------------------------------- arguments
 
@@ -169,10 +194,11 @@ class MultiTaskInferencer:
 
     # ---------------------------------------------------------------- the way of an image
 
-    def _results(self, sources: Sequence[Source], single: bool, wanted: tuple, skip: bool,
+    def _results(self, frames: Frames, wanted: tuple, skip: bool,
                  progress: bool) -> Iterator[Prediction]:
-        bar = Progress(len(sources), 'images') if progress and not single else None
-        images = self._crops(sources, skip)
+        single, total = frames.single, frames.total
+        bar = Progress(total, 'images') if progress and not single and total else None
+        images = self._crops(frames, skip)
         done = 0
         if single:
             first = list(next(images))
@@ -190,22 +216,27 @@ class MultiTaskInferencer:
         if bar is not None and done < bar.total:  # the rest was skipped
             bar.update(bar.total)
 
-    def _crops(self, sources: Sequence[Source], skip: bool) -> Iterator[Iterator[_Crop]]:
+    def _crops(self, frames: Frames, skip: bool) -> Iterator[Iterator[_Crop]]:
         """The windows of each image."""
-        for source in sources:
+        for frame in frames:
             try:
-                bgr = source.read()
+                if isinstance(frame, Exception):
+                    raise frame
+                bgr = frame.source.read()
             except (OSError, ValueError) as error:
                 if not skip:
                     raise
                 print_log(f'skipped: {error}', 'current', logging.WARNING)
                 continue
-            yield self._windows(source, bgr)
+            yield self._windows(frame, bgr)
 
-    def _windows(self, source: Source, bgr: np.ndarray) -> Iterator[_Crop]:
+    def _windows(self, frame: Frame, bgr: np.ndarray) -> Iterator[_Crop]:
+        source = frame.source
         seen = shrunk(bgr, self.max_side)
+        if seen is not bgr:
+            self._say_shrunk(source.name, bgr, seen)
         windows = positions(seen.shape[:2], self.window, self.overlap)
-        image = _Image(source, bgr, Mosaic(seen.shape[:2], len(windows), self.tasks))
+        image = _Image(frame.name, bgr, Mosaic(seen.shape[:2], len(windows), self.tasks))
         pixels = torch.from_numpy(np.ascontiguousarray(seen.transpose(2, 0, 1)))
         for top, left, height, width in windows:
             name = source.name if len(windows) == 1 else f'{source.name}@{top},{left}'
@@ -225,7 +256,7 @@ class MultiTaskInferencer:
                 if len(batch) == self.batch_size:
                     yield batch
                     batch = []
-        except (OSError, ValueError):  # what was read before the unreadable image is not lost
+        except Exception:  # what was read before the unreadable image is not lost
             if batch:
                 yield batch
             raise
@@ -240,37 +271,27 @@ class MultiTaskInferencer:
         return self.model.predict(data['inputs'], data['data_samples'], *wanted)
 
     def _result(self, image: _Image) -> Prediction:
-        """Label forms in the image's own size and unit."""
-        height, width = image.bgr.shape[:2]
-        # A shrunk image shows a scene that is further away.
-        scale = max(height, width) / max(image.mosaic.size)
+        """Label forms in the image's own size."""
         found: dict[str, dict[str, np.ndarray]] = {}
-        for stage, name, values in image.mosaic.maps((height, width)):  # one at a time in full
+        for stage, name, values in image.mosaic.maps(image.bgr.shape[:2]):  # one at a time in full
             label = values[None] if stage == SPREAD else self.tasks[name].decode(values[None])
-            found.setdefault(stage, {})[name] = self._array(name, label, scale)
+            found.setdefault(stage, {})[name] = _array(label)
         rgb = np.ascontiguousarray(image.bgr[..., ::-1])
-        return Prediction(image.source.name, rgb, self.tasks, found['pred'], found.get(SPREAD, {}),
+        return Prediction(image.name, rgb, self.tasks, found['pred'], found.get(SPREAD, {}),
                           {stage: found[stage] for stage in self.model.course if stage in found})
 
-    def _array(self, task: str, label: Tensor, scale: float) -> np.ndarray:
-        """(1, c, H, W) to (H, W) or (H, W, c)."""
-        if scale != 1:
-            label = self.tasks[task].rescale(label, scale)
-        array = label[0].permute(1, 2, 0).contiguous().numpy()
-        return array[..., 0] if array.shape[2] == 1 else array
+    def _say_shrunk(self, name: str, bgr: np.ndarray, seen: np.ndarray) -> None:
+        """Once, where it decides what is predicted: metres are those of the shrunk picture."""
+        if self._said_shrunk or not any(isinstance(task, Depth) for task in self.tasks.values()):
+            return
+        self._said_shrunk = True
+        sizes = [' x '.join(map(str, image.shape[1::-1])) for image in (bgr, seen)]
+        print_log(f'{name}, {sizes[0]} pixels, is shrunk to {sizes[1]} (max_side), and its depth is'
+                  ' what the model says of that picture: right if it was trained on photos of '
+                  'about that size (docs/inference.md)', 'current', logging.WARNING)
 
 
-def _make_folder(out_dir: str | Path) -> None:
-    try:
-        Path(out_dir).mkdir(parents=True, exist_ok=True)
-    except FileExistsError:
-        raise FileExistsError(f'out_dir must be a folder, {out_dir} is a file') from None
-    except OSError as error:
-        raise OSError(f'out_dir: the folder {out_dir} cannot be made: {error}') from error
-
-
-def _saved(results: Iterator[Prediction], out_dir: str | Path,
-           formats: Sequence[str]) -> Iterator[Prediction]:
-    for result in results:
-        result.save(out_dir, formats)
-        yield result
+def _array(label: Tensor) -> np.ndarray:
+    """(1, c, H, W) to (H, W) or (H, W, c)."""
+    array = label[0].permute(1, 2, 0).contiguous().numpy()
+    return array[..., 0] if array.shape[2] == 1 else array

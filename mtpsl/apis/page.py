@@ -4,18 +4,23 @@ Gradio (``pip install mtpsl[webapp]``) is needed for this module only.
 """
 
 import html
+import logging
 import os
 import shutil
 import signal
 import socket
 import sys
 import tempfile
+import warnings
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from PIL import Image, UnidentifiedImageError
 
-from mtpsl.models import COURSE, DiffusionMTL
+from mtpsl.choices import COURSE
+from mtpsl.models import DiffusionMTL
+from mtpsl.storage.files import write_image
 from mtpsl.visualization import stage_title
 
 from .inferencer import MultiTaskInferencer
@@ -28,6 +33,8 @@ os.environ.setdefault('GRADIO_ANALYTICS_ENABLED', 'False')  # nothing is reporte
 import gradio as gr  # noqa: E402  (it reads the variable when it is imported)
 
 MOST_SAMPLES = 16
+MOST_MEGAPIXELS = 100  # of an image, whose file may be small
+logger = logging.getLogger(__name__)
 INTRODUCTION = """# {name}
 Drop an image: the model predicts {tasks} at once{ending}"""
 STEPS = """, first roughly, then from noise in {steps} denoising steps, all tasks helping each
@@ -38,7 +45,10 @@ SWATCH = ('<span style="display: inline-block; width: .9em; height: .9em; margin
 
 
 class Visit(NamedTuple):
-    """What is kept for a visitor: the last prediction, and the file of its arrays."""
+    """What is kept for a visitor: the last prediction, and the file of its arrays.
+
+    The folder of the file is the visitor's own: two who look at the same do not share a file.
+    """
 
     result: Prediction
     file: Path
@@ -78,20 +88,37 @@ class Page:
             raise gr.Error('Choose an image first.', print_exception=False)
         if not tasks:
             raise gr.Error('Choose at least one task.', print_exception=False)
-        stages = COURSE if self.diffusion is not None else ()
         try:
-            (source,), _ = collect(image)
-            pixels = shrunk(source.read(), self.infer.max_side)[..., ::-1]
+            result = self._result(image, tasks, int(num_samples))
         except (OSError, ValueError) as error:
-            raise gr.Error(str(error), print_exception=False) from error
-        result = self.infer(pixels, tasks=tasks, num_samples=int(num_samples), stages=stages,
-                            progress=False)
-        assert isinstance(result, Prediction)  # of one image
+            # Nobody's business where this machine keeps uploads.
+            text = str(error).replace(image, Path(image).name).replace(str(self.folder), '')
+            raise gr.Error(text, print_exception=False) from error
+        except Exception as error:
+            logger.exception('a prediction failed')
+            raise gr.Error(f'The prediction failed ({type(error).__name__}); the log of the page '
+                           'says why.', print_exception=False) from error
+        visit, position = Visit(result, self.save(result)), len(self.stages) - 1
         self.forget(last)
-        position = len(self.stages) - 1
-        visit = Visit(result, self.save(result))
         return (visit, position, str(visit.file), *self.show(visit, position),
-                self.legend(result), self.show_uncertainty(result))
+                self.legend(result), self.show_uncertainty(visit))
+
+    def _result(self, image: str, tasks: list[str], num_samples: int) -> Prediction:
+        check_pixels(image)
+        (source,), _ = collect(image)
+        pixels = shrunk(source.read(), self.infer.max_side)[..., ::-1]
+        result = self.infer(pixels, names=source.name, tasks=tasks, num_samples=num_samples,
+                            stages=COURSE if self.diffusion is not None else (), progress=False)
+        assert isinstance(result, Prediction)  # of one image
+        return result
+
+    @staticmethod
+    def picture(visit: Visit, task: str, stage: str | None) -> str:
+        """The file of a picture; Gradio's own for an array is shared, and rewritten when read."""
+        path = visit.file.parent / (stage or 'prediction') / f'{task}.png'
+        if not path.is_file():
+            write_image(path, visit.result.picture(task, stage)[..., ::-1])
+        return str(path)
 
     @staticmethod
     def forget(visit: Visit | None) -> None:
@@ -104,10 +131,9 @@ class Page:
         stage = self.stages[int(position)]
         if visit is None:
             return '', []
-        result = visit.result
         chosen = None if stage == 'prediction' else stage
         return (f'### {stage_title(stage)}',
-                [(result.picture(name, chosen), name) for name in result.maps])
+                [(self.picture(visit, name, chosen), name) for name in visit.result.maps])
 
     def legend(self, result: Prediction) -> str:
         """What the colours of the predictions mean, as HTML."""
@@ -118,10 +144,10 @@ class Page:
             lines.append(f'<div><b>{html.escape(name)}</b>{swatches}</div>' if swatches else '')
         return ''.join(lines)
 
-    def show_uncertainty(self, result: Prediction) -> gr.Gallery:
+    def show_uncertainty(self, visit: Visit) -> gr.Gallery:
         """Pictures with the largest value of each; hidden where there are none."""
-        pictures = [(result.picture(name, 'uncertainty'), f'{name}, up to {spread.max():.3g}')
-                    for name, spread in result.uncertainty.items()]
+        pictures = [(self.picture(visit, name, 'uncertainty'), f'{name}, up to {spread.max():.3g}')
+                    for name, spread in visit.result.uncertainty.items()]
         return gr.Gallery(pictures, visible=bool(pictures))
 
     def save(self, result: Prediction) -> Path:
@@ -172,6 +198,23 @@ class Page:
         return page
 
 
+def check_pixels(path: str) -> None:
+    """Raise ValueError for an image of more than ``MOST_MEGAPIXELS``, before it is decoded."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore', Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                width, height = image.size
+    except UnidentifiedImageError:  # an array, or none; reading says
+        return
+    except Image.DecompressionBombError:
+        raise ValueError(f'the page takes images of up to {MOST_MEGAPIXELS} megapixels, this one '
+                         'has more') from None
+    if width * height > MOST_MEGAPIXELS * 10 ** 6:
+        raise ValueError(f'the page takes images of up to {MOST_MEGAPIXELS} megapixels, this one '
+                         f'has {width} x {height} pixels')
+
+
 def check_address(host: str, port: int) -> None:
     """Raise ValueError where nobody can listen at ``host`` and ``port``."""
     try:
@@ -186,8 +229,16 @@ def check_address(host: str, port: int) -> None:
                          'another') from error
 
 
-def serve(infer: MultiTaskInferencer, name: str, host: str, port: int) -> None:
+def serve(infer: MultiTaskInferencer, name: str, host: str, port: int,
+          max_upload: int = 50) -> None:
     """Show the page until Ctrl-C or SIGTERM, which leave no file behind.
+
+    Args:
+        infer: of the model.
+        name: the page's title.
+        host: address to listen at.
+        port: its port.
+        max_upload: megabytes of a file that is taken.
 
     Raises:
         ValueError: the port is taken, or the host is not this machine.
@@ -200,6 +251,7 @@ def serve(infer: MultiTaskInferencer, name: str, host: str, port: int) -> None:
         theme = gr.themes.Default(font=['system-ui', 'sans-serif'], font_mono=['monospace'])
         page = Page(infer, Path(folder)).build(name)
         page.launch(server_name=host, server_port=port, show_error=True, theme=theme, quiet=True,
-                    footer_links=[], ssr_mode=False, prevent_thread_lock=True)
+                    footer_links=[], ssr_mode=False, prevent_thread_lock=True,
+                    max_file_size=max_upload * 2 ** 20)
         print(f'the page: http://{host}:{port} (Ctrl-C ends it)', flush=True)
         page.block_thread()

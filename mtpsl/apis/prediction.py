@@ -1,6 +1,6 @@
 """What was predicted for one image, as arrays, pictures and files."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from mtpsl.choices import PREDICTION_FORMATS as FORMATS
 from mtpsl.storage.files import write_array, write_image
 from mtpsl.tasks import Task
 from mtpsl.visualization import draw_panel, paint_spread, stage_title
 
-FORMATS = ('png', 'npy')
 PANEL_SIDE = 640  # pixels; larger images are shrunk in panels
 Value = TypeVar('Value')
 
@@ -24,7 +24,7 @@ class Prediction:
     """The maps of one image, H x W pixels, in the image's own size.
 
     Attributes:
-        name: the file's name without suffix, ``image<number>`` of an array.
+        name: the file's name without suffix, ``image<number>`` of an array; or the one given.
         image: (H, W, 3) uint8 RGB.
         tasks: task name -> task.
         maps: task name -> map in label form: class ids (H, W) uint8, foreground or boundary
@@ -128,9 +128,27 @@ class Prediction:
 
 
 def check_formats(formats: Sequence[str]) -> None:
-    """Raise ValueError unless all are of ``FORMATS``."""
+    """Raise ValueError unless all are of ``PREDICTION_FORMATS``."""
     if isinstance(formats, str) or not formats or not set(formats) <= set(FORMATS):
         raise ValueError(f'formats must be some of {list(FORMATS)}, got {formats!r}')
+
+
+def make_folder(out_dir: str | Path) -> None:
+    """Make the folder of the results; raise OSError, which names it, where that cannot be."""
+    try:
+        Path(out_dir).mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise FileExistsError(f'out_dir must be a folder, {out_dir} is a file') from None
+    except OSError as error:
+        raise OSError(f'out_dir: the folder {out_dir} cannot be made: {error}') from error
+
+
+def save_each(results: Iterable[Prediction], out_dir: str | Path,
+              formats: Sequence[str]) -> Iterator[Prediction]:
+    """The results, each saved before it is given."""
+    for result in results:
+        result.save(out_dir, formats)
+        yield result
 
 
 def _entry(mapping: Mapping[str, Value], key: str, what: str) -> Value:

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 BASELINE = 'Single-Task'
-TASKS = ('semseg', 'parsing', 'saliency', 'normal', 'boundary')
 # Row of the table -> its config below configs/synthetic.
 METHODS = {
     BASELINE: 'single_task_{setting}_{task}',

@@ -81,6 +81,8 @@ def orderings(comparison: Comparison, seeds: Sequence[int]) -> list[Ordering]:
         comparison: a table with a baseline, of results of one set.
         seeds: the seed of each of the set's results; of two methods the seeds count that both have.
     """
+    from mtpsl.evaluation.comparison import DELTA
+
     rows = {row.method.name: row for row in comparison.rows if DELTA in row.scores}
     columns = {key: better for key, better in comparison.columns.items() if key != DELTA}
     if comparison.baseline is None:

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
+from mtpsl.choices import SETTINGS
 from mtpsl.storage.files import write_text
 
 LabelMapping = dict[str, tuple[str, ...]]
 
-SETTINGS = ('onelabel', 'randomlabels', 'full')
 
 # In the published PASCAL settings only the 1716 of 4998 training images that show human parts
 # are labelled for parsing.

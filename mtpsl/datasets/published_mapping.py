@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from mtpsl.choices import PASCAL_TASKS
 from mtpsl.storage.published import TASK_NAMES
 
 from .label_mapping import LabelMapping
 
 # The columns of its tables.
-PASCAL_TASKS = ('semseg', 'parsing', 'saliency', 'normal', 'boundary')
 TASKS_OF_COLUMNS = {5: PASCAL_TASKS, 3: ('semseg', 'depth', 'normal'), 2: ('semseg', 'depth')}
 
 

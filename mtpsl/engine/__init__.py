@@ -1,23 +1,10 @@
 """What runs: config loading, runner building, hooks, optimiser wrappers."""
 
-from .config import load_config
-from .hooks import (
-    CompileHook,
-    DeferredInfoHook,
-    NonFiniteError,
-    NonFiniteHook,
-    PanelHook,
-    ReseedHook,
-    ResumeHook,
-    SafeCheckpointHook,
-    SkippedSamplesHook,
-)
-from .launch import build_runner
-from .local_backend import AtomicLocalBackend
-from .optim_wrapper import AutocastOptimWrapper, FiniteOptimWrapper
-from .parameter_groups import GroupedOptimWrapperConstructor, GroupPolyLR, GroupStepLR
+from typing import TYPE_CHECKING
 
-__all__ = ['AtomicLocalBackend', 'AutocastOptimWrapper', 'CompileHook', 'DeferredInfoHook',
-           'FiniteOptimWrapper', 'GroupPolyLR', 'GroupStepLR', 'GroupedOptimWrapperConstructor',
-           'NonFiniteError', 'NonFiniteHook', 'PanelHook', 'ReseedHook', 'ResumeHook',
-           'SafeCheckpointHook', 'SkippedSamplesHook', 'build_runner', 'load_config']
+from mtpsl.lazy import contents_of
+
+if TYPE_CHECKING:
+    from .contents import *  # noqa: F403
+else:
+    __getattr__ = contents_of(__name__)

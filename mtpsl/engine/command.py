@@ -5,28 +5,50 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Iterator
+import time
+import traceback
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing import active_children
 from pathlib import Path
+from typing import Any, NoReturn
 
-from mmengine.config import DictAction
+from mtpsl.storage.command import at_least
+
+from .option_value import read_value
+
+TURN = 3  # seconds that another rank leaves rank 0 to say what stops all of them alike
+LOST = re.compile('Connection (closed|reset) by peer|Broken pipe|ncclRemoteError')
 
 
-class OptionAction(DictAction):
-    """mmengine's ``KEY=VALUE`` pairs, with an error that shows the one that is no pair."""
+class OptionAction(argparse.Action):
+    """``KEY=VALUE`` pairs to a dict, added to that of an earlier use; see :func:`read_value`."""
 
     def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace,
-                 values: list[str], option_string: str | None = None) -> None:
-        for value in values:
-            if '=' not in value:
-                parser.error(f'{option_string} takes KEY=VALUE pairs, got {value!r}')
-        super().__call__(parser, namespace, values, option_string)
+                 values: str | Sequence[Any] | None, option_string: str | None = None) -> None:
+        options = dict(getattr(namespace, self.dest) or {})
+        for pair in values or ():
+            key, equals, text = pair.partition('=')
+            if not equals or not all(key.split('.')):
+                parser.error(f'{option_string} takes KEY=VALUE pairs, got {pair!r}')
+            try:
+                options[key] = read_value(text)
+            except ValueError as error:
+                parser.error(f'{option_string} {key}: {error}')
+        setattr(namespace, self.dest, options)
+
+
+class TurnParser(argparse.ArgumentParser):
+    """A parser of several processes of which one tells what is wrong with the command line."""
+
+    def error(self, message: str) -> NoReturn:
+        _await_turn(message)
+        super().error(message)
 
 
 def config_parser(description: str) -> argparse.ArgumentParser:
     """A parser with ``config`` and ``--cfg-options``."""
-    parser = argparse.ArgumentParser(description=description)
+    parser = TurnParser(description=description)
     parser.add_argument('config', help='config file, or the name of one that ships (mtpsl list)')
     add_cfg_options(parser)
     return parser
@@ -46,6 +68,18 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--weights', help="checkpoint file or address (default: the model index's)")
     parser.add_argument('--device', help='such as cuda:1 or cpu (default: the GPU if there is one)')
     add_cfg_options(parser)
+
+
+def add_max_side(parser: argparse.ArgumentParser) -> None:
+    """``--max-side``, the same for all who predict."""
+    parser.add_argument('--max-side', type=_side, default='auto', metavar='PIXELS',
+                        help='shrink images with a longer side, and enlarge their maps again; none '
+                        'shrinks none (default: twice the size of the training, at least 512; none '
+                        'with --window)')
+
+
+def _side(text: str) -> int | str | None:
+    return {'none': None, 'auto': 'auto'}[text] if text in ('none', 'auto') else at_least(1)(text)
 
 
 def runner_parser(description: str) -> argparse.ArgumentParser:
@@ -81,21 +115,35 @@ _SIGNALS = {
 
 @contextmanager
 def one_line_errors(tool: str) -> Iterator[None]:
-    """Turn what a user can mend into ``tool: error: cause`` on the last line, exit status 1.
+    """Turn an error into ``tool: error: cause`` on the last line, exit status 1.
 
-    Python's traceback comes before it where the environment variable MTPSL_TRACEBACK is set.
+    Of several processes one speaks: rank 0, or the one concerned. Python's traceback comes before
+    it where the environment variable MTPSL_TRACEBACK is set. Ctrl-C is a line too, status 130.
     """
     try:
         yield
-    # mmengine checks its arguments with assertions.
-    except (ValueError, TypeError, KeyError, OSError, RuntimeError, ImportError,
-            AssertionError) as error:
+    except KeyboardInterrupt as error:
+        print(f'{tool}: interrupted', file=sys.stderr)
+        raise SystemExit(130) from error
+    except Exception as error:  # a config, a file or a library can raise anything
         if os.environ.get('MTPSL_TRACEBACK'):
             raise
-        text = _explain(error)
-        print(f'{tool}: error: {text}  [{type(error).__name__}; MTPSL_TRACEBACK=1 shows where]',
-              file=sys.stderr)
+        text = _await_turn(_explain(error))
+        print(f'{tool}: error: {text}  [{_kind(error)}; MTPSL_TRACEBACK=1 shows where]',
+              file=sys.stderr, flush=True)
         raise SystemExit(1) from error
+
+
+def _await_turn(text: str) -> str:
+    """The text, once it is this process's turn: a launcher ends the others with the first."""
+    rank = os.environ.get('RANK') or os.environ.get('SLURM_PROCID') or '0'
+    if LOST.search(text):
+        time.sleep(TURN)  # the process that has ended has said why
+        text = f'rank {rank} lost another process of the run, whose own line says why: {text}'
+    elif rank != '0':
+        time.sleep(TURN)
+        text = f'rank {rank}: {text}'
+    return text
 
 
 def _explain(error: Exception) -> str:
@@ -109,7 +157,26 @@ def _explain(error: Exception) -> str:
         # The worker's traceback as text; after its last frame comes 'Type: message'.
         text = re.split(r'\n(?=\S)', text.rpartition('\n  File "')[2], maxsplit=1)[-1]
         text = re.sub(r'^[\w.]+: ', '', text)
-    return ' '.join(text.split()) or type(error).__name__
+    text = ' '.join(text.split())
+    if isinstance(error, KeyError) and not re.search(r'\S \S', text):
+        return f'there is no {error.args[0]!r}' if error.args else 'an entry is missing'
+    return text or _NAMELESS.get(type(error), type(error).__name__)
+
+
+_NAMELESS: dict[type[Exception], str] = {
+    AssertionError: 'a condition of the code does not hold', MemoryError: 'out of memory'}
+
+
+def _kind(error: Exception) -> str:
+    """The type of an error and, where its text may tell little, the place that it comes from."""
+    name, frames = type(error).__name__, traceback.extract_tb(error.__traceback__)
+    if isinstance(error, (ValueError, OSError, RuntimeError, ImportError)) and str(error).strip() \
+            and not isinstance(error, RecursionError):
+        return name
+    if not frames or isinstance(error, KeyError) and ' ' in str(error):
+        return name
+    path = Path(frames[-1].filename)
+    return f'{name} in {frames[-1].name}, {"/".join(path.parts[-3:])}:{frames[-1].lineno}'
 
 
 def _end_workers() -> None:

@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
+from math import inf
 from numbers import Real
 from typing import Any
 
@@ -13,11 +14,12 @@ from mmengine.config import Config
 from mmengine.registry import Registry
 from mmengine.runner import Runner
 
+import mtpsl.engine.config_text  # noqa: F401  (sets how configs are laid out)
 from mtpsl.registry import DATASETS, METRICS, MODELS, OPTIMIZERS, VISUALIZERS
 
-from . import config_text  # noqa: F401  (sets how configs are laid out)
 from .model_index import find_config
 from .quiet import quieten
+from .schema import check_kinds, check_parts
 
 # Keys that a runner reads from its config beside its own arguments.
 RUNNER_KEYS = {name for name in inspect.signature(Runner.__init__).parameters
@@ -35,9 +37,13 @@ NESTED_KEYS = dict(env_cfg={'cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_l
 # Whole numbers and the least that each may be. Without a look now some end a run hours later, or
 # let it do nothing.
 LEAST = {'train_cfg.max_epochs': 1, 'train_cfg.max_iters': 1, 'train_cfg.val_interval': 1,
-         'randomness.seed': 0,
+         'train_cfg.val_begin': 0, 'randomness.seed': 0, 'auto_scale_lr.base_batch_size': 1,
+         'optim_wrapper.accumulative_counts': 1,
          **{f'{split}_dataloader.{name}': least for split in ('train', 'val', 'test')
-            for name, least in (('batch_size', 1), ('num_workers', 0))}}
+            for name, least in (('batch_size', 1), ('num_workers', 0), ('prefetch_factor', 1))}}
+RATES = ('optim_wrapper.optimizer.lr', 'optim_wrapper.optimizer.weight_decay')  # finite, at least 0
+# What torch refuses of a data loader without worker processes.
+OF_WORKERS = ('persistent_workers', 'prefetch_factor', 'timeout')
 CONFIG_KEYS = RUNNER_KEYS | {'tasks', 'sync_bn', 'model_wrapper_cfg', 'find_unused_parameters',
                              'compile', 'custom_imports'}
 
@@ -48,7 +54,8 @@ def load_config(path: str, options: Mapping[str, object] | None = None) -> Confi
     The top-level ``tasks`` is the one owner of what the tasks are: it reaches the model, the
     data sets, the evaluators and the visualizer wherever they take ``tasks`` and do not say
     theirs, so that overriding it reaches everything. The top-level ``data_preprocessor``, which
-    goes with the data set, becomes the model's, whose own entries win.
+    goes with the data set, becomes the model's, whose own entries win. A task that is None is left
+    out. The parts are held against the signatures of what they build (:mod:`.schema`).
 
     Args:
         path: the config file, or the name of one that ships (:func:`find_config`).
@@ -57,7 +64,8 @@ def load_config(path: str, options: Mapping[str, object] | None = None) -> Confi
     Raises:
         FileNotFoundError: no such config, or no such base of it.
         KeyError: a top-level key that looks like a misspelt runner argument, or an option that
-            nothing would read.
+            nothing would read; an unknown type of a part.
+        TypeError: a part or an argument of another type, or one that its class does not take.
         ValueError: a file that is no Python or that fails; a number that cannot be (see ``LEAST``).
     """
     quieten()
@@ -68,21 +76,51 @@ def load_config(path: str, options: Mapping[str, object] | None = None) -> Confi
     for key in cfg:
         _check_spelling(key)
     _unshare(cfg, {key.split('.')[0] for key in options or {}})
-    cfg.merge_from_dict(dict(options or {}))
+    _merge(cfg, options or {})
+    check_kinds(cfg)
+    _leave_out(cfg)
     _check_entries(cfg)
     _share(cfg)
+    check_parts(cfg)
     return cfg
 
 
+def _merge(cfg: Config, options: Mapping[str, object]) -> None:
+    try:
+        cfg.merge_from_dict(dict(options))
+    except (AttributeError, TypeError, ValueError, KeyError) as error:
+        raise ValueError(f'--cfg-options {", ".join(options)}: '
+                         f'{error.args[0] if error.args else error}') from error
+
+
+def _leave_out(cfg: Config) -> None:
+    """Tasks that are None; of loaders without worker processes what only those have."""
+    if cfg.get('tasks'):
+        cfg.tasks = type(cfg.tasks)({n: task for n, task in cfg.tasks.items() if task is not None})
+    for split in ('train', 'val', 'test'):
+        loader = cfg.get(f'{split}_dataloader')
+        if loader and not loader.get('num_workers', 0):
+            for name in OF_WORKERS:
+                loader.pop(name, None)
+
+
 def _read(path: str) -> Config:
+    before = logging.root.manager.disable
+    if os.environ.get('RANK', '0') != '0':  # what mmengine replaces in it, one process tells
+        logging.disable(logging.INFO)
     try:
         return Config.fromfile(path)
     except (OSError, ImportError):  # of a base, or of a module of custom_imports, and they say so
         raise
+    except RecursionError as error:
+        raise ValueError(f'the config file {path} cannot be read: its _base_ lead back to one of '
+                         'them, or its own code never ends') from error
     except Exception as error:  # a config is a program
         text = error.args[0] if isinstance(error, KeyError) and error.args else error
         raise ValueError(f'the config file {path} cannot be read: {type(error).__name__}: '
                          f'{text}') from error
+    finally:
+        logging.disable(before)
 
 
 def _check_data_folder() -> None:
@@ -174,9 +212,10 @@ def _check_values(cfg: Config) -> None:
         if value is not None and not (isinstance(value, (float, Real)) and float(value) >= least
                                       and value % 1 == 0):
             raise ValueError(f'{key} must be an integer of at least {least}, got {value!r}')
-    rate = value_of('optim_wrapper.optimizer.lr')
-    if rate is not None and not (isinstance(rate, (float, Real)) and float(rate) >= 0):
-        raise ValueError(f'optim_wrapper.optimizer.lr must be a number of at least 0, got {rate!r}')
+    for key in RATES:
+        rate = value_of(key)
+        if rate is not None and not (isinstance(rate, (float, Real)) and 0 <= float(rate) < inf):
+            raise ValueError(f'{key} must be a number of at least 0, got {rate!r}')
     if not isinstance(logging.getLevelName(cfg.get('log_level') or 'INFO'), int):
         raise ValueError('log_level must be DEBUG, INFO, WARNING or ERROR, got '
                          f'{cfg.log_level!r}')

@@ -5,6 +5,8 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from mtpsl.choices import TABLE_FORMATS
+
 from .delta_m import mean_gain
 from .results import (
     Method,
@@ -253,7 +255,7 @@ def _plain(text: str) -> str:
     return f"'{text}" if text.lstrip()[:1] in tuple('=+-@') or text[:1] in '\t\r' and text else text
 
 
-FORMATS = {'md': to_markdown, 'tex': to_latex, 'csv': to_csv}
+FORMATS = dict(zip(TABLE_FORMATS, (to_markdown, to_latex, to_csv), strict=True))
 
 
 def _sizes(comparison: Comparison) -> dict[str, list[float | None]]:

@@ -1,14 +1,10 @@
 """The paper's figures, drawn from one's own runs."""
 
-from .browse import Feed, draw_views
-from .comparison import draw_stages, side_by_side
-from .curves import draw_curves, read_run
-from .gains import draw_gains, read_gains
-from .pictures import PictureRow, draw_pictures
-from .predictions import Shown, TrainedModel, choose_images
-from .steps import draw_steps, read_step_row
-from .style import paper_style, save_figure
+from typing import TYPE_CHECKING
 
-__all__ = ['Feed', 'PictureRow', 'Shown', 'TrainedModel', 'choose_images', 'draw_curves',
-           'draw_gains', 'draw_pictures', 'draw_stages', 'draw_steps', 'draw_views', 'paper_style',
-           'read_gains', 'read_run', 'read_step_row', 'save_figure', 'side_by_side']
+from mtpsl.lazy import contents_of
+
+if TYPE_CHECKING:
+    from .contents import *  # noqa: F403
+else:
+    __getattr__ = contents_of(__name__)

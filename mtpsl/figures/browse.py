@@ -11,6 +11,7 @@ from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 from mmengine.registry import init_default_scope
 
+from mtpsl.choices import PAGE
 from mtpsl.datasets.sampler import Draw
 from mtpsl.engine.config import require
 from mtpsl.models.preprocessor import MultiTaskPreprocessor
@@ -21,7 +22,6 @@ from mtpsl.tasks import Task, build_tasks
 from .comparison import INPUT, NO_LABEL, legend
 from .pictures import PictureRow, draw_pictures
 from .predictions import choose_images
-from .style import PAGE
 
 
 class View(NamedTuple):

@@ -3,14 +3,27 @@
 import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
+from mtpsl.choices import COLUMN, FIGURE_SUFFIXES, PAGE
 from mtpsl.storage.command import at_least
-from mtpsl.tasks import Task
 
-from .style import COLUMN, PAGE, SUFFIXES, check_figure_path
+if TYPE_CHECKING:
+    from mtpsl.tasks import Task
 
 Run = TypeVar('Run')
+
+
+def check_figure_path(path: str | Path) -> Path:
+    """``path``, if a figure can be written there.
+
+    Raises:
+        ValueError: another suffix than those of ``FIGURE_SUFFIXES``, or a folder.
+    """
+    path = Path(path)
+    if path.suffix not in FIGURE_SUFFIXES or path.is_dir():
+        raise ValueError(f'must be a {", ".join(FIGURE_SUFFIXES)} file, got {path}')
+    return path
 
 
 def figure_path(text: str) -> Path:
@@ -25,7 +38,7 @@ def figure_parser(description: str) -> argparse.ArgumentParser:
     """A parser with ``--out``."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument('--out', required=True, type=figure_path, metavar='FILE',
-                        help=f'the figure, a {", ".join(SUFFIXES)} file')
+                        help=f'the figure, a {", ".join(FIGURE_SUFFIXES)} file')
     return parser
 
 
@@ -74,7 +87,7 @@ def inches(text: str) -> float:
     return width
 
 
-def choose_tasks(tasks: Mapping[str, Task], names: Sequence[str] | None) -> dict[str, Task]:
+def choose_tasks(tasks: 'Mapping[str, Task]', names: Sequence[str] | None) -> 'dict[str, Task]':
     """Those that are named, in that order; all where none are.
 
     Raises:

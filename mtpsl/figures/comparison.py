@@ -6,12 +6,12 @@ import cv2
 import numpy as np
 from matplotlib.figure import Figure
 
+from mtpsl.choices import PAGE
 from mtpsl.tasks import Task
 from mtpsl.tasks.categorical import CategoricalTask
 
 from .pictures import Colour, Mark, PictureRow, draw_pictures
 from .predictions import FINAL, TRUTH, Maps, Shown
-from .style import PAGE
 
 INPUT = 'input'
 NO_LABEL, NOT_PREDICTED = 'no label', 'not predicted'

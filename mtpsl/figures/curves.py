@@ -6,13 +6,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mtpsl.choices import COLUMN, PAGE
 from mtpsl.evaluation.results import headline_directions
 from mtpsl.evaluation.table import ARROWS
 from mtpsl.storage.command import split_name
 from mtpsl.visualization import read_curves
 
 from .runs import CURVES, run_file, run_title
-from .style import COLUMN, PAGE, line_styles, paper_style
+from .style import line_styles, paper_style
 
 ACROSS = 5  # panels at most
 MARKS = 6  # on a line

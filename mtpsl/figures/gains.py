@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mtpsl.choices import COLUMN, PAGE
 from mtpsl.evaluation import read_results
 from mtpsl.evaluation.results import Score, headline_directions, summarize
 from mtpsl.evaluation.table import ARROWS, figure
 from mtpsl.storage.command import split_name, split_paths
 
 from .runs import RESULT, run_file, run_title
-from .style import COLUMN, PAGE, paper_style
+from .style import paper_style
 
 ACROSS = 5  # panels at most
 

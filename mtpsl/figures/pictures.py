@@ -10,7 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.textpath import TextPath
 
-from .style import PAGE, paper_style
+from mtpsl.choices import PAGE
+
+from .style import paper_style
 
 # Inches.
 GAP, STRIP, LINE, SWATCH = 0.04, 0.14, 0.14, 0.08

@@ -13,6 +13,7 @@ from mmengine.structures import PixelData
 from mtpsl.apis import MultiTaskInferencer, Prediction
 from mtpsl.apis.prediction import channels_first
 from mtpsl.apis.windows import shrunk
+from mtpsl.choices import MAX_SIDE
 from mtpsl.engine import load_config
 from mtpsl.engine.config import require
 from mtpsl.models import COURSE, DiffusionMTL
@@ -23,7 +24,6 @@ from mtpsl.visualization import stage_title
 from mtpsl.visualization.multitask_visualizer import rows_of
 
 TRUTH, FINAL = 'truth', ('denoised', 'prediction')  # titles of stages, as panels have them
-MAX_SIDE = 1024  # pixels of a photo, whose objects are then no larger than those seen in training
 Maps = dict[str, np.ndarray]  # task -> (c, H, W) in label form
 
 

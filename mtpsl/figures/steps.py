@@ -7,6 +7,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mtpsl.choices import COLUMN, PAGE
 from mtpsl.complexity import build_without_values, complexity
 from mtpsl.engine import load_config
 from mtpsl.engine.config import require
@@ -17,7 +18,7 @@ from mtpsl.models import DiffusionMTL
 from mtpsl.storage.command import split_paths
 
 from .runs import RESULT, run_config, run_file
-from .style import COLUMN, PAGE, paper_style
+from .style import paper_style
 
 
 @dataclass(frozen=True)

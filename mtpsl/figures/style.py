@@ -11,8 +11,6 @@ from matplotlib.figure import Figure
 
 from mtpsl.storage.files import atomically
 
-COLUMN, PAGE = 3.25, 6.875  # widths in inches of a column and of the text of a two-column paper
-SUFFIXES = ('.pdf', '.svg', '.png')
 DPI = 300  # of .png
 RC: dict[Any, Any] = {
     'font.family': 'sans-serif', 'font.sans-serif': ['DejaVu Sans'], 'font.size': 7,
@@ -46,24 +44,12 @@ def line_styles(names: Iterable[str]) -> dict[str, dict[str, Any]]:
             for number, (name, (colour, dash, marker)) in enumerate(zip(names, looks))}
 
 
-def check_figure_path(path: str | Path) -> Path:
-    """``path``, if a figure can be written there.
-
-    Raises:
-        ValueError: another suffix than those of ``SUFFIXES``, or a folder.
-    """
-    path = Path(path)
-    if path.suffix not in SUFFIXES or path.is_dir():
-        raise ValueError(f'must be a {", ".join(SUFFIXES)} file, got {path}')
-    return path
-
-
 def save_figure(figure: Figure, path: Path) -> None:
     """Write a figure in the format of the suffix; drawn again it is the same file.
 
     Args:
         figure: what was drawn under :func:`paper_style`.
-        path: see :func:`check_figure_path`; its folder is made.
+        path: see :func:`mtpsl.figures.command.check_figure_path`; its folder is made.
     """
     vector = path.suffix != '.png'
     for axes in figure.axes:

@@ -14,11 +14,9 @@ from mmengine.registry import init_default_scope
 from mtpsl.datasets import PartialLabelDataset, PASCALContext
 from mtpsl.datasets.sampler import Draw, seeded
 from mtpsl.engine import load_config
-from mtpsl.engine.command import add_cfg_options
 from mtpsl.engine.config import leaves
 from mtpsl.engine.quiet import quieten
 from mtpsl.registry import DATASETS
-from mtpsl.storage.command import at_least
 
 from .measure import Measurement, measure
 from .model import load_function
@@ -26,16 +24,6 @@ from .report import publish
 
 WORKERS = 8
 CPU_TIME = 'CPU time (ms) an image'
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The subcommand's own arguments."""
-    parser.add_argument('config', help='config file')
-    parser.add_argument('--samples', type=at_least(1), default=50, metavar='N',
-                        help='training images of one repeat, the first of the set (default: 50)')
-    parser.add_argument('--against', metavar='FILE', help='measure the function training_sample of '
-                        'this Python file in turns with ours, and the ratio')
-    add_cfg_options(parser)
 
 
 def run(args: argparse.Namespace) -> None:

@@ -7,12 +7,9 @@ from functools import partial
 import torch
 from mmengine.config import Config
 
-from mtpsl.storage.command import at_least
-
 from .measure import measure
 from .model import (
     Execution,
-    add_model_arguments,
     build_model,
     described,
     load,
@@ -21,13 +18,6 @@ from .model import (
 )
 from .random_batch import random_batch
 from .report import publish
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The subcommand's own arguments."""
-    add_model_arguments(parser)
-    parser.add_argument('--batch', type=at_least(1), nargs='+', default=[1, 8], metavar='B',
-                        help='images at once, each number by itself (default: 1 8)')
 
 
 def run(args: argparse.Namespace) -> None:

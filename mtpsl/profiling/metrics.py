@@ -11,9 +11,7 @@ import numpy as np
 import torch
 
 from mtpsl.engine import load_config
-from mtpsl.engine.command import add_cfg_options
 from mtpsl.engine.config import leaves
-from mtpsl.storage.command import at_least
 from mtpsl.tasks import Task, build_tasks
 from mtpsl.tasks.categorical import CategoricalTask
 
@@ -23,23 +21,6 @@ from .model import load_function
 from .report import publish
 
 STRIDE = 8  # of the logits that a model's maps are upsampled from
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The subcommand's own arguments."""
-    parser.add_argument('config', help='config file')
-    parser.add_argument('--tasks', nargs='+', metavar='TASK',
-                        help="of the config's tasks, these (default: all)")
-    parser.add_argument('--size', type=at_least(32), nargs=2, metavar=('H', 'W'),
-                        default=(512, 512), help='of the random maps (default: 512 512)')
-    parser.add_argument('--maps', type=at_least(1), default=4, metavar='N',
-                        help="boundary maps of one repeat, made from the first labels of the "
-                        "config's test set (default: 4)")
-    parser.add_argument('--images', type=at_least(1), metavar='N',
-                        help='images to reckon the matching of (default: as many as the set has)')
-    parser.add_argument('--against', metavar='FILE', help='measure the function evidence of this '
-                        'Python file in turns with ours, and the ratio; for classes and saliency')
-    add_cfg_options(parser)
 
 
 def run(args: argparse.Namespace) -> None:

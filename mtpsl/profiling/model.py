@@ -13,37 +13,22 @@ from mmengine.model import BaseModel
 from mmengine.registry import init_default_scope
 
 from mtpsl.engine import load_config
-from mtpsl.engine.command import add_cfg_options
 from mtpsl.engine.hooks.compile_hook import CompileHook
 from mtpsl.engine.quiet import quieten
 from mtpsl.registry import MODELS
-from mtpsl.storage.command import at_least
-
-
-def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """``config`` and how its model is run."""
-    parser.add_argument('config', help='config file')
-    parser.add_argument('--size', type=at_least(32), nargs=2, metavar=('H', 'W'),
-                        help="images in pixels (default: the config's data_preprocessor.size)")
-    parser.add_argument('--against', metavar='FILE', help='measure the procedure in this Python '
-                        'file in turns with ours, and the ratio')
-    parser.add_argument('--device', choices=['cpu', 'cuda'],
-                        default='cuda' if torch.cuda.is_available() else 'cpu')
-    for option, text in (('--amp', 'bfloat16'), ('--compile', 'parts compiled by CompileHook')):
-        parser.add_argument(option, action='store_true', help=f'{text} (ours only)')
-    add_cfg_options(parser)
 
 
 def load(args: argparse.Namespace, function: str) -> Config:
     """The config, without pretrained weights: their values do not change the speed.
 
     Args:
-        args: of :func:`add_model_arguments`.
+        args: of ``tools/analysis_tools/benchmark.py``; gets the device where it names none.
         function: that the file of ``--against`` must have.
 
     Raises:
         ValueError: options that do not go with it.
     """
+    args.device = args.device or ('cuda' if torch.cuda.is_available() else 'cpu')
     if args.device == 'cuda' and not torch.cuda.is_available():
         raise ValueError('--device cuda: PyTorch finds no GPU')
     cfg = load_config(args.config, args.cfg_options)

@@ -8,7 +8,6 @@ from mmengine.structures import PixelData
 from mtpsl.structures import MultiTaskSample
 from mtpsl.tasks import Task
 
-LABELS = ('one', 'random', 'all')
 UNKNOWN = 0.1  # share of a label map's rows that are unknown
 
 

@@ -10,35 +10,21 @@ from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 
 from mtpsl.engine.hooks.compile_hook import compiled_graphs
-from mtpsl.storage.command import at_least
 
 from .matrix_rate import matrix_share
 from .measure import measure
 from .model import (
     Execution,
-    add_model_arguments,
     build_model,
     described,
     load,
     load_function,
     sides,
 )
-from .random_batch import LABELS, random_batch
+from .random_batch import random_batch
 from .report import publish
 
 BATCHES = 8  # different ones, gone through in turns: the number of labelled pairs changes
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The subcommand's own arguments."""
-    add_model_arguments(parser)
-    parser.add_argument('--batch', type=at_least(1), metavar='B',
-                        help="images of a step (default: the config's)")
-    parser.add_argument('--labels', choices=LABELS, default='one',
-                        help='tasks that a sample is labelled for (default: one)')
-    parser.add_argument('--matrix-share', action='store_true',
-                        help="also the share of the card's bf16 matrix rate that is reached in "
-                        'convolutions and matrix products')
 
 
 def run(args: argparse.Namespace) -> None:

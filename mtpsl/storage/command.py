@@ -87,7 +87,8 @@ def add_common_arguments(parser: argparse.ArgumentParser, size: tuple[int, int])
 def exit_with_one_line(program: str, action: Callable[[], object]) -> None:
     """Call ``action``; an error or an interruption ends the program with one line.
 
-    Exit status 1 after an error, 130 after Ctrl-C.
+    Exit status 1 after an error, 130 after Ctrl-C. Where the environment variable MTPSL_TRACEBACK
+    is set, Python's traceback comes instead.
     """
     again = 'the same command goes on where it stopped'
     try:
@@ -98,9 +99,13 @@ def exit_with_one_line(program: str, action: Callable[[], object]) -> None:
     except BrokenProcessPool:
         status, text = 1, ('error: a worker process died, perhaps for lack of memory (fewer '
                            f'--workers need less); {again}')
-    except (ValueError, OSError) as error:
+    except Exception as error:  # a file or a library can raise anything
+        if os.environ.get('MTPSL_TRACEBACK'):
+            raise
         # Libraries put line breaks into theirs.
         status, text = 1, f'error: {" ".join(str(error).split())}'
+        if not isinstance(error, (ValueError, OSError)) or not str(error):
+            text += f'  [{type(error).__name__}; MTPSL_TRACEBACK=1 shows where]'
     # Below the live line of the progress.
     gap = '\n' if sys.stdout.isatty() else ''
     print(f'{gap}{program}: {text}', file=sys.stderr)

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import cv2
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def folder_lookup() -> Callable[[str | os.PathLike[str]], bool]:
@@ -52,12 +53,14 @@ def write_json(path: Path, content: object) -> None:
     write_text(path, json.dumps(content, indent=1) + '\n')
 
 
-def write_image(path: Path, pixels: np.ndarray, options: Sequence[int] = ()) -> None:
+def write_image(path: Path, pixels: 'np.ndarray', options: Sequence[int] = ()) -> None:
     """Write (H, W) or BGR (H, W, 3) pixels in the format of the suffix; options are OpenCV's.
 
     Raises:
         OSError: it cannot be written.
     """
+    import cv2  # not for a command line that only asks for help
+
     def write(name: str) -> None:
         try:
             written = cv2.imwrite(name, pixels, list(options))
@@ -68,12 +71,14 @@ def write_image(path: Path, pixels: np.ndarray, options: Sequence[int] = ()) -> 
     atomically(path, write)
 
 
-def write_array(path: Path, values: np.ndarray) -> None:
+def write_array(path: Path, values: 'np.ndarray') -> None:
     """Write an array as ``.npy``.
 
     Raises:
         OSError: it cannot be written.
     """
+    import numpy as np
+
     # Through memory: NumPy's own writing to a file does not notice that the disk is full.
     content = BytesIO()
     np.save(content, values, allow_pickle=False)

@@ -11,8 +11,6 @@ from multiprocessing import get_context, parent_process
 from multiprocessing.process import BaseProcess
 from typing import TypeVar
 
-import cv2
-
 BAR = 20  # characters
 Item = TypeVar('Item')
 Result = TypeVar('Result')
@@ -92,6 +90,8 @@ def run_in_workers(function: Callable[[Item], Result], items: Sequence[Item], wo
 
 def start_worker() -> None:
     """Let a worker use one core, and end with its parent even if that is killed."""
+    import cv2  # not for a command line that only asks for help
+
     cv2.setNumThreads(1)
     parent = parent_process()
     if parent is not None:

@@ -1,5 +1,7 @@
 """Random 3-D scenes with exact labels for all tasks: a data set that needs no download."""
-from .dataset import DEFAULT_SIZES, write_scenes
+from mtpsl.choices import SCENE_SIZES as DEFAULT_SIZES
+
+from .dataset import write_scenes
 from .preview import contact_sheet
 from .render import RenderedScene, render_scene
 

@@ -19,8 +19,6 @@ MANIFEST, UNFINISHED = 'synthetic.json', 'synthetic.unfinished.json'
 MAX_SCENES = FIRST_VAL  # per split; ids have room for no more
 LAYOUTS: dict[str, Layout] = {
     'pascal': PascalLayout(), 'nyud': NYUD_LAYOUT, 'cityscapes': CITYSCAPES_LAYOUT}
-# Height and width of an image where none are asked for.
-DEFAULT_SIZES = {'pascal': (128, 128), 'nyud': (96, 128), 'cityscapes': (64, 128)}
 LIMITS = {'num_train': (0, MAX_SCENES), 'num_val': (0, MAX_SCENES), 'height': (32, 8192),
           'width': (32, 8192), 'seed': (0, 2 ** 63), 'workers': (1, 1024)}
 

@@ -7,10 +7,11 @@ import gradio as gr
 import numpy as np
 import pytest
 from mmengine.config import Config
+from PIL import Image
 from tiny import tiny_regularized_config
 
 from mtpsl.apis import MultiTaskInferencer, Prediction
-from mtpsl.apis.page import Page
+from mtpsl.apis.page import Page, check_pixels, serve
 
 
 @pytest.fixture
@@ -49,6 +50,66 @@ def test_what_cannot_be_predicted_is_said_and_loses_nothing(page, photo, tmp_pat
             page.predict(visit, image, tasks, 1)
     assert visit.file.exists()
     assert page.show(None, 0) == ('', [])
+
+
+def test_each_visitor_has_files_of_his_own(page, photo):
+    """Gradio shares the file of an array among all who see it, and rewrites it for each."""
+    for _ in range(2):
+        visit, *_, shown, _, _ = page.predict(None, photo, ['depth', 'normal'], 2)
+        initial = page.show(visit, 0)[1]
+        own = [path for path, _ in (*shown, *initial)]
+        assert all(Path(path).parents[1] == visit.file.parent for path in own)
+        path, name = shown[0]
+        np.testing.assert_array_equal(cv2.imread(path)[..., ::-1], visit.result.picture(name))
+        assert page.show(visit, 0)[1] == initial  # not written again
+    assert len(list(page.folder.glob('*/initial/*.png'))) == 4
+    page.forget(visit)
+    assert len(list(page.folder.glob('*/initial/*.png'))) == 2
+
+
+def test_the_photo_s_name_is_that_of_the_result(page, photo):
+    visit, *_ = page.predict(None, photo, ['depth'], 1)
+    assert visit.result.name == 'photo'
+    np.testing.assert_array_equal(visit.result.maps['depth'],
+                                  page.infer(photo, tasks=['depth']).maps['depth'])
+
+
+def test_errors_do_not_show_where_the_server_keeps_files(page, photo, tmp_path, monkeypatch):
+    (tmp_path / 'bad.png').write_bytes(b'no image')
+    for image in (str(tmp_path / 'bad.png'), str(tmp_path / 'gone.png')):
+        with pytest.raises(gr.Error) as error:
+            page.predict(None, image, ['depth'], 1)
+        assert str(tmp_path) not in str(error.value) and Path(image).name in str(error.value)
+
+    def fail(*_, **__):
+        raise RuntimeError(f'a kernel of {tmp_path} failed')
+    monkeypatch.setattr(page, 'infer', fail)
+    fail.max_side = None
+    with pytest.raises(gr.Error, match=r'The prediction failed \(RuntimeError\); the log') as error:
+        page.predict(None, photo, ['depth'], 1)
+    assert str(tmp_path) not in str(error.value)
+
+
+def test_an_image_of_too_many_pixels_is_refused_before_it_is_decoded(page, tmp_path, monkeypatch):
+    monkeypatch.setattr(Page, '_result', lambda self, image, *_: check_pixels(image))
+    Image.new('1', (12_000, 9_000)).save(tmp_path / 'large.png')  # a file of a few kilobytes
+    with pytest.raises(gr.Error, match='up to 100 megapixels, this one has 12000 x 9000'):
+        page.predict(None, str(tmp_path / 'large.png'), ['depth'], 1)
+    Image.new('1', (30_000, 30_000)).save(tmp_path / 'large.png')
+    with pytest.raises(gr.Error, match='up to 100 megapixels, this one has more'):
+        page.predict(None, str(tmp_path / 'large.png'), ['depth'], 1)
+
+
+def test_uploads_have_a_limit(infer, monkeypatch):
+    launched = {}
+    monkeypatch.setattr(gr.Blocks, 'launch', lambda self, **options: launched.update(options))
+    monkeypatch.setattr(gr.Blocks, 'block_thread', lambda self: None)
+    monkeypatch.setattr('signal.signal', lambda *_: None)
+    monkeypatch.setattr('mtpsl.apis.page.check_address', lambda *_: None)
+    serve(infer, 'x', '127.0.0.1', 7860)
+    assert launched['max_file_size'] == 50 * 2 ** 20
+    serve(infer, 'x', '127.0.0.1', 7860, max_upload=3)
+    assert launched['max_file_size'] == 3 * 2 ** 20
 
 
 def test_names_of_classes_are_text(page):

@@ -1,11 +1,15 @@
 """Loading configs: shared tasks, misspelt keys, overrides."""
 
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
+import torch
 
 from mtpsl.engine import load_config
-from mtpsl.engine.launch import build_runner, set_work_dir
+from mtpsl.engine.launch import set_work_dir
+from mtpsl.engine.schema import accepts
 
 ROOT = Path(__file__).parents[2]
 PASCAL = str(ROOT / 'configs/diffusionmtl/pascal_onelabel_r18.py')
@@ -146,7 +150,99 @@ def test_work_dir_by_precedence(tmp_path):
     assert cfg.work_dir == 'from_command'
 
 
-def test_a_misspelt_argument_of_a_part_is_an_error(tmp_path):
-    cfg = load_config(PASCAL, {'model.initial_los_weight': 1.0, 'work_dir': str(tmp_path)})
-    with pytest.raises(TypeError, match='initial_los_weight'):
-        build_runner(cfg)
+def test_a_misspelt_argument_of_a_part_is_an_error():
+    with pytest.raises(TypeError, match=r'model: DiffusionMTL.__init__\(\) got an unexpected '
+                       r"keyword .*'initial_los_weight'; it takes backbone, .*initial_loss_weight"):
+        load_config(PASCAL, {'model.initial_los_weight': 1.0})
+
+
+def test_a_task_that_is_none_is_left_out(tmp_path):
+    cfg = load_config(PASCAL, {'tasks.semseg': None, 'tasks.normal': None})
+    for part in (cfg.model, cfg.train_dataloader.dataset, cfg.val_evaluator, cfg.visualizer):
+        assert list(part.tasks) == ['parsing', 'saliency', 'boundary']
+    cfg.dump(tmp_path / 'dumped.py')
+    assert set(load_config(str(tmp_path / 'dumped.py')).model.tasks) == {
+        'parsing', 'saliency', 'boundary'}
+
+
+def test_without_workers_their_settings_do_not_count():
+    cfg = load_config(PASCAL, {'train_dataloader.num_workers': 0,
+                               'train_dataloader.prefetch_factor': 4})
+    assert not {'persistent_workers', 'prefetch_factor'} & set(cfg.train_dataloader)
+    assert load_config(PASCAL).train_dataloader.persistent_workers
+
+
+def test_dicts_may_be_options():
+    cfg = load_config(PASCAL, {'tasks.semseg': dict(loss_weight=2.0),
+                               'optim_wrapper.optimizer': dict(_delete_=True, type='SGD', lr=0.1)})
+    assert cfg.model.tasks.semseg.loss_weight == 2.0
+    assert cfg.optim_wrapper.optimizer == dict(type='SGD', lr=0.1)
+
+
+@pytest.mark.parametrize('option, value, match', [
+    ('model', 5, 'model must be .*a dict.*, got 5'),
+    ('tasks', ['semseg'], r"tasks must be a dict of name -> dict\(type=...\), got \['semseg'\]"),
+    ('train_dataloader', 'x', "train_dataloader must be a dict or None, got 'x'"),
+    ('train_dataloader.dataset', 'x', 'train_dataloader.dataset must be a dict with a type'),
+    ('train_dataloader.dataset', None, 'train_dataloader has no dataset'),
+    ('train_dataloader.sampler', None, 'train_dataloader has no sampler'),
+    ('train_dataloader.drop_last', 'no', 'train_dataloader.drop_last must be True or False, got'),
+    ('train_dataloader.num_worker', 2, "train_dataloader has no entry 'num_worker'"),
+    ('param_scheduler', 'poly', "param_scheduler must be .*a dict or a list.* or None, got 'poly'"),
+    ('custom_hooks', 3, 'custom_hooks must be a list.* or None, got 3'),
+    ('default_hooks', [1], r'default_hooks must be a dict .*got \[1\]'),
+    ('default_hooks.logger', dict(type='LoggerHook', intervall=2), 'default_hooks.logger: '
+     r"LoggerHook.__init__\(\) got an unexpected keyword argument 'intervall'"),
+    ('default_hooks.logger.interval', 'often', 'default_hooks.logger.interval of LoggerHook must '
+     "be a whole number, got 'often'"),
+    ('val_evaluator', [3], r'val_evaluator must be a dict or a list of dicts, got \[3\]'),
+    ('val_evaluator.per_class', 'x', 'val_evaluator.per_class of MultiTaskMetric must be True or '
+     "False, got 'x'"),
+    ('env_cfg', 3, 'env_cfg must be a dict, got 3'),
+    ('work_dir', 3, 'work_dir must be text, got 3'),
+    ('resume', 'yes', "resume must be True or False, got 'yes'"),
+    ('train_cfg', 'x', "train_cfg must be a dict or None, got 'x'"),
+    ('train_cfg.max_epoch', 3, r'train_cfg: EpochBasedTrainLoop.__init__\(\) got an unexpected'),
+    ('train_cfg.type', 'EpochLoop', 'train_cfg.type: EpochLoop is not in the mtpsl::loop registry'),
+    ('optim_wrapper.accumulative_counts', 0, 'accumulative_counts must be an integer of at least '
+     '1, got 0'),
+    ('optim_wrapper.optimizer.beta', 0.5, r"Adam.__init__\(\) got an unexpected keyword .* 'beta'"),
+    ('optim_wrapper.optimizer.betas', 0.5, 'optim_wrapper.optimizer.betas of Adam must be a list '
+     r'\(2 times a number.*, got 0.5'),
+    ('optim_wrapper.optimizer.weight_decay', float('inf'), 'weight_decay must be a number of at '
+     'least 0, got inf'),
+    ('tasks.saliency.loss_weight', float('nan'), 'tasks.saliency.loss_weight must be finite'),
+    ('model.neck.out_channel', 3, r'model.neck: MultiScaleFusion.__init__\(\) got an unexpected'),
+    ('model.decoder.channels', 'wide', 'model.decoder.channels of TaskDecoders must be a whole '
+     "number, got 'wide'"),
+    ('model.backbone.depht', 18, r"model.backbone: ResNet.__init__\(\) got .* 'depht'"),
+    ('model.backbone.type', 'mmseg.ResNt', 'model.backbone.type: mmseg.ResNt is not in the '),
+    ('model.diffusion.condition.detatch', True, r'model.diffusion.condition: .* got an unexpected'),
+    ('train_dataloader.dataset.pipeline.2.scale_range', 2, 'pipeline.2: RandomScale: '
+     r'scale_range must be \(low, high\) .*got 2'),
+    ('train_dataloader.dataset.pipeline.0.type', 'LoadImage', 'pipeline.0.type: LoadImage is not'),
+    ('visualizer.vis_backends', [dict(type='TensorboardVisBackend', dir='x')],
+     r"visualizer.vis_backends.0: TensorboardVisBackend.__init__\(\) got .*'dir'"),
+    ('model.neck.in_channels.0.x', 1, '--cfg-options model.neck.in_channels.0.x: ')])
+def test_parts_are_held_against_what_they_build(option, value, match):
+    with pytest.raises((TypeError, ValueError, KeyError), match=match):
+        load_config(PASCAL, {option: value})
+
+
+def test_bases_in_a_circle(tmp_path):
+    (tmp_path / 'a.py').write_text("_base_ = './b.py'")
+    (tmp_path / 'b.py').write_text("_base_ = './a.py'")
+    with pytest.raises(ValueError, match=r'a.py cannot be read: its _base_ lead back to one of'):
+        load_config(str(tmp_path / 'a.py'))
+
+
+@pytest.mark.parametrize('hint, good, bad', [
+    (int, [3, 3.0], [3.5, '3', True, None]), (float, [3, 3.5], ['3', True]),
+    (bool, [True], [1, 'x']), (str, ['x'], [1]), (int | None, [None, 3], ['x']),
+    (Sequence[str], [['a'], ('a',)], ['a', [1], 3]), (tuple[int, int], [[1, 2]], [[1], [1, 'x']]),
+    (tuple[int, ...], [(), (1, 2, 3)], [('x',)]), (Mapping[str, int], [{}, dict(a=1)], [[1], 3]),
+    (Literal['a', 'b'], ['a'], ['c']), (dict | Callable, [dict(type='x'), len], ['x', 3]),
+    (Any, [3, None], []), (torch.nn.Module, [dict(type='x')], [3, 'x', [1]])])
+def test_values_of_annotated_types(hint, good, bad):
+    assert all(accepts(value, hint) for value in good)
+    assert not any(accepts(value, hint) for value in bad)

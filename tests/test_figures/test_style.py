@@ -12,8 +12,10 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
+from mtpsl.choices import FIGURE_SUFFIXES as SUFFIXES
 from mtpsl.figures import paper_style, save_figure
-from mtpsl.figures.style import SUFFIXES, check_figure_path, line_styles
+from mtpsl.figures.command import check_figure_path
+from mtpsl.figures.style import line_styles
 
 
 def sample() -> Figure:

@@ -8,23 +8,24 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from mtpsl.benchmark import (
+from mtpsl.benchmark.curves import draw_stage_curves, mean_curve, overtaken
+from mtpsl.benchmark.methods import (
     BASELINE,
     METHODS,
+    PAPER_ORDERINGS,
+    RESIDUAL_ORDERINGS,
     TASKS,
-    Ordering,
-    Record,
-    Run,
     config_options,
-    draw_stage_curves,
+)
+from mtpsl.benchmark.record import Record, Run
+from mtpsl.benchmark.report import (
+    Ordering,
     orderings,
     plot,
     result_set,
     stage_table,
     write_report,
 )
-from mtpsl.benchmark.curves import mean_curve, overtaken
-from mtpsl.benchmark.methods import PAPER_ORDERINGS, RESIDUAL_ORDERINGS
 from mtpsl.engine import load_config
 from mtpsl.engine.command import config_parser
 from mtpsl.evaluation import compare, group_by_method, read_results

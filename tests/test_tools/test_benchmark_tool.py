@@ -15,7 +15,7 @@ import cv2
 import pytest
 from in_process import load_tool, running_here
 
-from mtpsl.benchmark import BASELINE, TASKS
+from mtpsl.benchmark.methods import BASELINE, TASKS
 
 from .conftest import run
 

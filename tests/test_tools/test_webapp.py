@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from in_process import load_tool
 from mmengine.config import DictAction
-from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from mtpsl.apis import MultiTaskInferencer
@@ -108,7 +107,7 @@ def test_an_uploaded_image_is_predicted_and_its_arrays_are_downloaded(
     infer = MultiTaskInferencer(
         str(ROOT / CONFIG), str(trained / 'epoch_2.pth'),
         cfg_options={key: DictAction._parse_iterable(value) for key, value in model.items()})
-    expected = infer(Image.open(photo), num_samples=3, stages=['initial', 'noisy', 'steps'],
+    expected = infer(photo, num_samples=3, stages=['initial', 'noisy', 'steps'],
                      tasks=['semseg', 'saliency', 'normal', 'boundary'])
     assert len(found) == 4 * 5
     for name, values in expected.maps.items():

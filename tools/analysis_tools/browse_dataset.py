@@ -4,10 +4,8 @@ import argparse
 from itertools import islice
 from pathlib import Path
 
-from mtpsl.engine import load_config
+from mtpsl.choices import FIGURE_SUFFIXES
 from mtpsl.engine.command import config_parser, one_line_errors
-from mtpsl.figures import Feed, draw_views, save_figure
-from mtpsl.figures.style import SUFFIXES
 from mtpsl.storage.command import at_least
 from mtpsl.storage.parallel import Progress
 
@@ -26,13 +24,17 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
                         help='whose order and augmentation (default: 1, the first)')
     parser.add_argument('--padded', action='store_true',
                         help="after the model's data preprocessor")
-    parser.add_argument('--format', choices=[suffix[1:] for suffix in SUFFIXES], default='png')
+    parser.add_argument('--format', choices=[suffix[1:] for suffix in FIGURE_SUFFIXES],
+                        default='png')
     return parser.parse_args(argv)
 
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    with one_line_errors('browse_dataset.py'):
+    with one_line_errors('browse_dataset.py'):  # here: --help needs no PyTorch
+        from mtpsl.engine import load_config
+        from mtpsl.figures import Feed, draw_views, save_figure
+
         folder = Path(args.out_dir)
         folder.mkdir(parents=True, exist_ok=True)
         feed = Feed(load_config(args.config, args.cfg_options), args.split, args.seed,

@@ -2,7 +2,6 @@
 
 import argparse
 
-from mtpsl.engine.check import run_config_check
 from mtpsl.engine.command import config_parser
 from mtpsl.storage.command import sample_size
 
@@ -17,6 +16,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     """Entry point; exits with status 1 where something is broken."""
     args = parse_args(argv)
+    from mtpsl.engine.check import run_config_check  # here: --help needs no PyTorch
+
     run_config_check('check_dataset.py', args.config, args.cfg_options, args.sample)
 
 

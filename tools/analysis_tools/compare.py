@@ -4,17 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from mtpsl.choices import TABLE_FORMATS
 from mtpsl.engine.command import one_line_errors
-from mtpsl.evaluation import (
-    FORMATS,
-    beside_paper,
-    compare,
-    disagreements,
-    find_baseline,
-    group_by_method,
-    paper_results,
-    read_argument,
-)
 from mtpsl.storage.files import write_text
 
 
@@ -30,7 +21,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--paper', metavar='SETTING',
                         help="put the paper's rows in front, e.g. pascal_onelabel")
     parser.add_argument('--setting', help='which setting of a file that has several')
-    parser.add_argument('--format', choices=list(FORMATS), default='md')
+    parser.add_argument('--format', choices=TABLE_FORMATS, default='md')
     parser.add_argument('--out', help='write the table to this file instead of printing it')
     args = parser.parse_intermixed_args(argv)
     if args.out and Path(args.out).is_dir():
@@ -40,7 +31,18 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    with one_line_errors('compare.py'):
+    with one_line_errors('compare.py'):  # here: --help needs no PyTorch
+        from mtpsl.evaluation import (
+            FORMATS,
+            beside_paper,
+            compare,
+            disagreements,
+            find_baseline,
+            group_by_method,
+            paper_results,
+            read_argument,
+        )
+
         own = [result for text in args.results for result in read_argument(text, args.setting)]
         methods = group_by_method(own) if own or args.paper is None else []
         if args.paper is not None:

@@ -6,11 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from mtpsl.complexity import build_without_values, complexity
-from mtpsl.engine import load_config
 from mtpsl.engine.command import check_json, one_line_errors
-from mtpsl.evaluation import paper_results
-from mtpsl.evaluation.table import markdown_table
 from mtpsl.storage.files import write_json
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
@@ -86,6 +82,9 @@ def main(argv: list[str] | None = None) -> None:
 
 def count(name: str) -> Counts:
     """The costs of a config's model by part, at its data set's input size."""
+    from mtpsl.complexity import build_without_values, complexity  # here: --help needs no PyTorch
+    from mtpsl.engine import load_config
+
     model = build_without_values(load_config(str(CONFIGS / f'{name}.py')).model)
     return complexity(model, model.data_preprocessor.size)
 
@@ -95,6 +94,8 @@ def measured_rows(counts: Mapping[str, Counts]) -> list[dict[str, object]]:
 
     A model without conditioning is followed by the same with the weights of its idle f_cond.
     """
+    from mtpsl.evaluation import paper_results
+
     results = {(setting, result.method): result
                for setting in (MAIN, ABLATION) for result in paper_results(setting)}
     rows = []
@@ -140,6 +141,8 @@ def make_notes(counts: Mapping[str, Counts]) -> dict[str, str]:
 
 def as_table(rows: Sequence[Mapping[str, object]]) -> str:
     """Markdown."""
+    from mtpsl.evaluation.table import markdown_table
+
     cells = [[f'{row["name"]} ({row["note"]})' if row['note'] else row['name'], row['table'],
               mega(row['params']), printed(row['paper_params'], 1e6),
               difference(row['params'], row['paper_params']),

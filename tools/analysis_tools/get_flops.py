@@ -6,10 +6,7 @@ from pathlib import Path
 
 from prettytable import PrettyTable
 
-from mtpsl.complexity import complexity
-from mtpsl.engine import load_config
 from mtpsl.engine.command import check_json, config_parser, one_line_errors
-from mtpsl.registry import MODELS
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -32,7 +29,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    with one_line_errors('get_flops.py'):
+    with one_line_errors('get_flops.py'):  # here: --help needs no PyTorch
+        from mtpsl.complexity import complexity
+        from mtpsl.engine import load_config
+        from mtpsl.registry import MODELS
+
         cfg = load_config(args.config, args.cfg_options)
         if 'model' not in cfg:
             raise ValueError(f'{args.config} has no model')
@@ -41,6 +42,8 @@ def main(argv: list[str] | None = None) -> None:
         if args.tasks:
             model.check_tasks(args.tasks)
         counts = complexity(model, (height, width), args.depth, args.tasks)
+        if args.json:
+            Path(args.json).write_text(json.dumps(counts, indent=2) + '\n')
     table = PrettyTable(['part', 'params (M)', 'multiply-adds (G)'], align='r')
     table.align['part'] = 'l'
     for part, count in counts.items():
@@ -50,8 +53,6 @@ def main(argv: list[str] | None = None) -> None:
     print(table)
     print(f'input: 1 x 3 x {height} x {width}; attention is counted'
           + (f'; of {", ".join(args.tasks)}' if args.tasks else ''))
-    if args.json:
-        Path(args.json).write_text(json.dumps(counts, indent=2) + '\n')
 
 
 if __name__ == '__main__':

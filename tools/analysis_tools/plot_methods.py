@@ -3,10 +3,7 @@
 import argparse
 
 from mtpsl.engine.command import add_cfg_options, one_line_errors
-from mtpsl.figures import Shown, TrainedModel, choose_images, draw_stages, save_figure, side_by_side
 from mtpsl.figures.command import choose_tasks, picture_parser
-from mtpsl.figures.predictions import TRUTH, read_tasks
-from mtpsl.figures.runs import parse_method
 from mtpsl.storage.parallel import Progress
 
 
@@ -22,7 +19,18 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    with one_line_errors('plot_methods.py'):
+    with one_line_errors('plot_methods.py'):  # here: --help needs no PyTorch
+        from mtpsl.figures import (
+            Shown,
+            TrainedModel,
+            choose_images,
+            draw_stages,
+            save_figure,
+            side_by_side,
+        )
+        from mtpsl.figures.predictions import TRUTH, read_tasks
+        from mtpsl.figures.runs import parse_method
+
         methods = dict(map(parse_method, args.methods))
         if len(methods) < len(args.methods):
             raise ValueError(f'two methods have the same name among {args.methods}')

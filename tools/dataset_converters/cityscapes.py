@@ -3,7 +3,6 @@
 import argparse
 from pathlib import Path
 
-from mtpsl.conversion import convert_cityscapes
 from mtpsl.storage.command import add_common_arguments, run_tool
 
 PROG = 'cityscapes.py'
@@ -33,6 +32,8 @@ def add_convert(commands: argparse._SubParsersAction) -> None:
 
 def convert(args: argparse.Namespace) -> None:
     """Run ``convert``."""
+    from mtpsl.conversion import convert_cityscapes  # here: --help needs none of it
+
     convert_cityscapes(args.source, args.root, args.workers, tuple(args.size),
                        args.void_rare)
 

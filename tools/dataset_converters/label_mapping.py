@@ -2,23 +2,13 @@
 
 import argparse
 import os
-import pickle
 import sys
+from typing import TYPE_CHECKING
 
-from mmengine.utils import track_iter_progress
-from scipy.io import loadmat
+from mtpsl.choices import PASCAL_TASKS, SETTINGS
 
-from mtpsl.datasets import PASCALContext
-from mtpsl.datasets.folder import list_images
-from mtpsl.datasets.id_list import read_id_list
-from mtpsl.datasets.label_mapping import (
-    SETTINGS,
-    LabelMapping,
-    count_labels,
-    generate_mapping,
-    save_mapping,
-)
-from mtpsl.datasets.published_mapping import PASCAL_TASKS, import_published
+if TYPE_CHECKING:
+    from mtpsl.datasets.label_mapping import LabelMapping
 
 PROG = 'label_mapping.py'
 TASK_NAMES = (*PASCAL_TASKS, 'depth')
@@ -77,6 +67,11 @@ def ids_with_people(root: str) -> list[str]:
     Raises:
         ValueError, FileNotFoundError: see :class:`PASCALContext`; a file that cannot be read.
     """
+    from mmengine.utils import track_iter_progress  # here: --help needs no PyTorch
+    from scipy.io import loadmat
+
+    from mtpsl.datasets import PASCALContext
+
     dataset = PASCALContext(tasks=dict(parsing=dict(type='Parsing')), data_root=root,
                             split='train')
     images = [dataset.get_data_info(index) for index in range(len(dataset))]
@@ -93,8 +88,10 @@ def ids_with_people(root: str) -> list[str]:
     return found
 
 
-def format_counts(mapping: LabelMapping) -> str:
+def format_counts(mapping: 'LabelMapping') -> str:
     """The statistics of a mapping as a table."""
+    from mtpsl.datasets.label_mapping import count_labels
+
     per_task, per_number = count_labels(mapping)
     rows = [('images', len(mapping)), *per_task.items(),
             *((f'{n} label{"s" * (n != 1)}', per_number[n]) for n in sorted(per_number))]
@@ -103,6 +100,11 @@ def format_counts(mapping: LabelMapping) -> str:
 
 def run(args: argparse.Namespace) -> None:
     """What the command line asks for."""
+    from mtpsl.datasets.folder import list_images
+    from mtpsl.datasets.id_list import read_id_list
+    from mtpsl.datasets.label_mapping import generate_mapping, save_mapping
+    from mtpsl.datasets.published_mapping import import_published
+
     if args.command == 'with-people':
         found = ids_with_people(args.root)
         os.makedirs(os.path.dirname(os.path.abspath(args.out)), exist_ok=True)
@@ -125,8 +127,10 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     try:
         run(args)
-    except (ValueError, OSError, pickle.UnpicklingError) as error:
-        raise SystemExit(f'{PROG}: error: {error}') from None
+    except Exception as error:  # a damaged file can raise anything
+        if os.environ.get('MTPSL_TRACEBACK'):
+            raise
+        raise SystemExit(f'{PROG}: error: {error or type(error).__name__}') from None
 
 
 if __name__ == '__main__':

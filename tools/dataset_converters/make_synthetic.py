@@ -11,11 +11,8 @@ import time
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
-import cv2
-
+from mtpsl.choices import SCENE_SIZES
 from mtpsl.storage.command import at_least
-from mtpsl.synthetic import DEFAULT_SIZES, contact_sheet, render_scene, write_scenes
-from mtpsl.synthetic.layout import scene_id, scene_seed
 
 PREVIEW_SCENES = 8
 
@@ -23,11 +20,11 @@ PREVIEW_SCENES = 8
 def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
     """The parser, for its error message, and the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    rows, columns = (', '.join(f'{layout} {size[axis]}' for layout, size in DEFAULT_SIZES.items())
+    rows, columns = (', '.join(f'{layout} {size[axis]}' for layout, size in SCENE_SIZES.items())
                      for axis in (0, 1))
     parser.add_argument('root', type=Path, help='the folder to make; in the layout pascal, the '
                                                 'PASCALContext folder')
-    parser.add_argument('--layout', choices=list(DEFAULT_SIZES), default='pascal',
+    parser.add_argument('--layout', choices=list(SCENE_SIZES), default='pascal',
                         help='the data set whose files to imitate (default: pascal)')
     parser.add_argument('--train', type=at_least(0), default=600,
                         help='training scenes (default: 600)')
@@ -45,7 +42,7 @@ def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
     parser.add_argument('--preview', type=Path, metavar='FILE.png',
                         help='also write a contact sheet of the first scenes and their labels')
     args = parser.parse_args()
-    height, width = DEFAULT_SIZES[args.layout]
+    height, width = SCENE_SIZES[args.layout]
     args.height = height if args.height is None else args.height
     args.width = width if args.width is None else args.width
     return parser, args
@@ -67,6 +64,11 @@ def check_preview(path: Path, scenes: int) -> None:
 
 def write_preview(args: argparse.Namespace) -> None:
     """Contact sheet: image, classes, body parts, saliency, normals, instances, depth."""
+    import cv2  # here: --help needs none of it
+
+    from mtpsl.synthetic import contact_sheet, render_scene
+    from mtpsl.synthetic.layout import scene_id, scene_seed
+
     identifiers = [scene_id(split, number)
                    for split, count in (('train', args.train), ('val', args.val))
                    for number in range(min(count, PREVIEW_SCENES))][:PREVIEW_SCENES]
@@ -80,6 +82,8 @@ def write_preview(args: argparse.Namespace) -> None:
 
 def make(args: argparse.Namespace) -> None:
     """Write the data set and its preview."""
+    from mtpsl.synthetic import write_scenes
+
     if args.preview is not None:
         check_preview(args.preview, args.train + args.val)
     start = time.perf_counter()
@@ -107,8 +111,11 @@ def main() -> None:
     except BrokenProcessPool:
         parser.exit(1, f'{parser.prog}: error: a worker process died, perhaps for lack of memory; '
                        'the same command without --overwrite goes on where it stopped\n')
-    except (ValueError, OSError) as error:
-        parser.exit(2, f'{parser.prog}: error: {error}\n')
+    except Exception as error:  # a disk or a library can raise anything
+        if os.environ.get('MTPSL_TRACEBACK'):
+            raise
+        kind = '' if isinstance(error, (ValueError, OSError)) else f'{type(error).__name__}: '
+        parser.exit(2, f'{parser.prog}: error: {kind}{" ".join(str(error).split())}\n')
 
 
 if __name__ == '__main__':

@@ -3,7 +3,6 @@
 import argparse
 from pathlib import Path
 
-from mtpsl.conversion import convert_nyud
 from mtpsl.storage.command import add_common_arguments, run_tool
 
 PROG = 'nyud.py'
@@ -37,6 +36,8 @@ def add_convert(commands: argparse._SubParsersAction) -> None:
 
 def convert(args: argparse.Namespace) -> None:
     """Run ``convert``."""
+    from mtpsl.conversion import convert_nyud  # here: --help needs none of it
+
     convert_nyud(args.mat, args.splits, args.root, args.workers, tuple(args.size), args.depth,
                  args.class_table)
 

@@ -3,7 +3,6 @@
 import argparse
 from pathlib import Path
 
-from mtpsl.engine.check import run_check
 from mtpsl.storage.command import add_check
 
 PROG = 'pascal_context.py'
@@ -12,6 +11,8 @@ CONFIG = Path(__file__).parents[2] / 'configs/_base_/datasets/pascal.py'
 
 def check(args: argparse.Namespace) -> None:
     """Run ``check``."""
+    from mtpsl.engine.check import run_check  # here: --help needs no PyTorch
+
     run_check(PROG, str(CONFIG), args.root, args.sample)
 
 

@@ -6,12 +6,14 @@ import logging
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mtpsl.apis.deployment import TOLERANCE, Deployed, deployed, describe, differences, export
-from mtpsl.apis.loading import load_model
 from mtpsl.engine.command import config_parser, one_line_errors
 from mtpsl.storage.command import at_least
 from mtpsl.storage.files import atomically, write_json
+
+if TYPE_CHECKING:
+    from mtpsl.apis.deployment import Deployed
 
 NEEDED = {'.pt2': (), '.onnx': ('onnx', 'onnxscript', 'onnxruntime')}
 
@@ -42,7 +44,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     logging.getLogger('torch.onnx').setLevel(logging.ERROR)  # torchvision is not needed
-    with one_line_errors('export.py'):
+    with one_line_errors('export.py'):  # here: --help needs no PyTorch
+        from mtpsl.apis.deployment import TOLERANCE, deployed, describe
+        from mtpsl.apis.loading import load_model
+
         model = load_model(args.config, args.checkpoint, 'cpu', args.cfg_options)
         size = args.size or model.data_preprocessor.size
         divisor = model.data_preprocessor.size_divisor
@@ -59,8 +64,10 @@ def main(argv: list[str] | None = None) -> None:
                   f'{", ".join(module.input_names)}; equal to PyTorch within {TOLERANCE:g}')
 
 
-def _write(module: Deployed, batch: int, size: Sequence[int], path: Path) -> None:
+def _write(module: 'Deployed', batch: int, size: Sequence[int], path: Path) -> None:
     """Export, and refuse what is not equal on inputs that the export has not seen."""
+    from mtpsl.apis.deployment import TOLERANCE, differences, export
+
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')  # torch's, of its own parts
         export(module, module.example(batch, size), path)

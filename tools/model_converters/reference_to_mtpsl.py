@@ -6,17 +6,14 @@ import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor, nn
-
-from mtpsl.conversion.reference import check_model, convert_weights
-from mtpsl.engine import load_config
 from mtpsl.engine.command import one_line_errors
-from mtpsl.models import ConcatenatedCondition, FeatureDiffusion
-from mtpsl.registry import MODELS
 from mtpsl.storage.files import atomically
 from mtpsl.version import __version__
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 PROG = 'reference_to_mtpsl.py'
 ROOT = Path(__file__).parents[2]
@@ -68,12 +65,15 @@ def check_paths(src: Path, dst: Path, force: bool) -> None:
         raise FileExistsError(f'DST {dst} exists; give --force to overwrite it')
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
+def read_weights(path: Path) -> 'dict[str, Tensor]':
     """The weights of a published checkpoint, ``{'model': {name: tensor}, ...}``, on the CPU.
 
     Raises:
         ValueError: no such checkpoint, or one that holds more than data: nothing of it is run.
     """
+    import torch  # here: --help needs no PyTorch
+    from torch import Tensor
+
     try:
         with torch.serialization.safe_globals(IGNORED):
             content = torch.load(path, map_location='cpu', weights_only=True)
@@ -102,12 +102,16 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     return dict(weights)
 
 
-def build_model(config: str) -> nn.Module:
+def build_model(config: str) -> 'nn.Module':
     """The config's model, without pretrained weights.
 
     Raises:
         ValueError: it is not Feature Diffusion as released.
     """
+    from mtpsl.engine import load_config
+    from mtpsl.models import ConcatenatedCondition, FeatureDiffusion
+    from mtpsl.registry import MODELS
+
     cfg = load_config(config)
     if 'model' not in cfg:
         raise ValueError(f'{config} has no model')
@@ -129,6 +133,10 @@ def convert(src: Path, dst: Path, config: str) -> None:
     Raises:
         ValueError: SRC and the config's model do not fit.
     """
+    import torch
+
+    from mtpsl.conversion.reference import check_model, convert_weights
+
     model = build_model(config)
     expected = model.state_dict()
     try:

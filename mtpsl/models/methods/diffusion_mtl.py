@@ -7,6 +7,7 @@ from numbers import Integral
 import torch
 from torch import Tensor
 
+from mtpsl.choices import COURSE
 from mtpsl.models.batch import row_index
 from mtpsl.registry import MODELS
 from mtpsl.structures import MultiTaskSample
@@ -14,7 +15,6 @@ from mtpsl.tasks import Task
 
 from .base import MultiTaskModel
 
-COURSE = ('initial', 'noisy', 'steps')  # what comes before the final predictions
 STAGES = ('pred', *COURSE)
 
 

@@ -5,7 +5,7 @@ auxiliary network (``Task.code_channels``), h x w the logits' resolution.
 """
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -16,6 +16,11 @@ from torch import Tensor, nn
 from mtpsl.structures import MultiTaskSample
 from mtpsl.tasks import Task
 
+# What the mean and variance of a normalisation are taken over in training: the whole batch of maps,
+# or each map by itself, which SyncBatchNorm leaves alone.
+STATISTICS: dict[str, Callable[[int], nn.Module]] = dict(
+    batch=nn.BatchNorm2d,
+    map=lambda channels: nn.InstanceNorm2d(channels, affine=True, track_running_stats=True))
 VGG_CONVS = (2, 2, 3, 3, 3)  # 3x3 convolutions of each stage; a 2x2 pooling ends each
 
 
@@ -68,21 +73,24 @@ class Regularizer(BaseModule):
         """
 
 
-def check_network(kind: str, channels: Sequence[int], map_stride: int) -> None:
+def check_network(kind: str, channels: Sequence[int], map_stride: int, statistics: str) -> None:
     """Raise ValueError where an auxiliary network cannot have these arguments."""
     if len(channels) != len(VGG_CONVS) or min(channels) < 1:
         raise ValueError(f'{kind}: channels must be {len(VGG_CONVS)} numbers of at least 1, got '
                          f'{channels}')
     if map_stride < 1:
         raise ValueError(f'{kind}: map_stride must be at least 1, got {map_stride}')
+    if statistics not in STATISTICS:
+        raise ValueError(f'{kind}: statistics must be one of {", ".join(STATISTICS)}, got '
+                         f'{statistics!r}')
 
 
-def conv_norm(in_channels: int, out_channels: int) -> nn.Sequential:
-    """3x3 convolution (Xavier-normal, zero bias) and BatchNorm."""
+def conv_norm(in_channels: int, out_channels: int, statistics: str) -> nn.Sequential:
+    """3x3 convolution (Xavier-normal, zero bias) and normalisation by one of ``STATISTICS``."""
     conv = nn.Conv2d(in_channels, out_channels, 3, padding=1)
     nn.init.xavier_normal_(conv.weight)
     nn.init.zeros_(conv.bias)  # type: ignore[arg-type]  # it has one
-    return nn.Sequential(conv, nn.BatchNorm2d(out_channels))
+    return nn.Sequential(conv, STATISTICS[statistics](out_channels))
 
 
 def cosine_distance(a: Tensor, b: Tensor) -> Tensor:

@@ -23,11 +23,11 @@ from .base import (
 )
 
 
-def _convs(widths: Sequence[int]) -> nn.Sequential:
-    """Convolutions through these numbers of channels, each with BN and ReLU."""
+def _convs(widths: Sequence[int], statistics: str) -> nn.Sequential:
+    """Convolutions through these numbers of channels, each with normalisation and ReLU."""
     return nn.Sequential(*[
         layer for before, after in zip(widths, widths[1:])
-        for layer in (*conv_norm(before, after), nn.ReLU(inplace=True))])
+        for layer in (*conv_norm(before, after, statistics), nn.ReLU(inplace=True))])
 
 
 class JointEncoder(BaseModule):
@@ -36,12 +36,13 @@ class JointEncoder(BaseModule):
     Args:
         in_channels: channels of the joint map.
         channels: of the five stages.
+        statistics: of the normalisations, 'batch' or 'map'.
     """
 
-    def __init__(self, in_channels: int, channels: Sequence[int]) -> None:
+    def __init__(self, in_channels: int, channels: Sequence[int], statistics: str) -> None:
         super().__init__()
         self.stages = nn.ModuleList(
-            _convs([before] + [width] * convs)
+            _convs([before] + [width] * convs, statistics)
             for before, width, convs in zip([in_channels, *channels], channels, VGG_CONVS))
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[tuple[Tensor, torch.Size]]]:
@@ -61,12 +62,13 @@ class JointDecoder(BaseModule):
     Args:
         channels: of the encoder's five stages.
         out_channels: channels of the joint map.
+        statistics: of the normalisations, 'batch' or 'map'.
     """
 
-    def __init__(self, channels: Sequence[int], out_channels: int) -> None:
+    def __init__(self, channels: Sequence[int], out_channels: int, statistics: str) -> None:
         super().__init__()
         self.stages = nn.ModuleList(
-            _convs([width] + [after] * convs)
+            _convs([width] + [after] * convs, statistics)
             for width, after, convs in zip(channels[::-1], [*channels[-2::-1], channels[0]],
                                            VGG_CONVS[::-1]))
         self.output = nn.Sequential(nn.Conv2d(channels[0], channels[0], 3, padding=1),
@@ -95,8 +97,7 @@ class JointTaskRegularization(Regularizer):
                       + reconstruction_weight L_reconstruction,
 
     D = 1 - the mean cosine of the codes. How a map enters is the task's ``encode`` and
-    ``encode_label``, how it is compared its ``reconstruction_loss``. Batch statistics come from
-    whole batches.
+    ``encode_label``, how it is compared its ``reconstruction_loss``.
 
     Args:
         tasks: task name -> task.
@@ -105,25 +106,29 @@ class JointTaskRegularization(Regularizer):
         channels: of the five stages of encoder and decoder.
         map_stride: the maps enter at 1 / this of the input's resolution; published 1. Labels are
             averaged after, predictions resized before they become maps.
+        statistics: what the normalisations' means and variances are taken over in training:
+            'batch', all maps that go through together; 'map', each map by itself, as in the
+            published code, which runs them one by one.
     """
 
     num_views = 3
 
     def __init__(self, tasks: Mapping[str, Task], distance_weight: float = 4.0,
                  reconstruction_weight: float = 2.0,
-                 channels: Sequence[int] = (64, 128, 256, 512, 512), map_stride: int = 1) -> None:
+                 channels: Sequence[int] = (64, 128, 256, 512, 512), map_stride: int = 1,
+                 statistics: str = 'batch') -> None:
         super().__init__(tasks)
         if not (distance_weight >= 0 and reconstruction_weight >= 0):
             raise ValueError('JointTaskRegularization: distance_weight and reconstruction_weight '
                              f'must be >= 0, got {distance_weight} and {reconstruction_weight}')
-        check_network(type(self).__name__, channels, map_stride)
+        check_network(type(self).__name__, channels, map_stride, statistics)
         self.distance_weight = distance_weight
         self.reconstruction_weight = reconstruction_weight
         self.map_stride = map_stride
         self.map_channels = {name: task.code_channels for name, task in self.tasks.items()}
         joint = sum(self.map_channels.values())
-        self.encoder = JointEncoder(joint, channels)
-        self.decoder = JointDecoder(channels, joint)
+        self.encoder = JointEncoder(joint, channels, statistics)
+        self.decoder = JointDecoder(channels, joint, statistics)
 
     def forward(self, views: Sequence[View],
                 rows: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:

@@ -44,25 +44,28 @@ class PairFiLM(BaseModule):
 class MappingNetwork(BaseModule):
     """m: maps of any task to the joint space of a pair, one network for all tasks and pairs.
 
-    An input layer a task (3x3 convolution, BN, ReLU), then VGG-16's 13 convolutions, shared, each
-    with BN, the pair's FiLM and ReLU; 1/32 of the map's resolution.
+    An input layer a task (3x3 convolution, normalisation, ReLU), then VGG-16's 13 convolutions,
+    shared, each with normalisation, the pair's FiLM and ReLU; 1/32 of the map's resolution.
 
     Args:
         tasks: task name -> task, which knows the channels of its map.
         channels: of the five stages.
+        statistics: of the normalisations, 'batch' or 'map'.
     """
 
-    def __init__(self, tasks: Mapping[str, Task], channels: Sequence[int]) -> None:
+    def __init__(self, tasks: Mapping[str, Task], channels: Sequence[int],
+                 statistics: str) -> None:
         super().__init__()
         self.enter = nn.ModuleDict({
-            name: nn.Sequential(*conv_norm(task.code_channels, channels[0]), nn.ReLU(inplace=True))
+            name: nn.Sequential(*conv_norm(task.code_channels, channels[0], statistics),
+                                nn.ReLU(inplace=True))
             for name, task in tasks.items()})
         self.convs, self.film = nn.ModuleList(), nn.ModuleList()
         self.pool_after = []
         previous = channels[0]
         for width, convs in zip(channels, VGG_CONVS):
             for _ in range(convs):
-                self.convs.append(conv_norm(previous, width))
+                self.convs.append(conv_norm(previous, width, statistics))
                 self.film.append(PairFiLM(width, len(tasks) * (len(tasks) - 1)))
                 previous = width
             self.pool_after.append(len(self.convs) - 1)
@@ -115,9 +118,9 @@ class CrossTaskConsistency(Regularizer):
 
         L = weight / B sum_i sum_{s,t} D(m(s), m(t)) + feature_weight (D(m(s), F) + D(m(t), F))
 
-    All pairs of a batch go through m together, so its batch statistics come from real batches.
-    A batch without a pair runs one sample's at weight zero: in distributed training every process
-    must call the same layers. How a map enters m is the task's ``encode`` and ``encode_label``.
+    All pairs of a batch go through m together. A batch without a pair runs one sample's at weight
+    zero: in distributed training every process must call the same layers. How a map enters m is the
+    task's ``encode`` and ``encode_label``.
 
     Args:
         tasks: task name -> task, at least two.
@@ -127,24 +130,28 @@ class CrossTaskConsistency(Regularizer):
         map_stride: the maps enter m at 1 / this of the input's resolution; published 1. Labels are
             averaged after, predictions resized before they become maps, and F is averaged to m's
             output where they differ.
+        statistics: what m's normalisations take their means and variances over in training:
+            'batch', all maps that go through together; 'map', each map by itself, as in the
+            published code, which runs them one by one.
     """
 
     num_views = 2
 
     def __init__(self, tasks: Mapping[str, Task], weight: float = 1.0, feature_weight: float = 0.5,
-                 channels: Sequence[int] = (64, 128, 256, 512, 512), map_stride: int = 1) -> None:
+                 channels: Sequence[int] = (64, 128, 256, 512, 512), map_stride: int = 1,
+                 statistics: str = 'batch') -> None:
         super().__init__(tasks)
         if len(tasks) < 2:
             raise ValueError(f'CrossTaskConsistency needs at least two tasks, got {list(tasks)}')
         if not (weight >= 0 and feature_weight >= 0):
             raise ValueError('CrossTaskConsistency: weight and feature_weight must be >= 0, got '
                              f'{weight} and {feature_weight}')
-        check_network(type(self).__name__, channels, map_stride)
+        check_network(type(self).__name__, channels, map_stride, statistics)
         self.weight = weight
         self.feature_weight = feature_weight
         self.channels = tuple(channels)
         self.map_stride = map_stride
-        self.mapping = MappingNetwork(self.tasks, self.channels)
+        self.mapping = MappingNetwork(self.tasks, self.channels, statistics)
 
     def forward(self, views: Sequence[View],
                 rows: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:

@@ -172,6 +172,39 @@ def test_against_the_plain_loop_with_gradients(parts):
         assert (results[0][name] - plain).norm() <= 0.02 * plain.norm(), name
 
 
+def one_by_one(regularizer, tasks):
+    """The same weights with BatchNorm, as published: in the loop it sees one map at a time."""
+    plain = JointTaskRegularization(tasks, channels=CHANNELS)
+    plain.load_state_dict(regularizer.state_dict())
+    return plain
+
+
+def test_statistics_of_single_maps_are_those_of_the_plain_loop(monkeypatch, double):
+    """In training and in double precision."""
+    monkeypatch.setattr(F, 'gumbel_softmax', sharp_classes)
+    tasks = build_tasks(PASCAL_TASKS)
+    found = {}
+    for statistics in ('map', 'batch'):
+        torch.manual_seed(0)
+        regularizer = JointTaskRegularization(tasks, channels=CHANNELS,
+                                              statistics=statistics)
+        plain = one_by_one(regularizer, tasks)
+        for model, losses in ((regularizer, regularizer), (plain, plain_losses)):
+            views = make_all_views(tasks, LABELS)
+            values = (losses(views, rows_of(tasks, LABELS)) if model is losses
+                      else losses(model, views, LABELS))
+            sum(values.values()).backward()
+            found.setdefault(statistics, []).append(
+                dict(values) | {n: p.grad for n, p in model.named_parameters()}
+                | {n: x.grad for n, x in views[1].logits.items()})
+    ours, plain = found['map']
+    assert set(ours) == set(plain)
+    for name in plain:
+        assert plain[name].any() and (ours[name] - plain[name]).abs().max() <= 1e-10, name
+    ours, plain = found['batch']
+    assert abs(ours['loss_jtr_distance'] - plain['loss_jtr_distance']) > 1e-3
+
+
 def test_who_learns_from_which_loss(parts):
     """View 1 trains unlabelled tasks of the model, view 2 the auto-encoder, view 0 nothing."""
     regularizer, tasks = parts
@@ -223,7 +256,8 @@ def test_maps_at_a_fraction_of_the_resolution(parts):
 @pytest.mark.parametrize('options, message', [
     (dict(channels=(8, 8)), 'channels must be 5 numbers'),
     (dict(distance_weight=-1), 'must be >= 0'),
-    (dict(map_stride=0), 'map_stride must be at least 1, got 0')])
+    (dict(map_stride=0), 'map_stride must be at least 1, got 0'),
+    (dict(statistics='image'), "statistics must be one of batch, map, got 'image'")])
 def test_wrong_arguments(options, message):
     with pytest.raises(ValueError, match=message):
         JointTaskRegularization(build_tasks(PASCAL_TASKS), **options)

@@ -48,10 +48,11 @@ def rows_of(tasks, labels):
 
 
 def plain_map(net, x, name, code):
-    """One map of one pair through the mapping network, layer by layer, statistics frozen."""
+    """One map of one pair through the mapping network, layer by layer: BatchNorm, as published."""
     def layer(conv, norm, x):
         x = F.conv2d(x, conv.weight, conv.bias, padding=1)
-        return F.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias)
+        statistics = (None, None) if net.training else (norm.running_mean, norm.running_var)
+        return F.batch_norm(x, *statistics, norm.weight, norm.bias, training=net.training)
 
     x = layer(net.enter[name][0], net.enter[name][1], x).relu()
     at = 0
@@ -128,6 +129,29 @@ def test_against_the_plain_loop_with_gradients(monkeypatch):
         assert (ours - plain).norm() <= 0.02 * plain.norm(), name
 
 
+def test_statistics_of_single_maps_are_those_of_the_plain_loop(monkeypatch, double):
+    """In training, where the loop's BatchNorm sees one map at a time; in double precision."""
+    monkeypatch.setattr(F, 'gumbel_softmax', hard_classes)
+    tasks = build_tasks(PASCAL_TASKS)
+    results = {}
+    for statistics in ('map', 'batch'):
+        torch.manual_seed(0)
+        regularizer = CrossTaskConsistency(tasks, channels=CHANNELS, statistics=statistics)
+        for loss in (lambda view, own=regularizer: own([None, view], rows_of(tasks, LABELS))[
+                        'loss_xtc'],
+                     lambda view, own=regularizer: plain_loss(own, view, LABELS, 1.0)):
+            view = make_view(tasks, LABELS)
+            regularizer.zero_grad()
+            value = loss(view)
+            value.backward()
+            results.setdefault(statistics, []).append(
+                [value.detach(), *[logits.grad for logits in view.logits.values()],
+                 *[p.grad.clone() for p in regularizer.parameters()]])
+    for ours, plain in zip(*results['map']):
+        assert plain.any() and (ours - plain).abs().max() <= 1e-10
+    assert abs(results['batch'][0][0] - results['batch'][1][0]) > 1e-3  # the loop's are of one map
+
+
 def test_pairs_and_their_codes():
     pairs = find_pairs(['a', 'b', 'c'], [{'a'}, {'a', 'c'}, set(), {'a', 'b', 'c'}])
     # Maps: a of samples 0 and 1, then b of both, then c: of 0 (not labelled) and of 1.
@@ -176,7 +200,8 @@ def test_maps_at_a_fraction_of_the_resolution():
 
 @pytest.mark.parametrize('options, message', [
     (dict(channels=(8, 8)), 'channels must be 5 numbers'), (dict(weight=-1), 'must be >= 0'),
-    (dict(map_stride=0), 'map_stride must be at least 1, got 0')])
+    (dict(map_stride=0), 'map_stride must be at least 1, got 0'),
+    (dict(statistics='image'), "statistics must be one of batch, map, got 'image'")])
 def test_wrong_arguments(options, message):
     with pytest.raises(ValueError, match=message):
         CrossTaskConsistency(build_tasks(PASCAL_TASKS), **options)

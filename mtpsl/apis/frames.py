@@ -1,0 +1,118 @@
+"""Images one after the other, and what the results of each are called."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import count
+from pathlib import Path
+from typing import NamedTuple
+
+from .sources import Images, OneImage, Source, collect, is_single
+
+Stream = Images | Iterable[OneImage]
+SEPARATORS = ('/', '\\', '\0')
+
+
+class Frame(NamedTuple):
+    """An image to come.
+
+    Attributes:
+        name: what its results are called.
+        source: the image; the source's own name seeds the noise.
+    """
+
+    name: str
+    source: Source
+
+
+class Frames:
+    """The images of a call.
+
+    Args:
+        inputs: see :meth:`mtpsl.apis.MultiTaskInferencer.stream`.
+        names: names to use instead of the files'; one for each image.
+        numbers: where the numbers of arrays without a name come from.
+        on_error: see :func:`mtpsl.apis.sources.collect`.
+
+    Attributes:
+        single: whether one image is meant, not several.
+        total: how many there are; None where that shows at the end.
+
+    Raises:
+        FileNotFoundError, TypeError, ValueError: see :func:`mtpsl.apis.sources.collect`; names that
+            are no names of files, not different or not as many as the images.
+    """
+
+    def __init__(self, inputs: Stream, names: str | Iterable[str] | None,
+                 numbers: Iterator[int] | None = None, on_error: str = 'raise') -> None:
+        self.numbers = count() if numbers is None else numbers
+        self.single, self.total, self._inputs = False, None, inputs
+        known = not isinstance(inputs, Iterable) or isinstance(
+            inputs, (Sequence, Mapping)) or is_single(inputs) or isinstance(inputs, Path)
+        self._sources: list[Source] | None = None
+        if known:
+            self._sources, self.single = collect(
+                inputs, on_error)  # type: ignore[arg-type]
+            self.total = len(self._sources)
+        if isinstance(names, str):
+            if not self.single:
+                raise ValueError(f'names must be as many as the images, got one, {names!r}')
+            names = [names]
+        if self.total is not None and isinstance(names, Sequence):
+            if len(names) != self.total:
+                raise ValueError(f'names must be as many as the images, {self.total}, got '
+                                 f'{len(names)}')
+            names = [_checked(name, set(names[:place])) for place, name in enumerate(names)]
+        self._names = names
+
+    def __iter__(self) -> Iterator[Frame | Exception]:
+        """Each image, or why it cannot be had."""
+        names = None if self._names is None else iter(self._names)
+        taken = {source.name for source in self._sources or () if _is_file(source)}
+        for place, image in enumerate(self._inputs if self._sources is None else self._sources):
+            try:
+                source = image if isinstance(image, Source) else self._lazy(image, place, taken)
+            except (OSError, ValueError) as error:
+                if names is not None:
+                    next(names, None)
+                yield error
+                continue
+            if names is not None:
+                name = next(names, None)
+                if name is None:
+                    raise ValueError(f'names ended before the images, after {place}')
+                source = source._replace(name=_checked(name, taken if self.total is None else ()))
+                taken.add(source.name)
+                yield Frame(source.name, source)
+            else:
+                yield Frame(source.name if _is_file(source) else self._next(taken), source)
+
+    @staticmethod
+    def _lazy(image: OneImage, place: int, taken: set[str]) -> Source:
+        """The source of what a generator gave; its name is taken."""
+        (source,), single = collect(image)
+        if not single:
+            raise ValueError(f'image {place} must be an image, got the folder {image}')
+        if not _is_file(source):
+            return source._replace(name=f'image{place}')
+        if source.name in taken:
+            raise ValueError(f'{image}: another image was called {source.name!r} before; names '
+                             'gives each a name')
+        taken.add(source.name)
+        return source
+
+    def _next(self, taken: set[str]) -> str:
+        """The next name of an array that no file has."""
+        return next(name for name in (f'image{number}' for number in self.numbers)
+                    if name not in taken)
+
+
+def _is_file(source: Source) -> bool:
+    return isinstance(source.content, (str, Path))
+
+
+def _checked(name: object, taken: Iterable[str]) -> str:
+    if (not isinstance(name, str) or name.strip() in ('', '.', '..')
+            or any(separator in name for separator in SEPARATORS)):
+        raise ValueError(f'a name must be text that a file may be called, got {name!r}')
+    if name in taken:
+        raise ValueError(f'names must differ, {name!r} is there twice')
+    return name

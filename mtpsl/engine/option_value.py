@@ -1,0 +1,57 @@
+"""The values of ``--cfg-options``: mmengine's forms, and dicts."""
+
+import ast
+
+PAIRS = {')': '(', ']': '[', '}': '{'}
+
+
+def read_value(text: str) -> object:
+    """A number, True, False, None, a text, a list, a tuple or a dict.
+
+    ``1,2`` and ``[1,2]`` are lists, ``(1,2)`` is a tuple, ``dict(a=1)`` and ``{'a': 1}`` are dicts,
+    and all of them nest. Words need no quotes, except in dicts those that are no plain names.
+
+    Raises:
+        ValueError: brackets that do not match, or a dict that is none.
+    """
+    if '{' in text or 'dict(' in text:
+        try:
+            return _literal(ast.parse(text.strip(), mode='eval').body)
+        except SyntaxError as error:
+            raise ValueError(f'{text!r} is no dict as Python writes it ({error.msg}); text that is '
+                             'no plain name needs quotes in it') from None
+    if (',' in text or text[:1] in ('(', '[') or text[-1:] in (')', ']')) and not _balanced(text):
+        raise ValueError(f'the brackets of {text!r} do not match')
+    from mmengine.config import DictAction  # not for --help
+    return DictAction._parse_iterable(text)
+
+
+def _balanced(text: str) -> bool:
+    opened: list[str] = []
+    for char in text:
+        if char in PAIRS.values():
+            opened.append(char)
+        elif char in PAIRS and (not opened or opened.pop() != PAIRS[char]):
+            return False
+    return not opened
+
+
+def _literal(node: ast.expr) -> object:
+    """Python's literals, calls of ``dict`` by keywords, and names as text."""
+    if isinstance(node, ast.Name):
+        return {'true': True, 'false': False}.get(node.id, node.id)
+    if isinstance(node, ast.Tuple):
+        return tuple(map(_literal, node.elts))
+    if isinstance(node, ast.List):
+        return list(map(_literal, node.elts))
+    if isinstance(node, ast.Dict) and None not in node.keys:
+        return {_literal(key): _literal(value) for key, value in zip(node.keys, node.values)
+                if key is not None}
+    if (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == 'dict'
+            and not node.args and all(word.arg for word in node.keywords)):
+        return {word.arg: _literal(word.value) for word in node.keywords}
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        raise ValueError(f'{ast.unparse(node)!r} is no value; text that is no plain name needs '
+                         'quotes in a dict') from None
