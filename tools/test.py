@@ -46,6 +46,7 @@ def main(argv: list[str] | None = None) -> None:
         from mmengine.dist import is_main_process
 
         from mtpsl.engine import build_runner, load_config
+        from mtpsl.engine.check import check_labels
         from mtpsl.engine.config import evaluators, require
         from mtpsl.engine.launch import set_work_dir
         from mtpsl.engine.precheck import check_data

@@ -28,6 +28,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     with one_line_errors('train.py'):  # here: --help needs no PyTorch
         from mtpsl.engine import build_runner, load_config
+        from mtpsl.engine.check import check_labels
         from mtpsl.engine.config import require
         from mtpsl.engine.launch import check_batches, set_work_dir
         from mtpsl.engine.precheck import check_data
