@@ -9,6 +9,8 @@ from mtpsl.engine import build_runner, load_config
 from mtpsl.engine.command import one_line_errors, runner_parser
 from mtpsl.engine.config import require
 from mtpsl.engine.launch import check_batches, set_work_dir
+from mtpsl.engine.ranks import naming_lost_ranks
+from mtpsl.engine.work_dir import claimed
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -42,10 +44,11 @@ def main(argv: list[str] | None = None) -> None:
         if args.resume:
             cfg.resume = True
             cfg.load_from = None if args.resume == 'auto' else args.resume
-        runner = build_runner(cfg)
-        check_batches(runner)
-        count_accumulation(runner)
-        runner.train()
+        with claimed(cfg), naming_lost_ranks():
+            runner = build_runner(cfg)
+            check_batches(runner)
+            count_accumulation(runner)
+            runner.train()
 
 
 def count_accumulation(runner: Runner) -> None:

@@ -8,9 +8,19 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
-from .checkpoint import check_checkpoint, check_pretrained, check_whole, read_content
+from .checkpoint import (
+    OTHER_MODEL,
+    RUN_KEY,
+    check_checkpoint,
+    check_finite,
+    check_pretrained,
+    check_whole,
+    read_content,
+)
+from .hooks.loading_hook import LoadingHook
 from .quiet import quieten
-from .resume import RUN_KEY, check_same_run, deciding, latest_checkpoint
+from .ranks import compare_data, compare_settings
+from .resume import check_same_run, deciding, latest_checkpoint
 
 
 def build_runner(cfg: Config) -> Runner:
@@ -26,11 +36,13 @@ def build_runner(cfg: Config) -> Runner:
 
     Raises:
         FileNotFoundError: a checkpoint or a file of pretrained weights that is not there.
-        ValueError: one of another model, to resume one of another config, or all are damaged.
+        ValueError: one of another model or with weights that are not finite, to resume one of
+            another config, or all are damaged; or the processes' settings differ.
     """
     checkpoint, damage = cfg.get('load_from'), ''
     if checkpoint:
         check_whole(checkpoint)
+        check_finite(checkpoint)
     elif cfg.get('resume'):
         checkpoint, damage = latest_checkpoint(cfg.work_dir)
         cfg.load_from = checkpoint  # mmengine takes this one then
@@ -40,11 +52,13 @@ def build_runner(cfg: Config) -> Runner:
         _prepare_cpu_processes(cfg)
     runner = Runner.from_cfg(cfg)
     quieten(runner.logger)
+    compare_settings(runner)
+    runner.register_hook(LoadingHook())
     model = getattr(runner.model, 'module', runner.model)
     if damage:
         runner.logger.warning(f'{damage}: going on from {checkpoint}')
     if checkpoint:
-        check_checkpoint(checkpoint, model)
+        _check_weights(checkpoint, model, bool(cfg.get('resume')))
         if cfg.get('resume'):
             _check_same_run(checkpoint, runner)
         return runner
@@ -53,6 +67,19 @@ def build_runner(cfg: Config) -> Runner:
         runner.logger.warning(f'nothing to resume in {cfg.work_dir}: training starts anew')
         runner._resume = False
     return runner
+
+
+def _check_weights(checkpoint: str, model: torch.nn.Module, resume: bool) -> None:
+    """Refuse those of another model; say how a training takes what fits."""
+    try:
+        check_checkpoint(checkpoint, model)
+    except ValueError as error:
+        if resume or OTHER_MODEL not in str(error):
+            raise
+        raise ValueError(
+            f'{error}. A training starts from those that fit with --cfg-options '
+            f'model.init_cfg.type=Pretrained model.init_cfg.checkpoint={checkpoint} '
+            '(docs/fine_tuning.md)') from error
 
 
 def _check_same_run(checkpoint: str, runner: Runner) -> None:
@@ -75,7 +102,10 @@ def _check_same_run(checkpoint: str, runner: Runner) -> None:
 
 
 def check_batches(runner: Runner) -> None:
-    """Build the training loader; raise ValueError where an epoch of it would hold no batch."""
+    """Build the training loader; raise ValueError where an epoch of it would hold no batch, or
+    where the processes have other images or labels.
+    """
+    compare_data(runner)
     if not isinstance(runner.train_loop, EpochBasedTrainLoop):
         return  # iterations go round and round
     loader = runner.train_dataloader

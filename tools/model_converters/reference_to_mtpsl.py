@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from mtpsl.conversion.reference import check_model, convert_weights
 from mtpsl.engine import load_config
+from mtpsl.engine.checkpoint import TASKS_KEY
 from mtpsl.engine.command import one_line_errors
 from mtpsl.models import ConcatenatedCondition, FeatureDiffusion
 from mtpsl.registry import MODELS
@@ -132,7 +133,7 @@ def convert(src: Path, dst: Path, config: str) -> None:
     model = build_model(config)
     expected = model.state_dict()
     try:
-        check_model(expected, model.diffusion.condition.names)
+        check_model(expected, list(model.tasks))
     except ValueError as error:
         raise ValueError(f'{config}: {error}') from error
     published = read_weights(src)
@@ -141,7 +142,8 @@ def convert(src: Path, dst: Path, config: str) -> None:
     except ValueError as error:
         raise ValueError(f'{src} does not fit the model of {config}: {error}') from error
     content = dict(state_dict=weights, meta=dict(
-        converted_from=src.name, converted_for=Path(config).name, mtpsl_version=__version__))
+        converted_from=src.name, converted_for=Path(config).name, mtpsl_version=__version__,
+        **{TASKS_KEY: list(model.tasks)}))
     atomically(dst, lambda name: torch.save(content, name))
     test = [os.path.relpath(ROOT / 'tools/test.py'), config, str(dst)]
     print(f'{len(weights)} weights converted, {len(dropped)} schedule buffers dropped\n'
