@@ -177,8 +177,9 @@ def _with_order(content: object) -> object:
 def load_url(url: str, map_location: str | torch.device | Callable | None = None) -> object:
     """The same of an address; rank 0 loads it first, the others find it in torch's cache."""
     def load() -> object:
-        return torch.hub.load_state_dict_from_url(url, map_location=map_location,
-                                                  weights_only=True)
+        with torch.serialization.safe_globals(SAFE):
+            return torch.hub.load_state_dict_from_url(url, map_location=map_location,
+                                                      weights_only=True)
     if is_main_process():
         content = load()
     barrier()

@@ -56,7 +56,7 @@ def claimed(cfg: Config) -> Iterator[None]:
 
 def refuse_used(folder: str | Path) -> None:
     """Raise ValueError where a folder holds checkpoints: a new run would overwrite them."""
-    found = _checkpoints(Path(folder))
+    found = checkpoints_in(folder)
     if found:
         raise ValueError(
             f'{folder} holds checkpoints of a run, such as {found[0]}: --resume goes on with it; '
@@ -66,14 +66,16 @@ def refuse_used(folder: str | Path) -> None:
 def _check_origin(folder: Path, checkpoint: str | None) -> None:
     """To go on from a checkpoint of elsewhere is a new run for this folder."""
     if checkpoint and Path(checkpoint).resolve().parent != folder.resolve():
-        found = _checkpoints(folder)
+        found = checkpoints_in(folder)
         if found:
             raise ValueError(
                 f'{folder} holds checkpoints of a run, such as {found[0]}, and {checkpoint} is not '
                 'one of them: give another --work-dir to go on from that one')
 
 
-def _checkpoints(folder: Path) -> list[str]:
+def checkpoints_in(folder: str | Path) -> list[str]:
+    """Names of checkpoints of a run in its folder: the last one, or all where none is named so."""
+    folder = Path(folder)
     named = folder / POINTER
     name = named.read_text().strip() if named.is_file() else ''
     there = sorted(path.name for pattern in CHECKPOINTS for path in folder.glob(pattern))

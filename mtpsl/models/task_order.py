@@ -60,8 +60,8 @@ def rearrangement(model: nn.Module, tasks: Sequence[str],
     """From weights with the tasks in ``order`` to the model's ``tasks``; None where alike."""
     if list(order) == list(tasks):
         return None
-    then, take = _layouts(model, order), {}
-    for name, (axis, labels) in _layouts(model, tasks).items():
+    then, take = layouts(model, order), {}
+    for name, (axis, labels) in layouts(model, tasks).items():
         place = {label: number for number, label in enumerate(then[name][1])}
         take[name] = axis, torch.tensor([place[label] for label in labels])
     owner = owners(model, tasks)
@@ -76,7 +76,7 @@ def rearrangement(model: nn.Module, tasks: Sequence[str],
     return Rearrangement(names, take)
 
 
-def _layouts(model: nn.Module, order: Sequence[str]) -> dict[str, tuple[int, list]]:
+def layouts(model: nn.Module, order: Sequence[str]) -> dict[str, tuple[int, list]]:
     """Weights whose channels belong to tasks: name -> axis, and whose each place along it is.
 
     A module with such weights tells them by a method ``channel_owners(order)``.
@@ -107,9 +107,9 @@ def order_of(weights: Mapping[str, object], model: nn.Module, tasks: Sequence[st
         owner = owners(model, tasks)
         told = list(dict.fromkeys(owner[key][1] for key in weights if key in owner))
         if (list(weights) == sorted(weights) and list(tasks) != sorted(tasks)
-                and set(told) == set(tasks) and _layouts(model, tasks)):
+                and set(told) == set(tasks) and layouts(model, tasks)):
             raise ValueError(
                 'the weights are sorted by name and nothing tells the order of the tasks of their '
-                f'model, on which {", ".join(_layouts(model, tasks))} depends; take the '
+                f'model, on which {", ".join(layouts(model, tasks))} depends; take the '
                 'checkpoint as the training wrote it')
     return list(told) if set(told) == set(tasks) else list(tasks)

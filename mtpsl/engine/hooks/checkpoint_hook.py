@@ -79,11 +79,11 @@ class SafeCheckpointHook(CheckpointHook):
         info = runner.message_hub.runtime_info
         for key in [key for key in info if key.startswith('best_ckpt')]:
             info[key] = here(info[key])
-        if getattr(self, 'best_ckpt_path', None):
+        if getattr(self, 'best_ckpt_path', None) is not None:
             self.best_ckpt_path = here(self.best_ckpt_path)
         if hasattr(self, 'best_ckpt_path_dict'):
             self.best_ckpt_path_dict = {
-                key: path and here(path) for key, path in self.best_ckpt_path_dict.items()}
+                key: None if path is None else here(path) for key, path in self.best_ckpt_path_dict.items()}
 
     def before_val_epoch(self, runner: Runner) -> None:
         """Look at the weights."""

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from mtpsl.models.batch import resize, row_index, to_device
 from mtpsl.models.task_order import Rearrangement, in_order, order_of, owners, rearrangement
+from mtpsl.models.transfer import Transfer
 from mtpsl.registry import MODELS
 from mtpsl.structures import MultiTaskSample, labelled_rows
 from mtpsl.tasks import Task, build_tasks
@@ -36,7 +37,7 @@ class MultiTaskModel(BaseModel):
         neck: config of the part that fuses the stages to one map.
         decoder: config of the decoders, which give task features and initial predictions.
         data_preprocessor: config of the data preprocessor.
-        init_cfg: see :class:`mmengine.model.BaseModule`.
+        init_cfg: see :class:`mmengine.model.BaseModule`, and :meth:`init_weights`.
         channels_last: whether convolutions keep their weights as (N, H, W, C) in memory, which
             maps then follow: the same values, sooner.
 
@@ -59,9 +60,21 @@ class MultiTaskModel(BaseModel):
         self._set_memory_format()
 
     def init_weights(self) -> None:
-        """mmengine's, in the plain format: a seed gives the same weights in either."""
+        """mmengine's, in the plain format: a seed gives the same weights in either.
+
+        From ``init_cfg=dict(type='Pretrained', checkpoint=...)`` what fits is taken, see
+        :class:`mtpsl.models.transfer.Transfer`.
+        """
+        given, transfer = self.init_cfg, None
+        if isinstance(given, dict) and given.get('type') == 'Pretrained':
+            self.init_cfg, transfer = None, Transfer(given['checkpoint'], self, list(self.tasks))
+            if transfer.covers(self.backbone, 'backbone'):
+                self.backbone.init_cfg = None  # these weights are replaced: do not look for them
         self.to(memory_format=torch.contiguous_format)
         super().init_weights()
+        if transfer:
+            transfer.apply(self)
+        self.init_cfg = given
         self._set_memory_format()
 
     def _set_memory_format(self) -> None:
