@@ -53,9 +53,10 @@ def check_checkpoint(path: str, model: nn.Module) -> None:
     weights = _weights(content)
     _compare(path, {key: value.shape for key, value in weights.items()}, model.state_dict(),
              extra_allowed=False)
-    if hasattr(model, 'rearrangement'):
+    rearrangement = getattr(model, 'rearrangement', None)
+    if rearrangement is not None:
         try:
-            model.rearrangement(weights, task_order(content))
+            rearrangement(weights, task_order(content))
         except ValueError as error:
             raise ValueError(f'{path}: {error}') from error
 

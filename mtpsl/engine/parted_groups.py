@@ -23,7 +23,8 @@ class PartedGroups:
 
     def __init__(self, optimizer: Optimizer, model: nn.Module) -> None:
         self.optimizer = optimizer
-        parts = model.parts() if hasattr(model, 'parts') else {}
+        tell = getattr(model, 'parts', dict)
+        parts: dict[str, str] = tell()
         part_of = {p: parts[name] for name, p in model.named_parameters() if name in parts}
         # Number of the group (its dict is another once a state is loaded), whether a part, its own.
         self._members: list[tuple[int, bool, list[Tensor]]] = []

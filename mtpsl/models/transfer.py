@@ -39,11 +39,12 @@ class Transfer:
                  if isinstance(value, Tensor)}
         own = model.state_dict()
         self.path, self.total = path, len(own)
+        self._dicts = {f'{path}.' for path, _ in owners(model, tasks).values()}
         fit = {name: found[name] for name, value in own.items()
                if name in found and found[name].shape == value.shape}
         shared = list(layouts(model, tasks))
         self.foreign: list[str] = []
-        if shared and not _same_tasks(found, model, tasks):
+        if shared and not self._same_tasks(found, tasks):
             self.foreign = [name for name in shared if fit.pop(name, None) is not None]
         elif shared:
             moved = rearrangement(model, tasks, order_of(found, model, tasks, told))
@@ -71,24 +72,24 @@ class Transfer:
 
     def report(self) -> str:
         """What was taken and what was not, on one line."""
-        parts = [f'{title}: {_collapse(names)}' for title, names in (
+        parts = [f'{title}: {self._collapse(names)}' for title, names in (
             ('not in the file', self.missing), ('of another shape there', self.shapes),
             ('for other tasks there', self.foreign)) if names]
         left = f'; left as they are initialised: {"; ".join(parts)}' if parts else ''
-        unused = f'; of the file not used: {_collapse(self.unused)}' if self.unused else ''
+        unused = f'; of the file not used: {self._collapse(self.unused)}' if self.unused else ''
         return (f'{self.path}: {len(self.taken)} of the {self.total} weights of the model are '
                 f'taken{left}{unused}')
 
+    def _same_tasks(self, weights: Mapping[str, Tensor], tasks: Sequence[str]) -> bool:
+        """Whether weights are of a model with the same tasks."""
+        return all({key.removeprefix(path).partition('.')[0] for key in weights
+                    if key.startswith(path)} in (set(tasks), set()) for path in self._dicts)
 
-def _same_tasks(weights: Mapping[str, Tensor], model: nn.Module, tasks: Sequence[str]) -> bool:
-    """Whether weights are of a model with the same tasks."""
-    paths = {path for path, _ in owners(model, tasks).values()}
-    return all({key.removeprefix(f'{path}.').partition('.')[0] for key in weights
-                if key.startswith(f'{path}.')} in (set(tasks), set()) for path in paths)
-
-
-def _collapse(names: Iterable[str]) -> str:
-    """How many in each place of a model."""
-    counts = Counter('.'.join(name.split('.')[:3]) if name.count('.') > 2
-                     else name.rpartition('.')[0] for name in names)
-    return ', '.join(f'{count} of {place}' for place, count in counts.items())
+    def _collapse(self, names: Iterable[str]) -> str:
+        """How many in each place of a model; those of a task together."""
+        def place(name: str) -> str:
+            path = next((path for path in self._dicts if name.startswith(path)), '')
+            if path:
+                return path + name.removeprefix(path).partition('.')[0]
+            return '.'.join(name.split('.')[:-1][:3]) or name
+        return ', '.join(f'{count} of {name}' for name, count in Counter(map(place, names)).items())

@@ -41,13 +41,14 @@ def spoil(path: Path, value: float = float('nan'), key: str = '') -> None:
 
 def test_masks_of_attention_are_no_failure():
     weights = dict(good=torch.ones(2), mask=torch.tensor([0, float('-inf')]),
-                   count=torch.ones(2).long(), bad=torch.tensor([1, float('inf')]), worse=torch.tensor([float('nan')]))
+                   count=torch.ones(2).long(), bad=torch.tensor([1, float('inf')]),
+                   worse=torch.tensor([float('nan')]))
     assert not_finite(weights) == ['bad', 'worse']
 
 
 @pytest.mark.parametrize('options, error', [
     (dict(lr='float("inf")'), 'optim_wrapper.optimizer.lr must be'),
-    (dict(lr=1e-3, weight_decay='float("inf")'), 'optim_wrapper.optimizer.weight_decay must be fin'),
+    (dict(lr=1e-3, weight_decay='float("inf")'), 'optim_wrapper.optimizer.weight_decay must be'),
     (dict(lr=3e38, weight_decay=1e9), 'the weights are not finite, ')])
 def test_an_update_that_makes_such_weights_is_an_error(options, error, images, tmp_path, capsys):
     """The losses and gradients of the only step are finite. Nothing is saved."""

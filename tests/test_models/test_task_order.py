@@ -150,8 +150,8 @@ def test_weights_of_another_order_keep_their_meaning(kind, told, as_before, tmp_
     as_before.undo()
     if told == 'by the run':  # whatever became of the order of the keys
         run = dict(model=dict(tasks=dict.fromkeys(ORDERS[0])), tasks=dict.fromkeys(PASCAL_TASKS))
-        content = dict(meta={RUN_KEY: json.dumps(run)},
-                       state_dict=OrderedDict((key, state[key]) for key in build(kind).state_dict()))
+        content = dict(meta={RUN_KEY: json.dumps(run)}, state_dict=OrderedDict(
+            (key, state[key]) for key in build(kind).state_dict()))
         assert task_order(content) == ORDERS[0]
     path = str(tmp_path / 'old.pth')
     torch.save(content if told != 'by the state dict' else state, path)
@@ -160,7 +160,7 @@ def test_weights_of_another_order_keep_their_meaning(kind, told, as_before, tmp_
         check_checkpoint(path, model)
         load_checkpoint(model, path, map_location='cpu', strict=True)
         assert_alike(predict(model), expected, rtol=1e-4, atol=1e-5)
-    if kind in ('prediction', 'feature', 'attached'):  # without it the channels meet those of other tasks
+    if kind in ('prediction', 'feature', 'attached'):  # else channels meet those of other tasks
         model.load_state_dict({key: state[key] for key in build(kind).state_dict()})
         with pytest.raises(AssertionError):
             assert_alike(predict(model), expected, rtol=1e-4, atol=1e-5)

@@ -59,7 +59,8 @@ def run(folder: Path, config: Path, options: list[list[str]], dies: str = '') ->
 
 @pytest.mark.parametrize('other, words', [
     (['optim_wrapper.optimizer.lr=0.5'],
-     'rank 1 has other settings than rank 0 (-> is rank 1): optim_wrapper.optimizer.lr 0.001 -> 0.5'),
+     'rank 1 has other settings than rank 0 (-> is rank 1): optim_wrapper.optimizer.lr 0.001 -> '
+     '0.5'),
     (['randomness.seed=7'], 'randomness.seed 0 -> 7; seed 0 -> 7'),
     (['train_dataloader.dataset.data_root={tmp}/other'],
      'rank 1 has other training data than rank 0 (-> is rank 1): images 6 -> 5')])

@@ -41,6 +41,8 @@ class SafeCheckpointHook(CheckpointHook):
     """
 
     file_backend: Any
+    best_ckpt_path: Any
+    best_ckpt_path_dict: Any
 
     def before_train(self, runner: Runner) -> None:
         """Remove also what a kill while saving left: half a file, or the one it replaces."""
@@ -83,7 +85,8 @@ class SafeCheckpointHook(CheckpointHook):
             self.best_ckpt_path = here(self.best_ckpt_path)
         if hasattr(self, 'best_ckpt_path_dict'):
             self.best_ckpt_path_dict = {
-                key: None if path is None else here(path) for key, path in self.best_ckpt_path_dict.items()}
+                key: None if path is None else here(path)
+                for key, path in self.best_ckpt_path_dict.items()}
 
     def before_val_epoch(self, runner: Runner) -> None:
         """Look at the weights."""

@@ -7,6 +7,7 @@ of its label; maps at stride 8 are h x w.
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import Any
 
 import torch
 from mmengine.model import BaseModel
@@ -29,8 +30,7 @@ class MultiTaskModel(BaseModel):
 
     Convention: a module that belongs to one task lies in a ``ModuleDict`` under the task's name.
 
-    Nothing in it depends on the order of ``tasks``, see :mod:`mtpsl.models.task_order`.
-
+    Nothing depends on the order of ``tasks``, see :mod:`mtpsl.models.task_order`.
     Args:
         tasks: task name -> task or its config.
         backbone: config of an encoder that returns its stages, finest first (mmseg's).
@@ -45,6 +45,8 @@ class MultiTaskModel(BaseModel):
         tasks: task name -> task, in the model's order.
         shown: the same in the order of the argument, for tables and pictures.
     """
+
+    init_cfg: Any
 
     def __init__(self, tasks: Mapping[str, dict | Task], backbone: dict, neck: dict,
                  decoder: dict, data_preprocessor: dict | None = None,
@@ -108,17 +110,12 @@ class MultiTaskModel(BaseModel):
 
     def rearrangement(self, weights: Mapping[str, Tensor],
                       told: Sequence[str] | None = None) -> Rearrangement | None:
-        """What brings weights of a model with its tasks in another order into this one's.
+        """What brings weights of another order of the tasks into the model's; None: nothing to do.
 
-        Args:
-            weights: by name.
-            told: that order, where it is told; else the weights' own order tells it.
-
-        Raises:
-            ValueError: the order matters and cannot be known.
+        ``told`` is that order where it is known, see :mod:`mtpsl.models.task_order`.
         """
-        return rearrangement(self, list(self.tasks),
-                             order_of(weights, self, list(self.tasks), told))
+        tasks = list(self.tasks)
+        return rearrangement(self, tasks, order_of(weights, self, tasks, told))
 
     def _save_to_state_dict(self, destination: dict, prefix: str, keep_vars: bool) -> None:
         super()._save_to_state_dict(destination, prefix, keep_vars)
