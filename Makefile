@@ -56,7 +56,8 @@ $(MAPPING): $(ROOT)/synthetic.json
 	  --tasks semseg parsing saliency normal boundary
 
 $(WORK)/trained: $(MAPPING) $(CONFIG) $(wildcard configs/_base_/*.py configs/_base_/*/*.py)
-	@if [ -f $@ ]; then rm -rf $(WORK); fi  # finished, but the data or the config changed since
+	@if [ -f $@ ]; then old=$(WORK).$$(date +%Y%m%d_%H%M%S); mv $(WORK) $$old; \
+	  echo "the data or the config changed since the last demo, which is in $$old now"; fi
 	$(RUN) tools/train.py $(CONFIG) --work-dir $(WORK) --resume
 	touch $@
 

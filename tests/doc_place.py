@@ -147,6 +147,15 @@ def trained_checkpoint(folder: Path, arguments: list[str]) -> None:
             shutil.copy(left[0], path)
 
 
+def new_training(folder: Path, arguments: list[str]) -> None:
+    """Commands of one document are alternatives; and the weights that one starts from."""
+    config = Path(arguments[0])
+    if '--resume' not in arguments and '--work-dir' not in arguments:
+        shutil.rmtree(folder / 'work_dirs' / config.parent.name / config.stem, ignore_errors=True)
+    if any(argument.endswith('checkpoint=epoch_100.pth') for argument in arguments):
+        photos(folder)
+
+
 def result_files(folder: Path, arguments: list[str]) -> None:
     """Result files of runs that are the reader's: the figures of the paper's baseline."""
     mine = dict(results=[dict(method=name, setting='cityscapes_onelabel',
@@ -196,6 +205,7 @@ PREPARE: dict[str, Callable[[Path, list[str]], None]] = {
     'model_converters/reference_to_mtpsl.py': published_checkpoint,
     'analysis_tools/compare.py': result_files,
     'demo/image_demo.py': photos,
+    'train.py': new_training,
     'test.py': trained_checkpoint}
 
 

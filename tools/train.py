@@ -32,6 +32,8 @@ def main(argv: list[str] | None = None) -> None:
         from mtpsl.engine.config import require
         from mtpsl.engine.launch import check_batches, set_work_dir
         from mtpsl.engine.precheck import check_data
+        from mtpsl.engine.ranks import naming_lost_ranks
+        from mtpsl.engine.work_dir import claimed
 
         cfg = load_config(args.config, args.cfg_options)
         require(cfg, 'model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
@@ -48,11 +50,12 @@ def main(argv: list[str] | None = None) -> None:
             cfg.resume = True
             cfg.load_from = None if args.resume == 'auto' else args.resume
         check_data(cfg, 'train', 'val')
-        runner = build_runner(cfg)
-        check_batches(runner)
-        check_labels(runner)
-        count_accumulation(runner)
-        runner.train()
+        with claimed(cfg), naming_lost_ranks():
+            runner = build_runner(cfg)
+            check_batches(runner)
+            check_labels(runner)
+            count_accumulation(runner)
+            runner.train()
 
 
 def count_accumulation(runner: 'Runner') -> None:

@@ -94,7 +94,7 @@ class MultiTaskInferencer:
             raise ValueError("batch_size and max_side (or None or 'auto') must be at least 1, got "
                              f'{batch_size!r} and {max_side!r}')
         self.model = load_model(model, weights, device, cfg_options)
-        self.tasks = self.model.tasks
+        self.tasks = self.model.shown
         self.window = tuple(window or [max(2 * side, LEAST_WINDOW)
                                        for side in self.model.data_preprocessor.size])
         if max_side == 'auto':

@@ -3,14 +3,16 @@
 mmengine only logs what differs, and loads what it cannot load safely by running it.
 """
 
+import json
 import pickle
 import re
 import zipfile
-from collections.abc import Callable, Mapping
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import safetensors.torch
+import safetensors
 import torch
 from mmengine.dist import barrier, is_main_process
 from mmengine.logging import HistoryBuffer
@@ -18,6 +20,9 @@ from mmengine.runner.checkpoint import CheckpointLoader, get_torchvision_models
 from torch import Tensor, nn
 
 SHOWN = 5
+# Entries of a checkpoint's meta: what decides its run (see ``resume``), the order of its tasks.
+OTHER_MODEL = "is of another model than the config's"
+RUN_KEY, TASKS_KEY = 'mtpsl_run', 'mtpsl_tasks'
 
 
 def _statistic(owner: object, name: str) -> object:
@@ -42,9 +47,19 @@ def check_checkpoint(path: str, model: nn.Module) -> None:
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: no checkpoint, or one of another model; the message lists what differs.
+        ValueError: no checkpoint, or one of another model; the message lists what differs. Or the
+            order of its tasks matters and is not known.
     """
-    _compare(path, read_shapes(path), model.state_dict(), extra_allowed=False)
+    content = read_content(path)
+    weights = _weights(content)
+    _compare(path, {key: value.shape for key, value in weights.items()}, model.state_dict(),
+             extra_allowed=False)
+    rearrangement = getattr(model, 'rearrangement', None)
+    if rearrangement is not None:
+        try:
+            rearrangement(weights, task_order(content))
+        except ValueError as error:
+            raise ValueError(f'{path}: {error}') from error
 
 
 def check_pretrained(path: str, backbone: nn.Module) -> None:
@@ -82,19 +97,28 @@ def read_content(path: str) -> Mapping:
 def load_file(path: str, map_location: str | torch.device | Callable | None = None) -> object:
     """``torch.load`` of tensors, numbers and logged curves; a file with more is refused.
 
-    A ``.safetensors`` file is read by its own library, on the CPU.
+    The weights tell the order of the tasks that they were made with wherever the file does. A
+    ``.safetensors`` file is read by its own library, on the CPU.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: no checkpoint, or a damaged one.
+        ValueError: no checkpoint, or a damaged one; or weights that are not finite.
     """
+    content = _read(path, map_location)
+    if map_location != 'meta':
+        refuse_not_finite(path, content)
+    return _with_order(content)
+
+
+def _read(path: str, map_location: str | torch.device | Callable | None = None,
+          mmap: bool = False) -> object:
     if not Path(path).expanduser().is_file():
         raise FileNotFoundError(f'there is no checkpoint file {path}')
     try:
         if path.endswith('.safetensors'):
-            return safetensors.torch.load_file(Path(path).expanduser())
+            return _read_safetensors(Path(path).expanduser())
         with torch.serialization.safe_globals(SAFE):
-            return torch.load(Path(path).expanduser(), map_location, weights_only=True)
+            return torch.load(Path(path).expanduser(), map_location, weights_only=True, mmap=mmap)
     except (MemoryError, PermissionError):
         raise
     except Exception as error:  # a damaged file can raise anything
@@ -102,15 +126,78 @@ def load_file(path: str, map_location: str | torch.device | Callable | None = No
                          f'{_cause(error)}') from error
 
 
+def _read_safetensors(path: Path) -> dict:
+    with safetensors.safe_open(path, 'pt') as file:
+        told = (file.metadata() or {}).get(TASKS_KEY)
+        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no dict
+    return dict(state_dict=weights, meta={TASKS_KEY: json.loads(told)} if told else {})
+
+
+def check_finite(path: str) -> None:
+    """Raise ValueError where a checkpoint's weights are not finite; the rest of it is not read."""
+    refuse_not_finite(path, _read(path, 'cpu', mmap=zipfile.is_zipfile(Path(path).expanduser())))
+
+
+def refuse_not_finite(path: str, content: object) -> None:
+    """The same of a checkpoint that was read."""
+    weights = content.get('state_dict', content) if isinstance(content, Mapping) else {}
+    names = not_finite(weights) if isinstance(weights, Mapping) else []
+    if names:
+        raise ValueError(f'{path} holds weights that are not finite, {name_some(names)}: the '
+                         'training that wrote it had failed; take an earlier checkpoint')
+
+
+def not_finite(weights: Mapping[str, object]) -> list[str]:
+    """Names of the tensors that hold NaN or infinity; masks of attention, 0 and -inf, may."""
+    return [name for name, value in weights.items()
+            if isinstance(value, Tensor) and value.is_floating_point()
+            and not value.isfinite().all() and not (value.isneginf() | (value == 0)).all()]
+
+
+def name_some(names: Sequence[str]) -> str:
+    """How many, and the first of them."""
+    return f'{len(names)} of them: {", ".join(names[:SHOWN])}' + (
+        ' ...' if len(names) > SHOWN else '')
+
+
+def task_order(content: Mapping) -> list[str] | None:
+    """The order in which a checkpoint's model has its tasks; None where it does not tell."""
+    meta = content.get('meta') or {}
+    if TASKS_KEY in meta:
+        return list(meta[TASKS_KEY])
+    weights = content.get('state_dict', content)
+    told = getattr(weights, '_metadata', {}).get('', {}).get('tasks')
+    if told is None and RUN_KEY in meta:  # until 1.0 it was the config's
+        run = json.loads(meta[RUN_KEY])
+        told = run.get('model', {}).get('tasks') or run.get('tasks')
+    return None if told is None else list(told)
+
+
+def _with_order(content: object) -> object:
+    """The same checkpoint, whose weights bring the order along to the model."""
+    order = task_order(content) if isinstance(content, Mapping) else None
+    if order is None or 'state_dict' not in content:  # type: ignore[operator]
+        return content
+    weights = content['state_dict']  # type: ignore[index]
+    metadata = OrderedDict(getattr(weights, '_metadata', {}))
+    metadata[''] = metadata.get('', {}) | dict(tasks=order)
+    weights = OrderedDict(weights)
+    weights._metadata = metadata  # type: ignore[attr-defined]  # torch's own place for such
+    return {**content, 'state_dict': weights}  # type: ignore[dict-item]
+
+
 def load_url(url: str, map_location: str | torch.device | Callable | None = None) -> object:
     """The same of an address; rank 0 loads it first, the others find it in torch's cache."""
     def load() -> object:
-        return torch.hub.load_state_dict_from_url(url, map_location=map_location,
-                                                  weights_only=True)
+        with torch.serialization.safe_globals(SAFE):
+            return torch.hub.load_state_dict_from_url(url, map_location=map_location,
+                                                      weights_only=True)
     if is_main_process():
         content = load()
     barrier()
-    return content if is_main_process() else load()
+    content = content if is_main_process() else load()
+    refuse_not_finite(url, content)
+    return _with_order(content)
 
 
 def load_torchvision(name: str, map_location: str | torch.device | Callable | None = None
@@ -167,8 +254,11 @@ def _cause(error: Exception) -> str:
 
 def read_shapes(path: str) -> dict[str, torch.Size]:
     """Shapes of the weights in a checkpoint, by name, see :func:`read_content`."""
-    content = read_content(path)
-    return {key.removeprefix('module.'): value.shape
+    return {key: value.shape for key, value in _weights(read_content(path)).items()}
+
+
+def _weights(content: Mapping) -> dict[str, Tensor]:
+    return {key.removeprefix('module.'): value
             for key, value in content.get('state_dict', content).items()
             if isinstance(value, Tensor)}
 
@@ -184,5 +274,5 @@ def _compare(path: str, found: Mapping[str, torch.Size], expected: Mapping[str, 
                    for title, names in (('missing', missing), ('not of the model', extra),
                                         ('of another shape', shapes)) if names]
     if differences:
-        raise ValueError(f'{path} is of another model than the config\'s; weights '
+        raise ValueError(f'{path} {OTHER_MODEL}; weights '
                          + '; '.join(differences))

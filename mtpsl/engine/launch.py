@@ -6,11 +6,25 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
+from mmengine.dist import is_main_process
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
-from .checkpoint import check_checkpoint, check_pretrained, check_whole, read_content
+from mtpsl.storage.files import write_text
+
+from .checkpoint import (
+    OTHER_MODEL,
+    RUN_KEY,
+    check_checkpoint,
+    check_finite,
+    check_pretrained,
+    check_whole,
+    read_content,
+)
+from .hooks.loading_hook import LoadingHook
 from .quiet import quieten
-from .resume import RUN_KEY, check_same_run, deciding, latest_checkpoint
+from .ranks import compare_data, compare_settings
+from .resume import check_same_run, deciding, latest_checkpoint
+from .work_dir import checkpoints_in
 
 
 def build_runner(cfg: Config) -> Runner:
@@ -26,33 +40,64 @@ def build_runner(cfg: Config) -> Runner:
 
     Raises:
         FileNotFoundError: a checkpoint or a file of pretrained weights that is not there.
-        ValueError: one of another model, to resume one of another config, or all are damaged.
+        ValueError: one of another model or with weights that are not finite, to resume one of
+            another config, or all are damaged; or the processes' settings differ.
     """
     checkpoint, damage = cfg.get('load_from'), ''
     if checkpoint:
         check_whole(checkpoint)
+        check_finite(checkpoint)
     elif cfg.get('resume'):
         checkpoint, damage = latest_checkpoint(cfg.work_dir)
         cfg.load_from = checkpoint  # mmengine takes this one then
-    if checkpoint and cfg.model.get('backbone'):
-        cfg.model.backbone.init_cfg = None  # these weights are replaced: do not look for them
+    if checkpoint:  # these weights are replaced: do not look for them
+        cfg.model.init_cfg = None
+        if cfg.model.get('backbone'):
+            cfg.model.backbone.init_cfg = None
     if cfg.get('launcher', 'none') != 'none' and not torch.cuda.is_available():
         _prepare_cpu_processes(cfg)
-    runner = Runner.from_cfg(cfg)
+    runner = _keeping_config(cfg)
     quieten(runner.logger)
+    compare_settings(runner)
+    runner.register_hook(LoadingHook())
     model = getattr(runner.model, 'module', runner.model)
     if damage:
         runner.logger.warning(f'{damage}: going on from {checkpoint}')
     if checkpoint:
-        check_checkpoint(checkpoint, model)
+        _check_weights(checkpoint, model, bool(cfg.get('resume')))
         if cfg.get('resume'):
             _check_same_run(checkpoint, runner)
         return runner
-    _check_backbone(cfg, model)
+    _check_pretrained(cfg, model)
     if cfg.get('resume'):
         runner.logger.warning(f'nothing to resume in {cfg.work_dir}: training starts anew')
         runner._resume = False
     return runner
+
+
+def _keeping_config(cfg: Config) -> Runner:
+    """The runner; it writes its config into the work dir, where a test must not replace the run's.
+    """
+    path = Path(cfg.work_dir, Path(cfg.filename or '').name)
+    kept = path.read_text() if path.is_file() and not cfg.get('resume') and checkpoints_in(
+        cfg.work_dir) else None
+    runner = Runner.from_cfg(cfg)
+    if kept is not None and is_main_process():
+        write_text(path, kept)
+    return runner
+
+
+def _check_weights(checkpoint: str, model: torch.nn.Module, resume: bool) -> None:
+    """Refuse those of another model; say how a training takes what fits."""
+    try:
+        check_checkpoint(checkpoint, model)
+    except ValueError as error:
+        if resume or OTHER_MODEL not in str(error):
+            raise
+        raise ValueError(
+            f'{error}. A training starts from those that fit with --cfg-options '
+            f'model.init_cfg.type=Pretrained model.init_cfg.checkpoint={checkpoint} '
+            '(docs/fine_tuning.md)') from error
 
 
 def _check_same_run(checkpoint: str, runner: Runner) -> None:
@@ -75,7 +120,10 @@ def _check_same_run(checkpoint: str, runner: Runner) -> None:
 
 
 def check_batches(runner: Runner) -> None:
-    """Build the training loader; raise ValueError where an epoch of it would hold no batch."""
+    """Build the training loader; raise ValueError where an epoch of it would hold no batch, or
+    where the processes have other images or labels.
+    """
+    compare_data(runner)
     if not isinstance(runner.train_loop, EpochBasedTrainLoop):
         return  # iterations go round and round
     loader = runner.train_dataloader
@@ -102,10 +150,18 @@ def set_work_dir(cfg: Config, work_dir: str | None) -> None:
         Path('work_dirs', path.parent.name, path.stem))
 
 
-def _check_backbone(cfg: Config, model: torch.nn.Module) -> None:
-    init = cfg.model.get('backbone', {}).get('init_cfg') or {}
-    path = init.get('checkpoint', '') if isinstance(init, dict) else ''
-    if path and '://' not in path:  # a local file; mmengine only logs that nothing in it fits
+def _check_pretrained(cfg: Config, model: torch.nn.Module) -> None:
+    def local_file(part: dict) -> str:
+        init = part.get('init_cfg') or {}
+        path = init.get('checkpoint', '') if isinstance(init, dict) else ''
+        return '' if '://' in path else path
+
+    path = local_file(cfg.model)
+    if path:
+        check_whole(path)
+        check_finite(path)
+    path = local_file(cfg.model.get('backbone', {}))
+    if path:  # mmengine only logs that nothing in it fits
         check_pretrained(path, model.get_submodule('backbone'))
 
 

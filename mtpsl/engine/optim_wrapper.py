@@ -1,5 +1,6 @@
 """Optimisation steps that are left out where they are not finite, in float32 and bfloat16."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,6 +14,7 @@ from torch.optim import Adam, AdamW, Optimizer
 from mtpsl.registry import OPTIM_WRAPPERS
 
 from .buffer_snapshot import BufferSnapshot
+from .parted_groups import PartedGroups
 
 IMPLEMENTATION = ('foreach', 'fused', 'capturable')  # how an optimiser computes, not what
 
@@ -25,9 +27,14 @@ class FiniteOptimWrapper(OptimWrapper):
     buffers (BatchNorm's statistics) bit for bit as they were. With accumulated gradients the step
     is the whole window of ``accumulative_counts`` iterations.
 
-    With ``fused=True`` Adam or AdamW the decision never leaves the device: the host does not wait
-    for it. Other optimisers cannot be told on the device; there the host reads the decision, which
-    on a GPU waits for the step.
+    A part of the model (see ``MultiTaskModel.parts``) whose gradients are zero on all processes,
+    such as the decoder of a task that no image of the batch is labelled for, is left as it is, with
+    its moments and step counters, as if it had no gradient: weight decay and momentum would wear it
+    away.
+
+    With ``fused=True`` Adam or AdamW these decisions never leave the device: the host does not wait
+    for them. Other optimisers cannot be told on the device; there the host reads the decisions,
+    which on a GPU waits for the step.
 
     Args:
         optimizer: the optimizer.
@@ -40,22 +47,33 @@ class FiniteOptimWrapper(OptimWrapper):
         skipped_steps: how many were, since the training began.
         scalars: what there is to log of the last iteration's step, on the device: the norm of the
             gradients before clipping, ``grad_norm``, and ``skipped_steps``.
+
+    Raises:
+        ValueError: an option of the optimizer, such as its learning rate, is not finite; in
+            ``load_state_dict``, a state of other parameters.
     """
 
     def __init__(self, optimizer: Optimizer, accumulative_counts: int = 1,
                  clip_grad: dict | None = None) -> None:
         super().__init__(optimizer, accumulative_counts, clip_grad)
+        for group in optimizer.param_groups:
+            for key, value in group.items():
+                if isinstance(value, float) and not math.isfinite(value):
+                    raise ValueError(f'optim_wrapper.optimizer.{key} must be finite, got {value}')
         self.skipped: Tensor | None = None
         self.skipped_steps: Tensor | int = 0
         self.scalars: dict[str, Tensor] = {}
         self._before: BufferSnapshot | None = None  # of the window
         self._spoilt: Tensor | None = None  # whether a loss of the window is not finite
+        self._parts: PartedGroups | None = None
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
         """Around each forward pass; the first of a window remembers the buffers."""
         if self._before is None:
             self._before = BufferSnapshot(model)
+        if self._parts is None:
+            self._parts = PartedGroups(self.optimizer, getattr(model, 'module', model))
         with super().optim_context(model):
             yield
 
@@ -78,6 +96,8 @@ class FiniteOptimWrapper(OptimWrapper):
 
     def step(self, **kwargs: object) -> None:
         """Clip the gradients; update, or leave all as it was before the window."""
+        if self._parts is not None:
+            self._parts.look()  # before clipping, which may round to zero
         norm = self._clip_grad()
         spoilt = ~norm.isfinite()
         if self._spoilt is not None:
@@ -103,11 +123,25 @@ class FiniteOptimWrapper(OptimWrapper):
         for number, own in enumerate(self.optimizer.param_groups[:len(groups)]):
             groups[number] = groups[number] | {key: own[key] for key in IMPLEMENTATION
                                                if key in own}
+        self._check_shapes(state_dict)
         super().load_state_dict(state_dict | dict(param_groups=groups))
         for parameter, state in self.optimizer.state.items():
             for key, value in state.items():
                 if isinstance(value, Tensor) and value.shape == parameter.shape:
                     state[key] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+
+    def _check_shapes(self, state_dict: dict) -> None:
+        """The fused kernels would read beyond moments that are too short."""
+        numbers = [number for group in state_dict['param_groups'] for number in group['params']]
+        parameters = [p for group in self.optimizer.param_groups for p in group['params']]
+        for number, parameter in zip(numbers, parameters):
+            for key, value in state_dict['state'].get(number, {}).items():
+                if isinstance(value, Tensor) and value.numel() > 1 and (
+                        value.shape != parameter.shape):
+                    raise ValueError(
+                        "the optimiser's state is of other parameters than the model's: "
+                        f'{key} number {number} is {tuple(value.shape)} for '
+                        f'{tuple(parameter.shape)}')
 
     def _clip_grad(self) -> Tensor:
         """Clip where that is asked for; the norm before it, which stays on the device."""
@@ -121,16 +155,20 @@ class FiniteOptimWrapper(OptimWrapper):
         return norm
 
     def _update(self, spoilt: Tensor, kwargs: dict) -> None:
-        optimizer = self.optimizer
+        optimizer, parts = self.optimizer, self._parts
         if isinstance(optimizer, (Adam, AdamW)) and all(
                 group['fused'] for group in optimizer.param_groups):
             # What torch's GradScaler tells them: 1.0 makes the kernels leave all as it is.
             optimizer.found_inf = spoilt.float()  # type: ignore[attr-defined]
+            groups = optimizer.param_groups
+            if parts is not None:
+                optimizer.param_groups = parts.telling(spoilt)
             try:
                 optimizer.step(**kwargs)
             finally:
+                optimizer.param_groups = groups
                 del optimizer.found_inf  # type: ignore[attr-defined]
-        elif not spoilt.item():
+        elif not (parts.drop_still(spoilt) if parts is not None else spoilt.item()):
             optimizer.step(**kwargs)
 
 

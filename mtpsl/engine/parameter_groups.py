@@ -19,8 +19,9 @@ class GroupedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
 
     ``paramwise_cfg`` is ``{group name: options of the group}``. A group holds the parameters whose
     path in the model has the name as a part (``film`` takes ``regularizer.mapping.film.0.gamma``);
-    where several do, the one named last. The rest is the group 'main', which comes first, with
-    the optimizer's own options.
+    where several do, the one that comes last in the path. The rest is the group 'main', which
+    comes first, with the optimizer's own options; the others follow in the order of the model.
+    Nothing depends on the order of ``paramwise_cfg``.
 
     Args:
         optim_wrapper_cfg: config of the optim wrapper, see mmengine.
@@ -43,16 +44,16 @@ class GroupedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     def add_params(self, params: list[dict], module: nn.Module, prefix: str = '',
                    is_dcn_module: bool | None = None) -> None:
         """Add the model's parameter groups to ``params``; called by mmengine's constructor."""
-        members: dict[str, list] = {name: [] for name in (REST, *self.paramwise_cfg)}
+        members: dict[str, list] = {REST: []}
         for path, parameter in module.named_parameters():
             if parameter.requires_grad:
-                owners = [name for name in self.paramwise_cfg if name in path.split('.')]
-                members[owners[-1] if owners else REST].append(parameter)
-        empty = [name for name in self.paramwise_cfg if not members[name]]
+                owners = [name for name in path.split('.') if name in self.paramwise_cfg]
+                members.setdefault(owners[-1] if owners else REST, []).append(parameter)
+        empty = [name for name in self.paramwise_cfg if name not in members]
         if empty:
             raise ValueError(f'paramwise_cfg names the group {empty[0]!r}, but no trained '
                              'parameter of the model has that as a part of its path and is not '
-                             'taken by a group named later')
+                             'taken by a group whose name comes later in it')
         params += [dict(params=parameters, name=name, **self.paramwise_cfg.get(name, {}))
                    for name, parameters in members.items()]
 

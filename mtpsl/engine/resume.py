@@ -6,9 +6,10 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from .checkpoint import check_whole, read_content
+from .checkpoint import RUN_KEY, check_finite, check_whole, read_content
 
-RUN_KEY = 'mtpsl_run'  # of a checkpoint's meta
+__all__ = ['RUN_KEY', 'check_same_run', 'deciding', 'differences', 'latest_checkpoint']
+
 # What decides the numbers of a run, and what of it does not.
 DECIDING = ('model', 'tasks', 'optim_wrapper', 'param_scheduler', 'randomness',
             'train_dataloader')
@@ -39,20 +40,27 @@ def check_same_run(path: str, run: Mapping, expected: Mapping) -> None:
     Raises:
         ValueError: it differs; the message lists where.
     """
-    differences = list(_differences(run, expected))
-    if differences:
-        more = f'; and {len(differences) - SHOWN} more' if len(differences) > SHOWN else ''
+    found = differences(run, expected)
+    if found:
         raise ValueError(
             f'{path} is of a run of another config, and --resume would go on with a mixture of '
-            f'both: {"; ".join(differences[:SHOWN])}{more}. Resume with the config of that run, '
+            f'both: {found}. Resume with the config of that run, '
             f'or start a new one from its weights: --cfg-options load_from={path} without '
             '--resume')
+
+
+def differences(before: object, now: object) -> str:
+    """``key before -> now`` of the entries that differ, the first of many; '' where none does."""
+    found = list(_differences(before, now))
+    more = f'; and {len(found) - SHOWN} more' if len(found) > SHOWN else ''
+    return '; '.join(found[:SHOWN]) + more
 
 
 def latest_checkpoint(work_dir: str) -> tuple[str | None, str]:
     """The newest checkpoint of a work dir that is whole, and what is wrong with newer ones.
 
-    The file ``last_checkpoint`` names the newest. Where that is damaged, the one before is taken.
+    The file ``last_checkpoint`` names the newest. Where that is damaged or has weights that are
+    not finite, the one before is taken.
 
     Returns:
         Its path, None where there is none at all; and the damage to report, '' if there is none.
@@ -67,6 +75,7 @@ def latest_checkpoint(work_dir: str) -> tuple[str | None, str]:
         try:
             check_whole(str(path))
             read_content(str(path))
+            check_finite(str(path))
             return str(path), '; '.join(problems)
         except ValueError as error:
             problems.append(str(error))

@@ -1,7 +1,9 @@
 """The numbers of the log, against those that mmengine's hook notes."""
 
 import json
+from collections import OrderedDict
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -172,6 +174,18 @@ def test_the_hook_does_not_read_a_step_that_is_under_way(monkeypatch):
         assert hub == ([] if step == 0 else [('train/grad_norm', 3.0), ('train/loss', 0.0)])
     assert sent == [(2,), (2,)]
     assert deferred_info_hook.HostQueue is host_queue.HostQueue
+
+
+def test_losses_stand_in_one_order():
+    """That of the config's tasks, then the method's own; other numbers stay where they are."""
+    hub = SimpleNamespace(log_scalars=OrderedDict.fromkeys([
+        'train/lr', 'train/loss_a_b', 'train/loss_xtc', 'train/loss_a_b_initial', 'train/time',
+        'train/loss_z', 'train/loss', 'train/loss_a', 'train/loss_z_initial']))
+    deferred_info_hook._sort_losses(SimpleNamespace(
+        message_hub=hub, model=SimpleNamespace(shown=dict.fromkeys(['z', 'a', 'a_b']))))
+    assert list(hub.log_scalars) == [
+        'train/lr', 'train/time', 'train/loss', 'train/loss_z', 'train/loss_z_initial',
+        'train/loss_a', 'train/loss_a_b', 'train/loss_a_b_initial', 'train/loss_xtc']
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')

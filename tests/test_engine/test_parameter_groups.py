@@ -61,14 +61,20 @@ def test_a_group_holds_what_has_its_name_as_a_part_of_the_path():
     assert members(grouped({'0': {}}, model), model)['0'] == ['regularizer.film.0.weight']
 
 
-def test_of_several_the_group_named_last_takes_a_parameter():
+def test_of_several_the_group_that_comes_last_in_the_path_takes_a_parameter():
+    """In whatever order they are named: a run's dumped config has its keys sorted."""
     model = Net()
-    found = members(grouped({'film': {}, '0': {}}, model), model)
-    assert found['film'] == ['regularizer.film.1.weight']
-    assert found['0'] == ['regularizer.film.0.weight']
-    with pytest.raises(ValueError, match="the group 'film', but no trained parameter .* is not "
-                       'taken by a group named later'):
-        grouped(dict(film={}, regularizer={}))
+    for names in (('film', '0', '1'), ('1', '0', 'film')):
+        with pytest.raises(ValueError, match="the group 'film', but no trained parameter .* is not "
+                           'taken by a group whose name comes later in it'):
+            grouped(dict.fromkeys(names, {}))
+    for names in (('film', '0'), ('0', 'film')):
+        found = members(grouped(dict.fromkeys(names, {}), model), model)
+        assert list(found.items())[1:] == [('0', ['regularizer.film.0.weight']),
+                                           ('film', ['regularizer.film.1.weight'])]
+    orders = [members(grouped(dict.fromkeys(names, {}), model), model)
+              for names in (('film', 'regularizer'), ('regularizer', 'film'))]
+    assert list(orders[0].items()) == list(orders[1].items())
 
 
 def test_options_are_the_groups_own_and_else_the_optimizers():

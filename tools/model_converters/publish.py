@@ -6,18 +6,18 @@ be resumed from it.
 """
 
 import argparse
+import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-from safetensors.torch import save_file
-from torch import Tensor
-
-from mtpsl.engine.checkpoint import check_whole, load_file
 from mtpsl.engine.command import one_line_errors
 from mtpsl.storage.files import atomically
 
-LARGEST = torch.finfo(torch.float16).max
+if TYPE_CHECKING:
+    from torch import Tensor
+
+LARGEST = 65504  # of half precision
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -34,7 +34,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return args
 
 
-def halve(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def halve(weights: 'Mapping[str, Tensor]') -> 'dict[str, Tensor]':
     """Floating point numbers as float16, whole ones as they are; each in memory of its own.
 
     Raises:
@@ -54,6 +54,11 @@ def halve(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     with one_line_errors('publish.py'):
+        from safetensors.torch import save_file  # here: --help needs no PyTorch
+        from torch import Tensor
+
+        from mtpsl.engine.checkpoint import TASKS_KEY, check_whole, load_file, task_order
+
         check_whole(str(args.checkpoint))
         content = load_file(str(args.checkpoint), 'cpu')
         weights = content.get('state_dict', content) if isinstance(content, Mapping) else None
@@ -61,7 +66,9 @@ def main(argv: list[str] | None = None) -> None:
                 isinstance(value, Tensor) for value in weights.values()):
             raise ValueError(f'{args.checkpoint} holds no weights by name')
         halved = halve(weights)
-        atomically(args.out, lambda name: save_file(halved, name))
+        order = task_order(content)
+        told = {} if order is None else {TASKS_KEY: json.dumps(order)}
+        atomically(args.out, lambda name: save_file(halved, name, told))
         print(f'{args.out}: {len(halved)} tensors, {args.out.stat().st_size / 1e6:.2f} MB')
 
 

@@ -136,11 +136,12 @@ def convert(src: Path, dst: Path, config: str) -> None:
     import torch
 
     from mtpsl.conversion.reference import check_model, convert_weights
+    from mtpsl.engine.checkpoint import TASKS_KEY
 
     model = build_model(config)
     expected = model.state_dict()
     try:
-        check_model(expected, model.diffusion.condition.names)
+        check_model(expected, list(model.tasks))
     except ValueError as error:
         raise ValueError(f'{config}: {error}') from error
     published = read_weights(src)
@@ -149,7 +150,8 @@ def convert(src: Path, dst: Path, config: str) -> None:
     except ValueError as error:
         raise ValueError(f'{src} does not fit the model of {config}: {error}') from error
     content = dict(state_dict=weights, meta=dict(
-        converted_from=src.name, converted_for=Path(config).name, mtpsl_version=__version__))
+        converted_from=src.name, converted_for=Path(config).name, mtpsl_version=__version__,
+        **{TASKS_KEY: list(model.tasks)}))
     atomically(dst, lambda name: torch.save(content, name))
     test = [os.path.relpath(ROOT / 'tools/test.py'), config, str(dst)]
     print(f'{len(weights)} weights converted, {len(dropped)} schedule buffers dropped\n'

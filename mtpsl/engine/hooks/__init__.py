@@ -3,6 +3,7 @@
 from .checkpoint_hook import SafeCheckpointHook
 from .compile_hook import CompileHook
 from .deferred_info_hook import DeferredInfoHook
+from .loading_hook import LoadingHook
 from .non_finite_hook import NonFiniteError, NonFiniteHook
 from .panel_hook import PanelHook
 from .reseed_hook import ReseedHook
@@ -10,4 +11,4 @@ from .resume_hook import ResumeHook
 from .skipped_samples_hook import SkippedSamplesHook
 
 __all__ = ['CompileHook', 'DeferredInfoHook', 'NonFiniteError', 'NonFiniteHook', 'PanelHook',
-           'ReseedHook', 'ResumeHook', 'SafeCheckpointHook', 'SkippedSamplesHook']
+           'ReseedHook', 'ResumeHook', 'SafeCheckpointHook', 'SkippedSamplesHook', 'LoadingHook']

@@ -6,18 +6,22 @@ import re
 from pathlib import Path
 from typing import Any
 
-from mmengine.dist import is_main_process
+from mmengine.dist import all_gather_object, is_main_process
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
-from mtpsl.engine.resume import RUN_KEY, deciding
+from mtpsl.engine.checkpoint import RUN_KEY, TASKS_KEY, name_some, not_finite
+from mtpsl.engine.resume import deciding
+from mtpsl.engine.work_dir import POINTER, hold, refuse_used
 from mtpsl.registry import HOOKS
 from mtpsl.storage.files import write_text
+
+from .non_finite_hook import NonFiniteError
 
 OUTDATED = 'outdated_ckpt_ids'  # steps whose checkpoints the newest one replaces
 # What ``atomically`` leaves where it is killed.
 LEFT_BEHIND = re.compile(r'\.\d+\.((epoch_|iter_|best_).*\.pth|last_checkpoint|curves\.json)')
-POINTER = 'last_checkpoint'  # names the newest; empty in a run that has not saved yet
+BEST = re.compile(r'best_.+\.pth')
 
 
 @HOOKS.register_module()
@@ -25,32 +29,82 @@ class SafeCheckpointHook(CheckpointHook):
     """mmengine's hook that removes an old checkpoint only once the new one is on the disk.
 
     mmengine removes first, so that a kill while saving costs the best checkpoint, and the only
-    one where ``max_keep_ckpts=1``. A checkpoint also tells of which run it is, see
-    :func:`mtpsl.engine.resume.check_same_run`. Arguments: see
-    :class:`mmengine.hooks.CheckpointHook`.
+    one where ``max_keep_ckpts=1``. It removes what paths in a checkpoint name; this one removes
+    files of the run's own folder only. A checkpoint also tells of which run it is, see
+    :func:`mtpsl.engine.resume.check_same_run`. Weights that are not finite are neither saved nor
+    validated nor tested. Arguments: see :class:`mmengine.hooks.CheckpointHook`.
+
+    Raises:
+        NonFiniteError: in training or testing, the weights are not finite.
+        ValueError: before training, the folder is another run's, see
+            :mod:`mtpsl.engine.work_dir`.
     """
 
     file_backend: Any
+    best_ckpt_path: Any
+    best_ckpt_path_dict: Any
 
     def before_train(self, runner: Runner) -> None:
         """Remove also what a kill while saving left: half a file, or the one it replaces."""
+        info = runner.message_hub.runtime_info
+        for key in ('keep_ckpt_ids', OUTDATED):  # they become parts of paths that are removed
+            if key in info:
+                info[key] = [step for step in info[key] if type(step) is int]
+        if is_main_process():  # the folder of the logs is there already
+            hold(runner.work_dir)
+            if not runner._resume:
+                refuse_used(runner.work_dir)
         super().before_train(runner)
+        self._own_best(runner)
         if is_main_process():
+            if self.out_dir != runner.work_dir:
+                hold(self.out_dir)
+                if not runner._resume:
+                    refuse_used(self.out_dir)
             for folder in {self.out_dir, runner.work_dir}:
                 for path in Path(folder).glob('.*'):
                     if LEFT_BEHIND.fullmatch(path.name):
                         path.unlink()
-            self._remove(runner.message_hub.runtime_info.get(OUTDATED, []))
+            self._remove(info.get(OUTDATED, []))
             # Whatever is there of later steps or of an earlier run is not this run's.
             origin = runner._load_from if runner._resume else None
             write_text(Path(runner.work_dir, POINTER),
                        os.path.abspath(origin) if origin else '')
 
+    def _own_best(self, runner: Runner) -> None:
+        """The best checkpoints so far, where they are now: the folder may have been copied."""
+        def here(path: object) -> str | None:
+            name = Path(str(path)).name
+            return str(Path(self.out_dir, name)) if BEST.fullmatch(name) and Path(
+                self.out_dir, name).is_file() else None
+
+        info = runner.message_hub.runtime_info
+        for key in [key for key in info if key.startswith('best_ckpt')]:
+            info[key] = here(info[key])
+        if getattr(self, 'best_ckpt_path', None) is not None:
+            self.best_ckpt_path = here(self.best_ckpt_path)
+        if hasattr(self, 'best_ckpt_path_dict'):
+            self.best_ckpt_path_dict = {
+                key: None if path is None else here(path)
+                for key, path in self.best_ckpt_path_dict.items()}
+
+    def before_val_epoch(self, runner: Runner) -> None:
+        """Look at the weights."""
+        _check_weights(runner)
+
+    def before_test_epoch(self, runner: Runner) -> None:
+        """Look at the weights."""
+        _check_weights(runner)
+
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Add what decides the run to the checkpoint."""
+        """Add what decides the run to the checkpoint, and the order of its tasks."""
         checkpoint['meta'][RUN_KEY] = json.dumps(deciding(runner.cfg, runner.world_size))
+        tasks = getattr(getattr(runner.model, 'module', runner.model), 'tasks', None)
+        if tasks is not None:
+            checkpoint['meta'][TASKS_KEY] = list(tasks)
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
+        _check_weights(runner)
         outdated = []
         if self.max_keep_ckpts > 0 and step not in self.keep_ckpt_ids:
             if len(self.keep_ckpt_ids) == self.max_keep_ckpts:
@@ -92,6 +146,18 @@ class SafeCheckpointHook(CheckpointHook):
                 backend.remove(path)
 
 
+def _check_weights(runner: Runner) -> None:
+    """Raise NonFiniteError, on all ranks, where the weights of one are not finite."""
+    model = getattr(runner.model, 'module', runner.model)
+    names = next(filter(None, all_gather_object(not_finite(model.state_dict()))), None)
+    if names:
+        raise NonFiniteError(
+            f'after {runner.iter} iterations the weights are not finite, {name_some(names)}; they '
+            'are neither saved nor scored, and checkpoints written before are intact. Losses and '
+            'gradients were finite, so an update made them so: lower the learning rate or the '
+            'weight decay')
+
+
 class _RemovesLater:
     """A file backend that only notes what it should remove."""
 
@@ -104,3 +170,6 @@ class _RemovesLater:
 
     def remove(self, path: str) -> None:
         self.removed.append(path)
+
+    def rmtree(self, path: str) -> None:
+        """No checkpoint here is a folder."""

@@ -17,7 +17,8 @@ class DeferredInfoHook(RuntimeInfoHook):
     mmengine's reads each loss by itself, and each time the host waits until the GPU has nothing
     left to do. The message hub gets the same numbers in the same order, on a GPU one step later;
     it is up to date whenever a line is logged, an epoch ends or a checkpoint is saved. What a
-    :class:`FiniteOptimWrapper` has to log of its step goes along.
+    :class:`FiniteOptimWrapper` has to log of its step goes along. The losses stand in one order,
+    that of the config's tasks, whichever task had a label first.
     """
 
     def __init__(self) -> None:
@@ -65,3 +66,21 @@ class DeferredInfoHook(RuntimeInfoHook):
             for key, value in scalars.items():
                 runner.message_hub.update_scalar(
                     key, value(next(numbers)) if isinstance(value, type) else value)
+        if everything:
+            _sort_losses(runner)
+
+
+def _sort_losses(runner: Runner) -> None:
+    """The total, then each task's in the order of the config, then those of the method."""
+    model = getattr(runner.model, 'module', runner.model)
+    tasks = list(getattr(model, 'shown', ()))
+
+    def place(key: str) -> tuple[int, str]:
+        name = key.removeprefix('train/loss').removeprefix('_')
+        owners = [task for task in tasks if f'{name}_'.startswith(f'{task}_')]
+        number = tasks.index(max(owners, key=len)) if owners else len(tasks)
+        return number if name else -1, name
+
+    scalars = runner.message_hub.log_scalars
+    for key in sorted((key for key in scalars if key.startswith('train/loss')), key=place):
+        scalars.move_to_end(key)

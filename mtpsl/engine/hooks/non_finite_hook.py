@@ -8,6 +8,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import Tensor
 
+from mtpsl.engine.checkpoint import name_some, not_finite
 from mtpsl.engine.host_queue import HostQueue
 from mtpsl.engine.optim_wrapper import FiniteOptimWrapper
 from mtpsl.engine.resume import latest_checkpoint
@@ -113,10 +114,14 @@ class NonFiniteHook(Hook):
             path, _ = latest_checkpoint(runner.work_dir)
         except ValueError as error:  # all are damaged
             path = str(error)
+        names = not_finite(getattr(runner.model, 'module', runner.model).state_dict())
+        weights = 'The weights are as they were before' if not names else (
+            f'The weights themselves are not finite since an earlier update, {name_some(names)}: '
+            'lower the learning rate or the weight decay')
         raise NonFiniteError(
             f'{self.patience} steps in a row, iterations {first} to {last}: {_reason(findings)}; '
-            f'they were skipped and training stops. Their images: {_images(findings)}. The weights '
-            f'are as they were before; last checkpoint: {path or "none yet"}')
+            f'they were skipped and training stops. Their images: {_images(findings)}. {weights}; '
+            f'last checkpoint: {path or "none yet"}')
 
 
 def _find(step: _Step) -> _Finding:

@@ -1,7 +1,7 @@
 """f_cond: the multi-task condition feature from the initial predictions of all tasks."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +21,10 @@ class Condition(BaseModule):
     @abstractmethod
     def sources(self, predictions: Mapping[str, Tensor]) -> Tensor:
         """P_init by task, (B, C_t, h, w), to what ``reduce`` takes."""
+
+    @abstractmethod
+    def channel_owners(self, order: Sequence[str]) -> dict[str, tuple[int, list]]:
+        """Whose the channels of ``reduce`` are, see :mod:`mtpsl.models.task_order`."""
 
     def forward(self, predictions: Mapping[str, Tensor]) -> Tensor:
         """P_init by task, (B, C_t, h, w), to F_cond (B, C, h, w)."""
@@ -65,6 +69,10 @@ class ProjectedCondition(Condition):
         return torch.cat([project(_source(predictions[name], self.detach))
                           for name, project in self.project.items()], 1)
 
+    def channel_owners(self, order: Sequence[str]) -> dict[str, tuple[int, list]]:
+        return {'reduce.weight': (1, [(name, number) for name in order for number
+                                      in range(self.reduce.out_channels)])}
+
 
 @MODELS.register_module()
 class ConcatenatedCondition(Condition):
@@ -82,15 +90,20 @@ class ConcatenatedCondition(Condition):
     def __init__(self, tasks: Mapping[str, Task], channels: int = 512,
                  detach: bool = True) -> None:
         super().__init__()
-        self.names = tuple(tasks)
+        self.source_channels = {name: task.channels for name, task in tasks.items()}
         self.detach = detach
-        self.reduce = nn.Conv2d(sum(t.channels for t in tasks.values()), channels, 3, padding=1)
+        self.reduce = nn.Conv2d(sum(self.source_channels.values()), channels, 3, padding=1)
         nn.init.kaiming_normal_(self.reduce.weight, mode='fan_out', nonlinearity='relu')
         nn.init.zeros_(self.reduce.bias)  # type: ignore[arg-type]  # it has one
 
     def sources(self, predictions: Mapping[str, Tensor]) -> Tensor:
         """(B, sum of C_t, h, w)."""
-        return torch.cat([_source(predictions[name], self.detach) for name in self.names], 1)
+        return torch.cat([_source(predictions[name], self.detach)
+                          for name in self.source_channels], 1)
+
+    def channel_owners(self, order: Sequence[str]) -> dict[str, tuple[int, list]]:
+        return {'reduce.weight': (1, [(name, number) for name in order
+                                      for number in range(self.source_channels[name])])}
 
 
 def _source(prediction: Tensor, detach: bool) -> Tensor:

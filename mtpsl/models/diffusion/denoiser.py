@@ -95,8 +95,7 @@ class Denoiser(BaseModule):
                 nn.init.kaiming_normal_(module.weight, nonlinearity='relu')
                 nn.init.zeros_(module.bias)  # type: ignore[arg-type]  # it has one
         for head in self.heads.values():
-            *_, last = head.children()
-            nn.init.zeros_(last.weight)  # type: ignore[arg-type]  # a convolution
+            nn.init.zeros_(head[-1].weight)  # type: ignore[index]  # a Sequential
 
     def tokens(self, maps: Tensor) -> Tensor:
         """(P, C, h, w) maps to (P, L, C) tokens at a quarter of the resolution."""

@@ -4,7 +4,10 @@ Shapes: B samples of 3 x H x W; N_t of them labelled for task t; C_t channels of
 of its label; maps at stride 8 are h x w.
 """
 
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
 
 import torch
 from mmengine.model import BaseModel
@@ -12,9 +15,13 @@ from mmengine.structures import PixelData
 from torch import Tensor, nn
 
 from mtpsl.models.batch import resize, row_index, to_device
+from mtpsl.models.task_order import Rearrangement, in_order, order_of, owners, rearrangement
+from mtpsl.models.transfer import Transfer
 from mtpsl.registry import MODELS
 from mtpsl.structures import MultiTaskSample, labelled_rows
 from mtpsl.tasks import Task, build_tasks
+
+SILENT = 'loss_unlabelled'
 
 
 @MODELS.register_module()
@@ -23,16 +30,23 @@ class MultiTaskModel(BaseModel):
 
     Convention: a module that belongs to one task lies in a ``ModuleDict`` under the task's name.
 
+    Nothing depends on the order of ``tasks``, see :mod:`mtpsl.models.task_order`.
     Args:
         tasks: task name -> task or its config.
         backbone: config of an encoder that returns its stages, finest first (mmseg's).
         neck: config of the part that fuses the stages to one map.
         decoder: config of the decoders, which give task features and initial predictions.
         data_preprocessor: config of the data preprocessor.
-        init_cfg: see :class:`mmengine.model.BaseModule`.
+        init_cfg: see :class:`mmengine.model.BaseModule`, and :meth:`init_weights`.
         channels_last: whether convolutions keep their weights as (N, H, W, C) in memory, which
             maps then follow: the same values, sooner.
+
+    Attributes:
+        tasks: task name -> task, in the model's order.
+        shown: the same in the order of the argument, for tables and pictures.
     """
+
+    init_cfg: Any
 
     def __init__(self, tasks: Mapping[str, dict | Task], backbone: dict, neck: dict,
                  decoder: dict, data_preprocessor: dict | None = None,
@@ -40,7 +54,7 @@ class MultiTaskModel(BaseModel):
         built = build_tasks(tasks)
         preprocessor = dict(type='MultiTaskPreprocessor', tasks=built)
         super().__init__(MODELS.build(preprocessor | (data_preprocessor or {})), init_cfg)
-        self.tasks = built
+        self.shown, self.tasks = built, in_order(built)
         self.backbone = MODELS.build(backbone)
         self.neck = MODELS.build(neck)
         self.decoders = MODELS.build(dict(tasks=self.tasks) | decoder)
@@ -48,9 +62,21 @@ class MultiTaskModel(BaseModel):
         self._set_memory_format()
 
     def init_weights(self) -> None:
-        """mmengine's, in the plain format: a seed gives the same weights in either."""
+        """mmengine's, in the plain format: a seed gives the same weights in either.
+
+        From ``init_cfg=dict(type='Pretrained', checkpoint=...)`` what fits is taken, see
+        :class:`mtpsl.models.transfer.Transfer`.
+        """
+        given, transfer = self.init_cfg, None
+        if isinstance(given, dict) and given.get('type') == 'Pretrained':
+            self.init_cfg, transfer = None, Transfer(given['checkpoint'], self, list(self.tasks))
+            if transfer.covers(self.backbone, 'backbone'):
+                self.backbone.init_cfg = None  # these weights are replaced: do not look for them
         self.to(memory_format=torch.contiguous_format)
         super().init_weights()
+        if transfer:
+            transfer.apply(self)
+        self.init_cfg = given
         self._set_memory_format()
 
     def _set_memory_format(self) -> None:
@@ -79,6 +105,46 @@ class MultiTaskModel(BaseModel):
     def extract_feat(self, inputs: Tensor) -> Tensor:
         """(B, 3, H, W) to F_backbone (B, C, h, w)."""
         return self.neck(self.backbone(inputs))
+
+    # ---------------------------------------------------------------- weights
+
+    def rearrangement(self, weights: Mapping[str, Tensor],
+                      told: Sequence[str] | None = None) -> Rearrangement | None:
+        """What brings weights of another order of the tasks into the model's; None: nothing to do.
+
+        ``told`` is that order where it is known, see :mod:`mtpsl.models.task_order`.
+        """
+        tasks = list(self.tasks)
+        return rearrangement(self, tasks, order_of(weights, self, tasks, told))
+
+    def _save_to_state_dict(self, destination: dict, prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        if hasattr(destination, '_metadata'):
+            destination._metadata[prefix[:-1]]['tasks'] = list(self.tasks)
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, local_metadata: dict,
+                              *arguments: object) -> None:
+        own = {key.removeprefix(prefix): value for key, value in state_dict.items()
+               if key.startswith(prefix)}
+        moved = self.rearrangement(own, local_metadata.get('tasks'))
+        if moved:
+            state_dict.update({prefix + key: moved.apply(key, own[key])
+                               for key in moved.take if key in own})
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *arguments)
+
+    @cached_property
+    def _owner(self) -> dict[str, tuple[str, str]]:
+        return owners(self, self.tasks)
+
+    def parts(self) -> dict[str, str]:
+        """Name of a parameter -> the part of the model that learns or does not, as a whole.
+
+        What belongs to one task is apart from what belongs to others, in each place of the model.
+        """
+        own = {name: f'{path.rpartition(".")[0]}.{task}'
+               for name, (path, task) in self._owner.items()}
+        return {name: own.get(name, name.partition('.')[0])
+                for name, _ in self.named_parameters()}
 
     # ---------------------------------------------------------------- what a method overrides
 
@@ -164,19 +230,25 @@ class MultiTaskModel(BaseModel):
                       predictions: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """``loss_unlabelled``, a zero that leaves zero gradients where a batch has no label.
 
-        Every parameter must get a gradient on every rank, so that distributed training needs no
-        ``find_unused_parameters``: a task's own where no sample is labelled for it, all of them
-        where no sample is labelled at all. ``predictions`` are those of the decoders, by task.
+        It is not logged. Every parameter must get a gradient on every rank, so that distributed
+        training needs no ``find_unused_parameters``: a task's own where no sample is labelled for
+        it, all of them where no sample is labelled at all. An optimiser of this project leaves
+        alone what has no other gradient on any rank. ``predictions`` are those of the decoders.
         """
         silent = [name for name, labelled in rows.items() if not labelled]
         if not silent:
             return {}
         everything = len(silent) == len(rows)
-        own = [p for path, p in self.named_parameters()
-               if p.requires_grad and (everything or not set(silent).isdisjoint(path.split('.')))]
+        own = [p for path, p in self.named_parameters() if p.requires_grad and (
+            everything or self._owner.get(path, ('', ''))[1] in silent)]
         # Where silent tasks have to take part in the backward pass: see ``learning``.
         own += [predictions[name] for name in silent if name in self.learning(rows)]
-        return dict(loss_unlabelled=0 * sum(p.sum() for p in own))
+        return {SILENT: 0 * sum(p.sum() for p in own)}
+
+    def parse_losses(self, losses: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """mmengine's sum of the losses and what there is to log, without ``loss_unlabelled``."""
+        total, logged = super().parse_losses(losses)
+        return total, OrderedDict((key, value) for key, value in logged.items() if key != SILENT)
 
     # ---------------------------------------------------------------- inference
 

@@ -162,6 +162,12 @@ class JointTaskRegularization(Regularizer):
             loss_jtr_distance=self.distance_weight * self.reconstruction_weight * distance,
             loss_jtr_reconstruction=self.reconstruction_weight * reconstruction)
 
+    def channel_owners(self, order: Sequence[str]) -> dict[str, tuple[int, list]]:
+        """Whose the channels of the joint map are, see :mod:`mtpsl.models.task_order`."""
+        owned = [(name, number) for name in order for number in range(self.map_channels[name])]
+        return {'encoder.stages.0.0.0.weight': (1, owned), 'decoder.output.1.weight': (0, owned),
+                'decoder.output.1.bias': (0, owned)}
+
     def _known(self, view: View, rows: Mapping[str, Sequence[int]]) -> Tensor:
         """(B, 1, H / stride, W / stride) bool: every label of the sample is known there."""
         known = torch.ones(len(view.samples), 1, *view.size, device=view.feature.device)

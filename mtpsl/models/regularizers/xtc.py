@@ -173,6 +173,12 @@ class CrossTaskConsistency(Regularizer):
             cosine_distance(a, feature) + cosine_distance(b, feature))
         return dict(loss_xtc=weight * distance.sum())
 
+    def channel_owners(self, order: Sequence[str]) -> dict[str, tuple[int, list]]:
+        """Which pairs the rows of the FiLM tables are of, see :mod:`mtpsl.models.task_order`."""
+        pairs = [(source, target) for source in order for target in order if target != source]
+        return {f'mapping.film.{number}.{table}': (0, pairs)
+                for number in range(len(self.mapping.film)) for table in ('gamma', 'beta')}
+
     def _maps(self, view: View, used: Sequence[int],
               rows: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:
         """The maps of the used rows by task, (N, K_t, H / stride, W / stride).

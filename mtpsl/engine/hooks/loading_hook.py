@@ -1,0 +1,33 @@
+"""What a checkpoint keeps by position is given to whom it belongs."""
+
+from mmengine.hooks import Hook
+from mmengine.optim import OptimWrapper
+from mmengine.runner import Runner
+
+from mtpsl.engine.checkpoint import task_order
+from mtpsl.engine.optimizer_state import arrange
+from mtpsl.registry import HOOKS
+
+
+@HOOKS.register_module()
+class LoadingHook(Hook):
+    """Brings the optimiser's state of a checkpoint into the order of the model's parameters.
+
+    A model of this project loads its weights in its own order by itself, see
+    ``MultiTaskModel.rearrangement``; the optimiser's state knows its parameters by number alone.
+    :func:`mtpsl.engine.build_runner` adds this hook to every runner.
+    """
+
+    priority = 'VERY_HIGH'
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Rearrange ``checkpoint['optimizer']`` before a resumed run takes it."""
+        model = getattr(runner.model, 'module', runner.model)
+        wrapper = runner.optim_wrapper
+        if not (runner._resume and 'optimizer' in checkpoint and isinstance(wrapper, OptimWrapper)
+                and hasattr(model, 'rearrangement')):
+            return
+        moved = model.rearrangement(checkpoint['state_dict'], task_order(checkpoint))
+        checkpoint['optimizer'] = arrange(
+            checkpoint['optimizer'], wrapper.optimizer, model, moved.names if moved else list,
+            moved.apply if moved else lambda name, value: value)

@@ -1,0 +1,195 @@
+"""A work dir belongs to one training at a time, and a new run does not overwrite an old one's."""
+
+import errno
+import fcntl
+import json
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from mmengine.config import Config
+
+POINTER = 'last_checkpoint'  # names the newest; empty in a run that has not saved yet
+LOCK = 'run.lock'
+BEAT, PATIENCE = 10.0, 60.0  # seconds between two signs of life; without one it is dead
+CHECKPOINTS = ('epoch_*.pth', 'iter_*.pth', 'best_*.pth')
+
+
+@contextmanager
+def claimed(cfg: Config) -> Iterator[None]:
+    """A training's own folders: not in use by another one, nor, for a new run, an earlier one's.
+
+    Args:
+        cfg: with ``work_dir``, ``launcher`` and whether to ``resume``.
+
+    Raises:
+        ValueError: they are; the message says what to do. Rank 0 alone finds out.
+    """
+    launcher = cfg.get('launcher', 'none')
+    rank = os.environ.get('SLURM_PROCID' if launcher == 'slurm' else 'RANK', '0')
+    if launcher != 'none' and rank != '0':
+        yield
+        return
+    hook = (cfg.get('default_hooks') or {}).get('checkpoint') or {}
+    folders = [Path(cfg.work_dir)]
+    if hook.get('out_dir'):
+        folders.append(Path(hook['out_dir'], folders[0].name))
+    held: list[Path] = []
+    try:
+        for folder in folders:
+            if cfg.get('resume'):
+                _check_origin(folder, cfg.get('load_from'))
+            else:
+                refuse_used(folder)
+            hold(folder)
+            held.append(folder)
+        yield
+    finally:
+        for folder in held:
+            release(folder)
+
+
+def refuse_used(folder: str | Path) -> None:
+    """Raise ValueError where a folder holds checkpoints: a new run would overwrite them."""
+    found = checkpoints_in(folder)
+    if found:
+        raise ValueError(
+            f'{folder} holds checkpoints of a run, such as {found[0]}: --resume goes on with it; '
+            'to start a new one give another --work-dir, or move or remove that folder')
+
+
+def _check_origin(folder: Path, checkpoint: str | None) -> None:
+    """To go on from a checkpoint of elsewhere is a new run for this folder."""
+    if checkpoint and Path(checkpoint).resolve().parent != folder.resolve():
+        found = checkpoints_in(folder)
+        if found:
+            raise ValueError(
+                f'{folder} holds checkpoints of a run, such as {found[0]}, and {checkpoint} is not '
+                'one of them: give another --work-dir to go on from that one')
+
+
+def checkpoints_in(folder: str | Path) -> list[str]:
+    """Names of checkpoints of a run in its folder: the last one, or all where none is named so."""
+    folder = Path(folder)
+    named = folder / POINTER
+    name = named.read_text().strip() if named.is_file() else ''
+    there = sorted(path.name for pattern in CHECKPOINTS for path in folder.glob(pattern))
+    last = folder / Path(name).name
+    return [last.name] if name and last.is_file() else there
+
+
+class _Held(NamedTuple):
+    """A lock of this process."""
+
+    descriptor: int
+    stop: threading.Event
+
+
+_held: dict[Path, _Held] = {}
+
+
+def hold(folder: str | Path) -> None:
+    """Lock a folder for this process, until :func:`release` or the process's end.
+
+    The system's lock on the file ``run.lock`` ends with the process, so a dead one's is taken over
+    at once. On another machine of a shared file system the system may not know: there the file's
+    time tells, which the owner renews; where it stands still for a minute, the owner is dead.
+
+    Raises:
+        ValueError: another process has it; the message says which.
+    """
+    path = Path(folder).resolve() / LOCK
+    if path in _held:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    owner = _read(path)
+    if owner and owner['host'] != socket.gethostname() and owner['boot'] != _boot():
+        _wait_for_silence(path, owner)
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(descriptor)
+            if error.errno in (errno.EACCES, errno.EAGAIN):
+                raise ValueError(_in_use(path, _read(path))) from None
+            raise OSError(error.errno, f'cannot lock {path}: {error.strerror}') from error
+        if path.exists() and os.fstat(descriptor).st_ino == path.stat().st_ino:
+            break
+        os.close(descriptor)  # its owner removed it in between
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, json.dumps(dict(
+        host=socket.gethostname(), process=os.getpid(), boot=_boot(),
+        since=time.strftime('%Y-%m-%d %H:%M:%S'))).encode())
+    stop = threading.Event()
+    threading.Thread(target=_beat, args=(path, stop), daemon=True).start()
+    _held[path] = _Held(descriptor, stop)
+
+
+def release(folder: str | Path) -> None:
+    """Unlock it and remove the file."""
+    path = Path(folder).resolve() / LOCK
+    held = _held.pop(path, None)
+    if held is not None:
+        held.stop.set()
+        path.unlink(missing_ok=True)
+        os.close(held.descriptor)
+
+
+def _beat(path: Path, stop: threading.Event) -> None:
+    while not stop.wait(BEAT):
+        try:
+            os.utime(path)
+        except OSError:
+            continue
+
+
+def _read(path: Path) -> dict[str, str]:
+    """Who holds a lock; empty where there is none or it is being written."""
+    try:
+        owner = json.loads(path.read_text())
+        return {key: str(owner[key]) for key in ('host', 'process', 'boot', 'since')}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def _wait_for_silence(path: Path, owner: dict[str, str]) -> None:
+    """Raise ValueError at a sign of life of an owner on another machine."""
+    print(f'{path} is of process {owner["process"]} on {owner["host"]}: waiting up to '
+          f'{PATIENCE:.0f} s for a sign of life', flush=True)
+    first, deadline = _time(path), time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        time.sleep(min(1.0, PATIENCE / 10))
+        now = _time(path)
+        if now is None:  # it ended
+            return
+        if now != first:
+            raise ValueError(_in_use(path, owner))
+
+
+def _time(path: Path) -> int | None:
+    try:
+        with path.open() as file:  # opening it asks a file server anew
+            return os.fstat(file.fileno()).st_mtime_ns
+    except OSError:
+        return None
+
+
+def _in_use(path: Path, owner: dict[str, str]) -> str:
+    who = f'process {owner["process"]} on {owner["host"]}, since {owner["since"]}' if owner else (
+        'another process')
+    return (f'{path.parent} is in use by a training: {who}; wait for its end, or give another '
+            '--work-dir')
+
+
+def _boot() -> str:
+    """Tells one start of a machine's system from all others."""
+    try:
+        return Path('/proc/sys/kernel/random/boot_id').read_text().strip()
+    except OSError:
+        return ''

@@ -1,0 +1,92 @@
+"""Ranks that differ are told apart before the first step; one that dies is named."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from test_faults.tiny_run import write_config, write_images
+from test_scale.ranks import free_port
+
+ROOT = Path(__file__).parents[2]
+SECONDS = 240
+# A training; rank 1 may die in its fourth iteration.
+TRAIN = """
+import os, sys, runpy
+from mmengine.runner import EpochBasedTrainLoop
+run_iter = EpochBasedTrainLoop.run_iter
+def dying(loop, index, batch):
+    if os.environ['RANK'] == '1' and loop.iter == 3 and os.environ.get('DIES'):
+        if os.environ['DIES'] == 'error':
+            raise ValueError('a cause of its own')
+        os.kill(os.getpid(), 9)
+    return run_iter(loop, index, batch)
+EpochBasedTrainLoop.run_iter = dying
+runpy.run_path(sys.argv[1])['main'](sys.argv[2:])
+"""
+
+
+@pytest.fixture(scope='module')
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_images(tmp_path_factory.mktemp('images'))
+
+
+def run(folder: Path, config: Path, options: list[list[str]], dies: str = '') -> list[tuple]:
+    """Exit status and standard error of each rank, which gets options of its own."""
+    variables = os.environ | dict(
+        WORLD_SIZE=str(len(options)), MASTER_ADDR='127.0.0.1', MASTER_PORT=free_port(),
+        CUDA_VISIBLE_DEVICES='', OMP_NUM_THREADS='1', PYTHONPATH=str(ROOT), DIES=dies)
+    processes = []
+    for rank, own in enumerate(options):
+        line = ['--work-dir', folder / 'run', '--launcher', 'pytorch', '--cfg-options',
+                'train_dataloader.batch_size=1', 'data_preprocessor.size=(64,64)',
+                'train_cfg.max_epochs=4', *own]
+        processes.append(subprocess.Popen(
+            [sys.executable, '-c', TRAIN, ROOT / 'tools/train.py', config, *line],
+            env=variables | dict(RANK=str(rank), LOCAL_RANK=str(rank)), cwd=folder, text=True,
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE))
+    deadline = time.monotonic() + SECONDS
+    try:
+        return [(process.wait(deadline - time.monotonic()), process.stderr.read(), process.pid)
+                for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+
+
+@pytest.mark.parametrize('other, words', [
+    (['optim_wrapper.optimizer.lr=0.5'],
+     'rank 1 has other settings than rank 0 (-> is rank 1): optim_wrapper.optimizer.lr 0.001 -> '
+     '0.5'),
+    (['randomness.seed=7'], 'randomness.seed 0 -> 7; seed 0 -> 7'),
+    (['train_dataloader.dataset.data_root={tmp}/other'],
+     'rank 1 has other training data than rank 0 (-> is rank 1): images 6 -> 5')])
+def test_ranks_with_other_settings_do_not_train(other, words, images, tmp_path):
+    write_images(tmp_path / 'other', images=5)
+    config = write_config(tmp_path / 'config.py', images)
+    (status, error, _), (status_1, error_1, _) = run(
+        tmp_path, config, [[], [option.format(tmp=tmp_path) for option in other]])
+    assert status and status_1
+    line = error.splitlines()[-1]
+    assert words in line and 'start all with the same command, config and data' in line
+    assert 'error: ' not in error_1  # once
+    assert not list(tmp_path.glob('run/*.pth'))
+
+
+@pytest.mark.parametrize('dies', ['kill', 'error'])
+def test_a_rank_that_dies_is_named_by_the_others(dies, images, tmp_path):
+    config = write_config(tmp_path / 'config.py', images)
+    (status, error, _), (status_1, error_1, process) = run(tmp_path, config, [[], []], dies)
+    assert status == 1
+    line = error.splitlines()[-1]
+    assert f'rank 1 (process {process} on ' in line
+    assert 'is gone, so rank 0 stops; its own last line says why' in line
+    assert 'peer' not in line
+    if dies == 'kill':
+        assert status_1 == -signal.SIGKILL
+    else:
+        assert status_1 == 1 and 'a cause of its own' in error_1.splitlines()[-1]
+        assert 'a cause of its own' not in error
