@@ -5,10 +5,10 @@ from statistics import fmean
 
 from matplotlib.figure import Figure
 
+from mtpsl.choices import PASCAL_TASKS as TASKS
 from mtpsl.evaluation.results import headline_directions
 from mtpsl.evaluation.table import ARROWS
 
-from .methods import TASKS
 from .record import INITIAL, Run
 
 COLOURS = ('#000000', '#D55E00', '#0072B2', '#009E73', '#CC79A7', '#56B4E9', '#E69F00', '#999999')

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
+from mtpsl.choices import PASCAL_TASKS as TASKS
 from mtpsl.evaluation import FORMATS, compare, group_by_method, read_results
 from mtpsl.evaluation.comparison import DELTA, Comparison
 from mtpsl.evaluation.delta_m import mean_gain
@@ -15,7 +16,7 @@ from mtpsl.evaluation.table import ARROWS
 from mtpsl.storage.files import atomically, write_json, write_text
 
 from .curves import draw_stage_curves, overtaken
-from .methods import BASELINE, METHODS, PAPER_ORDERINGS, RESIDUAL_ORDERINGS, TASKS
+from .methods import BASELINE, METHODS, PAPER_ORDERINGS, RESIDUAL_ORDERINGS
 from .record import INITIAL, Run
 
 
