@@ -30,11 +30,16 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     with one_line_errors('webapp.py'):  # here: --help needs no PyTorch
         from mtpsl.apis import MultiTaskInferencer
+        from mtpsl.engine.model_index import find_entry, home
 
         infer = MultiTaskInferencer(args.model, args.weights, args.device, args.cfg_options,
                                     max_side=args.max_side)
         from mtpsl.apis.page import serve  # gradio takes seconds: after what may be wrong
-        serve(infer, Path(args.model).stem, args.host, args.port, args.max_upload)
+        entry = {} if args.weights else find_entry(args.model)  # tells of the weights that ship
+        samples = sorted(map(str, (home() / entry['Samples']).glob('*.png'))
+                         ) if 'Samples' in entry else []
+        serve(infer, Path(args.model).stem, args.host, args.port, args.max_upload,
+              entry.get('Note', ''), samples)
 
 
 if __name__ == '__main__':

@@ -12,6 +12,7 @@ import socket
 import sys
 import tempfile
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -60,11 +61,15 @@ class Page:
     Args:
         infer: of the model that the page is for.
         folder: where the arrays to download are put.
+        note: what a visitor should know of the model, in Markdown.
+        samples: paths of images to try it on.
     """
 
-    def __init__(self, infer: MultiTaskInferencer, folder: Path) -> None:
+    def __init__(self, infer: MultiTaskInferencer, folder: Path, note: str = '',
+                 samples: Sequence[str] = ()) -> None:
         self.infer = infer
         self.folder = folder
+        self.note, self.samples = note, samples
         model = infer.model
         self.diffusion = model.diffusion if isinstance(model, DiffusionMTL) else None
         self.stages = [*model.course, 'prediction']
@@ -168,12 +173,17 @@ class Page:
         with gr.Blocks(title=name, analytics_enabled=False,
                        delete_cache=(3600, 3600)) as page:
             gr.Markdown(INTRODUCTION.format(name=name, tasks=', '.join(names), ending=ending))
+            if self.note:
+                gr.Markdown(f'**{self.note}**', elem_id='note')
             visit = gr.State(delete_callback=self.forget)
             with gr.Row():
                 with gr.Column(scale=1):
                     image = gr.Image(type='filepath', image_mode=None, format='png',
                                      label='image', sources=['upload', 'clipboard'],
                                      elem_id='image')
+                    samples_row = gr.Examples([[path] for path in self.samples], image,
+                                              label='samples', elem_id='samples_row',
+                                              ) if self.samples else None
                     tasks = gr.CheckboxGroup(names, value=names, label='tasks', elem_id='tasks')
                     samples = gr.Slider(1, MOST_SAMPLES, 1, step=1, label='samples of the noise',
                                         visible=self.draws_noise, elem_id='samples')
@@ -193,6 +203,10 @@ class Page:
             outputs = [visit, position, download, heading, maps, legend, spread]
             gr.on([button.click, image.upload], self.predict,
                   [visit, image, tasks, samples], outputs, show_progress_on=maps)
+            if samples_row is not None:
+                samples_row.load_input_event.then(
+                    self.predict, [visit, image, tasks, samples], outputs,
+                    show_progress_on=maps)
             position.input(self.show, [visit, position], [heading, maps],
                            show_progress='hidden')
         return page
@@ -230,7 +244,7 @@ def check_address(host: str, port: int) -> None:
 
 
 def serve(infer: MultiTaskInferencer, name: str, host: str, port: int,
-          max_upload: int = 50) -> None:
+          max_upload: int = 50, note: str = '', samples: Sequence[str] = ()) -> None:
     """Show the page until Ctrl-C or SIGTERM, which leave no file behind.
 
     Args:
@@ -239,6 +253,8 @@ def serve(infer: MultiTaskInferencer, name: str, host: str, port: int,
         host: address to listen at.
         port: its port.
         max_upload: megabytes of a file that is taken.
+        note: see :class:`Page`.
+        samples: see :class:`Page`.
 
     Raises:
         ValueError: the port is taken, or the host is not this machine.
@@ -249,7 +265,7 @@ def serve(infer: MultiTaskInferencer, name: str, host: str, port: int,
         os.environ['GRADIO_TEMP_DIR'] = folder  # uploads, and its copies of what is shown
         # Fonts of the system: the page works without a network.
         theme = gr.themes.Default(font=['system-ui', 'sans-serif'], font_mono=['monospace'])
-        page = Page(infer, Path(folder)).build(name)
+        page = Page(infer, Path(folder), note, samples).build(name)
         page.launch(server_name=host, server_port=port, show_error=True, theme=theme, quiet=True,
                     footer_links=[], ssr_mode=False, prevent_thread_lock=True,
                     max_file_size=max_upload * 2 ** 20)

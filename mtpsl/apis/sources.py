@@ -12,6 +12,7 @@ from PIL import Image, ImageOps
 from mtpsl.datasets.folder import list_images
 from mtpsl.datasets.photo import bytes_of
 from mtpsl.datasets.transforms import LoadImageFromFile
+from mtpsl.engine.model_index import home
 
 OneImage: TypeAlias = str | Path | np.ndarray | Image.Image
 Images: TypeAlias = OneImage | Sequence[OneImage]
@@ -54,10 +55,22 @@ class Source(NamedTuple):
         return np.ascontiguousarray(pixels[..., ::-1])
 
 
+def locate(path: str | Path) -> Path:
+    """A path as it was given, with ``~`` filled in; or that of a sample image that ships.
+
+    ``demo/images`` is found from any folder that has none of its own.
+    """
+    given = Path(path).expanduser()
+    if given.is_absolute() or given.exists() or given.parts[:1] != ('demo',):
+        return given
+    shipped = home() / given
+    return shipped if shipped.exists() else given
+
+
 def is_single(inputs: Images) -> TypeGuard[OneImage]:
     """Whether one image is meant, not a folder or a list of them."""
     if isinstance(inputs, (str, Path)):
-        return not Path(inputs).expanduser().is_dir()
+        return not locate(inputs).is_dir()
     return isinstance(inputs, (np.ndarray, Image.Image))
 
 
@@ -77,7 +90,7 @@ def collect(inputs: Images, on_error: str = 'raise') -> tuple[list[Source], bool
     if is_single(inputs):
         return [_source(inputs, 0)], True
     if isinstance(inputs, (str, Path)):
-        folder = Path(inputs).expanduser()
+        folder = locate(inputs)
         files = list_images(str(folder), 'first' if on_error == 'skip' else 'raise')
         return [Source(name, folder / file) for name, file in files.items()], False
     if not isinstance(inputs, Sequence):
@@ -100,7 +113,7 @@ def collect(inputs: Images, on_error: str = 'raise') -> tuple[list[Source], bool
 
 def _source(image: OneImage, number: int) -> Source:
     if isinstance(image, (str, Path)):
-        path = Path(image).expanduser()
+        path = locate(image)
         if not path.is_file():
             raise FileNotFoundError(f'{path} is no regular file' if path.exists() else
                                     f'there is no image {image}')

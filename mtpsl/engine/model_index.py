@@ -67,6 +67,20 @@ def find_config(name: str) -> str:
                             f'ships is called so{_suggestion(name)}')
 
 
+def find_entry(name: str) -> dict:
+    """The entry of ``model-index.yml`` for a config; an empty one where there is none.
+
+    Args:
+        name: path or name of a config, see :func:`find_config`.
+
+    Raises:
+        FileNotFoundError: no such config.
+    """
+    config = Path(find_config(name)).resolve()
+    return next((model for model in models().values()
+                 if (home() / model['Config']).resolve() == config), {})
+
+
 def find_weights(name: str) -> str | None:
     """The weights that ``model-index.yml`` has for a config.
 
@@ -80,10 +94,7 @@ def find_weights(name: str) -> str | None:
     Raises:
         FileNotFoundError: no such config.
     """
-    config = Path(find_config(name)).resolve()
-    entries = [model for model in models().values()
-               if (home() / model['Config']).resolve() == config]
-    weights = entries[0].get('Weights') if entries else None
+    weights = find_entry(name).get('Weights')
     if weights is None or '://' in weights:
         return weights
     return str(Path(mtpsl.__file__).resolve().parent / weights)
