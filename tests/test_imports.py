@@ -30,7 +30,7 @@ ALLOWED = {
     'apis': {'datasets', 'engine', 'models', 'storage', 'structures', 'tasks', 'visualization'},
     'figures': {'apis', 'complexity', 'datasets', 'engine', 'evaluation', 'models', 'storage',
                 'structures', 'tasks', 'visualization'},
-    'benchmark': {'evaluation', 'storage'},
+    'benchmark': {'evaluation', 'storage', 'visualization'},
     'report': {'evaluation', 'storage', 'tasks', 'version', 'visualization'},
     'profiling': {'datasets', 'engine', 'evaluation', 'storage', 'structures', 'tasks'},
 }

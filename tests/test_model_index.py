@@ -59,7 +59,8 @@ def published() -> dict[tuple[str, str], Result]:
 def test_the_index_names_the_metafile_of_every_method():
     assert {*OWNERS.values(), 'diffusionmtl', 'jtr'} == set(FOLDERS)
     index = load(str(ROOT / 'model-index.yml'))
-    assert sorted(index['Import']) == [f'configs/{folder}/metafile.yml' for folder in FOLDERS]
+    assert sorted(index['Import']) == [f'configs/{folder}/metafile.yml'
+                                       for folder in sorted([*FOLDERS, 'synthetic'])]
     assert list(index) == ['Import'] and all((ROOT / path).is_file() for path in index['Import'])
 
 
@@ -91,7 +92,7 @@ def test_collections_and_models_are_told_apart_by_name():
 
 def test_mmengine_finds_the_models():
     found = {model['Name']: model for model in BaseInferencer._get_models_from_metafile(str(ROOT))}
-    assert len(found) == sum(len(configs(folder)) for folder in FOLDERS)
+    assert len(found) == sum(len(configs(folder)) for folder in FOLDERS) + 1  # synthetic
     entry = found['xtc_pascal_random_r18']
     model = Config.fromfile(ROOT / entry['Config']).model
     assert model.regularizer.type == 'CrossTaskConsistency'
@@ -108,6 +109,18 @@ def test_metadata_are_those_of_the_config(folder):
         assert model['Metadata'] == {
             'Training Data': DATA[data], 'Labels': LABELS[labels],
             'Epochs': cfg.train_cfg.max_epochs, 'Batch Size': cfg.train_dataloader.batch_size}
+
+
+def test_the_model_that_ships_is_described_as_its_config_has_it():
+    model, = metafile('synthetic')['Models']
+    cfg = load_config(model['Name'])
+    assert model['Config'] == 'configs/synthetic/pretrained.py'
+    assert model['Metadata'] == {
+        'Training Data': 'Rendered scenes', 'Labels': 'random',
+        'Epochs': cfg.train_cfg.max_epochs, 'Batch Size': cfg.train_dataloader.batch_size}
+    assert cfg.train_dataloader.dataset.label_mapping == 'label_mappings/randomlabels.json'
+    assert 'not photographs' in model['Note'] and len(list((ROOT / model['Samples']).glob('*.png')))
+    assert find_weights('synthetic') == str(ROOT / 'mtpsl' / model['Weights'])
 
 
 @pytest.mark.parametrize('folder', FOLDERS)

@@ -43,6 +43,10 @@ class StoredValues:
                              f'{shorten(map(show, sorted(twice)))} more than once')
         self.unknown = [number for number in unknown if number not in taken]
 
+    def __repr__(self) -> str:
+        """What it says, not where it lies in memory: kept evidence is named by it."""
+        return f'{type(self).__name__}(values={self.values}, ignore={self.ignore})'
+
     def translate(self, label: np.ndarray) -> np.ndarray:
         """(H, W) stored whole numbers to class ids, unknown ones to ``fill``.
 
