@@ -48,7 +48,7 @@ def main(argv: list[str] | None = None) -> None:
         from mtpsl.engine import build_runner, load_config
         from mtpsl.engine.config import evaluators, require
         from mtpsl.engine.launch import set_work_dir
-        from mtpsl.engine.precheck import check_data
+        from mtpsl.engine.precheck import check_data, check_together
         from mtpsl.evaluation import MultiTaskMetric
 
         cfg = load_config(args.config, args.cfg_options)
@@ -71,6 +71,7 @@ def main(argv: list[str] | None = None) -> None:
                 evaluator.setdefault('evidence_dir', str(Path(cfg.work_dir, EVIDENCE_DIR)))
                 if html:
                     evaluator['keep_evidence'] = True
+        check_together(cfg)
         check_data(cfg, 'test')
         runner = build_runner(cfg)
         metrics = runner.test()

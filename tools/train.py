@@ -30,7 +30,7 @@ def main(argv: list[str] | None = None) -> None:
         from mtpsl.engine import build_runner, load_config
         from mtpsl.engine.config import require
         from mtpsl.engine.launch import check_batches, set_work_dir
-        from mtpsl.engine.precheck import check_data
+        from mtpsl.engine.precheck import check_data, check_together
 
         cfg = load_config(args.config, args.cfg_options)
         require(cfg, 'model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
@@ -46,6 +46,7 @@ def main(argv: list[str] | None = None) -> None:
         if args.resume:
             cfg.resume = True
             cfg.load_from = None if args.resume == 'auto' else args.resume
+        check_together(cfg)
         check_data(cfg, 'train', 'val')
         runner = build_runner(cfg)
         check_batches(runner)
