@@ -49,7 +49,7 @@ def main(argv: list[str] | None = None) -> None:
         from mtpsl.engine.check import check_labels
         from mtpsl.engine.config import evaluators, require
         from mtpsl.engine.launch import set_work_dir
-        from mtpsl.engine.precheck import check_data
+        from mtpsl.engine.precheck import check_data, check_together
         from mtpsl.evaluation import MultiTaskMetric
 
         cfg = load_config(args.config, args.cfg_options)
@@ -72,6 +72,7 @@ def main(argv: list[str] | None = None) -> None:
                 evaluator.setdefault('evidence_dir', str(Path(cfg.work_dir, EVIDENCE_DIR)))
                 if html:
                     evaluator['keep_evidence'] = True
+        check_together(cfg)
         check_data(cfg, 'test')
         runner = build_runner(cfg)
         check_labels(runner, training=False)

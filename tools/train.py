@@ -31,7 +31,7 @@ def main(argv: list[str] | None = None) -> None:
         from mtpsl.engine.check import check_labels
         from mtpsl.engine.config import require
         from mtpsl.engine.launch import check_batches, set_work_dir
-        from mtpsl.engine.precheck import check_data
+        from mtpsl.engine.precheck import check_data, check_together
         from mtpsl.engine.ranks import naming_lost_ranks
         from mtpsl.engine.work_dir import claimed
 
@@ -49,6 +49,7 @@ def main(argv: list[str] | None = None) -> None:
         if args.resume:
             cfg.resume = True
             cfg.load_from = None if args.resume == 'auto' else args.resume
+        check_together(cfg)
         check_data(cfg, 'train', 'val')
         with claimed(cfg), naming_lost_ranks():
             runner = build_runner(cfg)

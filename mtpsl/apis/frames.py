@@ -3,9 +3,12 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from .sources import Images, OneImage, Source, collect, is_single
+import numpy as np
+from PIL import Image
+
+from .sources import Images, OneImage, Source, collect
 
 Stream = Images | Iterable[OneImage]
 SEPARATORS = ('/', '\\', '\0')
@@ -46,7 +49,7 @@ class Frames:
         self.numbers = count() if numbers is None else numbers
         self.single, self.total, self._inputs = False, None, inputs
         known = not isinstance(inputs, Iterable) or isinstance(
-            inputs, (Sequence, Mapping)) or is_single(inputs) or isinstance(inputs, Path)
+            inputs, (Sequence, Mapping, np.ndarray, Image.Image))
         self._sources: list[Source] | None = None
         if known:
             self._sources, self.single = collect(
@@ -67,7 +70,8 @@ class Frames:
         """Each image, or why it cannot be had."""
         names = None if self._names is None else iter(self._names)
         taken = {source.name for source in self._sources or () if _is_file(source)}
-        for place, image in enumerate(self._inputs if self._sources is None else self._sources):
+        images: Any = self._inputs if self._sources is None else self._sources
+        for place, image in enumerate(images):
             try:
                 source = image if isinstance(image, Source) else self._lazy(image, place, taken)
             except (OSError, ValueError) as error:

@@ -1,7 +1,7 @@
 """Values of a config against the annotations of arguments."""
 
 import types
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
@@ -18,9 +18,8 @@ def accepts(value: Any, hint: Any) -> bool:
         return any(accepts(value, one) for one in inside)
     if origin is Literal:
         return value in inside
-    if origin is not None and not (isinstance(origin, type) and issubclass(
-            origin, (Iterable, Mapping)) and origin is not Callable):
-        return True
+    if origin is not None and not (isinstance(origin, type) and issubclass(origin, Iterable)):
+        return True  # a Callable, and what else there is
     kind = origin or hint
     if not isinstance(kind, type) or kind in (object, Any):
         return True

@@ -88,6 +88,11 @@ def read_content(path: str) -> Mapping:
         kind = type(content.get('state_dict') if isinstance(content, Mapping) else content)
         raise ValueError(f'{path} is not a checkpoint: where weights by name should be it has a '
                          f'{kind.__name__}')
+    foreign = [key for key in content.get('state_dict', content) if not isinstance(key, str)]
+    if foreign or not isinstance(content.get('meta') or {}, Mapping):
+        raise ValueError(f'{path} is not a checkpoint: ' + (
+            f'weights have names, it has the key {foreign[0]!r}' if foreign else 'its meta is no '
+            f'dict, but {type(content["meta"]).__name__}'))
     if 'config' in (content.get('meta') or {}):
         raise ValueError(f"{path} has the entry meta['config'], a text that mmengine would run as "
                          'Python; remove the entry if you need this file')

@@ -170,10 +170,12 @@ _NAMELESS: dict[type[Exception], str] = {
 def _kind(error: Exception) -> str:
     """The type of an error and, where its text may tell little, the place that it comes from."""
     name, frames = type(error).__name__, traceback.extract_tb(error.__traceback__)
-    if isinstance(error, (ValueError, OSError, RuntimeError, ImportError)) and str(error).strip() \
-            and not isinstance(error, RecursionError):
+    said = (ValueError, OSError, RuntimeError, ImportError)
+    if isinstance(error, said) and str(error).strip() and not isinstance(error, RecursionError):
         return name
-    if not frames or isinstance(error, KeyError) and ' ' in str(error):
+    # What was raised in words, not by an operation that failed.
+    if not frames or isinstance(error, KeyError) and ' ' in str(error) or (
+            isinstance(error, TypeError) and (frames[-1].line or '').startswith('raise TypeError')):
         return name
     path = Path(frames[-1].filename)
     return f'{name} in {frames[-1].name}, {"/".join(path.parts[-3:])}:{frames[-1].lineno}'

@@ -195,25 +195,27 @@ def _check_entries(cfg: Config) -> None:
             if isinstance(part, Mapping) and 'type' not in part:
                 raise KeyError(f'{group}.{name} has no type: is the name misspelt? There are '
                                f'{[k for k in cfg[group] if "type" in (cfg[group][k] or {})]}')
-    optimizer = cfg.get('optim_wrapper', {}).get('optimizer', {}).get('type')
+    optimizer = _value_of(cfg, 'optim_wrapper.optimizer.type')
     if isinstance(optimizer, str) and OPTIMIZERS.get(optimizer) is None:
         raise KeyError(f'optim_wrapper.optimizer.type is {optimizer!r}, which is no optimizer of '
                        'torch.optim or the registry')
     _check_values(cfg)
 
 
-def _check_values(cfg: Config) -> None:
-    def value_of(key: str) -> object:
-        return reduce(lambda part, name: part.get(name) if hasattr(part, 'get') else None,
-                      key.split('.'), cfg)
+def _value_of(cfg: Config, key: str) -> Any:
+    """What stands at a dotted key; None where nothing does."""
+    return reduce(lambda part, name: part.get(name) if hasattr(part, 'get') else None,
+                  key.split('.'), cfg)
 
+
+def _check_values(cfg: Config) -> None:
     for key, least in LEAST.items():
-        value = value_of(key)
+        value = _value_of(cfg, key)
         if value is not None and not (isinstance(value, (float, Real)) and float(value) >= least
                                       and value % 1 == 0):
             raise ValueError(f'{key} must be an integer of at least {least}, got {value!r}')
     for key in RATES:
-        rate = value_of(key)
+        rate = _value_of(cfg, key)
         if rate is not None and not (isinstance(rate, (float, Real)) and 0 <= float(rate) < inf):
             raise ValueError(f'{key} must be a number of at least 0, got {rate!r}')
     if not isinstance(logging.getLevelName(cfg.get('log_level') or 'INFO'), int):

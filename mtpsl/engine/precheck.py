@@ -9,6 +9,17 @@ from mmengine.registry import init_default_scope
 from mtpsl.registry import DATASETS
 
 
+def check_together(cfg: Config) -> None:
+    """Raise ValueError where of what goes together in a config only some is there."""
+    for split, third in (('train', 'optim_wrapper'), ('val', 'val_evaluator'),
+                         ('test', 'test_evaluator')):
+        group = [f'{split}_dataloader', f'{split}_cfg', third]
+        missing = [name for name in group if cfg.get(name) is None]
+        if 0 < len(missing) < len(group):
+            raise ValueError(f'{", ".join(group)} go together, all or none of them: '
+                             f'{", ".join(missing)} is missing')
+
+
 def check_data(cfg: Config, *splits: str) -> None:
     """Build the data sets of these splits once, in silence; the runner builds them again and tells.
 

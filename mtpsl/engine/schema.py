@@ -95,6 +95,10 @@ def parts(cfg: Mapping) -> Iterator[Part]:
     for name, registry in (('tasks', ours.TASKS), ('default_hooks', ours.HOOKS)):
         for key, value in (cfg.get(name) or {}).items():
             yield from _listed(f'{name}.{key}', value, registry)
+    model = cfg.get('model') or {}
+    own = model.get('data_preprocessor')
+    if isinstance(own, Mapping) and 'type' not in own and str(model.get('type')) in ours.MODELS:
+        yield Part('model.data_preprocessor', dict(own, type='MultiTaskPreprocessor'), ours.MODELS)
     for name, registry in (('model', ours.MODELS), ('visualizer', ours.VISUALIZERS),
                            ('optim_wrapper', ours.OPTIM_WRAPPERS),
                            ('log_processor', ours.LOG_PROCESSORS), ('train_cfg', ours.LOOPS),
@@ -109,7 +113,7 @@ def parts(cfg: Mapping) -> Iterator[Part]:
                 yield from _listed(f'{split}_dataloader.{name}', loader.get(name), registry)
         inside = 'metrics' if isinstance(evaluator, Mapping) and 'metrics' in evaluator else ''
         yield from _listed(f'{split}_evaluator' + (inside and '.metrics'),
-                           evaluator[inside] if inside else evaluator, ours.METRICS)
+                           (evaluator or {})[inside] if inside else evaluator, ours.METRICS)
 
 
 def _listed(path: str, value: Any, registry: Registry) -> Iterator[Part]:
@@ -143,7 +147,11 @@ def check_part(part: Part) -> None:
         if not accepts(value, hint) and not _is_part(value):
             _construct(part.path, cls, part.value)  # whose own words are better
             raise TypeError(f'{path} of {cls.__name__} must be {described(hint)}, got {value!r}')
-        if _is_infinite(value) and not _is_infinite(_default(cls, name)):
+        default = _default(cls, name)
+        if cls.__module__.startswith('mtpsl.') and _is_count(default) and _is_below_zero(value):
+            _construct(part.path, cls, part.value)
+            raise ValueError(f'{path} of {cls.__name__} must not be negative, got {value!r}')
+        if _is_infinite(value) and not _is_infinite(default):
             raise ValueError(f'{path} must be finite, got {value!r}')
         if name in INSIDE or cls.__module__.startswith(BUILDING) and name != 'init_cfg':
             values = value.values() if name == 'tasks' and isinstance(value, Mapping) else value
@@ -173,34 +181,42 @@ def _check_loader(path: str, loader: Mapping) -> None:
 
 # ------------------------------------------------------------------ signatures
 
-def _callee(cls: Callable) -> Callable:
-    return cls.__init__ if inspect.isclass(cls) else cls
+def _callees(cls: Callable) -> list[Callable]:
+    """What takes the arguments, and what it may pass others on to: the classes above."""
+    if not inspect.isclass(cls):
+        return [cls]
+    return [one.__dict__['__init__'] for one in cls.__mro__[:-1] if '__init__' in one.__dict__]
 
 
 @cache
 def _hints(cls: Callable) -> dict[str, Any]:
     """The annotations of the arguments; what cannot be resolved has none."""
-    callee = _callee(cls)
-    found = {}
-    for name, hint in getattr(callee, '__annotations__', {}).items():
-        stub = types.SimpleNamespace(__annotations__={name: hint})
-        try:
-            found |= typing.get_type_hints(stub, getattr(callee, '__globals__', None))
-        except Exception:  # a name that only a type checker imports
-            continue
+    found: dict[str, Any] = {}
+    for callee in _callees(cls)[::-1]:
+        for name, hint in getattr(callee, '__annotations__', {}).items():
+            stub = types.SimpleNamespace(__annotations__={name: hint})
+            try:
+                found |= typing.get_type_hints(stub, getattr(callee, '__globals__', None))
+            except Exception:  # a name that only a type checker imports
+                continue
     return found
 
 
 @cache
 def _arguments(cls: Callable) -> Collection[str] | None:
     """The names of the arguments; None where any is taken."""
-    try:
-        parameters = inspect.signature(cls).parameters
-    except (TypeError, ValueError):
-        return None
-    if any(one.kind is one.VAR_KEYWORD for one in parameters.values()):
-        return None
-    return list(parameters)
+    names: dict[str, None] = {}
+    passing_on = cls.__module__.startswith(('mmengine.', 'mtpsl.'))  # others may use any themselves
+    for callee in _callees(cls)[:None if passing_on else 1]:
+        try:
+            parameters = inspect.signature(callee).parameters
+        except (TypeError, ValueError):
+            return None
+        names |= {name: None for name, one in parameters.items()
+                  if name != 'self' and one.kind not in (one.VAR_KEYWORD, one.VAR_POSITIONAL)}
+        if not any(one.kind is one.VAR_KEYWORD for one in parameters.values()):
+            return list(names)
+    return None
 
 
 def _default(cls: Callable, name: str) -> Any:
@@ -220,6 +236,15 @@ def _construct(path: str, cls: Callable, value: Mapping) -> None:
 
 def _is_infinite(value: Any) -> bool:
     return isinstance(value, float) and not math.isfinite(value)
+
+
+def _is_count(default: Any) -> bool:
+    """Whether a default says that what it stands for is no signed number."""
+    return isinstance(default, (int, float)) and not isinstance(default, bool) and default > 0
+
+
+def _is_below_zero(value: Any) -> bool:
+    return isinstance(value, (int, float)) and value < 0
 
 
 def _is_part(value: Any) -> bool:

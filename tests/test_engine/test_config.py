@@ -191,8 +191,8 @@ def test_dicts_may_be_options():
     ('param_scheduler', 'poly', "param_scheduler must be .*a dict or a list.* or None, got 'poly'"),
     ('custom_hooks', 3, 'custom_hooks must be a list.* or None, got 3'),
     ('default_hooks', [1], r'default_hooks must be a dict .*got \[1\]'),
-    ('default_hooks.logger', dict(type='LoggerHook', intervall=2), 'default_hooks.logger: '
-     r"LoggerHook.__init__\(\) got an unexpected keyword argument 'intervall'"),
+    ('default_hooks.logger', dict(type='LoggerHook', intervals=2), 'default_hooks.logger: '
+     r"LoggerHook.__init__\(\) got an unexpected keyword argument 'intervals'"),
     ('default_hooks.logger.interval', 'often', 'default_hooks.logger.interval of LoggerHook must '
      "be a whole number, got 'often'"),
     ('val_evaluator', [3], r'val_evaluator must be a dict or a list of dicts, got \[3\]'),
@@ -215,6 +215,13 @@ def test_dicts_may_be_options():
     ('model.neck.out_channel', 3, r'model.neck: MultiScaleFusion.__init__\(\) got an unexpected'),
     ('model.decoder.channels', 'wide', 'model.decoder.channels of TaskDecoders must be a whole '
      "number, got 'wide'"),
+    ('optim_wrapper.optimizer', None, 'optimizer of FiniteOptimWrapper must be a dict'),
+    ('param_scheduler.0.begin', 'x', "0.begin of PolyLR must be a whole number, got 'x'"),
+    ('param_scheduler.0.pwoer', 2, r"param_scheduler.0: PolyLR.__init__\(\) got .* 'pwoer'; it "
+     'takes .*begin.*eta_min.*power'),
+    ('model.decoder.num_blocks', -1, 'model.decoder.num_blocks of TaskDecoders must not be neg'),
+    ('model.data_preprocessor.size', ('a', 'b'), 'model.data_preprocessor.size of MultiTaskPrep'),
+    ('model.data_preprocessor.siez', (9, 9), r"MultiTaskPreprocessor.__init__\(\) got .*'siez'"),
     ('model.backbone.depht', 18, r"model.backbone: ResNet.__init__\(\) got .* 'depht'"),
     ('model.backbone.type', 'mmseg.ResNt', 'model.backbone.type: mmseg.ResNt is not in the '),
     ('model.diffusion.condition.detatch', True, r'model.diffusion.condition: .* got an unexpected'),
