@@ -8,6 +8,8 @@ from mmengine.registry import init_default_scope
 
 from mtpsl.registry import DATASETS
 
+from .schema import require_sampler
+
 
 def check_together(cfg: Config) -> None:
     """Raise ValueError where of what goes together in a config only some is there."""
@@ -18,6 +20,8 @@ def check_together(cfg: Config) -> None:
         if 0 < len(missing) < len(group):
             raise ValueError(f'{", ".join(group)} go together, all or none of them: '
                              f'{", ".join(missing)} is missing')
+        if not missing:
+            require_sampler(group[0], cfg[group[0]])
 
 
 def check_data(cfg: Config, *splits: str) -> None:

@@ -34,7 +34,6 @@ BUILDING = ('mtpsl.', 'mmengine.dataset', 'mmcv.transforms')
 LOADER_PARTS = dict(dataset=ours.DATASETS, sampler=ours.DATA_SAMPLERS,
                     batch_sampler=ours.DATA_SAMPLERS)
 LOADER_KEYS = {'num_batch_per_epoch', 'worker_init_fn', 'collate_fn'}
-SAMPLED = ('dataset', 'sampler')
 
 
 class Part(NamedTuple):
@@ -169,14 +168,21 @@ def _check_loader(path: str, loader: Mapping) -> None:
         hint = hints.get(name, Any)
         if name not in LOADER_PARTS and name not in LOADER_KEYS and not accepts(value, hint):
             raise TypeError(f'{path}.{name} must be {described(hint)}, got {value!r}')
-    for name in SAMPLED:
-        if not loader.get(name) and not (name == 'sampler' and loader.get('batch_sampler')):
-            raise ValueError(f'{path} has no {name}')
+    if not loader.get('dataset'):
+        raise ValueError(f'{path} has no dataset')
+    if 'sampler' in loader:  # where it is left out, only running needs one
+        require_sampler(path, loader)
     for name in LOADER_PARTS:
         if isinstance(loader.get(name), Mapping) and 'type' not in loader[name]:
             raise ValueError(f'{path}.{name} has no type')
         if isinstance(loader.get(name), (str, int, float, list, tuple)):
             raise TypeError(f'{path}.{name} must be a dict with a type, got {loader[name]!r}')
+
+
+def require_sampler(path: str, loader: Mapping) -> None:
+    """Raise ValueError where nothing says in which order a loader takes its images."""
+    if not loader.get('sampler') and not loader.get('batch_sampler'):
+        raise ValueError(f'{path} has no sampler')
 
 
 # ------------------------------------------------------------------ signatures
