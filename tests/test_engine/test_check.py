@@ -101,8 +101,8 @@ def test_a_data_set_that_cannot_be_built(config, tmp_path, capsys):
 def test_wrapped_data_sets_are_opened_one_by_one(config, capsys):
     inside = dict(type='FolderDataset', data_root=str(Path(config).parent))
     check(config, train_dataloader=dict(dataset=dict(
-        type='ConcatDataset', datasets=[dict(inside, split='train'),
-                                        dict(inside, split='val', optional=['depth'])])))
+        _delete_=True, type='ConcatDataset', datasets=[
+            dict(inside, split='train'), dict(inside, split='val', optional=['depth'])])))
     assert {row[0] for row in rows(capsys.readouterr().out)} == {'train 1', 'train 2', 'val'}
 
 
