@@ -175,7 +175,8 @@ def _check_sample(split: str, dataset: PartialLabelDataset, size: Sequence[int] 
     add(Finding(split, 'image size', found or '-', wanted,
                 OK if size is None or set(sizes) == {tuple(size)} else DIFFERS))
     if turned:  # photographs, so whoever drew labels may have seen them either way
-        add(Finding(split, 'turned by EXIF', f'{turned} images', 'labels as shown', OK))
+        add(Finding(split, 'turned by EXIF', f'{turned} of {len(chosen)} images',
+                    'labels as shown', OK))
     for name, seen in values.items():
         if not seen.pixels:  # no label of it among the opened images
             add(Finding(split, name, 'no label', 'any', OK))

@@ -47,7 +47,7 @@ def list_images(folder: str, twice: str = 'raise') -> dict[str, str]:
             found[image_id] = min(name, found.get(image_id, name))
         elif image_id and (why := why_left_out(suffix.lower())):
             others.setdefault(why, []).append(name)
-    left = [f'{len(names)} files of a type that is not read ({examples(names)}): {why}'
+    left = [f'{len(names)} of a type that is not read ({examples(names)}): {why}'
             for why, names in others.items()]
     if folders:
         left.append(f'folders in it ({examples(folders)})')

@@ -200,7 +200,7 @@ class PartialLabelDataset(BaseDataset):
                 labels[task] = tuple(finder.find(file, image_id, f'{task} label')
                                      for file in self.LABELS[task].files)
             guide = {}
-            if self.crop_guide not in (None, *labels):
+            if self.crop_guide and self.crop_guide not in labels:
                 guide[self.crop_guide] = tuple(
                     finder.find(file, image_id, f'{self.crop_guide} label, the guide of crops')
                     for file in self.LABELS[self.crop_guide].files)

@@ -135,9 +135,9 @@ def test_where_the_size_cannot_tell_an_option_does(orientation, pixels, photo):
 
 def test_wrong_options_and_sizes(photo):
     root = photo(6, stored=False)
-    with pytest.raises(ValueError, match='LoadLabels: stored names clases, which is no task; the '
+    with pytest.raises(ValueError, match='LoadLabels: stored names rooms, which is no task; the '
                        'tasks are classes, normal'):
-        dataset(root, {}, dict(stored=('clases',)))
+        dataset(root, {}, dict(stored=('rooms',)))
     with pytest.raises(ValueError, match="stored must be a sequence of names of tasks, got 'all'"):
         LoadLabels(stored='all')
     with pytest.raises(ValueError, match="must be 'upright', 'stored' or None, got 'exif'"):
@@ -154,7 +154,7 @@ def test_the_check_reads_as_training_does_and_counts_turned_photos(photo):
             'classes': TASKS['classes']}, pipeline=[READ[0] | options, READ[1]])
         report = check_configs(dict(train=config))
         return {line.what: line.found for line in report.findings}
-    assert lines()['turned by EXIF'] == '1 images'
+    assert lines()['turned by EXIF'] == '1 of 1 images'
     assert 'turned by EXIF' not in lines(orientation='stored')
 
 
@@ -216,11 +216,11 @@ def test_what_is_left_out_is_said(tmp_path, warnings):
     assert list(list_images(str(tmp_path))) == ['a']
     (text,) = warnings
     assert text.startswith(f'left out of the folder of images {tmp_path}: ')
-    assert '2 files of a type that is not read (b.heic, c.HEIC): install pillow-heif' in text
+    assert '2 of a type that is not read (b.heic, c.HEIC): install pillow-heif' in text
     assert '(d.cr2): save them as jpg or png if they are images; folders in it (more)' in text
     assert 'notes' not in text and 'Thumbs' not in text
     (tmp_path / 'a.png').unlink()
-    with pytest.raises(FileNotFoundError, match='holds no image, .*; left out: 2 files .*b.heic, '
+    with pytest.raises(FileNotFoundError, match='holds no image, .*; left out: 2 of .*b.heic, '
                        'c.HEIC.: install pillow-heif'):
         list_images(str(tmp_path))
 

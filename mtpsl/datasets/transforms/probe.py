@@ -115,7 +115,7 @@ def _label(pattern: np.ndarray, task: Task) -> np.ndarray:
         return high.astype(task.label_dtype)
     if task.label_channels == 3:
         return VECTORS[high.astype(int)]
-    label = np.where(high, 1, 0.5).astype(task.label_dtype)
+    label: np.ndarray = np.where(high, 1, 0.5).astype(task.label_dtype)
     return label if task.label_channels == 1 else label[..., None].repeat(task.label_channels, 2)
 
 
