@@ -56,7 +56,7 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=find_packages(include=['mtpsl', 'mtpsl.*']),
-    package_data={'mtpsl': ['py.typed'], '': ['*.json', '**/*.j2', '*.safetensors']},
+    package_data={'mtpsl': ['py.typed', 'weights/*.safetensors'], '': ['*.json', '**/*.j2']},
     python_requires='>=3.10',
     # With upstream's builds of the OpenMMLab packages, of other names: pip install --no-deps.
     install_requires=requirements('runtime') + requirements('mminstall'),
