@@ -32,6 +32,7 @@ from .windows import shrunk
 os.environ.setdefault('GRADIO_ANALYTICS_ENABLED', 'False')  # nothing is reported to anybody
 
 import gradio as gr  # noqa: E402  (it reads the variable when it is imported)
+from gradio.data_classes import ImageData  # noqa: E402
 
 MOST_SAMPLES = 16
 MOST_MEGAPIXELS = 100  # of an image, whose file may be small
@@ -181,6 +182,7 @@ class Page:
                     image = gr.Image(type='filepath', image_mode=None, format='png',
                                      label='image', sources=['upload', 'clipboard'],
                                      elem_id='image')
+                    image.preprocess = uploaded  # type: ignore[method-assign]
                     samples_row = gr.Examples([[path] for path in self.samples], image,
                                               label='samples', elem_id='samples_row',
                                               ) if self.samples else None
@@ -210,6 +212,13 @@ class Page:
             position.input(self.show, [visit, position], [heading, maps],
                            show_progress='hidden')
         return page
+
+
+def uploaded(payload: ImageData | None) -> str | None:
+    """The file of an upload, unread: where Gradio fails to read it, it shows where it lies."""
+    if payload is not None and payload.path is None:
+        raise gr.Error('Upload the image as a file.', print_exception=False)
+    return None if payload is None else payload.path
 
 
 def check_pixels(path: str) -> None:

@@ -77,6 +77,7 @@ def load_config(path: str, options: Mapping[str, object] | None = None) -> Confi
         _check_spelling(key)
     _unshare(cfg, {key.split('.')[0] for key in options or {}})
     _merge(cfg, options or {})
+    _check_values(cfg)
     check_kinds(cfg)
     _leave_out(cfg)
     _check_entries(cfg)
@@ -199,7 +200,6 @@ def _check_entries(cfg: Config) -> None:
     if isinstance(optimizer, str) and OPTIMIZERS.get(optimizer) is None:
         raise KeyError(f'optim_wrapper.optimizer.type is {optimizer!r}, which is no optimizer of '
                        'torch.optim or the registry')
-    _check_values(cfg)
 
 
 def _value_of(cfg: Config, key: str) -> Any:

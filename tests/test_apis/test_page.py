@@ -6,6 +6,7 @@ import cv2
 import gradio as gr
 import numpy as np
 import pytest
+from gradio.data_classes import ImageData
 from mmengine.config import Config
 from PIL import Image
 from tiny import tiny_regularized_config
@@ -88,6 +89,18 @@ def test_errors_do_not_show_where_the_server_keeps_files(page, photo, tmp_path, 
     with pytest.raises(gr.Error, match=r'The prediction failed \(RuntimeError\); the log') as error:
         page.predict(None, photo, ['depth'], 1)
     assert str(tmp_path) not in str(error.value)
+
+
+def test_gradio_leaves_reading_an_upload_to_the_page(page, tmp_path):
+    """What Gradio says of a file that it cannot read names the server's folder."""
+    (tmp_path / 'bad.png').write_bytes(b'no image')
+    blocks = page.build('x').blocks.values()
+    (image,) = [block for block in blocks if isinstance(block, gr.Image)]
+    payload = ImageData(path=str(tmp_path / 'bad.png'), orig_name='bad.png')
+    assert image.preprocess(payload) == str(tmp_path / 'bad.png')
+    assert image.preprocess(None) is None
+    with pytest.raises(gr.Error, match='as a file'):
+        image.preprocess(ImageData(url='data:image/png;base64,xx'))
 
 
 def test_an_image_of_too_many_pixels_is_refused_before_it_is_decoded(page, tmp_path, monkeypatch):
