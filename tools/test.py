@@ -13,6 +13,7 @@ from mtpsl.engine import build_runner, load_config
 from mtpsl.engine.command import one_line_errors, runner_parser
 from mtpsl.engine.config import evaluators, require
 from mtpsl.engine.launch import set_work_dir
+from mtpsl.engine.ranks import naming_lost_ranks
 from mtpsl.evaluation import MultiTaskMetric, headline_table
 from mtpsl.report import extremes, image_scores, redraw, write_report
 from mtpsl.storage.command import at_least
@@ -69,8 +70,9 @@ def main(argv: list[str] | None = None) -> None:
                 evaluator.setdefault('evidence_dir', str(Path(cfg.work_dir, EVIDENCE_DIR)))
                 if html:
                     evaluator['keep_evidence'] = True
-        runner = build_runner(cfg)
-        metrics = runner.test()
+        with naming_lost_ranks():
+            runner = build_runner(cfg)
+            metrics = runner.test()
         if is_main_process():
             report(metrics, cfg, out, args.show_dir)
             if html:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from mtpsl.conversion.reference import check_model, convert_weights
 from mtpsl.engine import load_config
-from mtpsl.engine.checkpoint import TASKS_KEY
+from mtpsl.engine.checkpoint import TASKS_KEY, refuse_not_finite
 from mtpsl.engine.command import one_line_errors
 from mtpsl.models import ConcatenatedCondition, FeatureDiffusion
 from mtpsl.registry import MODELS
@@ -137,6 +137,7 @@ def convert(src: Path, dst: Path, config: str) -> None:
     except ValueError as error:
         raise ValueError(f'{config}: {error}') from error
     published = read_weights(src)
+    refuse_not_finite(str(src), published)
     try:
         weights, dropped = convert_weights(published, expected)
     except ValueError as error:
