@@ -50,6 +50,7 @@ def main(argv: list[str] | None = None) -> None:
         from mtpsl.engine.config import evaluators, require
         from mtpsl.engine.launch import set_work_dir
         from mtpsl.engine.precheck import check_data, check_together
+        from mtpsl.engine.ranks import naming_lost_ranks
         from mtpsl.evaluation import MultiTaskMetric
 
         cfg = load_config(args.config, args.cfg_options)
@@ -74,9 +75,10 @@ def main(argv: list[str] | None = None) -> None:
                     evaluator['keep_evidence'] = True
         check_together(cfg)
         check_data(cfg, 'test')
-        runner = build_runner(cfg)
-        check_labels(runner, training=False)
-        metrics = runner.test()
+        with naming_lost_ranks():
+            runner = build_runner(cfg)
+            check_labels(runner, training=False)
+            metrics = runner.test()
         if is_main_process():
             report(metrics, cfg, out, args.show_dir)
             if html:

@@ -49,6 +49,12 @@ def build_runner(cfg: Config) -> Runner:
         check_finite(checkpoint)
     elif cfg.get('resume'):
         checkpoint, damage = latest_checkpoint(cfg.work_dir)
+        earlier = checkpoints_in(cfg.work_dir)
+        if not checkpoint and earlier:
+            raise ValueError(
+                f'{cfg.work_dir} holds checkpoints of an earlier run, such as {earlier[0]}, and '
+                f'none of the one that began last: --resume {Path(cfg.work_dir, earlier[0])} goes '
+                'on with that, and another --work-dir starts anew')
         cfg.load_from = checkpoint  # mmengine takes this one then
     if checkpoint:  # these weights are replaced: do not look for them
         cfg.model.init_cfg = None

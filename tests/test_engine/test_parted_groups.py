@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from test_engine.test_optim_wrapper import NoReading
 from test_scale.idle_tasks import step_on_ranks
 from test_scale.ranks import run_ranks
 from tiny import PASCAL_TASKS, make_samples, make_views, tiny_model_config, tiny_regularized_config
@@ -144,3 +145,39 @@ def test_options_that_are_not_finite(key, value):
     optimizer.param_groups[0][key] = value
     with pytest.raises(ValueError, match=f'optim_wrapper.optimizer.{key} must be finite, got'):
         FiniteOptimWrapper(optimizer)
+
+
+@pytest.mark.parametrize('kind', ['fused', 'fused_w'])
+def test_the_host_reads_no_number_in_an_update(kind):
+    model = model_of(tiny_model_config())
+    wrapper = FiniteOptimWrapper(OPTIMIZERS[kind](model.parameters()),
+                                 clip_grad=dict(max_norm=10))
+    data = model.data_preprocessor(dict(
+        inputs=[torch.zeros(3, 64, 64, dtype=torch.uint8)] * 2,
+        data_samples=make_samples([['semseg'], ['normal']])), True)
+    for _ in range(2):
+        with wrapper.optim_context(model):
+            loss, _ = model.parse_losses(model(**data, mode='loss'))
+        with NoReading():
+            wrapper.update_params(loss)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
+def test_an_update_on_a_gpu_does_not_wait_for_it():
+    model = model_of(tiny_model_config()).cuda()
+    wrapper = FiniteOptimWrapper(OPTIMIZERS['fused'](model.parameters()),
+                                 clip_grad=dict(max_norm=10))
+    before = {name: p.clone() for name, p in model.named_parameters()}
+    data = model.data_preprocessor(dict(
+        inputs=[torch.zeros(3, 64, 64, dtype=torch.uint8)] * 2,
+        data_samples=make_samples([['semseg'], ['normal']])), True)
+    for number in range(3):
+        with wrapper.optim_context(model):
+            loss, _ = model.parse_losses(model(**data, mode='loss'))
+        torch.cuda.set_sync_debug_mode('error' if number else 'default')
+        try:
+            wrapper.update_params(loss)
+        finally:
+            torch.cuda.set_sync_debug_mode('default')
+    assert still(model, before) == own(
+        ['decoders', 'diffusion.denoiser'], ['parsing', 'saliency', 'boundary'])

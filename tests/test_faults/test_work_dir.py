@@ -66,6 +66,22 @@ def test_forgetting_resume_once_loses_nothing(images, tmp_path, capsys):
     assert not (run / LOCK).exists()
 
 
+def test_an_earlier_run_is_not_overwritten_by_one_that_never_saved(images, tmp_path, capsys):
+    """As versions until 1.0 left it where --resume was forgotten."""
+    config = str(write_config(tmp_path / 'config.py', images, 'train_cfg = dict(max_epochs=2)'))
+    run = tmp_path / 'run'
+    train(config, str(run), '--cfg-options', 'train_cfg.max_epochs=1')
+    (run / 'last_checkpoint').write_text('')
+    os.utime(run / 'epoch_1.pth', (1, 1))
+    before = content(run)
+    error = last_error(capsys, config, str(run), '--resume')
+    assert (f'{run} holds checkpoints of an earlier run, such as epoch_1.pth, and none of the one '
+            f'that began last: --resume {run / "epoch_1.pth"} goes on with that') in error
+    assert content(run) == before
+    train(config, str(run), '--resume', str(run / 'epoch_1.pth'))
+    assert (run / 'last_checkpoint').read_text() == str(run / 'epoch_2.pth')
+
+
 def test_what_counts_as_a_run(tmp_path):
     refuse_used(tmp_path / 'nowhere')
     (tmp_path / 'notes.pth').touch()

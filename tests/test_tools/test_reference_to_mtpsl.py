@@ -87,6 +87,16 @@ def test_what_is_written(source, config, weights, tmp_path):
     assert left == {'ours.pth', 'published.pth.tar', 'shrunk.py'}
 
 
+def test_weights_that_are_not_finite_are_not_converted(config, weights, tmp_path, capsys):
+    spoilt = dict(weights)
+    name = next(name for name, value in weights.items() if value.ndim == 4)
+    spoilt[name] = torch.full_like(weights[name], float('nan'))
+    source = save_checkpoint(tmp_path / 'spoilt.tar', spoilt)
+    line = fails(capsys, source, tmp_path / 'ours.pth', '--config', config)
+    assert f'{source} holds weights that are not finite, 1 of them: {name}' in line
+    assert not (tmp_path / 'ours.pth').exists()
+
+
 def test_the_order_of_a_config_s_tasks_makes_no_difference(source, config, tmp_path):
     """Each task's channels meet the published weights of that task."""
     other = tmp_path / 'other.py'

@@ -136,7 +136,7 @@ def convert(src: Path, dst: Path, config: str) -> None:
     import torch
 
     from mtpsl.conversion.reference import check_model, convert_weights
-    from mtpsl.engine.checkpoint import TASKS_KEY
+    from mtpsl.engine.checkpoint import TASKS_KEY, refuse_not_finite
 
     model = build_model(config)
     expected = model.state_dict()
@@ -145,6 +145,7 @@ def convert(src: Path, dst: Path, config: str) -> None:
     except ValueError as error:
         raise ValueError(f'{config}: {error}') from error
     published = read_weights(src)
+    refuse_not_finite(str(src), published)
     try:
         weights, dropped = convert_weights(published, expected)
     except ValueError as error:

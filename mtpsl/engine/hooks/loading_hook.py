@@ -27,6 +27,10 @@ class LoadingHook(Hook):
         if not (runner._resume and 'optimizer' in checkpoint and isinstance(wrapper, OptimWrapper)
                 and hasattr(model, 'rearrangement')):
             return
+        named = checkpoint['meta'].get('dataset_meta') or {}
+        own = getattr(runner.train_dataloader.dataset, 'metainfo', {}).get('tasks', ())
+        if set(named.get('tasks', ())) == set(own):  # in another order they are not other data
+            named['tasks'] = own
         moved = model.rearrangement(checkpoint['state_dict'], task_order(checkpoint))
         checkpoint['optimizer'] = arrange(
             checkpoint['optimizer'], wrapper.optimizer, model, moved.names if moved else list,
