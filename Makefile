@@ -16,7 +16,7 @@ ROOT := $(or $(MTPSL_DATA),data)/synthetic/PASCALContext
 MAPPING := $(ROOT)/label_mappings/onelabel.json
 TRAIN := 800
 VAL := 80
-CONFIG := configs/synthetic/diffusionmtl_onelabel.py
+CONFIG := configs/synthetic/demo.py
 WORK := work_dirs/demo
 
 .PHONY: env demo test lint clean
@@ -55,7 +55,7 @@ $(MAPPING): $(ROOT)/synthetic.json
 	  --ids $(ROOT)/ImageSets/Context/train.txt --out $@ \
 	  --tasks semseg parsing saliency normal boundary
 
-$(WORK)/trained: $(MAPPING) $(CONFIG) $(wildcard configs/_base_/*.py configs/_base_/*/*.py)
+$(WORK)/trained: $(MAPPING) $(wildcard configs/synthetic/*.py configs/_base_/*.py configs/_base_/*/*.py)
 	@if [ -f $@ ]; then old=$(WORK).$$(date +%Y%m%d_%H%M%S); mv $(WORK) $$old; \
 	  echo "the data or the config changed since the last demo, which is in $$old now"; fi
 	$(RUN) tools/train.py $(CONFIG) --work-dir $(WORK) --resume
