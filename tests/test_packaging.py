@@ -168,14 +168,28 @@ def test_configs_by_name_from_an_empty_folder(installed: Path, tmp_path: Path) -
     assert printed[4] == 'DiffusionMTL DiffusionMTL ViewConsistency 1'
 
 
+def python_lines(document: str) -> list[str]:
+    return re.findall(r'```python\n(.*?)```', (ROOT / document).read_text(), re.DOTALL)
+
+
+def test_three_lines_predict_the_sample_images(installed: Path, tmp_path: Path) -> None:
+    """The README's first, word for word: nothing is trained, loaded or lies in the folder."""
+    code, = python_lines('README.md')[:1]
+    assert code == python_lines('docs/inference.md')[0] and len(code.splitlines()) == 3
+    run('-W', 'error::UserWarning', '-c', code, cwd=tmp_path, PYTHONPATH=str(installed))
+    assert [path.name for path in tmp_path.iterdir()] == ['predictions']
+    for task in ('semseg', 'parsing', 'saliency', 'normal', 'boundary', 'panels'):
+        assert len(list((tmp_path / 'predictions' / task).iterdir())) == 6
+
+
 def test_three_lines_predict_a_photo(installed: Path, tmp_path: Path) -> None:
-    """docs/inference.md's first, with the demo's small model and a checkpoint of it."""
-    code = re.search(r'```python\n(.*?)```', (ROOT / 'docs/inference.md').read_text(), re.DOTALL)[1]
+    """docs/inference.md's next, with the demo's small model and a checkpoint of it."""
+    code = python_lines('docs/inference.md')[1]
     assert len(code.splitlines()) == 3
     config = 'synthetic/diffusionmtl_onelabel'
     torch.save(MODELS.build(load_config(config).model).state_dict(), tmp_path / 'epoch_100.pth')
     Image.new('RGB', (90, 70), 'olive').save(tmp_path / 'photo.jpg')
-    run('-c', code.replace('diffusionmtl_pascal_random_r18', config), cwd=tmp_path,
+    run('-c', code.replace('diffusionmtl/pascal_random_r18', config), cwd=tmp_path,
         PYTHONPATH=str(installed))
     for task in ('semseg', 'parsing', 'saliency', 'normal', 'boundary'):
         assert Image.open(tmp_path / f'predictions/{task}/photo.png').size == (90, 70)

@@ -141,3 +141,22 @@ def test_a_model_without_denoising_has_one_stage(photo, tmp_path):
     assert page.stages == ['prediction'] and not page.draws_noise
     visit, *_ = page.predict(None, photo, ['normal'], 1)
     assert not visit.result.stages and page.build('baseline').blocks
+
+
+def test_a_note_and_samples_are_shown_and_a_click_on_one_predicts(infer, photo, tmp_path):
+    blocks = Page(infer, tmp_path, 'Knows *scenes* only.', [photo]).build('name')
+    parts = blocks.config['components']
+    assert [part['props']['value'] for part in parts if part['props'].get('elem_id') == 'note'] == [
+        '**Knows *scenes* only.**']
+    row, = [part for part in parts if part['type'] == 'dataset']
+    assert len(row['props']['samples']) == 1
+    # What the click sets off, and then the prediction.
+    clicked = [step for step in blocks.config['dependencies']
+               if [row['id'], 'click'] in map(list, step['targets'])]
+    assert clicked
+    after = [step for step in blocks.config['dependencies']
+             if step['trigger_after'] in {one['id'] for one in clicked}]
+    assert [step['api_name'].startswith('predict') for step in after] == [True]
+    plain = Page(infer, tmp_path).build('name').config['components']
+    assert not [part for part in plain if part['type'] == 'dataset'
+                or part['props'].get('elem_id') == 'note']
