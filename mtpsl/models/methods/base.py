@@ -29,8 +29,8 @@ class MultiTaskModel(BaseModel):
     """Shared encoder, one decoder per task: the MTL baseline (one task: single-task model).
 
     Convention: a module that belongs to one task lies in a ``ModuleDict`` under the task's name.
-
     Nothing depends on the order of ``tasks``, see :mod:`mtpsl.models.task_order`.
+
     Args:
         tasks: task name -> task or its config.
         backbone: config of an encoder that returns its stages, finest first (mmseg's).
