@@ -20,7 +20,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from mtpsl.benchmark.methods import METHODS, TASKS, config_options
+from mtpsl.benchmark.methods import METHODS, config_options
+from mtpsl.choices import PASCAL_TASKS as TASKS
 from mtpsl.storage.command import at_least, exit_with_one_line
 
 if TYPE_CHECKING:

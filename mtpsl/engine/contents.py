@@ -4,6 +4,7 @@ from .config import load_config
 from .hooks import (
     CompileHook,
     DeferredInfoHook,
+    LoadingHook,
     NonFiniteError,
     NonFiniteHook,
     PanelHook,
@@ -19,5 +20,5 @@ from .parameter_groups import GroupedOptimWrapperConstructor, GroupPolyLR, Group
 
 __all__ = ['AtomicLocalBackend', 'AutocastOptimWrapper', 'CompileHook', 'DeferredInfoHook',
            'FiniteOptimWrapper', 'GroupPolyLR', 'GroupStepLR', 'GroupedOptimWrapperConstructor',
-           'NonFiniteError', 'NonFiniteHook', 'PanelHook', 'ReseedHook', 'ResumeHook',
-           'SafeCheckpointHook', 'SkippedSamplesHook', 'build_runner', 'load_config']
+           'LoadingHook', 'NonFiniteError', 'NonFiniteHook', 'PanelHook', 'ReseedHook',
+           'ResumeHook', 'SafeCheckpointHook', 'SkippedSamplesHook', 'build_runner', 'load_config']

@@ -14,7 +14,6 @@ from mtpsl.benchmark.methods import (
     METHODS,
     PAPER_ORDERINGS,
     RESIDUAL_ORDERINGS,
-    TASKS,
     config_options,
 )
 from mtpsl.benchmark.record import Record, Run
@@ -26,6 +25,7 @@ from mtpsl.benchmark.report import (
     stage_table,
     write_report,
 )
+from mtpsl.choices import PASCAL_TASKS as TASKS
 from mtpsl.engine import load_config
 from mtpsl.engine.command import config_parser
 from mtpsl.evaluation import compare, group_by_method, read_results

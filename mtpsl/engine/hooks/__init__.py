@@ -10,5 +10,6 @@ from .reseed_hook import ReseedHook
 from .resume_hook import ResumeHook
 from .skipped_samples_hook import SkippedSamplesHook
 
-__all__ = ['CompileHook', 'DeferredInfoHook', 'NonFiniteError', 'NonFiniteHook', 'PanelHook',
-           'ReseedHook', 'ResumeHook', 'SafeCheckpointHook', 'SkippedSamplesHook', 'LoadingHook']
+__all__ = ['CompileHook', 'DeferredInfoHook', 'LoadingHook', 'NonFiniteError',
+           'NonFiniteHook', 'PanelHook', 'ReseedHook', 'ResumeHook', 'SafeCheckpointHook',
+           'SkippedSamplesHook']

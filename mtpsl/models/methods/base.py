@@ -29,7 +29,6 @@ class MultiTaskModel(BaseModel):
     """Shared encoder, one decoder per task: the MTL baseline (one task: single-task model).
 
     Convention: a module that belongs to one task lies in a ``ModuleDict`` under the task's name.
-
     Nothing depends on the order of ``tasks``, see :mod:`mtpsl.models.task_order`.
 
     Args:
