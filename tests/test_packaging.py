@@ -152,10 +152,11 @@ from mtpsl.engine import load_config
 from mtpsl.engine.model_index import home
 cfg = load_config('diffusionmtl_pascal_random_r18')
 hub = mmengine.hub.get_config('mtpsl::diffusionmtl/pascal_random_r18.py')
-open('mine.py', 'w').write("_base_ = 'mtpsl::ss/nyud_random_r18.py'\\nmodel = dict(x=1)")
+open('mine.py', 'w').write("_base_ = 'mtpsl::ss/nyud_random_r18.py'\\nmodel = dict(channels_last=False)")
 mine = load_config('mine.py')
 print(mtpsl.__file__, home(), cfg.filename, hub.filename, sep='\\n')
-print(cfg.model.type, hub.model.type, mine.model.regularizer.type, mine.model.x)
+print(cfg.model.type, hub.model.type, mine.model.regularizer.type,
+      mine.model.channels_last)
 """
 
 
@@ -165,7 +166,7 @@ def test_configs_by_name_from_an_empty_folder(installed: Path, tmp_path: Path) -
     config = package / '.mim/configs/diffusionmtl/pascal_random_r18.py'
     assert [Path(line) for line in printed[:4]] == [package / '__init__.py', package / '.mim',
                                                     config, config]
-    assert printed[4] == 'DiffusionMTL DiffusionMTL ViewConsistency 1'
+    assert printed[4] == 'DiffusionMTL DiffusionMTL ViewConsistency False'
 
 
 def python_lines(document: str) -> list[str]:

@@ -48,7 +48,7 @@ def main(argv: list[str] | None = None) -> None:
         from mtpsl.engine import build_runner, load_config
         from mtpsl.engine.check import check_labels
         from mtpsl.engine.config import evaluators, require
-        from mtpsl.engine.launch import set_work_dir
+        from mtpsl.engine.launch import check_launcher, set_work_dir
         from mtpsl.engine.precheck import check_data, check_together
         from mtpsl.engine.ranks import naming_lost_ranks
         from mtpsl.evaluation import MultiTaskMetric
@@ -74,6 +74,7 @@ def main(argv: list[str] | None = None) -> None:
                 if html:
                     evaluator['keep_evidence'] = True
         check_together(cfg)
+        check_launcher(cfg)
         check_data(cfg, 'test')
         with naming_lost_ranks():
             runner = build_runner(cfg)

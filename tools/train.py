@@ -30,7 +30,7 @@ def main(argv: list[str] | None = None) -> None:
         from mtpsl.engine import build_runner, load_config
         from mtpsl.engine.check import check_labels
         from mtpsl.engine.config import require
-        from mtpsl.engine.launch import check_batches, set_work_dir
+        from mtpsl.engine.launch import check_batches, check_launcher, set_work_dir
         from mtpsl.engine.precheck import check_data, check_together
         from mtpsl.engine.ranks import naming_lost_ranks
         from mtpsl.engine.work_dir import claimed
@@ -50,6 +50,7 @@ def main(argv: list[str] | None = None) -> None:
             cfg.resume = True
             cfg.load_from = None if args.resume == 'auto' else args.resume
         check_together(cfg)
+        check_launcher(cfg)
         check_data(cfg, 'train', 'val')
         with claimed(cfg), naming_lost_ranks():
             runner = build_runner(cfg)

@@ -120,7 +120,7 @@ def _read(path: str, map_location: str | torch.device | Callable | None = None,
     if not Path(path).expanduser().is_file():
         raise FileNotFoundError(f'there is no checkpoint file {path}')
     try:
-        if path.endswith('.safetensors'):
+        if str(path).endswith('.safetensors'):
             return _read_safetensors(Path(path).expanduser())
         with torch.serialization.safe_globals(SAFE):
             return torch.load(Path(path).expanduser(), map_location, weights_only=True, mmap=mmap)
@@ -168,6 +168,8 @@ def name_some(names: Sequence[str]) -> str:
 def task_order(content: Mapping) -> list[str] | None:
     """The order in which a checkpoint's model has its tasks; None where it does not tell."""
     meta = content.get('meta') or {}
+    if not isinstance(meta, Mapping):  # no checkpoint, as its reader says
+        return None
     if TASKS_KEY in meta:
         return list(meta[TASKS_KEY])
     weights = content.get('state_dict', content)

@@ -171,13 +171,20 @@ def _check_pretrained(cfg: Config, model: torch.nn.Module) -> None:
         check_pretrained(path, model.get_submodule('backbone'))
 
 
-def _prepare_cpu_processes(cfg: Config) -> None:
-    """mmengine's launchers ask for a GPU; without one, join a gloo group before it looks."""
+def check_launcher(cfg: Config) -> None:
+    """Raise RuntimeError where a launcher has not said which process this is; without a GPU."""
+    if cfg.get('launcher', 'none') == 'none' or torch.cuda.is_available():
+        return
     if cfg.launcher == 'slurm':
         _translate_slurm()
     if 'RANK' not in os.environ:
         raise RuntimeError(f'--launcher {cfg.launcher}: RANK is not set; start the command by '
                            'torchrun (tools/dist_train.sh)')
+
+
+def _prepare_cpu_processes(cfg: Config) -> None:
+    """mmengine's launchers ask for a GPU; without one, join a gloo group before it looks."""
+    check_launcher(cfg)
     if not torch.distributed.is_initialized():
         torch.distributed.init_process_group('gloo')
     cfg.pop('sync_bn', None)

@@ -16,6 +16,7 @@ CHECK, COMPARE = 'analysis_tools/check_dataset.py', 'analysis_tools/compare.py'
 MAPPING, CONVERT = 'dataset_converters/label_mapping.py', 'dataset_converters/{}.py'
 SCENES, BENCHMARK = 'dataset_converters/make_synthetic.py', 'benchmark_synthetic.py'
 REFERENCE = 'model_converters/reference_to_mtpsl.py'
+PUBLISH = 'model_converters/publish.py'
 STEPS, GAINS, CURVES, METHODS, DENOISING = (
     f'analysis_tools/plot_{name}.py' for name in ('steps', 'gains', 'curves', 'methods',
                                                   'denoising'))
@@ -189,6 +190,10 @@ CONVERTERS = [
     case('cityscapes by 0 workers', lambda p: [CONVERT.format('cityscapes'), 'convert', p.tmp,
                                                p.tmp / 'out', '--workers', '0'],
          'argument --workers: must be at least 1, got 0', status=2),
+    case('publishing nothing', lambda p: [PUBLISH, p.tmp / 'a.pth', p.tmp / 'a.safetensors'],
+         'there is no checkpoint file {tmp}/a.pth'),
+    case('publishing text', lambda p: [PUBLISH, p.file('a.pth', ''), p.tmp / 'a.safetensors'],
+         'a.pth is not a checkpoint, or it is damaged'),
     case('reference of nothing', lambda p: [REFERENCE, p.tmp / 'a.pth', p.tmp / 'b.pth'],
          'SRC {tmp}/a.pth does not exist'),
     case('reference to itself', lambda p: [REFERENCE, p.file('a.pth', ''), p.tmp / 'a.pth'],

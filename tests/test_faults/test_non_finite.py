@@ -97,8 +97,11 @@ def test_accumulated_gradients_are_skipped_by_the_window(images, tmp_path):
 
 
 def test_too_many_in_a_row_end_the_run_and_name_the_images(images, tmp_path, capsys, monkeypatch):
-    """From the ninth image on all are spoilt: two steps of the second epoch, one of the third."""
-    config = poisoned(tmp_path / 'config.py', images, 'first=8', 'train_cfg.update(max_epochs=4)')
+    """From the ninth image on all are spoilt: two steps of the second epoch, one of the third.
+
+    One more is read before the training, which looks at what leaves the pipeline.
+    """
+    config = poisoned(tmp_path / 'config.py', images, 'first=9', 'train_cfg.update(max_epochs=4)')
     work_dir = tmp_path / 'run'
     with pytest.raises(SystemExit) as stopped:
         train(config, str(work_dir))
@@ -153,7 +156,7 @@ def test_ranks_skip_and_stop_together(images, tmp_path):
     """An image on one of two ranks spoils the step of both; both stop with the same words."""
     lines = ('train_dataloader.update(batch_size=1)', 'data_preprocessor.update(size=(64, 64))')
     config = poisoned(tmp_path / 'config.py', images, "images=['3']", *lines)
-    stopping = poisoned(tmp_path / 'stop.py', images, 'first=2', *lines)
+    stopping = poisoned(tmp_path / 'stop.py', images, 'first=3', *lines)  # one is looked at
     spoilt = [2, 6]
     runs = [(config, 'run', ()), (config, 'without', spoilt), (stopping, 'stop', ())]
     for _, name, _ in runs:

@@ -32,7 +32,7 @@ def test_the_weights_alone_in_half_precision_fit_the_model(tmp_path, capsys):
 
 @pytest.mark.parametrize('content, message', [
     (dict(state_dict=dict(a=torch.tensor([1e6]))), 'a holds numbers that are not finite or beyond'),
-    (dict(a=torch.tensor([float('nan')])), 'a holds numbers that are not finite'),
+    (dict(a=torch.tensor([float('nan')])), 'holds weights that are not finite, 1 of them: a'),
     (dict(state_dict={}), 'holds no weights by name'), ([1], 'holds no weights by name'),
     (dict(a=3), 'holds no weights by name')])
 def test_what_cannot_be_published_is_named(content, message, tmp_path, capsys):
