@@ -99,8 +99,10 @@ def test_the_noise_counts_and_a_difference_is_an_error(tmp_path, monkeypatch, ca
     with torch.no_grad():
         assert not torch.equal(module(image, noise)[3], module(image, 0 * noise)[3])
     tool = load_tool('deployment/export.py')
-    monkeypatch.setattr(tool, 'export', lambda module, example, path: path.write_text('graph'))
-    monkeypatch.setattr(tool, 'differences', lambda *_: dict(semseg=2e-4, depth=float('nan')))
+    monkeypatch.setattr('mtpsl.apis.deployment.export',
+                        lambda module, example, path: path.write_text('graph'))
+    monkeypatch.setattr('mtpsl.apis.deployment.differences',
+                        lambda *_: dict(semseg=2e-4, depth=float('nan')))
     with pytest.raises(SystemExit):
         tool.main([*saved(tiny_model_config(), tmp_path), '--out', str(tmp_path / 'model.pt2')])
     assert "more than 0.0001: {'semseg': 0.0002, 'depth': nan}" in capsys.readouterr().err
