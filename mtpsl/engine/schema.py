@@ -97,7 +97,8 @@ def parts(cfg: Mapping) -> Iterator[Part]:
     model = cfg.get('model') or {}
     own = model.get('data_preprocessor')
     if isinstance(own, Mapping) and 'type' not in own and str(model.get('type')) in ours.MODELS:
-        yield Part('model.data_preprocessor', dict(own, type='MultiTaskPreprocessor'), ours.MODELS)
+        own = dict(own, type='MultiTaskPreprocessor', tasks=model.get('tasks', {}))
+        yield Part('model.data_preprocessor', own, ours.MODELS)
     for name, registry in (('model', ours.MODELS), ('visualizer', ours.VISUALIZERS),
                            ('optim_wrapper', ours.OPTIM_WRAPPERS),
                            ('log_processor', ours.LOG_PROCESSORS), ('train_cfg', ours.LOOPS),
