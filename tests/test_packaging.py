@@ -152,7 +152,8 @@ from mtpsl.engine import load_config
 from mtpsl.engine.model_index import home
 cfg = load_config('diffusionmtl_pascal_random_r18')
 hub = mmengine.hub.get_config('mtpsl::diffusionmtl/pascal_random_r18.py')
-open('mine.py', 'w').write("_base_ = 'mtpsl::ss/nyud_random_r18.py'\\nmodel = dict(channels_last=False)")
+open('mine.py', 'w').write("_base_ = 'mtpsl::ss/nyud_random_r18.py'\\n"
+                           'model = dict(channels_last=False)')
 mine = load_config('mine.py')
 print(mtpsl.__file__, home(), cfg.filename, hub.filename, sep='\\n')
 print(cfg.model.type, hub.model.type, mine.model.regularizer.type,
