@@ -5,6 +5,7 @@ import inspect
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from functools import reduce
 from math import inf
 from numbers import Real
@@ -18,7 +19,7 @@ import mtpsl.engine.config_text  # noqa: F401  (sets how configs are laid out)
 from mtpsl.registry import DATASETS, METRICS, MODELS, OPTIMIZERS, VISUALIZERS
 
 from .model_index import find_config
-from .quiet import quieten
+from .quiet import quieten, silence
 from .schema import check_kinds, check_parts
 
 # Keys that a runner reads from its config beside its own arguments.
@@ -106,11 +107,10 @@ def _leave_out(cfg: Config) -> None:
 
 
 def _read(path: str) -> Config:
-    before = logging.root.manager.disable
-    if os.environ.get('RANK', '0') != '0':  # what mmengine replaces in it, one process tells
-        logging.disable(logging.INFO)
     try:
-        return Config.fromfile(path)
+        # What mmengine replaces in it, one process tells.
+        with silence() if os.environ.get('RANK', '0') != '0' else nullcontext():
+            return Config.fromfile(path)
     except (OSError, ImportError):  # of a base, or of a module of custom_imports, and they say so
         raise
     except RecursionError as error:
@@ -120,8 +120,6 @@ def _read(path: str) -> Config:
         text = error.args[0] if isinstance(error, KeyError) and error.args else error
         raise ValueError(f'the config file {path} cannot be read: {type(error).__name__}: '
                          f'{text}') from error
-    finally:
-        logging.disable(before)
 
 
 def _check_data_folder() -> None:

@@ -1,6 +1,5 @@
 """What stops a run, found before a runner is built and prints what it runs on."""
 
-import logging
 import os
 
 from mmengine.config import Config
@@ -8,11 +7,11 @@ from mmengine.registry import init_default_scope
 
 from mtpsl.registry import DATASETS
 
-from .schema import require_sampler
+from .quiet import silence
 
 
 def check_together(cfg: Config) -> None:
-    """Raise ValueError where of what goes together in a config only some is there."""
+    """Raise ValueError where of what goes together some is missing, or a loader has no sampler."""
     for split, third in (('train', 'optim_wrapper'), ('val', 'val_evaluator'),
                          ('test', 'test_evaluator')):
         group = [f'{split}_dataloader', f'{split}_cfg', third]
@@ -20,8 +19,9 @@ def check_together(cfg: Config) -> None:
         if 0 < len(missing) < len(group):
             raise ValueError(f'{", ".join(group)} go together, all or none of them: '
                              f'{", ".join(missing)} is missing')
-        if not missing:
-            require_sampler(group[0], cfg[group[0]])
+        loader = cfg.get(group[0])
+        if loader and not (loader.get('sampler') or loader.get('batch_sampler')):
+            raise ValueError(f'{group[0]} has no sampler')
 
 
 def check_data(cfg: Config, *splits: str) -> None:
@@ -32,14 +32,11 @@ def check_data(cfg: Config, *splits: str) -> None:
     Raises:
         What building them raises: folders, lists or label mappings that are missing or do not fit.
     """
-    if int(os.environ.get('LOCAL_RANK') or os.environ.get('SLURM_LOCALID') or 0):
-        return
+    local = os.environ.get('LOCAL_RANK') or os.environ.get('SLURM_LOCALID') or ''
+    if cfg.get('launcher', 'none') != 'none' and local != '0':
+        return  # another does it; or what the launcher should have set is missing, which comes next
     init_default_scope(cfg.get('default_scope') or 'mtpsl')
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
+    with silence():
         for split in splits:
             if cfg.get(f'{split}_dataloader'):
                 DATASETS.build(cfg[f'{split}_dataloader'].dataset)
-    finally:
-        logging.disable(before)

@@ -2,6 +2,10 @@
 
 import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mmengine.logging import MMLogger
 
 _NOISE = ('FileClient', 'HardDiskBackend', 'MultiScaleDeformableAttention',
           'broadcast_buffers', 'use_reentrant')
@@ -13,6 +17,21 @@ def quieten(logger: logging.Logger | None = None) -> None:
         warnings.filterwarnings('ignore', message=f'.*{word}')
     if logger is not None:
         logger.addFilter(_keep)
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Let mmengine's current logger say errors only, for a while.
+
+    Not by ``logging.disable``: mmengine's loggers would remember it.
+    """
+    logger = MMLogger.get_current_instance()
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _keep(record: logging.LogRecord) -> bool:

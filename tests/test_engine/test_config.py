@@ -185,7 +185,6 @@ def test_dicts_may_be_options():
     ('train_dataloader', 'x', "train_dataloader must be a dict or None, got 'x'"),
     ('train_dataloader.dataset', 'x', 'train_dataloader.dataset must be a dict with a type'),
     ('train_dataloader.dataset', None, 'train_dataloader has no dataset'),
-    ('train_dataloader.sampler', None, 'train_dataloader has no sampler'),
     ('train_dataloader.drop_last', 'no', 'train_dataloader.drop_last must be True or False, got'),
     ('train_dataloader.num_worker', 2, "train_dataloader has no entry 'num_worker'"),
     ('param_scheduler', 'poly', "param_scheduler must be .*a dict or a list.* or None, got 'poly'"),

@@ -97,6 +97,8 @@ CONFIGS = [
          "train_dataloader must be a dict or None, got 'fast'"),
     case('no data set', lambda p: p.train('train_dataloader.dataset=None'),
          'train_dataloader has no dataset'),
+    case('no sampler', lambda p: p.train('train_dataloader.sampler=None'),
+         'train_dataloader has no sampler'),
     case('no optimizer', lambda p: p.train('optim_wrapper=None'), 'has no optim_wrapper'),
     case('validation without metrics', lambda p: p.train('val_evaluator=None'),
          'val_dataloader, val_cfg, val_evaluator go together, all or none of them: val_eval'),
