@@ -147,6 +147,12 @@ def trained_checkpoint(folder: Path, arguments: list[str]) -> None:
             shutil.copy(left[0], path)
 
 
+def published_weights(folder: Path, arguments: list[str]) -> None:
+    """The shortened training's checkpoint, under the name that the full one leaves."""
+    trained_checkpoint(folder, ['', *arguments])
+    (folder / arguments[1]).unlink(missing_ok=True)
+
+
 def new_training(folder: Path, arguments: list[str]) -> None:
     """Commands of one document are alternatives; and the weights that one starts from."""
     config = Path(arguments[0])
@@ -202,6 +208,7 @@ PREPARE: dict[str, Callable[[Path, list[str]], None]] = {
     'dataset_converters/make_synthetic.py': no_scenes,
     'dataset_converters/nyud.py': official_nyud,
     'dataset_converters/cityscapes.py': official_cityscapes,
+    'model_converters/publish.py': published_weights,
     'model_converters/reference_to_mtpsl.py': published_checkpoint,
     'analysis_tools/compare.py': result_files,
     'demo/image_demo.py': photos,
@@ -210,9 +217,13 @@ PREPARE: dict[str, Callable[[Path, list[str]], None]] = {
 
 
 def thin(cfg: Config) -> Config:
-    """A loaded config with a thin model, small images, and one epoch of small batches."""
+    """A loaded config with a thin model, small images, and one epoch of small batches.
+
+    The model that ships stays as it is, since its weights do.
+    """
     model = cfg.get('model')
-    if model and 'depth' in model.backbone:
+    ships = Path(cfg.filename or '').name == 'pretrained.py'
+    if model and 'depth' in model.backbone and not ships:
         expansion = 4 if model.backbone.depth == 50 else 1
         model.backbone.update(init_cfg=None, stem_channels=STAGES[0], base_channels=STAGES[0])
         model.neck.update(in_channels=[expansion * c for c in STAGES], out_channels=CHANNELS)

@@ -44,6 +44,7 @@ ELSEWHERE = {
     'python -m sphinx': ('half a minute', 'tests/test_docs_site.py'),
     'python tools/deployment/export.py': ('half a minute', 'tests/test_apis/test_deployment.py'),
     'python tools/webapp.py': ('goes on for ever', 'tests/test_tools/test_webapp.py'),
+    'mtpsl webapp': ('goes on for ever', 'tests/test_tools/test_webapp.py'),
     'tar -xzf': ('the archive is several GB', 'tests/test_datasets/test_pascal_context.py'),
     'mv PASCAL_MT': ('the archive is several GB', 'tests/test_datasets/test_pascal_context.py'),
 }

@@ -46,7 +46,7 @@ def draw_stage_curves(runs: Sequence[Run]) -> Figure | None:
                        fontsize=9)
         axes.grid(linewidth=0.3)
         axes.tick_params(labelsize=7)
-    figure.supxlabel('training steps', fontsize=8)
+    panels[len(keys) // 2].set_xlabel('training steps', fontsize=8)
     figure.legend(*panels[0].get_legend_handles_labels(), loc='outside lower center', fontsize=7,
                   ncols=4)
     return figure
