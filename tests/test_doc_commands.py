@@ -59,7 +59,7 @@ SMALLER = {
     'analysis_tools/benchmark.py data': '--samples 2 --repeats 1 --warm-up 0',
     'analysis_tools/benchmark.py metrics': '--size 64 64 --maps 1 --repeats 1 --warm-up 0',
     'benchmark_synthetic.py': '--train 8 --val 2 --size 64 --channels 8 --batch 1 --epochs 1 '
-                              '--seeds 1 --settings onelabel --methods SS',
+                              '--seeds 1 --settings onelabel --methods SS --record runs.json',
 }
 # Arguments that are left out, with the reason: a GPU only.
 WITHOUT = {'--matrix-share': 'sums the times of a GPU\'s kernels'}
