@@ -14,6 +14,7 @@ from mmengine.runner import load_checkpoint
 from mtpsl.engine.checkpoint import check_checkpoint, check_whole
 from mtpsl.engine.config import load_config, require
 from mtpsl.engine.model_index import find_weights
+from mtpsl.engine.resume import other_settings
 from mtpsl.models import MultiTaskModel
 from mtpsl.registry import MODELS
 
@@ -34,7 +35,7 @@ def load_model(model: str | Path | Config, weights: str | Path | None = None,
         The model in evaluation mode.
 
     Warns:
-        UserWarning: there are no weights.
+        UserWarning: there are no weights, or they were trained with other settings of the model.
 
     Raises:
         FileNotFoundError: no such config or checkpoint.
@@ -61,5 +62,7 @@ def load_model(model: str | Path | Config, weights: str | Path | None = None,
         if '://' not in weights:
             check_whole(weights)
             check_checkpoint(weights, built)
+            if told := other_settings(weights, cfg):
+                warnings.warn(told, stacklevel=3)
         load_checkpoint(built, weights, map_location='cpu', strict=True, logger='silent')
     return built.to(torch.device(device)).eval()

@@ -133,9 +133,11 @@ def _read(path: str, map_location: str | torch.device | Callable | None = None,
 
 def _read_safetensors(path: Path) -> dict:
     with safetensors.safe_open(path, 'pt') as file:
-        told = (file.metadata() or {}).get(TASKS_KEY)
+        told = file.metadata() or {}
         weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no dict
-    return dict(state_dict=weights, meta={TASKS_KEY: json.loads(told)} if told else {})
+    meta = {TASKS_KEY: json.loads(told[TASKS_KEY])} if TASKS_KEY in told else {}
+    return dict(state_dict=weights, meta=meta | (
+        {RUN_KEY: told[RUN_KEY]} if RUN_KEY in told else {}))
 
 
 def check_finite(path: str) -> None:

@@ -23,7 +23,7 @@ from .checkpoint import (
 from .hooks.loading_hook import LoadingHook
 from .quiet import quieten
 from .ranks import compare_data, compare_settings
-from .resume import check_same_run, deciding, latest_checkpoint
+from .resume import check_same_run, deciding, latest_checkpoint, other_settings
 from .work_dir import checkpoints_in
 
 
@@ -73,6 +73,8 @@ def build_runner(cfg: Config) -> Runner:
         _check_weights(checkpoint, model, bool(cfg.get('resume')))
         if cfg.get('resume'):
             _check_same_run(checkpoint, runner)
+        elif told := other_settings(checkpoint, cfg):
+            runner.logger.warning(told)
         return runner
     _check_pretrained(cfg, model)
     if cfg.get('resume'):

@@ -1,5 +1,6 @@
 """Which checkpoint a run goes on from, and whether it is of the same run."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -8,7 +9,8 @@ from mmengine.config import Config
 
 from .checkpoint import RUN_KEY, check_finite, check_whole, read_content
 
-__all__ = ['RUN_KEY', 'check_same_run', 'deciding', 'differences', 'latest_checkpoint']
+__all__ = ['RUN_KEY', 'check_same_run', 'deciding', 'differences', 'latest_checkpoint',
+           'other_settings']
 
 # What decides the numbers of a run, and what of it does not.
 DECIDING = ('model', 'tasks', 'optim_wrapper', 'param_scheduler', 'randomness',
@@ -16,6 +18,12 @@ DECIDING = ('model', 'tasks', 'optim_wrapper', 'param_scheduler', 'randomness',
 WITHOUT_EFFECT = {'init_cfg', 'data_root', 'num_workers', 'persistent_workers',
                   'prefetch_factor', 'pin_memory', 'timeout', 'multiprocessing_context', '_scope_',
                   'fused', 'foreach', 'capturable', 'checkpoint', 'on_error'}
+# Entries of a model's config that do not change what its weights predict.
+NOT_PREDICTING = {'loss_weight', 'initial_loss_weight', 'class_weight', 'positive_weight', 'values',
+                  'ignore', 'colour_coded', 'palette', 'picture_unit', 'array_unit', 'farthest',
+                  'max_dist', 'max_display', 'absent_iou', 'double_sigmoid', 'zero_sum_unknown',
+                  'divide_when_zoomed', 'code_normal', 'outputs', 'num_samples', 'test_seed',
+                  'channels_last', 'shortcut', 'regularizer'}
 SHOWN = 10
 
 
@@ -47,6 +55,31 @@ def check_same_run(path: str, run: Mapping, expected: Mapping) -> None:
             f'both: {found}. Resume with the config of that run, '
             f'or start a new one from its weights: --cfg-options load_from={path} without '
             '--resume')
+
+
+def other_settings(path: str, cfg: Config) -> str:
+    """What the model was trained with and the config has otherwise, though the weights fit.
+
+    Args:
+        path: a checkpoint of a run, or a file that ``publish.py`` made of one.
+        cfg: a config with the model that the weights are meant for.
+
+    Returns:
+        A sentence for a warning; '' where nothing differs or the file does not tell.
+    """
+    meta = read_content(path).get('meta') or {}
+    before = json.loads(meta[RUN_KEY]).get('model') if RUN_KEY in meta else None
+    if not before:
+        return ''
+    found = differences(_predicting(before), _predicting(_plain(cfg.model)))
+    return found and (f'{path} was trained with other settings of the model than the config has, '
+                      f'which changes what its weights mean (trained with -> config): {found}')
+
+
+def _predicting(model: object) -> object:
+    if isinstance(model, Mapping):
+        return {key: _predicting(part) for key, part in model.items() if key not in NOT_PREDICTING}
+    return model
 
 
 def differences(before: object, now: object) -> str:

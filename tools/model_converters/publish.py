@@ -57,7 +57,13 @@ def main(argv: list[str] | None = None) -> None:
         from safetensors.torch import save_file  # here: --help needs no PyTorch
         from torch import Tensor
 
-        from mtpsl.engine.checkpoint import TASKS_KEY, check_whole, load_file, task_order
+        from mtpsl.engine.checkpoint import (
+            RUN_KEY,
+            TASKS_KEY,
+            check_whole,
+            load_file,
+            task_order,
+        )
 
         check_whole(str(args.checkpoint))
         content = load_file(str(args.checkpoint), 'cpu')
@@ -68,6 +74,9 @@ def main(argv: list[str] | None = None) -> None:
         halved = halve(weights)
         order = task_order(content)
         told = {} if order is None else {TASKS_KEY: json.dumps(order)}
+        run = (content.get('meta') or {}).get(RUN_KEY)
+        if run:  # what a config that the weights fit may still have otherwise
+            told[RUN_KEY] = json.dumps(dict(model=json.loads(run).get('model')))
         atomically(args.out, lambda name: save_file(halved, name, told))
         print(f'{args.out}: {len(halved)} tensors, {args.out.stat().st_size / 1e6:.2f} MB')
 
