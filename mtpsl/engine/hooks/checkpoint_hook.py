@@ -13,7 +13,7 @@ from mmengine.runner import Runner
 from mtpsl.engine.checkpoint import RUN_KEY, TASKS_KEY, name_some, not_finite
 from mtpsl.engine.resume import deciding
 from mtpsl.engine.work_dir import POINTER, hold, refuse_used
-from mtpsl.registry import HOOKS
+from mtpsl.registry import HOOKS, TASKS
 from mtpsl.storage.files import write_text
 
 from .non_finite_hook import NonFiniteError
@@ -32,7 +32,9 @@ class SafeCheckpointHook(CheckpointHook):
     one where ``max_keep_ckpts=1``. It removes what paths in a checkpoint name; this one removes
     files of the run's own folder only. A checkpoint also tells of which run it is, see
     :func:`mtpsl.engine.resume.check_same_run`. Weights that are not finite are neither saved nor
-    validated nor tested. Arguments: see :class:`mmengine.hooks.CheckpointHook`.
+    validated nor tested. mmengine guesses from a part of the name whether ``save_best`` means the
+    greatest or the least; here the tasks know it of their headline metrics. Arguments: see
+    :class:`mmengine.hooks.CheckpointHook`.
 
     Raises:
         NonFiniteError: in training or testing, the weights are not finite.
@@ -43,6 +45,17 @@ class SafeCheckpointHook(CheckpointHook):
     file_backend: Any
     best_ckpt_path: Any
     best_ckpt_path_dict: Any
+
+    def _init_rule(self, rules: list[str | None], key_indicators: list[str]) -> None:
+        """The rule of each figure; called by mmengine's constructor.
+
+        Raises:
+            ValueError: a figure of a task whose direction is not known, and no rule is given.
+        """
+        if len(rules) == 1:
+            rules = rules * len(key_indicators)
+        super()._init_rule([rule if rule is not None or key == 'auto' else _direction(key)
+                            for rule, key in zip(rules, key_indicators)], key_indicators)
 
     def before_train(self, runner: Runner) -> None:
         """Remove also what a kill while saving left: half a file, or the one it replaces."""
@@ -173,3 +186,19 @@ class _RemovesLater:
 
     def rmtree(self, path: str) -> None:
         """No checkpoint here is a folder."""
+
+
+def _direction(key: str) -> str | None:
+    """'greater' or 'less' of a figure; None where mmengine is to find out."""
+    metric = key.rpartition('/')[2]
+    if metric == 'delta_m':
+        return 'greater'
+    if '/' not in key:
+        return None
+    TASKS.import_from_location()
+    better = {task.headline: task.higher_is_better for task in TASKS.module_dict.values()}
+    if metric not in better:
+        raise ValueError(f'save_best={key!r}: whether more of {metric!r} is better is known of '
+                         f"{', '.join(sorted(better))} only; say rule='greater' or rule='less' of "
+                         'default_hooks.checkpoint')
+    return 'greater' if better[metric] else 'less'
