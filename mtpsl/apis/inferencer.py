@@ -19,8 +19,9 @@ from mtpsl.structures import MultiTaskSample
 from mtpsl.tasks.depth import Depth
 
 from .frames import Frame, Frames, Stream
-from .loading import load_model
+from .loading import find_model, load_model, pipeline_of
 from .prediction import Prediction, check_formats, make_folder, save_each
+from .sources import PhotoReader
 from .windows import SPREAD, Mosaic, positions, shrunk
 
 LEAST_WINDOW = 512
@@ -46,6 +47,7 @@ class _Image(NamedTuple):
 class MultiTaskInferencer:
     """Predicts all tasks of images of any size.
 
+    Images are read by the loader and the photometric transforms of the config's test pipeline.
     An image that fits into ``window`` is padded and the padding removed again, as in testing, so
     that its maps are those of ``tools/test.py``; a larger one is shrunk to it, or goes through in
     overlapping windows. Depth is what the model says of the picture that it sees: no metres are
@@ -75,6 +77,7 @@ class MultiTaskInferencer:
 
     Attributes:
         tasks: task name -> :class:`mtpsl.tasks.Task`.
+        reader: reads images as the config's test pipeline does.
 
     Raises:
         FileNotFoundError: no such config or checkpoint.
@@ -93,7 +96,9 @@ class MultiTaskInferencer:
                                   or isinstance(max_side, int) and max_side >= 1):
             raise ValueError("batch_size and max_side (or None or 'auto') must be at least 1, got "
                              f'{batch_size!r} and {max_side!r}')
-        self.model = load_model(model, weights, device, cfg_options)
+        cfg, weights = find_model(model, weights, cfg_options)
+        self.model = load_model(cfg, weights, device)
+        self.reader = PhotoReader(pipeline_of(cfg))
         self.tasks = self.model.shown
         self.window = tuple(window or [max(2 * side, LEAST_WINDOW)
                                        for side in self.model.data_preprocessor.size])
@@ -222,7 +227,7 @@ class MultiTaskInferencer:
             try:
                 if isinstance(frame, Exception):
                     raise frame
-                bgr = frame.source.read()
+                bgr = self.reader.colour(frame.source.read(self.reader), frame.source.name)
             except (OSError, ValueError) as error:
                 if not skip:
                     raise

@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -17,6 +17,26 @@ from mtpsl.engine.model_index import find_weights
 from mtpsl.engine.resume import other_settings
 from mtpsl.models import MultiTaskModel
 from mtpsl.registry import MODELS
+
+
+def find_model(model: str | Path | Config, weights: str | Path | None = None,
+               cfg_options: Mapping[str, object] | None = None,
+               ) -> tuple[Config, str | Path | None]:
+    """The config of a model and where its weights are; arguments are those of ``load_model``."""
+    if not isinstance(model, Config):
+        return load_config(str(model), cfg_options), weights or find_weights(str(model))
+    if cfg_options:
+        raise ValueError('cfg_options are for the path or name of a config; change the loaded '
+                         f'config itself, got {dict(cfg_options)}')
+    return model, weights
+
+
+def pipeline_of(cfg: Config) -> Sequence[dict]:
+    """The transforms of a config's test data; none where it has no test data."""
+    dataset = cfg.get('test_dataloader', {}).get('dataset', {})
+    while 'pipeline' not in dataset and ('dataset' in dataset or dataset.get('datasets')):
+        dataset = dataset.get('dataset') or dataset.datasets[0]
+    return dataset.get('pipeline', ())
 
 
 def load_model(model: str | Path | Config, weights: str | Path | None = None,
@@ -43,14 +63,7 @@ def load_model(model: str | Path | Config, weights: str | Path | None = None,
     """
     # Components of other scopes, which the config's custom_imports register, are found too.
     init_default_scope('mtpsl')
-    if isinstance(model, Config) and cfg_options:
-        raise ValueError('cfg_options are for the path or name of a config; change the loaded '
-                         f'config itself, got {dict(cfg_options)}')
-    if isinstance(model, Config):
-        cfg = model
-    else:
-        cfg = load_config(str(model), cfg_options)
-        weights = weights or find_weights(str(model))
+    cfg, weights = find_model(model, weights, cfg_options)
     require(cfg, 'model')
     device = device or get_device()
     built = MODELS.build(cfg.model)  # pretrained weights would be loaded by init_weights only

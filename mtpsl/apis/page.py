@@ -68,7 +68,7 @@ class Page:
 
     def __init__(self, infer: MultiTaskInferencer, folder: Path, note: str = '',
                  samples: Sequence[str] = ()) -> None:
-        self.infer = infer
+        self.infer, self.reader = infer, infer.reader
         self.folder = folder
         self.note, self.samples = note, samples
         model = infer.model
@@ -112,7 +112,7 @@ class Page:
     def _result(self, image: str, tasks: list[str], num_samples: int) -> Prediction:
         check_pixels(image)
         (source,), _ = collect(image)
-        pixels = shrunk(source.read(), self.infer.max_side)[..., ::-1]
+        pixels = shrunk(source.read(self.reader), self.infer.max_side)[..., ::-1]
         result = self.infer(pixels, names=source.name, tasks=tasks, num_samples=num_samples,
                             stages=COURSE if self.diffusion is not None else (), progress=False)
         assert isinstance(result, Prediction)  # of one image

@@ -14,6 +14,7 @@ from mtpsl.tasks.seen import Seen
 from .check import MANY
 from .partial_label import PartialLabelDataset
 from .sampler import Draw
+from .transforms.contract import draws_geometry
 from .transforms.loading import LoadLabels, read_label
 from .unreadable import UnreadableFileError
 
@@ -45,6 +46,10 @@ def look_at_labels(dataset: object, training: bool = True) -> None:
         RuntimeError: a file that cannot be read, unless the data set skips these.
     """
     looks = [_Look(leaf) for leaf in _leaves(dataset)]
+    for leaf in () if training else _leaves(dataset):
+        if drawn := draws_geometry(leaf.pipeline.transforms):
+            print_log(f'{leaf.title}: {", ".join(drawn)} in the pipeline moves test images by '
+                      'chance: figures change from run to run', 'current', logging.WARNING)
     if looks:
         _conclude(looks, training)
 

@@ -14,7 +14,7 @@ from mtpsl.tasks import Task, build_tasks
 from .id_list import read_id_list
 from .label_mapping import LabelMapping, load_mapping
 from .sampler import Draw, seeded
-from .transforms.probe import check_geometry
+from .transforms.contract import check_pipeline
 from .unreadable import SKIPPED_AT_MOST, UnreadableFileError, check_on_error
 
 MISSING_SHOWN = 5
@@ -125,7 +125,7 @@ class PartialLabelDataset(BaseDataset):
             if hasattr(transform, 'check_tasks'):  # now rather than at the first image
                 transform.check_tasks(self.tasks, known)
         try:
-            check_geometry(self.pipeline.transforms, self.tasks)
+            check_pipeline(self.pipeline.transforms, self.tasks)
         except ValueError as error:
             raise ValueError(f'{self.title}: {error}') from error
 

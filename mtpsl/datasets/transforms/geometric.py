@@ -37,7 +37,7 @@ class RandomScale(BaseTransform):
         results['img'] = mmcv.imresize(results['img'], size[::-1], interpolation='bilinear')
         results['img_shape'] = size
         _forget_zoom(results)
-        for name, label in results['gt'].items():
+        for name, label in labels(self, results).items():
             task = results['tasks'][name]
             results['gt'][name] = task.rescale(task.resize(label, size), scale)
         return results
@@ -98,7 +98,7 @@ class RandomScaleCrop(BaseTransform):
             return results
         results['img'] = mmcv.imresize(results['img'][place], size[::-1],
                                        interpolation='bilinear')
-        for name, label in results['gt'].items():
+        for name, label in labels(self, results).items():
             task = results['tasks'][name]
             zoomed = task.resize(label[place], size, task.zoom_interpolation)
             results['gt'][name] = task.rescale(zoomed, scale)
@@ -155,13 +155,13 @@ class RandomCrop(BaseTransform):
         results['img_shape'] = results['img'].shape[:2]
         _forget_zoom(results)
         forget_withheld(results)  # they have served
-        for name, label in results['gt'].items():
+        for name, label in labels(self, results).items():
             results['gt'][name] = label[rows, columns]
         return results
 
     def _choose(self, results: dict) -> tuple[slice, slice]:
         shape = results['img'].shape[:2]
-        if self.balance_task in results['gt']:
+        if self.balance_task in labels(self, results):
             task, classes = (results[key][self.balance_task] for key in ('tasks', 'gt'))
             for _ in range(self.tries):
                 place = _random_place(shape, self.size)
@@ -213,12 +213,20 @@ class RandomFlip(BaseTransform):
         if np.random.rand() < self.prob:
             results['img'] = mmcv.imflip(results['img'])
             _forget_zoom(results)
-            for name, label in results['gt'].items():
+            for name, label in labels(self, results).items():
                 results['gt'][name] = results['tasks'][name].flip(label)
         return results
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(prob={self.prob})'
+
+
+def labels(step: BaseTransform, results: dict) -> dict[str, np.ndarray]:
+    """The label maps of a sample by task; ValueError where they were not read yet."""
+    if 'gt' not in results:
+        raise ValueError(f'{type(step).__name__} moves image and labels, and must stand after '
+                         'LoadLabels in the pipeline')
+    return results['gt']
 
 
 def forget_withheld(results: dict) -> None:

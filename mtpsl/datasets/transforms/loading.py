@@ -56,6 +56,7 @@ class LoadImageFromFile(mmcv.transforms.LoadImageFromFile):
             raise ValueError("LoadImageFromFile: orientation must be 'upright', 'stored' or None, "
                              f'got {orientation!r}')
         self.orientation = orientation
+        self.grey = color_type.startswith('grayscale')
         if color_type in ('color', 'grayscale'):  # would be turned by OpenCV, which says not how
             self.orientation = orientation or 'upright'
             color_type += '_ignore_orientation'
@@ -88,6 +89,8 @@ class LoadImageFromFile(mmcv.transforms.LoadImageFromFile):
             empty = os.path.isfile(path) and not os.path.getsize(path)
             cause = 'the file is empty' if empty else _describe(error)
             raise UnreadableFileError(f'cannot read the image {path}: {cause}') from error
+        if image.ndim == 2:
+            image = image[..., None].repeat(3, axis=2)
         size = image.shape[:2]
         return results | dict(img=image, img_shape=size, ori_shape=size, orientation=orientation)
 
