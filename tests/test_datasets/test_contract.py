@@ -50,7 +50,7 @@ class Moves(Own):
     (dict(type='mmcv.Resize', scale=(64, 64)), 'mtpsl.RandomScale'),
     (dict(type='mmcv.RandomResize', scale=(90, 90), ratio_range=(0.5, 2)), 'mtpsl.RandomScale'),
     (dict(type='mmcv.Pad', size_divisor=32), 'data_preprocessor.size'),
-    (dict(type='mmcv.CenterCrop', crop_size=(64, 64)), 'mmcv.CenterCrop moves image and labels apart'),
+    (dict(type='mmcv.CenterCrop', crop_size=(64, 64)), 'mmcv.CenterCrop moves image and labels'),
     (dict(type='mmseg.RandomCrop', crop_size=(512, 512)), 'mtpsl.RandomCrop'),
     (dict(type='mmseg.RandomRotate', prob=0.01, degree=2), 'mmseg.RandomRotate moves'),
     (dict(type='mmseg.RandomMosaic', prob=0.5), 'mmseg.RandomMosaic moves'),
