@@ -111,9 +111,9 @@ def _silent(step: Callable) -> Iterator[str]:
         if name not in COLOURS:
             does = ('moves image and labels apart' if moves_pixels(name) else
                     'knows nothing of the labels of the tasks')
-            raise ValueError(
-                f'the transform {package}.{name} {does}. ' + INSTEAD.get(name, "What only changes colours can go into dict(type='ImageOnly', "
-                              "transforms=[...]), which says that every pixel stays"))
+            instead = INSTEAD.get(name, "What only changes colours can go into dict(type="
+                                        "'ImageOnly', transforms=[...]): every pixel stays there")
+            raise ValueError(f'the transform {package}.{name} {does}. {instead}')
     elif package != 'mtpsl':
         yield f'{package}.{name}'
 
