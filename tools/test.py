@@ -72,7 +72,7 @@ def main(argv: list[str] | None = None) -> None:
             if evaluator.get('type') in (MultiTaskMetric, *METRIC_NAMES):
                 evaluator.setdefault('evidence_dir', str(Path(cfg.work_dir, EVIDENCE_DIR)))
                 if html:
-                    evaluator['keep_evidence'] = True
+                    evaluator['keep_statistics'] = True
         check_together(cfg)
         check_launcher(cfg)
         check_data(cfg, 'test')
@@ -87,11 +87,11 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def report(metrics: dict[str, float], cfg: 'Config', out: Path, show_dir: str | None) -> None:
-    """Print the headline table, and write it (.md) and all the metrics (.json)."""
-    from mtpsl.evaluation import headline_table
+    """Print the primary metric table, and write it (.md) and all the metrics (.json)."""
+    from mtpsl.evaluation import primary_metric_table
     from mtpsl.tasks import build_tasks
 
-    table = headline_table(metrics, build_tasks(cfg.tasks))
+    table = primary_metric_table(metrics, build_tasks(cfg.tasks))
     print(f'\n{table}\n')
     out.with_suffix('.md').write_text(table + '\n')
     # JSON has no NaN: what was not to be measured is null.
@@ -111,7 +111,7 @@ def write_html(path: Path, number: int, metrics: dict[str, float], runner: 'Runn
     from mtpsl.visualization import MultiTaskVisualizer
 
     tasks = build_tasks(runner.cfg.tasks)
-    found = [metric.image_evidence for metric in runner.test_evaluator.metrics
+    found = [metric.image_statistics for metric in runner.test_evaluator.metrics
              if isinstance(metric, MultiTaskMetric)]
     scores = image_scores(found[0] if found else {}, tasks)
     chosen = {name: extremes(scores[name], task.higher_is_better, number)

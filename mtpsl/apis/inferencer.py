@@ -12,7 +12,7 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from torch import Tensor
 
-from mtpsl.choices import COURSE
+from mtpsl.choices import INTERMEDIATE_OUTPUTS
 from mtpsl.models import DiffusionMTL
 from mtpsl.storage.parallel import Progress
 from mtpsl.structures import MultiTaskSample
@@ -22,7 +22,7 @@ from .frames import Frame, Frames, Stream
 from .loading import find_model, load_model, pipeline_of
 from .prediction import Prediction, check_formats, make_folder, save_each
 from .sources import PhotoReader
-from .windows import SPREAD, Mosaic, positions, shrunk
+from .windows import UNCERTAINTY, WindowMerger, window_positions, resize_longest_side
 
 LEAST_WINDOW = 512
 
@@ -41,7 +41,7 @@ class _Image(NamedTuple):
 
     name: str
     bgr: np.ndarray  # (H, W, 3) as it was read
-    mosaic: Mosaic
+    mosaic: WindowMerger
 
 
 class MultiTaskInferencer:
@@ -185,8 +185,8 @@ class MultiTaskInferencer:
         """The arguments of the model's ``predict``, checked."""
         if tasks is not None:
             self.model.check_tasks(tasks)
-        if isinstance(stages, str) or not set(stages) <= set(COURSE):
-            raise ValueError(f'stages must be some of {list(COURSE)}, got {stages!r}')
+        if isinstance(stages, str) or not set(stages) <= set(INTERMEDIATE_OUTPUTS):
+            raise ValueError(f'stages must be some of {list(INTERMEDIATE_OUTPUTS)}, got {stages!r}')
         if isinstance(self.model, DiffusionMTL):
             if num_samples is not None:
                 self.model.check_num_samples(num_samples)
@@ -237,11 +237,11 @@ class MultiTaskInferencer:
 
     def _windows(self, frame: Frame, bgr: np.ndarray) -> Iterator[_Crop]:
         source = frame.source
-        seen = shrunk(bgr, self.max_side)
+        seen = resize_longest_side(bgr, self.max_side)
         if seen is not bgr:
             self._say_shrunk(source.name, bgr, seen)
-        windows = positions(seen.shape[:2], self.window, self.overlap)
-        image = _Image(frame.name, bgr, Mosaic(seen.shape[:2], len(windows), self.tasks))
+        windows = window_positions(seen.shape[:2], self.window, self.overlap)
+        image = _Image(frame.name, bgr, WindowMerger(seen.shape[:2], len(windows), self.tasks))
         pixels = torch.from_numpy(np.ascontiguousarray(seen.transpose(2, 0, 1)))
         for top, left, height, width in windows:
             name = source.name if len(windows) == 1 else f'{source.name}@{top},{left}'
@@ -279,11 +279,11 @@ class MultiTaskInferencer:
         """Label forms in the image's own size."""
         found: dict[str, dict[str, np.ndarray]] = {}
         for stage, name, values in image.mosaic.maps(image.bgr.shape[:2]):  # one at a time in full
-            label = values[None] if stage == SPREAD else self.tasks[name].decode(values[None])
+            label = values[None] if stage == UNCERTAINTY else self.tasks[name].decode(values[None])
             found.setdefault(stage, {})[name] = _array(label)
         rgb = np.ascontiguousarray(image.bgr[..., ::-1])
-        return Prediction(image.name, rgb, self.tasks, found['pred'], found.get(SPREAD, {}),
-                          {stage: found[stage] for stage in self.model.course if stage in found})
+        return Prediction(image.name, rgb, self.tasks, found['pred'], found.get(UNCERTAINTY, {}),
+                          {stage: found[stage] for stage in self.model.intermediate_outputs if stage in found})
 
     def _say_shrunk(self, name: str, bgr: np.ndarray, seen: np.ndarray) -> None:
         """Once, where it decides what is predicted: metres are those of the shrunk picture."""

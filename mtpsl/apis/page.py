@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from mtpsl.choices import COURSE
+from mtpsl.choices import INTERMEDIATE_OUTPUTS
 from mtpsl.models import DiffusionMTL
 from mtpsl.storage.files import write_image
 from mtpsl.visualization import stage_title
@@ -27,7 +27,7 @@ from mtpsl.visualization import stage_title
 from .inferencer import MultiTaskInferencer
 from .prediction import Prediction
 from .sources import collect
-from .windows import shrunk
+from .windows import resize_longest_side
 
 os.environ.setdefault('GRADIO_ANALYTICS_ENABLED', 'False')  # nothing is reported to anybody
 
@@ -73,12 +73,12 @@ class Page:
         self.note, self.samples = note, samples
         model = infer.model
         self.diffusion = model.diffusion if isinstance(model, DiffusionMTL) else None
-        self.stages = [*model.course, 'prediction']
+        self.stages = [*model.intermediate_outputs, 'prediction']
 
     @property
     def draws_noise(self) -> bool:
         """Whether several samples of a prediction differ."""
-        return self.diffusion is not None and self.diffusion.schedule.num_draws > 0
+        return self.diffusion is not None and self.diffusion.schedule.num_noise_maps > 0
 
     def predict(self, last: Visit | None, image: str | None, tasks: list[str],
                 num_samples: int) -> tuple:
@@ -112,9 +112,9 @@ class Page:
     def _result(self, image: str, tasks: list[str], num_samples: int) -> Prediction:
         check_pixels(image)
         (source,), _ = collect(image)
-        pixels = shrunk(source.read(self.reader), self.infer.max_side)[..., ::-1]
+        pixels = resize_longest_side(source.read(self.reader), self.infer.max_side)[..., ::-1]
         result = self.infer(pixels, names=source.name, tasks=tasks, num_samples=num_samples,
-                            stages=COURSE if self.diffusion is not None else (), progress=False)
+                            stages=INTERMEDIATE_OUTPUTS if self.diffusion is not None else (), progress=False)
         assert isinstance(result, Prediction)  # of one image
         return result
 

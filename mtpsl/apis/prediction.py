@@ -30,7 +30,7 @@ class Prediction:
         maps: task name -> map in label form: class ids (H, W) uint8, foreground or boundary
             probability (H, W), unit vectors (H, W, 3), metres (H, W); float32.
         uncertainty: task name -> (H, W) float32, the standard deviation of the predictions of
-            several draws of noise, over all channels of the public prediction (probabilities, unit
+            several draws of noise, over all channels of the prediction (probabilities, unit
             vectors, metres) together; empty where one was drawn.
         stages: ``initial``, ``noisy``, ``step2`` ... -> task name -> map in label form; those that
             were asked for.
@@ -91,7 +91,7 @@ class Prediction:
         found: dict[str, dict[str, tuple[int, int, int]]] = {task: {} for task in self.maps}
         for maps in (*self.stages.values(), self.maps):
             for task, values in maps.items():
-                found[task] |= self.tasks[task].describe(channels_first(values))
+                found[task] |= self.tasks[task].legend(channels_first(values))
         return found
 
     def save(self, out_dir: str | Path, formats: Sequence[str] = ('png',)) -> list[Path]:

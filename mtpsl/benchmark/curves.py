@@ -6,7 +6,7 @@ from statistics import fmean
 from matplotlib.figure import Figure
 
 from mtpsl.choices import PASCAL_TASKS as TASKS
-from mtpsl.evaluation.results import headline_directions
+from mtpsl.evaluation.results import metric_directions
 from mtpsl.evaluation.table import ARROWS
 
 from .record import INITIAL, Run
@@ -31,7 +31,7 @@ def draw_stage_curves(runs: Sequence[Run]) -> Figure | None:
             methods.setdefault(run.method, []).append(run)
     if not methods:
         return None
-    directions = headline_directions()
+    directions = metric_directions()
     keys = [key for key in next(iter(methods.values()))[0].metrics if not key.startswith(INITIAL)]
     figure = Figure(figsize=(2.6 * len(keys), 3.2), layout='constrained')
     panels = figure.subplots(1, len(keys), squeeze=False)[0]

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from mtpsl.evaluation.results import headline_directions
+from mtpsl.evaluation.results import metric_directions
 from mtpsl.storage.files import write_json
 from mtpsl.visualization import read_curves
 
@@ -19,7 +19,7 @@ class Run(NamedTuple):
         method: its row in the table.
         setting: 'onelabel' or 'random'.
         seed: of the run.
-        metrics: ``<task>/<headline>`` and ``initial/<task>/<headline>`` -> figure.
+        metrics: ``<task>/<primary metric>`` and ``initial/<task>/<primary metric>`` -> figure.
         curves: the same figures on the way: ``(iterations done, figures)`` of each validation.
     """
 
@@ -69,16 +69,16 @@ class Record:
 
     def add(self, name: str, method: str, setting: str, seed: int, folder: Path) -> None:
         """Keep the figures of a run that has left its ``metrics.json`` in ``folder``."""
-        metrics = _headlines(json.loads((folder / 'metrics.json').read_text()))
-        curves = [(record['after'], _headlines(record))
+        metrics = _primary_metrics(json.loads((folder / 'metrics.json').read_text()))
+        curves = [(record['after'], _primary_metrics(record))
                   for record in read_curves(folder / 'curves.json') if 'after' in record]
         self.runs[name] = Run(method, setting, seed, metrics, curves)
         write_json(self.path, self._content())
 
 
-def _headlines(figures: Mapping[str, float | None]) -> dict[str, float]:
-    """The measured headline figures of final and initial predictions, to a hundredth."""
-    headlines = headline_directions()
+def _primary_metrics(figures: Mapping[str, float | None]) -> dict[str, float]:
+    """The measured primary metric figures of final and initial predictions, to a hundredth."""
+    primary_metrics = metric_directions()
     return {key: round(value, 2) for key, value in figures.items()
             if key.removeprefix(INITIAL).count('/') == 1 and value is not None
-            and key.split('/')[-1] in headlines}
+            and key.split('/')[-1] in primary_metrics}

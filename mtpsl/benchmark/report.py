@@ -11,7 +11,7 @@ from mtpsl.choices import PASCAL_TASKS as TASKS
 from mtpsl.evaluation import FORMATS, compare, group_by_method, read_results
 from mtpsl.evaluation.comparison import DELTA, Comparison
 from mtpsl.evaluation.delta_m import mean_gain
-from mtpsl.evaluation.results import headline_directions, summarize
+from mtpsl.evaluation.results import metric_directions, summarize
 from mtpsl.evaluation.table import ARROWS
 from mtpsl.storage.files import atomically, write_json, write_text
 
@@ -182,7 +182,7 @@ def stage_table(runs: Sequence[Run]) -> str:
 
 def overtaking_table(runs: Sequence[Run]) -> str:
     """From which step on the denoising helps, by method and task; empty without curves."""
-    directions = headline_directions()
+    directions = metric_directions()
 
     def cell(seeds: Sequence[Run], key: str) -> str:
         step = overtaken(seeds, key, directions[key.split('/')[1]])
@@ -196,10 +196,10 @@ def _has_initial(figures: Mapping[str, float]) -> bool:
 
 
 def _by_method(runs: Sequence[Run], cell: Callable[[Sequence[Run], str], str]) -> str:
-    """A Markdown table: a row a method, a column a headline figure."""
+    """A Markdown table: a row a method, a column a primary metric figure."""
     if not runs:
         return ''
-    directions = headline_directions()
+    directions = metric_directions()
     keys = [key for key in runs[0].metrics if not key.startswith(INITIAL)]
     names = [f'{key.replace("/", " ")} {ARROWS[directions[key.split("/")[1]]]}' for key in keys]
     lines = [f'| method | {" | ".join(names)} |', '| :-- |' + ' --: |' * len(keys)]

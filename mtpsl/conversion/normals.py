@@ -72,7 +72,7 @@ def _fit_planes(inverse: np.ndarray, known: np.ndarray, radius: int) -> _Planes:
 
 
 def _shifted(values: np.ndarray, down: int, right: int, fill: float) -> np.ndarray:
-    """``values[i + down, j + right]`` at (i, j), ``fill`` beyond the border."""
+    """``values[i + down, j + right]`` at (i, j), ``ignore_value`` beyond the border."""
     height, width = values.shape
     found = np.full_like(values, fill)
     rows, columns = slice(max(-down, 0), height - max(down, 0)), slice(

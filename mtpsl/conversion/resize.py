@@ -1,4 +1,4 @@
-"""Pictures and labels brought to the size of the data set."""
+"""Pictures and labels brought to the size of the dataset."""
 
 import cv2
 import numpy as np

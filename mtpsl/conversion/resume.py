@@ -1,4 +1,4 @@
-"""Converting a data set image by image: resumable, the manifest last, nothing overwritten."""
+"""Converting a dataset image by image: resumable, the manifest last, nothing overwritten."""
 
 import hashlib
 import json
@@ -74,7 +74,7 @@ def _read_manifest(root: Path) -> tuple[Path, object] | None:
 
 
 def _check_target(root: Path, settings: dict[str, str | int]) -> None:
-    """Raise a ValueError rather than mix data sets."""
+    """Raise a ValueError rather than mix datasets."""
     if root.exists() and not root.is_dir():
         raise ValueError(f'{root} is a file, not a folder')
     manifest = _read_manifest(root)
@@ -122,7 +122,7 @@ def _is_alive(process: int) -> bool:
 
 
 def carry_out(plan: Plan, convert: Callable[[Item], None], workers: int) -> int:
-    """Convert the images that are not there yet, and print what the data set then holds.
+    """Convert the images that are not there yet, and print what the dataset then holds.
 
     Args:
         plan: what to make.

@@ -1,4 +1,4 @@
-"""What a converted data set holds, read from its files."""
+"""What a converted dataset holds, read from its files."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -73,7 +73,7 @@ def summarise(target: Target, classes: tuple[str, ...], counts: Mapping[str, int
     """A table of what is in each split, over all of its files.
 
     Args:
-        target: the data set.
+        target: the dataset.
         classes: names of the classes of 'semseg'.
         counts: split -> number of images.
         workers: processes, at least 1.

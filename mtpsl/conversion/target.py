@@ -1,4 +1,4 @@
-"""Where a converted data set lies and how large its pictures are."""
+"""Where a converted dataset lies and how large its pictures are."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Checking a data set on disk before anything is trained on it."""
+"""Checking a dataset on disk before anything is trained on it."""
 
 import json
 import sys
@@ -35,7 +35,7 @@ class Report(NamedTuple):
 
     Attributes:
         findings: the lines of its table.
-        problems: the errors that a training run on this data set would end with, in its words.
+        problems: the errors that a training run on this dataset would end with, in its words.
         remarks: why labels look wrong, with what to write in the config.
     """
 
@@ -51,7 +51,7 @@ class Report(NamedTuple):
 
 def check_dataset(kind: type[PartialLabelDataset], tasks: Mapping[str, dict], data_root: str,
                   sample: int | None = 20) -> Report:
-    """Look at both splits of a data set as the training would.
+    """Look at both splits of a dataset as the training would.
 
     That all files are there, the number of images and their size against the published ones (of
     synthetic scenes: against their manifest), every label mapping of ``label_mappings`` against
@@ -61,7 +61,7 @@ def check_dataset(kind: type[PartialLabelDataset], tasks: Mapping[str, dict], da
     All labels must be there, also those that a mapping withholds.
 
     Args:
-        kind: the data set's class.
+        kind: the dataset's class.
         tasks: task name -> config.
         data_root: its folder.
         sample: how many images of a split are opened, evenly spread; None for all.
@@ -90,7 +90,7 @@ def check_dataset(kind: type[PartialLabelDataset], tasks: Mapping[str, dict], da
 
 
 def check_configs(datasets: Mapping[str, dict], sample: int | None = 20) -> Report:
-    """Open a sample of the images of data sets as their configs have them.
+    """Open a sample of the images of datasets as their configs have them.
 
     Args:
         datasets: what each is called in the table -> its config, ``tasks`` included.
@@ -110,7 +110,7 @@ def check_configs(datasets: Mapping[str, dict], sample: int | None = 20) -> Repo
 
 
 def _readers(config: Mapping) -> Sequence[dict]:
-    """The steps of a data set's pipeline that read image and labels, with their options."""
+    """The steps of a dataset's pipeline that read image and labels, with their options."""
     steps = [step for step in config.get('pipeline', ()) if isinstance(step, Mapping)]
     return [dict(next((step for step in steps if str(step.get('type')).rpartition('.')[2] == kind),
                       {}), type=f'mtpsl.{kind}') for kind in ('LoadImageFromFile', 'LoadLabels')]
@@ -162,7 +162,7 @@ def _check_sample(split: str, dataset: PartialLabelDataset, size: Sequence[int] 
         sizes.setdefault(shape, []).append(results['img_id'])
         turned += results.get('orientation', 1) != 1
         for name, label in results['gt'].items():
-            values[name].add(label, dataset.tasks[name].fill)
+            values[name].add(label, dataset.tasks[name].ignore_value)
     broken = len(report.problems) - before
     add = report.findings.append
     add(Finding(split, 'opened', f'{len(chosen) - broken} of {len(chosen)} images', 'all',

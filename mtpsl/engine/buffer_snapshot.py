@@ -23,7 +23,7 @@ class BufferSnapshot:
             groups[buffer.device, buffer.dtype].append(buffer)
         self._groups = [(buffers, _flat(buffers)) for buffers in groups.values()]
 
-    def spoilt(self) -> Tensor:
+    def found_inf(self) -> Tensor:
         """Whether a number is not finite now that was: a boolean scalar on the device."""
         found = [(before.isfinite() & ~_flat(buffers).isfinite()).any()
                  for buffers, before in self._groups

@@ -1,4 +1,4 @@
-"""The commands that check data sets."""
+"""The commands that check datasets."""
 
 import logging
 
@@ -31,12 +31,12 @@ def check_labels(runner: Runner, training: bool = True) -> None:
 
 
 def run_check(tool: str, config: str, root: str, sample: int | None) -> None:
-    """Check the data set of a config at another place and print the table.
+    """Check the dataset of a config at another place and print the table.
 
     Args:
         tool: name of the command, for its errors.
         config: a config with ``train_dataloader``, such as ``_base_/datasets/nyud.py``.
-        root: the folder of the data set.
+        root: the folder of the dataset.
         sample: images of a split to open, None for all.
 
     Raises:
@@ -55,13 +55,13 @@ def run_check(tool: str, config: str, root: str, sample: int | None) -> None:
 
 
 def run_config_check(tool: str, config: str, options: dict | None, sample: int | None) -> None:
-    """Check the data sets of a config as it has them and print the table.
+    """Check the datasets of a config as it has them and print the table.
 
     Args:
         tool: name of the command, for its errors.
         config: any config with data loaders.
         options: overrides, see :func:`load_config`.
-        sample: images of each data set to open, None for all.
+        sample: images of each dataset to open, None for all.
 
     Raises:
         SystemExit: status 1 where something is broken, or ten labels and more are all alike.
@@ -73,7 +73,7 @@ def run_config_check(tool: str, config: str, options: dict | None, sample: int |
 
 
 def _datasets(cfg: Config) -> dict[str, dict]:
-    """The data sets of a config by their splits, those inside of wrappers one by one."""
+    """The datasets of a config by their splits, those inside of wrappers one by one."""
     loaders = {split: cfg.get(f'{split}_dataloader') for split in ('train', 'val', 'test')}
     found: dict[str, dict] = {}
     for split, loader in loaders.items():

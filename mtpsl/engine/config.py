@@ -53,9 +53,9 @@ def load_config(path: str, options: Mapping[str, object] | None = None) -> Confi
     """Read a config, apply overrides, share the tasks, and refuse misspelt keys.
 
     The top-level ``tasks`` is the one owner of what the tasks are: it reaches the model, the
-    data sets, the evaluators and the visualizer wherever they take ``tasks`` and do not say
+    datasets, the evaluators and the visualizer wherever they take ``tasks`` and do not say
     theirs, so that overriding it reaches everything. The top-level ``data_preprocessor``, which
-    goes with the data set, becomes the model's, whose own entries win. A task that is None is left
+    goes with the dataset, becomes the model's, whose own entries win. A task that is None is left
     out. The parts are held against the signatures of what they build (:mod:`.schema`).
 
     Args:
@@ -247,7 +247,7 @@ def evaluators(cfg: Config, split: str) -> Sequence[dict]:
 
 
 def leaves(dataset: dict) -> Iterator[dict]:
-    """The data sets inside wrappers."""
+    """The datasets inside wrappers."""
     inner = dataset.get('datasets') or ([dataset['dataset']] if 'dataset' in dataset else [])
     if not inner:
         yield dataset

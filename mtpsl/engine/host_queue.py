@@ -11,7 +11,7 @@ T = TypeVar('T')
 LAG = 1  # entries that may still be on their way
 
 
-class HostQueue(Generic[T]):
+class AsyncHostCopy(Generic[T]):
     """First in, first out; each entry is a small tensor and what the host knows of it.
 
     A GPU's tensor is copied in its stream and read one entry later, when the GPU has at least the

@@ -64,7 +64,7 @@ class FiniteOptimWrapper(OptimWrapper):
         self.skipped_steps: Tensor | int = 0
         self.scalars: dict[str, Tensor] = {}
         self._before: BufferSnapshot | None = None  # of the window
-        self._spoilt: Tensor | None = None  # whether a loss of the window is not finite
+        self._found_inf: Tensor | None = None  # whether a loss of the window is not finite
         self._parts: PartedGroups | None = None
 
     @contextmanager
@@ -84,34 +84,34 @@ class FiniteOptimWrapper(OptimWrapper):
         super().update_params(loss, step_kwargs, zero_kwargs)
         if self.skipped is None and self._before is not None:
             # A checkpoint or a validation may come before the window's end.
-            spoilt = self._before.spoilt()
-            self._spoilt = spoilt if self._spoilt is None else self._spoilt | spoilt
-            self._before.restore(self._spoilt)
+            found_inf = self._before.found_inf()
+            self._found_inf = found_inf if self._found_inf is None else self._found_inf | found_inf
+            self._before.restore(self._found_inf)
 
     def backward(self, loss: Tensor, **kwargs: object) -> None:
         """Backward pass; notes whether the loss is finite."""
         super().backward(loss, **kwargs)
-        spoilt = ~loss.detach().isfinite()
-        self._spoilt = spoilt if self._spoilt is None else self._spoilt | spoilt
+        found_inf = ~loss.detach().isfinite()
+        self._found_inf = found_inf if self._found_inf is None else self._found_inf | found_inf
 
     def step(self, **kwargs: object) -> None:
         """Clip the gradients; update, or leave all as it was before the window."""
         if self._parts is not None:
             self._parts.look()  # before clipping, which may round to zero
         norm = self._clip_grad()
-        spoilt = ~norm.isfinite()
-        if self._spoilt is not None:
-            spoilt = self._spoilt | spoilt
+        found_inf = ~norm.isfinite()
+        if self._found_inf is not None:
+            found_inf = self._found_inf | found_inf
         if self._before is not None:
-            spoilt = spoilt | self._before.spoilt()
-        spoilt = _on_any_process(spoilt)
+            found_inf = found_inf | self._before.found_inf()
+        found_inf = _on_any_process(found_inf)
         if self._before is not None:
-            self._before.restore(spoilt)
-        self._update(spoilt, kwargs)
-        self.skipped = spoilt
-        self.skipped_steps = self.skipped_steps + spoilt
+            self._before.restore(found_inf)
+        self._update(found_inf, kwargs)
+        self.skipped = found_inf
+        self.skipped_steps = self.skipped_steps + found_inf
         self.scalars = dict(grad_norm=norm, skipped_steps=self.skipped_steps)
-        self._before = self._spoilt = None
+        self._before = self._found_inf = None
 
     def load_state_dict(self, state_dict: dict) -> None:
         """Load, except which implementation of the optimiser runs: that is the config's choice.
@@ -154,21 +154,21 @@ class FiniteOptimWrapper(OptimWrapper):
             self.clip_func(parameters, **self.clip_grad_kwargs)
         return norm
 
-    def _update(self, spoilt: Tensor, kwargs: dict) -> None:
+    def _update(self, found_inf: Tensor, kwargs: dict) -> None:
         optimizer, parts = self.optimizer, self._parts
         if isinstance(optimizer, (Adam, AdamW)) and all(
                 group['fused'] for group in optimizer.param_groups):
             # What torch's GradScaler tells them: 1.0 makes the kernels leave all as it is.
-            optimizer.found_inf = spoilt.float()  # type: ignore[attr-defined]
+            optimizer.found_inf = found_inf.float()  # type: ignore[attr-defined]
             groups = optimizer.param_groups
             if parts is not None:
-                optimizer.param_groups = parts.telling(spoilt)
+                optimizer.param_groups = parts.telling(found_inf)
             try:
                 optimizer.step(**kwargs)
             finally:
                 optimizer.param_groups = groups
                 del optimizer.found_inf  # type: ignore[attr-defined]
-        elif not (parts.drop_still(spoilt) if parts is not None else spoilt.item()):
+        elif not (parts.drop_still(found_inf) if parts is not None else found_inf.item()):
             optimizer.step(**kwargs)
 
 

@@ -47,26 +47,26 @@ class PartedGroups:
         self._still = [part.amax() == 0 if len(part) else None
                        for part in largest.split([len(part) for part in found])]
 
-    def telling(self, spoilt: Tensor) -> '_Telling':
+    def telling(self, found_inf: Tensor) -> '_Telling':
         """The groups, part by part; each tells the optimiser ``found_inf`` when its turn comes.
 
         Args:
-            spoilt: whether the whole step is to be left out, a boolean scalar on the device.
+            found_inf: whether the whole step is to be left out, a boolean scalar on the device.
         """
-        everything, groups = spoilt.float(), self.optimizer.param_groups
+        everything, groups = found_inf.float(), self.optimizer.param_groups
         return _Telling(self.optimizer, [
             (groups[number] | dict(params=own),
-             everything if still is None else (still | spoilt).float())
+             everything if still is None else (still | found_inf).float())
             for (number, _, own), still in zip(self._members, self._still)])
 
-    def drop_still(self, spoilt: Tensor) -> bool:
+    def drop_still(self, found_inf: Tensor) -> bool:
         """Take the gradients of zero away, for an optimiser that cannot be told on the device.
 
         Returns:
             Whether the whole step is to be left out. The host waits for the device.
         """
         known = [still for still in self._still if still is not None]
-        left_out, *answers = torch.stack([spoilt, *known]).tolist()
+        left_out, *answers = torch.stack([found_inf, *known]).tolist()
         remaining = iter(answers)
         for (_, _, own), still in zip(self._members, self._still):
             if still is not None and next(remaining):

@@ -25,7 +25,7 @@ def check_together(cfg: Config) -> None:
 
 
 def check_data(cfg: Config, *splits: str) -> None:
-    """Build the data sets of these splits once, in silence; the runner builds them again and tells.
+    """Build the datasets of these splits once, in silence; the runner builds them again and tells.
 
     Of several processes of a machine the first does it, and its end ends the others.
 

@@ -9,40 +9,40 @@ from mmengine.config import Config
 
 from .checkpoint import RUN_KEY, check_finite, check_whole, read_content
 
-__all__ = ['RUN_KEY', 'check_same_run', 'deciding', 'differences', 'latest_checkpoint',
+__all__ = ['RUN_KEY', 'check_same_config', 'fingerprint', 'differences', 'latest_checkpoint',
            'other_settings']
 
 # What decides the numbers of a run, and what of it does not.
-DECIDING = ('model', 'tasks', 'optim_wrapper', 'param_scheduler', 'randomness',
+FINGERPRINT_KEYS = ('model', 'tasks', 'optim_wrapper', 'param_scheduler', 'randomness',
             'train_dataloader')
-WITHOUT_EFFECT = {'init_cfg', 'data_root', 'num_workers', 'persistent_workers',
+IGNORED_KEYS = {'init_cfg', 'data_root', 'num_workers', 'persistent_workers',
                   'prefetch_factor', 'pin_memory', 'timeout', 'multiprocessing_context', '_scope_',
                   'fused', 'foreach', 'capturable', 'checkpoint', 'on_error'}
 # Entries of a model's config that do not change what its weights predict.
 NOT_PREDICTING = {'loss_weight', 'initial_loss_weight', 'class_weight', 'positive_weight', 'values',
-                  'ignore', 'colour_coded', 'palette', 'picture_unit', 'array_unit', 'farthest',
+                  'ignore', 'colour_coded', 'palette', 'png_unit', 'npy_unit', 'farthest',
                   'max_dist', 'max_display', 'absent_iou', 'double_sigmoid', 'zero_sum_unknown',
-                  'divide_when_zoomed', 'code_normal', 'outputs', 'num_samples', 'test_seed',
+                  'divide_when_zoomed', 'aux_normal', 'outputs', 'num_samples', 'test_seed',
                   'channels_last', 'shortcut', 'regularizer'}
 SHOWN = 10
 
 
-def deciding(cfg: Config, world_size: int) -> dict:
+def fingerprint(cfg: Config, world_size: int) -> dict:
     """What decides the numbers of a run, in JSON's types.
 
     Not in it: folders, worker processes, weights that training starts from, hooks, the length of
     the training, validation and testing.
     """
-    content = {key: _plain(cfg[key]) for key in DECIDING if cfg.get(key) is not None}
+    content = {key: _plain(cfg[key]) for key in FINGERPRINT_KEYS if cfg.get(key) is not None}
     return content | dict(processes=world_size)
 
 
-def check_same_run(path: str, run: Mapping, expected: Mapping) -> None:
+def check_same_config(path: str, run: Mapping, expected: Mapping) -> None:
     """Raise unless a checkpoint's run is the config's.
 
     Args:
         path: the checkpoint, for the message.
-        run: its :func:`deciding`.
+        run: its :func:`fingerprint`.
         expected: that of the config.
 
     Raises:
@@ -151,7 +151,7 @@ def _step(path: Path) -> int:
 def _plain(value: object) -> object:
     if isinstance(value, Mapping):
         return {str(key): _plain(part) for key, part in value.items()
-                if key not in WITHOUT_EFFECT}
+                if key not in IGNORED_KEYS}
     if isinstance(value, (list, tuple)):
         return [_plain(part) for part in value]
     return value if isinstance(value, (str, int, float, bool, type(None))) else repr(value)

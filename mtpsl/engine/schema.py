@@ -55,7 +55,7 @@ def check_kinds(cfg: Config) -> None:
 
     Raises:
         TypeError: a part of another type, or an entry of a data loader that it does not take.
-        ValueError: a data loader without a data set.
+        ValueError: a data loader without a dataset.
     """
     for name, hint in _hints(Runner.__init__).items():
         if name in cfg and name != 'cfg' and not accepts(cfg[name], hint):
@@ -97,7 +97,7 @@ def parts(cfg: Mapping) -> Iterator[Part]:
     model = cfg.get('model') or {}
     own = model.get('data_preprocessor')
     if isinstance(own, Mapping) and 'type' not in own and str(model.get('type')) in ours.MODELS:
-        own = dict(own, type='MultiTaskPreprocessor', tasks=model.get('tasks', {}))
+        own = dict(own, type='MultiTaskDataPreprocessor', tasks=model.get('tasks', {}))
         yield Part('model.data_preprocessor', own, ours.MODELS)
     for name, registry in (('model', ours.MODELS), ('visualizer', ours.VISUALIZERS),
                            ('optim_wrapper', ours.OPTIM_WRAPPERS),

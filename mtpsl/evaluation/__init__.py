@@ -11,8 +11,8 @@ from .comparison import (
 from .delta_m import delta_m
 from .multitask_metric import MultiTaskMetric
 from .results import group_by_method, paper_results, read_argument, read_results
-from .table import headline_table
+from .table import primary_metric_table
 
 __all__ = ['FORMATS', 'MultiTaskMetric', 'beside_paper', 'compare', 'delta_m', 'disagreements',
-           'find_baseline', 'group_by_method', 'headline_table', 'paper_results', 'read_argument',
+           'find_baseline', 'group_by_method', 'primary_metric_table', 'paper_results', 'read_argument',
            'read_baseline', 'read_results']

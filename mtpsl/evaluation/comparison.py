@@ -1,4 +1,4 @@
-"""Tables of any results side by side: a row a method, a column a headline metric, Delta_m last."""
+"""Tables of any results side by side: a row a method, a column a primary metric, Delta_m last."""
 
 import csv
 import io
@@ -11,7 +11,7 @@ from .delta_m import mean_gain
 from .results import (
     Method,
     Score,
-    headline_directions,
+    metric_directions,
     read_argument,
     refuse_overlap,
     summarize,
@@ -96,7 +96,7 @@ def compare(methods: Sequence[Method], baseline: Method | None = None) -> Compar
         if other is not method:
             raise ValueError(f'two rows are called {method.name!r}, {other.runs[0].place} and '
                              f'{method.runs[0].place}; NAME=FILE gives one another name')
-    directions = headline_directions()
+    directions = metric_directions()
     keys = dict.fromkeys(key for method in [*methods, *rows] for key in method.keys)
     columns = {key: directions[key.split('/')[1]] for key in keys}
     scores = [{key: score for key in columns if (score := method.score(key))} for method in rows]

@@ -50,7 +50,7 @@ def host_evidence(task: Task, prediction: np.ndarray, label: np.ndarray,
 
     Args:
         task: what the maps are of.
-        prediction: (C, H, W) public prediction.
+        prediction: (C, H, W) prediction.
         label: (c, H, W).
         folder: where files of evidence lie; None keeps none.
     """

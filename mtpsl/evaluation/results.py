@@ -1,6 +1,6 @@
 """Result files: the ``metrics.json`` of ``tools/test.py``, and sets of results of any origin.
 
-Both hold figures by ``<task>/<metric>``. Of these only the headline metrics are kept, those that
+Both hold figures by ``<task>/<metric>``. Of these only the primary metric metrics are kept, those that
 some registered task class names as its own. ``docs/compare.md`` shows both kinds.
 """
 
@@ -36,7 +36,7 @@ class Result:
 
     Attributes:
         method: name of the row it belongs to; the runs of one method are its seeds.
-        metrics: ``<task>/<headline>`` -> figure, only what was measured.
+        metrics: ``<task>/<primary metric>`` -> figure, only what was measured.
         file: where it was read.
         index: which of a set's results it is.
         setting: data and labels, such as ``pascal_onelabel``; None where the file does not say.
@@ -92,19 +92,19 @@ def summarize(values: Sequence[float]) -> Score:
     return Score(fmean(values), stdev(values) if len(values) > 1 else None, len(values))
 
 
-def headline_directions() -> dict[str, bool]:
-    """Metric -> whether higher is better, of the headlines of all registered task classes.
+def metric_directions() -> dict[str, bool]:
+    """Metric -> whether higher is better, of the primary_metrics of all registered task classes.
 
     Raises:
-        ValueError: two classes have a headline of the same name and disagree on its direction.
+        ValueError: two classes have a primary metric of the same name and disagree on its direction.
     """
     owners: dict[str, type[Task]] = {}
     for task in TASKS.module_dict.values():
-        owner = owners.setdefault(task.headline, task)
+        owner = owners.setdefault(task.primary_metric, task)
         if owner.higher_is_better != task.higher_is_better:
             raise ValueError(f'{owner.__name__} and {task.__name__} disagree on whether a higher '
-                             f'{task.headline} is better; give their headlines different names')
-    return {headline: task.higher_is_better for headline, task in owners.items()}
+                             f'{task.primary_metric} is better; give their primary_metrics different names')
+    return {primary_metric: task.higher_is_better for primary_metric, task in owners.items()}
 
 
 def read_results(path: str | Path, setting: str | None = None) -> list[Result]:
@@ -126,7 +126,7 @@ def read_results(path: str | Path, setting: str | None = None) -> list[Result]:
     if 'results' in content:
         return _of_setting(_read_set(content, str(path)), setting)
     name = _folder_name(path) if path.name == 'metrics.json' else path.stem
-    return [Result(name, _headlines(content, str(path)), str(path))]
+    return [Result(name, _primary_metrics(content, str(path)), str(path))]
 
 
 def _folder_name(path: Path) -> str:
@@ -256,7 +256,7 @@ def _read_result(entry: object, file: str, index: int) -> Result:
         raise ValueError(f"{place}: 'setting' must be a str, got {setting!r:.60}")
     numbers = {key: None if entry.get(key) is None else _number(entry[key], f'{place}: {key!r}')
                for key in ('params', 'macs', 'printed_delta_m')}
-    return Result(' '.join(entry['method'].split()), _headlines(entry['metrics'], place), file,
+    return Result(' '.join(entry['method'].split()), _primary_metrics(entry['metrics'], place), file,
                   index, setting, numbers['params'], numbers['macs'], numbers['printed_delta_m'])
 
 
@@ -266,14 +266,14 @@ def _refuse_unknown(entry: dict, known: Sequence[str], place: str) -> None:
         raise ValueError(f'{place}: unknown keys {unknown[:SHOWN]}, the keys are {list(known)}')
 
 
-def _headlines(metrics: dict, place: str) -> dict[str, float]:
-    """The figures of headline metrics that were measured."""
-    headlines = headline_directions()
+def _primary_metrics(metrics: dict, place: str) -> dict[str, float]:
+    """The figures of primary metric metrics that were measured."""
+    primary_metrics = metric_directions()
     kept = {key: _number(value, f'{place}: {key!r}') for key, value in metrics.items()
-            if key.count('/') == 1 and key.split('/')[1] in headlines and value is not None}
+            if key.count('/') == 1 and key.split('/')[1] in primary_metrics and value is not None}
     if not kept:
-        raise ValueError(f'{place}: no figure of a headline metric; allowed are <task>/<metric> '
-                         f'with the metrics {list(headlines)}, got {list(metrics)[:SHOWN]}')
+        raise ValueError(f'{place}: no figure of a primary metric; allowed are <task>/<metric> '
+                         f'with the metrics {list(primary_metrics)}, got {list(metrics)[:SHOWN]}')
     return kept
 
 

@@ -12,9 +12,9 @@ from mmengine.dataset import BaseDataset
 from mmengine.registry import init_default_scope
 
 from mtpsl.choices import PAGE
-from mtpsl.datasets.sampler import Draw
+from mtpsl.datasets.sampler import SeededIndex
 from mtpsl.engine.config import require
-from mtpsl.models.preprocessor import MultiTaskPreprocessor
+from mtpsl.models.preprocessor import MultiTaskDataPreprocessor
 from mtpsl.registry import DATA_SAMPLERS, DATASETS, MODELS
 from mtpsl.structures import MultiTaskSample, batch_leaves
 from mtpsl.tasks import Task, build_tasks
@@ -36,7 +36,7 @@ class View(NamedTuple):
     labels: Mapping[str, np.ndarray]
 
 
-class Feed:
+class LoaderPreview:
     """The samples of a split in the order and the augmentation of a run's first epoch.
 
     Args:
@@ -64,23 +64,23 @@ class Feed:
                                                                        seed=seed))
         self.sampler.set_epoch(epoch)
         self.training = split == 'train'
-        self.preprocessor: MultiTaskPreprocessor | None = None
+        self.preprocessor: MultiTaskDataPreprocessor | None = None
         if preprocess:
             require(cfg, 'model')
-            self.preprocessor = MODELS.build(dict(type='MultiTaskPreprocessor', tasks=self.tasks)
+            self.preprocessor = MODELS.build(dict(type='MultiTaskDataPreprocessor', tasks=self.tasks)
                                              | dict(cfg.model.get('data_preprocessor') or {}))
 
     def __len__(self) -> int:
         return len(self.sampler)
 
-    def draws(self, images: Sequence[str] | None = None) -> Iterator[Draw | int]:
+    def draws(self, images: Sequence[str] | None = None) -> Iterator[SeededIndex | int]:
         """What the sampler asks for in an epoch, as many draws at most as there are images.
 
         Args:
             images: ids; only these are yielded, each once, in the sampler's order.
 
         Raises:
-            ValueError: an id that the data set does not have, or that the sampler does not draw.
+            ValueError: an id that the dataset does not have, or that the sampler does not draw.
         """
         epoch = islice(self.sampler, len(self.dataset))  # some samplers never end
         if images is None:
@@ -88,7 +88,7 @@ class Feed:
             return
         left = set(choose_images(self.dataset, images, 0))
         for draw in epoch:
-            index = draw.index if isinstance(draw, Draw) else draw
+            index = draw.index if isinstance(draw, SeededIndex) else draw
             if index in left:
                 left.remove(index)
                 yield draw
@@ -98,7 +98,7 @@ class Feed:
         raise ValueError(f'{type(self.sampler).__name__} does not draw {", ".join(missing)} in '
                          'this epoch')
 
-    def views(self, draw: Draw | int) -> tuple[str, list[View]]:
+    def views(self, draw: SeededIndex | int) -> tuple[str, list[View]]:
         """Id and views of one sample; most pipelines make a single one."""
         item = self.dataset[draw]
         pixels: list[Any] = list(batch_leaves([item['inputs']]))
@@ -111,7 +111,7 @@ class Feed:
             for image, sample in zip(images, samples)]
 
 
-def _preprocessed(preprocessor: MultiTaskPreprocessor, training: bool,
+def _preprocessed(preprocessor: MultiTaskDataPreprocessor, training: bool,
                   pixels: list[torch.Tensor], samples: list[MultiTaskSample],
                   ) -> tuple[list[np.ndarray], list[MultiTaskSample]]:
     """Images and samples as the model gets them; the pad's colour is the mean, 0 to it."""

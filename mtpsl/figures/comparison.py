@@ -11,21 +11,21 @@ from mtpsl.tasks import Task
 from mtpsl.tasks.categorical import CategoricalTask
 
 from .pictures import Colour, Mark, PictureRow, draw_pictures
-from .predictions import FINAL, TRUTH, Maps, Shown
+from .predictions import FINAL, TRUTH, Maps, ImagePredictions
 
 INPUT = 'input'
 NO_LABEL, NOT_PREDICTED = 'no label', 'not predicted'
 NARROWEST = 0.03  # radius of a region that takes a number, as a share of the picture's width
 
 
-def draw_stages(images: Sequence[Shown], tasks: Mapping[str, Task], stages: Sequence[str],
+def draw_stages(images: Sequence[ImagePredictions], tasks: Mapping[str, Task], stages: Sequence[str],
                 width: float = PAGE, number_classes: bool = False) -> Figure:
     """A row for each task of each image: the input, then the stages.
 
     Args:
         images: what is said of each.
         tasks: task name -> task, the rows.
-        stages: titles of the columns, as in :attr:`Shown.maps`. What an image has no map of is
+        stages: titles of the columns, as in :attr:`ImagePredictions.maps`. What an image has no map of is
             drawn as missing.
         width: inches of the figure.
         number_classes: write the number that a class has in the legend into its largest region:
@@ -56,7 +56,7 @@ def legend(task: Task, maps: Sequence[np.ndarray]) -> dict[str, Colour]:
     """What is to be said of all the maps together, (c, H, W) in label form of any sizes."""
     if not maps:
         return {}
-    return task.describe(np.concatenate([m.reshape(len(m), 1, -1) for m in maps], axis=2))
+    return task.legend(np.concatenate([m.reshape(len(m), 1, -1) for m in maps], axis=2))
 
 
 def class_marks(picture: np.ndarray, classes: Mapping[str, Colour]) -> list[Mark]:
@@ -84,17 +84,17 @@ def _cell(stage: str, maps: Maps, name: str, task: Task) -> np.ndarray | str:
     return NO_LABEL if stage == TRUTH else NOT_PREDICTED
 
 
-def side_by_side(methods: Mapping[str, Sequence[Shown]]) -> list[Shown]:
+def merge_methods(methods: Mapping[str, Sequence[ImagePredictions]]) -> list[ImagePredictions]:
     """The final predictions of several methods for the same images, as stages of one.
 
     Args:
         methods: name -> what it says of the images; of one that is several models (single-task
             models) all that they say.
     """
-    images: dict[str, Shown] = {}
+    images: dict[str, ImagePredictions] = {}
     for method, said in methods.items():
         for shown in said:
-            merged = images.setdefault(shown.name, Shown(shown.name, shown.image, {}))
+            merged = images.setdefault(shown.name, ImagePredictions(shown.name, shown.image, {}))
             final = next(shown.maps[stage] for stage in FINAL if stage in shown.maps)
             merged.maps.setdefault(method, {}).update(final)
             merged.maps.setdefault(TRUTH, {}).update(shown.maps.get(TRUTH, {}))

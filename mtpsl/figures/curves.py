@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mtpsl.choices import COLUMN, PAGE
-from mtpsl.evaluation.results import headline_directions
+from mtpsl.evaluation.results import metric_directions
 from mtpsl.evaluation.table import ARROWS
 from mtpsl.storage.command import split_name
 from mtpsl.visualization import read_curves
@@ -39,14 +39,14 @@ def read_run(text: str) -> tuple[str, list[dict]]:
 def find_losses(runs: Mapping[str, Sequence[dict]]) -> list[str]:
     """Keys of the losses to draw: those of the last stage, without ``loss_depth_initial``."""
     keys = dict.fromkeys(key for records in runs.values() for record in records for key in record
-                         if key.startswith('loss_') and key != 'loss_unlabelled')
+                         if key.startswith('loss_') and key != 'loss_zero')
     parts = {key + part for key in keys for part in PARTS}
     return [key for key in keys if key not in parts]
 
 
 def find_metrics(runs: Mapping[str, Sequence[dict]]) -> dict[str, bool]:
-    """``<task>/<headline>`` -> whether higher is better, of what validations have measured."""
-    directions = headline_directions()
+    """``<task>/<primary metric>`` -> whether higher is better, of what validations have measured."""
+    directions = metric_directions()
     keys = dict.fromkeys(key for records in runs.values() for record in records for key in record
                          if key.count('/') == 1 and key.split('/')[1] in directions)
     return {key: directions[key.split('/')[1]] for key in keys}

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from mtpsl.choices import COLUMN, PAGE
 from mtpsl.evaluation import read_results
-from mtpsl.evaluation.results import Score, headline_directions, summarize
+from mtpsl.evaluation.results import Score, metric_directions, summarize
 from mtpsl.evaluation.table import ARROWS, figure
 from mtpsl.storage.command import split_name, split_paths
 
@@ -22,7 +22,7 @@ ACROSS = 5  # panels at most
 
 @dataclass(frozen=True)
 class Gain:
-    """A headline metric of one model before and after denoising, over its seeds."""
+    """A primary metric of one model before and after denoising, over its seeds."""
 
     initial: Score
     denoised: Score
@@ -49,7 +49,7 @@ def read_gains(text: str) -> tuple[str, dict[str, Gain]]:
 
 
 def _read_pairs(file: str) -> dict[str, tuple[float, float]]:
-    """(initial, denoised) of the headline metrics that have both."""
+    """(initial, denoised) of the primary metric metrics that have both."""
     results = read_results(file)
     if results[0].index is not None:
         raise ValueError(f'{file} is a set of results, not a metrics.json')
@@ -72,7 +72,7 @@ def draw_gains(models: Mapping[str, Mapping[str, Gain]]) -> Figure:
     Points rather than bars, whose common zero would hide what denoising adds.
 
     Args:
-        models: title, such as the data set -> ``<task>/<metric>`` -> figures.
+        models: title, such as the dataset -> ``<task>/<metric>`` -> figures.
     """
     panels = [(title, key, gain) for title, gains in models.items() for key, gain in gains.items()]
     across = min(ACROSS, len(panels))
@@ -83,7 +83,7 @@ def draw_gains(models: Mapping[str, Mapping[str, Gain]]) -> Figure:
         every = list(canvas.subplots(down, across, squeeze=False).flat)
         for axes, (title, key, gain) in zip(every, panels):
             task, metric = key.split('/')
-            arrow = ARROWS[headline_directions()[metric]]
+            arrow = ARROWS[metric_directions()[metric]]
             heading = f'{title}\n' if len(models) > 1 else ''
             axes.set_title(f'{heading}{task} {metric} {arrow}')
             _draw_gain(axes, gain)

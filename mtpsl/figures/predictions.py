@@ -12,11 +12,11 @@ from mmengine.structures import PixelData
 
 from mtpsl.apis import MultiTaskInferencer, Prediction
 from mtpsl.apis.prediction import channels_first
-from mtpsl.apis.windows import shrunk
+from mtpsl.apis.windows import resize_longest_side
 from mtpsl.choices import MAX_SIDE
 from mtpsl.engine import load_config
 from mtpsl.engine.config import require
-from mtpsl.models import COURSE, DiffusionMTL
+from mtpsl.models import INTERMEDIATE_OUTPUTS, DiffusionMTL
 from mtpsl.registry import DATASETS
 from mtpsl.structures import MultiTaskSample
 from mtpsl.tasks import Task, build_tasks
@@ -28,7 +28,7 @@ Maps = dict[str, np.ndarray]  # task -> (c, H, W) in label form
 
 
 @dataclass(frozen=True)
-class Shown:
+class ImagePredictions:
     """An image and what is said of it.
 
     Attributes:
@@ -55,7 +55,7 @@ class TrainedModel:
 
     Attributes:
         tasks: task name -> task.
-        titles: of the stages of a model with denoising steps, as in :attr:`Shown.maps`; without
+        titles: of the stages of a model with denoising steps, as in :attr:`ImagePredictions.maps`; without
             ``every_stage`` empty.
 
     Raises:
@@ -77,7 +77,7 @@ class TrainedModel:
             model = self.infer.model
             if not isinstance(model, DiffusionMTL):
                 raise ValueError(f'{config} has no denoising steps: its model is no DiffusionMTL')
-            self.titles = [*map(stage_title, model.course), 'denoised']
+            self.titles = [*map(stage_title, model.intermediate_outputs), 'denoised']
 
     def dataset(self) -> BaseDataset:
         """The images that the config tests on."""
@@ -85,27 +85,27 @@ class TrainedModel:
         return DATASETS.build(self.cfg.test_dataloader.dataset)
 
     @torch.inference_mode()
-    def of_dataset(self, item: Mapping[str, Any]) -> Shown:
+    def of_dataset(self, item: Mapping[str, Any]) -> ImagePredictions:
         """Predictions and truth of what the test pipeline made of an image."""
         model = self.infer.model
         data = dict(inputs=[item['inputs']], data_samples=[item['data_samples']])
         if self.titles and isinstance(model, DiffusionMTL):
             data = model.data_preprocessor(data)
             (sample,) = model.predict(data['inputs'], data['data_samples'], None, 1,
-                                      ('pred', *COURSE))  # of a single draw of noise
+                                      ('pred', *INTERMEDIATE_OUTPUTS))  # of a single draw of noise
         else:
             (sample,) = model.test_step(data)
         return shown_of(item['inputs'], sample, self.tasks)
 
-    def of_file(self, path: str) -> Shown:
+    def of_file(self, path: str) -> ImagePredictions:
         """Predictions of an image file, whose pictures are of ``max_side`` at most, too."""
-        stages, num_samples = (COURSE, 1) if self.titles else ((), None)
+        stages, num_samples = (INTERMEDIATE_OUTPUTS, 1) if self.titles else ((), None)
         result = self.infer(path, stages=stages, num_samples=num_samples, progress=False)
         assert isinstance(result, Prediction)  # of one image
-        image = shrunk(result.image, self.max_side)
+        image = resize_longest_side(result.image, self.max_side)
         maps = {stage_title(stage): arrays for stage, arrays in result.stages.items()}
         maps['denoised' if maps else 'prediction'] = result.maps
-        return Shown(result.name, image, {
+        return ImagePredictions(result.name, image, {
             stage: {name: channels_first(self.tasks[name].resize(array, image.shape[:2]))
                     for name, array in arrays.items()}
             for stage, arrays in maps.items()})
@@ -122,13 +122,13 @@ def read_tasks(configs: Iterable[str], options: Mapping[str, object] | None = No
     return tasks
 
 
-def shown_of(pixels: torch.Tensor, sample: MultiTaskSample, tasks: Mapping[str, Task]) -> Shown:
+def shown_of(pixels: torch.Tensor, sample: MultiTaskSample, tasks: Mapping[str, Task]) -> ImagePredictions:
     """A sample's image, (3, H, W) uint8 BGR, and maps."""
     maps = {title: {name: _label_form(field, getattr(sample, field), name, tasks[name])
                     for name in tasks if name in getattr(sample, field)}
             for title, field in rows_of(sample).items()}
     image = np.ascontiguousarray(pixels.cpu().numpy().transpose(1, 2, 0)[..., ::-1])
-    return Shown(sample.img_id, image, maps)
+    return ImagePredictions(sample.img_id, image, maps)
 
 
 def _label_form(field: str, maps: PixelData, name: str, task: Task) -> np.ndarray:
@@ -137,7 +137,7 @@ def _label_form(field: str, maps: PixelData, name: str, task: Task) -> np.ndarra
 
 
 def choose_images(dataset: BaseDataset, images: Sequence[str] | None, number: int) -> list[int]:
-    """Positions of the named images, or of some spread evenly over the data set.
+    """Positions of the named images, or of some spread evenly over the dataset.
 
     Args:
         dataset: of :class:`mtpsl.datasets.PartialLabelDataset` or another whose data have an
@@ -146,7 +146,7 @@ def choose_images(dataset: BaseDataset, images: Sequence[str] | None, number: in
         number: how many where none are named.
 
     Raises:
-        ValueError: an id that the data set does not have.
+        ValueError: an id that the dataset does not have.
     """
     if images is None:
         count = min(number, len(dataset))
@@ -154,6 +154,6 @@ def choose_images(dataset: BaseDataset, images: Sequence[str] | None, number: in
     places = {dataset.get_data_info(place)['img_id']: place for place in range(len(dataset))}
     unknown = [image for image in images if image not in places]
     if unknown:
-        raise ValueError(f'the data set has no image {", ".join(unknown)}; it has '
+        raise ValueError(f'the dataset has no image {", ".join(unknown)}; it has '
                          f'{", ".join(list(places)[:5])}, ...')
     return [places[image] for image in images]

@@ -12,7 +12,7 @@ from mtpsl.complexity import build_without_values, complexity
 from mtpsl.engine import load_config
 from mtpsl.engine.config import require
 from mtpsl.evaluation import group_by_method, read_results
-from mtpsl.evaluation.results import Method, headline_directions
+from mtpsl.evaluation.results import Method, metric_directions
 from mtpsl.evaluation.table import ARROWS
 from mtpsl.models import DiffusionMTL
 from mtpsl.storage.command import split_paths
@@ -69,7 +69,7 @@ def read_step_row(text: str, options: Mapping[str, object] | None = None) -> Ste
 
 
 def draw_steps(rows: Sequence[StepRow]) -> Figure:
-    """A panel a headline metric: the metric as a line (left axis), multiply-adds as bars (right).
+    """A panel a primary metric: the metric as a line (left axis), multiply-adds as bars (right).
 
     Args:
         rows: one or more, in any order; of several seeds mean and standard deviation are drawn.
@@ -115,5 +115,5 @@ def _draw_panel(axes: Axes, key: str, rows: Sequence[StepRow]) -> Axes:
                   capsize=2, elinewidth=0.8)
     axes.margins(y=0.15)
     axes.set_xticks([row.steps for row in rows])
-    axes.set_title(f'{task} {metric} {ARROWS[headline_directions()[metric]]}')
+    axes.set_title(f'{task} {metric} {ARROWS[metric_directions()[metric]]}')
     return costs

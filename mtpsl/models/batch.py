@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def row_index(rows: Mapping[str, Sequence[int]], device: torch.device) -> dict[str, Tensor]:
+def labelled_index(rows: Mapping[str, Sequence[int]], device: torch.device) -> dict[str, Tensor]:
     """Rows of the batch by task as (N_t,) indices on the device."""
     return to_device(rows, torch.long, device)
 

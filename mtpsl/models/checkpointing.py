@@ -11,7 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
 
-def recompute(module: nn.Module, *inputs: Tensor) -> Any:
+def checkpoint_module(module: nn.Module, *inputs: Tensor) -> Any:
     """``module(*inputs)``, of which only the inputs are kept for the backward pass.
 
     Values, gradients and BatchNorm's running statistics are those of the plain call. The module

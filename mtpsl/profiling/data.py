@@ -12,7 +12,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from mtpsl.datasets import PartialLabelDataset, PASCALContext
-from mtpsl.datasets.sampler import Draw, seeded
+from mtpsl.datasets.sampler import SeededIndex, seeded
 from mtpsl.engine import load_config
 from mtpsl.engine.config import leaves
 from mtpsl.engine.quiet import quieten
@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> None:
     (config,) = leaves(cfg.train_dataloader.dataset.to_dict())
     dataset = build(config)  # errors before any process is started
     if args.against and not isinstance(dataset, PASCALContext):
-        raise ValueError(f'--against needs a PASCALContext data set, {args.config} trains on '
+        raise ValueError(f'--against needs a PASCALContext dataset, {args.config} trains on '
                          f'{type(dataset).__name__}')
     count = min(args.samples, len(dataset))
     sides = {which: partial(prepare, config, count, which) for which in
@@ -54,7 +54,7 @@ def enough(measured: Measurement, batch: int) -> str:
 
 
 def build(config: dict) -> PartialLabelDataset:
-    """The data set, in a process of one thread as a loader's worker is."""
+    """The dataset, in a process of one thread as a loader's worker is."""
     quieten()
     init_default_scope('mtpsl')
     cv2.setNumThreads(0)
@@ -66,7 +66,7 @@ def prepare(config: dict, count: int, which: str) -> Callable[[], dict[str, floa
     """What is timed: the first images of the set through its own pipeline.
 
     Args:
-        config: of the data set.
+        config: of the dataset.
         count: number of images.
         which: 'labels of the setting', 'all labels' or 'no label'.
     """
@@ -79,7 +79,7 @@ def prepare(config: dict, count: int, which: str) -> Callable[[], dict[str, floa
 
     def step() -> None:
         for index in range(count):
-            dataset[Draw(0, 0, index)]
+            dataset[SeededIndex(0, 0, index)]
 
     return with_cpu_time(step, count)
 
@@ -92,7 +92,7 @@ def prepare_plain(config: dict, count: int, path: str) -> Callable[[], dict]:
 
     def step() -> None:
         for index, image in enumerate(images):
-            with seeded(Draw(0, 0, index)):
+            with seeded(SeededIndex(0, 0, index)):
                 training_sample(dataset.data_root, image['img_id'], tuple(image['labels']))
 
     return with_cpu_time(step, count)

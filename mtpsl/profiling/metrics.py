@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> None:
     for name in args.tasks or tasks:
         json = args.json and args.json.with_name(f'{args.json.stem}_{name}{args.json.suffix}')
         setting = dict(command='metrics', config=args.config, task=name)
-        if tasks[name].host_stats:
+        if tasks[name].stats_on_cpu:
             (config,) = leaves(cfg.test_dataloader.dataset.to_dict())
             total = len(build(config))
             images = args.images or total
@@ -101,15 +101,15 @@ def random_maps(task: Task, size: tuple[int, int]) -> tuple[torch.Tensor, torch.
     label = task.decode(task.activate(torch.randn(1, task.channels, *size, generator=generator)))
     if task.label_dtype is np.uint8:
         label = label.round().byte()
-    label[:, :, :size[0] // 10] = task.fill
+    label[:, :, :size[0] // 10] = task.ignore_value
     return prediction, label
 
 
 def prepare_boundary(config: dict, name: str, count: int, kind: str) -> Callable[[], dict]:
-    """What is timed: matching the first boundary maps of a data set, one after the other.
+    """What is timed: matching the first boundary maps of a dataset, one after the other.
 
     Args:
-        config: of the data set.
+        config: of the dataset.
         name: of the task.
         count: number of maps.
         kind: of the predictions, a key of :data:`MAPS`.

@@ -58,5 +58,5 @@ def _random_label(task: Task, size: tuple[int, int], generator: torch.Generator)
     label = task.decode(task.activate(logits))[0]
     if task.label_dtype().dtype.kind == 'u':  # a decoded binary map is a probability
         label = label.round().to(torch.uint8)
-    label[:, :round(UNKNOWN * size[0])] = task.fill
+    label[:, :round(UNKNOWN * size[0])] = task.ignore_value
     return label

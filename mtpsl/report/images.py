@@ -25,10 +25,10 @@ class Extremes(NamedTuple):
 
 def image_scores(evidence: Mapping[str, Mapping[tuple[str, str], np.ndarray]],
                  tasks: Mapping[str, Task]) -> dict[str, dict[str, float]]:
-    """Each task's headline metric of every image by itself.
+    """Each task's primary metric of every image by itself.
 
     Args:
-        evidence: :attr:`mtpsl.evaluation.MultiTaskMetric.image_evidence`.
+        evidence: :attr:`mtpsl.evaluation.MultiTaskMetric.image_statistics`.
         tasks: task name -> task.
 
     Returns:
@@ -40,7 +40,7 @@ def image_scores(evidence: Mapping[str, Mapping[tuple[str, str], np.ndarray]],
         for name, task in tasks.items():
             if ('pred', name) in stats:
                 row = torch.from_numpy(np.asarray(stats['pred', name]))[None]
-                value = task.score(row)[task.headline]
+                value = task.score(row)[task.primary_metric]
                 if math.isfinite(value):
                     scores[name][image] = value
     return scores

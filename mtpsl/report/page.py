@@ -10,7 +10,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
-from mtpsl.evaluation.table import ARROWS, figure, headline_rows
+from mtpsl.evaluation.table import ARROWS, figure, primary_metric_rows
 from mtpsl.storage.files import write_text
 from mtpsl.tasks import Task
 from mtpsl.version import __version__
@@ -35,7 +35,7 @@ def write_report(path: Path, *, title: str, checkpoint: str, config: str,
         config: the config's text.
         metrics: as the evaluator returned them.
         tasks: task name -> task.
-        scores: task name -> image id -> headline metric.
+        scores: task name -> image id -> primary metric.
         chosen: task name -> its best and worst images.
         panels: image id and panel, (H, W, 3) uint8 RGB, of the chosen images.
     """
@@ -47,7 +47,7 @@ def write_report(path: Path, *, title: str, checkpoint: str, config: str,
     page = environment.get_template('report.html.j2').render(
         title=title, checkpoint=checkpoint, config=config, version=__version__,
         date=f'{datetime.now():%Y-%m-%d %H:%M}', tasks=tasks, arrows=ARROWS,
-        headline=headline_rows(metrics, tasks), classes=_classes(metrics, tasks),
+        primary_metric=primary_metric_rows(metrics, tasks), classes=_classes(metrics, tasks),
         metrics=sorted((key, value) for key, value in metrics.items() if key not in TIMES),
         scores=scores, chosen=chosen, images=images,
         anchors=anchors,

@@ -1,4 +1,4 @@
-"""What command lines share: argument types, named paths, the data sets' tools."""
+"""What command lines share: argument types, named paths, the datasets' tools."""
 
 import argparse
 import os
@@ -53,8 +53,8 @@ def add_check(commands: argparse._SubParsersAction,
               check: Callable[[argparse.Namespace], None]) -> None:
     """The subcommand ``check ROOT``; ``check`` gets its arguments."""
     parser = commands.add_parser(
-        'check', help='verify the data set on disk: files, counts, sizes, values, label mappings')
-    parser.add_argument('root', help='the folder of the data set')
+        'check', help='verify the dataset on disk: files, counts, sizes, values, label mappings')
+    parser.add_argument('root', help='the folder of the dataset')
     parser.add_argument('--sample', type=sample_size, default=20, metavar='N',
                         help="images of each split to open, or 'all' (default: 20)")
     parser.set_defaults(run=check)

@@ -9,7 +9,7 @@ IMAGE = '{split}/image/{id}.npy'
 NYUD = dict(semseg='{split}/label/{id}.npy', depth='{split}/depth/{id}.npy',
             normal='{split}/normal/{id}.npy')
 CITYSCAPES = dict(semseg='{split}/label_7/{id}.npy', depth='{split}/depth/{id}.npy')
-# What the class ids of ``semseg`` mean; the configs of the data sets repeat them.
+# What the class ids of ``semseg`` mean; the configs of the datasets repeat them.
 NYUD_CLASSES = ('bed', 'books', 'ceiling', 'chair', 'floor', 'furniture', 'objects', 'picture',
                 'sofa', 'table', 'tv', 'wall', 'window')
 CITYSCAPES_CLASSES = ('flat', 'construction', 'object', 'nature', 'sky', 'human', 'vehicle')

@@ -1,4 +1,4 @@
-"""Random 3-D scenes with exact labels for all tasks: a data set that needs no download."""
+"""Random 3-D scenes with exact labels for all tasks: a dataset that needs no download."""
 from mtpsl.choices import SCENE_SIZES as DEFAULT_SIZES
 
 from .dataset import write_scenes

@@ -1,4 +1,4 @@
-"""Make a whole synthetic data set in one of the layouts: parallel, resumable, manifest last."""
+"""Make a whole synthetic dataset in one of the layouts: parallel, resumable, manifest last."""
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -27,7 +27,7 @@ Manifest = dict[str, Any]
 
 def write_scene(root: Path, identifier: str, layout: str, height: int, width: int, seed: int
                 ) -> None:
-    """Render one scene of the data set of ``seed`` and write its files that are not there yet."""
+    """Render one scene of the dataset of ``seed`` and write its files that are not there yet."""
     files = {name: path for name, path in LAYOUTS[layout].scene_files(root, identifier).items()
              if not path.exists()}
     if files:
@@ -64,7 +64,7 @@ def _identifiers(manifest: Manifest) -> list[str]:
 
 
 def _files(root: Path, manifest: Manifest) -> Iterator[Path]:
-    """Paths of all files of a data set but its manifest."""
+    """Paths of all files of a dataset but its manifest."""
     layout = LAYOUTS[manifest['layout']]
     for identifier in _identifiers(manifest):
         yield from layout.scene_files(root, identifier).values()
@@ -109,7 +109,7 @@ def _replace_damaged(root: Path, found: Path, wanted: str, overwrite: bool) -> N
                          f'by their names, so --overwrite deletes none; choose another folder, or '
                          f'delete {root} by hand')
     if not overwrite:
-        raise ValueError(f'{damaged}; choose another folder, or replace the data set with '
+        raise ValueError(f'{damaged}; choose another folder, or replace the dataset with '
                          '--overwrite')
     _remove(root, found, LAYOUTS[wanted], identifiers)
 
@@ -134,14 +134,14 @@ def _prepare(root: Path, wanted: Manifest, overwrite: bool) -> None:
         there = folder_lookup()
         foreign = set(filter(there, _files(root, wanted))).difference(_files(root, present))
         if foreign:
-            raise ValueError(f'{min(foreign)} is in the way: it is no file of the data set that '
+            raise ValueError(f'{min(foreign)} is in the way: it is no file of the dataset that '
                              'is to be replaced; move it, or choose another folder')
         _remove(root, found, LAYOUTS[present['layout']], _identifiers(present))
     elif present != wanted:
         different = ', '.join(f'{key} is {present.get(key)}, not {wanted.get(key)}'
                               for key in sorted({*present, *wanted})
                               if present.get(key) != wanted.get(key))
-        raise ValueError(f'{root} holds another synthetic data set: {different}; '
+        raise ValueError(f'{root} holds another synthetic dataset: {different}; '
                          'choose another folder, or replace it with --overwrite')
 
 
@@ -168,7 +168,7 @@ def _check(manifest: Manifest, workers: int) -> None:
 
 
 def _complete(root: Path, manifest: Manifest, splits: dict[str, list[str]], workers: int) -> int:
-    """Write what is missing of a data set, the manifest last; returns the number of scenes."""
+    """Write what is missing of a dataset, the manifest last; returns the number of scenes."""
     layout = LAYOUTS[manifest['layout']]
     missing = list(_missing(root, layout, splits['train'] + splits['val']))
     if not missing and (root / MANIFEST).exists() and all(
@@ -196,19 +196,19 @@ def write_scenes(root: str | os.PathLike[str], layout: str, num_train: int, num_
 
     A scene depends on its split, its number, the seed and the size alone: it is the same one in
     every layout. An interrupted run is taken up where it stopped, and files that have gone since
-    are written again. ``synthetic.json`` is written last, so where it is, the data set was once
+    are written again. ``synthetic.json`` is written last, so where it is, the dataset was once
     whole.
 
     Args:
-        root: The data set's folder; absent, empty, or made by this function.
+        root: The dataset's folder; absent, empty, or made by this function.
         layout: 'pascal' (``root`` is the ``PASCALContext`` folder), 'nyud' or 'cityscapes'.
         num_train: Training scenes, 0 to 500000.
         num_val: Validation scenes, 0 to 500000.
         height: Rows of every image, at least 32.
         width: Columns of every image, at least 32.
-        seed: Non-negative seed of the whole data set.
+        seed: Non-negative seed of the whole dataset.
         workers: Processes, at least 1; ``None`` for one per core.
-        overwrite: Replace another synthetic data set at ``root``, in any layout: the files of its
+        overwrite: Replace another synthetic dataset at ``root``, in any layout: the files of its
             scenes, its lists and its manifest go. Anything else is never touched.
 
     Returns:

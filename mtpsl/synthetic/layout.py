@@ -1,6 +1,6 @@
-"""What a layout of a data set on disk has to offer, and the ids of scenes that all layouts share.
+"""What a layout of a dataset on disk has to offer, and the ids of scenes that all layouts share.
 
-A scene's id, such as 'synthetic_000001', says its split and number; with the data set's seed it
+A scene's id, such as 'synthetic_000001', says its split and number; with the dataset's seed it
 gives the scene's own seed, so a scene is the same one in every layout.
 """
 from collections.abc import Mapping, Sequence
@@ -33,13 +33,13 @@ def scene_place(identifier: str) -> tuple[str, int]:
 
 
 def scene_seed(seed: int, identifier: str) -> int:
-    """Seed of one scene, from the data set's seed and the scene's id alone."""
+    """Seed of one scene, from the dataset's seed and the scene's id alone."""
     state = np.random.SeedSequence((seed, id_number(identifier))).generate_state(1, np.uint64)
     return int(state[0])
 
 
 class Layout(Protocol):
-    """Where the files of a data set lie and how they are written."""
+    """Where the files of a dataset lie and how they are written."""
 
     def scene_files(self, root: Path, identifier: str) -> dict[str, Path]:
         """Paths of one scene's files, by what they hold."""
@@ -51,7 +51,7 @@ class Layout(Protocol):
         """Paths of the files that list scenes; may be empty."""
 
     def write_lists(self, root: Path, splits: Mapping[str, Sequence[str]]) -> None:
-        """Write the lists of a data set whose scenes are all written: ids by split.
+        """Write the lists of a dataset whose scenes are all written: ids by split.
 
         Raises:
             FileNotFoundError: A file of a scene has gone.

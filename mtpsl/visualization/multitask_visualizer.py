@@ -54,7 +54,7 @@ class MultiTaskVisualizer(Visualizer):
         for title, field in stages.items():
             for name, label in self._label_form(field, getattr(sample, field)).items():
                 pictures[title, name] = self.tasks[name].colorize(label)
-                legends[name] |= self.tasks[name].describe(label)
+                legends[name] |= self.tasks[name].legend(label)
         rows = list(stages)
         if 'spread' in sample:
             rows.append('uncertainty')

@@ -1,4 +1,4 @@
-"""The check of a data set says what a training run on it would."""
+"""The check of a dataset says what a training run on it would."""
 
 import json
 from pathlib import Path

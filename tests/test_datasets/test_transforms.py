@@ -7,7 +7,7 @@ import pytest
 import torch
 from mmengine.dataset import Compose
 
-from mtpsl.datasets import Draw
+from mtpsl.datasets import SeededIndex
 from mtpsl.datasets.transforms import (
     LoadLabels,
     PackMultiTaskInputs,
@@ -307,8 +307,8 @@ def guided(pascal, **arguments):
     dataset = reader(pascal, steps, label_mapping='label_mappings/m.json', **arguments)
     packing = reader(pascal, [*steps, dict(type='mtpsl.PackMultiTaskInputs')],
                      label_mapping='label_mappings/m.json', **arguments)
-    cut = [dataset[Draw(0, epoch, 0)] for epoch in range(40)]
-    return cut, [packing[Draw(0, epoch, 0)]['data_samples'] for epoch in range(40)]
+    cut = [dataset[SeededIndex(0, epoch, 0)] for epoch in range(40)]
+    return cut, [packing[SeededIndex(0, epoch, 0)]['data_samples'] for epoch in range(40)]
 
 
 def largest_share(sample):

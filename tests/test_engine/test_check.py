@@ -1,4 +1,4 @@
-"""The commands that check data sets, as the tools call them."""
+"""The commands that check datasets, as the tools call them."""
 
 from pathlib import Path
 

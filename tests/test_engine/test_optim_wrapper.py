@@ -261,15 +261,15 @@ def test_a_snapshot_brings_back_every_buffer():
     net.low.running_mean = net.low.running_mean.to(torch.bfloat16)
     before = copy.deepcopy(dict(net.named_buffers()))
     snapshot = BufferSnapshot(net)
-    assert not snapshot.spoilt()
+    assert not snapshot.found_inf()
     for buffer in net.buffers():
         buffer.add_(1)
     changed = copy.deepcopy(dict(net.named_buffers()))
-    assert not snapshot.spoilt()
+    assert not snapshot.found_inf()
     snapshot.restore(torch.tensor(False))
     assert_equal(dict(net.named_buffers()), changed)
     net.low.running_mean[1] = float('inf')
-    assert snapshot.spoilt()
+    assert snapshot.found_inf()
     snapshot.restore(torch.tensor(True))
     assert_equal(dict(net.named_buffers()), before)
     BufferSnapshot(nn.Linear(1, 1)).restore(torch.tensor(True))  # nothing to bring back

@@ -76,7 +76,7 @@ def predict(model: nn.Module) -> dict[str, dict[str, torch.Tensor]]:
         model.eval()
         data = model.data_preprocessor(
             dict(inputs=list(images(1)), data_samples=make_samples(LABELS)), False)
-        return model.public_maps(data['inputs'].to(next(model.parameters()).dtype),
+        return model.prediction_maps(data['inputs'].to(next(model.parameters()).dtype),
                                  data['data_samples'])
 
 

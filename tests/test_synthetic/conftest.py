@@ -1,4 +1,4 @@
-"""Small data sets of every layout, and which files they have."""
+"""Small datasets of every layout, and which files they have."""
 from pathlib import Path
 
 import pytest

@@ -1,4 +1,4 @@
-"""Arrays loaded back must equal the labels that were rendered, in the numbers of each data set."""
+"""Arrays loaded back must equal the labels that were rendered, in the numbers of each dataset."""
 from collections.abc import Callable
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Making a data set: its files, how they are repaired, and how the processes end."""
+"""Making a dataset: its files, how they are repaired, and how the processes end."""
 import json
 import os
 import subprocess

@@ -1,6 +1,6 @@
-"""Configs of the real data sets, each method once: their own loaders feed their own model.
+"""Configs of the real datasets, each method once: their own loaders feed their own model.
 
-The scenes are synthetic ones in the data sets' layouts; the models are thin.
+The scenes are synthetic ones in the datasets' layouts; the models are thin.
 """
 
 import pytest

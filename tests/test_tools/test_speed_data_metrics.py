@@ -160,7 +160,7 @@ def test_the_plain_metric_gives_our_figure(name: str) -> None:
     prediction, label = metrics.random_maps(task, (64, 60))
     sums = {key: np.array(values) for key, values in plain_metrics.evidence(
         task, prediction, label).items()}
-    score = task.score(task.stats(prediction, label))[task.headline]
+    score = task.score(task.stats(prediction, label))[task.primary_metric]
     if name == 'semseg':
         assert score == pytest.approx(
             100 * np.mean(sums['tp'] / (sums['tp'] + sums['fp'] + sums['fn'])))

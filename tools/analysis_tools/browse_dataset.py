@@ -33,11 +33,11 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     with one_line_errors('browse_dataset.py'):  # here: --help needs no PyTorch
         from mtpsl.engine import load_config
-        from mtpsl.figures import Feed, draw_views, save_figure
+        from mtpsl.figures import LoaderPreview, draw_views, save_figure
 
         folder = Path(args.out_dir)
         folder.mkdir(parents=True, exist_ok=True)
-        feed = Feed(load_config(args.config, args.cfg_options), args.split, args.seed,
+        feed = LoaderPreview(load_config(args.config, args.cfg_options), args.split, args.seed,
                     args.epoch - 1, args.padded)
         draws = list(islice(feed.draws(args.images), None if args.images else args.num))
         progress = Progress(len(draws), 'samples')

@@ -1,4 +1,4 @@
-"""Open the images and labels of a config's data sets: ``check_dataset.py CONFIG``."""
+"""Open the images and labels of a config's datasets: ``check_dataset.py CONFIG``."""
 
 import argparse
 
@@ -7,9 +7,9 @@ from mtpsl.storage.command import sample_size
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = config_parser('Open the images and labels of a config\'s data sets, once')
+    parser = config_parser('Open the images and labels of a config\'s datasets, once')
     parser.add_argument('--sample', type=sample_size, default=20, metavar='N',
-                        help="images of each data set to open, or 'all' (default: 20)")
+                        help="images of each dataset to open, or 'all' (default: 20)")
     return parser.parse_args(argv)
 
 

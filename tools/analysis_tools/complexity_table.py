@@ -81,7 +81,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def count(name: str) -> Counts:
-    """The costs of a config's model by part, at its data set's input size."""
+    """The costs of a config's model by part, at its dataset's input size."""
     from mtpsl.complexity import build_without_values, complexity  # here: --help needs no PyTorch
     from mtpsl.engine import load_config
 

@@ -11,7 +11,7 @@ from mtpsl.storage.command import at_least
 from mtpsl.storage.parallel import Progress
 
 if TYPE_CHECKING:
-    from mtpsl.figures import Shown, TrainedModel
+    from mtpsl.figures import ImagePredictions, TrainedModel
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -52,7 +52,7 @@ def main(argv: list[str] | None = None) -> None:
         print(f'figure: {args.out}')
 
 
-def predict(model: 'TrainedModel', args: argparse.Namespace) -> 'list[Shown]':
+def predict(model: 'TrainedModel', args: argparse.Namespace) -> 'list[ImagePredictions]':
     """What the model says of the chosen images."""
     if args.files:
         todo, show = args.files, model.of_file
@@ -62,7 +62,7 @@ def predict(model: 'TrainedModel', args: argparse.Namespace) -> 'list[Shown]':
         dataset = model.dataset()
         todo = choose_images(dataset, args.images, args.num)
 
-        def show(place: int) -> 'Shown':
+        def show(place: int) -> 'ImagePredictions':
             return model.of_dataset(dataset[place])
     progress, images = Progress(len(todo), 'images'), []
     for number, what in enumerate(todo, 1):

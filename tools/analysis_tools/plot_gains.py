@@ -8,7 +8,7 @@ from mtpsl.figures.command import by_name, figure_parser
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = figure_parser('Initial against denoised predictions, all tasks of one model or of '
-                           "several data sets, as in the paper's Fig. 8; see docs/figures.md")
+                           "several datasets, as in the paper's Fig. 8; see docs/figures.md")
     parser.add_argument('runs', nargs='+', metavar='RUN',
                         help='[NAME=]RUN[,RUN...], a RUN being a work dir or a metrics.json; '
                         'several are seeds of one model')

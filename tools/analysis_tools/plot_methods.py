@@ -21,12 +21,12 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     with one_line_errors('plot_methods.py'):  # here: --help needs no PyTorch
         from mtpsl.figures import (
-            Shown,
+            ImagePredictions,
             TrainedModel,
             choose_images,
             draw_stages,
             save_figure,
-            side_by_side,
+            merge_methods,
         )
         from mtpsl.figures.predictions import TRUTH, read_tasks
         from mtpsl.figures.runs import parse_method
@@ -36,7 +36,7 @@ def main(argv: list[str] | None = None) -> None:
             raise ValueError(f'two methods have the same name among {args.methods}')
         configs = [config for pairs in methods.values() for config, _ in pairs]
         tasks = choose_tasks(read_tasks(configs, args.cfg_options), args.tasks)
-        said: dict[str, list[Shown]] = {}
+        said: dict[str, list[ImagePredictions]] = {}
         images = args.images
         for name, pairs in methods.items():
             said[name] = []
@@ -49,7 +49,7 @@ def main(argv: list[str] | None = None) -> None:
                     said[name].append(model.of_dataset(dataset[place]))
                     progress.update(number)
                 images = images or [shown.name for shown in said[name]]  # the others show the same
-        figure = draw_stages(side_by_side(said), tasks, [*methods, TRUTH], args.width,
+        figure = draw_stages(merge_methods(said), tasks, [*methods, TRUTH], args.width,
                              args.number_classes)
         save_figure(figure, args.out)
         print(f'figure: {args.out}')

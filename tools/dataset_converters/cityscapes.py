@@ -18,7 +18,7 @@ An interrupted conversion is taken up by the same command. Nothing is ever overw
 def add_convert(commands: argparse._SubParsersAction) -> None:
     """The subcommand ``convert``."""
     parser = commands.add_parser(
-        'convert', help='make the data set from the published files', epilog=DEPTH_HELP,
+        'convert', help='make the dataset from the published files', epilog=DEPTH_HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('source', type=Path,
                         help='folder with leftImg8bit/, gtFine/ and disparity/, unpacked')

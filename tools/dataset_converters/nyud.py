@@ -20,7 +20,7 @@ An interrupted conversion is taken up by the same command. Nothing is ever overw
 def add_convert(commands: argparse._SubParsersAction) -> None:
     """The subcommand ``convert``."""
     parser = commands.add_parser(
-        'convert', help='make the data set from the published files', epilog=CLASSES_HELP,
+        'convert', help='make the dataset from the published files', epilog=CLASSES_HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('mat', type=Path, help='nyu_depth_v2_labeled.mat')
     parser.add_argument('splits', type=Path, help='splits.mat')

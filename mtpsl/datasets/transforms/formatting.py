@@ -36,7 +36,7 @@ class PackMultiTaskInputs(BaseTransform):
         Args:
             results: ``img`` (H, W, 3) uint8 BGR, ``tasks``, ``gt`` (task name -> (H, W) or
                 (H, W, 3) map; absent for an image without truth), the meta keys, and ``skipped``
-                where the data set skipped images before this one.
+                where the dataset skipped images before this one.
 
         Returns:
             ``inputs``: (3, H, W) uint8 BGR tensor; ``data_samples``: :class:`MultiTaskSample`
@@ -61,7 +61,7 @@ class PackMultiTaskInputs(BaseTransform):
         if results.get('skipped'):
             sample.set_metainfo(dict(skipped=results['skipped']))
         sample.gt = PixelData(**{
-            name: _to_tensor(results['tasks'][name].mark_unknown(label))
+            name: _to_tensor(results['tasks'][name].mark_ignored(label))
             for name, label in results.get('gt', {}).items()})
         return dict(inputs=_to_tensor(results['img']), data_samples=sample)
 

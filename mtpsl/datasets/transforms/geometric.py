@@ -112,7 +112,7 @@ class RandomScaleCrop(BaseTransform):
 class RandomCrop(BaseTransform):
     """Cut out a random rectangle in which no class takes up too much.
 
-    Where the sample is labelled for ``balance_task`` (or the data set gives its label for this
+    Where the sample is labelled for ``balance_task`` (or the dataset gives its label for this
     alone, see ``crop_guide`` of :class:`~mtpsl.datasets.PartialLabelDataset`), up to ``tries``
     places are drawn until one is accepted: of its known pixels at most ``max_class_ratio`` belong
     to one class. A place without a known pixel is refused; if all are refused, a last one is drawn
@@ -120,7 +120,7 @@ class RandomCrop(BaseTransform):
 
     Args:
         size: (height, width) of the crop; it is smaller where the image is.
-        balance_task: task whose class map decides; None, or one that the data set knows but the
+        balance_task: task whose class map decides; None, or one that the dataset knows but the
             config leaves out (as single-task configs do): any place will do.
         max_class_ratio: in (0, 1].
         tries: at least 1.
@@ -165,7 +165,7 @@ class RandomCrop(BaseTransform):
             task, classes = (results[key][self.balance_task] for key in ('tasks', 'gt'))
             for _ in range(self.tries):
                 place = _random_place(shape, self.size)
-                if self._balanced(classes[place], task.fill):
+                if self._balanced(classes[place], task.ignore_value):
                     return place
         return _random_place(shape, self.size)
 
@@ -174,7 +174,7 @@ class RandomCrop(BaseTransform):
 
         Args:
             tasks: the config's tasks by name.
-            known: names of all tasks that the data set has labels for.
+            known: names of all tasks that the dataset has labels for.
         """
         self._left_out = set(known) - set(tasks)
         self._check_balance(tasks)

@@ -45,7 +45,7 @@ class LoadImageFromFile(mmcv.transforms.LoadImageFromFile):
         white: the value of white in images of 16 bits, such as 4095 of a camera of 12 bits; None
             for 65535.
         orientation: ``'upright'`` turns a photograph as its EXIF orientation says, as a person
-            sees it; ``'stored'`` leaves it; None is as the data set has it: a folder of one's own
+            sees it; ``'stored'`` leaves it; None is as the dataset has it: a folder of one's own
             upright, the published sets as stored.
     """
 

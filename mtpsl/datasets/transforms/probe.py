@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import torch
 
-from mtpsl.datasets.sampler import Draw, seeded
+from mtpsl.datasets.sampler import SeededIndex, seeded
 from mtpsl.tasks import Task
 
 from .formatting import PackMultiTaskInputs, unlike_sizes
@@ -48,7 +48,7 @@ def check_geometry(steps: Sequence[Callable], tasks: Mapping[str, Task]) -> None
     for number in range(DRAWS + LARGE_DRAWS):
         # Every second time what happens seldom happens.
         tried = [_copied(step, surely=number % 2 == 0) for step in chain]
-        with (seeded(Draw(0, 0, number)), torch.random.fork_rng(devices=[]),
+        with (seeded(SeededIndex(0, 0, number)), torch.random.fork_rng(devices=[]),
               warnings.catch_warnings()):
             warnings.simplefilter('ignore')
             torch.manual_seed(number)

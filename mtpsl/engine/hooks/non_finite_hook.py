@@ -9,7 +9,7 @@ from mmengine.runner import Runner
 from torch import Tensor
 
 from mtpsl.engine.checkpoint import name_some, not_finite
-from mtpsl.engine.host_queue import HostQueue
+from mtpsl.engine.host_queue import AsyncHostCopy
 from mtpsl.engine.optim_wrapper import FiniteOptimWrapper
 from mtpsl.engine.resume import latest_checkpoint
 from mtpsl.registry import HOOKS
@@ -62,7 +62,7 @@ class NonFiniteHook(Hook):
             raise ValueError(f'NonFiniteHook: patience must be an integer of at least 1, got '
                              f'{patience!r}')
         self.patience = patience
-        self._queue: HostQueue[_Step] = HostQueue()
+        self._queue: AsyncHostCopy[_Step] = AsyncHostCopy()
         self._step = _Step([], [], [])
         self._row: list[tuple[list[int], list[_Finding]]] = []  # skipped one after the other
 
