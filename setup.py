@@ -27,7 +27,7 @@ def requirements(name: str) -> list[str]:
 class BuildWithConfigs(build_py):
     """Puts what OpenMMLab's tools look for in a package's ``.mim`` into the build, not the source.
 
-    An editable install reads these files where they lie (``mtpsl.engine.model_index.home``).
+    An editable install reads these files where they lie (``mtpsl.engine.config.model_index.home``).
     """
 
     def run(self) -> None:

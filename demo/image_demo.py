@@ -2,9 +2,9 @@
 
 import argparse
 
-from mtpsl.choices import INTERMEDIATE_OUTPUTS, PREDICTION_FORMATS
-from mtpsl.engine.command import add_max_side, add_model, one_line_errors
-from mtpsl.storage.command import at_least
+from mtpsl.system.choices import INTERMEDIATE_OUTPUTS, PREDICTION_FORMATS
+from mtpsl.system.config_arguments import add_max_side, add_model, one_line_errors
+from mtpsl.system.arguments import at_least
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

@@ -19,11 +19,11 @@ from sphinx.transforms import SphinxTransform
 from sphinx.writers.html5 import HTML5Translator
 
 import mtpsl.engine.contents
-import mtpsl.figures.contents
+import mtpsl.analysis.figures.contents
 from mtpsl.engine.quiet import quieten
 from mtpsl.version import __version__
 
-for package in (mtpsl.engine, mtpsl.figures):  # autodoc lists what lies in a module, not what it
+for package in (mtpsl.engine, mtpsl.analysis.figures):  # autodoc lists what lies in a module, not what it
     contents = package.contents                # would import
     vars(package).update({name: getattr(contents, name) for name in contents.__all__},
                          __all__=contents.__all__)

@@ -9,9 +9,9 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope
 from tiny import make_views, shrink
 
+from mtpsl.data_prep import layouts
 from mtpsl.engine import load_config
 from mtpsl.registry import METRICS, MODELS, PARAM_SCHEDULERS
-from mtpsl.storage import layouts
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = sorted(path for path in (ROOT / 'configs').rglob('*.py')

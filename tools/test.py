@@ -6,8 +6,8 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mtpsl.engine.command import one_line_errors, runner_parser
-from mtpsl.storage.command import at_least
+from mtpsl.system.arguments import at_least
+from mtpsl.system.config_arguments import one_line_errors, runner_parser
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -46,10 +46,10 @@ def main(argv: list[str] | None = None) -> None:
         from mmengine.dist import is_main_process
 
         from mtpsl.engine import build_runner, load_config
-        from mtpsl.engine.check import check_labels
-        from mtpsl.engine.config import evaluators, require
+        from mtpsl.engine.check_data import check_labels
+        from mtpsl.engine.config.load import evaluators, require
+        from mtpsl.engine.config.precheck import check_data, check_together
         from mtpsl.engine.launch import check_launcher, set_work_dir
-        from mtpsl.engine.precheck import check_data, check_together
         from mtpsl.engine.ranks import naming_lost_ranks
         from mtpsl.evaluation import MultiTaskMetric
 
@@ -105,10 +105,10 @@ def report(metrics: dict[str, float], cfg: 'Config', out: Path, show_dir: str | 
 def write_html(path: Path, number: int, metrics: dict[str, float], runner: 'Runner',
                checkpoint: str) -> None:
     """Write the report page."""
+    from mtpsl.analysis.html_report import extremes, image_scores, redraw, write_report
+    from mtpsl.engine.visualization import MultiTaskVisualizer
     from mtpsl.evaluation import MultiTaskMetric
-    from mtpsl.report import extremes, image_scores, redraw, write_report
     from mtpsl.tasks import build_tasks
-    from mtpsl.visualization import MultiTaskVisualizer
 
     tasks = build_tasks(runner.cfg.tasks)
     found = [metric.image_statistics for metric in runner.test_evaluator.metrics

@@ -12,17 +12,17 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from torch import Tensor
 
-from mtpsl.choices import INTERMEDIATE_OUTPUTS
 from mtpsl.models import DiffusionMTL
-from mtpsl.storage.parallel import Progress
 from mtpsl.structures import MultiTaskSample
+from mtpsl.system.choices import INTERMEDIATE_OUTPUTS
+from mtpsl.system.parallel import Progress
 from mtpsl.tasks.depth import Depth
 
 from .frames import Frame, Frames, Stream
-from .loading import find_model, load_model, pipeline_of
+from .load_model import find_model, load_model, pipeline_of
 from .prediction import Prediction, check_formats, make_folder, save_each
 from .sources import PhotoReader
-from .windows import UNCERTAINTY, WindowMerger, window_positions, resize_longest_side
+from .windows import UNCERTAINTY, WindowMerger, resize_longest_side, window_positions
 
 LEAST_WINDOW = 512
 
@@ -55,7 +55,7 @@ class MultiTaskInferencer:
 
     ::
 
-        from mtpsl.apis import MultiTaskInferencer
+        from . import MultiTaskInferencer
         infer = MultiTaskInferencer('diffusionmtl_pascal_random_r18', weights='epoch_100.pth')
         infer('photo.jpg', out_dir='predictions')
 

@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from mtpsl.choices import PREDICTION_FORMATS as FORMATS
-from mtpsl.storage.files import write_array, write_image
+from mtpsl.engine.visualization import draw_panel, paint_spread, stage_title
+from mtpsl.system.choices import PREDICTION_FORMATS as FORMATS
+from mtpsl.system.files import write_array, write_image
 from mtpsl.tasks import Task
-from mtpsl.visualization import draw_panel, paint_spread, stage_title
 
 PANEL_SIDE = 640  # pixels; larger images are shrunk in panels
 Value = TypeVar('Value')

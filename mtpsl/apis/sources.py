@@ -16,7 +16,7 @@ from mtpsl.datasets.folder import list_images
 from mtpsl.datasets.photo import bytes_of
 from mtpsl.datasets.transforms import ImageOnly, LoadImageFromFile
 from mtpsl.datasets.transforms.contract import photometric
-from mtpsl.engine.model_index import home
+from mtpsl.engine.config.model_index import home
 
 OneImage: TypeAlias = str | Path | np.ndarray | Image.Image
 Images: TypeAlias = OneImage | Sequence[OneImage]

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mtpsl.choices import SETTINGS
-from mtpsl.storage.files import write_text
+from mtpsl.system.choices import SETTINGS
+from mtpsl.system.files import write_text
 
 LabelMapping = dict[str, tuple[str, ...]]
 

@@ -7,15 +7,15 @@ from collections.abc import Iterator
 
 from mmengine.logging import print_log
 
+from mtpsl.datasets.transforms.contract import draws_geometry
+from mtpsl.datasets.transforms.loading import LoadLabels, read_label
 from mtpsl.structures import batch_leaves
 from mtpsl.tasks import Task
 from mtpsl.tasks.seen import Seen
 
-from .check import MANY
+from .check_dataset import MANY
 from .partial_label import PartialLabelDataset
 from .sampler import SeededIndex
-from .transforms.contract import draws_geometry
-from .transforms.loading import LoadLabels, read_label
 from .unreadable import UnreadableFileError
 
 # Labels of a task that are opened, and pixels after which no other is; more of both where they

@@ -8,13 +8,13 @@ from typing import NamedTuple
 import numpy as np
 from mmengine.dataset import BaseDataset
 
-from mtpsl.storage.files import folder_lookup
+from mtpsl.datasets.transforms.contract import check_pipeline
+from mtpsl.system.files import folder_lookup
 from mtpsl.tasks import Task, build_tasks
 
 from .id_list import read_id_list
 from .label_mapping import LabelMapping, load_mapping
 from .sampler import SeededIndex, seeded
-from .transforms.contract import check_pipeline
 from .unreadable import SKIPPED_AT_MOST, UnreadableFileError, check_on_error
 
 MISSING_SHOWN = 5

@@ -9,9 +9,7 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
-from mtpsl.storage.files import write_text
-
-from .checkpoint import (
+from mtpsl.engine.checkpoints.content import (
     OTHER_MODEL,
     RUN_KEY,
     check_checkpoint,
@@ -20,11 +18,18 @@ from .checkpoint import (
     check_whole,
     read_content,
 )
-from .hooks.loading_hook import LoadingHook
+from mtpsl.engine.checkpoints.resume import (
+    check_same_config,
+    fingerprint,
+    latest_checkpoint,
+    other_settings,
+)
+from mtpsl.engine.checkpoints.work_dir import checkpoints_in
+from mtpsl.engine.hooks.loading_hook import LoadingHook
+from mtpsl.system.files import write_text
+
 from .quiet import quieten
 from .ranks import compare_data, compare_settings
-from .resume import check_same_config, fingerprint, latest_checkpoint, other_settings
-from .work_dir import checkpoints_in
 
 
 def build_runner(cfg: Config) -> Runner:

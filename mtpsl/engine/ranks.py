@@ -15,7 +15,7 @@ from mmengine.dist import all_gather_object, get_rank, get_world_size
 from mmengine.runner import Runner
 from torch.distributed.distributed_c10d import _get_default_store
 
-from .resume import fingerprint, differences
+from mtpsl.engine.checkpoints.resume import differences, fingerprint
 
 PATIENCE = 5.0  # seconds in which all that are alive notice that one is not
 LOST = re.compile(r'Connection (closed|reset) by peer|Broken pipe|Connection refused|recvBytes|'

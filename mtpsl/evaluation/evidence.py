@@ -22,7 +22,7 @@ import scipy
 import torch
 
 import mtpsl.tasks
-from mtpsl.storage.files import write_array
+from mtpsl.system.files import write_array
 from mtpsl.tasks import Task
 
 SUFFIX = '.evidence.npy'

@@ -16,7 +16,7 @@ from mmengine.logging import MMLogger
 from torch import Tensor
 
 from mtpsl.registry import METRICS
-from mtpsl.storage.parallel import start_worker
+from mtpsl.system.parallel import start_worker
 from mtpsl.tasks import Task, build_tasks
 
 from .delta_m import delta_m, single_task_figures

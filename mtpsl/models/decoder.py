@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from mtpsl.registry import MODELS
 from mtpsl.tasks import Task
 
-from .checkpointing import checkpoint_module
+from .checkpoint_module import checkpoint_module
 
 
 class ResidualBlock(BaseModule):

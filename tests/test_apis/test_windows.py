@@ -5,7 +5,7 @@ import pytest
 import torch
 from mmengine.structures import PixelData
 
-from mtpsl.apis.windows import WindowMerger, window_positions, blend_weights
+from mtpsl.apis.windows import WindowMerger, blend_weights, window_positions
 from mtpsl.structures import MultiTaskSample
 from mtpsl.tasks import build_tasks
 

@@ -11,7 +11,7 @@ from mmengine.logging import MMLogger
 from PIL import Image, ImageOps
 
 from mtpsl.apis.sources import collect
-from mtpsl.datasets.check import check_configs
+from mtpsl.datasets.check_dataset import check_configs
 from mtpsl.datasets.folder import list_images
 from mtpsl.datasets.photo import TURNS, read_with_pillow, reads_heif, turn
 from mtpsl.datasets.transforms import LoadImageFromFile, LoadLabels

@@ -8,7 +8,7 @@ import torch
 from mmengine.dataset import DefaultSampler, pseudo_collate
 from torch.utils.data import DataLoader
 
-from mtpsl.datasets import SeededIndex, SeededSampler, PASCALContext
+from mtpsl.datasets import PASCALContext, SeededIndex, SeededSampler
 from mtpsl.datasets.sampler import seeded
 from mtpsl.registry import DATA_SAMPLERS, TRANSFORMS
 

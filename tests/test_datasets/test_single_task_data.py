@@ -12,13 +12,13 @@ from mmengine.dataset import pseudo_collate
 from mmengine.registry import DefaultScope
 from torch.utils.data import DataLoader
 
+from mtpsl.data_prep.synthetic import write_scenes
 from mtpsl.datasets import SeededSampler
 from mtpsl.datasets.partial_label import PartialLabelDataset
 from mtpsl.datasets.transforms import RandomCrop, RandomScaleCrop
 from mtpsl.engine import load_config
 from mtpsl.models import MultiTaskDataPreprocessor
 from mtpsl.registry import DATASETS
-from mtpsl.synthetic import write_scenes
 from mtpsl.tasks import build_tasks
 
 from .conftest import DOG, EMPTY, IDS, PERSON, READ, TASKS, TEST, reader, write_mapping

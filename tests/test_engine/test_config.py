@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from mtpsl.engine import load_config
+from mtpsl.engine.config.schema import accepts
 from mtpsl.engine.launch import set_work_dir
-from mtpsl.engine.schema import accepts
 
 ROOT = Path(__file__).parents[2]
 PASCAL = str(ROOT / 'configs/diffusionmtl/pascal_onelabel_r18.py')

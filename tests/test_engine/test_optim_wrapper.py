@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mtpsl.engine import AutocastOptimWrapper, FiniteOptimWrapper
-from mtpsl.engine.buffer_snapshot import BufferSnapshot
+from mtpsl.engine.optim.buffer_snapshot import BufferSnapshot
 
 OPTIMIZERS = dict(
     adam=(torch.optim.Adam, dict(lr=1e-2, weight_decay=1e-3, fused=True)),

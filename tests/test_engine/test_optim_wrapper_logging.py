@@ -14,9 +14,10 @@ from mmengine.runner import Runner
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from mtpsl.engine import DeferredInfoHook, FiniteOptimWrapper, host_queue
-from mtpsl.engine.checkpoint import SAFE
+from mtpsl.engine import DeferredInfoHook, FiniteOptimWrapper
+from mtpsl.engine.checkpoints.content import SAFE
 from mtpsl.engine.hooks import deferred_info_hook
+from mtpsl.engine.optim import async_host_copy as host_queue
 
 MEASURED = {'train/time', 'train/data_time'}
 

@@ -10,9 +10,9 @@ from in_process import load_tool
 from mmengine.config import Config
 from tiny import tiny_model_config
 
-from mtpsl.apis.loading import load_model
-from mtpsl.engine.model_index import find_weights
-from mtpsl.engine.resume import RUN_KEY, fingerprint, other_settings
+from mtpsl.apis.load_model import load_model
+from mtpsl.engine.checkpoints.resume import RUN_KEY, fingerprint, other_settings
+from mtpsl.engine.config.model_index import find_weights
 from mtpsl.registry import MODELS
 
 

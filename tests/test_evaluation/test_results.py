@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from mtpsl.analysis.results import Result, metric_directions, summarize
 from mtpsl.evaluation import group_by_method, paper_results, read_argument, read_results
-from mtpsl.evaluation.results import Result, metric_directions, summarize
 from mtpsl.registry import TASKS
 from mtpsl.tasks import build_tasks
 

@@ -17,11 +17,16 @@ from mmengine.logging import MessageHub
 from mmengine.runner.checkpoint import CheckpointLoader
 
 from mtpsl.engine import AtomicLocalBackend, SafeCheckpointHook, load_config
-from mtpsl.engine.checkpoint import check_whole, load_url, read_content
+from mtpsl.engine.checkpoints.content import check_whole, load_url, read_content
+from mtpsl.engine.checkpoints.resume import (
+    RUN_KEY,
+    check_same_config,
+    fingerprint,
+    latest_checkpoint,
+)
 from mtpsl.engine.hooks.resume_hook import _complete_history
 from mtpsl.engine.launch import _check_same_config
-from mtpsl.engine.resume import RUN_KEY, check_same_config, fingerprint, latest_checkpoint
-from mtpsl.visualization import CurveVisBackend, read_curves
+from mtpsl.engine.visualization import CurveVisBackend, read_curves
 
 CONFIG = Path(__file__).parents[2] / 'configs/synthetic/diffusionmtl_onelabel.py'
 

@@ -11,7 +11,13 @@ from mmengine.hooks import CheckpointHook
 from mmengine.logging import MessageHub
 from torch.utils.data import DataLoader
 
-from mtpsl.datasets import SeededIndex, SeededSampler, FolderDataset, PASCALContext, UnreadableFileError
+from mtpsl.datasets import (
+    FolderDataset,
+    PASCALContext,
+    SeededIndex,
+    SeededSampler,
+    UnreadableFileError,
+)
 from mtpsl.datasets.sampler import seeded
 from mtpsl.engine import SkippedSamplesHook
 from mtpsl.structures import MultiTaskSample

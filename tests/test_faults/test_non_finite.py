@@ -10,7 +10,7 @@ from test_faults.tiny_run import write_config, write_images
 from test_scale.ranks import run_ranks
 
 from mtpsl.engine import NonFiniteHook
-from mtpsl.engine.checkpoint import SAFE
+from mtpsl.engine.checkpoints.content import SAFE
 
 LINES = ['train_cfg = dict(max_epochs=2)',
          'default_hooks = dict(logger=dict(interval=1), non_finite=dict(patience=3))']

@@ -9,8 +9,8 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from test_faults.tiny_run import write_config
 
+from mtpsl.analysis.figures import LoaderPreview, draw_views
 from mtpsl.engine import load_config
-from mtpsl.figures import LoaderPreview, draw_views
 from mtpsl.registry import MODELS
 
 VIEWS = """\

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from mtpsl.figures import draw_curves, read_run
-from mtpsl.figures.curves import curve, find_losses, smooth
+from mtpsl.analysis.figures import draw_curves, read_run
+from mtpsl.analysis.figures.curve_figures import curve, find_losses, smooth
 
 RECORDS = [
     dict(step=1, iter=1, epoch=1, loss=3.0, loss_semseg=2.0, loss_semseg_initial=1.0),

@@ -6,9 +6,15 @@ import torch
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import DefaultScope
 
+from mtpsl.analysis.figures import (
+    ImagePredictions,
+    TrainedModel,
+    choose_images,
+    draw_stages,
+    merge_methods,
+)
+from mtpsl.analysis.figures.image_predictions import TRUTH
 from mtpsl.engine import load_config
-from mtpsl.figures import ImagePredictions, TrainedModel, choose_images, draw_stages, merge_methods
-from mtpsl.figures.predictions import TRUTH
 from mtpsl.registry import DATASETS, MODELS
 
 

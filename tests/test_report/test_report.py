@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from mtpsl.report import Extremes, extremes, image_scores, write_report
+from mtpsl.analysis.html_report import Extremes, extremes, image_scores, write_report
 from mtpsl.tasks import build_tasks
 
 TASKS = dict(semseg=dict(type='Semseg'), depth=dict(type='Depth'))

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from mtpsl.synthetic import write_scenes
+from mtpsl.data_prep.synthetic import write_scenes
 
 SIZE = (32, 40)
 LAYOUTS = ('pascal', 'nyud', 'cityscapes')

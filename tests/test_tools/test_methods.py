@@ -13,7 +13,7 @@ import pytest
 import torch
 from in_process import load_tool, running_here
 
-from mtpsl.synthetic import write_scenes
+from mtpsl.data_prep.synthetic import write_scenes
 
 from .conftest import LAYOUTS, ROOT, TINY, TINY_BASELINE, TINY_REGULARIZED
 

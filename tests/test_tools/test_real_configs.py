@@ -10,10 +10,10 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope
 from tiny import shrink
 
+from mtpsl.data_prep.synthetic import write_scenes
 from mtpsl.datasets.label_mapping import save_mapping
 from mtpsl.engine import load_config
 from mtpsl.registry import DATASETS, MODELS
-from mtpsl.synthetic import write_scenes
 
 from .conftest import LAYOUTS, ROOT
 

@@ -14,9 +14,9 @@ from in_process import load_tool
 from plain import data as plain_data
 from plain import metrics as plain_metrics
 
+from mtpsl.analysis.profiling import Measurement, data, metrics
 from mtpsl.datasets.transforms import LoadLabels
 from mtpsl.engine import load_config
-from mtpsl.profiling import Measurement, data, metrics
 from mtpsl.tasks import build_tasks
 
 from .conftest import CONFIG, ROOT, data_options, environment

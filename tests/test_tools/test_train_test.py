@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mtpsl.engine.checkpoint import read_shapes
+from mtpsl.engine.checkpoints.content import read_shapes
 
 from .conftest import CONFIG, data_options, run, write_scenes
 

@@ -4,9 +4,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from mtpsl.choices import TABLE_FORMATS
-from mtpsl.engine.command import one_line_errors
-from mtpsl.storage.files import write_text
+from mtpsl.system.choices import TABLE_FORMATS
+from mtpsl.system.config_arguments import one_line_errors
+from mtpsl.system.files import write_text
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from mtpsl.engine.command import check_json, one_line_errors
-from mtpsl.storage.files import write_json
+from mtpsl.system.config_arguments import check_json, one_line_errors
+from mtpsl.system.files import write_json
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 MAIN, ABLATION = 'pascal_onelabel', 'pascal_onelabel_ablation'  # settings of the paper's results
@@ -82,7 +82,10 @@ def main(argv: list[str] | None = None) -> None:
 
 def count(name: str) -> Counts:
     """The costs of a config's model by part, at its dataset's input size."""
-    from mtpsl.complexity import build_without_values, complexity  # here: --help needs no PyTorch
+    from mtpsl.analysis.complexity import (  # here: --help needs no PyTorch
+        build_without_values,
+        complexity,
+    )
     from mtpsl.engine import load_config
 
     model = build_without_values(load_config(str(CONFIGS / f'{name}.py')).model)

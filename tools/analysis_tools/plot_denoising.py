@@ -4,14 +4,14 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mtpsl.choices import MAX_SIDE
-from mtpsl.engine.command import add_cfg_options, one_line_errors
-from mtpsl.figures.command import choose_tasks, picture_parser
-from mtpsl.storage.command import at_least
-from mtpsl.storage.parallel import Progress
+from mtpsl.system.arguments import at_least
+from mtpsl.system.choices import MAX_SIDE
+from mtpsl.system.config_arguments import add_cfg_options, one_line_errors
+from mtpsl.system.figure_arguments import choose_tasks, picture_parser
+from mtpsl.system.parallel import Progress
 
 if TYPE_CHECKING:
-    from mtpsl.figures import ImagePredictions, TrainedModel
+    from mtpsl.analysis.figures import ImagePredictions, TrainedModel
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -39,8 +39,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     with one_line_errors('plot_denoising.py'):  # here: --help needs no PyTorch
-        from mtpsl.figures import TrainedModel, draw_stages, save_figure
-        from mtpsl.figures.predictions import TRUTH
+        from mtpsl.analysis.figures import TrainedModel, draw_stages, save_figure
+        from mtpsl.analysis.figures.image_predictions import TRUTH
 
         model = TrainedModel(args.config, args.checkpoint, args.cfg_options, args.device,
                              every_stage=True, max_side=args.max_side)
@@ -57,7 +57,7 @@ def predict(model: 'TrainedModel', args: argparse.Namespace) -> 'list[ImagePredi
     if args.files:
         todo, show = args.files, model.of_file
     else:
-        from mtpsl.figures import choose_images
+        from mtpsl.analysis.figures import choose_images
 
         dataset = model.dataset()
         todo = choose_images(dataset, args.images, args.num)

@@ -2,9 +2,9 @@
 
 import argparse
 
-from mtpsl.engine.command import add_cfg_options, one_line_errors
-from mtpsl.figures.command import choose_tasks, picture_parser
-from mtpsl.storage.parallel import Progress
+from mtpsl.system.config_arguments import add_cfg_options, one_line_errors
+from mtpsl.system.figure_arguments import choose_tasks, picture_parser
+from mtpsl.system.parallel import Progress
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -20,16 +20,16 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     with one_line_errors('plot_methods.py'):  # here: --help needs no PyTorch
-        from mtpsl.figures import (
+        from mtpsl.analysis.figures import (
             ImagePredictions,
             TrainedModel,
             choose_images,
             draw_stages,
-            save_figure,
             merge_methods,
+            save_figure,
         )
-        from mtpsl.figures.predictions import TRUTH, read_tasks
-        from mtpsl.figures.runs import parse_method
+        from mtpsl.analysis.figures.image_predictions import TRUTH, read_tasks
+        from mtpsl.analysis.figures.runs import parse_method
 
         methods = dict(map(parse_method, args.methods))
         if len(methods) < len(args.methods):

@@ -11,8 +11,8 @@ import time
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
-from mtpsl.choices import SCENE_SIZES
-from mtpsl.storage.command import at_least
+from mtpsl.system.arguments import at_least
+from mtpsl.system.choices import SCENE_SIZES
 
 PREVIEW_SCENES = 8
 
@@ -66,8 +66,8 @@ def write_preview(args: argparse.Namespace) -> None:
     """Contact sheet: image, classes, body parts, saliency, normals, instances, depth."""
     import cv2  # here: --help needs none of it
 
-    from mtpsl.synthetic import contact_sheet, render_scene
-    from mtpsl.synthetic.layout import scene_id, scene_seed
+    from mtpsl.data_prep.synthetic import contact_sheet, render_scene
+    from mtpsl.data_prep.synthetic.layout import scene_id, scene_seed
 
     identifiers = [scene_id(split, number)
                    for split, count in (('train', args.train), ('val', args.val))
@@ -82,7 +82,7 @@ def write_preview(args: argparse.Namespace) -> None:
 
 def make(args: argparse.Namespace) -> None:
     """Write the dataset and its preview."""
-    from mtpsl.synthetic import write_scenes
+    from mtpsl.data_prep.synthetic import write_scenes
 
     if args.preview is not None:
         check_preview(args.preview, args.train + args.val)

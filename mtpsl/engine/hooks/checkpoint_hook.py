@@ -10,11 +10,11 @@ from mmengine.dist import all_gather_object, is_main_process
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
-from mtpsl.engine.checkpoint import RUN_KEY, TASKS_KEY, name_some, not_finite
-from mtpsl.engine.resume import fingerprint
-from mtpsl.engine.work_dir import POINTER, hold, refuse_used
+from mtpsl.engine.checkpoints.content import RUN_KEY, TASKS_KEY, name_some, not_finite
+from mtpsl.engine.checkpoints.resume import fingerprint
+from mtpsl.engine.checkpoints.work_dir import POINTER, hold, refuse_used
 from mtpsl.registry import HOOKS, TASKS
-from mtpsl.storage.files import write_text
+from mtpsl.system.files import write_text
 
 from .non_finite_hook import NonFiniteError
 
@@ -31,7 +31,7 @@ class SafeCheckpointHook(CheckpointHook):
     mmengine removes first, so that a kill while saving costs the best checkpoint, and the only
     one where ``max_keep_ckpts=1``. It removes what paths in a checkpoint name; this one removes
     files of the run's own folder only. A checkpoint also tells of which run it is, see
-    :func:`mtpsl.engine.resume.check_same_config`. Weights that are not finite are neither saved nor
+    :func:`mtpsl.engine.checkpoints.resume.check_same_config`. Weights that are not finite are neither saved nor
     validated nor tested. mmengine guesses from a part of the name whether ``save_best`` means the
     greatest or the least; here the tasks know it of their primary metric metrics. Arguments: see
     :class:`mmengine.hooks.CheckpointHook`.
@@ -39,7 +39,7 @@ class SafeCheckpointHook(CheckpointHook):
     Raises:
         NonFiniteError: in training or testing, the weights are not finite.
         ValueError: before training, the folder is another run's, see
-            :mod:`mtpsl.engine.work_dir`.
+            :mod:`mtpsl.engine.checkpoints.work_dir`.
     """
 
     file_backend: Any

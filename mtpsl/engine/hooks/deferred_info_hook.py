@@ -5,8 +5,8 @@ from mmengine.hooks import LoggerHook, RuntimeInfoHook
 from mmengine.runner import Runner
 from torch import Tensor
 
-from mtpsl.engine.host_queue import AsyncHostCopy
-from mtpsl.engine.optim_wrapper import FiniteOptimWrapper
+from mtpsl.engine.optim.async_host_copy import AsyncHostCopy
+from mtpsl.engine.optim.optim_wrapper import FiniteOptimWrapper
 from mtpsl.registry import HOOKS
 
 

@@ -8,10 +8,10 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import Tensor
 
-from mtpsl.engine.checkpoint import name_some, not_finite
-from mtpsl.engine.host_queue import AsyncHostCopy
-from mtpsl.engine.optim_wrapper import FiniteOptimWrapper
-from mtpsl.engine.resume import latest_checkpoint
+from mtpsl.engine.checkpoints.content import name_some, not_finite
+from mtpsl.engine.checkpoints.resume import latest_checkpoint
+from mtpsl.engine.optim.async_host_copy import AsyncHostCopy
+from mtpsl.engine.optim.optim_wrapper import FiniteOptimWrapper
 from mtpsl.registry import HOOKS
 from mtpsl.structures import batch_leaves
 

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from mtpsl.models.checkpointing import checkpoint_module
+from mtpsl.models.checkpoint_module import checkpoint_module
 
 from .blocks import CrossAttentionBlock, SelfAttentionBlock, StepEmbedding
 

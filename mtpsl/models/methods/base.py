@@ -14,8 +14,8 @@ from mmengine.model import BaseModel
 from mmengine.structures import PixelData
 from torch import Tensor, nn
 
-from mtpsl.models.batch import resize, labelled_index, to_device
 from mtpsl.models.task_order import Rearrangement, in_order, order_of, owners, rearrangement
+from mtpsl.models.to_device import labelled_index, resize, to_device
 from mtpsl.models.transfer import Transfer
 from mtpsl.registry import MODELS
 from mtpsl.structures import MultiTaskSample, labelled_rows

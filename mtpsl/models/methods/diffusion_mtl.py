@@ -7,10 +7,10 @@ from numbers import Integral
 import torch
 from torch import Tensor
 
-from mtpsl.choices import INTERMEDIATE_OUTPUTS
-from mtpsl.models.batch import labelled_index
+from mtpsl.models.to_device import labelled_index
 from mtpsl.registry import MODELS
 from mtpsl.structures import MultiTaskSample
+from mtpsl.system.choices import INTERMEDIATE_OUTPUTS
 from mtpsl.tasks import Task
 
 from .base import MultiTaskModel

@@ -8,7 +8,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from mtpsl.models.batch import resize, labelled_index
+from mtpsl.models.to_device import labelled_index, resize
 from mtpsl.registry import MODELS
 from mtpsl.tasks import Task
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mtpsl.models.batch import resize, labelled_index, upload
+from mtpsl.models.to_device import labelled_index, resize, upload
 from mtpsl.registry import MODELS
 from mtpsl.structures import MultiTaskSample
 from mtpsl.tasks import Task

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from mtpsl.models.batch import resize, labelled_index, to_device
+from mtpsl.models.to_device import labelled_index, resize, to_device
 from mtpsl.registry import MODELS
 from mtpsl.tasks import Task
 
