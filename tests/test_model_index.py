@@ -12,12 +12,11 @@ from mmengine.config import Config
 from mmengine.fileio import load
 from mmengine.infer import BaseInferencer
 
-from mtpsl.analysis.results import PAPER, Result, metric_directions
+from mtpsl.analysis.results import PAPER, Result, metric_directions, paper_results
 from mtpsl.engine import load_config
 from mtpsl.engine.config.load import model_index
 from mtpsl.engine.config.model_index import config_names, find_config, find_weights, models
 from mtpsl.engine.launch import set_work_dir
-from mtpsl.evaluation import paper_results
 from mtpsl.evaluation.table import ARROWS
 
 ROOT = Path(__file__).parents[1]

@@ -1,7 +1,7 @@
 """Result files: the ``metrics.json`` of ``tools/test.py``, and sets of results of any origin.
 
-Both hold figures by ``<task>/<metric>``. Of these only the primary metric metrics are kept, those that
-some registered task class names as its own. ``docs/compare.md`` shows both kinds.
+Both hold figures by ``<task>/<metric>``. Only the primary metrics of the
+registered tasks are kept. ``docs/compare.md`` shows both kinds.
 """
 
 import json
@@ -96,14 +96,15 @@ def metric_directions() -> dict[str, bool]:
     """Metric -> whether higher is better, of the primary_metrics of all registered task classes.
 
     Raises:
-        ValueError: two classes have a primary metric of the same name and disagree on its direction.
+        ValueError: two classes have a primary metric of one name and disagree on its direction.
     """
     owners: dict[str, type[Task]] = {}
     for task in TASKS.module_dict.values():
         owner = owners.setdefault(task.primary_metric, task)
         if owner.higher_is_better != task.higher_is_better:
             raise ValueError(f'{owner.__name__} and {task.__name__} disagree on whether a higher '
-                             f'{task.primary_metric} is better; give their primary_metrics different names')
+                             f'{task.primary_metric} is better; give their primary metrics '
+                             'different names')
     return {primary_metric: task.higher_is_better for primary_metric, task in owners.items()}
 
 
@@ -256,8 +257,9 @@ def _read_result(entry: object, file: str, index: int) -> Result:
         raise ValueError(f"{place}: 'setting' must be a str, got {setting!r:.60}")
     numbers = {key: None if entry.get(key) is None else _number(entry[key], f'{place}: {key!r}')
                for key in ('params', 'macs', 'printed_delta_m')}
-    return Result(' '.join(entry['method'].split()), _primary_metrics(entry['metrics'], place), file,
-                  index, setting, numbers['params'], numbers['macs'], numbers['printed_delta_m'])
+    return Result(' '.join(entry['method'].split()), _primary_metrics(entry['metrics'], place),
+                  file, index, setting, numbers['params'], numbers['macs'],
+                  numbers['printed_delta_m'])
 
 
 def _refuse_unknown(entry: dict, known: Sequence[str], place: str) -> None:
@@ -267,7 +269,7 @@ def _refuse_unknown(entry: dict, known: Sequence[str], place: str) -> None:
 
 
 def _primary_metrics(metrics: dict, place: str) -> dict[str, float]:
-    """The figures of primary metric metrics that were measured."""
+    """The figures of primary metrics that were measured."""
     primary_metrics = metric_directions()
     kept = {key: _number(value, f'{place}: {key!r}') for key, value in metrics.items()
             if key.count('/') == 1 and key.split('/')[1] in primary_metrics and value is not None}

@@ -283,7 +283,8 @@ class MultiTaskInferencer:
             found.setdefault(stage, {})[name] = _array(label)
         rgb = np.ascontiguousarray(image.bgr[..., ::-1])
         return Prediction(image.name, rgb, self.tasks, found['pred'], found.get(UNCERTAINTY, {}),
-                          {stage: found[stage] for stage in self.model.intermediate_outputs if stage in found})
+                          {stage: found[stage] for stage in self.model.intermediate_outputs
+                           if stage in found})
 
     def _say_shrunk(self, name: str, bgr: np.ndarray, seen: np.ndarray) -> None:
         """Once, where it decides what is predicted: metres are those of the shrunk picture."""

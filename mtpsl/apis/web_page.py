@@ -114,7 +114,8 @@ class Page:
         (source,), _ = collect(image)
         pixels = resize_longest_side(source.read(self.reader), self.infer.max_side)[..., ::-1]
         result = self.infer(pixels, names=source.name, tasks=tasks, num_samples=num_samples,
-                            stages=INTERMEDIATE_OUTPUTS if self.diffusion is not None else (), progress=False)
+                            stages=() if self.diffusion is None else INTERMEDIATE_OUTPUTS,
+                            progress=False)
         assert isinstance(result, Prediction)  # of one image
         return result
 

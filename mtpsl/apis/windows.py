@@ -54,8 +54,8 @@ def window_positions(size: Sequence[int], window: Sequence[int],
 class WindowMerger:
     """The predictions of an image, put together from its windows.
 
-    Where windows overlap, the mean weighs each with a blend_weights that falls to its borders, where a
-    window knows least; there are no seams.
+    Where windows overlap, each is weighted less towards its borders, where a window knows least:
+    there are no seams.
 
     Args:
         size: (H, W).

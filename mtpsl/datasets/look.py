@@ -48,7 +48,7 @@ def look_at_labels(dataset: object, training: bool = True) -> None:
     looks = [_Look(leaf) for leaf in _leaves(dataset)]
     for leaf in () if training else _leaves(dataset):
         if drawn := draws_geometry(leaf.pipeline.transforms):
-            print_log(f'{leaf.name}: {", ".join(drawn)} in the pipeline moves test images by '
+            print_log(f'{leaf.title}: {", ".join(drawn)} in the pipeline moves test images by '
                       'chance: figures change from run to run', 'current', logging.WARNING)
     if looks:
         _conclude(looks, training)
@@ -131,7 +131,7 @@ class _Look:
             except UnreadableFileError as error:
                 none = not self.seen[name].images and self._asked[name] >= AT_LEAST
                 if self.dataset.on_error != 'skip' or none:
-                    raise RuntimeError(f'{self.dataset.name}, image {info["img_id"]}: '
+                    raise RuntimeError(f'{self.dataset.title}, image {info["img_id"]}: '
                                        f'{error}') from error
                 continue
             self.seen[name].add(label, task.ignore_value)
@@ -150,7 +150,7 @@ class _Look:
 
 
 def _conclude(looks: list[_Look], training: bool) -> None:
-    title = ' and '.join(dict.fromkeys(look.dataset.name for look in looks))
+    title = ' and '.join(dict.fromkeys(look.dataset.title for look in looks))
     lost = dict.fromkeys(name for look in looks for name in look.lost)
     if lost:
         text = (f'{title}: labels of {", ".join(lost)} do not leave the pipeline, which needs '

@@ -66,9 +66,9 @@ class PartialLabelDataset(BaseDataset):
         max_images: take only the first so many images of the split.
         drop_unlabelled: leave out images without a label of any of ``tasks``: what a single-task
             model trains on.
-        on_error: what is done in training (that is, where a :class:`SeededIndex` is asked for) with an
-            image whose file, or a label's, turns out unreadable: ``'raise'``, or ``'skip'``, which
-            takes the next image in order that can be read, with the random state of the same draw.
+        on_error: what training (an item asked for by a :class:`SeededIndex`) does with an image
+            whose file, or a label's, turns out unreadable: ``'raise'``, or ``'skip'``, which takes
+            the next image in order that can be read, with the random state of the same draw.
             Elsewhere it is always an error: scores of other images would be wrong.
         crop_guide: task whose label is read where it is withheld as well, for
             :class:`~mtpsl.datasets.transforms.RandomCrop` to choose the place by, as the published

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mtpsl.data_prep.reference_names import TASK_NAMES
+from mtpsl.data_prep.layouts import TASK_NAMES
 from mtpsl.system.choices import PASCAL_TASKS
 
 from .label_mapping import LabelMapping

@@ -35,7 +35,7 @@ class MultiTaskMetric(BaseMetric):
 
     Args:
         tasks: task name -> task or its config.
-        single_task: primary metric figures of single-task models, by task: numbers, or paths of result
+        single_task: primary metrics of single-task models by task: numbers, or paths of result
             files. Adds ``delta_m``. None leaves it out.
         per_class: also report each class, ``<task>/IoU.<class>`` (final predictions only).
         workers: processes for long work on the CPU (boundary matching); 0 does it in this

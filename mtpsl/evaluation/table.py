@@ -1,4 +1,4 @@
-"""Results as people read them: a table of the primary metric metrics."""
+"""Results as people read them: a table of the primary metrics."""
 
 import math
 from collections.abc import Mapping
@@ -13,7 +13,8 @@ ARROWS = {True: '↑', False: '↓'}  # by "higher is better"
 def primary_metric_table(metrics: Mapping[str, float], tasks: Mapping[str, Task]) -> str:
     """:func:`primary_metric_rows` as a Markdown table: one column a task."""
     return markdown_table(['prediction'] + [
-        f'{name} {task.primary_metric} {ARROWS[task.higher_is_better]}' for name, task in tasks.items()
+        f'{name} {task.primary_metric} {ARROWS[task.higher_is_better]}'
+        for name, task in tasks.items()
     ] + [f'delta_m {ARROWS[True]}'], primary_metric_rows(metrics, tasks))
 
 

@@ -13,7 +13,7 @@ from .neck import MultiScaleFusion
 from .preprocessor import MultiTaskDataPreprocessor
 from .regularizers import CrossTaskConsistency, JointTaskRegularization, ViewConsistency
 
-__all__ = ['INTERMEDIATE_OUTPUTS', 'ConcatenatedCondition', 'CrossTaskConsistency', 'DiffusionMTL',
-           'FeatureDiffusion', 'JointTaskRegularization', 'MultiScaleFusion', 'MultiTaskModel',
-           'MultiTaskDataPreprocessor', 'NoiseSchedule', 'PredictionDiffusion', 'ProjectedCondition',
-           'RegularizedMTL', 'TaskDecoders', 'ViewConsistency']
+__all__ = ['ConcatenatedCondition', 'CrossTaskConsistency', 'DiffusionMTL', 'FeatureDiffusion',
+           'INTERMEDIATE_OUTPUTS', 'JointTaskRegularization', 'MultiScaleFusion',
+           'MultiTaskDataPreprocessor', 'MultiTaskModel', 'NoiseSchedule', 'PredictionDiffusion',
+           'ProjectedCondition', 'RegularizedMTL', 'TaskDecoders', 'ViewConsistency']

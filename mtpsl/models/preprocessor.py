@@ -17,8 +17,8 @@ from mtpsl.tasks import Task, build_tasks
 class MultiTaskDataPreprocessor(BaseDataPreprocessor):
     """Normalise images, pad them centred to one size, and pad training labels alongside.
 
-    The image's padding is 0 after normalisation, a label's is its task's ``ignore_value``. At test time
-    labels keep their own size: predictions are un-padded instead (``padding`` in the metainfo:
+    The image's padding is 0 after normalisation, a label's is its task's ``ignore_value``. At test
+    time labels keep their own size: predictions are un-padded instead (``padding`` in the metainfo:
     left, right, top, bottom in pixels), so padding never counts.
 
     Args:

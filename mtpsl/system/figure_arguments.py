@@ -3,13 +3,10 @@
 import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from .arguments import at_least
 from .choices import COLUMN, FIGURE_SUFFIXES, PAGE
-
-if TYPE_CHECKING:
-    from mtpsl.tasks import Task
 
 Run = TypeVar('Run')
 
@@ -87,7 +84,7 @@ def inches(text: str) -> float:
     return width
 
 
-def choose_tasks(tasks: 'Mapping[str, Task]', names: Sequence[str] | None) -> 'dict[str, Task]':
+def choose_named(tasks: Mapping[str, Run], names: Sequence[str] | None) -> dict[str, Run]:
     """Those that are named, in that order; all where none are.
 
     Raises:

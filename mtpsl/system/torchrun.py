@@ -1,4 +1,4 @@
-"""torchrun that leaves the last word to the process that failed: ``python -m mtpsl.system.torchrun``."""
+"""torchrun whose last line is the cause of a failure: ``python -m mtpsl.system.torchrun``."""
 
 import logging
 import signal

@@ -86,7 +86,8 @@ class CategoricalTask(ClassAuxMaps, Task):
         if colours.shape[1:] != (3,) or colours.dtype.kind not in 'iu':
             raise ValueError(f'{owner}: with colour_coded ignore must be a sequence of RGB colours '
                              f'such as ((255, 255, 255),), got {ignore!r}')
-        return StoredValues(owner, self.channels, self.ignore_value, pack_colours(self.palette).tolist(),
+        return StoredValues(owner, self.channels, self.ignore_value,
+                            pack_colours(self.palette).tolist(),
                             pack_colours(colours).tolist(), (), _colour)
 
     def _weights(self, class_weight: Sequence[float]) -> tuple[float, ...]:

@@ -10,7 +10,7 @@ from .base import masked_mean
 class ClassAuxMaps:
     """Mixin of a task whose logits are those of classes: a channel each, also in the codes.
 
-    The label holds class ids; ids that are none of the classes, such as ``ignore_value``, are unknown.
+    The label holds class ids; others, such as ``ignore_value``, are unknown.
     """
 
     channels: int

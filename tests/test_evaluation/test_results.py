@@ -6,8 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from mtpsl.analysis.results import Result, metric_directions, summarize
-from mtpsl.evaluation import group_by_method, paper_results, read_argument, read_results
+from mtpsl.analysis.results import (
+    Result,
+    group_by_method,
+    metric_directions,
+    paper_results,
+    read_argument,
+    read_results,
+    summarize,
+)
 from mtpsl.registry import TASKS
 from mtpsl.tasks import build_tasks
 

@@ -1,4 +1,4 @@
-"""The table of primary metric metrics."""
+"""The table of primary metrics."""
 
 from mtpsl.evaluation import primary_metric_table
 from mtpsl.tasks import build_tasks
@@ -30,4 +30,5 @@ def test_what_is_not_there() -> None:
 
 
 def test_no_gain_has_no_negative_sign() -> None:
-    assert cells(primary_metric_table({'semseg/mIoU': 5.0, 'delta_m': -0.001}, TASKS))[2][-1] == '+0.00'
+    table = primary_metric_table({'semseg/mIoU': 5.0, 'delta_m': -0.001}, TASKS)
+    assert cells(table)[2][-1] == '+0.00'

@@ -169,7 +169,8 @@ def test_ranks_skip_and_stop_together(images, tmp_path):
     assert ends[:2] == [('', 6)] * 2
 
     warnings = [line for line in log(tmp_path / 'run').splitlines() if 'is skipped' in line]
-    assert [int(line.partition('Iteration ')[2].partition(':')[0]) for line in warnings] == found_inf
+    steps = [int(line.partition('Iteration ')[2].partition(':')[0]) for line in warnings]
+    assert steps == found_inf
     # Only the rank that had the image is suspected.
     assert all(line.endswith('Images: 3 (not finite: image)') for line in warnings)
     run, without = ([torch.load(tmp_path / name / f'rank{rank}.pth', weights_only=True)

@@ -41,7 +41,8 @@ def test_only_some_images_of_an_epoch(baseline):
     cfg = load_config(baseline)
     feed = LoaderPreview(cfg)
     assert sorted(feed.views(draw)[0] for draw in feed.draws(['3', '1'])) == ['1', '3']
-    assert [feed.views(draw)[0] for draw in islice(LoaderPreview(cfg, 'val').draws(), 3)] == ['0', '1', '2']
+    first = islice(LoaderPreview(cfg, 'val').draws(), 3)
+    assert [feed.views(draw)[0] for draw in first] == ['0', '1', '2']
     with pytest.raises(ValueError, match='the dataset has no image x; it has 0, 1'):
         list(feed.draws(['x', '1']))
     feed.sampler = cycle([4, 1, 4, 2])  # for ever, as an InfiniteSampler
@@ -70,7 +71,8 @@ def test_padded_as_the_model_gets_it(baseline):
 
 
 def test_several_views_are_several_rows(root, tmp_path):
-    feed = LoaderPreview(load_config(str(write_config(tmp_path / 'views.py', root, VIEWS))), preprocess=True)
+    cfg = load_config(str(write_config(tmp_path / 'views.py', root, VIEWS)))
+    feed = LoaderPreview(cfg, preprocess=True)
     (draw,) = feed.draws(['1'])
     name, views = feed.views(draw)
     assert len(views) == 2 and not np.array_equal(views[0].image, views[1].image)

@@ -67,7 +67,8 @@ def test_codes_of_labels_by_hand():
     assert code.sum(0).tolist() == [[1, 0], [1, 1]]
     assert code[0, 0, 0] == code[2, 1, 0] == code[1, 1, 1] == 1
     binary = torch.tensor([[0, 255], [1, 1]], dtype=torch.uint8).view(1, 1, 2, 2)
-    assert one['saliency'].aux_from_label(binary)[0].tolist() == [[[1, 0], [0, 0]], [[0, 0], [1, 1]]]
+    saliency = one['saliency'].aux_from_label(binary)[0]
+    assert saliency.tolist() == [[[1, 0], [0, 0]], [[0, 0], [1, 1]]]
     assert one['boundary'].aux_from_label(binary)[0, 0].tolist() == [[0, 0], [1, 1]]
     normal = torch.tensor([0.6, 0.0, -0.8]).view(1, 3, 1, 1)
     assert one['normal'].aux_from_label(normal).flatten().tolist() == pytest.approx([0.8, 0.5, 0.1])

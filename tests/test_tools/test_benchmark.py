@@ -25,8 +25,9 @@ from mtpsl.analysis.benchmark.methods import (
     config_options,
 )
 from mtpsl.analysis.benchmark.record import Record, Run
+from mtpsl.analysis.comparison import compare
+from mtpsl.analysis.results import group_by_method, read_results
 from mtpsl.engine import load_config
-from mtpsl.evaluation import compare, group_by_method, read_results
 from mtpsl.registry import MODELS
 from mtpsl.system.choices import PASCAL_TASKS as TASKS
 from mtpsl.system.config_arguments import config_parser
@@ -149,7 +150,8 @@ def test_a_seed_that_lacks_tasks_is_left_out(tmp_path):
 @pytest.fixture
 def no_plot(monkeypatch):
     """It takes a second."""
-    monkeypatch.setattr('mtpsl.analysis.benchmark.benchmark_report.plot', lambda comparisons: Figure())
+    monkeypatch.setattr('mtpsl.analysis.benchmark.benchmark_report.plot',
+                        lambda comparisons: Figure())
 
 
 def test_a_report_without_all_single_tasks_has_no_delta_m(tmp_path, no_plot):

@@ -1,7 +1,7 @@
 """How fast training, inference, data and metrics run: ``benchmark.py train|inference|... ...``.
 
-Each subcommand's ``run(args)`` lies in a module of ``mtpsl.analysis.profiling``, which is imported once the
-arguments are read; docs/speed.md has what was measured.
+Each subcommand's ``run(args)`` lies in a module of ``mtpsl.analysis.profiling``, which is imported
+once the arguments are read; docs/speed.md has what was measured.
 """
 
 import argparse

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from mtpsl.system.arguments import at_least
 from mtpsl.system.choices import MAX_SIDE
 from mtpsl.system.config_arguments import add_cfg_options, one_line_errors
-from mtpsl.system.figure_arguments import choose_tasks, picture_parser
+from mtpsl.system.figure_arguments import choose_named, picture_parser
 from mtpsl.system.parallel import Progress
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> None:
 
         model = TrainedModel(args.config, args.checkpoint, args.cfg_options, args.device,
                              every_stage=True, max_side=args.max_side)
-        tasks = choose_tasks(model.tasks, args.tasks)
+        tasks = choose_named(model.tasks, args.tasks)
         known = model.titles if args.files else [*model.titles, TRUTH]
         stages = choose_stages(known, args.stages)
         images = predict(model, args)

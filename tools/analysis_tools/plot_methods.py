@@ -3,7 +3,7 @@
 import argparse
 
 from mtpsl.system.config_arguments import add_cfg_options, one_line_errors
-from mtpsl.system.figure_arguments import choose_tasks, picture_parser
+from mtpsl.system.figure_arguments import choose_named, picture_parser
 from mtpsl.system.parallel import Progress
 
 
@@ -35,7 +35,7 @@ def main(argv: list[str] | None = None) -> None:
         if len(methods) < len(args.methods):
             raise ValueError(f'two methods have the same name among {args.methods}')
         configs = [config for pairs in methods.values() for config, _ in pairs]
-        tasks = choose_tasks(read_tasks(configs, args.cfg_options), args.tasks)
+        tasks = choose_named(read_tasks(configs, args.cfg_options), args.tasks)
         said: dict[str, list[ImagePredictions]] = {}
         images = args.images
         for name, pairs in methods.items():

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mtpsl import __version__
 from mtpsl.system.config_arguments import one_line_errors
 from mtpsl.system.files import atomically
-from mtpsl.version import __version__
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -7,9 +7,8 @@ from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
-from mtpsl.analysis.comparison import DELTA, Comparison
-from mtpsl.analysis.results import metric_directions, summarize
-from mtpsl.evaluation import FORMATS, compare, group_by_method, read_results
+from mtpsl.analysis.comparison import DELTA, FORMATS, Comparison, compare
+from mtpsl.analysis.results import group_by_method, metric_directions, read_results, summarize
 from mtpsl.evaluation.delta_m import mean_gain
 from mtpsl.evaluation.table import ARROWS
 from mtpsl.system.choices import PASCAL_TASKS as TASKS

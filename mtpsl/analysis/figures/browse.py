@@ -67,8 +67,9 @@ class LoaderPreview:
         self.preprocessor: MultiTaskDataPreprocessor | None = None
         if preprocess:
             require(cfg, 'model')
-            self.preprocessor = MODELS.build(dict(type='MultiTaskDataPreprocessor', tasks=self.tasks)
-                                             | dict(cfg.model.get('data_preprocessor') or {}))
+            default = dict(type='MultiTaskDataPreprocessor', tasks=self.tasks)
+            self.preprocessor = MODELS.build(
+                default | dict(cfg.model.get('data_preprocessor') or {}))
 
     def __len__(self) -> int:
         return len(self.sampler)

@@ -9,6 +9,6 @@ from .pictures import PictureRow, draw_pictures
 from .steps import draw_steps, read_step_row
 from .style import paper_style, save_figure
 
-__all__ = ['LoaderPreview', 'PictureRow', 'ImagePredictions', 'TrainedModel', 'choose_images', 'draw_curves',
-           'draw_gains', 'draw_pictures', 'draw_stages', 'draw_steps', 'draw_views', 'paper_style',
-           'read_gains', 'read_run', 'read_step_row', 'save_figure', 'merge_methods']
+__all__ = ['ImagePredictions', 'LoaderPreview', 'PictureRow', 'TrainedModel', 'choose_images',
+           'draw_curves', 'draw_gains', 'draw_pictures', 'draw_stages', 'draw_steps', 'draw_views',
+           'merge_methods', 'paper_style', 'read_gains', 'read_run', 'read_step_row', 'save_figure']

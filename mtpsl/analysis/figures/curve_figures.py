@@ -45,7 +45,7 @@ def find_losses(runs: Mapping[str, Sequence[dict]]) -> list[str]:
 
 
 def find_metrics(runs: Mapping[str, Sequence[dict]]) -> dict[str, bool]:
-    """``<task>/<primary metric>`` -> whether higher is better, of what validations have measured."""
+    """``<task>/<primary metric>`` of the validations -> whether higher is better."""
     directions = metric_directions()
     keys = dict.fromkeys(key for records in runs.values() for record in records for key in record
                          if key.count('/') == 1 and key.split('/')[1] in directions)

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mtpsl.analysis.results import Score, metric_directions, summarize
-from mtpsl.evaluation import read_results
+from mtpsl.analysis.results import Score, metric_directions, read_results, summarize
 from mtpsl.evaluation.table import ARROWS, figure
 from mtpsl.system.arguments import split_name, split_paths
 from mtpsl.system.choices import COLUMN, PAGE
@@ -49,7 +48,7 @@ def read_gains(text: str) -> tuple[str, dict[str, Gain]]:
 
 
 def _read_pairs(file: str) -> dict[str, tuple[float, float]]:
-    """(initial, denoised) of the primary metric metrics that have both."""
+    """(initial, denoised) of the primary metrics that have both."""
     results = read_results(file)
     if results[0].index is not None:
         raise ValueError(f'{file} is a set of results, not a metrics.json')

@@ -55,8 +55,8 @@ class TrainedModel:
 
     Attributes:
         tasks: task name -> task.
-        titles: of the stages of a model with denoising steps, as in :attr:`ImagePredictions.maps`; without
-            ``every_stage`` empty.
+        titles: of the stages of a model with denoising steps, as in
+            :attr:`ImagePredictions.maps`; empty without ``every_stage``.
 
     Raises:
         FileNotFoundError: no such config or checkpoint.
@@ -122,7 +122,8 @@ def read_tasks(configs: Iterable[str], options: Mapping[str, object] | None = No
     return tasks
 
 
-def shown_of(pixels: torch.Tensor, sample: MultiTaskSample, tasks: Mapping[str, Task]) -> ImagePredictions:
+def shown_of(pixels: torch.Tensor, sample: MultiTaskSample,
+             tasks: Mapping[str, Task]) -> ImagePredictions:
     """A sample's image, (3, H, W) uint8 BGR, and maps."""
     maps = {title: {name: _label_form(field, getattr(sample, field), name, tasks[name])
                     for name in tasks if name in getattr(sample, field)}

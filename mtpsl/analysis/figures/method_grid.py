@@ -18,15 +18,15 @@ NO_LABEL, NOT_PREDICTED = 'no label', 'not predicted'
 NARROWEST = 0.03  # radius of a region that takes a number, as a share of the picture's width
 
 
-def draw_stages(images: Sequence[ImagePredictions], tasks: Mapping[str, Task], stages: Sequence[str],
-                width: float = PAGE, number_classes: bool = False) -> Figure:
+def draw_stages(images: Sequence[ImagePredictions], tasks: Mapping[str, Task],
+                stages: Sequence[str], width: float = PAGE, number_classes: bool = False) -> Figure:
     """A row for each task of each image: the input, then the stages.
 
     Args:
         images: what is said of each.
         tasks: task name -> task, the rows.
-        stages: titles of the columns, as in :attr:`ImagePredictions.maps`. What an image has no map of is
-            drawn as missing.
+        stages: titles of the columns, as in :attr:`ImagePredictions.maps`. A map that an image
+            does not have is drawn as missing.
         width: inches of the figure.
         number_classes: write the number that a class has in the legend into its largest region:
             for print without colour, where some classes' colours are alike.

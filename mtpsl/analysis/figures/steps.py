@@ -8,10 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mtpsl.analysis.complexity import build_without_values, complexity
-from mtpsl.analysis.results import Method, metric_directions
+from mtpsl.analysis.results import Method, group_by_method, metric_directions, read_results
 from mtpsl.engine import load_config
 from mtpsl.engine.config.load import require
-from mtpsl.evaluation import group_by_method, read_results
 from mtpsl.evaluation.table import ARROWS
 from mtpsl.models import DiffusionMTL
 from mtpsl.system.arguments import split_paths

@@ -10,10 +10,10 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
+from mtpsl import __version__
 from mtpsl.evaluation.table import ARROWS, figure, primary_metric_rows
 from mtpsl.system.files import write_text
 from mtpsl.tasks import Task
-from mtpsl.version import __version__
 
 from .images import Extremes
 

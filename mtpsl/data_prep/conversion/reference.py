@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
-from mtpsl.data_prep.reference_names import TASK_NAMES
+from mtpsl.data_prep.layouts import TASK_NAMES
 
 # Their module -> ours; {task} is a task by the name of its side, {n} the number of a block.
 MODULES = {

@@ -30,11 +30,11 @@ class SafeCheckpointHook(CheckpointHook):
 
     mmengine removes first, so that a kill while saving costs the best checkpoint, and the only
     one where ``max_keep_ckpts=1``. It removes what paths in a checkpoint name; this one removes
-    files of the run's own folder only. A checkpoint also tells of which run it is, see
-    :func:`mtpsl.engine.checkpoints.resume.check_same_config`. Weights that are not finite are neither saved nor
-    validated nor tested. mmengine guesses from a part of the name whether ``save_best`` means the
-    greatest or the least; here the tasks know it of their primary metric metrics. Arguments: see
-    :class:`mmengine.hooks.CheckpointHook`.
+    files of the run's own folder only. A checkpoint also tells which run it belongs to, see
+    :func:`mtpsl.engine.checkpoints.resume.check_same_config`. Weights that are not finite are
+    neither saved nor validated nor tested. mmengine guesses from a part of the name whether
+    ``save_best`` means the greatest or the least; here the tasks say so of their primary metrics.
+    Arguments: see :class:`mmengine.hooks.CheckpointHook`.
 
     Raises:
         NonFiniteError: in training or testing, the weights are not finite.

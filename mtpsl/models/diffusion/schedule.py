@@ -52,7 +52,8 @@ class NoiseSchedule:
             raise ValueError('beta_start and beta_end must be in order in (0, 1), got '
                              f'{beta_start} and {beta_end}')
         if beta_schedule not in BETA_SCHEDULES:
-            raise ValueError(f'beta_schedule must be one of {sorted(BETA_SCHEDULES)}, got {beta_schedule!r}')
+            raise ValueError(f'beta_schedule must be one of {sorted(BETA_SCHEDULES)}, got '
+                             f'{beta_schedule!r}')
         if sampler not in SAMPLERS:
             raise ValueError(f'sampler must be one of {SAMPLERS}, got {sampler!r}')
         if noise_scale < 0:

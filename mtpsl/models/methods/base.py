@@ -165,7 +165,8 @@ class MultiTaskModel(BaseModel):
         """Losses of the labelled (sample, task) pairs by name, ``loss_<task>``."""
         rows = self.labelled(data_samples)
         predictions = self.decoders(self.extract_feat(inputs), self.active_tasks(rows))[1]
-        chosen = {name: predictions[name][i] for name, i in labelled_index(rows, inputs.device).items()}
+        chosen = {name: predictions[name][i]
+                  for name, i in labelled_index(rows, inputs.device).items()}
         losses = self.task_losses({'': chosen}, data_samples, rows)
         return losses | self.zero_loss(rows, predictions)
 
