@@ -14,7 +14,7 @@ from mmengine.infer import BaseInferencer
 
 from mtpsl.analysis.results import PAPER, Result, metric_directions, paper_results
 from mtpsl.engine import load_config
-from mtpsl.engine.config.load import model_index
+from mtpsl.engine.config import model_index
 from mtpsl.engine.config.model_index import config_names, find_config, find_weights, models
 from mtpsl.engine.launch import set_work_dir
 from mtpsl.evaluation.table import ARROWS

@@ -87,7 +87,7 @@ class FolderDataset(PartialLabelDataset):
                          label_mapping=label_mapping, pipeline=pipeline, max_images=max_images,
                          drop_unlabelled=drop_unlabelled, on_error=on_error,
                          crop_guide=crop_guide)
-        print_log(self.legend(), logger='current', level=logging.INFO)
+        print_log(self.describe(), logger='current', level=logging.INFO)
 
     def describe(self) -> str:
         """How many images are labelled for each task, and how many have 0, 1, ... labels."""

@@ -144,7 +144,7 @@ def test_balance_task_must_be_a_task_with_classes(name):
 
 
 def test_unknown_value_is_the_tasks(monkeypatch):
-    monkeypatch.setattr(ALL_TASKS['semseg'], 'fill', 7, raising=False)
+    monkeypatch.setattr(ALL_TASKS['semseg'], 'ignore_value', 7, raising=False)
     results = half_and_half(right_value=7)  # a crop at column 32 shows no known pixel
     transform = RandomCrop((H, 32), max_class_ratio=1, tries=1000)
     np.random.seed(0)

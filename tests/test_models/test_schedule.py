@@ -60,13 +60,13 @@ def test_samplers_and_number_of_draws():
                                atol=5e-6, rtol=0)
 
 
-def test_linear_betas():
+def test_a_linear_beta_schedule():
     assert NoiseSchedule(num_steps=3, beta_schedule='linear').beta[1:] == pytest.approx(
         [0.001, 0.0055, 0.01])
 
 
 @pytest.mark.parametrize('argument, value', [
-    ('num_steps', 0), ('beta_start', 0.0), ('beta_end', 1.0), ('betas', 'cosy'),
+    ('num_steps', 0), ('beta_start', 0.0), ('beta_end', 1.0), ('beta_schedule', 'cosy'),
     ('sampler', 'ddim'), ('noise_scale', -1)])
 def test_an_argument_out_of_range_is_named(argument, value):
     with pytest.raises(ValueError, match=f'{argument}.*{value}'):

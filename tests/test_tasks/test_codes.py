@@ -171,7 +171,7 @@ def test_a_task_that_says_nothing_enters_as_its_values():
     """The defaults, for tasks of one's own."""
 
     class Share(Task):
-        channels, fill, primary_metric, higher_is_better = 2, 0.0, 'absErr', False
+        channels, ignore_value, primary_metric, higher_is_better = 2, 0.0, 'absErr', False
 
         def valid(self, label):
             return (label > 0).any(1, keepdim=True)

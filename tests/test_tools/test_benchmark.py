@@ -230,7 +230,7 @@ def staged(method: str, seed: int, *points: tuple[int, float, float]) -> Run:
     return Run(method, 'onelabel', seed, curves[-1][1], curves)
 
 
-def test_the_record_keeps_headlines_and_curves_and_carries_them(tmp_path):
+def test_the_record_keeps_figures_and_curves_and_carries_them(tmp_path):
     figures = {'semseg/mIoU': 12.345, 'initial/semseg/mIoU': 10.0, 'semseg/IoU.sky': 1.0,
                'normal/mErr': None, 'delta_m': 3.0}
     (tmp_path / 'metrics.json').write_text(json.dumps(figures))

@@ -47,7 +47,7 @@ def write_report(path: Path, *, title: str, checkpoint: str, config: str,
     page = environment.get_template('report.html.j2').render(
         title=title, checkpoint=checkpoint, config=config, version=__version__,
         date=f'{datetime.now():%Y-%m-%d %H:%M}', tasks=tasks, arrows=ARROWS,
-        primary_metric=primary_metric_rows(metrics, tasks), classes=_classes(metrics, tasks),
+        figures=primary_metric_rows(metrics, tasks), classes=_classes(metrics, tasks),
         metrics=sorted((key, value) for key, value in metrics.items() if key not in TIMES),
         scores=scores, chosen=chosen, images=images,
         anchors=anchors,

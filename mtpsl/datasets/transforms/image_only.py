@@ -8,7 +8,7 @@ from mmcv.transforms import BaseTransform, Compose
 from mtpsl.registry import TRANSFORMS
 
 GIVEN = ('img', 'img_shape', 'ori_shape', 'img_id', 'img_path')
-MOVE_PIXELS = ('Crop', 'Flip', 'Pad', 'Resize', 'Rotate', 'RandomRotFlip', 'WindowMerger', 'Affine',
+MOVE_PIXELS = ('Crop', 'Flip', 'Pad', 'Resize', 'Rotate', 'RandomRotFlip', 'Mosaic', 'Affine',
                'Transpose', 'Shift', 'Warp', 'Distort', 'Elastic', 'Perspective')
 
 

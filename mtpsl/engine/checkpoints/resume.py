@@ -17,7 +17,7 @@ FINGERPRINT_KEYS = ('model', 'tasks', 'optim_wrapper', 'param_scheduler', 'rando
             'train_dataloader')
 IGNORED_KEYS = {'init_cfg', 'data_root', 'num_workers', 'persistent_workers',
                   'prefetch_factor', 'pin_memory', 'timeout', 'multiprocessing_context', '_scope_',
-                  'fused', 'foreach', 'capturable', 'checkpoint', 'on_error'}
+                  'fused', 'foreach', 'capturable', 'with_cp', 'on_error'}
 # Entries of a model's config that do not change what its weights predict.
 NOT_PREDICTING = {'loss_weight', 'initial_loss_weight', 'class_weight', 'positive_weight', 'values',
                   'ignore', 'colour_coded', 'palette', 'png_unit', 'npy_unit', 'farthest',
