@@ -1,7 +1,7 @@
 """The contract of a dense task: everything that the rest of the project asks about one.
 
 Shapes: N samples, C channels of the logits, c channels of the label map, H x W pixels,
-K numbers of evidence per image.
+K statistics per image.
 """
 
 from abc import ABC, abstractmethod
@@ -238,7 +238,7 @@ class Task(ABC):
 
     @abstractmethod
     def stats(self, prediction: Tensor, label: Tensor) -> Tensor:
-        """The evidence of each image, summable or stackable over any sharding of the set.
+        """The statistics of each image, summable or stackable over any sharding of the set.
 
         Args:
             prediction: prediction of N images, as ``activate`` returns it.
@@ -251,7 +251,7 @@ class Task(ABC):
 
     @abstractmethod
     def score(self, stats: Tensor) -> dict[str, float]:
-        """Metrics from the (N, K) evidence of all images: ``{metric: Python float}``.
+        """Metrics from the (N, K) statistics of all images: ``{metric: Python float}``.
 
         NaN where the set has nothing to measure, such as no known pixel.
         """
