@@ -181,21 +181,24 @@ class Task(ABC):
 
     # ------------------------------------- tensors, for methods with auxiliary objectives
 
-    def pseudo_label(self, teacher: Tensor, student: Tensor) -> Tensor:
+    def pseudo_label(self, teacher: Tensor, student: Tensor, confidence: float = CONFIDENCE,
+                     agreement: float = AGREEMENT) -> Tensor:
         """A label for one view of an image from the prediction for another view.
 
-        Here, for values: the teacher's, where the student's differ by less than 0.1 in all
-        channels; ``ignore_value`` elsewhere.
+        Here, for values: the teacher's, where the student's differ by less than ``agreement`` in
+        all channels; ``ignore_value`` elsewhere.
 
         Args:
             teacher: prediction, already in the student's geometry.
             student: prediction of the same shape.
+            confidence: least probability of a class or a yes that is trusted.
+            agreement: largest difference of the two views' values that is trusted.
 
         Returns:
             (N, c, H, W) label map, unknown where the teacher is not to be trusted.
         """
         label = self.decode(teacher)
-        agree = ((label - self.decode(student)).abs() < AGREEMENT).all(1, keepdim=True)
+        agree = ((label - self.decode(student)).abs() < agreement).all(1, keepdim=True)
         return torch.where(agree, label, self.ignore_value)
 
     def aux_map(self, logits: Tensor, known: Tensor | None = None, hard: bool = True) -> Tensor:
