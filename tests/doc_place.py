@@ -2,7 +2,9 @@
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -26,12 +28,16 @@ from test_tools.conftest import LAYOUTS
 from mtpsl.analysis.results import paper_results
 from mtpsl.data_prep.synthetic import render_scene, write_scenes
 from mtpsl.datasets.label_mapping import save_mapping
+from mtpsl.models.diffusion.schedule import BETA_SCHEDULES
+from mtpsl.registry import DATASETS, MODELS
 
 ROOT = Path(__file__).parents[1]
 SIDE = 64
 SHARE = 8  # of the full models' channels, one in so many
 STAGES = (8, 16, 32, 64)  # of the backbone
 CHANNELS = 64  # of the rest, 512
+OFFICE_SIZE = (64, 96)
+OFFICE_CLASSES = own.CLASSES + 1  # PASCAL VOC's classes as docs/new_dataset.md numbers its own
 
 
 def write_data(folder: Path) -> Path:
@@ -57,6 +63,36 @@ def write_own_data(root: Path) -> None:
             for task, kind in labels.items():
                 (root / split / task).mkdir(exist_ok=True)
                 own.write_label(root / split / task / image, scene, kind)
+
+
+def write_offices(root: Path) -> None:
+    """The folder of docs/new_dataset.md, without mappings: four scenes to train on, one to test."""
+    for folder in ('images', 'splits', 'classes', 'depth', 'normals'):
+        (root / folder).mkdir(parents=True)
+    for number in range(5):
+        scene = render_scene(number, *OFFICE_SIZE)
+        cv2.imwrite(str(root / f'images/room{number}.jpg'), scene.image[..., ::-1])
+        write_png(root / f'classes/room{number}.png', OFFICE_CLASSES[scene.semseg])
+        write_png(root / f'depth/room{number}.png', np.rint(scene.depth * 100).astype(np.uint16))
+        np.save(root / f'normals/room{number}.npy', scene.normal * (1, -1, -1))
+    (root / 'splits/val.txt').write_text('room0\n')
+    (root / 'splits/train.txt').write_text(''.join(f'room{n}\n' for n in range(1, 5)))
+
+
+@contextmanager
+def forgetting() -> Iterator[None]:
+    """Afterwards nothing is registered or imported that a document's files have brought."""
+    tables = MODELS.module_dict, DATASETS.module_dict, BETA_SCHEDULES
+    before, modules = [dict(table) for table in tables], set(sys.modules)
+    try:
+        yield
+    finally:
+        for table, kept in zip(tables, before):
+            for name in set(table) - set(kept):
+                del table[name]
+        for name in set(sys.modules) - modules:
+            if name.startswith('my_'):
+                del sys.modules[name]
 
 
 class Place:

@@ -26,7 +26,6 @@ import mtpsl.datasets
 import mtpsl.engine
 from mtpsl.analysis.complexity import build_without_values
 from mtpsl.analysis.profiling import Measurement
-from mtpsl.registry import MODELS
 
 ROOT = Path(__file__).parents[1]
 HOW = """
@@ -138,10 +137,8 @@ def place(data: Path, tmp_path: Path) -> Iterator[Place]:
         patch.delenv('MTPSL_DATA', raising=False)
         patch.chdir(here.folder)
         patch.syspath_prepend(here.folder)
-        yield here
-    # docs/new_backbone.md's own: another test of this process may register it anew.
-    MODELS.module_dict.pop('TwoStages', None)
-    sys.modules.pop('my_backbone', None)
+        with doc_place.forgetting():
+            yield here
 
 
 def start(name: str, arguments: Sequence[str]) -> None:
@@ -195,6 +192,8 @@ def test_commands(document: Path, place: Place) -> None:
     save_files(document, place)
     if document.name == 'own_data.md':
         doc_place.write_own_data(place.folder / 'data/mine')
+    if document.name == 'new_dataset.md':
+        doc_place.write_offices(place.folder / 'data/Offices')
     for command in commands(document, place.folder):
         if elsewhere(command):
             continue

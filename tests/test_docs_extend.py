@@ -1,0 +1,167 @@
+"""docs/new_sampler.md, new_method.md, new_dataset.md: their files, saved and used as they say."""
+
+import importlib
+import math
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import doc_place
+import numpy as np
+import pytest
+import torch
+from doc_commands import python_blocks
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from tiny import make_samples
+
+from mtpsl.data_prep.synthetic import render_scene
+from mtpsl.datasets import SeededIndex
+from mtpsl.datasets.label_mapping import save_mapping
+from mtpsl.engine import load_config
+from mtpsl.models import NoiseSchedule
+from mtpsl.models.diffusion import schedule
+from mtpsl.registry import DATASETS, MODELS
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A reader's folder, entered, with the configs; what it registers is forgotten again."""
+    (tmp_path / 'configs').mkdir()
+    for path in (ROOT / 'configs').iterdir():
+        (tmp_path / 'configs' / path.name).symlink_to(path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delenv('MTPSL_DATA', raising=False)
+    with doc_place.forgetting(), DefaultScope.overwrite_default_scope('mtpsl'):
+        yield tmp_path
+
+
+def save(folder: Path, document: str) -> list[str]:
+    """The document's files, saved where it says; the configs among them."""
+    files = {path: code for path, code in python_blocks(Path(document)) if path}
+    for path, code in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(code)
+    return [path for path in files if path.startswith('configs/')]
+
+
+def saved_module(folder: Path, document: str, name: str) -> ModuleType:
+    save(folder, document)
+    return importlib.import_module(name)
+
+
+def thin(path: str) -> Config:
+    return doc_place.thin(load_config(path))
+
+
+def train_and_predict(cfg: Config, labels: list[list[str]]) -> tuple[dict, list]:
+    """Losses of a step, gradients being there for every weight, and tested samples."""
+    torch.manual_seed(0)
+    model = MODELS.build(cfg.model)
+    batch = dict(inputs=[torch.randint(0, 256, (3, 64, 64), dtype=torch.uint8) for _ in labels],
+                 data_samples=make_samples(labels, (64, 64)))
+    losses = model(**model.data_preprocessor(batch, True), mode='loss')
+    model.parse_losses(losses)[0].backward()
+    assert all(p.grad is not None for p in model.parameters() if p.requires_grad)
+    model.eval()
+    with torch.no_grad():
+        return losses, model.test_step(batch)
+
+
+# ---------------------------------------------------------------- new_sampler.md
+
+def test_ddim_keeps_the_noise_of_x_s(folder):
+    module = saved_module(folder, 'docs/new_sampler.md', 'my_sampler')
+    ddim = module.DDIMSchedule(num_steps=2, beta_start=0.2, beta_end=0.2)
+    x_0, epsilon = torch.tensor([1.0, -2.0]), torch.tensor([0.5, 3.0])
+    x_2 = math.sqrt(0.64) * x_0 + math.sqrt(0.36) * epsilon  # abar_2 = 0.8^2
+    expected = math.sqrt(0.8) * x_0 + math.sqrt(0.2) * epsilon
+    torch.testing.assert_close(ddim.step(x_0, x_2, 2, None), expected)
+    assert ddim.num_noise_maps == 1
+    assert module.DDIMSchedule(noise_scale=0.0).num_noise_maps == 0
+    with pytest.raises(ValueError, match='eta'):
+        module.DDIMSchedule(eta=2.0)
+
+
+def test_ddim_with_all_its_noise_is_ddpm(folder):
+    module = saved_module(folder, 'docs/new_sampler.md', 'my_sampler')
+    settings = dict(num_steps=4, beta_start=0.01, beta_end=0.2)
+    ddim, ddpm = module.DDIMSchedule(eta=1.0, **settings), NoiseSchedule(**settings)
+    x_0, x_s, noise = torch.randn(3, 5, dtype=torch.float64,
+                                  generator=torch.Generator().manual_seed(0))
+    assert ddim.num_noise_maps == ddpm.num_noise_maps == 4
+    for s in (4, 3, 2):
+        torch.testing.assert_close(ddim.step(x_0, x_s, s, noise), ddpm.step(x_0, x_s, s, noise))
+
+
+def test_the_spacing_of_the_document(folder, monkeypatch):
+    monkeypatch.setattr(schedule, 'BETA_SCHEDULES', dict(schedule.BETA_SCHEDULES))
+    saved_module(folder, 'docs/new_sampler.md', 'my_betas')
+    built = NoiseSchedule(3, 1e-3, 1e-1, 'geometric')
+    assert built.beta == pytest.approx([0, 1e-3, 1e-2, 1e-1])
+    assert f'= {math.sqrt(NoiseSchedule().abar[-1]):.4f}$' in (
+        ROOT / 'docs/new_sampler.md').read_text()
+
+
+def test_the_samplers_configs_train_and_predict(folder, monkeypatch):
+    monkeypatch.setattr(schedule, 'BETA_SCHEDULES', dict(schedule.BETA_SCHEDULES))
+    for config in save(folder, 'docs/new_sampler.md'):
+        cfg = thin(config)
+        losses, samples = train_and_predict(cfg, [['semseg'], ['normal']])
+        assert torch.isfinite(sum(losses.values())) and cfg.model.diffusion.schedule.num_steps == 4
+        assert samples[0].pred.normal.shape == (3, 64, 64)
+
+
+# ---------------------------------------------------------------- new_method.md
+
+def test_the_method_trains_and_predicts(folder):
+    config, = save(folder, 'docs/new_method.md')
+    cfg = thin(config)
+    cfg.model.channels = cfg.model.decoder.channels
+    losses, samples = train_and_predict(cfg, [['semseg', 'normal'], ['semseg']])
+    assert set(losses) == {'loss_semseg', 'loss_semseg_initial', 'loss_normal',
+                           'loss_normal_initial', 'loss_zero'}
+    assert set(samples[0].pred.keys()) == set(samples[0].initial.keys()) == set(cfg.tasks)
+    assert not torch.equal(samples[0].pred.semseg, samples[0].initial.semseg)
+
+
+# ---------------------------------------------------------------- new_dataset.md
+
+def test_the_dataset_reads_what_the_document_says(folder):
+    config, = save(folder, 'docs/new_dataset.md')
+    root = folder / 'data/Offices'
+    doc_place.write_offices(root)
+    cfg = load_config(config)
+    scene = render_scene(0, *doc_place.OFFICE_SIZE)
+    sample = DATASETS.build(cfg.val_dataloader.dataset)[0]['data_samples']
+    known = scene.depth > 0
+    assert known.any()
+    assert np.abs(sample.gt.depth[0].numpy() - scene.depth)[known].max() <= 0.0051  # half a cm
+    np.testing.assert_allclose(sample.gt.normal.permute(1, 2, 0), scene.normal, atol=1e-6)
+    assert set(sample.gt.semseg.unique().tolist()) <= {0, 1, 2, 3, 255}
+    np.testing.assert_array_equal(sample.gt.semseg[0], doc_place.OFFICE_CLASSES[scene.semseg] - 1)
+
+
+def test_withheld_labels_of_the_dataset_are_not_opened(folder):
+    config, = save(folder, 'docs/new_dataset.md')
+    root = folder / 'data/Offices'
+    doc_place.write_offices(root)
+    for path in (root / 'classes').iterdir():
+        path.write_bytes(b'not to be opened')
+    (root / 'label_mappings').mkdir()
+    ids = (root / 'splits/train.txt').read_text().split()
+    save_mapping({i: ['depth'] for i in ids}, root / 'label_mappings/onelabel.json')
+    cfg = thin(config)
+    dataset = DATASETS.build(cfg.train_dataloader.dataset)
+    for index in range(len(dataset)):
+        assert set(dataset[SeededIndex(0, 0, index)]['data_samples'].gt.keys()) == {'depth'}
+
+
+def test_nothing_of_the_documents_stays_registered():
+    assert not {'my_sampler', 'my_betas', 'my_method', 'my_dataset'} & set(sys.modules)
+    assert not {'DDIMSchedule', 'RefinedMTL'} & set(MODELS.module_dict)
+    assert 'Offices' not in DATASETS.module_dict
