@@ -121,7 +121,6 @@ def test_the_samplers_configs_train_and_predict(folder, monkeypatch):
 def test_the_method_trains_and_predicts(folder):
     config, = save(folder, 'docs/new_method.md')
     cfg = thin(config)
-    cfg.model.channels = cfg.model.decoder.channels
     losses, samples = train_and_predict(cfg, [['semseg', 'normal'], ['semseg']])
     assert set(losses) == {'loss_semseg', 'loss_semseg_initial', 'loss_normal',
                            'loss_normal_initial', 'loss_zero'}
