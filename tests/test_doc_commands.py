@@ -37,6 +37,8 @@ cannot be run, put its first words into ELSEWHERE there, with the reason and the
 ELSEWHERE = {
     'make demo': ('minutes', 'tests/test_tools/test_train_test.py'),
     'make test': ('is this suite', '.ci/run'),
+    'make env': ('installs', 'Makefile'),
+    'make lint': ('the other half of continuous integration', '.ci/run'),
     'pip install': ('changes the environment', 'Makefile'),
     'pip wheel': ('needs a checkout, and is built there', 'tests/test_packaging.py'),
     'python tools/analysis_tools/complexity_table.py': (

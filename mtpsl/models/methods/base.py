@@ -186,7 +186,8 @@ class MultiTaskModel(BaseModel):
 
         Args:
             inputs: (B, 3, H, W) normalised images.
-            noise: (B, *shape of :attr:`noise`) where :attr:`noise` has maps; None is zero noise.
+            noise: (B, D, channels, h, w) of a model that draws noise, see
+                :meth:`~mtpsl.models.diffusion.noise.NoiseSource.shape`; None is zero noise.
         """
         return self.logits(inputs)[FINAL]
 
@@ -224,7 +225,7 @@ class MultiTaskModel(BaseModel):
         one without labels adds nothing.
 
         Args:
-            logits: output k (:data:`~mtpsl.structures.outputs.LOSS_SUFFIXES`) -> task ->
+            logits: output k (``LOSS_SUFFIXES`` of :mod:`mtpsl.structures.outputs`) -> task ->
                 (N_t, C_t, h, w) of the labelled rows.
             data_samples: the batch's B samples.
             rows: the labelled rows by task.

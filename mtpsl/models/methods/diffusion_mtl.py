@@ -45,9 +45,9 @@ class DiffusionMTL(MultiTaskModel):
             that only evaluation ('initial') and pictures look at ('noisy'; 'steps', which are
             the fields ``step<s>`` with X_0 as step s = S..2 predicts it).
         num_samples: K. Above 1, ``pred`` is the mean of the predictions of K draws of
-            noise, and a tested sample gets the field ``spread``: their standard deviation (with
-            K - 1), over all channels of a task together, (1, H, W). Other stages are of the first
-            draw, which is the one of K = 1.
+            noise, and a tested sample gets the field ``uncertainty``: their standard deviation
+            (with K - 1), over all channels of a task together, (1, H, W). Other outputs are of
+            the first draw, which is the one of K = 1.
         data_preprocessor: config of the data preprocessor.
         init_cfg: see :class:`mmengine.model.BaseModule`.
         channels_last: see :class:`MultiTaskModel`.
