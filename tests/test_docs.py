@@ -1,10 +1,13 @@
 """What the documents show is run as it stands there."""
 
+import doctest
+import importlib
 import re
 import sys
 import types
 from pathlib import Path
 
+import pytest
 import torch
 
 from mtpsl.engine import load_config
@@ -54,7 +57,7 @@ def test_commands_in_the_documents_name_files_that_are_there():
     folders = '|'.join(path.name for path in (ROOT / 'configs').iterdir())
     for document in documents:
         text = document.read_text()
-        rest = re.sub(r'@inproceedings|@[A-Z]+\.register', '', text)
+        rest = re.sub(r'@inproceedings|^ *@(property|[A-Z]+\.register)', '', text, flags=re.MULTILINE)
         assert '@' not in rest, f'{document}: a placeholder'
         for name in re.findall(r'(?:tools|configs|tests|docs)/[\w/.-]+\.(?:py|sh|md|png)', text):
             # docs/own_data.md has the reader write configs/mine/rooms.py.
@@ -62,5 +65,21 @@ def test_commands_in_the_documents_name_files_that_are_there():
                 f'{document} names {name}')
         for name in re.findall(rf'`((?:{folders})/[\w-]+\.py)`', text):
             assert (ROOT / 'configs' / name).is_file(), f'{document} names {name}'
-        for link in re.findall(r'\]\((?!http)([^)#]+)', text):
+        prose = re.sub(r'```.*?```', '', text, flags=re.DOTALL)
+        for link in re.findall(r'\]\((?!http)([^)#]+)', prose):
             assert (document.parent / link).exists(), f'{document} links to {link}'
+
+
+@pytest.mark.parametrize('module', [
+    'mtpsl.apis.inferencer', 'mtpsl.datasets.folder', 'mtpsl.evaluation.delta_m',
+    'mtpsl.models.diffusion.schedule', 'mtpsl.tasks'])
+def test_the_examples_of_the_docstrings(module):
+    failed, tried = doctest.testmod(importlib.import_module(module))
+    assert tried and not failed
+
+
+def test_every_example_is_run():
+    marked = test_the_examples_of_the_docstrings.pytestmark[0].args[1]
+    found = {'.'.join(path.relative_to(ROOT).with_suffix('').parts).removesuffix('.__init__')
+             for path in (ROOT / 'mtpsl').rglob('*.py') if '>>> ' in path.read_text()}
+    assert found == set(marked)

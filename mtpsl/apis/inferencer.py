@@ -53,12 +53,6 @@ class MultiTaskInferencer:
     overlapping windows. Depth is what the model says of the picture that it sees: no metres are
     rescaled for a picture that was shrunk (docs/inference.md).
 
-    ::
-
-        from . import MultiTaskInferencer
-        infer = MultiTaskInferencer('diffusionmtl_pascal_random_r18', weights='epoch_100.pth')
-        infer('photo.jpg', out_dir='predictions')
-
     Args:
         model: a config's path; its name, such as ``diffusionmtl/pascal_random_r18``, or that of
             ``model-index.yml``; or a loaded config.
@@ -82,6 +76,16 @@ class MultiTaskInferencer:
     Raises:
         FileNotFoundError: no such config or checkpoint.
         ValueError: a checkpoint of another model, or an argument out of its range.
+
+    Example:
+        >>> import numpy as np
+        >>> from mtpsl.apis import MultiTaskInferencer
+        >>> infer = MultiTaskInferencer('synthetic', device='cpu')  # the model that ships
+        >>> list(infer.tasks)
+        ['semseg', 'parsing', 'saliency', 'normal', 'boundary']
+        >>> result = infer(np.zeros((64, 96, 3), np.uint8), tasks=['semseg', 'normal'])
+        >>> result.maps['semseg'].shape, result.maps['normal'].shape
+        ((64, 96), (64, 96, 3))
     """
 
     def __init__(self, model: str | Path | Config, weights: str | Path | None = None,

@@ -58,6 +58,20 @@ class FolderDataset(PartialLabelDataset):
             and as the base class says.
         FileNotFoundError: no images, an id without image, a task without any label that is not
             ``optional``; and as the base class says.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import cv2
+        >>> root = Path(tempfile.mkdtemp())
+        >>> (root / 'images').mkdir(), (root / 'depth').mkdir()
+        (None, None)
+        >>> for name in ('a', 'b'):
+        ...     _ = cv2.imwrite(str(root / f'images/{name}.jpg'), np.zeros((8, 8, 3), np.uint8))
+        >>> np.save(root / 'depth/a.npy', np.full((8, 8), 2.0, np.float32))  # b has no label
+        >>> dataset = FolderDataset(tasks=dict(depth=dict(type='Depth')), data_root=str(root))
+        >>> [list(dataset.get_data_info(index)['labels']) for index in range(len(dataset))]
+        [['depth'], []]
     """
 
     PHOTOS = 'upright'

@@ -18,6 +18,12 @@ def delta_m(scores: Mapping[str, float], single_task: Mapping[str, float],
 
     Raises:
         ValueError: a task without a single-task figure, or one that is zero.
+
+    Example:
+        >>> from mtpsl.tasks import build_tasks
+        >>> tasks = build_tasks(dict(semseg=dict(type='Semseg'), normal=dict(type='Normal')))
+        >>> delta_m(dict(semseg=55.0, normal=18.0), dict(semseg=50.0, normal=20.0), tasks)
+        10.0
     """
     _require(single_task, tasks)
     return mean_gain(scores, single_task,

@@ -33,6 +33,18 @@ def build_tasks(tasks: Mapping[str, dict | Task]) -> dict[str, Task]:
     Raises:
         ValueError: no task given, or a name that cannot be part of a module's path.
         TypeError: ``tasks`` is no mapping.
+
+    Example:
+        >>> import torch
+        >>> tasks = build_tasks({'depth': dict(type='Depth', loss_weight=2.0)})
+        >>> depth = tasks['depth']
+        >>> depth.channels, depth.primary_metric, depth.higher_is_better
+        (1, 'absErr', False)
+        >>> label = torch.tensor([[[[0.0, 2.0], [4.0, 1.0]]]])  # metres; 0 is unknown
+        >>> depth.valid(label).sum().item()
+        3
+        >>> depth.loss(torch.full((1, 1, 2, 2), 3.0), label)  # errors 1, 1 and 2
+        tensor([1.3333])
     """
     if not isinstance(tasks, Mapping):
         raise TypeError("tasks must be a dict of task name -> dict(type='Semseg', ...), got "

@@ -41,6 +41,19 @@ class NoiseSchedule:
 
     Raises:
         ValueError: an argument out of its range.
+
+    Example:
+        >>> schedule = NoiseSchedule(num_steps=2)
+        >>> [round(abar, 5) for abar in schedule.abar]
+        [1.0, 0.999, 0.98901]
+        >>> schedule.num_noise_maps
+        2
+        >>> x_init, noise = torch.ones(1, 1, 4, 4), torch.randn(2, 1, 1, 4, 4)
+        >>> x_2 = schedule.diffuse(x_init, noise[0])  # 0.9945 x_init + 0.1048 noise
+        >>> x_0 = x_init  # what the network predicts from x_2
+        >>> x_1 = schedule.step(x_0, x_2, 2, noise[1])
+        >>> [round(weight, 5) for weight in schedule.posterior(2)[:2]]
+        [0.90946, 0.09054]
     """
 
     def __init__(self, num_steps: int = 2, beta_start: float = 1e-3, beta_end: float = 1e-2,
