@@ -23,7 +23,6 @@ from test_tools.test_benchmark_tool import ThisProcess
 
 import mtpsl.__main__
 import mtpsl.datasets
-import mtpsl.engine
 import mtpsl.engine.config.load
 from mtpsl.analysis.complexity import build_without_values
 from mtpsl.analysis.profiling import Measurement

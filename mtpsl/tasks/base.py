@@ -42,7 +42,7 @@ class Task(ABC):
         channels: C, channels of the logits.
         label_dtype: type of a label map's values: class ids or 0 and 1 are bytes.
         ignore_value: value of an unknown pixel, also used for padding.
-        primary metric: name of the metric that stands for the task (and enters Delta_m).
+        primary_metric: name of the metric that stands for the task (and enters Delta_m).
         higher_is_better: direction of the primary metric.
         stats_on_cpu: True where ``stats`` is long work on the CPU, image by image, which an
             evaluator may spread over processes.
