@@ -29,7 +29,7 @@ from mtpsl.analysis.results import paper_results
 from mtpsl.data_prep.synthetic import render_scene, write_scenes
 from mtpsl.datasets.label_mapping import save_mapping
 from mtpsl.models.diffusion.schedule import BETA_SCHEDULES
-from mtpsl.registry import DATASETS, MODELS
+from mtpsl.registry import DATASETS, MODELS, TASKS
 
 ROOT = Path(__file__).parents[1]
 SIDE = 64
@@ -82,7 +82,7 @@ def write_offices(root: Path) -> None:
 @contextmanager
 def forgetting() -> Iterator[None]:
     """Afterwards nothing is registered or imported that a document's files have brought."""
-    tables = MODELS.module_dict, DATASETS.module_dict, BETA_SCHEDULES
+    tables = (MODELS.module_dict, DATASETS.module_dict, TASKS.module_dict, BETA_SCHEDULES)
     before, modules = [dict(table) for table in tables], set(sys.modules)
     try:
         yield

@@ -1,4 +1,7 @@
-"""docs/new_sampler.md, new_method.md, new_dataset.md: their files, saved and used as they say."""
+"""docs/new_sampler.md, new_method.md, new_dataset.md: their files, saved and used as they say.
+
+And new_task.md's, from a file outside of the package.
+"""
 
 import importlib
 import math
@@ -22,7 +25,8 @@ from mtpsl.datasets.label_mapping import save_mapping
 from mtpsl.engine import load_config
 from mtpsl.models import NoiseSchedule
 from mtpsl.models.diffusion import schedule
-from mtpsl.registry import DATASETS, MODELS
+from mtpsl.registry import DATASETS, MODELS, TASKS
+from mtpsl.tasks import build_tasks
 
 ROOT = Path(__file__).parents[1]
 
@@ -70,6 +74,18 @@ def train_and_predict(cfg: Config, labels: list[list[str]]) -> tuple[dict, list]
     model.eval()
     with torch.no_grad():
         return losses, model.test_step(batch)
+
+
+# ---------------------------------------------------------------- new_task.md
+
+def test_a_task_of_a_file_that_the_config_imports(folder):
+    code, config = (code for _, code in python_blocks(Path('docs/new_task.md')))
+    (folder / 'my_task.py').write_text(code.replace('from .base', 'from mtpsl.tasks.base'))
+    (folder / 'configs/mine').mkdir()
+    (folder / 'configs/mine/albedo.py').write_text(
+        config + "custom_imports = dict(imports=['my_task'])\n")
+    cfg = load_config('configs/mine/albedo.py')
+    assert type(build_tasks(cfg.model.tasks)['albedo']).__name__ == 'Albedo'
 
 
 # ---------------------------------------------------------------- new_sampler.md
@@ -161,6 +177,6 @@ def test_withheld_labels_of_the_dataset_are_not_opened(folder):
 
 
 def test_nothing_of_the_documents_stays_registered():
-    assert not {'my_sampler', 'my_betas', 'my_method', 'my_dataset'} & set(sys.modules)
+    assert not {'my_task', 'my_sampler', 'my_betas', 'my_method', 'my_dataset'} & set(sys.modules)
     assert not {'DDIMSchedule', 'RefinedMTL'} & set(MODELS.module_dict)
-    assert 'Offices' not in DATASETS.module_dict
+    assert 'Offices' not in DATASETS.module_dict and 'Albedo' not in TASKS.module_dict
