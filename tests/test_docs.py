@@ -70,6 +70,15 @@ def test_commands_in_the_documents_name_files_that_are_there():
             assert (document.parent / link).exists(), f'{document} links to {link}'
 
 
+def test_the_code_map_names_what_is_there():
+    text = ' '.join((ROOT / 'docs/code_map.md').read_text().split())
+    named = re.findall(r'`(mtpsl/[\w/]+\.py)` \(((?:`\w+`(?:, )?)+)\)', text)
+    assert len(named) > 25 and len(re.findall(r'`mtpsl/[\w/]+\.py`', text)) == len(named)
+    for path, names in named:
+        there = re.findall(r'(?:def|class) (\w+)', (ROOT / path).read_text())
+        assert set(re.findall(r'\w+', names)) <= set(there), f'{path} has no {names}'
+
+
 @pytest.mark.parametrize('module', [
     'mtpsl.apis.inferencer', 'mtpsl.datasets.folder', 'mtpsl.evaluation.delta_m',
     'mtpsl.models.diffusion.schedule', 'mtpsl.tasks'])
