@@ -54,15 +54,18 @@ def read_array(path: str) -> np.ndarray:
     return values
 
 
-def read_image(path: str, white: int | None = None) -> np.ndarray:
+def read_image(path: str, white: float | None = None) -> np.ndarray:
     """An RGB image, (H, W, 3) as :func:`to_bytes` takes it, as (H, W, 3) uint8 BGR.
 
-    Floats a little outside of [0, 1] are clipped, with one warning.
+    Where no ``white`` says another scale, floats a little outside of [0, 1] are clipped, with one
+    warning.
 
     Raises:
         ValueError: an array of another shape, type or range.
     """
-    pixels = clip_image(read_array(path), path)
+    pixels = read_array(path)
+    if white is None:
+        pixels = clip_image(pixels, path)
     if pixels.ndim != 3 or pixels.shape[2] != 3:
         raise ValueError(f'an image must be (H, W, 3), got {pixels.shape}')
     return np.ascontiguousarray(to_bytes(pixels, white)[..., ::-1])

@@ -2,18 +2,19 @@
 
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
-from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
 from mmengine.dataset import BaseDataset
 
+from mtpsl.arguments import is_integer
 from mtpsl.storage.files import folder_lookup
 from mtpsl.tasks import Task, build_tasks
 
 from .id_list import read_id_list
 from .label_mapping import LabelMapping, load_mapping
 from .sampler import Draw, seeded
+from .transforms.loading import refuse_plain_loader
 from .transforms.probe import check_geometry
 from .unreadable import SKIPPED_AT_MOST, UnreadableFileError, check_on_error
 
@@ -111,8 +112,7 @@ class PartialLabelDataset(BaseDataset):
         if unknown:
             raise ValueError(f'{type(self).__name__} has no labels for the task '
                              f'{", ".join(unknown)}; it has {", ".join(known)}')
-        if max_images is not None and not (isinstance(max_images, (int, Integral))
-                                           and max_images >= 1):
+        if max_images is not None and not is_integer(max_images):
             raise ValueError('max_images must be an integer of at least 1, or None, got '
                              f'{max_images!r}')
         if label_mapping == '':
@@ -125,6 +125,7 @@ class PartialLabelDataset(BaseDataset):
             if hasattr(transform, 'check_tasks'):  # now rather than at the first image
                 transform.check_tasks(self.tasks, known)
         try:
+            refuse_plain_loader(self.pipeline.transforms)
             check_geometry(self.pipeline.transforms, self.tasks)
         except ValueError as error:
             raise ValueError(f'{self.title}: {error}') from error

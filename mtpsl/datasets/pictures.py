@@ -9,6 +9,7 @@ from PIL.ImageFile import ImageFile
 
 WHITE = 65535  # of a file of 16 bits
 DARK = 1 << 14  # of a file of 16 bits: below this all is dark, or of 10, 12 or 14 bits
+DARK_FLOAT = 1 / 16  # the same of floats, which 12 bits divided by 65535 do not reach
 
 
 class Indexed(np.ndarray):
@@ -60,30 +61,37 @@ def _read_deep(path: str) -> np.ndarray:
     return cv2.cvtColor(pixels, order) if pixels.ndim == 3 else pixels
 
 
-def to_bytes(pixels: np.ndarray, white: int | None = None) -> np.ndarray:
+def to_bytes(pixels: np.ndarray, white: float | None = None) -> np.ndarray:
     """An image as uint8.
 
     Args:
-        pixels: (H, W) or (H, W, C): bytes, which stay; 16 bits, of which ``white`` becomes 255;
-            floats in [0, 1], of which 1 does.
-        white: the value of white in 16 bits, such as 4095 of a camera of 12 bits; None for 65535,
-            but then an image that would be dark is refused.
+        pixels: (H, W) or (H, W, C): bytes, which stay; 16 bits or floats, of which ``white``
+            becomes 255.
+        white: the value of white in 16 bits, such as 4095 of a camera of 12 bits, or in floats;
+            None for 65535 and 1.0, but then an image that would be dark is refused.
 
     Raises:
         ValueError: pixels of another type or range.
     """
     if pixels.dtype == np.uint8:
         return pixels
-    if pixels.dtype.kind == 'f':
-        # A NaN fails both comparisons.
-        if not (pixels.min() >= -1e-3 and pixels.max() <= 1 + 1e-3):
-            raise ValueError('an image of floats must lie in [0, 1], got values from '
-                             f'{pixels.min():g} to {pixels.max():g}')
-        return (pixels.clip(0, 1) * 255 + 0.5).astype(np.uint8)
-    if (pixels.dtype.kind, pixels.dtype.itemsize) != ('u', 2):  # in any order of the bytes
+    # In any order of the bytes.
+    if pixels.dtype.kind != 'f' and (pixels.dtype.kind, pixels.dtype.itemsize) != ('u', 2):
         raise ValueError('an image must be floats in [0, 1], uint16 or uint8, got '
                          f'{pixels.dtype}')
-    largest = int(pixels.max(initial=0))
+    largest = pixels.max(initial=0)
+    if pixels.dtype.kind == 'f':
+        most = 1.0 if white is None else white
+        # A NaN fails both comparisons.
+        if not (pixels.min() >= -1e-3 * most and pixels.max() <= (1 + 1e-3) * most):
+            raise ValueError(f'an image of floats must lie in [0, {most:g}], got values from '
+                             f'{pixels.min():g} to {pixels.max():g}; LoadImageFromFile with white '
+                             'in the pipelines says what is white')
+        if white is None and 0 < largest < DARK_FLOAT:
+            raise ValueError(f'an image of floats that goes up to {largest:g} only, of 1, would be '
+                             'nearly black: was it divided twice? LoadImageFromFile with white=... '
+                             'in the pipelines says what is white, white=1 takes it as it is')
+        return (pixels.clip(0, most) * (255 / most) + 0.5).astype(np.uint8)
     if white is None and 0 < largest < DARK:
         guess = max((1 << bits) - 1 for bits in (10, 12, 14) if bits == 10 or
                     largest >= 1 << bits - 2)
