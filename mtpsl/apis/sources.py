@@ -7,10 +7,9 @@ from typing import NamedTuple, TypeAlias, TypeGuard
 
 import numpy as np
 from mmengine.logging import print_log
-from PIL import Image, ImageOps
+from PIL import Image
 
 from mtpsl.datasets.folder import list_images
-from mtpsl.datasets.photo import bytes_of
 from mtpsl.datasets.transforms import LoadImageFromFile
 from mtpsl.engine.model_index import home
 
@@ -44,7 +43,7 @@ class Source(NamedTuple):
         pixels = self.content
         if isinstance(pixels, Image.Image):
             try:
-                pixels = bytes_of(ImageOps.exif_transpose(pixels))
+                return _load.from_pillow(pixels)
             except ValueError as error:
                 raise ValueError(f'{self.name}: {error}') from error
         if pixels.ndim == 2:  # grey
