@@ -1,11 +1,13 @@
 """Images one after the other, and what the results of each are called."""
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from mmengine.logging import print_log
 from PIL import Image
 
 from .sources import Images, OneImage, Source, collect
@@ -31,7 +33,8 @@ class Frames:
 
     Args:
         inputs: see :meth:`mtpsl.apis.MultiTaskInferencer.stream`.
-        names: names to use instead of the files'; one for each image.
+        names: names to use instead of the files'; one for each image, in their order. Those of a
+            generator may be more.
         numbers: where the numbers of arrays without a name come from.
         on_error: see :func:`mtpsl.apis.sources.collect`.
 
@@ -55,6 +58,10 @@ class Frames:
             self._sources, self.single = collect(
                 inputs, on_error)  # type: ignore[arg-type]
             self.total = len(self._sources)
+        if isinstance(names, (set, frozenset, Mapping)) or (
+                names is not None and isinstance(inputs, (set, frozenset))):
+            raise ValueError('names and images must have an order, as a list has, got names of '
+                             f'{type(names).__name__}, images of {type(inputs).__name__}')
         if isinstance(names, str):
             if not self.single:
                 raise ValueError(f'names must be as many as the images, got one, {names!r}')
@@ -88,6 +95,9 @@ class Frames:
                 yield Frame(source.name, source)
             else:
                 yield Frame(source.name if _is_file(source) else self._next(taken), source)
+        if isinstance(self._names, Sequence) and (left := list(names or ())):
+            print_log(f'names were left over, {len(left)} of {len(self._names)}, from {left[0]!r}: '
+                      'is each image called as it should be?', 'current', logging.WARNING)
 
     @staticmethod
     def _lazy(image: OneImage, place: int, taken: set[str]) -> Source:

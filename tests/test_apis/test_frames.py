@@ -100,6 +100,23 @@ def test_names_that_cannot_be_are_refused_first(infer, frames, names, message):
         infer.stream(frames[:2], names=names)
 
 
+@pytest.mark.parametrize('names', [{'b', 'a'}, frozenset('ab'), {'a': 1, 'b': 2}])
+def test_names_without_an_order_are_refused(frames, names):
+    with pytest.raises(ValueError, match='names and images must have an order'):
+        Frames(frames[:2], names)
+
+
+def test_images_without_an_order_have_no_names(folder):
+    with pytest.raises(ValueError, match='names and images must have an order'):
+        Frames(set(folder.iterdir()), ['a', 'b', 'c'])
+
+
+def test_names_that_are_left_over_are_said(frames, warned):
+    assert len(list(Frames(iter(frames[:2]), ['a', 'b', 'c']))) == 2
+    assert "left over, 1 of 3, from 'c'" in warned[0]
+    assert len(list(Frames(iter(frames[:2]), iter('abc')))) == 2 and len(warned) == 1
+
+
 def test_names_of_a_generator_are_checked_as_they_come(frames):
     with pytest.raises(ValueError, match='names ended before the images, after 1'):
         list(Frames(iter(frames), iter('a')))
