@@ -12,6 +12,7 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from torch import Tensor
 
+from mtpsl.arguments import is_integer
 from mtpsl.choices import COURSE
 from mtpsl.models import DiffusionMTL
 from mtpsl.storage.parallel import Progress
@@ -85,14 +86,13 @@ class MultiTaskInferencer:
                  device: str | None = None, cfg_options: Mapping[str, object] | None = None, *,
                  window: Sequence[int] | None = None, overlap: float = 1 / 3,
                  max_side: int | str | None = 'auto', batch_size: int = 1) -> None:
-        if window is not None and (len(window) != 2 or min(window) < 1):
+        if window is not None and not (len(window) == 2 and all(map(is_integer, window))):
             raise ValueError(f'window must be (height, width) in pixels, got {window!r}')
         if not 0 <= overlap < 1:
             raise ValueError(f'overlap must be in [0, 1), got {overlap!r}')
-        if batch_size < 1 or not (max_side in (None, 'auto')
-                                  or isinstance(max_side, int) and max_side >= 1):
-            raise ValueError("batch_size and max_side (or None or 'auto') must be at least 1, got "
-                             f'{batch_size!r} and {max_side!r}')
+        if not (is_integer(batch_size) and (max_side in (None, 'auto') or is_integer(max_side))):
+            raise ValueError("batch_size and max_side (or None or 'auto') must be integers of at "
+                             f'least 1, got {batch_size!r} and {max_side!r}')
         self.model = load_model(model, weights, device, cfg_options)
         self.tasks = self.model.shown
         self.window = tuple(window or [max(2 * side, LEAST_WINDOW)
@@ -186,7 +186,7 @@ class MultiTaskInferencer:
             if num_samples is not None:
                 self.model.check_num_samples(num_samples)
             return tasks, num_samples, ('pred', *stages)
-        if num_samples not in (None, 1) or stages:
+        if not (num_samples is None or is_integer(num_samples) and num_samples == 1) or stages:
             raise ValueError(f'{type(self.model).__name__} draws no noise and has no stages: '
                              f'num_samples must be 1 and stages empty, got {num_samples!r} and '
                              f'{stages!r}')
