@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / 'mtpsl'
-EVERYWHERE = {'registry', 'choices', 'lazy'}
+EVERYWHERE = {'registry', 'choices', 'lazy', 'arguments'}
 # Package or module -> what of mtpsl it may import beside the registry and itself.
 ALLOWED = {
     '__init__': {'version'},
@@ -14,6 +14,7 @@ ALLOWED = {
     'version': set(),
     'registry': set(),
     'choices': set(),
+    'arguments': set(),
     'lazy': set(),
     'torchrun': set(),
     'complexity': set(),

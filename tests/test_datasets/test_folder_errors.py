@@ -22,6 +22,7 @@ def root(tmp_path):
     (dict(optional='depth'), "optional must be a sequence of task names, got 'depth'"),
     (dict(images='./depth/'), 'images and the labels of depth cannot both lie in'),
     (dict(max_images=0), 'max_images must be an integer of at least 1'),
+    (dict(max_images=True), 'max_images must be an integer of at least 1'),
     (dict(label_mapping=''), 'label_mapping must name a JSON file')])
 def test_wrong_arguments(root, arguments, message):
     with pytest.raises(ValueError, match=message):

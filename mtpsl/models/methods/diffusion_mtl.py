@@ -2,11 +2,11 @@
 
 import zlib
 from collections.abc import Container, Mapping, Sequence
-from numbers import Integral
 
 import torch
 from torch import Tensor
 
+from mtpsl.arguments import is_integer
 from mtpsl.choices import COURSE
 from mtpsl.models.batch import row_index
 from mtpsl.registry import MODELS
@@ -70,7 +70,7 @@ class DiffusionMTL(MultiTaskModel):
 
     def check_num_samples(self, num_samples: int) -> None:
         """Raise ValueError where so many draws cannot be averaged."""
-        if not isinstance(num_samples, Integral) or num_samples < 1:
+        if not is_integer(num_samples):
             raise ValueError(f'num_samples must be an integer of at least 1, got {num_samples!r}')
         if num_samples > 1 and not self.diffusion.schedule.num_draws:
             raise ValueError(f'num_samples must be 1 where no noise is drawn (noise_scale=0), got '
