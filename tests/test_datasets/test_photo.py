@@ -323,6 +323,19 @@ def test_what_is_left_out_is_said(tmp_path, warnings):
         list_images(str(tmp_path))
 
 
+def test_labels_that_nobody_reads_are_said(photo, warnings):
+    root = photo(1, stored=False)
+    for name in ('notes.txt', '9.mat', '8.TIF', '.hidden.mat'):
+        (root / 'classes' / name).touch()
+    dataset(root)
+    assert len(warnings) == 1 and warnings[0].endswith(
+        'classes: 2 files that are no .png or .npy (8.TIF, 9.mat)')
+    (root / 'classes/seq_1').mkdir()
+    (root / 'classes/seq_1/1.npy').touch()
+    dataset(root)
+    assert 'folders in it (seq_1); 2 files' in warnings[1]
+
+
 def test_a_heic_file_is_called_so(tmp_path):
     reads_heif.cache_clear()
     for name in ('a.heic', 'a.jpg'):
