@@ -15,6 +15,7 @@ import mmcv
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 from PIL.ImageFile import ImageFile
+from PIL.TiffImagePlugin import TiffImageFile
 
 from .photo import HEIF_ADVICE, TURNS, reads_heif
 
@@ -122,6 +123,28 @@ def exif_orientation(content: bytes) -> int:
             return noted if noted in TURNS else 1
     except Exception:  # no picture for Pillow, or its EXIF is damaged
         return 1
+
+
+def has_frames(content: bytes) -> bool:
+    """Whether a file has several frames or pages, of which one is read.
+
+    The second picture of a photo (MPO) is a preview or for the other eye, and does not count.
+
+    Raises:
+        ValueError: the first of them is a preview, as in raw photos.
+    """
+    if content[:2] == b'\xff\xd8':
+        return False
+    try:
+        with _opened(content) as picture:
+            several = bool(getattr(picture, 'is_animated', False))
+            preview = isinstance(picture, TiffImageFile) and picture.tag_v2.get(254, 0) & 1
+    except Exception:  # no picture for Pillow, or damaged: reading will say so
+        return False
+    if preview:
+        raise ValueError('its first picture is a preview of the others, as in raw photos: save the '
+                         'picture itself as png or jpg')
+    return several
 
 
 def _opened(content: bytes) -> ImageFile:

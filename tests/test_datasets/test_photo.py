@@ -323,6 +323,40 @@ def test_what_is_left_out_is_said(tmp_path, warnings):
         list_images(str(tmp_path))
 
 
+@pytest.mark.parametrize('suffix', ['gif', 'png', 'tif', 'webp', 'mpo', 'jpg'])
+def test_of_several_frames_the_first_is_read_and_said(suffix, tmp_path, warnings, monkeypatch):
+    monkeypatch.setattr('mtpsl.datasets.mended._said', set())
+    pictures = [Image.fromarray(np.full((9, 8, 3), grey, np.uint8)) for grey in (20, 220)]
+    several = {} if suffix == 'jpg' else dict(save_all=True, append_images=pictures[1:])
+    pictures[0].save(tmp_path / f'a.{suffix}', **several)
+    assert abs(int(collect(tmp_path / f'a.{suffix}')[0][0].read().max()) - 20) < 3
+    found = f'a.{suffix}: it has several frames or pages, and the first is read' in str(warnings)
+    assert found == (suffix not in ('mpo', 'jpg'))
+    image = Image.open(tmp_path / f'a.{suffix}')
+    if found:  # a frame that was chosen
+        image.seek(1)
+        assert abs(int(collect(image)[0][0].read().max()) - 220) < 3
+
+
+def test_a_preview_is_not_taken_for_the_photo(tmp_path):
+    pages = [Image.fromarray(PIXELS[:12, :20]), Image.fromarray(PIXELS)]
+    pages[0].save(tmp_path / 'a.tif', save_all=True, append_images=pages[1:], tiffinfo={254: 1})
+    with pytest.raises(ValueError, match='a.tif: its first picture is a preview'):
+        collect(tmp_path / 'a.tif')[0][0].read()
+
+
+@pytest.mark.parametrize('suffix', ['png', 'gif', 'tga'])
+def test_large_images_are_read_and_too_large_ones_named(suffix, tmp_path, monkeypatch):
+    """Pillow's own limit is below what satellites and scanners give."""
+    Image.fromarray(PIXELS).save(tmp_path / f'a.{suffix}')
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 100)
+    assert collect(tmp_path / f'a.{suffix}')[0][0].read().shape == PIXELS.shape
+    assert Image.MAX_IMAGE_PIXELS == 100
+    monkeypatch.setattr('mtpsl.datasets.decoding.MOST_PIXELS', 900)
+    with pytest.raises(ValueError, match='it has 40 x 24 pixels, more than 900'):
+        decode_with_pillow((tmp_path / f'a.{suffix}').read_bytes())
+
+
 def test_labels_that_nobody_reads_are_said(photo, warnings):
     root = photo(1, stored=False)
     for name in ('notes.txt', '9.mat', '8.TIF', '.hidden.mat'):

@@ -16,9 +16,11 @@ from mtpsl.datasets.decoding import (
     BACKENDS,
     decode,
     exif_orientation,
+    has_frames,
     rgb_upright,
     stored_content,
 )
+from mtpsl.datasets.mended import say_frames
 from mtpsl.datasets.photo import LIES, TURNS, refuse_special, turn, turned_decode
 from mtpsl.datasets.pictures import WHITE, read_label_picture, to_bytes
 from mtpsl.datasets.unreadable import UnreadableFileError
@@ -89,7 +91,10 @@ class LoadImageFromFile(mmcv.transforms.LoadImageFromFile):
             if path.lower().endswith('.npy'):
                 image, orientation = read_image(path, self.white), 1
             else:
-                image, orientation = self._read(get(path, self.backend_args), upright)
+                content = get(path, self.backend_args)
+                if has_frames(content):
+                    say_frames(path)
+                image, orientation = self._read(content, upright)
         except Exception as error:
             empty = os.path.isfile(path) and not os.path.getsize(path)
             cause = 'the file is empty' if empty else _describe(error)
