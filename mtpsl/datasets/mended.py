@@ -58,8 +58,8 @@ def drop_broken(values: np.ndarray, path: str) -> np.ndarray:
 
 def say_frames(path: str) -> None:
     """That of an image file with several frames or pages the first is read."""
-    _say_once('frames', path, 'it has several frames or pages, and the first is read (others can be '
-              'given as arrays)')
+    _say_once('frames', path, 'it has several frames or pages, and the first is read; others can '
+              'be given as arrays')
 
 
 def _say_once(kind: str, path: str, text: str) -> None:
