@@ -58,6 +58,7 @@ class Frames:
             self._sources, self.single = collect(
                 inputs, on_error)  # type: ignore[arg-type]
             self.total = len(self._sources)
+            _say_same(self._sources)
         if isinstance(names, (set, frozenset, Mapping)) or (
                 names is not None and isinstance(inputs, (set, frozenset))):
             raise ValueError('names and images must have an order, as a list has, got names of '
@@ -117,6 +118,18 @@ class Frames:
         """The next name of an array that no file has."""
         return next(name for name in (f'image{number}' for number in self.numbers)
                     if name not in taken)
+
+
+def _say_same(sources: Sequence[Source]) -> None:
+    """Warn of one object given several times: a buffer or an animated picture in its last state."""
+    first: dict[int, str] = {}
+    for source in sources:
+        before = first.setdefault(id(source.content), source.name)
+        if before != source.name:
+            print_log(f'{before} and {source.name} are one and the same '
+                      f'{type(source.content).__name__}, so that their results will be of one '
+                      'picture: frames of one buffer are to be copied', 'current', logging.WARNING)
+            return
 
 
 def _is_file(source: Source) -> bool:

@@ -93,8 +93,7 @@ def to_bytes(pixels: np.ndarray, white: float | None = None) -> np.ndarray:
                              'in the pipelines says what is white, white=1 takes it as it is')
         return (pixels.clip(0, most) * (255 / most) + 0.5).astype(np.uint8)
     if white is None and 0 < largest < DARK:
-        guess = max((1 << bits) - 1 for bits in (10, 12, 14) if bits == 10 or
-                    largest >= 1 << bits - 2)
+        guess = next((1 << bits) - 1 for bits in (8, 10, 12, 14) if largest < 1 << bits)
         raise ValueError(f'an image of 16 bits that goes up to {largest} only, of 65535, would be '
                          f'nearly black: has it fewer bits? LoadImageFromFile with white={guess} '
                          'in the pipelines says what is white, white=65535 takes it as it is')

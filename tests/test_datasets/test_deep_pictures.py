@@ -113,7 +113,7 @@ def test_boundaries_need_two_pixels_a_side(tmp_path: Path, side: int, good: bool
 
 
 @pytest.mark.parametrize('suffix', ['png', 'tif', 'npy'])
-@pytest.mark.parametrize('bits', [10, 12, 14, 16])
+@pytest.mark.parametrize('bits', [8, 10, 12, 14, 16])
 def test_images_of_more_bits(tmp_path: Path, suffix: str, bits: int) -> None:
     top = (1 << bits) - 1
     pixels = np.linspace(0, top, 8 * 9 * 3).round().astype(np.uint16).reshape(8, 9, 3)
