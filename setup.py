@@ -27,7 +27,7 @@ def requirements(name: str) -> list[str]:
 class BuildWithConfigs(build_py):
     """Puts what OpenMMLab's tools look for in a package's ``.mim`` into the build, not the source.
 
-    An editable install reads these files where they lie (``mtpsl.engine.model_index.home``).
+    An editable install reads these files where they lie (``mtpsl.engine.config.model_index.home``).
     """
 
     def run(self) -> None:
@@ -50,13 +50,13 @@ class BuildWithConfigs(build_py):
 extras = {name: requirements(name) for name in EXTRAS}
 setup(
     name='mtpsl',
-    version=runpy.run_path(str(ROOT / 'mtpsl' / 'version.py'))['__version__'],
+    version=runpy.run_path(str(ROOT / 'mtpsl' / '__init__.py'))['__version__'],
     description='Multi-task dense prediction from partially annotated data: DiffusionMTL and more',
     long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=find_packages(include=['mtpsl', 'mtpsl.*']),
-    package_data={'mtpsl': ['py.typed', 'weights/*.safetensors'], '': ['*.json', '**/*.j2']},
+    package_data={'mtpsl': ['py.typed', 'apis/weights/*.safetensors'], '': ['*.json', '**/*.j2']},
     python_requires='>=3.10',
     # With upstream's builds of the OpenMMLab packages, of other names: pip install --no-deps.
     install_requires=requirements('runtime') + requirements('mminstall'),

@@ -18,13 +18,14 @@ from sphinx.environment import BuildEnvironment
 from sphinx.transforms import SphinxTransform
 from sphinx.writers.html5 import HTML5Translator
 
+import mtpsl.analysis.figures.contents
 import mtpsl.engine.contents
-import mtpsl.figures.contents
+from mtpsl import __version__
 from mtpsl.engine.quiet import quieten
-from mtpsl.version import __version__
 
-for package in (mtpsl.engine, mtpsl.figures):  # autodoc lists what lies in a module, not what it
-    contents = package.contents                # would import
+# Autodoc lists what lies in a module, not what it would import.
+for package in (mtpsl.engine, mtpsl.analysis.figures):
+    contents = package.contents
     vars(package).update({name: getattr(contents, name) for name in contents.__all__},
                          __all__=contents.__all__)
 DOCS = Path(__file__).parent

@@ -1,5 +1,3 @@
 """MTPSL: multi-task dense prediction from partially annotated data."""
 
-from .version import __version__
-
-__all__ = ['__version__']
+__version__ = '0.1.0'

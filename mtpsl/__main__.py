@@ -8,7 +8,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from .engine.model_index import config_names, find_config, home, models
+from mtpsl.engine.config.model_index import config_names, find_config, home, models
 
 USAGE = """usage: mtpsl TOOL [arguments]    run a tool; mtpsl TOOL --help shows its arguments
        mtpsl list [WORD]         tools, configs and models that ship, with WORD in the name

@@ -17,8 +17,8 @@ _LOCATIONS = {
     'OPTIM_WRAPPERS': ['mtpsl.engine.contents'],
     'OPTIM_WRAPPER_CONSTRUCTORS': ['mtpsl.engine.contents'],
     'PARAM_SCHEDULERS': ['mtpsl.engine.contents'],
-    'VISUALIZERS': ['mtpsl.visualization'],
-    'VISBACKENDS': ['mtpsl.visualization'],
+    'VISUALIZERS': ['mtpsl.engine.visualization'],
+    'VISBACKENDS': ['mtpsl.engine.visualization'],
 }
 
 # Every root registry gets a child, else mmengine warns of each missing one at start.

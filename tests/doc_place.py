@@ -23,9 +23,9 @@ from test_tools import reference_checkpoint as reference
 from test_tools import test_own_data as own
 from test_tools.conftest import LAYOUTS
 
+from mtpsl.analysis.results import paper_results
+from mtpsl.data_prep.synthetic import render_scene, write_scenes
 from mtpsl.datasets.label_mapping import save_mapping
-from mtpsl.evaluation import paper_results
-from mtpsl.synthetic import render_scene, write_scenes
 
 ROOT = Path(__file__).parents[1]
 SIDE = 64
@@ -35,7 +35,7 @@ CHANNELS = 64  # of the rest, 512
 
 
 def write_data(folder: Path) -> Path:
-    """The three data sets and their synthetic doubles, with both label mappings."""
+    """The three datasets and their synthetic doubles, with both label mappings."""
     for layout, (name, ids, tasks) in LAYOUTS.items():
         root = folder / name
         write_scenes(root, layout, 6, 2, SIDE, SIDE, 0, 1, False)
@@ -96,7 +96,7 @@ def a_mapping(folder: Path, arguments: list[str]) -> None:
     if arguments[0] != 'import':
         return
     path = folder / arguments[1]
-    # The command's own words say which data set the file is of.
+    # The command's own words say which dataset the file is of.
     layout = next(name for name, (root, *_) in LAYOUTS.items() if root in str(out))
     root, ids, tasks = LAYOUTS[layout]
     if path.suffix == '.npy':
@@ -250,6 +250,6 @@ def thin(cfg: Config) -> Config:
 
 
 def sizes_of_the_official_files() -> dict[str, dict]:
-    """What ``check`` expects of the small official files; see ``PUBLISHED`` of the data sets."""
+    """What ``check`` expects of the small official files; see ``PUBLISHED`` of the datasets."""
     return dict(NYUD=dict(counts=dict(train=len(TRAIN), val=len(TEST)), size=(HEIGHT, WIDTH)),
                 Cityscapes=dict(counts=dict(train=3, val=1), size=(32, 64)))

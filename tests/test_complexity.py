@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import nn
 
-from mtpsl.complexity import build_without_values, complexity
+from mtpsl.analysis.complexity import build_without_values, complexity
+from mtpsl.analysis.results import paper_results
 from mtpsl.engine import load_config
-from mtpsl.evaluation import paper_results
 from mtpsl.registry import MODELS
 
 ROOT = Path(__file__).parents[1]

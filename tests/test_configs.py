@@ -9,9 +9,9 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope
 from tiny import make_views, shrink
 
+from mtpsl.data_prep import layouts
 from mtpsl.engine import load_config
 from mtpsl.registry import METRICS, MODELS, PARAM_SCHEDULERS
-from mtpsl.storage import layouts
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = sorted(path for path in (ROOT / 'configs').rglob('*.py')
@@ -46,7 +46,7 @@ def test_the_config_s_model_trains_and_is_tested(path):
     total = sum(losses.values())
     assert torch.isfinite(total) and total > 0
     assert {f'loss_{first}', f'loss_{second}'} <= set(losses)
-    assert ('loss_unlabelled' in losses) == (len(cfg.tasks) > 2)
+    assert ('loss_zero' in losses) == (len(cfg.tasks) > 2)
 
     with DefaultScope.overwrite_default_scope('mtpsl'):
         wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
@@ -68,7 +68,7 @@ def test_the_config_s_model_trains_and_is_tested(path):
     metric.process({}, [sample.to_dict() for sample in tested])
     scores = metric.evaluate(len(tested))
     for name in {first, second}:
-        assert scores[f'{name}/{model.tasks[name].headline}'] >= 0
+        assert scores[f'{name}/{model.tasks[name].primary_metric}'] >= 0
 
 
 def test_what_the_variants_state():
@@ -89,7 +89,7 @@ def test_the_released_training_recipe():
     assert cfg.optim_wrapper.clip_grad.max_norm == 10
     diffusion = cfg.model.diffusion
     assert diffusion.schedule == dict(num_steps=2, beta_start=1e-3, beta_end=1e-2, noise_scale=1.0,
-                                      betas='scaled_linear', sampler='ddpm')
+                                      beta_schedule='scaled_linear', sampler='ddpm')
     assert diffusion.condition.detach and cfg.model.initial_loss_weight == 0.5
     assert (diffusion.num_blocks, diffusion.num_heads, diffusion.ffn_ratio) == (4, 4, 4)
     pipeline = {step.type: step for step in cfg.train_dataloader.dataset.pipeline}

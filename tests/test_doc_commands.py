@@ -24,8 +24,8 @@ from test_tools.test_benchmark_tool import ThisProcess
 import mtpsl.__main__
 import mtpsl.datasets
 import mtpsl.engine
-from mtpsl.complexity import build_without_values
-from mtpsl.profiling import Measurement
+from mtpsl.analysis.complexity import build_without_values
+from mtpsl.analysis.profiling import Measurement
 from mtpsl.registry import MODELS
 
 ROOT = Path(__file__).parents[1]
@@ -64,9 +64,10 @@ SMALLER = {
 # Arguments that are left out, with the reason: a GPU only.
 WITHOUT = {'--matrix-share': 'sums the times of a GPU\'s kernels'}
 # Modules that read configs for the tools (which find it in mtpsl.engine).
-READERS = ('mtpsl.engine', 'mtpsl.engine.check', 'mtpsl.apis.loading', 'mtpsl.profiling.model',
-           'mtpsl.profiling.data', 'mtpsl.profiling.metrics', 'mtpsl.figures.steps',
-           'mtpsl.figures.predictions')
+READERS = ('mtpsl.engine', 'mtpsl.engine.check_data', 'mtpsl.apis.load_model',
+           'mtpsl.analysis.profiling.model', 'mtpsl.analysis.profiling.data',
+           'mtpsl.analysis.profiling.metrics', 'mtpsl.analysis.figures.steps',
+           'mtpsl.analysis.figures.image_predictions')
 # Documents whose Python other tests run, on data of their own.
 PYTHON_ELSEWHERE = {'docs/deployment.md': 'tests/test_apis/test_deployment.py',
                     'docs/new_task.md': 'tests/test_docs.py',
@@ -121,7 +122,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def place(data: Path, tmp_path: Path) -> Iterator[Place]:
     """The folder, entered, with everything shrunk."""
-    load_config = mtpsl.engine.config.load_config
+    load_config = mtpsl.engine.config.load.load_config
     here = Place(tmp_path / 'checkout', data)
 
     def thin(*arguments: object) -> Config:
@@ -131,7 +132,7 @@ def place(data: Path, tmp_path: Path) -> Iterator[Place]:
         for module in READERS:
             patch.setattr(f'{module}.load_config', thin)
         for name in ('training', 'inference', 'data', 'metrics'):
-            patch.setattr(f'mtpsl.profiling.{name}.measure', measured_here)
+            patch.setattr(f'mtpsl.analysis.profiling.{name}.measure', measured_here)
         for name, published in doc_place.sizes_of_the_official_files().items():
             patch.setattr(getattr(mtpsl.datasets, name), 'PUBLISHED', published)
         patch.delenv('MTPSL_DATA', raising=False)
@@ -232,7 +233,7 @@ def test_python(document: Path, place: Place, capsys: pytest.CaptureFixture[str]
         if path and (ROOT / path).exists():
             assert code_of(code) == code_of((ROOT / path).read_text()), f'{document}: {path}'
         elif path and path.startswith('configs/'):
-            cfg = mtpsl.engine.config.load_config(path)
+            cfg = mtpsl.engine.config.load.load_config(path)
             assert next(build_without_values(cfg.model).parameters()).is_meta
         elif path:
             assert compile(code, path, 'exec')

@@ -12,11 +12,11 @@ from mmengine.config import Config
 from mmengine.fileio import load
 from mmengine.infer import BaseInferencer
 
-from mtpsl.engine import load_config, model_index
+from mtpsl.analysis.results import PAPER, Result, metric_directions, paper_results
+from mtpsl.engine import load_config
+from mtpsl.engine.config import model_index
+from mtpsl.engine.config.model_index import config_names, find_config, find_weights, models
 from mtpsl.engine.launch import set_work_dir
-from mtpsl.engine.model_index import config_names, find_config, find_weights, models
-from mtpsl.evaluation import paper_results
-from mtpsl.evaluation.results import PAPER, Result, headline_directions
 from mtpsl.evaluation.table import ARROWS
 
 ROOT = Path(__file__).parents[1]
@@ -27,7 +27,7 @@ LABELS = dict(onelabel='one', random='random')
 # The paper's row -> whose README shows it; the rest is DiffusionMTL's.
 OWNERS = {'Single-Task': 'single_task', 'MTL Baseline': 'mtl_baseline', 'SS': 'ss', 'XTC': 'xtc',
           'XTC*': 'xtc'}
-UNTRAINED = 'Nothing has been trained on the real data sets here yet'
+UNTRAINED = 'Nothing has been trained on the real datasets here yet'
 METRIC = re.compile(r'(\w+) (\w+) ([↑↓])')
 
 
@@ -156,7 +156,7 @@ def test_every_row_of_the_paper_is_in_its_method_s_readme(published):
 
 
 def test_figures_in_the_readmes_are_the_paper_s(published):
-    directions = headline_directions()
+    directions = metric_directions()
     for folder, row in paper_tables():
         result = published[row.pop('setting'), row.pop('row of the paper')]
         metrics = {}
@@ -218,7 +218,7 @@ def test_readmes_state_the_options_of_the_configs(folder):
                 rate = float(cells['learning rate of FiLM'].split()[0])
                 assert rate == cfg.optim_wrapper.paramwise_cfg.film.lr
             elif 'nyud' in link:
-                assert f'`code_normal={tuple(cfg.tasks.depth.code_normal)}`' in readme(folder)
+                assert f'`aux_normal={tuple(cfg.tasks.depth.aux_normal)}`' in readme(folder)
 
 
 # ---------------------------------------------------------------- configs by name

@@ -91,7 +91,7 @@ def test_the_wheel_has_every_file_that_ships(wheel: zipfile.ZipFile) -> None:
         f'mtpsl/.mim/{path.relative_to(ROOT)}' for path in files}
     package = {str(path.relative_to(ROOT)) for path in (ROOT / 'mtpsl').rglob('*')
                if path.is_file() and '__pycache__' not in path.parts}
-    assert {'mtpsl/py.typed', 'mtpsl/evaluation/paper_results.json'} <= package
+    assert {'mtpsl/py.typed', 'mtpsl/analysis/paper_results.json'} <= package
     assert package <= names
     for name in ('tools/dist_train.sh', 'configs/ss/nyud_random_r18.py'):
         assert wheel.read(f'mtpsl/.mim/{name}') == (ROOT / name).read_bytes()
@@ -149,7 +149,7 @@ USE = """
 import mmengine.hub
 import mtpsl
 from mtpsl.engine import load_config
-from mtpsl.engine.model_index import home
+from mtpsl.engine.config.model_index import home
 cfg = load_config('diffusionmtl_pascal_random_r18')
 hub = mmengine.hub.get_config('mtpsl::diffusionmtl/pascal_random_r18.py')
 open('mine.py', 'w').write("_base_ = 'mtpsl::ss/nyud_random_r18.py'\\n"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mtpsl.__main__ import listing, main, tools
-from mtpsl.engine.model_index import config_names, home, models
+from mtpsl.engine.config.model_index import config_names, home, models
 
 ROOT = Path(__file__).parents[1]
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from mtpsl.version import __version__
+from mtpsl import __version__
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent

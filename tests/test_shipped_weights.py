@@ -9,8 +9,8 @@ import torch
 from in_process import load_tool, running_here
 
 from mtpsl.apis import MultiTaskInferencer
-from mtpsl.engine.model_index import find_weights, home, models
-from mtpsl.synthetic import write_scenes
+from mtpsl.data_prep.synthetic import write_scenes
+from mtpsl.engine.config.model_index import find_weights, home, models
 
 MOST_BYTES = 8e6
 SCENES, SEED = 100, 2026  # of the published figures, see configs/synthetic/README.md

@@ -20,12 +20,12 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from mtpsl.benchmark.methods import METHODS, config_options
-from mtpsl.choices import PASCAL_TASKS as TASKS
-from mtpsl.storage.command import at_least, exit_with_one_line
+from mtpsl.analysis.benchmark.methods import METHODS, config_options
+from mtpsl.system.arguments import at_least, exit_with_one_line
+from mtpsl.system.choices import PASCAL_TASKS as TASKS
 
 if TYPE_CHECKING:
-    from mtpsl.benchmark.record import Record
+    from mtpsl.analysis.benchmark.record import Record
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZES = ('epochs', 'train', 'val', 'size', 'channels', 'batch')  # what all runs have in common
@@ -111,8 +111,8 @@ def benchmark(args: argparse.Namespace) -> None:
     Raises:
         ValueError: the folder holds a benchmark of other sizes, or runs failed.
     """
-    from mtpsl.benchmark.record import Record  # here: --help needs none of it
-    from mtpsl.benchmark.report import write_report
+    from mtpsl.analysis.benchmark.benchmark_report import write_report
+    from mtpsl.analysis.benchmark.record import Record  # here: --help needs none of it
 
     data = args.out.resolve() / 'data'
     record = Record(args.record, {name: getattr(args, name) for name in SIZES})

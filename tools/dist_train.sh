@@ -34,7 +34,7 @@ positive PORT "$PORT"
 [[ $NODE_RANK =~ ^[0-9]+$ ]] && ((10#$NODE_RANK < NNODES)) \
     || fail "NODE_RANK must be 0 to $((NNODES - 1)), got '$NODE_RANK'"
 
-"${PYTHON:-python}" -m mtpsl.torchrun \
+"${PYTHON:-python}" -m mtpsl.system.torchrun \
     --nnodes="$NNODES" \
     --node_rank="$NODE_RANK" \
     --master_addr="$MASTER_ADDR" \

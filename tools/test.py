@@ -6,8 +6,8 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mtpsl.engine.command import one_line_errors, runner_parser
-from mtpsl.storage.command import at_least
+from mtpsl.system.arguments import at_least
+from mtpsl.system.config_arguments import one_line_errors, runner_parser
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -46,10 +46,10 @@ def main(argv: list[str] | None = None) -> None:
         from mmengine.dist import is_main_process
 
         from mtpsl.engine import build_runner, load_config
-        from mtpsl.engine.check import check_labels
-        from mtpsl.engine.config import evaluators, require
+        from mtpsl.engine.check_data import check_labels
+        from mtpsl.engine.config.load import evaluators, require
+        from mtpsl.engine.config.precheck import check_data, check_together
         from mtpsl.engine.launch import check_launcher, set_work_dir
-        from mtpsl.engine.precheck import check_data, check_together
         from mtpsl.engine.ranks import naming_lost_ranks
         from mtpsl.evaluation import MultiTaskMetric
 
@@ -72,7 +72,7 @@ def main(argv: list[str] | None = None) -> None:
             if evaluator.get('type') in (MultiTaskMetric, *METRIC_NAMES):
                 evaluator.setdefault('evidence_dir', str(Path(cfg.work_dir, EVIDENCE_DIR)))
                 if html:
-                    evaluator['keep_evidence'] = True
+                    evaluator['keep_statistics'] = True
         check_together(cfg)
         check_launcher(cfg)
         check_data(cfg, 'test')
@@ -87,11 +87,11 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def report(metrics: dict[str, float], cfg: 'Config', out: Path, show_dir: str | None) -> None:
-    """Print the headline table, and write it (.md) and all the metrics (.json)."""
-    from mtpsl.evaluation import headline_table
+    """Print the primary metric table, and write it (.md) and all the metrics (.json)."""
+    from mtpsl.evaluation import primary_metric_table
     from mtpsl.tasks import build_tasks
 
-    table = headline_table(metrics, build_tasks(cfg.tasks))
+    table = primary_metric_table(metrics, build_tasks(cfg.tasks))
     print(f'\n{table}\n')
     out.with_suffix('.md').write_text(table + '\n')
     # JSON has no NaN: what was not to be measured is null.
@@ -105,13 +105,13 @@ def report(metrics: dict[str, float], cfg: 'Config', out: Path, show_dir: str | 
 def write_html(path: Path, number: int, metrics: dict[str, float], runner: 'Runner',
                checkpoint: str) -> None:
     """Write the report page."""
+    from mtpsl.analysis.html_report import extremes, image_scores, redraw, write_report
+    from mtpsl.engine.visualization import MultiTaskVisualizer
     from mtpsl.evaluation import MultiTaskMetric
-    from mtpsl.report import extremes, image_scores, redraw, write_report
     from mtpsl.tasks import build_tasks
-    from mtpsl.visualization import MultiTaskVisualizer
 
     tasks = build_tasks(runner.cfg.tasks)
-    found = [metric.image_evidence for metric in runner.test_evaluator.metrics
+    found = [metric.image_statistics for metric in runner.test_evaluator.metrics
              if isinstance(metric, MultiTaskMetric)]
     scores = image_scores(found[0] if found else {}, tasks)
     chosen = {name: extremes(scores[name], task.higher_is_better, number)

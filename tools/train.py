@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mtpsl.engine.command import one_line_errors, runner_parser
+from mtpsl.system.config_arguments import one_line_errors, runner_parser
 
 if TYPE_CHECKING:
     from mmengine.runner import Runner
@@ -28,12 +28,12 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     with one_line_errors('train.py'):  # here: --help needs no PyTorch
         from mtpsl.engine import build_runner, load_config
-        from mtpsl.engine.check import check_labels
-        from mtpsl.engine.config import require
+        from mtpsl.engine.check_data import check_labels
+        from mtpsl.engine.checkpoints.work_dir import claimed
+        from mtpsl.engine.config.load import require
+        from mtpsl.engine.config.precheck import check_data, check_together
         from mtpsl.engine.launch import check_batches, check_launcher, set_work_dir
-        from mtpsl.engine.precheck import check_data, check_together
         from mtpsl.engine.ranks import naming_lost_ranks
-        from mtpsl.engine.work_dir import claimed
 
         cfg = load_config(args.config, args.cfg_options)
         require(cfg, 'model', 'train_dataloader', 'train_cfg', 'optim_wrapper')

@@ -4,8 +4,8 @@ import argparse
 import importlib.util
 from pathlib import Path
 
-from mtpsl.engine.command import add_max_side, add_model, one_line_errors
-from mtpsl.storage.command import at_least
+from mtpsl.system.arguments import at_least
+from mtpsl.system.config_arguments import add_max_side, add_model, one_line_errors
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -30,11 +30,11 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     with one_line_errors('webapp.py'):  # here: --help needs no PyTorch
         from mtpsl.apis import MultiTaskInferencer
-        from mtpsl.engine.model_index import find_entry, home
+        from mtpsl.engine.config.model_index import find_entry, home
 
         infer = MultiTaskInferencer(args.model, args.weights, args.device, args.cfg_options,
                                     max_side=args.max_side)
-        from mtpsl.apis.page import serve  # gradio takes seconds: after what may be wrong
+        from mtpsl.apis.web_page import serve  # gradio takes seconds: after what may be wrong
         entry = {} if args.weights else find_entry(args.model)  # tells of the weights that ship
         samples = sorted(map(str, (home() / entry['Samples']).glob('*.png'))
                          ) if 'Samples' in entry else []

@@ -1,7 +1,7 @@
-"""A trained model as one graph: image (and noise) in, the public predictions of all tasks out.
+"""A trained model as one graph: image (and noise) in, the predictions of all tasks out.
 
 Shapes: B images of H x W pixels; D draws of noise; h x w the maps that are diffused, K their
-channels of all tasks together; C channels of a task's public prediction.
+channels of all tasks together; C channels of a task's prediction.
 """
 
 from collections.abc import Sequence
@@ -81,7 +81,7 @@ class DeployedDiffusion(Deployed):
 
 def deployed(model: MultiTaskModel) -> Deployed:
     """The module to export for a model in evaluation mode."""
-    draws = isinstance(model, DiffusionMTL) and model.diffusion.schedule.num_draws
+    draws = isinstance(model, DiffusionMTL) and model.diffusion.schedule.num_noise_maps
     return (DeployedDiffusion(model) if draws else Deployed(model)).eval()
 
 

@@ -12,17 +12,18 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from torch import Tensor
 
-from mtpsl.arguments import is_integer
-from mtpsl.choices import COURSE
 from mtpsl.models import DiffusionMTL
-from mtpsl.storage.parallel import Progress
 from mtpsl.structures import MultiTaskSample
+from mtpsl.system.checks import is_integer
+from mtpsl.system.choices import INTERMEDIATE_OUTPUTS
+from mtpsl.system.parallel import Progress
 from mtpsl.tasks.depth import Depth
 
 from .frames import Frame, Frames, Stream
-from .loading import load_model
+from .load_model import find_model, load_model, pipeline_of
 from .prediction import Prediction, check_formats, make_folder, save_each
-from .windows import SPREAD, Mosaic, positions, shrunk
+from .sources import PhotoReader
+from .windows import UNCERTAINTY, WindowMerger, resize_longest_side, window_positions
 
 LEAST_WINDOW = 512
 
@@ -41,12 +42,13 @@ class _Image(NamedTuple):
 
     name: str
     bgr: np.ndarray  # (H, W, 3) as it was read
-    mosaic: Mosaic
+    mosaic: WindowMerger
 
 
 class MultiTaskInferencer:
     """Predicts all tasks of images of any size.
 
+    Images are read by the loader and the photometric transforms of the config's test pipeline.
     An image that fits into ``window`` is padded and the padding removed again, as in testing, so
     that its maps are those of ``tools/test.py``; a larger one is shrunk to it, or goes through in
     overlapping windows. Depth is what the model says of the picture that it sees: no metres are
@@ -54,7 +56,7 @@ class MultiTaskInferencer:
 
     ::
 
-        from mtpsl.apis import MultiTaskInferencer
+        from . import MultiTaskInferencer
         infer = MultiTaskInferencer('diffusionmtl_pascal_random_r18', weights='epoch_100.pth')
         infer('photo.jpg', out_dir='predictions')
 
@@ -76,6 +78,7 @@ class MultiTaskInferencer:
 
     Attributes:
         tasks: task name -> :class:`mtpsl.tasks.Task`.
+        reader: reads images as the config's test pipeline does.
 
     Raises:
         FileNotFoundError: no such config or checkpoint.
@@ -93,7 +96,9 @@ class MultiTaskInferencer:
         if not (is_integer(batch_size) and (max_side in (None, 'auto') or is_integer(max_side))):
             raise ValueError("batch_size and max_side (or None or 'auto') must be integers of at "
                              f'least 1, got {batch_size!r} and {max_side!r}')
-        self.model = load_model(model, weights, device, cfg_options)
+        cfg, weights = find_model(model, weights, cfg_options)
+        self.model = load_model(cfg, weights, device)
+        self.reader = PhotoReader(pipeline_of(cfg))
         self.tasks = self.model.shown
         self.window = tuple(window or [max(2 * side, LEAST_WINDOW)
                                        for side in self.model.data_preprocessor.size])
@@ -180,8 +185,8 @@ class MultiTaskInferencer:
         """The arguments of the model's ``predict``, checked."""
         if tasks is not None:
             self.model.check_tasks(tasks)
-        if isinstance(stages, str) or not set(stages) <= set(COURSE):
-            raise ValueError(f'stages must be some of {list(COURSE)}, got {stages!r}')
+        if isinstance(stages, str) or not set(stages) <= set(INTERMEDIATE_OUTPUTS):
+            raise ValueError(f'stages must be some of {list(INTERMEDIATE_OUTPUTS)}, got {stages!r}')
         if isinstance(self.model, DiffusionMTL):
             if num_samples is not None:
                 self.model.check_num_samples(num_samples)
@@ -222,7 +227,7 @@ class MultiTaskInferencer:
             try:
                 if isinstance(frame, Exception):
                     raise frame
-                bgr = frame.source.read()
+                bgr = self.reader.colour(frame.source.read(self.reader), frame.source.name)
             except (OSError, ValueError) as error:
                 if not skip:
                     raise
@@ -232,11 +237,11 @@ class MultiTaskInferencer:
 
     def _windows(self, frame: Frame, bgr: np.ndarray) -> Iterator[_Crop]:
         source = frame.source
-        seen = shrunk(bgr, self.max_side)
+        seen = resize_longest_side(bgr, self.max_side)
         if seen is not bgr:
             self._say_shrunk(source.name, bgr, seen)
-        windows = positions(seen.shape[:2], self.window, self.overlap)
-        image = _Image(frame.name, bgr, Mosaic(seen.shape[:2], len(windows), self.tasks))
+        windows = window_positions(seen.shape[:2], self.window, self.overlap)
+        image = _Image(frame.name, bgr, WindowMerger(seen.shape[:2], len(windows), self.tasks))
         pixels = torch.from_numpy(np.ascontiguousarray(seen.transpose(2, 0, 1)))
         for top, left, height, width in windows:
             name = source.name if len(windows) == 1 else f'{source.name}@{top},{left}'
@@ -274,11 +279,12 @@ class MultiTaskInferencer:
         """Label forms in the image's own size."""
         found: dict[str, dict[str, np.ndarray]] = {}
         for stage, name, values in image.mosaic.maps(image.bgr.shape[:2]):  # one at a time in full
-            label = values[None] if stage == SPREAD else self.tasks[name].decode(values[None])
+            label = values[None] if stage == UNCERTAINTY else self.tasks[name].decode(values[None])
             found.setdefault(stage, {})[name] = _array(label)
         rgb = np.ascontiguousarray(image.bgr[..., ::-1])
-        return Prediction(image.name, rgb, self.tasks, found['pred'], found.get(SPREAD, {}),
-                          {stage: found[stage] for stage in self.model.course if stage in found})
+        return Prediction(image.name, rgb, self.tasks, found['pred'], found.get(UNCERTAINTY, {}),
+                          {stage: found[stage] for stage in self.model.intermediate_outputs
+                           if stage in found})
 
     def _say_shrunk(self, name: str, bgr: np.ndarray, seen: np.ndarray) -> None:
         """Once, where it decides what is predicted: metres are those of the shrunk picture."""

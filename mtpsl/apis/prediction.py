@@ -12,10 +12,10 @@ import numpy as np
 from mmengine.logging import print_log
 from PIL import Image
 
-from mtpsl.choices import PREDICTION_FORMATS as FORMATS
-from mtpsl.storage.files import write_array, write_image
+from mtpsl.engine.visualization import draw_panel, paint_spread, stage_title
+from mtpsl.system.choices import PREDICTION_FORMATS as FORMATS
+from mtpsl.system.files import write_array, write_image
 from mtpsl.tasks import Task
-from mtpsl.visualization import draw_panel, paint_spread, stage_title
 
 PANEL_SIDE = 640  # pixels; larger images are shrunk in panels
 Value = TypeVar('Value')
@@ -32,7 +32,7 @@ class Prediction:
         maps: task name -> map in label form: class ids (H, W) uint8, foreground or boundary
             probability (H, W), unit vectors (H, W, 3), metres (H, W); float32.
         uncertainty: task name -> (H, W) float32, the standard deviation of the predictions of
-            several draws of noise, over all channels of the public prediction (probabilities, unit
+            several draws of noise, over all channels of the prediction (probabilities, unit
             vectors, metres) together; empty where one was drawn.
         stages: ``initial``, ``noisy``, ``step2`` ... -> task name -> map in label form; those that
             were asked for.
@@ -93,7 +93,7 @@ class Prediction:
         found: dict[str, dict[str, tuple[int, int, int]]] = {task: {} for task in self.maps}
         for maps in (*self.stages.values(), self.maps):
             for task, values in maps.items():
-                found[task] |= self.tasks[task].describe(channels_first(values))
+                found[task] |= self.tasks[task].legend(channels_first(values))
         return found
 
     def save(self, out_dir: str | Path, formats: Sequence[str] = ('png',)) -> list[Path]:

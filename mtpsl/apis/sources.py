@@ -1,24 +1,70 @@
 """What images a user may give, and reading them."""
 
+import copy
 import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeAlias, TypeGuard
 
+import mmcv
 import numpy as np
+from mmcv.transforms import Compose
 from mmengine.logging import print_log
 from PIL import Image
 
 from mtpsl.datasets.folder import list_images
-from mtpsl.datasets.transforms import LoadImageFromFile
-from mtpsl.engine.model_index import home
+from mtpsl.datasets.transforms import ImageOnly, LoadImageFromFile
+from mtpsl.datasets.transforms.contract import photometric
+from mtpsl.engine.config.model_index import home
 
 OneImage: TypeAlias = str | Path | np.ndarray | Image.Image
 Images: TypeAlias = OneImage | Sequence[OneImage]
 
-# Photos are turned as their EXIF orientation says: a user expects the maps to lie as the image is
-# shown. (So do folders of one's own in training; the published sets are read as stored.)
-_load = LoadImageFromFile(orientation='upright')
+
+class PhotoReader:
+    """Reads images as the pipeline of the test data does.
+
+    Photos are turned as their EXIF orientation says, since a user expects the maps to lie as the
+    image is shown, unless the pipeline's loader says ``orientation='stored'``. (So do folders of
+    one's own in training; the published sets are read as stored.)
+
+    Args:
+        pipeline: configs of the transforms of the test data; none is the plain loader.
+
+    Raises:
+        ValueError: a transform that moves pixels: maps would not lie on the image.
+    """
+
+    def __init__(self, pipeline: Sequence[dict] = ()) -> None:
+        steps = Compose(list(pipeline)).transforms
+        loaders = [step for step in steps if isinstance(step, LoadImageFromFile)]
+        self._load = copy.copy(loaders[0]) if loaders else LoadImageFromFile()
+        self._load.orientation = self._load.orientation or 'upright'
+        colours = photometric(steps)
+        self._colours = ImageOnly(colours) if colours else None
+
+    def read(self, path: Path) -> np.ndarray:
+        """A file's image, (H, W, 3) uint8 BGR; ValueError, which names it, where it is none."""
+        return self._load(dict(img_path=str(path)))['img']
+
+    def from_pillow(self, image: Image.Image) -> np.ndarray:
+        """A Pillow image as :meth:`read` gives its file; ValueError where it cannot be read."""
+        return self._load.from_pillow(image)
+
+    def take(self, rgb: np.ndarray) -> np.ndarray:
+        """An image that was read by others, (H, W, 3) uint8 RGB, as :meth:`read` gives it."""
+        bgr = np.ascontiguousarray(rgb[..., ::-1])
+        return mmcv.bgr2gray(bgr, keepdim=True).repeat(3, axis=2) if self._load.grey else bgr
+
+    def colour(self, bgr: np.ndarray, name: str) -> np.ndarray:
+        """What the pipeline makes of an image, (H, W, 3) uint8 BGR, before the model sees it."""
+        if self._colours is None:
+            return bgr
+        shape = bgr.shape[:2]
+        return self._colours(dict(img=bgr, img_shape=shape, ori_shape=shape, img_id=name))['img']
+
+
+_plain = PhotoReader()
 
 
 class Source(NamedTuple):
@@ -32,18 +78,21 @@ class Source(NamedTuple):
     name: str
     content: OneImage
 
-    def read(self) -> np.ndarray:
+    def read(self, reader: PhotoReader = _plain) -> np.ndarray:
         """(H, W, 3) uint8 BGR.
+
+        Args:
+            reader: how images are read.
 
         Raises:
             ValueError: it cannot be read, or is no image; the message names it.
         """
         if isinstance(self.content, (str, Path)):
-            return _load(dict(img_path=str(self.content)))['img']
+            return reader.read(Path(self.content))
         pixels = self.content
         if isinstance(pixels, Image.Image):
             try:
-                return _load.from_pillow(pixels)
+                return reader.from_pillow(pixels)
             except ValueError as error:
                 raise ValueError(f'{self.name}: {error}') from error
         if pixels.ndim == 2:  # grey
@@ -51,7 +100,7 @@ class Source(NamedTuple):
         if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
             raise ValueError(f'{self.name}: an array must be RGB (H, W, 3) or grey (H, W) of uint8 '
                              f'in 0..255, got {pixels.dtype} of shape {pixels.shape}')
-        return np.ascontiguousarray(pixels[..., ::-1])
+        return reader.take(pixels)
 
 
 def locate(path: str | Path) -> Path:

@@ -1,6 +1,6 @@
 """Large images by overlapping windows.
 
-Shapes: H x W the image, h x w a window, C channels of a public prediction.
+Shapes: H x W the image, h x w a window, C channels of a prediction.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,10 +17,10 @@ from mtpsl.structures import MultiTaskSample
 from mtpsl.tasks import Task
 
 Maps = dict[str, dict[str, Tensor]]  # stage -> task -> (C, H, W)
-SPREAD = 'spread'  # the field of the samples that is no prediction
+UNCERTAINTY = 'spread'  # the field of the samples that is no prediction
 
 
-def shrunk(image: np.ndarray, max_side: int | None) -> np.ndarray:
+def resize_longest_side(image: np.ndarray, max_side: int | None) -> np.ndarray:
     """An image (H, W, 3) with its longer side shrunk to ``max_side`` pixels, if it is longer."""
     height, width = image.shape[:2]
     if max_side is None or max(height, width) <= max_side:
@@ -30,7 +30,7 @@ def shrunk(image: np.ndarray, max_side: int | None) -> np.ndarray:
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
 
 
-def positions(size: Sequence[int], window: Sequence[int],
+def window_positions(size: Sequence[int], window: Sequence[int],
               overlap: float) -> list[tuple[int, int, int, int]]:
     """Windows that cover an image: (top, left, height, width) of each, row by row.
 
@@ -51,11 +51,11 @@ def positions(size: Sequence[int], window: Sequence[int],
     return [(top, left, height, width) for top, left in product(*starts)]
 
 
-class Mosaic:
-    """The public predictions of an image, put together from its windows.
+class WindowMerger:
+    """The predictions of an image, put together from its windows.
 
-    Where windows overlap, the mean weighs each with a pyramid that falls to its borders, where a
-    window knows least; there are no seams.
+    Where windows overlap, each is weighted less towards its borders, where a window knows least:
+    there are no seams.
 
     Args:
         size: (H, W).
@@ -84,7 +84,7 @@ class Mosaic:
                           for field, maps in stages.items()}
             return
         top, left, height, width = window
-        weight = pyramid(height, width)
+        weight = blend_weights(height, width)
         rows, columns = slice(top, top + height), slice(left, left + width)
         self._weight[rows, columns] += weight
         for field, maps in stages.items():
@@ -107,12 +107,12 @@ class Mosaic:
                 values = sums[name] if self._single else sums[name] / self._weight
                 if enlarged:
                     values = F.interpolate(values[None], tuple(size), mode='bilinear')[0]
-                if stage != SPREAD and (enlarged or not self._single):
+                if stage != UNCERTAINTY and (enlarged or not self._single):
                     values = self.tasks[name].from_mean(values[None])[0]
                 yield stage, name, values
 
 
-def pyramid(height: int, width: int) -> Tensor:
+def blend_weights(height: int, width: int) -> Tensor:
     """(h, w) weights, the product of two tents: 1 near the middle, small at the borders."""
     tents = []
     for side in (height, width):

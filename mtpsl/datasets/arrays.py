@@ -11,7 +11,7 @@ from mtpsl.tasks.stored import whole_numbers
 from .mended import clip_image
 from .pictures import to_bytes
 
-UNKNOWN = CategoricalTask.fill
+UNKNOWN = CategoricalTask.ignore_value
 
 
 def class_map(size: tuple[int, int], values: np.ndarray) -> np.ndarray:
@@ -75,7 +75,7 @@ def numbered_ids(data_root: str, image: str, split: str) -> list[str]:
     """Ids ``'0'``, ``'1'``, ... of a split whose images are numbered: as many as it has images.
 
     Args:
-        data_root: folder of the data set.
+        data_root: folder of the dataset.
         image: pattern of an image's path, with ``{split}`` and ``{id}``.
         split: name of the split.
 
@@ -86,7 +86,7 @@ def numbered_ids(data_root: str, image: str, split: str) -> list[str]:
     suffix = os.path.splitext(name)[1]
     if not os.path.isdir(folder):
         raise FileNotFoundError(f'there is no folder {folder} for the split {split!r}; is '
-                                'data_root right? data/README.md says where data sets go')
+                                'data_root right? data/README.md says where datasets go')
     count = sum(file.endswith(suffix) and not file.startswith('.') for file in os.listdir(folder))
     if not count:
         raise FileNotFoundError(f'the folder {folder} holds no {suffix} file')

@@ -13,7 +13,7 @@ from typing import Any
 import cv2
 import mmcv
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image
 from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
@@ -108,11 +108,6 @@ def stored_content(image: Image.Image) -> bytes | None:
         return content
     mapped = getattr(image, 'map', None)
     return bytes(mapped) if mapped and image.readonly else None
-
-
-def rgb_upright(image: Image.Image) -> np.ndarray:
-    """A Pillow image that is no file any more, as :func:`rgb_of`, turned as its EXIF says."""
-    return rgb_of(ImageOps.exif_transpose(image))
 
 
 def exif_orientation(content: bytes) -> int:

@@ -29,13 +29,13 @@ class FolderDataset(PartialLabelDataset):
         images/ID.jpg            or any other of IMAGE_SUFFIXES; upright as EXIF says
         TASK/ID.png, TASK/ID.npy the label of one task, absent where the image has none
 
-    A ``.png`` is read as the task says (``Task.from_picture``). A ``.npy`` holds the label map
+    A ``.png`` is read as the task says (``Task.from_png``). A ``.npy`` holds the label map
     itself, H x W as the image: class ids or 0 and 1, -1 or 255 unknown; one number a pixel; or a
     vector a pixel. Folders are listed once, at construction, and what is labelled is logged.
 
     Args:
         tasks: task name -> config or task, with any names.
-        data_root: folder of the data set.
+        data_root: folder of the dataset.
         split: sub-folder; '' where the folders lie in ``data_root`` itself.
         images: folder of the images.
         folders: task name -> folder of its labels, where that is not the task's name.
@@ -113,7 +113,7 @@ class FolderDataset(PartialLabelDataset):
         """The file of a label with the way to read it, which its suffix and its task decide."""
         kind = self.tasks[task]
         if paths[0].lower().endswith('.png'):
-            return LabelFiles(paths, lambda size, pixels: _from_picture(kind, pixels))
+            return LabelFiles(paths, lambda size, pixels: _from_png(kind, pixels))
         if isinstance(kind, Normal):
             return LabelFiles(paths, normal_map)
         return LabelFiles(paths, lambda size, values: kind.from_array(number_map(size, values)))
@@ -185,10 +185,10 @@ class FolderDataset(PartialLabelDataset):
                 f'be named in optional')
 
 
-def _from_picture(task: Task, pixels: np.ndarray) -> np.ndarray:
+def _from_png(task: Task, pixels: np.ndarray) -> np.ndarray:
     if isinstance(pixels, Indexed):
         return task.from_palette(np.asarray(pixels), pixels.palette)
-    return task.from_picture(pixels)
+    return task.from_png(pixels)
 
 
 def _check_names(tasks: Mapping[str, Task], folders: Mapping[str, str],

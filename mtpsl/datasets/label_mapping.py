@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mtpsl.choices import SETTINGS
-from mtpsl.storage.files import write_text
+from mtpsl.system.choices import SETTINGS
+from mtpsl.system.files import write_text
 
 LabelMapping = dict[str, tuple[str, ...]]
 
@@ -28,7 +28,7 @@ def load_mapping(path: str, ids: Sequence[str], tasks: Collection[str]) -> Label
     Args:
         path: the JSON file.
         ids: image ids of the split; the mapping must speak of these and no others.
-        tasks: the task names that the data set has labels for.
+        tasks: the task names that the dataset has labels for.
 
     Returns:
         Image id -> names of the tasks it is labelled for, in the order of ``tasks``.
@@ -58,7 +58,7 @@ def load_mapping(path: str, ids: Sequence[str], tasks: Collection[str]) -> Label
         _check_names(path, image_id, names, tasks)
     known = set(ids)
     _refuse(path, [i for i in mapping if i not in known],
-            'are not in the split (is it of another data set?)')
+            'are not in the split (is it of another dataset?)')
     _refuse(path, [i for i in ids if i not in mapping],
             'of the split are missing (an image without labels needs an empty list)')
     return {i: tuple(task for task in tasks if task in mapping[i]) for i in ids}

@@ -7,14 +7,15 @@ from collections.abc import Iterator
 
 from mmengine.logging import print_log
 
+from mtpsl.datasets.transforms.contract import draws_geometry
+from mtpsl.datasets.transforms.loading import LoadLabels, read_label
 from mtpsl.structures import batch_leaves
 from mtpsl.tasks import Task
 from mtpsl.tasks.seen import Seen
 
-from .check import MANY
+from .check_dataset import MANY
 from .partial_label import PartialLabelDataset
-from .sampler import Draw
-from .transforms.loading import LoadLabels, read_label
+from .sampler import SeededIndex
 from .unreadable import UnreadableFileError
 
 # Labels of a task that are opened, and pixels after which no other is; more of both where they
@@ -26,31 +27,35 @@ GOLDEN = (math.sqrt(5) - 1) / 2
 
 
 def look_at_labels(dataset: object, training: bool = True) -> None:
-    """Look at a few labels of each task of a data set, spread over it, and say what is wrong.
+    """Look at a few labels of each task of a dataset, spread over it, and say what is wrong.
 
     Eight labels of each task are opened, more where these say nothing; always the same ones, and
     none that is withheld. One image a task goes through the whole pipeline, to see that its label
-    arrives. Of data sets inside of wrappers each is looked at.
+    arrives. Of datasets inside of wrappers each is looked at.
 
     Warns, by the log, of tasks that are not labelled or whose labels say nothing.
 
     Args:
         dataset: any; only a :class:`PartialLabelDataset` is looked at.
-        training: the data set is trained on: where nothing is to be learned is an error then.
+        training: the dataset is trained on: where nothing is to be learned is an error then.
 
     Raises:
         ValueError: labels whose form is misread, such as masks of 0 and 255 where 255 is unknown;
             in training also no label that leaves the pipeline, nothing to learn in any task, or
             in all labels, ten at least, of one.
-        RuntimeError: a file that cannot be read, unless the data set skips these.
+        RuntimeError: a file that cannot be read, unless the dataset skips these.
     """
     looks = [_Look(leaf) for leaf in _leaves(dataset)]
+    for leaf in () if training else _leaves(dataset):
+        if drawn := draws_geometry(leaf.pipeline.transforms):
+            print_log(f'{leaf.title}: {", ".join(drawn)} in the pipeline moves test images by '
+                      'chance: figures change from run to run', 'current', logging.WARNING)
     if looks:
         _conclude(looks, training)
 
 
 def _leaves(dataset: object) -> Iterator[PartialLabelDataset]:
-    """The data sets inside of wrappers, such as ``ConcatDataset`` or ``RepeatDataset``."""
+    """The datasets inside of wrappers, such as ``ConcatDataset`` or ``RepeatDataset``."""
     if isinstance(dataset, PartialLabelDataset):
         yield dataset
         return
@@ -68,7 +73,7 @@ def spread(count: int) -> Iterator[int]:
 
 
 class _Look:
-    """What was seen of one data set.
+    """What was seen of one dataset.
 
     Attributes:
         seen: task -> its labels.
@@ -129,12 +134,12 @@ class _Look:
                     raise RuntimeError(f'{self.dataset.title}, image {info["img_id"]}: '
                                        f'{error}') from error
                 continue
-            self.seen[name].add(label, task.fill)
+            self.seen[name].add(label, task.ignore_value)
 
     def _through_pipeline(self, index: int, used: set[str]) -> set[str]:
         """The tasks whose labels are in the sample; ``used`` where that cannot be told."""
         self._sent.update(used)
-        sample = self.dataset[Draw(0, 0, index)]
+        sample = self.dataset[SeededIndex(0, 0, index)]
         packed = sample.get('data_samples') if isinstance(sample, dict) else None
         if packed is None:
             return used
@@ -161,7 +166,7 @@ def _conclude(looks: list[_Look], training: bool) -> None:
         complete = all(name in look.complete for look in mine)
         doubts = [task.doubt(look.seen[name]) for look in mine if look.seen[name].images]
         certain = next((doubt for doubt in doubts if doubt and doubt.certain), None)
-        # What one of several data sets lacks another may have.
+        # What one of several datasets lacks another may have.
         doubt = certain or number and task.doubt(Seen.union([look.seen[name] for look in mine]))
         labelled = any(name in look.labelled for look in mine)
         if doubt:

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from mtpsl.data_prep import layouts
 from mtpsl.registry import DATASETS
-from mtpsl.storage import layouts
 
 from .arrays import class_map, normal_map, number_map, numbered_ids
 from .mended import drop_broken, shorten_normals

@@ -1,4 +1,4 @@
-"""Base of the data sets whose images are labelled for some of the tasks each."""
+"""Base of the datasets whose images are labelled for some of the tasks each."""
 
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -7,22 +7,21 @@ from typing import NamedTuple
 import numpy as np
 from mmengine.dataset import BaseDataset
 
-from mtpsl.arguments import is_integer
-from mtpsl.storage.files import folder_lookup
+from mtpsl.datasets.transforms.contract import check_pipeline
+from mtpsl.system.checks import is_integer
+from mtpsl.system.files import folder_lookup
 from mtpsl.tasks import Task, build_tasks
 
 from .id_list import read_id_list
 from .label_mapping import LabelMapping, load_mapping
-from .sampler import Draw, seeded
-from .transforms.loading import refuse_plain_loader
-from .transforms.probe import check_geometry
+from .sampler import SeededIndex, seeded
 from .unreadable import SKIPPED_AT_MOST, UnreadableFileError, check_on_error
 
 MISSING_SHOWN = 5
 
 
 class LabelSource(NamedTuple):
-    """How a data set keeps the labels of one task.
+    """How a dataset keeps the labels of one task.
 
     Attributes:
         files: paths below the data root with ``{id}`` for the image id and ``{split}`` for the
@@ -46,7 +45,7 @@ class LabelFiles(NamedTuple):
 class PartialLabelDataset(BaseDataset):
     """Images of which each is labelled for some tasks; a withheld label is never looked at.
 
-    A data set states in ``LABELS`` where its labels lie, in ``IMAGE`` where its images do and in
+    A dataset states in ``LABELS`` where its labels lie, in ``IMAGE`` where its images do and in
     ``ID_LIST`` where the ids of a split do (or reads these otherwise, see :meth:`read_ids`). All
     files that will be needed are looked up at construction.
 
@@ -58,7 +57,7 @@ class PartialLabelDataset(BaseDataset):
     Args:
         tasks: task name -> config or task, see :func:`mtpsl.tasks.build_tasks`; the names must be
             in ``LABELS``.
-        data_root: folder of the data set.
+        data_root: folder of the dataset.
         split: name of the id list, ``'train'`` or ``'val'`` as published.
         label_mapping: JSON file, image id -> task names, absolute or relative to ``data_root``;
             its tasks that are not among ``tasks`` are left out. None: every image is labelled
@@ -67,16 +66,16 @@ class PartialLabelDataset(BaseDataset):
         max_images: take only the first so many images of the split.
         drop_unlabelled: leave out images without a label of any of ``tasks``: what a single-task
             model trains on.
-        on_error: what is done in training (that is, where a :class:`Draw` is asked for) with an
-            image whose file, or a label's, turns out unreadable: ``'raise'``, or ``'skip'``, which
-            takes the next image in order that can be read, with the random state of the same draw.
+        on_error: what training (an item asked for by a :class:`SeededIndex`) does with an image
+            whose file, or a label's, turns out unreadable: ``'raise'``, or ``'skip'``, which takes
+            the next image in order that can be read, with the random state of the same draw.
             Elsewhere it is always an error: scores of other images would be wrong.
         crop_guide: task whose label is read where it is withheld as well, for
             :class:`~mtpsl.datasets.transforms.RandomCrop` to choose the place by, as the published
             code does; it never reaches the model. None: a withheld label is not read.
 
     Raises:
-        ValueError: a task that the data set has no labels for, ``max_images`` no integer of at
+        ValueError: a task that the dataset has no labels for, ``max_images`` no integer of at
             least 1, ``on_error`` neither of the two, no image left by ``drop_unlabelled``, a wrong
             id list (see :func:`read_id_list`) or mapping (see :func:`load_mapping`).
         FileNotFoundError: the id list, the mapping, an image or a label that may be used is
@@ -125,20 +124,19 @@ class PartialLabelDataset(BaseDataset):
             if hasattr(transform, 'check_tasks'):  # now rather than at the first image
                 transform.check_tasks(self.tasks, known)
         try:
-            refuse_plain_loader(self.pipeline.transforms)
-            check_geometry(self.pipeline.transforms, self.tasks)
+            check_pipeline(self.pipeline.transforms, self.tasks)
         except ValueError as error:
             raise ValueError(f'{self.title}: {error}') from error
 
-    def __getitem__(self, index: int | Draw) -> dict:
-        """One sample. An int leaves the random states alone, a ``Draw`` decides the sample.
+    def __getitem__(self, index: int | SeededIndex) -> dict:
+        """One sample. An int leaves the random states alone, a ``SeededIndex`` decides the sample.
 
         Raises:
             IndexError: no such image.
             RuntimeError: a transform failed; the message names the image and the cause. With
                 ``on_error='skip'`` also: too many images in a row are unreadable.
         """
-        if not isinstance(index, Draw):
+        if not isinstance(index, SeededIndex):
             return self._load(index)
         if self.on_error == 'raise':
             with seeded(index):
@@ -181,7 +179,7 @@ class PartialLabelDataset(BaseDataset):
         path = os.path.join(self.data_root, self.ID_LIST.format(split=self.split))
         if not os.path.isfile(path):
             raise FileNotFoundError(f'there is no id list {path} for the split {self.split!r}; is '
-                                    'data_root right? data/README.md says where data sets go')
+                                    'data_root right? data/README.md says where datasets go')
         return read_id_list(path)
 
     def label_files(self, task: str, paths: tuple[str, ...]) -> LabelFiles:
@@ -235,11 +233,11 @@ class PartialLabelDataset(BaseDataset):
 
 
 def refuse_unfinished(root: str) -> None:
-    """Raise ValueError if a tool has begun to write the data set but not ended."""
+    """Raise ValueError if a tool has begun to write the dataset but not ended."""
     manifests = [name for name in (os.listdir(root) if os.path.isdir(root) else ())
                  if name.endswith('.unfinished.json') and name[0] != '.']
     if manifests:
-        raise ValueError(f'{os.path.join(root, manifests[0])} says that the data set is not '
+        raise ValueError(f'{os.path.join(root, manifests[0])} says that the dataset is not '
                          'finished; the command that makes it goes on where it stopped')
 
 

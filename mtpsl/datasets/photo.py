@@ -16,7 +16,7 @@ HEIF_ADVICE = 'install pillow-heif (pip install pillow-heif), or save them as jp
 # Other files that lie among images and are meant for none.
 COMPANIONS = ('aae', 'csv', 'db', 'ini', 'json', 'log', 'md', 'py', 'txt', 'xml', 'xmp', 'yaml',
               'yml')
-LIES = ('stored', 'upright')  # how a data set takes its photographs
+LIES = ('stored', 'upright')  # how a dataset takes its photographs
 # EXIF orientation -> whether the stored picture is to be transposed, then mirrored left to right,
 # then upside down, to lie as a person sees it.
 TURNS = {1: (False, False, False), 2: (False, True, False), 3: (False, True, True),

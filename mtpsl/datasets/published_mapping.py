@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from mtpsl.choices import PASCAL_TASKS
-from mtpsl.storage.published import TASK_NAMES
+from mtpsl.data_prep.layouts import TASK_NAMES
+from mtpsl.system.choices import PASCAL_TASKS
 
 from .label_mapping import LabelMapping
 

@@ -11,13 +11,13 @@ from mmengine.dataset import DefaultSampler
 from mtpsl.registry import DATA_SAMPLERS
 
 
-class Draw(NamedTuple):
+class SeededIndex(NamedTuple):
     """One use of an image in training; all three together fix its random transforms.
 
     Attributes:
         seed: the run's seed, >= 0.
         epoch: epoch of the sampler, >= 0.
-        index: position of the image in the data set.
+        index: position of the image in the dataset.
     """
 
     seed: int
@@ -26,8 +26,8 @@ class Draw(NamedTuple):
 
 
 @DATA_SAMPLERS.register_module()
-class DrawSampler(DefaultSampler):
-    """mmengine's ``DefaultSampler`` that yields a :class:`Draw` in place of each index.
+class SeededSampler(DefaultSampler):
+    """mmengine's ``DefaultSampler`` that yields a :class:`SeededIndex` in place of each index.
 
     A sample then depends on (seed, epoch, image) only: not on the worker, their number, the rank,
     what was drawn before, or whether the run was resumed. The order is ``DefaultSampler``'s, and
@@ -35,12 +35,12 @@ class DrawSampler(DefaultSampler):
     and augmentation.
     """
 
-    def __iter__(self) -> Iterator[Draw]:
-        return (Draw(self.seed, self.epoch, index) for index in super().__iter__())
+    def __iter__(self) -> Iterator[SeededIndex]:
+        return (SeededIndex(self.seed, self.epoch, index) for index in super().__iter__())
 
 
 @contextmanager
-def seeded(draw: Draw) -> Iterator[None]:
+def seeded(draw: SeededIndex) -> Iterator[None]:
     """Python's and NumPy's global random states depend on ``draw`` inside and are put back after.
 
     The global states, because mmcv's and mmseg's transforms draw from them.

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from mtpsl.lazy import contents_of
+from mtpsl.system.lazy import contents_of
 
 if TYPE_CHECKING:
     from .contents import *  # noqa: F403

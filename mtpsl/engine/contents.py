@@ -1,6 +1,14 @@
 """The names of :mod:`mtpsl.engine`, which imports them when they are asked for."""
 
-from .config import load_config
+from mtpsl.engine.checkpoints.local_backend import AtomicLocalBackend
+from mtpsl.engine.config.load import load_config
+from mtpsl.engine.optim.optim_wrapper import AutocastOptimWrapper, FiniteOptimWrapper
+from mtpsl.engine.optim.parameter_groups import (
+    GroupedOptimWrapperConstructor,
+    GroupPolyLR,
+    GroupStepLR,
+)
+
 from .hooks import (
     CompileHook,
     DeferredInfoHook,
@@ -14,9 +22,6 @@ from .hooks import (
     SkippedSamplesHook,
 )
 from .launch import build_runner
-from .local_backend import AtomicLocalBackend
-from .optim_wrapper import AutocastOptimWrapper, FiniteOptimWrapper
-from .parameter_groups import GroupedOptimWrapperConstructor, GroupPolyLR, GroupStepLR
 
 __all__ = ['AtomicLocalBackend', 'AutocastOptimWrapper', 'CompileHook', 'DeferredInfoHook',
            'FiniteOptimWrapper', 'GroupPolyLR', 'GroupStepLR', 'GroupedOptimWrapperConstructor',

@@ -9,9 +9,7 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
-from mtpsl.storage.files import write_text
-
-from .checkpoint import (
+from mtpsl.engine.checkpoints.content import (
     OTHER_MODEL,
     RUN_KEY,
     check_checkpoint,
@@ -20,11 +18,18 @@ from .checkpoint import (
     check_whole,
     read_content,
 )
-from .hooks.loading_hook import LoadingHook
+from mtpsl.engine.checkpoints.resume import (
+    check_same_config,
+    fingerprint,
+    latest_checkpoint,
+    other_settings,
+)
+from mtpsl.engine.checkpoints.work_dir import checkpoints_in
+from mtpsl.engine.hooks.loading_hook import LoadingHook
+from mtpsl.system.files import write_text
+
 from .quiet import quieten
 from .ranks import compare_data, compare_settings
-from .resume import check_same_run, deciding, latest_checkpoint, other_settings
-from .work_dir import checkpoints_in
 
 
 def build_runner(cfg: Config) -> Runner:
@@ -72,7 +77,7 @@ def build_runner(cfg: Config) -> Runner:
     if checkpoint:
         _check_weights(checkpoint, model, bool(cfg.get('resume')))
         if cfg.get('resume'):
-            _check_same_run(checkpoint, runner)
+            _check_same_config(checkpoint, runner)
         elif told := other_settings(checkpoint, cfg):
             runner.logger.warning(told)
         return runner
@@ -108,7 +113,7 @@ def _check_weights(checkpoint: str, model: torch.nn.Module, resume: bool) -> Non
             '(docs/fine_tuning.md)') from error
 
 
-def _check_same_run(checkpoint: str, runner: Runner) -> None:
+def _check_same_config(checkpoint: str, runner: Runner) -> None:
     """Refuse to go on with another config; another number of processes is only a warning."""
     content = read_content(checkpoint)
     meta = content.get('meta') or {}
@@ -118,13 +123,13 @@ def _check_same_run(checkpoint: str, runner: Runner) -> None:
                          '--resume')
     if RUN_KEY not in meta:
         return
-    before, now = json.loads(meta[RUN_KEY]), deciding(runner.cfg, runner.world_size)
+    before, now = json.loads(meta[RUN_KEY]), fingerprint(runner.cfg, runner.world_size)
     processes = before.pop('processes'), now.pop('processes')
     if processes[0] != processes[1]:
         runner.logger.warning(
             f'{checkpoint} is of a run on {processes[0]} processes, this is one on '
             f'{processes[1]}: it goes on with other batches')
-    check_same_run(checkpoint, before, now)
+    check_same_config(checkpoint, before, now)
 
 
 def check_batches(runner: Runner) -> None:

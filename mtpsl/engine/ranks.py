@@ -15,7 +15,7 @@ from mmengine.dist import all_gather_object, get_rank, get_world_size
 from mmengine.runner import Runner
 from torch.distributed.distributed_c10d import _get_default_store
 
-from .resume import deciding, differences
+from mtpsl.engine.checkpoints.resume import differences, fingerprint
 
 PATIENCE = 5.0  # seconds in which all that are alive notice that one is not
 LOST = re.compile(r'Connection (closed|reset) by peer|Broken pipe|Connection refused|recvBytes|'
@@ -36,7 +36,7 @@ def compare_settings(runner: Runner) -> None:
         return
     _ranks[:] = all_gather_object(_Rank(socket.gethostname(), os.getpid()))
     offset = get_rank() if runner._randomness_cfg.get('diff_rank_seed') else 0
-    own = deciding(runner.cfg, runner.world_size) | dict(seed=runner.seed - offset)
+    own = fingerprint(runner.cfg, runner.world_size) | dict(seed=runner.seed - offset)
     _compare(own, 'settings')
 
 

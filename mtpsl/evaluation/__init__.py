@@ -1,18 +1,7 @@
-"""Evaluation: one metric for all tasks, Delta_m, result files and tables of them."""
+"""Evaluation: one metric for all tasks, Delta_m, and tables of them."""
 
-from .comparison import (
-    FORMATS,
-    beside_paper,
-    compare,
-    disagreements,
-    find_baseline,
-    read_baseline,
-)
 from .delta_m import delta_m
 from .multitask_metric import MultiTaskMetric
-from .results import group_by_method, paper_results, read_argument, read_results
-from .table import headline_table
+from .table import primary_metric_table
 
-__all__ = ['FORMATS', 'MultiTaskMetric', 'beside_paper', 'compare', 'delta_m', 'disagreements',
-           'find_baseline', 'group_by_method', 'headline_table', 'paper_results', 'read_argument',
-           'read_baseline', 'read_results']
+__all__ = ['MultiTaskMetric', 'delta_m', 'primary_metric_table']

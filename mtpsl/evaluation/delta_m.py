@@ -12,7 +12,7 @@ def delta_m(scores: Mapping[str, float], single_task: Mapping[str, float],
     """Delta_m of a model's tasks, see :func:`mean_gain`.
 
     Args:
-        scores: the headline metric M_t of each task.
+        scores: the primary metric M_t of each task.
         single_task: the same of single-task models, S_t.
         tasks: task name -> task, which knows its metric's direction.
 
@@ -45,7 +45,7 @@ def single_task_figures(figures: Mapping[str, float | str],
     """The figures of a config: numbers, or paths of result files (``metrics.json``) to read.
 
     Args:
-        figures: task name -> the figure, or a file that holds ``<task>/<headline>``.
+        figures: task name -> the figure, or a file that holds ``<task>/<primary metric>``.
         tasks: task name -> task.
 
     Raises:
@@ -56,7 +56,7 @@ def single_task_figures(figures: Mapping[str, float | str],
     if unknown:
         raise ValueError(f'single_task names {unknown}, the tasks are {list(tasks)}; make '
                          'single_task of val_evaluator and test_evaluator match, or None')
-    read = {name: _read(figure, f'{name}/{tasks[name].headline}')
+    read = {name: _read(figure, f'{name}/{tasks[name].primary_metric}')
             if isinstance(figure, str) else float(figure) for name, figure in figures.items()}
     _require(read, tasks)  # now, not after the evaluation
     return read

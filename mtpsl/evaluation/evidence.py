@@ -22,7 +22,7 @@ import scipy
 import torch
 
 import mtpsl.tasks
-from mtpsl.storage.files import write_array
+from mtpsl.system.files import write_array
 from mtpsl.tasks import Task
 
 SUFFIX = '.evidence.npy'
@@ -50,7 +50,7 @@ def host_evidence(task: Task, prediction: np.ndarray, label: np.ndarray,
 
     Args:
         task: what the maps are of.
-        prediction: (C, H, W) public prediction.
+        prediction: (C, H, W) prediction.
         label: (c, H, W).
         folder: where files of evidence lie; None keeps none.
     """

@@ -16,7 +16,7 @@ from mmengine.logging import MMLogger
 from torch import Tensor
 
 from mtpsl.registry import METRICS
-from mtpsl.storage.parallel import start_worker
+from mtpsl.system.parallel import start_worker
 from mtpsl.tasks import Task, build_tasks
 
 from .delta_m import delta_m, single_task_figures
@@ -35,7 +35,7 @@ class MultiTaskMetric(BaseMetric):
 
     Args:
         tasks: task name -> task or its config.
-        single_task: headline figures of single-task models, by task: numbers, or paths of result
+        single_task: primary metrics of single-task models by task: numbers, or paths of result
             files. Adds ``delta_m``. None leaves it out.
         per_class: also report each class, ``<task>/IoU.<class>`` (final predictions only).
         workers: processes for long work on the CPU (boundary matching); 0 does it in this
@@ -43,13 +43,13 @@ class MultiTaskMetric(BaseMetric):
         evidence_dir: folder that keeps each image's evidence of such work until all is scored, so
             that the next evaluation goes on where one was killed; see :mod:`.evidence`. All ranks
             may share it. Its files are removed in the end. None keeps none.
-        keep_evidence: keep ``image_evidence`` after an evaluation: some 30 KB an image.
+        keep_statistics: keep ``image_statistics`` after an evaluation: some 30 KB an image.
         collect_device: where results of several ranks meet: 'gpu' uses the process group,
             'cpu' a folder that all ranks see.
 
     Attributes:
-        image_evidence: image id -> ('pred' or 'initial', task name) -> (K,) evidence, of what
-            was evaluated last; on the main process, with ``keep_evidence``.
+        image_statistics: image id -> ('pred' or 'initial', task name) -> (K,) evidence, of what
+            was evaluated last; on the main process, with ``keep_statistics``.
     """
 
     default_prefix = ''
@@ -57,17 +57,17 @@ class MultiTaskMetric(BaseMetric):
     def __init__(self, tasks: Mapping[str, dict | Task],
                  single_task: Mapping[str, float | str] | None = None, per_class: bool = False,
                  workers: int | None = None, evidence_dir: str | None = None,
-                 keep_evidence: bool = False, collect_device: str = 'gpu') -> None:
+                 keep_statistics: bool = False, collect_device: str = 'gpu') -> None:
         super().__init__(collect_device)
         self.tasks = build_tasks(tasks)
         self.single_task = single_task_figures(single_task, self.tasks) if single_task else None
         self.per_class = per_class
         self.workers = _share_of_cores() if workers is None else workers
         self.evidence_dir = evidence_dir
-        self.keep_evidence = keep_evidence
+        self.keep_statistics = keep_statistics
         self._pool: ProcessPoolExecutor | None = None
         self._queue: deque[Future] = deque()
-        self.image_evidence: dict[str, dict] = {}
+        self.image_statistics: dict[str, dict] = {}
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         """Take the evidence of a batch: ``pred`` (and ``initial``) against ``gt`` by task."""
@@ -80,7 +80,7 @@ class MultiTaskMetric(BaseMetric):
 
     def _stats(self, task: Task, prediction: Tensor,
                label: Tensor) -> Tensor | Evidence | Future[Evidence]:
-        if not task.host_stats:
+        if not task.stats_on_cpu:
             return task.stats(prediction[None], label[None])[0]
         work = (task, prediction.float().cpu().numpy(), label.cpu().numpy(), self.evidence_dir)
         if not self.workers:
@@ -137,24 +137,24 @@ class MultiTaskMetric(BaseMetric):
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Score the evidence of all images, see the class."""
         unique = {result['img_id']: result['stats'] for result in results}
-        if self.keep_evidence:
-            self.image_evidence = unique
+        if self.keep_statistics:
+            self.image_statistics = unique
         ordered = [unique[image] for image in sorted(unique)]
         metrics: dict[str, float] = {}
         for field, prefix in (('pred', ''), ('initial', 'initial/')):
-            headlines = {}
+            primary_metrics = {}
             for name, task in self.tasks.items():
                 rows = [stats[field, name] for stats in ordered if (field, name) in stats]
                 if not rows:
                     continue
                 stats = torch.from_numpy(np.stack(rows))
                 scores = task.score(stats)
-                headlines[name] = scores[task.headline]
+                primary_metrics[name] = scores[task.primary_metric]
                 if self.per_class and not prefix:
                     scores |= task.class_scores(stats)
                 metrics |= {f'{prefix}{name}/{key}': value for key, value in scores.items()}
-            if self.single_task and len(headlines) == len(self.tasks):
-                metrics[f'{prefix}delta_m'] = delta_m(headlines, self.single_task, self.tasks)
+            if self.single_task and len(primary_metrics) == len(self.tasks):
+                metrics[f'{prefix}delta_m'] = delta_m(primary_metrics, self.single_task, self.tasks)
         return metrics
 
 

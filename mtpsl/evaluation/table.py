@@ -1,4 +1,4 @@
-"""Results as people read them: a table of the headline metrics."""
+"""Results as people read them: a table of the primary metrics."""
 
 import math
 from collections.abc import Mapping
@@ -10,14 +10,15 @@ from mtpsl.tasks import Task
 ARROWS = {True: '↑', False: '↓'}  # by "higher is better"
 
 
-def headline_table(metrics: Mapping[str, float], tasks: Mapping[str, Task]) -> str:
-    """:func:`headline_rows` as a Markdown table: one column a task."""
+def primary_metric_table(metrics: Mapping[str, float], tasks: Mapping[str, Task]) -> str:
+    """:func:`primary_metric_rows` as a Markdown table: one column a task."""
     return markdown_table(['prediction'] + [
-        f'{name} {task.headline} {ARROWS[task.higher_is_better]}' for name, task in tasks.items()
-    ] + [f'delta_m {ARROWS[True]}'], headline_rows(metrics, tasks))
+        f'{name} {task.primary_metric} {ARROWS[task.higher_is_better]}'
+        for name, task in tasks.items()
+    ] + [f'delta_m {ARROWS[True]}'], primary_metric_rows(metrics, tasks))
 
 
-def headline_rows(metrics: Mapping[str, float], tasks: Mapping[str, Task]) -> list[list[str]]:
+def primary_metric_rows(metrics: Mapping[str, float], tasks: Mapping[str, Task]) -> list[list[str]]:
     """Rows for the initial and the final predictions: title, figures by task, delta_m.
 
     Args:
@@ -26,7 +27,7 @@ def headline_rows(metrics: Mapping[str, float], tasks: Mapping[str, Task]) -> li
     """
     rows = []
     for title, prefix in (('initial', 'initial/'), ('final', '')):
-        row = [metrics.get(f'{prefix}{name}/{task.headline}') for name, task in tasks.items()]
+        row = [metrics.get(f'{prefix}{name}/{task.primary_metric}') for name, task in tasks.items()]
         if any(value is not None for value in row):
             gain = metrics.get(f'{prefix}delta_m', math.nan)
             rows.append([title, *map(figure, row), '-' if math.isnan(gain) else signed(gain)])

@@ -8,12 +8,12 @@ from .diffusion import (
                         PredictionDiffusion,
                         ProjectedCondition,
 )
-from .methods import COURSE, DiffusionMTL, MultiTaskModel, RegularizedMTL
+from .methods import INTERMEDIATE_OUTPUTS, DiffusionMTL, MultiTaskModel, RegularizedMTL
 from .neck import MultiScaleFusion
-from .preprocessor import MultiTaskPreprocessor
+from .preprocessor import MultiTaskDataPreprocessor
 from .regularizers import CrossTaskConsistency, JointTaskRegularization, ViewConsistency
 
-__all__ = ['COURSE', 'ConcatenatedCondition', 'CrossTaskConsistency', 'DiffusionMTL',
-           'FeatureDiffusion', 'JointTaskRegularization', 'MultiScaleFusion', 'MultiTaskModel',
-           'MultiTaskPreprocessor', 'NoiseSchedule', 'PredictionDiffusion', 'ProjectedCondition',
-           'RegularizedMTL', 'TaskDecoders', 'ViewConsistency']
+__all__ = ['ConcatenatedCondition', 'CrossTaskConsistency', 'DiffusionMTL', 'FeatureDiffusion',
+           'INTERMEDIATE_OUTPUTS', 'JointTaskRegularization', 'MultiScaleFusion',
+           'MultiTaskDataPreprocessor', 'MultiTaskModel', 'NoiseSchedule', 'PredictionDiffusion',
+           'ProjectedCondition', 'RegularizedMTL', 'TaskDecoders', 'ViewConsistency']

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from mtpsl.registry import MODELS
 from mtpsl.tasks import Task
 
-from .checkpointing import recompute
+from .checkpoint_module import checkpoint_module
 
 
 class ResidualBlock(BaseModule):
@@ -43,14 +43,14 @@ class TaskDecoders(BaseModule):
         channels: C, channels of the backbone feature and of the task features.
         num_blocks: residual blocks of each decoder: 2 in DiffusionMTL, 6 in the baselines.
         norm_cfg: mmcv's normalisation config of the blocks.
-        checkpoint: keep only F_backbone for the backward pass: less memory, more work.
+        with_cp: keep only F_backbone for the backward pass: less memory, more work.
     """
 
     def __init__(self, tasks: Mapping[str, Task], channels: int = 512, num_blocks: int = 2,
-                 norm_cfg: dict | None = None, checkpoint: bool = False) -> None:
+                 norm_cfg: dict | None = None, with_cp: bool = False) -> None:
         super().__init__()
         norm_cfg = norm_cfg or dict(type='BN')
-        self.checkpoint = checkpoint
+        self.with_cp = with_cp
         self.channels = channels
         self.decode = nn.ModuleDict({
             name: nn.Sequential(*[ResidualBlock(channels, norm_cfg) for _ in range(num_blocks)])
@@ -81,7 +81,7 @@ class TaskDecoders(BaseModule):
                 continue
             learns = torch.is_grad_enabled() and (learning is None or name in learning)
             with torch.set_grad_enabled(learns):
-                features[name] = (recompute(decode, feature) if self.checkpoint
+                features[name] = (checkpoint_module(decode, feature) if self.with_cp
                                   else decode(feature))
                 predictions[name] = self.predict[name](features[name])
         return features, predictions

@@ -7,8 +7,9 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from mtpsl.models.batch import resize
 from mtpsl.registry import MODELS
+
+from .to_device import resize
 
 
 @MODELS.register_module()

@@ -14,11 +14,11 @@ from mtpsl.tasks import Task, build_tasks
 
 
 @MODELS.register_module()
-class MultiTaskPreprocessor(BaseDataPreprocessor):
+class MultiTaskDataPreprocessor(BaseDataPreprocessor):
     """Normalise images, pad them centred to one size, and pad training labels alongside.
 
-    The image's padding is 0 after normalisation, a label's is its task's ``fill``. At test time
-    labels keep their own size: predictions are un-padded instead (``padding`` in the metainfo:
+    The image's padding is 0 after normalisation, a label's is its task's ``ignore_value``. At test
+    time labels keep their own size: predictions are un-padded instead (``padding`` in the metainfo:
     left, right, top, bottom in pixels), so padding never counts.
 
     Args:
@@ -42,7 +42,7 @@ class MultiTaskPreprocessor(BaseDataPreprocessor):
         if size_divisor < 1 or min(size) < 1:
             raise ValueError(f'size and size_divisor must be at least 1, got {size} and '
                              f'{size_divisor}')
-        self.fill = {name: task.fill for name, task in build_tasks(tasks).items()}
+        self.ignore_value = {name: task.ignore_value for name, task in build_tasks(tasks).items()}
         self.register_buffer('mean', torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer('std', torch.tensor(std).view(1, 3, 1, 1), persistent=False)
         self.bgr_to_rgb = bgr_to_rgb
@@ -112,7 +112,7 @@ class MultiTaskPreprocessor(BaseDataPreprocessor):
         return (images - self.mean) / self.std
 
     def _pad_labels(self, sample: MultiTaskSample, padding: tuple[int, ...]) -> PixelData:
-        return PixelData(**{name: F.pad(label, padding, value=self.fill[name])
+        return PixelData(**{name: F.pad(label, padding, value=self.ignore_value[name])
                             for name, label in sample.gt.items()})
 
 

@@ -13,10 +13,10 @@ class MultiTaskSample(BaseDataElement):
     ``sample.pred.depth`` is its predicted map. Shapes: (C, H, W), C channels of the map.
 
     Fields:
-        gt: labels as their task writes them, unknown pixels holding the task's ``fill``.
-        pred: final public predictions (what ``Task.activate`` returns).
+        gt: labels as their task writes them, unknown pixels holding the task's ``ignore_value``.
+        pred: final predictions (what ``Task.activate`` returns).
         initial: predictions of the initial backbone model, before denoising.
-        noisy: the decayed maps X_S, as predictions.
+        noisy: the noisy maps X_S, as predictions.
         step<s>: X_0 as denoising step s > 1 predicts it (step 1's is ``pred``).
         spread: standard deviation of ``pred`` over several draws of noise, (1, H, W).
 

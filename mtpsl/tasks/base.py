@@ -32,7 +32,7 @@ class Task(ABC):
     *prediction* is ``activate(logits)``: probabilities, unit vectors, metres. The *label form*,
     ``decode(prediction)``, is how a label is written: class ids, foreground probability, unit
     vectors, metres. A label withheld is an absent key in a sample; an unknown pixel holds
-    ``fill`` inside the map. The two never mix.
+    ``ignore_value`` inside the map. The two never mix.
 
     Args:
         loss_weight: the task's weight in the total loss.
@@ -41,10 +41,10 @@ class Task(ABC):
         name: the task's address, given by :func:`mtpsl.tasks.build_tasks`.
         channels: C, channels of the logits.
         label_dtype: type of a label map's values: class ids or 0 and 1 are bytes.
-        fill: value of an unknown pixel, also used for padding.
-        headline: name of the metric that stands for the task (and enters Delta_m).
-        higher_is_better: direction of the headline metric.
-        host_stats: True where ``stats`` is long work on the CPU, image by image, which an
+        ignore_value: value of an unknown pixel, also used for padding.
+        primary metric: name of the metric that stands for the task (and enters Delta_m).
+        higher_is_better: direction of the primary metric.
+        stats_on_cpu: True where ``stats`` is long work on the CPU, image by image, which an
             evaluator may spread over processes.
         least_side: pixels that a side of an image must have at least.
         reader_interpolation: how a reader resizes a label file whose size is not the image's.
@@ -54,10 +54,10 @@ class Task(ABC):
     name: str = ''
     channels: int
     label_dtype: type = np.float32
-    fill: float
-    headline: str
+    ignore_value: float
+    primary_metric: str
     higher_is_better: bool
-    host_stats: bool = False
+    stats_on_cpu: bool = False
     least_side: int = 1
     reader_interpolation: str = 'nearest'
     zoom_interpolation: str = 'nearest'
@@ -69,8 +69,8 @@ class Task(ABC):
         self.loss_weight = loss_weight
 
     @property
-    def code_channels(self) -> int:
-        """Channels of :meth:`encode`'s maps."""
+    def aux_channels(self) -> int:
+        """Channels of :meth:`aux_map`'s maps."""
         return self.label_channels
 
     @cached_property
@@ -81,21 +81,21 @@ class Task(ABC):
 
     # ---------------------------------------------------------------- labels, NumPy (H, W[, 3])
 
-    def from_picture(self, pixels: np.ndarray) -> np.ndarray:
+    def from_png(self, pixels: np.ndarray) -> np.ndarray:
         """A label saved as a picture, (H, W) or RGB (H, W, 3) pixels as stored, as a label map.
 
         Raises:
             ValueError: pixels that do not tell the label; any, if the task does not say how.
         """
         raise ValueError(f'{type(self).__name__} does not say how a picture is read '
-                         '(from_picture); save the map as .npy')
+                         '(from_png); save the map as .npy')
 
     def from_palette(self, indices: np.ndarray, palette: np.ndarray) -> np.ndarray:
         """The same of a palette picture: (H, W) uint8 indices into (K, 3) RGB colours.
 
         Here the indices are what is stored.
         """
-        return self.from_picture(indices)
+        return self.from_png(indices)
 
     def from_array(self, values: np.ndarray) -> np.ndarray:
         """A label saved as an array, (H, W) or (H, W, C) numbers, as a label map.
@@ -112,7 +112,7 @@ class Task(ABC):
         return values
 
     def translate(self, label: np.ndarray) -> np.ndarray:
-        """A map as a data set decodes it, with what the task's options say of stored values."""
+        """A map as a dataset decodes it, with what the task's options say of stored values."""
         return label
 
     def resize(self, label: np.ndarray, size: tuple[int, int],
@@ -135,8 +135,8 @@ class Task(ABC):
         """Swap rows and columns of a label map, values included; with ``flip`` all turns."""
         return label.swapaxes(0, 1)
 
-    def mark_unknown(self, label: np.ndarray) -> np.ndarray:
-        """Last step of every pipeline: write ``fill`` where the map says nothing."""
+    def mark_ignored(self, label: np.ndarray) -> np.ndarray:
+        """Last step of every pipeline: write ``ignore_value`` where the map says nothing."""
         return label
 
     def check(self, label: np.ndarray) -> None:  # noqa: B027, most maps need no check
@@ -161,7 +161,7 @@ class Task(ABC):
 
         Args:
             logits: (N, C, H, W).
-            label: (N, c, H, W), unknown pixels hold ``fill``.
+            label: (N, c, H, W), unknown pixels hold ``ignore_value``.
 
         Returns:
             (N,) losses; 0 for a sample without a known pixel.
@@ -169,14 +169,14 @@ class Task(ABC):
 
     @abstractmethod
     def activate(self, logits: Tensor) -> Tensor:
-        """(N, C, H, W) logits to the public prediction; the only place for a softmax."""
+        """(N, C, H, W) logits to the prediction; the only place for a softmax."""
 
     def decode(self, prediction: Tensor) -> Tensor:
-        """Public prediction to the label form, (N, c, H, W)."""
+        """Prediction to the label form, (N, c, H, W)."""
         return prediction
 
     def from_mean(self, mean: Tensor) -> Tensor:
-        """A mean of public predictions, (N, C, H, W), as one itself (unit vectors are again)."""
+        """A mean of predictions, (N, C, H, W), as one itself (unit vectors are again)."""
         return mean
 
     # ------------------------------------- tensors, for methods with auxiliary objectives
@@ -185,20 +185,20 @@ class Task(ABC):
         """A label for one view of an image from the prediction for another view.
 
         Here, for values: the teacher's, where the student's differ by less than 0.1 in all
-        channels; ``fill`` elsewhere.
+        channels; ``ignore_value`` elsewhere.
 
         Args:
-            teacher: public prediction, already in the student's geometry.
-            student: public prediction of the same shape.
+            teacher: prediction, already in the student's geometry.
+            student: prediction of the same shape.
 
         Returns:
             (N, c, H, W) label map, unknown where the teacher is not to be trusted.
         """
         label = self.decode(teacher)
         agree = ((label - self.decode(student)).abs() < AGREEMENT).all(1, keepdim=True)
-        return torch.where(agree, label, self.fill)
+        return torch.where(agree, label, self.ignore_value)
 
-    def encode(self, logits: Tensor, known: Tensor | None = None, hard: bool = True) -> Tensor:
+    def aux_map(self, logits: Tensor, known: Tensor | None = None, hard: bool = True) -> Tensor:
         """How a prediction enters an auxiliary network: a map in [0, 1], differentiable.
 
         Here the prediction's values as they are.
@@ -210,29 +210,29 @@ class Task(ABC):
                 probabilities.
 
         Returns:
-            (N, code_channels, H, W).
+            (N, aux_channels, H, W).
         """
         code = self.activate(logits)
         return code if known is None else code * known
 
-    def encode_label(self, label: Tensor) -> Tensor:
-        """(N, c, H, W) labels to maps as :meth:`encode` gives them; here unknown pixels are 0."""
+    def aux_from_label(self, label: Tensor) -> Tensor:
+        """(N, c, H, W) labels to maps as :meth:`aux_map` gives them; here unknown pixels are 0."""
         return label * self.valid(label)
 
-    def reconstruction_loss(self, output: Tensor, code: Tensor, known: Tensor) -> Tensor:
-        """How far an auxiliary network's output is from a map of :meth:`encode`.
+    def reconstruction_loss(self, output: Tensor, target: Tensor, known: Tensor) -> Tensor:
+        """How far an auxiliary network's output is from a map of :meth:`aux_map`.
 
         Here L1 between the output's sigmoid and the map, summed over channels.
 
         Args:
-            output: (N, code_channels, H, W), not yet activated.
-            code: the map that it should be.
+            output: (N, aux_channels, H, W), not yet activated.
+            target: the map that it should be.
             known: (N, 1, H, W) bool, the pixels that count.
 
         Returns:
             (N,) means over the known pixels.
         """
-        return masked_mean((output.sigmoid() - code).abs(), known)
+        return masked_mean((output.sigmoid() - target).abs(), known)
 
     # ---------------------------------------------------------------- metrics
 
@@ -241,12 +241,12 @@ class Task(ABC):
         """The evidence of each image, summable or stackable over any sharding of the set.
 
         Args:
-            prediction: public prediction of N images, as ``activate`` returns it.
+            prediction: prediction of N images, as ``activate`` returns it.
             label: (N, c, H, W) at the same resolution.
 
         Returns:
             (N, K) float64 on the prediction's device, reached without synchronisation (on the
-            CPU where ``host_stats``).
+            CPU where ``stats_on_cpu``).
         """
 
     @abstractmethod
@@ -266,7 +266,7 @@ class Task(ABC):
     def colorize(self, label: np.ndarray) -> np.ndarray:
         """A map in label form, (c, H, W), as an RGB picture (H, W, 3) uint8."""
 
-    def describe(self, label: np.ndarray) -> dict[str, tuple[int, int, int]]:
+    def legend(self, label: np.ndarray) -> dict[str, tuple[int, int, int]]:
         """Legend of a map in label form: ``{name: RGB}`` of what it shows."""
         return {}
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from .base import CONFIDENCE, UNKNOWN_COLOUR, Task
 from .seen import Doubt, Seen
-from .stored import Stored, StoredValues, foreign_values, one_channel, shorten, whole_numbers
+from .stored import Stored, StoredValues, invalid_values, one_channel, shorten, whole_numbers
 
 
 class BinaryTask(Task):
@@ -23,23 +23,23 @@ class BinaryTask(Task):
             ``values``, 255.
     """
 
-    fill = 255
+    ignore_value = 255
     label_dtype = np.uint8
     higher_is_better = True
 
     def __init__(self, loss_weight: float = 1.0, values: Sequence[Stored] | None = None,
                  ignore: Sequence[int] | None = None) -> None:
         super().__init__(loss_weight)
-        self.stored = StoredValues(type(self).__name__, 2, self.fill, values, ignore)
+        self.stored = StoredValues(type(self).__name__, 2, self.ignore_value, values, ignore)
 
     def check(self, label: np.ndarray) -> None:
-        outside = foreign_values(label, 2, self.fill)
+        outside = invalid_values(label, 2, self.ignore_value)
         if outside:
             raise ValueError(f'{self.name} labels must be 0, 1 or 255 (unknown), got '
                              f'[{shorten(outside)}]; values and ignore of the task say what others '
                              'mean')
 
-    def from_picture(self, pixels: np.ndarray) -> np.ndarray:
+    def from_png(self, pixels: np.ndarray) -> np.ndarray:
         """A mask of 0 and 1, or black and white: 1 where an 8-bit grey value is above 127.
 
         A mask of 16 bits is black and white, or numbers of 8 bits. Where the task says what the
@@ -71,7 +71,7 @@ class BinaryTask(Task):
         """By the grey values where all colours in the picture are grey, else by the indices."""
         used = palette[np.flatnonzero(np.bincount(indices.ravel()))]
         grey = (used == used[:, :1]).all()
-        return self.from_picture(palette[indices, 0] if grey else indices)
+        return self.from_png(palette[indices, 0] if grey else indices)
 
     def from_array(self, values: np.ndarray) -> np.ndarray:
         """Numbers as stored; 0 and 255 without a 1 could mean two things, and are refused."""
@@ -91,12 +91,12 @@ class BinaryTask(Task):
         return Doubt(f'hold no pixel that is a {"no" if seen.low else "yes"}', mute=True)
 
     def valid(self, label: Tensor) -> Tensor:
-        return label != self.fill
+        return label != self.ignore_value
 
     def pseudo_label(self, teacher: Tensor, student: Tensor) -> Tensor:
         """Yes or no where the teacher gives it a probability above 0.95."""
         sure = torch.maximum(teacher, 1 - teacher) > CONFIDENCE
-        return torch.where(sure, (teacher > 0.5).to(torch.uint8), self.fill).to(torch.uint8)
+        return torch.where(sure, (teacher > 0.5).to(torch.uint8), self.ignore_value).to(torch.uint8)
 
     def colorize(self, label: np.ndarray) -> np.ndarray:
         """Black (0) to white (1); unknown pixels blue grey."""

@@ -13,7 +13,7 @@ from mtpsl.registry import TASKS
 from .base import masked_mean
 from .binary import BinaryTask
 from .boundary_match import boundary_counts, boundary_scores
-from .codes import cross_entropy_of_codes
+from .codes import aux_cross_entropy
 from .stored import Stored
 
 
@@ -21,7 +21,7 @@ from .stored import Stored
 class Boundary(BinaryTask):
     """Object boundaries by a weighted binary cross-entropy, scored by odsF, oisF and AP (percent).
 
-    Label: 1 boundary, 0 not, 255 unknown. Public prediction: boundary probability.
+    Label: 1 boundary, 0 not, 255 unknown. Prediction: boundary probability.
 
     Args:
         loss_weight: see :class:`Task`; PASCAL's published weight is 50.
@@ -33,8 +33,8 @@ class Boundary(BinaryTask):
     """
 
     channels = 1
-    headline = 'odsF'
-    host_stats = True
+    primary_metric = 'odsF'
+    stats_on_cpu = True
     least_side = 2  # a direction across the boundary takes a neighbour
 
     def __init__(self, loss_weight: float = 50.0, positive_weight: float = 0.95,
@@ -58,17 +58,17 @@ class Boundary(BinaryTask):
     def activate(self, logits: Tensor) -> Tensor:
         return logits.sigmoid()
 
-    def encode_label(self, label: Tensor) -> Tensor:
+    def aux_from_label(self, label: Tensor) -> Tensor:
         return (label == 1).float()
 
-    def reconstruction_loss(self, output: Tensor, code: Tensor, known: Tensor) -> Tensor:
-        return cross_entropy_of_codes(output, code, known)
+    def reconstruction_loss(self, output: Tensor, target: Tensor, known: Tensor) -> Tensor:
+        return aux_cross_entropy(output, target, known)
 
     def stats(self, prediction: Tensor, label: Tensor) -> Tensor:
         """(N, 1 + 101 * 4): known pixels, then ``boundary_counts`` of each threshold."""
         maps, truths = prediction[:, 0].float().cpu().numpy(), label[:, 0].cpu().numpy()
         rows = [np.append(known.sum(), boundary_counts(p, y == 1, known, self.max_dist))
-                for p, y, known in zip(maps, truths, truths != self.fill)]
+                for p, y, known in zip(maps, truths, truths != self.ignore_value)]
         return torch.from_numpy(np.stack(rows).astype(np.float64))
 
     def score(self, stats: Tensor) -> dict[str, float]:

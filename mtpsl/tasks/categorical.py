@@ -8,12 +8,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .base import CONFIDENCE, Task, masked_mean
-from .codes import ClassCodes
+from .codes import ClassAuxMaps
 from .seen import Doubt, Seen
 from .stored import (
     Stored,
     StoredValues,
-    foreign_values,
+    invalid_values,
     one_channel,
     shorten,
     whole_numbers,
@@ -22,7 +22,7 @@ from .stored import (
 WHITE = (255, 255, 255)
 
 
-class CategoricalTask(ClassCodes, Task):
+class CategoricalTask(ClassAuxMaps, Task):
     """A task that gives each pixel one of C classes. Label: class id, unknown pixels 255.
 
     Args:
@@ -43,9 +43,9 @@ class CategoricalTask(ClassCodes, Task):
         colour_coded: label files are RGB, each class in its colour of ``palette``.
     """
 
-    fill = 255
+    ignore_value = 255
     label_dtype = np.uint8
-    headline = 'mIoU'
+    primary_metric = 'mIoU'
     higher_is_better = True
 
     def __init__(self, class_names: Sequence[str],
@@ -78,7 +78,7 @@ class CategoricalTask(ClassCodes, Task):
                        ignore: Sequence | None) -> StoredValues:
         owner = type(self).__name__
         if not self.colour_coded:
-            return StoredValues(owner, self.channels, self.fill, values, ignore)
+            return StoredValues(owner, self.channels, self.ignore_value, values, ignore)
         if values is not None:
             raise ValueError(f'{owner}: with colour_coded the palette says what is stored; values '
                              f'must be None, got {values!r}')
@@ -86,7 +86,8 @@ class CategoricalTask(ClassCodes, Task):
         if colours.shape[1:] != (3,) or colours.dtype.kind not in 'iu':
             raise ValueError(f'{owner}: with colour_coded ignore must be a sequence of RGB colours '
                              f'such as ((255, 255, 255),), got {ignore!r}')
-        return StoredValues(owner, self.channels, self.fill, pack_colours(self.palette).tolist(),
+        return StoredValues(owner, self.channels, self.ignore_value,
+                            pack_colours(self.palette).tolist(),
                             pack_colours(colours).tolist(), (), _colour)
 
     def _weights(self, class_weight: Sequence[float]) -> tuple[float, ...]:
@@ -104,13 +105,13 @@ class CategoricalTask(ClassCodes, Task):
         return weights
 
     def check(self, label: np.ndarray) -> None:
-        outside = foreign_values(label, self.channels, self.fill)
+        outside = invalid_values(label, self.channels, self.ignore_value)
         if outside:
             raise ValueError(f'{self.name} labels must be 0..{self.channels - 1} or 255 (unknown), '
                              f'got [{shorten(outside)}]; values and ignore of the task say what '
                              'others mean')
 
-    def from_picture(self, pixels: np.ndarray) -> np.ndarray:
+    def from_png(self, pixels: np.ndarray) -> np.ndarray:
         """Class ids as stored: one channel, alike ones, or the indices of a palette.
 
         With ``colour_coded`` packed colours. :meth:`translate` gives ids of either.
@@ -128,7 +129,7 @@ class CategoricalTask(ClassCodes, Task):
         return pixels
 
     def from_palette(self, indices: np.ndarray, palette: np.ndarray) -> np.ndarray:
-        return self.from_picture(palette[indices] if self.colour_coded else indices)
+        return self.from_png(palette[indices] if self.colour_coded else indices)
 
     def from_array(self, values: np.ndarray) -> np.ndarray:
         return self._packed(values) if self.colour_coded else whole_numbers(values)
@@ -154,11 +155,11 @@ class CategoricalTask(ClassCodes, Task):
                      'are known', mute=True)
 
     def valid(self, label: Tensor) -> Tensor:
-        return label != self.fill
+        return label != self.ignore_value
 
     def loss(self, logits: Tensor, label: Tensor) -> Tensor:
         target = label[:, 0].long()
-        pixel = F.cross_entropy(logits, target, ignore_index=self.fill, reduction='none')
+        pixel = F.cross_entropy(logits, target, ignore_index=self.ignore_value, reduction='none')
         if self.class_weight is None:
             return masked_mean(pixel, self.valid(label))
         weight = self._weight_of_ids(logits.device)[target]
@@ -166,7 +167,7 @@ class CategoricalTask(ClassCodes, Task):
         return (pixel * weight).flatten(1).sum(1) / torch.where(total > 0, total, 1)
 
     def _weight_of_ids(self, device: torch.device) -> Tensor:
-        """(256,) the weight of each stored id, 0 of ``fill``; brought to a device once."""
+        """(256,) the weight of each stored id, 0 of ``ignore_value``; brought to a device once."""
         if device not in self._weight_on:
             table = torch.zeros(256)
             table[:self.channels] = torch.tensor(self.class_weight)
@@ -191,7 +192,7 @@ class CategoricalTask(ClassCodes, Task):
     def pseudo_label(self, teacher: Tensor, student: Tensor) -> Tensor:
         """The teacher's class where its probability is above 0.95."""
         probability, label = teacher.max(1, keepdim=True)
-        return torch.where(probability > CONFIDENCE, label, self.fill).to(torch.uint8)
+        return torch.where(probability > CONFIDENCE, label, self.ignore_value).to(torch.uint8)
 
     def stats(self, prediction: Tensor, label: Tensor) -> Tensor:
         """(N, C * C) confusion counts, row = true class, column = predicted class."""
@@ -217,7 +218,7 @@ class CategoricalTask(ClassCodes, Task):
         return iou
 
     def score(self, stats: Tensor) -> dict[str, float]:
-        return {self.headline: self._iou(stats).nanmean().item()}
+        return {self.primary_metric: self._iou(stats).nanmean().item()}
 
     def class_scores(self, stats: Tensor) -> dict[str, float]:
         return {f'IoU.{name}': value for name, value in zip(self.class_names,
@@ -228,11 +229,11 @@ class CategoricalTask(ClassCodes, Task):
         table[:self.channels] = self.palette
         return table[label[0].astype(np.uint8)]
 
-    def describe(self, label: np.ndarray) -> dict[str, tuple[int, int, int]]:
+    def legend(self, label: np.ndarray) -> dict[str, tuple[int, int, int]]:
         present = np.unique(label)
         legend = {self.class_names[i]: tuple(self.palette[i].tolist())
                   for i in present if i < self.channels and self.class_names[i] != 'background'}
-        return legend | ({'unknown': WHITE} if self.fill in present else {})
+        return legend | ({'unknown': WHITE} if self.ignore_value in present else {})
 
 
 def bit_palette(classes: int) -> np.ndarray:

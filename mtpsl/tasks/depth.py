@@ -26,17 +26,17 @@ UNITS = (1e-3, 1e-2, 1 / 256, 1 / 5000)
 class Depth(Task):
     """Metric depth by L1, scored by the mean absolute error (metres).
 
-    Label and public prediction: metres; 0 is unknown.
+    Label and prediction: metres; 0 is unknown.
 
     Args:
         loss_weight: see :class:`Task`.
         max_display: depth in metres at the far end of the colour map.
-        picture_unit: metres of one step of a depth saved as a picture of integers, > 0; None for
+        png_unit: metres of one step of a depth saved as a picture of integers, > 0; None for
             millimetres, which take more than 8 bits.
-        code_normal: mean and standard deviation in metres: depth enters an auxiliary network as
+        aux_normal: mean and standard deviation in metres: depth enters an auxiliary network as
             the normal distribution's share below it (JTR). None: as depth over the map's largest
             (XTC).
-        array_unit: metres of 1 in a ``.npy`` label, > 0, such as 0.001 for millimetres; None for
+        npy_unit: metres of 1 in a ``.npy`` label, > 0, such as 0.001 for millimetres; None for
             metres in floats.
         ignore: depths in metres, as read with the units, that mean unknown beside 0. A largest
             depth that is the largest 16-bit number in a usual unit, such as 65.535, is an error
@@ -48,27 +48,27 @@ class Depth(Task):
     metric = True
     smallest = MILLIMETRE
     channels = 1
-    fill = 0.0
-    headline = 'absErr'
+    ignore_value = 0.0
+    primary_metric = 'absErr'
     higher_is_better = False
 
     def __init__(self, loss_weight: float = 1.0, max_display: float = 10.0,
-                 picture_unit: float | None = None,
-                 code_normal: tuple[float, float] | None = None,
-                 array_unit: float | None = None, ignore: Sequence[float] | None = None,
+                 png_unit: float | None = None,
+                 aux_normal: tuple[float, float] | None = None,
+                 npy_unit: float | None = None, ignore: Sequence[float] | None = None,
                  farthest: float = FARTHEST) -> None:
         super().__init__(loss_weight)
-        if code_normal is not None and not (len(code_normal) == 2 and code_normal[1] > 0):
-            raise ValueError(f'{type(self).__name__}: code_normal must be (mean, deviation > 0) or '
-                             f'None, got {code_normal}')
-        self.code_normal = code_normal
-        for name, value in (('max_display', max_display), ('picture_unit', picture_unit),
-                            ('array_unit', array_unit), ('farthest', farthest)):
+        if aux_normal is not None and not (len(aux_normal) == 2 and aux_normal[1] > 0):
+            raise ValueError(f'{type(self).__name__}: aux_normal must be (mean, deviation > 0) or '
+                             f'None, got {aux_normal}')
+        self.aux_normal = aux_normal
+        for name, value in (('max_display', max_display), ('png_unit', png_unit),
+                            ('npy_unit', npy_unit), ('farthest', farthest)):
             if value is not None and not value > 0:
                 raise ValueError(f'{type(self).__name__}: {name} must be positive, got {value}')
         self.max_display = max_display
-        self.picture_unit = picture_unit
-        self.array_unit = array_unit
+        self.png_unit = png_unit
+        self.npy_unit = npy_unit
         self.farthest = farthest
         self.ignore = None if ignore is None else _measures(type(self).__name__, ignore)
 
@@ -83,7 +83,7 @@ class Depth(Task):
             self._check_metres(float(label.max(initial=0)))
 
     def _check_metres(self, largest: float) -> None:
-        units = (self.smallest if self.picture_unit is None else self.picture_unit, *UNITS)
+        units = (self.smallest if self.png_unit is None else self.png_unit, *UNITS)
         if self.ignore is None and any(np.isclose(largest, LARGEST_NUMBER * unit, 1e-6)
                                        for unit in units):
             raise ValueError(f'{self.name} labels go up to {largest:.7g} m, the largest 16-bit '
@@ -92,44 +92,44 @@ class Depth(Task):
                              'a depth')
         if largest > self.farthest:
             raise ValueError(f'{self.name} labels must be in metres, at most {self.farthest:g}, '
-                             f'got up to {largest:.7g}: are they millimetres? array_unit=0.001 '
-                             '(of pictures picture_unit) of the task says so; '
+                             f'got up to {largest:.7g}: are they millimetres? npy_unit=0.001 '
+                             '(of pictures png_unit) of the task says so; '
                              f'ignore=({largest:.7g},) makes this value unknown, farthest allows '
                              'more')
 
     def doubt(self, seen: Seen) -> Doubt | None:
-        said = self.array_unit is not None or self.picture_unit is not None
+        said = self.npy_unit is not None or self.png_unit is not None
         if self.metric and not said and seen.median > USUALLY_NEARER:
             return Doubt(f'hold depths of which half are above {seen.median:.4g} m: if they are in '
-                         'another unit, array_unit or picture_unit of the task says which; '
-                         'array_unit=1.0 says that they are metres')
+                         'another unit, npy_unit or png_unit of the task says which; '
+                         'npy_unit=1.0 says that they are metres')
         return super().doubt(seen)
 
     def translate(self, label: np.ndarray) -> np.ndarray:
         for value in self.ignore or ():
-            label = np.where(np.isclose(label, value, 1e-6, 0), self.fill, label)
+            label = np.where(np.isclose(label, value, 1e-6, 0), self.ignore_value, label)
         return label
 
-    def from_picture(self, pixels: np.ndarray) -> np.ndarray:
-        """Integers (H, W) times ``picture_unit``; 0 is unknown."""
+    def from_png(self, pixels: np.ndarray) -> np.ndarray:
+        """Integers (H, W) times ``png_unit``; 0 is unknown."""
         if pixels.ndim != 2 or pixels.dtype.kind not in 'iu':
             raise ValueError(f'a picture of {self.name} must be integers of one channel, got '
                              f'{pixels.dtype} of shape {pixels.shape}')
-        if pixels.dtype.itemsize == 1 and self.picture_unit is None:
+        if pixels.dtype.itemsize == 1 and self.png_unit is None:
             raise ValueError(f'a picture of {self.name} of 8 bits is too coarse; save 16 bits, or '
-                             'say by picture_unit what one step is')
-        unit = self.smallest if self.picture_unit is None else self.picture_unit
+                             'say by png_unit what one step is')
+        unit = self.smallest if self.png_unit is None else self.png_unit
         return pixels.astype(np.float32) * np.float32(unit)
 
     def from_palette(self, indices: np.ndarray, palette: np.ndarray) -> np.ndarray:
         """By the palette's colours, which must be greys; others show a depth, but do not tell."""
-        return self.from_picture(one_channel(palette[indices]))
+        return self.from_png(one_channel(palette[indices]))
 
     def from_array(self, values: np.ndarray) -> np.ndarray:
-        """Floats, or any numbers where ``array_unit`` says what 1 is."""
-        if self.array_unit is None or values.dtype.kind not in 'iuf':
+        """Floats, or any numbers where ``npy_unit`` says what 1 is."""
+        if self.npy_unit is None or values.dtype.kind not in 'iuf':
             return super().from_array(values)
-        return values.astype(np.float32) * np.float32(self.array_unit)
+        return values.astype(np.float32) * np.float32(self.npy_unit)
 
     def rescale(self, label: Label, scale: float | Tensor) -> Label:
         """Zooming in by ``scale`` brings the scene nearer by the same factor."""
@@ -148,16 +148,16 @@ class Depth(Task):
         """At least ``smallest``: a prediction never says "unknown"."""
         return prediction.clamp(min=self.smallest)
 
-    def encode(self, logits: Tensor, known: Tensor | None = None, hard: bool = True) -> Tensor:
-        """Depth over the map's largest, or its place in ``code_normal``; unknown as depth 0."""
-        return self._to_unit(super().encode(logits, known))
+    def aux_map(self, logits: Tensor, known: Tensor | None = None, hard: bool = True) -> Tensor:
+        """Depth over the map's largest, or its place in ``aux_normal``; unknown as depth 0."""
+        return self._to_unit(super().aux_map(logits, known))
 
-    def encode_label(self, label: Tensor) -> Tensor:
-        return self._to_unit(super().encode_label(label))
+    def aux_from_label(self, label: Tensor) -> Tensor:
+        return self._to_unit(super().aux_from_label(label))
 
     def _to_unit(self, depth: Tensor) -> Tensor:
-        if self.code_normal is not None:
-            mean, deviation = self.code_normal
+        if self.aux_normal is not None:
+            mean, deviation = self.aux_normal
             return torch.special.ndtr((depth - mean) / deviation)
         depth = depth.clamp(min=0)  # a young network predicts negative ones too
         return depth / depth.amax((1, 2, 3), keepdim=True).clamp(min=self.smallest)
@@ -179,7 +179,7 @@ class Depth(Task):
     def score(self, stats: Tensor) -> dict[str, float]:
         total = stats.sum(0)
         mean = total / total[0]
-        scores = {self.headline: mean[1], 'rmse': mean[2].sqrt(), 'absRel': mean[3],
+        scores = {self.primary_metric: mean[1], 'rmse': mean[2].sqrt(), 'absRel': mean[3],
                   'sqRel': mean[4], 'logRmse': mean[5].sqrt()}
         return {name: value.item() for name, value in scores.items()}
 
@@ -191,7 +191,7 @@ class Depth(Task):
         picture[label[0] <= 0] = UNKNOWN_COLOUR
         return picture
 
-    def describe(self, label: np.ndarray) -> dict[str, tuple[int, int, int]]:
+    def legend(self, label: np.ndarray) -> dict[str, tuple[int, int, int]]:
         values = np.array([0.1, 0.5, 1]) * self.max_display
         colours = self.colorize(values[None, None])[0].tolist()
         legend = {f'{value:g}{self.unit}': tuple(colour)

@@ -17,17 +17,17 @@ STEP = 1 / 65535  # of the 16-bit maps of Cityscapes
 class InverseDepth(Depth):
     """Inverse depth (or disparity) by L1, scored by the mean absolute error in its own unit.
 
-    Label and public prediction: proportional to 1 / metres; 0 is unknown. Of the metrics of
+    Label and prediction: proportional to 1 / metres; 0 is unknown. Of the metrics of
     :class:`Depth`, ``logRmse`` is that of the depth itself: the logarithm only changes its sign.
 
     Args:
         loss_weight: see :class:`Task`.
         max_display: value at the near end of the colour map.
-        picture_unit: one step of a map saved as a picture of integers, > 0; None for 1 / 65535,
+        png_unit: one step of a map saved as a picture of integers, > 0; None for 1 / 65535,
             the unit of the Cityscapes archive that the literature shares.
         divide_when_zoomed: divide by the zoom as if it were depth, which is the wrong way round:
             what the predecessors' code does, for parity with their numbers.
-        array_unit: what 1 in a ``.npy`` label is, > 0; None for 1, in floats.
+        npy_unit: what 1 in a ``.npy`` label is, > 0; None for 1, in floats.
         ignore: values, as read with the units, that mean unknown beside 0.
     """
 
@@ -36,9 +36,9 @@ class InverseDepth(Depth):
     smallest = STEP
 
     def __init__(self, loss_weight: float = 1.0, max_display: float = 0.5,
-                 picture_unit: float | None = None, divide_when_zoomed: bool = False,
-                 array_unit: float | None = None, ignore: Sequence[float] | None = None) -> None:
-        super().__init__(loss_weight, max_display, picture_unit, array_unit=array_unit,
+                 png_unit: float | None = None, divide_when_zoomed: bool = False,
+                 npy_unit: float | None = None, ignore: Sequence[float] | None = None) -> None:
+        super().__init__(loss_weight, max_display, png_unit, npy_unit=npy_unit,
                          ignore=ignore)
         self.divide_when_zoomed = divide_when_zoomed
 

@@ -23,7 +23,7 @@ GREY = 3 / 255  # components up to this are the middle of a picture, a step of r
 class Normal(Task):
     """Surface normals by L1 on unit vectors, scored by the mean angular error (degrees).
 
-    Label and public prediction: unit vectors in camera space; a zero vector is unknown.
+    Label and prediction: unit vectors in camera space; a zero vector is unknown.
 
     Args:
         loss_weight: see :class:`Task`; PASCAL's published weight is 10.
@@ -32,8 +32,8 @@ class Normal(Task):
     """
 
     channels = 3
-    fill = 0.0
-    headline = 'mErr'
+    ignore_value = 0.0
+    primary_metric = 'mErr'
     higher_is_better = False
     reader_interpolation = 'bicubic'
     zoom_interpolation = 'bilinear'
@@ -49,7 +49,7 @@ class Normal(Task):
             raise ValueError(f'{self.name} labels must be unit vectors (zero = unknown), got '
                              f'components from {label.min():g} to {label.max():g}')
 
-    def from_picture(self, pixels: np.ndarray) -> np.ndarray:
+    def from_png(self, pixels: np.ndarray) -> np.ndarray:
         """n = 2 v / 255 - 1 of RGB values v, to unit length; v / 65535 of 16 bits.
 
         Unknown is exactly black, and middle grey, 126 to 129 of 8 bits in all channels, which is
@@ -64,7 +64,7 @@ class Normal(Task):
 
     def from_palette(self, indices: np.ndarray, palette: np.ndarray) -> np.ndarray:
         """By the palette's colours."""
-        return self.from_picture(palette[indices])
+        return self.from_png(palette[indices])
 
     def resize(self, label: np.ndarray, size: tuple[int, int],
                interpolation: str = 'nearest') -> np.ndarray:
@@ -84,7 +84,7 @@ class Normal(Task):
         # Right becomes down, and y is up.
         return label.swapaxes(0, 1)[..., [1, 0, 2]] * np.array([-1, -1, 1], label.dtype)
 
-    def mark_unknown(self, label: np.ndarray) -> np.ndarray:
+    def mark_ignored(self, label: np.ndarray) -> np.ndarray:
         if not self.zero_sum_unknown:
             return label
         return label * (label.sum(2, keepdims=True) != 0)
@@ -106,18 +106,18 @@ class Normal(Task):
     def pseudo_label(self, teacher: Tensor, student: Tensor) -> Tensor:
         """The teacher's vector where 1 - cos of its angle to the student's is below 0.1."""
         agree = 1 - (teacher * student).sum(1, keepdim=True) < AGREEMENT
-        return torch.where(agree, teacher, self.fill)
+        return torch.where(agree, teacher, self.ignore_value)
 
-    def encode(self, logits: Tensor, known: Tensor | None = None, hard: bool = True) -> Tensor:
+    def aux_map(self, logits: Tensor, known: Tensor | None = None, hard: bool = True) -> Tensor:
         """(n + 1) / 2 of the unit vectors n; an unknown one is zero, so 0.5."""
-        return (super().encode(logits, known) + 1) / 2
+        return (super().aux_map(logits, known) + 1) / 2
 
-    def encode_label(self, label: Tensor) -> Tensor:
+    def aux_from_label(self, label: Tensor) -> Tensor:
         return (label + 1) / 2
 
-    def reconstruction_loss(self, output: Tensor, code: Tensor, known: Tensor) -> Tensor:
+    def reconstruction_loss(self, output: Tensor, target: Tensor, known: Tensor) -> Tensor:
         """1 - cos of the angle between the output and the map's vector."""
-        cosine = F.cosine_similarity(output, 2 * code - 1, dim=1)
+        cosine = F.cosine_similarity(output, 2 * target - 1, dim=1)
         return masked_mean(1 - cosine[:, None], known)
 
     def stats(self, prediction: Tensor, label: Tensor) -> Tensor:
@@ -143,7 +143,7 @@ class Normal(Task):
         total = stats.sum(0)
         count = total[0]
         scores: dict[str, Tensor | float] = {
-            self.headline: total[1] / count, 'rmse': (total[2] / count).sqrt(),
+            self.primary_metric: total[1] / count, 'rmse': (total[2] / count).sqrt(),
                   'median': _histogram_median(total[6:])}
         scores |= {f'within{limit:g}': 100 * n / count for limit, n in zip(WITHIN, total[3:6])}
         return {name: float(value) for name, value in scores.items()}
@@ -154,7 +154,7 @@ class Normal(Task):
         picture[~label.any(0)] = 0
         return picture
 
-    def describe(self, label: np.ndarray) -> dict[str, tuple[int, int, int]]:
+    def legend(self, label: np.ndarray) -> dict[str, tuple[int, int, int]]:
         axes = self.colorize(np.eye(3)[:, None])[0].tolist()
         legend = {name: tuple(colour) for name, colour in zip(('+x', '+y', '+z'), axes)}
         return legend | ({} if label.any(0).all() else {'unknown': (0, 0, 0)})

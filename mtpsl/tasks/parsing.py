@@ -35,7 +35,7 @@ class Parsing(CategoricalTask):
         super().__init__(PART_NAMES, PART_PALETTE, loss_weight, absent_iou, class_weight, values,
                          ignore)
 
-    def mark_unknown(self, label: np.ndarray) -> np.ndarray:
+    def mark_ignored(self, label: np.ndarray) -> np.ndarray:
         if ((label > 0) & (label < self.channels)).any():
             return label
-        return np.full_like(label, self.fill)
+        return np.full_like(label, self.ignore_value)

@@ -11,15 +11,15 @@ from mtpsl.registry import TASKS
 
 from .base import masked_mean
 from .binary import BinaryTask
-from .codes import ClassCodes
+from .codes import ClassAuxMaps
 from .stored import Stored
 
 
 @TASKS.register_module()
-class Saliency(ClassCodes, BinaryTask):
+class Saliency(ClassAuxMaps, BinaryTask):
     """Salient foreground by a balanced two-class cross-entropy, scored by maxF (percent).
 
-    Label: 1 foreground, 0 background, 255 unknown. Public prediction: foreground probability.
+    Label: 1 foreground, 0 background, 255 unknown. Prediction: foreground probability.
 
     Args:
         loss_weight: see :class:`Task`; PASCAL's published weight is 5.
@@ -31,7 +31,7 @@ class Saliency(ClassCodes, BinaryTask):
     """
 
     channels = 2
-    headline = 'maxF'
+    primary_metric = 'maxF'
     BETA_SQUARED = 0.3
 
     def __init__(self, loss_weight: float = 5.0, double_sigmoid: bool = False,
@@ -75,4 +75,4 @@ class Saliency(ClassCodes, BinaryTask):
         recall = true_positive / positive.sum().clamp(min=1)
         beta = self.BETA_SQUARED
         f_measure = (1 + beta) * precision * recall / (beta * precision + recall).clamp(min=1e-12)
-        return {self.headline: 100 * f_measure.max().item() if stats.any() else math.nan}
+        return {self.primary_metric: 100 * f_measure.max().item() if stats.any() else math.nan}

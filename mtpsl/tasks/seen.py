@@ -39,7 +39,7 @@ class Seen:
         self._some: list[np.ndarray] = []
 
     def add(self, label: np.ndarray, fill: float) -> None:
-        """Take a label map, (H, W) or (H, W, 3), in which ``fill`` is unknown."""
+        """Take a label map, (H, W) or (H, W, 3), in which ``ignore_value`` is unknown."""
         known = label != fill
         if known.ndim == 3:  # a vector is unknown where all its components are
             known = known.any(2)

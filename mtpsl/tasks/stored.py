@@ -31,7 +31,7 @@ class StoredValues:
     def __init__(self, owner: str, classes: int, fill: int, values: Sequence[Stored] | None = None,
                  ignore: Sequence[int] | None = None, unknown: Sequence[int] = (-1, 255),
                  show: Callable[[int], object] = int) -> None:
-        self.fill, self.show = fill, show
+        self.ignore_value, self.show = fill, show
         self.said = values is not None or ignore is not None
         self.ignore = _numbers(f'{owner}: ignore', ignore or ())
         self.values = None if values is None else _per_class(owner, classes, values)
@@ -48,7 +48,7 @@ class StoredValues:
         return f'{type(self).__name__}(values={self.values}, ignore={self.ignore})'
 
     def translate(self, label: np.ndarray) -> np.ndarray:
-        """(H, W) stored whole numbers to class ids, unknown ones to ``fill``.
+        """(H, W) stored whole numbers to class ids, unknown ones to ``ignore_value``.
 
         Where ``values`` does not say, other numbers are left for the task's check.
 
@@ -70,16 +70,16 @@ class StoredValues:
             foreign = np.unique(label[ids == FOREIGN]).tolist()
             raise ValueError('there are values that no class has and that are not in ignore: '
                              f'{shorten(map(self.show, foreign))}')
-        fits = ids.min() >= 0 and ids.max() <= self.fill
+        fits = ids.min() >= 0 and ids.max() <= self.ignore_value
         return ids.astype(np.uint8) if fits else ids
 
     def _meanings(self, stored: np.ndarray) -> np.ndarray:
         meanings = stored.astype(np.int64) if self.values is None else np.full(
             len(stored), FOREIGN, np.int64)
-        meanings[np.isin(stored, self.unknown)] = self.fill
+        meanings[np.isin(stored, self.unknown)] = self.ignore_value
         for number, numbers in enumerate(self.values or ()):
             meanings[np.isin(stored, numbers)] = number
-        meanings[np.isin(stored, self.ignore)] = self.fill
+        meanings[np.isin(stored, self.ignore)] = self.ignore_value
         return meanings
 
 
@@ -107,8 +107,8 @@ def one_channel(pixels: np.ndarray) -> np.ndarray:
     return pixels
 
 
-def foreign_values(label: np.ndarray, known: int, fill: int) -> list[int]:
-    """Values of an integer map that are neither 0..known-1 nor ``fill``."""
+def invalid_values(label: np.ndarray, known: int, fill: int) -> list[int]:
+    """Values of an integer map that are neither 0..known-1 nor ``ignore_value``."""
     if label.dtype == np.uint8:
         counts = np.bincount(label.ravel(), minlength=fill + 1)
         counts[:known] = counts[fill] = 0

@@ -27,7 +27,7 @@ def training_sample(root: str, image_id: str, labelled: Collection[str]) -> dict
     """Image and labels of 512x512, (C, 512, 512) float32; randomness is NumPy's global one.
 
     Args:
-        root: folder of the data set.
+        root: folder of the dataset.
         image_id: of the image.
         labelled: the tasks that it is labelled for.
     """

@@ -18,7 +18,7 @@ def predict(model: nn.Module, images: Tensor, samples: Sequence,
     Args:
         model: a DiffusionMTL, of which the weights are used.
         images: (B, 3, H, W), normalised and padded.
-        samples: get the public predictions in their own size.
+        samples: get the predictions in their own size.
         noise: the draws by task, (B, D, channels, h, w); None draws them.
     """
     features, initial = initial_maps(model, images)

@@ -13,7 +13,7 @@ def evidence(task: Task, prediction: Tensor, label: Tensor) -> dict[str, list[fl
 
     Args:
         task: a task with classes, or saliency.
-        prediction: public predictions, (N, C, H, W).
+        prediction: predictions, (N, C, H, W).
         label: (N, 1, H, W).
     """
     if isinstance(task, CategoricalTask):

@@ -230,7 +230,7 @@ def test_stages_are_of_the_chosen_tasks(infer, picture):
 
 def test_weights_may_come_from_the_model_index(config, checkpoint, tmp_path, monkeypatch):
     config.dump(tmp_path / 'tiny.py')
-    monkeypatch.setattr('mtpsl.apis.loading.find_weights', lambda name: str(checkpoint))
+    monkeypatch.setattr('mtpsl.apis.load_model.find_weights', lambda name: str(checkpoint))
     infer = MultiTaskInferencer(tmp_path / 'tiny.py', device='cpu')
     saved = torch.load(checkpoint)['state_dict']['decoders.predict.depth.bias']
     assert torch.equal(infer.model.decoders.predict['depth'].bias, saved)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from mmengine.structures import PixelData
 
-from mtpsl.apis.page import Page
+from mtpsl.apis.web_page import Page
 
 METRES = 40.0  # times the radius in pixels of a ball as far away, for the training camera
 

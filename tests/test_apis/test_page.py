@@ -12,7 +12,7 @@ from PIL import Image
 from tiny import tiny_regularized_config
 
 from mtpsl.apis import MultiTaskInferencer, Prediction
-from mtpsl.apis.page import Page, check_pixels, serve
+from mtpsl.apis.web_page import Page, check_pixels, serve
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def test_uploads_have_a_limit(infer, monkeypatch):
     monkeypatch.setattr(gr.Blocks, 'launch', lambda self, **options: launched.update(options))
     monkeypatch.setattr(gr.Blocks, 'block_thread', lambda self: None)
     monkeypatch.setattr('signal.signal', lambda *_: None)
-    monkeypatch.setattr('mtpsl.apis.page.check_address', lambda *_: None)
+    monkeypatch.setattr('mtpsl.apis.web_page.check_address', lambda *_: None)
     serve(infer, 'x', '127.0.0.1', 7860)
     assert launched['max_file_size'] == 50 * 2 ** 20
     serve(infer, 'x', '127.0.0.1', 7860, max_upload=3)

@@ -5,18 +5,18 @@ import pytest
 import torch
 from mmengine.structures import PixelData
 
-from mtpsl.apis.windows import Mosaic, positions, pyramid
+from mtpsl.apis.windows import WindowMerger, blend_weights, window_positions
 from mtpsl.structures import MultiTaskSample
 from mtpsl.tasks import build_tasks
 
 
 def test_positions_by_hand():
-    assert positions((40, 50), (64, 64), 0.5) == [(0, 0, 40, 50)]
-    assert positions((64, 64), (64, 64), 0.5) == [(0, 0, 64, 64)]
+    assert window_positions((40, 50), (64, 64), 0.5) == [(0, 0, 40, 50)]
+    assert window_positions((64, 64), (64, 64), 0.5) == [(0, 0, 64, 64)]
     # A room of 36 by steps of at most 32 takes two; a side that fits has one start.
-    assert positions((100, 30), (64, 64), 0.5) == [(0, 0, 64, 30), (18, 0, 64, 30),
+    assert window_positions((100, 30), (64, 64), 0.5) == [(0, 0, 64, 30), (18, 0, 64, 30),
                                                    (36, 0, 64, 30)]
-    assert positions((128, 65), (64, 64), 0) == [(0, 0, 64, 64), (0, 1, 64, 64),
+    assert window_positions((128, 65), (64, 64), 0) == [(0, 0, 64, 64), (0, 1, 64, 64),
                                                  (64, 0, 64, 64), (64, 1, 64, 64)]
 
 
@@ -24,7 +24,7 @@ def test_positions_by_hand():
     ((301, 207), (64, 96), 1 / 3), ((129, 1), (64, 64), 0.9), ((500, 700), (7, 5), 0.5)])
 def test_every_pixel_is_covered_with_the_overlap(size, window, overlap):
     seen = np.zeros(size, int)
-    windows = positions(size, window, overlap)
+    windows = window_positions(size, window, overlap)
     for top, left, height, width in windows:
         assert top >= 0 and left >= 0 and top + height <= size[0] and left + width <= size[1]
         seen[top:top + height, left:left + width] += 1
@@ -37,14 +37,14 @@ def test_every_pixel_is_covered_with_the_overlap(size, window, overlap):
 
 def test_the_pyramid_by_hand():
     expected = torch.tensor([[0.25 * 0.5, 0.25 * 0.5], [0.75 * 0.5, 0.75 * 0.5]])
-    torch.testing.assert_close(pyramid(4, 2)[:2], expected)
-    torch.testing.assert_close(pyramid(4, 2), pyramid(4, 2).flip(0))
-    assert (pyramid(5, 1) > 0).all()
+    torch.testing.assert_close(blend_weights(4, 2)[:2], expected)
+    torch.testing.assert_close(blend_weights(4, 2), blend_weights(4, 2).flip(0))
+    assert (blend_weights(5, 1) > 0).all()
 
 
 def test_overlapping_windows_are_averaged_by_their_weights():
     tasks = build_tasks(dict(depth=dict(type='Depth'), normal=dict(type='Normal')))
-    mosaic = Mosaic((2, 6), 2, tasks)
+    mosaic = WindowMerger((2, 6), 2, tasks)
     x, y = torch.tensor([1., 0, 0]), torch.tensor([0., 1, 0])
     for value, vector, left in ((1.0, x, 0), (3.0, y, 2)):
         sample = MultiTaskSample(pred=PixelData(

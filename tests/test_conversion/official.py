@@ -1,4 +1,4 @@
-"""Small data sets in the formats that the authors of NYU Depth v2 and Cityscapes publish."""
+"""Small datasets in the formats that the authors of NYU Depth v2 and Cityscapes publish."""
 
 import os
 from pathlib import Path

@@ -17,8 +17,8 @@ from test_conversion.official import (
 )
 from test_conversion.tool import TOOLS, Tool
 
-from mtpsl.conversion import convert_cityscapes
-from mtpsl.conversion.resize import shrink_image
+from mtpsl.data_prep.conversion import convert_cityscapes
+from mtpsl.data_prep.conversion.resize import shrink_image
 
 SIZE = ('--size', 16, 32)
 # The official table, id by id.

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from test_conversion.official import plane_depth
 
-from mtpsl.conversion import Intrinsics, normals_from_depth
-from mtpsl.synthetic import render_scene
+from mtpsl.data_prep.conversion import Intrinsics, normals_from_depth
+from mtpsl.data_prep.synthetic import render_scene
 
 CAMERA = Intrinsics(90.0, 110.0, 50.5, 30.0)
 SHAPE = (80, 120)

@@ -23,9 +23,9 @@ from test_conversion.official import (
 )
 from test_conversion.tool import TOOLS, Tool
 
-from mtpsl.conversion import convert_nyud
-from mtpsl.conversion.matlab import CACHE_LIMIT, cache_for_one
-from mtpsl.conversion.nyud import camera_for, window_radius
+from mtpsl.data_prep.conversion import convert_nyud
+from mtpsl.data_prep.conversion.matlab import CACHE_LIMIT, cache_for_one
+from mtpsl.data_prep.conversion.nyud import camera_for, window_radius
 
 # Label 0, then NAMES: wall, floor, coffee table (furniture), television, toaster, cone (objects).
 IDS = np.array([-1, 11, 4, 5, 10, 6, 6])

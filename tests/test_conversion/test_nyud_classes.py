@@ -7,7 +7,7 @@ import pytest
 from test_conversion.official import NAMES, write_nyud
 from test_conversion.tool import Tool
 
-from mtpsl.conversion.nyud_classes import (
+from mtpsl.data_prep.conversion.nyud_classes import (
     CLASSES,
     NAMED,
     OTHER_FURNITURE,

@@ -6,7 +6,7 @@ import pytest
 from test_tools.reference_checkpoint import BUFFERS, published_shapes
 from tiny import PASCAL_TASKS, tiny_model_config
 
-from mtpsl.conversion.reference import (
+from mtpsl.data_prep.conversion.reference import (
     check_model,
     convert_weights,
     is_schedule_buffer,

@@ -14,11 +14,11 @@ import pytest
 from test_conversion.official import die, files_of, write_cityscapes, write_nyud
 from test_conversion.tool import TOOLS, Tool
 
-from mtpsl.conversion import cityscapes as module
-from mtpsl.conversion.resume import Item, Plan, carry_out
-from mtpsl.conversion.target import Target
-from mtpsl.storage import layouts
-from mtpsl.storage.command import exit_with_one_line
+from mtpsl.data_prep import layouts
+from mtpsl.data_prep.conversion import cityscapes as module
+from mtpsl.data_prep.conversion.resumable import Item, Plan, carry_out
+from mtpsl.data_prep.conversion.target import Target
+from mtpsl.system.arguments import exit_with_one_line
 
 SIZE = ('--size', 16, 32)
 

@@ -208,7 +208,7 @@ def test_an_unfinished_data_set_is_refused(kind: type, tmp_path: Path) -> None:
     (root / '.7.conversion.unfinished.json').touch()  # about to be written: not yet there
     reader(kind, root)
     (root / 'conversion.unfinished.json').touch()
-    with pytest.raises(ValueError, match='conversion.unfinished.json says that the data set is '
+    with pytest.raises(ValueError, match='conversion.unfinished.json says that the dataset is '
                        'not finished; the command that makes it goes on'):
         reader(kind, root)
 

@@ -1,4 +1,4 @@
-"""The check of a data set says what a training run on it would."""
+"""The check of a dataset says what a training run on it would."""
 
 import json
 from pathlib import Path
@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from mtpsl.datasets import NYUD, Cityscapes, PASCALContext
-from mtpsl.datasets.check import Report, check_dataset
-from mtpsl.engine.check import format_report
+from mtpsl.datasets.check_dataset import Report, check_dataset
+from mtpsl.engine.check_data import format_report
 
 from .conftest import TASKS as PASCAL_TASKS
 from .test_array_datasets import TASKS, reader, write

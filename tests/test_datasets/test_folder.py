@@ -57,7 +57,7 @@ def test_each_kind_of_file_is_read_as_its_task_says(root):
     np.testing.assert_allclose(first['depth'], 1.5 * (ROWS > 0))
     np.testing.assert_allclose(tenth['depth'], COLUMNS / 10, rtol=1e-6)
     assert [tenth[name].dtype for name in tenth] == [np.uint8, np.float32, np.float32]
-    tasks = TASKS | dict(depth=dict(type='Depth', picture_unit=0.01))
+    tasks = TASKS | dict(depth=dict(type='Depth', png_unit=0.01))
     np.testing.assert_allclose(folder_dataset(root, tasks)[0]['gt']['depth'], 15 * (ROWS > 0))
 
 
@@ -141,11 +141,11 @@ def test_what_is_labelled_is_logged_once(root):
     finally:
         logger.removeHandler(handler)
     (record,) = [record for record in records if 'FolderDataset' in record.getMessage()]
-    assert record.levelno == logging.INFO and record.getMessage() == dataset.describe()
-    assert dataset.describe() == (
+    assert record.levelno == logging.INFO and record.getMessage() == dataset.legend()
+    assert dataset.legend() == (
         f'FolderDataset train ({root}/train): 4 images. Labelled for classes 2, mask 2, normal 2, '
         'depth 2. Images with 0 labels: 1, 2 labels: 1, 3 labels: 2')
-    assert folder_dataset(root, max_images=2).describe().endswith(
+    assert folder_dataset(root, max_images=2).legend().endswith(
         '2 images. Labelled for classes 1, mask 2, normal 1, depth 1. Images with 2 labels: 1, '
         '3 labels: 1')
 

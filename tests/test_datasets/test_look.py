@@ -12,7 +12,7 @@ from mmengine.dataset import ConcatDataset, RepeatDataset
 from mmengine.logging import MMLogger
 
 from mtpsl.datasets import FolderDataset
-from mtpsl.datasets.check import check_configs
+from mtpsl.datasets.check_dataset import check_configs
 from mtpsl.datasets.look import AT_LEAST, AT_MOST, look_at_labels, spread
 
 from .conftest import READ, TEST

@@ -11,11 +11,11 @@ from mmengine.dataset import pseudo_collate
 from mmengine.registry import DefaultScope
 from torch.utils.data import DataLoader
 
-from mtpsl.datasets import Draw, DrawSampler
+from mtpsl.datasets import SeededIndex, SeededSampler
 from mtpsl.datasets.transforms import MultiView, RandomCrop, RandomScaleCrop
 from mtpsl.datasets.transforms.geometric import Zoom
 from mtpsl.engine import load_config
-from mtpsl.models import MultiTaskPreprocessor
+from mtpsl.models import MultiTaskDataPreprocessor
 from mtpsl.registry import TRANSFORMS
 from mtpsl.tasks import build_tasks
 
@@ -54,7 +54,7 @@ def spoil(results: dict) -> dict:
     for label in results['gt'].values():
         label[:] = 0
     results['gt'].pop('saliency')
-    results['img_id'] = 'spoilt'
+    results['img_id'] = 'found_inf'
     return results
 
 
@@ -74,9 +74,9 @@ def test_each_view_starts_from_the_sample_as_it_came():
         kept = packed['data_samples'][view]
         assert kept.img_id == 'a'
         assert same({name: pixels(label) for name, label in kept.gt.items()}, before['gt'])
-    spoilt = packed['data_samples'][1]
-    assert spoilt.img_id == 'spoilt' and 'saliency' not in spoilt.gt
-    assert (packed['inputs'][1] == 7).all() and not spoilt.gt.semseg.any()
+    found_inf = packed['data_samples'][1]
+    assert found_inf.img_id == 'found_inf' and 'saliency' not in found_inf.gt
+    assert (packed['inputs'][1] == 7).all() and not found_inf.gt.semseg.any()
 
 
 def expected_label(name: str, label: np.ndarray, zoom: Zoom) -> np.ndarray:
@@ -139,7 +139,7 @@ def test_a_sample_without_truth_has_views_too():
     assert 'gt' not in results
 
 
-# ------------------------------------------------------------------ as part of a data set
+# ------------------------------------------------------------------ as part of a dataset
 
 
 @pytest.fixture
@@ -158,24 +158,24 @@ def flat(item: dict) -> list[torch.Tensor]:
 
 def test_a_draw_decides_all_views_whoever_loads_them(dataset):
     np.random.seed(0)
-    first = flat(dataset[Draw(3, 1, 0)])
+    first = flat(dataset[SeededIndex(3, 1, 0)])
     np.random.seed(9)
-    again, other = flat(dataset[Draw(3, 1, 0)]), flat(dataset[Draw(3, 2, 0)])
+    again, other = flat(dataset[SeededIndex(3, 1, 0)]), flat(dataset[SeededIndex(3, 2, 0)])
     assert len(first) == 3 + 3 * 2 and all(map(torch.equal, first, again))
     assert not torch.equal(first[1], other[1])
 
-    sampler = DrawSampler(dataset, seed=3)
+    sampler = SeededSampler(dataset, seed=3)
     sampler.set_epoch(1)
     for workers in (0, 2):
         for batch in DataLoader(dataset, 1, sampler=sampler, num_workers=workers,
                                 collate_fn=lambda samples: samples[0]):
-            here = flat(dataset[Draw(3, 1, IDS.index(batch['data_samples'][0].img_id))])
+            here = flat(dataset[SeededIndex(3, 1, IDS.index(batch['data_samples'][0].img_id))])
             assert all(map(torch.equal, here, flat(batch)))
 
 
 def test_a_batch_holds_all_samples_of_view_0_first(dataset):
-    draws = [dataset[Draw(0, 0, index)] for index in range(3)]
-    batch = MultiTaskPreprocessor(TASKS, mean=(0, 0, 0), std=(1, 1, 1), bgr_to_rgb=False,
+    draws = [dataset[SeededIndex(0, 0, index)] for index in range(3)]
+    batch = MultiTaskDataPreprocessor(TASKS, mean=(0, 0, 0), std=(1, 1, 1), bgr_to_rgb=False,
                                   size=(40, 50), size_divisor=2)(
         pseudo_collate(copy.deepcopy(draws)), training=True)
     assert batch['inputs'].shape == (9, 3, 40, 50)
@@ -192,15 +192,15 @@ def test_a_batch_holds_all_samples_of_view_0_first(dataset):
         assert image.sum() == inside.sum()  # padded with 0 after a normalisation that does nothing
         assert set(data.gt.keys()) == [{'semseg', 'normal'}, {'boundary'}, set()][index]
         for name, label in data.gt.items():
-            expected = torch.full((len(label), 40, 50), ALL_TASKS[name].fill, dtype=label.dtype)
+            expected = torch.full((len(label), 40, 50), ALL_TASKS[name].ignore_value, dtype=label.dtype)
             expected[:, top:top + 30, left:left + 42] = getattr(
                 before['data_samples'][view].gt, name)
             assert torch.equal(label, expected), name
 
 
 def test_plain_samples_make_a_batch_as_before(dataset):
-    draws = [dataset[Draw(0, 0, index)] for index in range(3)]
-    processor = MultiTaskPreprocessor(TASKS, size=(40, 50), size_divisor=2)
+    draws = [dataset[SeededIndex(0, 0, index)] for index in range(3)]
+    processor = MultiTaskDataPreprocessor(TASKS, size=(40, 50), size_divisor=2)
     plain = processor(dict(inputs=[draw['inputs'][0] for draw in draws]))
     assert plain['data_samples'] is None
     assert torch.equal(plain['inputs'], processor(pseudo_collate(draws))['inputs'][:3])

@@ -8,7 +8,7 @@ import torch
 from mmengine.dataset import DefaultSampler, pseudo_collate
 from torch.utils.data import DataLoader
 
-from mtpsl.datasets import Draw, DrawSampler, PASCALContext
+from mtpsl.datasets import PASCALContext, SeededIndex, SeededSampler
 from mtpsl.datasets.sampler import seeded
 from mtpsl.registry import DATA_SAMPLERS, TRANSFORMS
 
@@ -24,7 +24,7 @@ def dataset(pascal):
 
 def epoch_of(dataset, epoch, workers=0, batch_size=2):
     """{image id: (inputs, labels)} of one epoch."""
-    sampler = DrawSampler(dataset, seed=5)
+    sampler = SeededSampler(dataset, seed=5)
     sampler.set_epoch(epoch)
     loader = DataLoader(dataset, batch_size, sampler=sampler, num_workers=workers,
                         collate_fn=pseudo_collate)
@@ -54,7 +54,7 @@ def test_set_epoch_renews_every_sample(dataset):
 
 def test_order_and_length_are_the_default_samplers():
     for epoch in (0, 3):
-        ours, theirs = DrawSampler(range(50), seed=9), DefaultSampler(range(50), seed=9)
+        ours, theirs = SeededSampler(range(50), seed=9), DefaultSampler(range(50), seed=9)
         ours.set_epoch(epoch)
         theirs.set_epoch(epoch)
         assert [d.index for d in ours] == list(theirs) and len(ours) == 50
@@ -62,14 +62,14 @@ def test_order_and_length_are_the_default_samplers():
 
 
 def test_sampler_is_registered():
-    sampler = DATA_SAMPLERS.build(dict(type='DrawSampler', shuffle=False),
+    sampler = DATA_SAMPLERS.build(dict(type='SeededSampler', shuffle=False),
                                   default_args=dict(dataset=range(3), seed=1))
-    assert list(sampler) == [Draw(1, 0, 0), Draw(1, 0, 1), Draw(1, 0, 2)]
+    assert list(sampler) == [SeededIndex(1, 0, 0), SeededIndex(1, 0, 1), SeededIndex(1, 0, 2)]
 
 
 def test_each_part_of_a_draw_counts():
     def drawn(*numbers):
-        with seeded(Draw(*numbers)):
+        with seeded(SeededIndex(*numbers)):
             return np.random.rand(), random.random()
 
     values = [drawn(*d) for d in [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (0, 0, 0)]]
@@ -83,8 +83,8 @@ def test_random_states_are_put_back_also_after_an_error(dataset):
     expected = np.random.rand(), random.random()
     np.random.seed(3)
     random.seed(3)
-    dataset[Draw(0, 0, 1)]
-    with pytest.raises(ZeroDivisionError), seeded(Draw(0, 0, 0)):
+    dataset[SeededIndex(0, 0, 1)]
+    with pytest.raises(ZeroDivisionError), seeded(SeededIndex(0, 0, 0)):
         np.random.rand(1 // 0)
     assert (np.random.rand(), random.random()) == expected
 

@@ -12,13 +12,13 @@ from mmengine.dataset import pseudo_collate
 from mmengine.registry import DefaultScope
 from torch.utils.data import DataLoader
 
-from mtpsl.datasets import DrawSampler
+from mtpsl.data_prep.synthetic import write_scenes
+from mtpsl.datasets import SeededSampler
 from mtpsl.datasets.partial_label import PartialLabelDataset
 from mtpsl.datasets.transforms import RandomCrop, RandomScaleCrop
 from mtpsl.engine import load_config
-from mtpsl.models import MultiTaskPreprocessor
+from mtpsl.models import MultiTaskDataPreprocessor
 from mtpsl.registry import DATASETS
-from mtpsl.synthetic import write_scenes
 from mtpsl.tasks import build_tasks
 
 from .conftest import DOG, EMPTY, IDS, PERSON, READ, TASKS, TEST, reader, write_mapping
@@ -182,11 +182,11 @@ def training_data(root, task: str) -> tuple[Config, PartialLabelDataset]:
 def test_a_single_task_config_trains_on_the_images_labelled_for_it(scenes):
     cfg, dataset = training_data(scenes, 'parsing')
     ids = (scenes / 'ImageSets/Context/train.txt').read_text().split()
-    loader = DataLoader(dataset, 2, sampler=DrawSampler(dataset, seed=0),
+    loader = DataLoader(dataset, 2, sampler=SeededSampler(dataset, seed=0),
                         collate_fn=pseudo_collate)
     batch, = loader
     assert sorted(one.img_id for one in batch['data_samples']) == sorted([ids[1], ids[6]])
-    data = MultiTaskPreprocessor(cfg.tasks, **cfg.data_preprocessor)(batch, training=True)
+    data = MultiTaskDataPreprocessor(cfg.tasks, **cfg.data_preprocessor)(batch, training=True)
     assert data['inputs'].shape == (2, 3, 96, 96)
     for one in data['data_samples']:
         assert set(one.gt.keys()) == {'parsing'} and one.gt.parsing.shape == (1, 96, 96)

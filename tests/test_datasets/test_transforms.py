@@ -7,7 +7,7 @@ import pytest
 import torch
 from mmengine.dataset import Compose
 
-from mtpsl.datasets import Draw
+from mtpsl.datasets import SeededIndex
 from mtpsl.datasets.transforms import (
     LoadLabels,
     PackMultiTaskInputs,
@@ -144,7 +144,7 @@ def test_balance_task_must_be_a_task_with_classes(name):
 
 
 def test_unknown_value_is_the_tasks(monkeypatch):
-    monkeypatch.setattr(ALL_TASKS['semseg'], 'fill', 7, raising=False)
+    monkeypatch.setattr(ALL_TASKS['semseg'], 'ignore_value', 7, raising=False)
     results = half_and_half(right_value=7)  # a crop at column 32 shows no known pixel
     transform = RandomCrop((H, 32), max_class_ratio=1, tries=1000)
     np.random.seed(0)
@@ -307,8 +307,8 @@ def guided(pascal, **arguments):
     dataset = reader(pascal, steps, label_mapping='label_mappings/m.json', **arguments)
     packing = reader(pascal, [*steps, dict(type='mtpsl.PackMultiTaskInputs')],
                      label_mapping='label_mappings/m.json', **arguments)
-    cut = [dataset[Draw(0, epoch, 0)] for epoch in range(40)]
-    return cut, [packing[Draw(0, epoch, 0)]['data_samples'] for epoch in range(40)]
+    cut = [dataset[SeededIndex(0, epoch, 0)] for epoch in range(40)]
+    return cut, [packing[SeededIndex(0, epoch, 0)]['data_samples'] for epoch in range(40)]
 
 
 def largest_share(sample):

@@ -1,4 +1,4 @@
-"""The commands that check data sets, as the tools call them."""
+"""The commands that check datasets, as the tools call them."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mtpsl.engine.check import SHOWN, run_check, run_config_check
+from mtpsl.engine.check_data import SHOWN, run_check, run_config_check
 
 ROOT = Path(__file__).parents[2]
 CONFIG = """

@@ -8,10 +8,10 @@ import zipfile
 
 import pytest
 
-from mtpsl import torchrun
-from mtpsl.engine import command
-from mtpsl.engine.command import TurnParser, one_line_errors
-from mtpsl.storage.command import exit_with_one_line
+from mtpsl.system import config_arguments as command
+from mtpsl.system import torchrun
+from mtpsl.system.arguments import exit_with_one_line
+from mtpsl.system.config_arguments import TurnParser, one_line_errors
 
 
 @pytest.fixture(autouse=True)

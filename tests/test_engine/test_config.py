@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from mtpsl.engine import load_config
+from mtpsl.engine.config.schema import accepts
 from mtpsl.engine.launch import set_work_dir
-from mtpsl.engine.schema import accepts
 
 ROOT = Path(__file__).parents[2]
 PASCAL = str(ROOT / 'configs/diffusionmtl/pascal_onelabel_r18.py')
@@ -219,8 +219,8 @@ def test_dicts_may_be_options():
     ('param_scheduler.0.pwoer', 2, r"param_scheduler.0: PolyLR.__init__\(\) got .* 'pwoer'; it "
      'takes .*begin.*eta_min.*power'),
     ('model.decoder.num_blocks', -1, 'model.decoder.num_blocks of TaskDecoders must not be neg'),
-    ('model.data_preprocessor.size', ('a', 'b'), 'model.data_preprocessor.size of MultiTaskPrep'),
-    ('model.data_preprocessor.siez', (9, 9), r"MultiTaskPreprocessor.__init__\(\) got .*'siez'"),
+    ('model.data_preprocessor.size', ('a', 'b'), 'model.data_preprocessor.size of MultiTaskData'),
+    ('model.data_preprocessor.siez', (9, 9), r"DataPreprocessor.__init__\(\) got .*'siez'"),
     ('model.backbone.depht', 18, r"model.backbone: ResNet.__init__\(\) got .* 'depht'"),
     ('model.backbone.type', 'mmseg.ResNt', 'model.backbone.type: mmseg.ResNt is not in the '),
     ('model.diffusion.condition.detatch', True, r'model.diffusion.condition: .* got an unexpected'),

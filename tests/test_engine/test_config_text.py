@@ -3,7 +3,8 @@
 import pytest
 from yapf.yapflib import yapf_api
 
-from mtpsl.engine import config_text, load_config
+from mtpsl.engine import load_config
+from mtpsl.engine.config import text as config_text
 
 STYLE = dict(based_on_style='pep8', blank_line_before_nested_class_or_def=True,
              split_before_expression_after_opening_paren=True)  # mmengine's

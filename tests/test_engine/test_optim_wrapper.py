@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mtpsl.engine import AutocastOptimWrapper, FiniteOptimWrapper
-from mtpsl.engine.buffer_snapshot import BufferSnapshot
+from mtpsl.engine.optim.buffer_snapshot import BufferSnapshot
 
 OPTIMIZERS = dict(
     adam=(torch.optim.Adam, dict(lr=1e-2, weight_decay=1e-3, fused=True)),
@@ -261,15 +261,15 @@ def test_a_snapshot_brings_back_every_buffer():
     net.low.running_mean = net.low.running_mean.to(torch.bfloat16)
     before = copy.deepcopy(dict(net.named_buffers()))
     snapshot = BufferSnapshot(net)
-    assert not snapshot.spoilt()
+    assert not snapshot.found_inf()
     for buffer in net.buffers():
         buffer.add_(1)
     changed = copy.deepcopy(dict(net.named_buffers()))
-    assert not snapshot.spoilt()
+    assert not snapshot.found_inf()
     snapshot.restore(torch.tensor(False))
     assert_equal(dict(net.named_buffers()), changed)
     net.low.running_mean[1] = float('inf')
-    assert snapshot.spoilt()
+    assert snapshot.found_inf()
     snapshot.restore(torch.tensor(True))
     assert_equal(dict(net.named_buffers()), before)
     BufferSnapshot(nn.Linear(1, 1)).restore(torch.tensor(True))  # nothing to bring back

@@ -14,9 +14,10 @@ from mmengine.runner import Runner
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from mtpsl.engine import DeferredInfoHook, FiniteOptimWrapper, host_queue
-from mtpsl.engine.checkpoint import SAFE
+from mtpsl.engine import DeferredInfoHook, FiniteOptimWrapper
+from mtpsl.engine.checkpoints.content import SAFE
 from mtpsl.engine.hooks import deferred_info_hook
+from mtpsl.engine.optim import async_host_copy as host_queue
 
 MEASURED = {'train/time', 'train/data_time'}
 
@@ -134,7 +135,7 @@ def test_the_numbers_are_mmengines(late, loop, tmp_path, monkeypatch):
 
 def test_numbers_of_a_gpu_are_read_one_step_late(monkeypatch):
     monkeypatch.setattr(host_queue, 'send', send_late)
-    queue = host_queue.HostQueue()
+    queue = host_queue.AsyncHostCopy()
     taken = []
     for step in range(4):
         queue.put(torch.tensor(float(step)), f'step {step}')
@@ -173,7 +174,7 @@ def test_the_hook_does_not_read_a_step_that_is_under_way(monkeypatch):
         hook.after_train_iter(Training, step, {}, dict(loss=torch.tensor([float(step)])))
         assert hub == ([] if step == 0 else [('train/grad_norm', 3.0), ('train/loss', 0.0)])
     assert sent == [(2,), (2,)]
-    assert deferred_info_hook.HostQueue is host_queue.HostQueue
+    assert deferred_info_hook.AsyncHostCopy is host_queue.AsyncHostCopy
 
 
 def test_losses_stand_in_one_order():
@@ -190,7 +191,7 @@ def test_losses_stand_in_one_order():
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
 def test_numbers_of_a_gpu_arrive():
-    queue = host_queue.HostQueue()
+    queue = host_queue.AsyncHostCopy()
     for step in range(50):
         queue.put(torch.full((3,), float(step), device='cuda'), step)
         for value, known in queue.get():

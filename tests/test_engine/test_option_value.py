@@ -4,8 +4,8 @@ import argparse
 
 import pytest
 
-from mtpsl.engine.command import add_cfg_options
-from mtpsl.engine.option_value import read_value
+from mtpsl.system.config_arguments import add_cfg_options
+from mtpsl.system.option_value import read_value
 
 
 @pytest.mark.parametrize('text, value', [

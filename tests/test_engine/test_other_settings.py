@@ -10,9 +10,9 @@ from in_process import load_tool
 from mmengine.config import Config
 from tiny import tiny_model_config
 
-from mtpsl.apis.loading import load_model
-from mtpsl.engine.model_index import find_weights
-from mtpsl.engine.resume import RUN_KEY, deciding, other_settings
+from mtpsl.apis.load_model import load_model
+from mtpsl.engine.checkpoints.resume import RUN_KEY, fingerprint, other_settings
+from mtpsl.engine.config.model_index import find_weights
 from mtpsl.registry import MODELS
 
 
@@ -25,7 +25,7 @@ def config(**changed: object) -> Config:
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> str:
     path = tmp_path / 'epoch_1.pth'
-    meta = {RUN_KEY: json.dumps(deciding(config(), 1)), 'epoch': 1, 'iter': 1}
+    meta = {RUN_KEY: json.dumps(fingerprint(config(), 1)), 'epoch': 1, 'iter': 1}
     torch.save(dict(state_dict=MODELS.build(config().model).state_dict(), meta=meta), path)
     return str(path)
 

@@ -12,11 +12,15 @@ from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmengine.registry import DefaultScope
 from torch import nn
 
+from mtpsl.data_prep.synthetic import write_scenes
 from mtpsl.engine import load_config
-from mtpsl.engine.checkpoint import SAFE
-from mtpsl.engine.parameter_groups import GroupedOptimWrapperConstructor, GroupPolyLR, GroupStepLR
+from mtpsl.engine.checkpoints.content import SAFE
+from mtpsl.engine.optim.parameter_groups import (
+    GroupedOptimWrapperConstructor,
+    GroupPolyLR,
+    GroupStepLR,
+)
 from mtpsl.registry import PARAM_SCHEDULERS
-from mtpsl.synthetic import write_scenes
 
 ROOT = Path(__file__).parents[2]
 XTC = ROOT / 'configs/xtc/pascal_onelabel_r18.py'

@@ -11,7 +11,7 @@ from mtpsl.engine import SafeCheckpointHook
     ('sauce/mErr', 'less'), ('loss_map/mIoU', 'greater'), ('semseg/mIoU', 'greater'),
     ('saliency/maxF', 'greater'), ('boundary/odsF', 'greater'), ('initial/depth/absErr', 'less'),
     ('delta_m', 'greater')])
-def test_the_tasks_know_the_direction_of_their_headlines(key, rule):
+def test_the_tasks_know_the_direction_of_their_primary_metrics(key, rule):
     hook = SafeCheckpointHook(save_best=key)
     assert hook.rules == [rule]
     assert hook.is_better_than[key](2, 1) == (rule == 'greater')

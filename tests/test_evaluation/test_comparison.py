@@ -7,9 +7,15 @@ from dataclasses import replace
 
 import pytest
 
-from mtpsl.evaluation import FORMATS, beside_paper, compare, disagreements, find_baseline
-from mtpsl.evaluation.comparison import Comparison
-from mtpsl.evaluation.results import Method, Result
+from mtpsl.analysis.comparison import (
+    FORMATS,
+    Comparison,
+    beside_paper,
+    compare,
+    disagreements,
+    find_baseline,
+)
+from mtpsl.analysis.results import Method, Result
 
 
 def method(name: str, *runs: tuple[float, ...], keys: tuple[str, ...] = (

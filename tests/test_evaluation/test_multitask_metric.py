@@ -28,13 +28,13 @@ SIZE = (18, 20)
 
 
 def make_label(task: Task, generator: torch.Generator, size: tuple[int, int]) -> Tensor:
-    if task.fill == 255:
+    if task.ignore_value == 255:
         label = torch.randint(0, max(task.channels, 2), (1, *size), generator=generator)
         label = label.to(torch.uint8)
     else:
         label = 0.5 + torch.rand(task.channels, *size, generator=generator)
         label = torch.nn.functional.normalize(label, dim=0) if task.channels == 3 else label
-    label[:, :4] = task.fill
+    label[:, :4] = task.ignore_value
     return label
 
 
@@ -75,8 +75,8 @@ def scores(samples: list[MultiTaskSample]) -> dict[str, float]:
 
 
 def test_names(scores: dict[str, float]) -> None:
-    headlines = [*HEADLINES, 'delta_m']
-    assert set(headlines) | {f'initial/{name}' for name in headlines} <= set(scores)
+    primary_metrics = [*HEADLINES, 'delta_m']
+    assert set(primary_metrics) | {f'initial/{name}' for name in primary_metrics} <= set(scores)
     assert {name for name in scores if not name.startswith('initial/')} == {
         name.removeprefix('initial/') for name in scores if name.startswith('initial/')}
     assert not [name for name in scores if 'IoU.' in name]
@@ -95,8 +95,8 @@ def test_figures_are_those_of_all_labelled_images_together(
             assert len(stats) == (3 if name in ('semseg', 'depth') else 2)
             for key, value in task.score(stats).items():
                 assert scores[f'{prefix}{name}/{key}'] == value
-        headlines = {name.split('/')[0]: scores[prefix + name] for name in HEADLINES}
-        assert scores[f'{prefix}delta_m'] == delta_m(headlines, SINGLE, TASKS)
+        primary_metrics = {name.split('/')[0]: scores[prefix + name] for name in HEADLINES}
+        assert scores[f'{prefix}delta_m'] == delta_m(primary_metrics, SINGLE, TASKS)
     assert scores['depth/absErr'] != scores['initial/depth/absErr']
 
 

@@ -2,9 +2,8 @@
 
 import pytest
 
-from mtpsl.evaluation import compare, disagreements, group_by_method, paper_results
-from mtpsl.evaluation.comparison import Comparison
-from mtpsl.evaluation.results import PAPER, read_results
+from mtpsl.analysis.comparison import Comparison, compare, disagreements
+from mtpsl.analysis.results import PAPER, group_by_method, paper_results, read_results
 
 METHODS = ['Single-Task', 'MTL Baseline', 'SS', 'XTC', 'XTC*', 'DiffusionMTL (Prediction)',
            'DiffusionMTL (Feature)']

@@ -6,8 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from mtpsl.evaluation import group_by_method, paper_results, read_argument, read_results
-from mtpsl.evaluation.results import Result, headline_directions, summarize
+from mtpsl.analysis.results import (
+    Result,
+    group_by_method,
+    metric_directions,
+    paper_results,
+    read_argument,
+    read_results,
+    summarize,
+)
 from mtpsl.registry import TASKS
 from mtpsl.tasks import build_tasks
 
@@ -26,27 +33,27 @@ def entry(method: str, **more: object) -> dict:
 
 
 def test_directions_are_those_of_the_task_classes() -> None:
-    assert headline_directions() == {'mIoU': True, 'maxF': True, 'odsF': True, 'mErr': False,
+    assert metric_directions() == {'mIoU': True, 'maxF': True, 'odsF': True, 'mErr': False,
                                      'absErr': False}
     tasks = build_tasks(dict(a=dict(type='InverseDepth'), b=dict(type='Boundary')))
-    assert [headline_directions()[task.headline] for task in tasks.values()] == [False, True]
+    assert [metric_directions()[task.primary_metric] for task in tasks.values()] == [False, True]
 
 
 def test_a_new_task_class_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / 'metrics.json', {'flow/epe': 2.0})
-    with pytest.raises(ValueError, match='no figure of a headline metric'):
+    with pytest.raises(ValueError, match='no figure of a primary metric'):
         read_results(path)
-    flow = type('Flow', (), dict(headline='epe', higher_is_better=False))
+    flow = type('Flow', (), dict(primary_metric='epe', higher_is_better=False))
     monkeypatch.setitem(TASKS.module_dict, 'Flow', flow)
     assert read_results(path)[0].metrics == {'flow/epe': 2.0}
-    odd = type('Odd', (), dict(headline='epe', higher_is_better=True))
+    odd = type('Odd', (), dict(primary_metric='epe', higher_is_better=True))
     monkeypatch.setitem(TASKS.module_dict, 'Odd', odd)
     with pytest.raises(ValueError, match='Flow and Odd disagree on whether a higher epe is better'):
-        headline_directions()
+        metric_directions()
 
 
 def test_metrics_of_a_test(tmp_path: Path) -> None:
-    """Only headlines of final predictions that were measured; the work dir gives the name."""
+    """Only primary_metrics of final predictions that were measured; the work dir gives the name."""
     path = write(tmp_path / 'pascal_r18' / 'metrics.json', METRICS)
     result, = read_results(path)
     assert result == Result('pascal_r18', {'semseg/mIoU': 50.5, 'depth/absErr': 0.5}, str(path))
@@ -151,7 +158,7 @@ def test_runs_that_do_not_belong_together() -> None:
     ('{"semseg/mIoU": 5', 'bad.json is no JSON file: '),
     ('[1]', 'bad.json must hold an object, got list'),
     ('{"semseg/rmse": 5, "mIoU": 5, "initial/semseg/mIoU": 5, "depth/absErr": null}',
-     r"bad.json: no figure of a headline metric; allowed are <task>/<metric> with the metrics "
+     r"bad.json: no figure of a primary metric; allowed are <task>/<metric> with the metrics "
      r"\['odsF', .*\], got \['semseg/rmse', 'mIoU', 'initial/semseg/mIoU', 'depth/absErr'\]"),
     ('{"semseg/mIoU": "5"}', r"bad.json: 'semseg/mIoU' must be a finite number, got '5'"),
     ('{"semseg/mIoU": true}', r"'semseg/mIoU' must be a finite number, got True"),
@@ -169,7 +176,7 @@ def test_runs_that_do_not_belong_together() -> None:
     ('{"results": [{"method": "A", "metrics": [5]}]}',
      r"results\[0\]: 'metrics' must be a dict that is not empty, got \[5\]"),
     ('{"results": [{"method": "A", "metrics": {"semseg/iou": 5}}]}',
-     r"results\[0\]: no figure of a headline metric; .* got \['semseg/iou'\]"),
+     r"results\[0\]: no figure of a primary metric; .* got \['semseg/iou'\]"),
     ('{"results": [{"method": "A", "metrics": {"semseg/mIoU": 5}, "setting": 3}]}',
      r"results\[0\]: 'setting' must be a str, got 3"),
     ('{"results": [{"method": "A", "metrics": {"semseg/mIoU": 5}, "params": "133M"}]}',

@@ -1,6 +1,6 @@
-"""The table of headline metrics."""
+"""The table of primary metrics."""
 
-from mtpsl.evaluation import headline_table
+from mtpsl.evaluation import primary_metric_table
 from mtpsl.tasks import build_tasks
 
 TASKS = build_tasks(dict(semseg=dict(type='Semseg'), depth=dict(type='Depth')))
@@ -13,7 +13,7 @@ def cells(table: str) -> list[list[str]]:
 def test_rows_and_columns() -> None:
     metrics = {'semseg/mIoU': 63.678, 'depth/absErr': 0.48024, 'depth/rmse': 9.0, 'delta_m': 3.456,
                'initial/semseg/mIoU': 60.0, 'initial/depth/absErr': 2.5, 'initial/delta_m': -0.5}
-    header, rule, initial, final = cells(headline_table(metrics, TASKS))
+    header, rule, initial, final = cells(primary_metric_table(metrics, TASKS))
     assert header == ['prediction', 'semseg mIoU ↑', 'depth absErr ↓', 'delta_m ↑']
     assert [cell.strip('-') for cell in rule] == [':', ':', ':', ':']  # Markdown: left, then right
     assert rule[0].startswith(':') and all(cell.endswith('-:') for cell in rule[1:])
@@ -24,10 +24,11 @@ def test_rows_and_columns() -> None:
 
 def test_what_is_not_there() -> None:
     """No initial predictions, no label for depth, no Delta_m."""
-    rows = cells(headline_table({'semseg/mIoU': 5.0}, TASKS))[2:]
+    rows = cells(primary_metric_table({'semseg/mIoU': 5.0}, TASKS))[2:]
     assert rows == [['final', '5.00', '-', '-']]
-    assert len(cells(headline_table({}, TASKS))) == 2
+    assert len(cells(primary_metric_table({}, TASKS))) == 2
 
 
 def test_no_gain_has_no_negative_sign() -> None:
-    assert cells(headline_table({'semseg/mIoU': 5.0, 'delta_m': -0.001}, TASKS))[2][-1] == '+0.00'
+    table = primary_metric_table({'semseg/mIoU': 5.0, 'delta_m': -0.001}, TASKS)
+    assert cells(table)[2][-1] == '+0.00'

@@ -139,7 +139,7 @@ FIGURES = [
          'argument --num: must be at least 1, got 0', status=2),
     case('browse another image', lambda p: [BROWSE, p.config(), '--out-dir', p.tmp / 'o',
                                             '--images', '7', 'x'],
-         'the data set has no image 7, x; it has 0, 1, 2, 3, 4, ...'),
+         'the dataset has no image 7, x; it has 0, 1, 2, 3, 4, ...'),
     case('browse into a file', lambda p: [BROWSE, p.config(), '--out-dir', p.file('o', '')],
          "File exists: '{tmp}/o'"),
     case('browse an epoch before the first', lambda p: [BROWSE, p.config(), '--out-dir', 'o',

@@ -17,11 +17,16 @@ from mmengine.logging import MessageHub
 from mmengine.runner.checkpoint import CheckpointLoader
 
 from mtpsl.engine import AtomicLocalBackend, SafeCheckpointHook, load_config
-from mtpsl.engine.checkpoint import check_whole, load_url, read_content
+from mtpsl.engine.checkpoints.content import check_whole, load_url, read_content
+from mtpsl.engine.checkpoints.resume import (
+    RUN_KEY,
+    check_same_config,
+    fingerprint,
+    latest_checkpoint,
+)
 from mtpsl.engine.hooks.resume_hook import _complete_history
-from mtpsl.engine.launch import _check_same_run
-from mtpsl.engine.resume import RUN_KEY, check_same_run, deciding, latest_checkpoint
-from mtpsl.visualization import CurveVisBackend, read_curves
+from mtpsl.engine.launch import _check_same_config
+from mtpsl.engine.visualization import CurveVisBackend, read_curves
 
 CONFIG = Path(__file__).parents[2] / 'configs/synthetic/diffusionmtl_onelabel.py'
 
@@ -173,12 +178,12 @@ def changed(**options: object) -> Config:
 
 def checkpoint_of(path: Path, cfg: Config, processes: int = 1) -> str:
     return str(write(path, meta=dict(epoch=1, iter=4) | {
-        RUN_KEY: json.dumps(deciding(cfg, processes))}, optimizer={}, message_hub={}))
+        RUN_KEY: json.dumps(fingerprint(cfg, processes))}, optimizer={}, message_hub={}))
 
 
 def check(path: str, cfg: Config, processes: int = 1) -> list[str]:
     warnings: list[str] = []
-    _check_same_run(path, SimpleNamespace(
+    _check_same_config(path, SimpleNamespace(
         cfg=cfg, world_size=processes, logger=SimpleNamespace(warning=warnings.append)))
     return warnings
 
@@ -220,7 +225,7 @@ def test_a_checkpoint_of_another_config_is_refused(key, value, shown, tmp_path):
 
 def test_many_differences_are_cut_short():
     with pytest.raises(ValueError, match='0 None -> 0; .*9 None -> 9; and 15 more. Resume'):
-        check_same_run('x.pth', {}, {str(number): number for number in range(25)})
+        check_same_config('x.pth', {}, {str(number): number for number in range(25)})
 
 
 # ---------------------------------------------------------------- code

@@ -1,4 +1,4 @@
-"""Files that break after the data set was built: an error that names them, or a counted skip."""
+"""Files that break after the dataset was built: an error that names them, or a counted skip."""
 
 import logging
 from types import SimpleNamespace
@@ -11,7 +11,13 @@ from mmengine.hooks import CheckpointHook
 from mmengine.logging import MessageHub
 from torch.utils.data import DataLoader
 
-from mtpsl.datasets import Draw, DrawSampler, FolderDataset, PASCALContext, UnreadableFileError
+from mtpsl.datasets import (
+    FolderDataset,
+    PASCALContext,
+    SeededIndex,
+    SeededSampler,
+    UnreadableFileError,
+)
 from mtpsl.datasets.sampler import seeded
 from mtpsl.engine import SkippedSamplesHook
 from mtpsl.structures import MultiTaskSample
@@ -35,7 +41,7 @@ def build(root, on_error: str = 'skip', last: object = PACK, **arguments: object
 
 
 def batches(dataset: FolderDataset, workers: int) -> list[dict]:
-    sampler = DrawSampler(dataset, seed=3)
+    sampler = SeededSampler(dataset, seed=3)
     return list(DataLoader(dataset, 3, sampler=sampler, num_workers=workers, collate_fn=list))
 
 
@@ -52,7 +58,7 @@ def test_by_default_the_file_image_and_data_set_are_named(root, file, fault):
     dataset = build(root, 'raise')
     path = root / 'train' / file
     dict(cut=truncate, gone=lambda p: p.unlink(), empty=lambda p: p.write_bytes(b''))[fault](path)
-    for index in (2, Draw(0, 0, 2)):
+    for index in (2, SeededIndex(0, 0, 2)):
         with pytest.raises(RuntimeError) as error:
             dataset[index]
         assert str(error.value).startswith('FolderDataset train, image 2: cannot ')
@@ -64,22 +70,22 @@ def test_the_next_readable_image_takes_the_place_with_the_draw_s_randomness(root
     whole = build(root)
     expected = {}
     for index, replacement in ((1, 3), (5, 0)):
-        with seeded(Draw(7, 4, index)):
+        with seeded(SeededIndex(7, 4, index)):
             expected[index] = whole[replacement]
-    untouched = whole[Draw(7, 4, 4)]
+    untouched = whole[SeededIndex(7, 4, 4)]
     dataset = build(root)
     (root / 'train/images/1.jpg').unlink()
     truncate(root / 'train/semseg/2.png')
     truncate(root / 'train/images/5.jpg')  # the last: the first follows
     for index, replacement in ((1, '3'), (5, '0')):
-        sample = dataset[Draw(7, 4, index)]
+        sample = dataset[SeededIndex(7, 4, index)]
         assert sample['data_samples'].img_id == replacement
-        assert same(sample, expected[index]) and same(sample, dataset[Draw(7, 4, index)])
-    skipped = dataset[Draw(7, 4, 1)]['data_samples'].skipped
+        assert same(sample, expected[index]) and same(sample, dataset[SeededIndex(7, 4, index)])
+    skipped = dataset[SeededIndex(7, 4, 1)]['data_samples'].skipped
     assert [str(root / 'train/images/1.jpg') in skipped[0],
             str(root / 'train/semseg/2.png') in skipped[1]] == [True, True] and len(skipped) == 2
-    assert same(dataset[Draw(7, 4, 4)], untouched)
-    assert 'skipped' not in dataset[Draw(7, 4, 4)]['data_samples']
+    assert same(dataset[SeededIndex(7, 4, 4)], untouched)
+    assert 'skipped' not in dataset[SeededIndex(7, 4, 4)]['data_samples']
 
 
 def test_the_replacement_is_the_same_whatever_the_worker(root):
@@ -104,17 +110,17 @@ def test_when_nothing_can_be_read_it_ends(root, monkeypatch):
         path.unlink()
     with pytest.raises(RuntimeError, match='^6 images in a row cannot be read: .*image 4: .*; '
                        r'\.\.\.; .*image 3: '):
-        dataset[Draw(0, 0, 4)]
+        dataset[SeededIndex(0, 0, 4)]
     monkeypatch.setattr('mtpsl.datasets.partial_label.SKIPPED_AT_MOST', 2)
     with pytest.raises(RuntimeError, match='^2 images in a row .*image 4: .*image 5: '):
-        dataset[Draw(0, 0, 4)]
+        dataset[SeededIndex(0, 0, 4)]
 
 
 def test_errors_of_transforms_are_not_skipped(root):
     def faulty(results: dict) -> dict:
         raise ValueError('a mistake')
     with pytest.raises(RuntimeError, match='^FolderDataset train, image 0: a mistake'):
-        build(root, last=faulty)[Draw(0, 0, 0)]
+        build(root, last=faulty)[SeededIndex(0, 0, 0)]
 
 
 def test_other_values_are_refused(root):
@@ -172,7 +178,7 @@ def test_a_file_is_warned_of_once_and_each_skip_counted():
 def test_views_of_a_sample_count_once(root):
     dataset = build(root, last=VIEWS)
     truncate(root / 'train/images/1.jpg')
-    packed = dataset[Draw(0, 0, 1)]['data_samples']
+    packed = dataset[SeededIndex(0, 0, 1)]['data_samples']
     assert [sample.img_id for sample in packed] == ['2', '2'] and len(packed[1].skipped) == 1
     runner, hook = fake_runner('views'), SkippedSamplesHook()
     hook.before_train(runner)
@@ -233,5 +239,5 @@ def test_numpy_state_is_put_back(root):
     np.random.seed(5)
     expected = np.random.rand()
     np.random.seed(5)
-    dataset[Draw(0, 0, 1)]
+    dataset[SeededIndex(0, 0, 1)]
     assert np.random.rand() == expected

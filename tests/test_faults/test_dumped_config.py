@@ -11,7 +11,7 @@ from test_faults.poison import train
 from test_faults.tiny_run import write_config, write_images
 
 from mtpsl.engine import load_config
-from mtpsl.visualization import read_curves
+from mtpsl.engine.visualization import read_curves
 
 
 def scores(config: Path, checkpoint: Path, folder: Path, *options: str) -> dict[str, float]:

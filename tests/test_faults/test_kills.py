@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from mtpsl.engine.checkpoint import SAFE
-from mtpsl.synthetic import write_scenes
-from mtpsl.visualization import read_curves
+from mtpsl.data_prep.synthetic import write_scenes
+from mtpsl.engine.checkpoints.content import SAFE
+from mtpsl.engine.visualization import read_curves
 
 ROOT = Path(__file__).parents[2]
 CONFIG = str(ROOT / 'configs/synthetic/diffusionmtl_onelabel.py')

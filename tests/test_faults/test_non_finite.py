@@ -10,7 +10,7 @@ from test_faults.tiny_run import write_config, write_images
 from test_scale.ranks import run_ranks
 
 from mtpsl.engine import NonFiniteHook
-from mtpsl.engine.checkpoint import SAFE
+from mtpsl.engine.checkpoints.content import SAFE
 
 LINES = ['train_cfg = dict(max_epochs=2)',
          'default_hooks = dict(logger=dict(interval=1), non_finite=dict(patience=3))']
@@ -71,17 +71,17 @@ def skipped_in(work_dir: Path, iterations: str) -> list[str]:
 def test_the_run_ends_as_if_the_spoilt_steps_had_been_left_out(wrapper, images, tmp_path):
     config = poisoned(tmp_path / 'config.py', images, "images=['3']",
                       f"optim_wrapper = dict(type='{wrapper}')")
-    spoilt = [2, 6]
+    found_inf = [2, 6]
     train(config, str(tmp_path / 'run'))
-    for iteration in spoilt:
+    for iteration in found_inf:
         names = skipped_in(tmp_path / 'run', f'Iteration {iteration}')
         assert '3 (not finite: image)' in names and len(names) == 2
-    assert records(tmp_path / 'run')[-1]['skipped_steps'] == len(spoilt)
-    train_without(spoilt, config, str(tmp_path / 'without'))
+    assert records(tmp_path / 'run')[-1]['skipped_steps'] == len(found_inf)
+    train_without(found_inf, config, str(tmp_path / 'without'))
     runs = [load(tmp_path / name / 'epoch_2.pth') for name in ('run', 'without')]
     assert_same_training(*runs)
     states = runs[0]['optimizer']['state'].values()
-    assert {int(state['step']) for state in states} == {6 - len(spoilt)}
+    assert {int(state['step']) for state in states} == {6 - len(found_inf)}
 
 
 def test_accumulated_gradients_are_skipped_by_the_window(images, tmp_path):
@@ -97,7 +97,7 @@ def test_accumulated_gradients_are_skipped_by_the_window(images, tmp_path):
 
 
 def test_too_many_in_a_row_end_the_run_and_name_the_images(images, tmp_path, capsys, monkeypatch):
-    """From the ninth image on all are spoilt: two steps of the second epoch, one of the third.
+    """From the ninth image on all are found_inf: two steps of the second epoch, one of the third.
 
     One more is read before the training, which looks at what leaves the pipeline.
     """
@@ -135,7 +135,7 @@ def test_too_many_in_a_row_end_the_run_and_name_the_images(images, tmp_path, cap
 
 
 def test_a_good_step_between_starts_the_count_anew(images, tmp_path):
-    """Of three steps an epoch one is spoilt, three altogether."""
+    """Of three steps an epoch one is found_inf, three altogether."""
     config = poisoned(tmp_path / 'config.py', images, "images=['3']",
                       'train_cfg.update(max_epochs=3)', "default_hooks['non_finite'] = dict("
                       "patience=3)")
@@ -157,8 +157,8 @@ def test_ranks_skip_and_stop_together(images, tmp_path):
     lines = ('train_dataloader.update(batch_size=1)', 'data_preprocessor.update(size=(64, 64))')
     config = poisoned(tmp_path / 'config.py', images, "images=['3']", *lines)
     stopping = poisoned(tmp_path / 'stop.py', images, 'first=3', *lines)  # one is looked at
-    spoilt = [2, 6]
-    runs = [(config, 'run', ()), (config, 'without', spoilt), (stopping, 'stop', ())]
+    found_inf = [2, 6]
+    runs = [(config, 'run', ()), (config, 'without', found_inf), (stopping, 'stop', ())]
     for _, name, _ in runs:
         (tmp_path / name).mkdir()
     answers = run_ranks(2, train_ranks, [(path, str(tmp_path / name), without)
@@ -169,7 +169,8 @@ def test_ranks_skip_and_stop_together(images, tmp_path):
     assert ends[:2] == [('', 6)] * 2
 
     warnings = [line for line in log(tmp_path / 'run').splitlines() if 'is skipped' in line]
-    assert [int(line.partition('Iteration ')[2].partition(':')[0]) for line in warnings] == spoilt
+    steps = [int(line.partition('Iteration ')[2].partition(':')[0]) for line in warnings]
+    assert steps == found_inf
     # Only the rank that had the image is suspected.
     assert all(line.endswith('Images: 3 (not finite: image)') for line in warnings)
     run, without = ([torch.load(tmp_path / name / f'rank{rank}.pth', weights_only=True)

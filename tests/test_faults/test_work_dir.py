@@ -17,13 +17,14 @@ from mmengine.config import Config
 from test_faults.poison import train
 from test_faults.tiny_run import write_config, write_images
 
-from mtpsl.engine import SafeCheckpointHook, work_dir
-from mtpsl.engine.work_dir import LOCK, claimed, hold, refuse_used, release
+from mtpsl.engine import SafeCheckpointHook
+from mtpsl.engine.checkpoints import work_dir
+from mtpsl.engine.checkpoints.work_dir import LOCK, claimed, hold, refuse_used, release
 
 ROOT = Path(__file__).parents[2]
 HOLDER = """
 import sys, time
-from mtpsl.engine.work_dir import hold
+from mtpsl.engine.checkpoints.work_dir import hold
 hold(sys.argv[1])
 print('held', flush=True)
 time.sleep(600)

@@ -9,7 +9,7 @@ import sys
 import pytest
 from in_process import load_tool, running_here
 
-from mtpsl.engine.command import one_line_errors
+from mtpsl.system.config_arguments import one_line_errors
 
 from .tiny_run import ROOT, write_config, write_images
 

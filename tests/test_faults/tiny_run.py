@@ -19,10 +19,10 @@ model = dict(backbone=dict(stem_channels=8, base_channels=8),
 pipeline = [dict(type='LoadImageFromFile'), dict(type='LoadLabels'), dict(type='RandomFlip'),
             dict(type='PackMultiTaskInputs')]
 train_dataloader = dict(
-    batch_size=2, num_workers=0, sampler=dict(type='DrawSampler', shuffle=True),
+    batch_size=2, num_workers=0, sampler=dict(type='SeededSampler', shuffle=True),
     dataset=dict(type='FolderDataset', data_root='{root}', split='train', pipeline=pipeline))
 val_dataloader = dict(
-    batch_size=2, num_workers=0, sampler=dict(type='DrawSampler', shuffle=False),
+    batch_size=2, num_workers=0, sampler=dict(type='SeededSampler', shuffle=False),
     dataset=dict(type='FolderDataset', data_root='{root}', split='val', pipeline=pipeline))
 test_dataloader = dict(val_dataloader)
 val_evaluator = dict(type='MultiTaskMetric')

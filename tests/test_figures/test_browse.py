@@ -9,8 +9,8 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from test_faults.tiny_run import write_config
 
+from mtpsl.analysis.figures import LoaderPreview, draw_views
 from mtpsl.engine import load_config
-from mtpsl.figures import Feed, draw_views
 from mtpsl.registry import MODELS
 
 VIEWS = """\
@@ -24,7 +24,7 @@ def test_the_feed_is_the_data_loader_s(baseline):
     with DefaultScope.overwrite_default_scope('mtpsl'):
         loader = Runner.build_dataloader(cfg.train_dataloader, seed=seed)
     loader.sampler.set_epoch(epoch)
-    feed = Feed(cfg, seed=seed, epoch=epoch)
+    feed = LoaderPreview(cfg, seed=seed, epoch=epoch)
     draws = list(feed.draws())
     assert len(draws) == len(feed) == 6
     expected = [pair for batch in loader for pair in zip(batch['inputs'], batch['data_samples'])]
@@ -39,10 +39,11 @@ def test_the_feed_is_the_data_loader_s(baseline):
 
 def test_only_some_images_of_an_epoch(baseline):
     cfg = load_config(baseline)
-    feed = Feed(cfg)
+    feed = LoaderPreview(cfg)
     assert sorted(feed.views(draw)[0] for draw in feed.draws(['3', '1'])) == ['1', '3']
-    assert [feed.views(draw)[0] for draw in islice(Feed(cfg, 'val').draws(), 3)] == ['0', '1', '2']
-    with pytest.raises(ValueError, match='the data set has no image x; it has 0, 1'):
+    first = islice(LoaderPreview(cfg, 'val').draws(), 3)
+    assert [feed.views(draw)[0] for draw in first] == ['0', '1', '2']
+    with pytest.raises(ValueError, match='the dataset has no image x; it has 0, 1'):
         list(feed.draws(['x', '1']))
     feed.sampler = cycle([4, 1, 4, 2])  # for ever, as an InfiniteSampler
     assert list(feed.draws()) == [4, 1, 4, 2, 4, 1]
@@ -54,7 +55,7 @@ def test_only_some_images_of_an_epoch(baseline):
 def test_padded_as_the_model_gets_it(baseline):
     options = {'data_preprocessor.size': (64, 64)}
     cfg = load_config(baseline, options)
-    feed = Feed(cfg, preprocess=True)
+    feed = LoaderPreview(cfg, preprocess=True)
     draw = next(feed.draws())
     (view,) = feed.views(draw)[1]
     with DefaultScope.overwrite_default_scope('mtpsl'):
@@ -70,7 +71,8 @@ def test_padded_as_the_model_gets_it(baseline):
 
 
 def test_several_views_are_several_rows(root, tmp_path):
-    feed = Feed(load_config(str(write_config(tmp_path / 'views.py', root, VIEWS))), preprocess=True)
+    cfg = load_config(str(write_config(tmp_path / 'views.py', root, VIEWS)))
+    feed = LoaderPreview(cfg, preprocess=True)
     (draw,) = feed.draws(['1'])
     name, views = feed.views(draw)
     assert len(views) == 2 and not np.array_equal(views[0].image, views[1].image)
@@ -84,4 +86,4 @@ def test_a_config_without_the_split(baseline):
     cfg = load_config(baseline)
     cfg.pop('test_dataloader')
     with pytest.raises(ValueError, match=r'baseline\.py has no test_dataloader'):
-        Feed(cfg, 'test')
+        LoaderPreview(cfg, 'test')

@@ -5,12 +5,12 @@ import json
 import numpy as np
 import pytest
 
-from mtpsl.figures import draw_curves, read_run
-from mtpsl.figures.curves import curve, find_losses, smooth
+from mtpsl.analysis.figures import draw_curves, read_run
+from mtpsl.analysis.figures.curve_figures import curve, find_losses, smooth
 
 RECORDS = [
     dict(step=1, iter=1, epoch=1, loss=3.0, loss_semseg=2.0, loss_semseg_initial=1.0),
-    dict(step=2, iter=2, epoch=1, loss=3.0, loss_semseg=None, loss_normal=4.0, loss_unlabelled=0.0),
+    dict(step=2, iter=2, epoch=1, loss=3.0, loss_semseg=None, loss_normal=4.0, loss_zero=0.0),
     dict(step=1, after=2, **{'normal/mErr': 30.0, 'semseg/mIoU': 20.0, 'normal/rmse': 1.0,
                              'semseg/IoU.car': 1.0, 'initial/semseg/mIoU': 2.0}),
     dict(step=3, iter=3, epoch=2, loss=3.0, loss_semseg=1.0, loss_normal=3.0),

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from mtpsl.figures import draw_gains, read_gains
+from mtpsl.analysis.figures import draw_gains, read_gains
 
 METRICS = {'semseg/mIoU': 40.0, 'normal/mErr': 20.0, 'boundary/odsF': None,
            'initial/semseg/mIoU': 30.0, 'initial/normal/mErr': 24.0, 'initial/boundary/odsF': 5.0,

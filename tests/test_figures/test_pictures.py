@@ -6,9 +6,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from mtpsl.figures import PictureRow, draw_pictures
-from mtpsl.figures.comparison import class_marks, legend
-from mtpsl.figures.pictures import Mark
+from mtpsl.analysis.figures import PictureRow, draw_pictures
+from mtpsl.analysis.figures.method_grid import class_marks, legend
+from mtpsl.analysis.figures.pictures import Mark
 from mtpsl.tasks import build_tasks
 
 WIDE, TALL = np.full((20, 40, 3), 9, np.uint8), np.full((40, 20, 3), 5, np.uint8)

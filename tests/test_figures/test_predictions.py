@@ -6,9 +6,15 @@ import torch
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import DefaultScope
 
+from mtpsl.analysis.figures import (
+    ImagePredictions,
+    TrainedModel,
+    choose_images,
+    draw_stages,
+    merge_methods,
+)
+from mtpsl.analysis.figures.image_predictions import TRUTH
 from mtpsl.engine import load_config
-from mtpsl.figures import Shown, TrainedModel, choose_images, draw_stages, side_by_side
-from mtpsl.figures.predictions import TRUTH
 from mtpsl.registry import DATASETS, MODELS
 
 
@@ -73,7 +79,7 @@ def test_choosing_images(model):
     assert choose_images(dataset, None, 3) == [0, 2, 5]
     assert choose_images(dataset, None, 9) == list(range(6))
     assert choose_images(dataset, ['4', '1'], 1) == [4, 1]
-    with pytest.raises(ValueError, match='the data set has no image 7, 8; it has 0, 1, 2, 3, 4, '):
+    with pytest.raises(ValueError, match='the dataset has no image 7, 8; it has 0, 1, 2, 3, 4, '):
         choose_images(dataset, ['7', '1', '8'], 1)
 
 
@@ -81,9 +87,9 @@ def test_methods_side_by_side():
     picture = np.zeros((2, 2, 3), np.uint8)
     label = np.zeros((1, 2, 2), np.float32)
 
-    def shown(stage: str, task: str, value: float) -> Shown:
-        return Shown('0', picture, {TRUTH: {task: label}, stage: {task: label + value}})
-    (merged,) = side_by_side({'single': [shown('prediction', 'semseg', 1),
+    def shown(stage: str, task: str, value: float) -> ImagePredictions:
+        return ImagePredictions('0', picture, {TRUTH: {task: label}, stage: {task: label + value}})
+    (merged,) = merge_methods({'single': [shown('prediction', 'semseg', 1),
                                          shown('prediction', 'depth', 2)],
                               'ours': [shown('denoised', 'depth', 3)]})
     values = {(stage, task): float(values[0, 0, 0]) for stage, maps in merged.maps.items()

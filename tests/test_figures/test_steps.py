@@ -5,9 +5,9 @@ import shutil
 import numpy as np
 import pytest
 
-from mtpsl.evaluation.results import Method, Result
-from mtpsl.figures import draw_steps, read_step_row
-from mtpsl.figures.steps import StepRow
+from mtpsl.analysis.figures import draw_steps, read_step_row
+from mtpsl.analysis.figures.steps import StepRow
+from mtpsl.analysis.results import Method, Result
 
 METRICS = {'semseg/mIoU': 40.0, 'saliency/maxF': 70.0, 'initial/semseg/mIoU': 1.0}
 

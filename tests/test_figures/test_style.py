@@ -12,10 +12,10 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from mtpsl.choices import FIGURE_SUFFIXES as SUFFIXES
-from mtpsl.figures import paper_style, save_figure
-from mtpsl.figures.command import check_figure_path
-from mtpsl.figures.style import line_styles
+from mtpsl.analysis.figures import paper_style, save_figure
+from mtpsl.analysis.figures.style import line_styles
+from mtpsl.system.choices import FIGURE_SUFFIXES as SUFFIXES
+from mtpsl.system.figure_arguments import check_figure_path
 
 
 def sample() -> Figure:

@@ -10,7 +10,7 @@ import pytest
 from in_process import load_tool
 from PIL import Image
 
-from mtpsl.figures.runs import parse_method
+from mtpsl.analysis.figures.runs import parse_method
 
 METRICS = {'semseg/mIoU': 40.0, 'saliency/maxF': 70.0, 'initial/semseg/mIoU': 30.0}
 
@@ -81,7 +81,7 @@ def test_a_method_called_like_another_column(name, work):
 
 def test_typing_errors_are_told_before_predicting(work, config, checkpoint, tmp_path, monkeypatch,
                                                   capsys):
-    monkeypatch.delattr('mtpsl.figures.TrainedModel.of_dataset')
+    monkeypatch.delattr('mtpsl.analysis.figures.TrainedModel.of_dataset')
     out = tmp_path / 'a.svg'
     for tool, arguments, told in (
             ('plot_methods', [f'a={work}', '--tasks', 'x'], '--tasks: there is no task x'),

@@ -11,9 +11,9 @@ def test_loss_names_only_what_is_optimised(tiny_model, batch):
     losses = tiny_model(*batch, mode='loss')
     labelled = {'semseg', 'normal', 'parsing', 'saliency'}
     assert set(losses) == {f'loss_{task}{stage}' for task in labelled
-                           for stage in ('', '_initial')} | {'loss_unlabelled'}
+                           for stage in ('', '_initial')} | {'loss_zero'}
     assert all(torch.isfinite(value) for value in losses.values())
-    assert losses['loss_unlabelled'] == 0  # boundary: no sample of the batch is labelled for it
+    assert losses['loss_zero'] == 0  # boundary: no sample of the batch is labelled for it
 
 
 def test_every_parameter_gets_a_gradient_whatever_is_labelled(tiny_model):
@@ -102,7 +102,7 @@ def test_predictions_are_the_stages_cut_to_the_image(tiny_model):
 
 
 def test_test_time_noise_enters_the_predictions(tiny_model):
-    """With the image's own draws; and what is shown as noisy is the decayed map."""
+    """With the image's own draws; and what is shown as noisy is the noisy map."""
     tiny_model.eval()
     images, samples = torch.randn(2, 3, 64, 64), make_samples([[], []])
     with torch.no_grad():
@@ -112,8 +112,8 @@ def test_test_time_noise_enters_the_predictions(tiny_model):
     assert not torch.allclose(maps['pred']['normal'], silent['normal'], atol=1e-6)
     noise = tiny_model.test_noise(initial, ['image0', 'image1'])
     source = tiny_model.diffusion.source(features, initial)['normal']
-    decayed = 0.98901 ** 0.5 * source + (1 - 0.98901) ** 0.5 * noise['normal'][:, 0]
-    shown = decayed if decayed.shape[1] == 3 else tiny_model.decoders.predict['normal'](decayed)
+    noisy = 0.98901 ** 0.5 * source + (1 - 0.98901) ** 0.5 * noise['normal'][:, 0]
+    shown = noisy if noisy.shape[1] == 3 else tiny_model.decoders.predict['normal'](noisy)
     torch.testing.assert_close(maps['noisy']['normal'], shown, rtol=1e-3, atol=1e-3)
     torch.testing.assert_close(maps['initial']['normal'], initial['normal'])
 
@@ -135,7 +135,7 @@ def test_the_baseline_trains_and_predicts(batch):
     model = MODELS.build(dict(type='MultiTaskModel', **config))
     losses = model(*batch, mode='loss')
     assert set(losses) == {'loss_semseg', 'loss_normal', 'loss_parsing', 'loss_saliency',
-                           'loss_unlabelled'}
+                           'loss_zero'}
     # Row 0 is labelled for two tasks, row 2 for three; L = 1/3 sum 5/|L_i| w_t l_t.
     task, label = model.tasks['normal'], batch[1][0].gt.normal[None]
     with torch.no_grad():
@@ -176,7 +176,7 @@ def test_a_misspelt_argument_is_an_error():
 
 
 @pytest.mark.parametrize('change', [dict(sampler='direct'), dict(num_steps=1), dict(num_steps=3),
-                                    dict(betas='linear'), dict(noise_scale=0.0)])
+                                    dict(beta_schedule='linear'), dict(noise_scale=0.0)])
 def test_every_schedule_option_trains(change, batch):
     model = MODELS.build(tiny_model_config(**change))
     total = sum(model(*batch, mode='loss').values())

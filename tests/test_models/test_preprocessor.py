@@ -3,19 +3,19 @@
 import torch
 from tiny import PASCAL_TASKS, make_samples
 
-from mtpsl.models import MultiTaskPreprocessor
+from mtpsl.models import MultiTaskDataPreprocessor
 
 
 def preprocess(sizes, training, **options):
     images = [torch.full((3, *size), 7 * (i + 1), dtype=torch.uint8)
               for i, size in enumerate(sizes)]
     samples = [make_samples([list(PASCAL_TASKS)], size)[0] for size in sizes]
-    processor = MultiTaskPreprocessor(PASCAL_TASKS, **options)
+    processor = MultiTaskDataPreprocessor(PASCAL_TASKS, **options)
     return processor(dict(inputs=images, data_samples=samples), training)
 
 
 def test_images_are_normalised_in_rgb_and_padded_centred_with_zero():
-    processor = MultiTaskPreprocessor(PASCAL_TASKS, size=(8, 8), size_divisor=8)
+    processor = MultiTaskDataPreprocessor(PASCAL_TASKS, size=(8, 8), size_divisor=8)
     bgr = torch.tensor([10, 20, 30], dtype=torch.uint8).view(3, 1, 1).expand(3, 4, 5)
     out = processor(dict(inputs=[bgr], data_samples=make_samples([[]], (4, 5))))['inputs']
     assert out.shape == (1, 3, 8, 8)
@@ -27,7 +27,7 @@ def test_images_are_normalised_in_rgb_and_padded_centred_with_zero():
 
 
 def test_channels_stay_in_order_where_images_are_rgb():
-    processor = MultiTaskPreprocessor(PASCAL_TASKS, mean=(0, 0, 0), std=(1, 1, 1), size=(4, 4),
+    processor = MultiTaskDataPreprocessor(PASCAL_TASKS, mean=(0, 0, 0), std=(1, 1, 1), size=(4, 4),
                                       bgr_to_rgb=False, size_divisor=1)
     image = torch.arange(3 * 16, dtype=torch.uint8).view(3, 4, 4)
     out = processor(dict(inputs=[image], data_samples=make_samples([[]], (4, 4))))['inputs']

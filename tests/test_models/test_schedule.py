@@ -53,20 +53,20 @@ def test_samplers_and_number_of_draws():
     x_0, x_s, noise = torch.ones(3), torch.zeros(3), torch.randn(3)
     direct = NoiseSchedule(sampler='direct', num_steps=3)
     assert direct.step(x_0, x_s, 2, noise) is x_0  # the paper's Eq. 5
-    assert (direct.num_draws, NoiseSchedule(num_steps=3).num_draws) == (1, 3)
+    assert (direct.num_noise_maps, NoiseSchedule(num_steps=3).num_noise_maps) == (1, 3)
     silent = NoiseSchedule(noise_scale=0.0)
-    assert silent.num_draws == 0
+    assert silent.num_noise_maps == 0
     torch.testing.assert_close(silent.step(x_0, x_s, 2, None), torch.full((3,), 0.90946),
                                atol=5e-6, rtol=0)
 
 
-def test_linear_betas():
-    assert NoiseSchedule(num_steps=3, betas='linear').beta[1:] == pytest.approx(
+def test_a_linear_beta_schedule():
+    assert NoiseSchedule(num_steps=3, beta_schedule='linear').beta[1:] == pytest.approx(
         [0.001, 0.0055, 0.01])
 
 
 @pytest.mark.parametrize('argument, value', [
-    ('num_steps', 0), ('beta_start', 0.0), ('beta_end', 1.0), ('betas', 'cosy'),
+    ('num_steps', 0), ('beta_start', 0.0), ('beta_end', 1.0), ('beta_schedule', 'cosy'),
     ('sampler', 'ddim'), ('noise_scale', -1)])
 def test_an_argument_out_of_range_is_named(argument, value):
     with pytest.raises(ValueError, match=f'{argument}.*{value}'):

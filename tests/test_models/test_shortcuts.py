@@ -121,7 +121,7 @@ def test_checkpointing_keeps_less_and_changes_nothing(part, synchronised):
     def build(checkpoint: bool) -> nn.Module:
         torch.manual_seed(0)
         config = tiny_model_config(channels=64)
-        config[part]['checkpoint'] = checkpoint
+        config[part]['with_cp'] = checkpoint
         model = MODELS.build(config)
         return nn.SyncBatchNorm.convert_sync_batchnorm(model) if synchronised else model
 

@@ -15,8 +15,8 @@ from tiny import PASCAL_TASKS, make_samples, make_views, tiny_model_config, tiny
 from torch import nn
 
 from mtpsl.engine import FiniteOptimWrapper
-from mtpsl.engine.checkpoint import RUN_KEY, TASKS_KEY, check_checkpoint, task_order
-from mtpsl.engine.optimizer_state import arrange
+from mtpsl.engine.checkpoints.content import RUN_KEY, TASKS_KEY, check_checkpoint, task_order
+from mtpsl.engine.checkpoints.optimizer_state import arrange
 from mtpsl.models.methods import base
 from mtpsl.models.task_order import in_order, layouts
 from mtpsl.registry import MODELS
@@ -76,7 +76,7 @@ def predict(model: nn.Module) -> dict[str, dict[str, torch.Tensor]]:
         model.eval()
         data = model.data_preprocessor(
             dict(inputs=list(images(1)), data_samples=make_samples(LABELS)), False)
-        return model.public_maps(data['inputs'].to(next(model.parameters()).dtype),
+        return model.prediction_maps(data['inputs'].to(next(model.parameters()).dtype),
                                  data['data_samples'])
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from mtpsl.report import Extremes, extremes, image_scores, write_report
+from mtpsl.analysis.html_report import Extremes, extremes, image_scores, write_report
 from mtpsl.tasks import build_tasks
 
 TASKS = dict(semseg=dict(type='Semseg'), depth=dict(type='Depth'))
@@ -33,7 +33,7 @@ def test_scores_of_images_by_hand(tasks):
                 'c': {('pred', 'semseg'): unknown[0].numpy()}}
     scores = image_scores(evidence, tasks)
     assert scores['semseg'] == {'a': 25.0}  # the mean of 1/2 and 0
-    assert tasks['depth'].headline in ('rmse', 'absErr')
+    assert tasks['depth'].primary_metric in ('rmse', 'absErr')
     assert scores['depth'] == pytest.approx({'a': 1.0, 'b': 2.0})
 
 

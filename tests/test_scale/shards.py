@@ -7,7 +7,7 @@ import torch
 from mmengine.structures import PixelData
 from tiny import PASCAL_TASKS, make_samples
 
-from mtpsl.datasets import DrawSampler
+from mtpsl.datasets import SeededSampler
 from mtpsl.evaluation import MultiTaskMetric
 from mtpsl.structures import MultiTaskSample
 from mtpsl.tasks import boundary, build_tasks
@@ -65,6 +65,6 @@ def evaluate_shards(cases: list[tuple[int, bool, int, str]]) -> list[
     found = []
     for count, repeat, size, device in cases:
         samples = images(count)
-        dealt = [draw.index for draw in DrawSampler(samples, shuffle=False, round_up=repeat)]
+        dealt = [draw.index for draw in SeededSampler(samples, shuffle=False, round_up=repeat)]
         found.append((dealt, *evaluate(samples, dealt, size, device)))
     return found

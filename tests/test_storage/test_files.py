@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mtpsl.storage.files import atomically, folder_lookup, write_array, write_image, write_text
+from mtpsl.system.files import atomically, folder_lookup, write_array, write_image, write_text
 
 
 def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:

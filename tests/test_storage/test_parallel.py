@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from mtpsl.storage import parallel
+from mtpsl.system import parallel
 
 
 class Clock:

@@ -1,9 +1,9 @@
-"""Small data sets of every layout, and which files they have."""
+"""Small datasets of every layout, and which files they have."""
 from pathlib import Path
 
 import pytest
 
-from mtpsl.synthetic import write_scenes
+from mtpsl.data_prep.synthetic import write_scenes
 
 SIZE = (32, 40)
 LAYOUTS = ('pascal', 'nyud', 'cityscapes')

@@ -1,4 +1,4 @@
-"""Arrays loaded back must equal the labels that were rendered, in the numbers of each data set."""
+"""Arrays loaded back must equal the labels that were rendered, in the numbers of each dataset."""
 from collections.abc import Callable
 from pathlib import Path
 
@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from mtpsl.storage import layouts
-from mtpsl.synthetic import RenderedScene, dataset, render_scene, write_scenes
-from mtpsl.synthetic.layout import scene_id, scene_place, scene_seed
-from mtpsl.synthetic.scene import compose_scene
+from mtpsl.data_prep import layouts
+from mtpsl.data_prep.synthetic import RenderedScene, dataset, render_scene, write_scenes
+from mtpsl.data_prep.synthetic.layout import scene_id, scene_place, scene_seed
+from mtpsl.data_prep.synthetic.scene import compose_scene
 from mtpsl.tasks.semseg import VOC_CLASSES
 
 SIZE = (48, 56)

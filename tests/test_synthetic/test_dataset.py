@@ -1,4 +1,4 @@
-"""Making a data set: its files, how they are repaired, and how the processes end."""
+"""Making a dataset: its files, how they are repaired, and how the processes end."""
 import json
 import os
 import subprocess
@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mtpsl.storage import parallel
-from mtpsl.storage.parallel import run_in_workers
-from mtpsl.synthetic import DEFAULT_SIZES, dataset
-from mtpsl.synthetic.dataset import write_scene
+from mtpsl.data_prep.synthetic import DEFAULT_SIZES, dataset
+from mtpsl.data_prep.synthetic.dataset import write_scene
+from mtpsl.system import parallel
+from mtpsl.system.parallel import run_in_workers
 
 from .conftest import FIRST, LAYOUTS, SECOND, SIZE, VAL, contents, every_layout, write
 
@@ -108,7 +108,7 @@ def test_a_repair_that_is_interrupted_does_not_look_whole(
 @every_layout
 def test_two_runs_on_one_folder(tmp_path: Path, layout: str) -> None:
     write(tmp_path / 'b', train=8, layout=layout)
-    program = ('import sys; from mtpsl.synthetic import write_scenes;'
+    program = ('import sys; from mtpsl.data_prep.synthetic import write_scenes;'
                f'write_scenes(sys.argv[1], {layout!r}, 8, 1, {SIZE[0]}, {SIZE[1]}, 1, 1)')
     runs = [subprocess.Popen([sys.executable, '-c', program, str(tmp_path / 'a')],
                              stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from mtpsl.synthetic.casting import World
-from mtpsl.synthetic.geometry import Primitive, Thing
-from mtpsl.synthetic.scene import compose_scene
-from mtpsl.synthetic.shapes import aim, blob, box, limb, tube, turn_x, turn_z
+from mtpsl.data_prep.synthetic.casting import World
+from mtpsl.data_prep.synthetic.geometry import Primitive, Thing
+from mtpsl.data_prep.synthetic.scene import compose_scene
+from mtpsl.data_prep.synthetic.shapes import aim, blob, box, limb, tube, turn_x, turn_z
 
 S = np.sqrt(0.5)
 

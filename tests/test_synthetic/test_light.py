@@ -2,12 +2,12 @@
 import numpy as np
 import pytest
 
-from mtpsl.synthetic.casting import World
-from mtpsl.synthetic.geometry import Primitive, Thing, unit
-from mtpsl.synthetic.render import Renderer, develop
-from mtpsl.synthetic.scene import Camera, Light, Scene, compose_scene
-from mtpsl.synthetic.shapes import blob
-from mtpsl.synthetic.texture import (
+from mtpsl.data_prep.synthetic.casting import World
+from mtpsl.data_prep.synthetic.geometry import Primitive, Thing, unit
+from mtpsl.data_prep.synthetic.render import Renderer, develop
+from mtpsl.data_prep.synthetic.scene import Camera, Light, Scene, compose_scene
+from mtpsl.data_prep.synthetic.shapes import blob
+from mtpsl.data_prep.synthetic.texture import (
     PATTERNS,
     Material,
     noise_table,

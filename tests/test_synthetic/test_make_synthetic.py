@@ -13,8 +13,8 @@ from pathlib import Path
 import cv2
 import pytest
 
-from mtpsl.synthetic import contact_sheet, render_scene
-from mtpsl.synthetic.layout import scene_id, scene_seed
+from mtpsl.data_prep.synthetic import contact_sheet, render_scene
+from mtpsl.data_prep.synthetic.layout import scene_id, scene_seed
 
 SCRIPT = Path(__file__).parents[2] / 'tools' / 'dataset_converters' / 'make_synthetic.py'
 SMALL = ('--train', 2, '--val', 1, '--height', 32, '--width', 40, '--workers', 1)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mtpsl.synthetic import write_scenes
+from mtpsl.data_prep.synthetic import write_scenes
 
 from .conftest import FIRST, LAYOUTS, SECOND, VAL, array_layout, contents, every_layout, put, write
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy.io import loadmat
 
-from mtpsl.synthetic import RenderedScene, render_scene, write_scenes
-from mtpsl.synthetic.layout import scene_seed
-from mtpsl.synthetic.pascal_layout import (
+from mtpsl.data_prep.synthetic import RenderedScene, render_scene, write_scenes
+from mtpsl.data_prep.synthetic.layout import scene_seed
+from mtpsl.data_prep.synthetic.pascal_layout import (
     CLASS_NAMES,
     NORMAL_IDS,
     SKY_ID,

@@ -8,11 +8,11 @@ from functools import cache
 import numpy as np
 import pytest
 
-from mtpsl.synthetic import RenderedScene, contact_sheet, render_scene
-from mtpsl.synthetic.pascal_layout import CLASS_NAMES
-from mtpsl.synthetic.people import person
-from mtpsl.synthetic.render import salient_instances
-from mtpsl.synthetic.texture import TABLE_SIZE, noise, noise_table
+from mtpsl.data_prep.synthetic import RenderedScene, contact_sheet, render_scene
+from mtpsl.data_prep.synthetic.pascal_layout import CLASS_NAMES
+from mtpsl.data_prep.synthetic.people import person
+from mtpsl.data_prep.synthetic.render import salient_instances
+from mtpsl.data_prep.synthetic.texture import TABLE_SIZE, noise, noise_table
 
 SEEDS = range(8)
 
@@ -29,7 +29,7 @@ def digest(scene: RenderedScene) -> str:
 
 def test_same_seed_same_bytes_in_another_process() -> None:
     program = ('import sys, hashlib, numpy as np; from dataclasses import astuple;'
-               'from mtpsl.synthetic import render_scene; s = render_scene(3, 96, 112);'
+               'from mtpsl.data_prep.synthetic import render_scene; s = render_scene(3, 96, 112);'
                'print(hashlib.sha256(b"".join(np.asarray(p).tobytes() for p in astuple(s)))'
                '.hexdigest())')
     other = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True,

@@ -2,10 +2,10 @@
 import subprocess
 import sys
 
+from mtpsl.data_prep.synthetic import people
+from mtpsl.data_prep.synthetic.furniture import BUILDERS
+from mtpsl.data_prep.synthetic.pascal_layout import CLASS_NAMES, NORMAL_IDS, PART_NAMES
 from mtpsl.datasets.pascal_context import NORMAL_CLASSES, PARTS
-from mtpsl.synthetic import people
-from mtpsl.synthetic.furniture import BUILDERS
-from mtpsl.synthetic.pascal_layout import CLASS_NAMES, NORMAL_IDS, PART_NAMES
 from mtpsl.tasks.semseg import VOC_CLASSES
 
 
@@ -30,5 +30,5 @@ def test_body_parts_are_those_of_the_reader() -> None:
 
 def test_workers_load_no_torch() -> None:
     # It would take each of them seconds to start.
-    program = 'import sys, mtpsl.synthetic; sys.exit("torch" in sys.modules)'
+    program = 'import sys, mtpsl.data_prep.synthetic; sys.exit("torch" in sys.modules)'
     assert subprocess.run([sys.executable, '-c', program], check=False).returncode == 0

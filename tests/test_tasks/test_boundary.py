@@ -106,4 +106,4 @@ def test_check() -> None:
 def test_published_defaults() -> None:
     task = Boundary()
     assert (task.loss_weight, task.positive_weight, task.max_dist) == (50, 0.95, 0.0075)
-    assert task.host_stats
+    assert task.stats_on_cpu

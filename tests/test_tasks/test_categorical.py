@@ -133,13 +133,13 @@ def test_colours_and_legend() -> None:
     task = make_task()
     label = np.array([[[3, 0, 255, 1]]], np.uint8)
     assert task.colorize(label).tolist() == [[[0, 0, 250], [0] * 3, [255] * 3, [250, 0, 0]]]
-    assert task.describe(label) == dict(cat=(250, 0, 0), owl=(0, 0, 250), unknown=(255, 255, 255))
-    assert task.describe(label[..., :1]) == dict(owl=(0, 0, 250))
+    assert task.legend(label) == dict(cat=(250, 0, 0), owl=(0, 0, 250), unknown=(255, 255, 255))
+    assert task.legend(label[..., :1]) == dict(owl=(0, 0, 250))
 
 
 def test_legend_names_class_0_unless_it_is_background() -> None:
     task = CategoricalTask(['bed', 'book'], COLOURS[1:3])  # as in NYUD, where each class is a thing
-    assert task.describe(np.zeros((1, 2, 2), np.uint8)) == dict(bed=(250, 0, 0))
+    assert task.legend(np.zeros((1, 2, 2), np.uint8)) == dict(bed=(250, 0, 0))
 
 
 def test_bit_palette_is_that_of_voc() -> None:

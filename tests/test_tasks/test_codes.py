@@ -27,17 +27,17 @@ def test_codes_of_predictions_and_labels_are_alike(name):
     logits = 3 * torch.randn(2, task.channels, 6, 5)
     label = torch.stack([random_label(name, torch.Generator().manual_seed(i), 6, 5)
                          for i in range(2)])
-    code = task.encode_label(label)
+    code = task.aux_from_label(label)
     known = task.valid(label)
-    for prediction in (task.encode(logits), task.encode(logits, known),
-                       task.encode(logits, known, hard=False)):
-        assert prediction.shape == code.shape == (2, task.code_channels, 6, 5)
+    for prediction in (task.aux_map(logits), task.aux_map(logits, known),
+                       task.aux_map(logits, known, hard=False)):
+        assert prediction.shape == code.shape == (2, task.aux_channels, 6, 5)
         assert code.dtype == torch.float32
         for maps in (prediction, code):
             assert maps.min() >= -1e-6 and maps.max() <= 1 + 1e-6
     unknown = ~known.expand_as(code)
     assert unknown.any()
-    assert torch.equal(task.encode(logits, known)[unknown], code[unknown])
+    assert torch.equal(task.aux_map(logits, known)[unknown], code[unknown])
 
 
 def test_classes_are_one_hot_samples_with_the_gradient_of_the_soft_ones():
@@ -47,7 +47,7 @@ def test_classes_are_one_hot_samples_with_the_gradient_of_the_soft_ones():
         logits = torch.zeros(1, task.channels, 60, 60)
         logits[:, 1] = 2.0
         logits.requires_grad_()
-        code = task.encode(logits)
+        code = task.aux_map(logits)
         assert torch.equal(code.detach().round(), code.detach()) or torch.allclose(
             code.sum(1), torch.ones(1, 60, 60))
         assert ((code > 0.5).sum(1) == 1).all()
@@ -56,47 +56,48 @@ def test_classes_are_one_hot_samples_with_the_gradient_of_the_soft_ones():
         assert (code[:, 1] > 0.5).float().mean().item() == pytest.approx(share, abs=0.03)
         code[:, 1].sum().backward()
         assert logits.grad.any()
-        soft = task.encode(logits, hard=False)
+        soft = task.aux_map(logits, hard=False)
         assert soft[0, 1, 0, 0].item() == pytest.approx(share)
 
 
 def test_codes_of_labels_by_hand():
     one = tasks()
     label = torch.tensor([[0, 255], [2, 1]], dtype=torch.uint8).view(1, 1, 2, 2)
-    code = one['semseg'].encode_label(label)[0]
+    code = one['semseg'].aux_from_label(label)[0]
     assert code.sum(0).tolist() == [[1, 0], [1, 1]]
     assert code[0, 0, 0] == code[2, 1, 0] == code[1, 1, 1] == 1
     binary = torch.tensor([[0, 255], [1, 1]], dtype=torch.uint8).view(1, 1, 2, 2)
-    assert one['saliency'].encode_label(binary)[0].tolist() == [[[1, 0], [0, 0]], [[0, 0], [1, 1]]]
-    assert one['boundary'].encode_label(binary)[0, 0].tolist() == [[0, 0], [1, 1]]
+    saliency = one['saliency'].aux_from_label(binary)[0]
+    assert saliency.tolist() == [[[1, 0], [0, 0]], [[0, 0], [1, 1]]]
+    assert one['boundary'].aux_from_label(binary)[0, 0].tolist() == [[0, 0], [1, 1]]
     normal = torch.tensor([0.6, 0.0, -0.8]).view(1, 3, 1, 1)
-    assert one['normal'].encode_label(normal).flatten().tolist() == pytest.approx([0.8, 0.5, 0.1])
-    assert one['normal'].encode_label(0 * normal).flatten().tolist() == [0.5, 0.5, 0.5]
+    assert one['normal'].aux_from_label(normal).flatten().tolist() == pytest.approx([0.8, 0.5, 0.1])
+    assert one['normal'].aux_from_label(0 * normal).flatten().tolist() == [0.5, 0.5, 0.5]
 
 
 def test_depth_is_over_the_largest_of_its_own_map():
     depth = torch.tensor([[[1.0, 4.0], [-1.0, 0.0]], [[5.0, 10.0], [2.5, 0.0]]])[:, None]
     task = tasks()['depth']
-    code = task.encode(depth)
+    code = task.aux_map(depth)
     assert code[:, 0].tolist() == [[[0.25, 1], [0, 0]], [[0.5, 1], [0.25, 0]]]
-    assert torch.equal(task.encode_label(depth.clamp(min=0)), code)
-    assert not task.encode(-depth.abs()).any()  # nothing blows up where all is negative
+    assert torch.equal(task.aux_from_label(depth.clamp(min=0)), code)
+    assert not task.aux_map(-depth.abs()).any()  # nothing blows up where all is negative
     moving = depth.clone().requires_grad_()
-    task.encode(moving)[0, 0, 0, 0].backward()  # 1 / 4; the maximum is not detached
+    task.aux_map(moving)[0, 0, 0, 0].backward()  # 1 / 4; the maximum is not detached
     assert moving.grad[0, 0, 0].tolist() == pytest.approx([1 / 4, -1 / 16])
 
 
 def test_depth_as_its_place_in_a_normal_distribution():
     """JTR's constants of NYUD; 0 is where an unknown pixel enters."""
-    task = build_tasks(dict(depth=dict(type='Depth', code_normal=(2.3618, 1.5876))))['depth']
+    task = build_tasks(dict(depth=dict(type='Depth', aux_normal=(2.3618, 1.5876))))['depth']
     depth = torch.tensor([0.0, 2.3618, 2.3618 + 1.5876, 9.0]).view(1, 1, 2, 2)
     expected = [0.0684, 0.5, 0.8413, 1.0]
-    assert task.encode(depth).flatten().tolist() == pytest.approx(expected, abs=1e-4)
-    assert task.encode_label(depth).flatten().tolist() == pytest.approx(expected, abs=1e-4)
-    masked = task.encode(depth + 1, KNOWN).flatten()
+    assert task.aux_map(depth).flatten().tolist() == pytest.approx(expected, abs=1e-4)
+    assert task.aux_from_label(depth).flatten().tolist() == pytest.approx(expected, abs=1e-4)
+    masked = task.aux_map(depth + 1, KNOWN).flatten()
     assert masked[1].item() == pytest.approx(0.0684, abs=1e-4) and masked[0] > 0.1
-    with pytest.raises(ValueError, match=r'code_normal must be \(mean, deviation > 0\) or None'):
-        build_tasks(dict(depth=dict(type='Depth', code_normal=(1.0, 0.0))))
+    with pytest.raises(ValueError, match=r'aux_normal must be \(mean, deviation > 0\) or None'):
+        build_tasks(dict(depth=dict(type='Depth', aux_normal=(1.0, 0.0))))
 
 
 def test_reconstruction_losses_by_hand():
@@ -170,7 +171,7 @@ def test_a_task_that_says_nothing_enters_as_its_values():
     """The defaults, for tasks of one's own."""
 
     class Share(Task):
-        channels, fill, headline, higher_is_better = 2, 0.0, 'absErr', False
+        channels, ignore_value, primary_metric, higher_is_better = 2, 0.0, 'absErr', False
 
         def valid(self, label):
             return (label > 0).any(1, keepdim=True)
@@ -182,10 +183,10 @@ def test_a_task_that_says_nothing_enters_as_its_values():
 
     task = Share()
     logits = torch.randn(1, 2, 2, 2)
-    assert task.code_channels == 2
-    assert torch.equal(task.encode(logits, KNOWN), logits.sigmoid() * KNOWN)
+    assert task.aux_channels == 2
+    assert torch.equal(task.aux_map(logits, KNOWN), logits.sigmoid() * KNOWN)
     label = torch.tensor([0.5, 0.2]).view(1, 2, 1, 1)
-    assert torch.equal(task.encode_label(label), label)
+    assert torch.equal(task.aux_from_label(label), label)
     near = task.pseudo_label(label, label + torch.tensor([0.09, -0.09]).view(1, 2, 1, 1))
     far = task.pseudo_label(label, label + torch.tensor([0.0, 0.11]).view(1, 2, 1, 1))
     assert torch.equal(near, label) and not far.any()

@@ -20,7 +20,7 @@ from mtpsl.tasks.semseg import Semseg
 TASKS.import_from_location()
 NAMES = sorted(TASKS.module_dict)
 # Boundary matching sees a pixel's neighbours and has conventions of its own: see its own tests.
-BY_PIXEL = [name for name in NAMES if not TASKS.get(name).host_stats]
+BY_PIXEL = [name for name in NAMES if not TASKS.get(name).stats_on_cpu]
 SIZE = (24, 20)
 
 
@@ -32,7 +32,7 @@ def task(request: pytest.FixtureRequest) -> Task:
 def make_label(task: Task, samples: int = 3, size: tuple[int, int] = SIZE, seed: int = 0) -> Tensor:
     """(N, c, H, W): class ids, unit vectors or metres; the top rows unknown in the last sample."""
     generator = torch.Generator().manual_seed(seed)
-    if task.fill == 255:
+    if task.ignore_value == 255:
         label = torch.randint(0, max(task.channels, 2), (samples, 1, *size), generator=generator)
         label = label.to(torch.uint8)
     elif task.channels == 3:
@@ -40,7 +40,7 @@ def make_label(task: Task, samples: int = 3, size: tuple[int, int] = SIZE, seed:
         label = torch.nn.functional.normalize(label, dim=1)
     else:
         label = 0.5 + 5 * torch.rand(samples, 1, *size, generator=generator)
-    label[-1, :, :size[0] // 2] = task.fill
+    label[-1, :, :size[0] // 2] = task.ignore_value
     return label
 
 
@@ -57,7 +57,7 @@ def test_registered_tasks() -> None:
 def test_attributes(task: Task) -> None:
     assert task.name == 'a_task'
     assert task.channels >= 1 and task.loss_weight >= 0
-    assert isinstance(task.headline, str) and isinstance(task.higher_is_better, bool)
+    assert isinstance(task.primary_metric, str) and isinstance(task.higher_is_better, bool)
 
 
 def test_shapes(task: Task) -> None:
@@ -73,7 +73,7 @@ def test_shapes(task: Task) -> None:
     for maps in (label, decoded):
         picture = task.colorize(maps[0].numpy())
         assert picture.shape == (*SIZE, 3) and picture.dtype == np.uint8
-        for name, colour in task.describe(maps[0].numpy()).items():
+        for name, colour in task.legend(maps[0].numpy()).items():
             assert isinstance(name, str) and all(type(value) is int for value in colour)
 
 
@@ -103,7 +103,7 @@ def test_unknown_sample(task: Task) -> None:
     """Loss 0 with a zero gradient, and no evidence; its neighbour in the batch is untouched."""
     logits = make_logits(task, 2).requires_grad_()
     label = make_label(task, 2)
-    label[1] = task.fill
+    label[1] = task.ignore_value
     losses = task.loss(logits, label)
     losses.sum().backward()
     assert losses[1] == 0 and losses[0] > 0
@@ -136,17 +136,18 @@ def test_score(task: Task) -> None:
     logits, label = make_logits(task), make_label(task)
     stats = task.stats(task.activate(logits), label)
     scores = task.score(stats)
-    assert task.headline in scores
+    assert task.primary_metric in scores
     for value in (scores | task.class_scores(stats)).values():
         assert type(value) is float and math.isfinite(value)
-    assert task.score(stats[[2, 0, 1]])[task.headline] == pytest.approx(scores[task.headline])
+    primary = task.primary_metric
+    assert task.score(stats[[2, 0, 1]])[primary] == pytest.approx(scores[primary])
 
 
 def test_nothing_to_measure_is_no_number(task: Task) -> None:
     """Above all not 0, which is perfect where lower is better."""
-    label = torch.full_like(make_label(task), task.fill)
+    label = torch.full_like(make_label(task), task.ignore_value)
     scores = task.score(task.stats(task.activate(make_logits(task)), label))
-    assert math.isnan(scores[task.headline])
+    assert math.isnan(scores[task.primary_metric])
 
 
 def test_flip(task: Task) -> None:
@@ -155,7 +156,8 @@ def test_flip(task: Task) -> None:
     assert np.array_equal(task.flip(task.flip(label)), label)
     assert task.flip(label).dtype == label.dtype
     # Flipping moves the unknown pixels with the image.
-    assert np.array_equal((task.flip(label) != task.fill), (label != task.fill)[:, ::-1])
+    known = label != task.ignore_value
+    assert np.array_equal(task.flip(label) != task.ignore_value, known[:, ::-1])
 
 
 def test_label_transforms_keep_type_and_unknowns(task: Task) -> None:
@@ -164,9 +166,9 @@ def test_label_transforms_keep_type_and_unknowns(task: Task) -> None:
     resized = task.resize(label, (48, 60))
     assert np.array_equal(resized, label.repeat(2, 0).repeat(3, 1))  # nearest by default
     assert task.rescale(label, 2.0).shape == label.shape
-    for changed in (resized, task.rescale(label, 2.0), task.mark_unknown(label)):
+    for changed in (resized, task.rescale(label, 2.0), task.mark_ignored(label)):
         assert changed.dtype == label.dtype
-    assert np.array_equal(task.rescale(label, 2.0) == task.fill, label == task.fill)
+    assert np.array_equal(task.rescale(label, 2.0) == task.ignore_value, label == task.ignore_value)
 
 
 @pytest.mark.parametrize('weight', [-1.0, math.nan])
@@ -230,8 +232,8 @@ class Albedo(Task):
     """Reflectance, three channels in [0, 1], by L1; unknown pixels -1."""
 
     channels = 3
-    fill = -1.0
-    headline = 'error'
+    ignore_value = -1.0
+    primary_metric = 'error'
     higher_is_better = False
 
     def valid(self, label: Tensor) -> Tensor:
@@ -250,7 +252,7 @@ class Albedo(Task):
 
     def score(self, stats: Tensor) -> dict[str, float]:
         error, count = stats.sum(0).tolist()
-        return {self.headline: error / count}
+        return {self.primary_metric: error / count}
 
     def colorize(self, label: np.ndarray) -> np.ndarray:
         return (255 * label.clip(0, 1)).astype(np.uint8).transpose(1, 2, 0)

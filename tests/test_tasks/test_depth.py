@@ -45,7 +45,7 @@ def test_prediction_is_metres_as_they_are() -> None:
 def test_a_drawn_prediction_is_never_unknown() -> None:
     decoded = Depth().decode(row(-3.0, 0.0, 0.5))
     assert (decoded > 0).all() and decoded[..., 2] == 0.5
-    assert 'unknown' not in Depth().describe(decoded[0].numpy())
+    assert 'unknown' not in Depth().legend(decoded[0].numpy())
 
 
 def test_scores_by_hand() -> None:
@@ -115,7 +115,7 @@ def test_picture() -> None:
     assert (np.diff(picture[:5].sum(1)) < 0).all()
     assert picture[4].tolist() == picture[5].tolist()
     assert picture[6].tolist() == [70, 90, 130]
-    legend = task.describe(metres)
+    legend = task.legend(metres)
     assert list(legend) == ['1 m', '5 m', '10 m', 'unknown']
     assert legend['5 m'] == tuple(picture[2]) and legend['10 m'] == tuple(picture[4])
-    assert list(Depth(max_display=0.5).describe(metres[..., :5])) == ['0.05 m', '0.25 m', '0.5 m']
+    assert list(Depth(max_display=0.5).legend(metres[..., :5])) == ['0.05 m', '0.25 m', '0.5 m']

@@ -37,12 +37,12 @@ def test_near_is_bright_in_both_pictures() -> None:
     for task, label in ((Depth(max_display=10), metres), (InverseDepth(max_display=1), inverse)):
         picture = task.colorize(label).astype(int).sum(2)[0]
         assert picture[0] > picture[1] > picture[2]
-        assert 'unknown' in task.describe(label)
-    assert list(InverseDepth(max_display=0.5).describe(inverse[..., :3])) == ['0.05', '0.25', '0.5']
+        assert 'unknown' in task.legend(label)
+    assert list(InverseDepth(max_display=0.5).legend(inverse[..., :3])) == ['0.05', '0.25', '0.5']
 
 
 @pytest.mark.parametrize('kind', [Depth, InverseDepth])
-@pytest.mark.parametrize('name', ['max_display', 'picture_unit'])
+@pytest.mark.parametrize('name', ['max_display', 'png_unit'])
 def test_lengths_must_be_positive(kind: type, name: str) -> None:
     with pytest.raises(ValueError, match=f'{kind.__name__}: {name} must be positive, got 0'):
         kind(**{name: 0})

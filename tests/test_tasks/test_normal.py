@@ -168,17 +168,17 @@ def test_picture() -> None:
     label = vectors((1, 0, 0), (0, -1, 0), (0, 0, 1), (0, 0, 0))[0].numpy()
     assert Normal().colorize(label).tolist() == [
         [[255, 128, 128], [128, 0, 128], [128, 128, 255], [0, 0, 0]]]
-    legend = Normal().describe(label)
+    legend = Normal().legend(label)
     assert legend == {'+x': (255, 128, 128), '+y': (128, 255, 128), '+z': (128, 128, 255),
                       'unknown': (0, 0, 0)}
-    assert 'unknown' not in Normal().describe(label[..., :3])
+    assert 'unknown' not in Normal().legend(label[..., :3])
 
 
 def test_published_readers_drop_normals_that_sum_to_zero() -> None:
     label = np.array([[[0.6, 0, 0.8], [0.5, -0.5, 0], [0, 0, 0], [-0.5, 0.25, 0.25],
                        [0, -0.6, -0.8]]], np.float32)
-    assert Normal().mark_unknown(label) is label
-    parity = Normal(zero_sum_unknown=True).mark_unknown(label)
+    assert Normal().mark_ignored(label) is label
+    parity = Normal(zero_sum_unknown=True).mark_ignored(label)
     assert parity[0].any(1).tolist() == [True, False, False, False, True]
     np.testing.assert_array_equal(parity[0, 0], label[0, 0])
     assert parity.dtype == np.float32

@@ -8,28 +8,28 @@ from mtpsl.tasks import Task, build_tasks
 TASKS = build_tasks(dict(
     semseg=dict(type='Semseg'), saliency=dict(type='Saliency'), boundary=dict(type='Boundary'),
     normal=dict(type='Normal'), depth=dict(type='Depth'),
-    disparity=dict(type='InverseDepth', picture_unit=0.5)))
+    disparity=dict(type='InverseDepth', png_unit=0.5)))
 
 
 def test_class_ids_are_taken_as_stored() -> None:
     pixels = np.array([[0, 20, 255]], np.uint8)
-    assert TASKS['semseg'].from_picture(pixels) is pixels
-    assert TASKS['semseg'].from_picture(pixels > 0).tolist() == [[0, 1, 1]]
+    assert TASKS['semseg'].from_png(pixels) is pixels
+    assert TASKS['semseg'].from_png(pixels > 0).tolist() == [[0, 1, 1]]
 
 
 @pytest.mark.parametrize('name', ['saliency', 'boundary'])
 def test_masks_are_black_and_white(name: str) -> None:
     task = TASKS[name]
-    label = task.from_picture(np.array([[0, 127, 128, 255]], np.uint8))
+    label = task.from_png(np.array([[0, 127, 128, 255]], np.uint8))
     assert label.tolist() == [[0, 0, 1, 1]] and label.dtype == np.uint8
-    assert task.from_picture(np.array([[True, False]])).tolist() == [[1, 0]]
-    assert task.from_picture(np.zeros((2, 2), np.uint8)).sum() == 0
-    assert task.from_picture(np.array([[0, 1, 200, 255]], np.uint8)).sum() == 2  # smoothed
+    assert task.from_png(np.array([[True, False]])).tolist() == [[1, 0]]
+    assert task.from_png(np.zeros((2, 2), np.uint8)).sum() == 0
+    assert task.from_png(np.array([[0, 1, 200, 255]], np.uint8)).sum() == 2  # smoothed
     colours = np.repeat(np.array([[0, 255]], np.uint8)[..., None], 3, 2)
-    assert task.from_picture(colours).tolist() == [[0, 1]]
+    assert task.from_png(colours).tolist() == [[0, 1]]
     # Its own picture is read back.
     known = np.array([[0, 1, 1, 0]], np.uint8)
-    assert (task.from_picture(task.colorize(known[None])[..., 0]) == known).all()
+    assert (task.from_png(task.colorize(known[None])[..., 0]) == known).all()
 
 
 def test_normals_are_read_back_from_their_own_picture() -> None:
@@ -37,7 +37,7 @@ def test_normals_are_read_back_from_their_own_picture() -> None:
     vectors = np.random.default_rng(0).normal(size=(40, 50, 3)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=2, keepdims=True)
     vectors[:3] = 0
-    label = task.from_picture(task.colorize(vectors.transpose(2, 0, 1)))
+    label = task.from_png(task.colorize(vectors.transpose(2, 0, 1)))
     assert not label[:3].any()
     np.testing.assert_allclose(np.linalg.norm(label[3:], axis=2), 1, rtol=1e-5)
     angle = np.degrees(np.arccos((label[3:] * vectors[3:]).sum(2).clip(-1, 1)))
@@ -49,10 +49,10 @@ def test_ids_and_masks_of_other_types() -> None:
     ids = np.array([[0, 20, 255]], np.uint16)
     grey = np.repeat(ids[..., None], 3, 2)
     for pixels in (ids, grey, grey.astype(np.uint8)):
-        label = TASKS['semseg'].translate(TASKS['semseg'].from_picture(pixels))
+        label = TASKS['semseg'].translate(TASKS['semseg'].from_png(pixels))
         assert label.tolist() == [[0, 20, 255]] and label.dtype == np.uint8
     for white in (1, 255, 65535):
-        mask = TASKS['saliency'].from_picture(np.array([[0, white]], np.uint16))
+        mask = TASKS['saliency'].from_png(np.array([[0, white]], np.uint16))
         assert mask.tolist() == [[0, 1]] and mask.dtype == np.uint8
 
 
@@ -65,7 +65,7 @@ def test_palette_pictures() -> None:
         assert TASKS['boundary'].from_palette(indices, palette).tolist() == label
     assert TASKS['semseg'].from_palette(indices, black_white).tolist() == [[0, 1, 1]]
     vector = TASKS['normal'].from_palette(indices, red)[0, 1]
-    np.testing.assert_allclose(vector, TASKS['normal'].from_picture(red[None, 1:2])[0, 0])
+    np.testing.assert_allclose(vector, TASKS['normal'].from_png(red[None, 1:2])[0, 0])
     with pytest.raises(ValueError, match='a picture of depth must be integers of one channel'):
         TASKS['depth'].from_palette(indices, red)
 
@@ -74,7 +74,7 @@ def test_palette_pictures() -> None:
 def test_middle_grey_is_no_normal(kind: type, step: int) -> None:
     def read(*colour: int) -> list[float]:
         pixels = np.array([[colour]], np.int64) * step
-        return TASKS['normal'].from_picture(pixels.astype(kind))[0, 0].tolist()
+        return TASKS['normal'].from_png(pixels.astype(kind))[0, 0].tolist()
 
     for grey in (126, 127, 128, 129):
         assert read(grey, grey, grey) == [0, 0, 0]
@@ -87,18 +87,18 @@ def test_middle_grey_is_no_normal(kind: type, step: int) -> None:
 
 def test_depth_is_in_millimetres_unless_said() -> None:
     pixels = np.array([[0, 1500, 65535]], np.uint16)
-    np.testing.assert_allclose(TASKS['depth'].from_picture(pixels), [[0, 1.5, 65.535]])
-    np.testing.assert_allclose(TASKS['disparity'].from_picture(pixels), [[0, 750, 32767.5]])
-    assert TASKS['depth'].from_picture(pixels).dtype == np.float32
+    np.testing.assert_allclose(TASKS['depth'].from_png(pixels), [[0, 1.5, 65.535]])
+    np.testing.assert_allclose(TASKS['disparity'].from_png(pixels), [[0, 750, 32767.5]])
+    assert TASKS['depth'].from_png(pixels).dtype == np.float32
 
 
 def test_units_of_depth_by_default() -> None:
     from mtpsl.tasks.inverse_depth import InverseDepth
-    assert InverseDepth().from_picture(np.array([[65535]], np.uint16)).item() == pytest.approx(1)
+    assert InverseDepth().from_png(np.array([[65535]], np.uint16)).item() == pytest.approx(1)
     with pytest.raises(ValueError, match='8 bits is too coarse'):
-        InverseDepth().from_picture(np.array([[200]], np.uint8))
-    cheap = build_tasks(dict(depth=dict(type='Depth', picture_unit=0.04)))['depth']
-    assert cheap.from_picture(np.array([[200]], np.uint8)).item() == pytest.approx(8)
+        InverseDepth().from_png(np.array([[200]], np.uint8))
+    cheap = build_tasks(dict(depth=dict(type='Depth', png_unit=0.04)))['depth']
+    assert cheap.from_png(np.array([[200]], np.uint8)).item() == pytest.approx(8)
 
 
 def test_a_task_that_does_not_say_how_refuses_pictures() -> None:
@@ -106,7 +106,7 @@ def test_a_task_that_does_not_say_how_refuses_pictures() -> None:
         valid = loss = activate = stats = score = colorize = None
 
     with pytest.raises(ValueError, match=r'Plain does not say how a picture is read .*\.npy'):
-        Plain().from_picture(np.zeros((2, 2), np.uint8))
+        Plain().from_png(np.zeros((2, 2), np.uint8))
 
 
 @pytest.mark.parametrize('name, pixels, words', [
@@ -128,4 +128,4 @@ def test_a_task_that_does_not_say_how_refuses_pictures() -> None:
 def test_other_pictures_are_refused(name: str, pixels: np.ndarray, words: str) -> None:
     task: Task = TASKS[name]
     with pytest.raises(ValueError, match=words):
-        task.from_picture(pixels)
+        task.from_png(pixels)

@@ -14,7 +14,7 @@ def test_semseg_is_voc() -> None:
     task = Semseg()
     assert list(task.class_names) == voc_classes() and task.channels == 21
     assert task.palette[15].tolist() == [192, 128, 128]  # a person in VOC's colours
-    assert task.loss_weight == 1 and task.headline == 'mIoU' and task.higher_is_better
+    assert task.loss_weight == 1 and task.primary_metric == 'mIoU' and task.higher_is_better
 
 
 def test_semseg_with_classes_of_its_own() -> None:
@@ -38,14 +38,14 @@ def test_parsing_classes() -> None:
 ])
 def test_an_image_without_a_body_part_is_unknown(label: list[list[int]], unknown: bool) -> None:
     label = np.array(label, np.uint8)
-    marked = Parsing().mark_unknown(label.copy())
+    marked = Parsing().mark_ignored(label.copy())
     assert marked.dtype == np.uint8
     assert marked.tolist() == ([[255] * 3] if unknown else label.tolist())
 
 
 def test_semseg_keeps_an_image_of_background() -> None:
     label = np.zeros((2, 2), np.uint8)
-    assert Semseg().mark_unknown(label) is label
+    assert Semseg().mark_ignored(label) is label
 
 
 @pytest.mark.parametrize(('name', 'bad'), [('semseg', 21), ('parsing', 7)])

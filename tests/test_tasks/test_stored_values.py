@@ -56,7 +56,7 @@ def test_without_options_maps_stay_as_they_are() -> None:
 def test_masks(kind: str) -> None:
     assert translate(build(kind, values=(0, 255)), [0, 255]) == [0, 1]
     assert translate(build(kind, ignore=(128,)), [0, 1, 128, 255]) == [0, 1, 255, 255]
-    assert build(kind, values=(0, 2)).from_picture(np.uint8([[0, 2]])).tolist() == [[0, 2]]
+    assert build(kind, values=(0, 2)).from_png(np.uint8([[0, 2]])).tolist() == [[0, 2]]
 
 
 @pytest.mark.parametrize('kind', ['Saliency', 'Boundary'])
@@ -67,7 +67,7 @@ def test_pictures_and_arrays_of_the_same_values_are_never_read_differently(
         kind: str, options: dict, values: list) -> None:
     task, pixels = build(kind, **options), np.array([values], np.uint8)
     read = []
-    for way in (task.from_picture, task.from_array):
+    for way in (task.from_png, task.from_array):
         try:
             label = task.translate(way(pixels))
             task.check(label)
@@ -111,17 +111,17 @@ def test_colour_coded_labels() -> None:
     task = build(palette=[(0, 0, 0), (255, 0, 0), (0, 0, 255)], colour_coded=True,
                  ignore=((255, 255, 255),))
     pixels = np.array([[(0, 0, 0), (255, 0, 0), (0, 0, 255), (255, 255, 255)]], np.uint8)
-    for way in (task.from_picture, task.from_array):
+    for way in (task.from_png, task.from_array):
         label = task.translate(way(pixels))
         assert label.tolist() == [[0, 1, 2, 255]] and label.dtype == np.uint8
     palette, indices = np.zeros((256, 3), np.uint8), np.array([[0, 4]], np.uint8)
     palette[4] = 0, 0, 255
     assert task.translate(task.from_palette(indices, palette)).tolist() == [[0, 2]]
     with pytest.raises(ValueError, match=r'not in ignore: \(0, 0, 254\)$'):
-        task.translate(task.from_picture(pixels - np.uint8([0, 0, 1]) * (pixels[..., 2:] == 255)
+        task.translate(task.from_png(pixels - np.uint8([0, 0, 1]) * (pixels[..., 2:] == 255)
                                          * (pixels[..., :1] == 0)))
     with pytest.raises(ValueError, match='must be 8-bit RGB, got uint8 of shape'):
-        task.from_picture(indices)
+        task.from_png(indices)
 
 
 # ------------------------------------------------------------------ class weights
@@ -157,16 +157,16 @@ def test_without_weights_or_with_equal_ones_the_loss_is_the_mean() -> None:
 def test_what_sensors_write_where_they_measured_nothing() -> None:
     pixels = np.array([[0, 1500, 65535]], np.uint16)
     for unit, metres in ((None, 65.535), (1 / 256, 255.9961), (0.0125, 819.1875)):
-        task = build('Depth', picture_unit=unit)
+        task = build('Depth', png_unit=unit)
         with pytest.raises(ValueError, match=rf'up to {metres} m, the largest 16-bit number, .*'
                            rf'ignore=\({metres},\) of the task makes it unknown'):
-            task.check(task.from_picture(pixels))
-        known = build('Depth', picture_unit=unit, ignore=(metres,))
-        label = known.translate(known.from_picture(pixels))
+            task.check(task.from_png(pixels))
+        known = build('Depth', png_unit=unit, ignore=(metres,))
+        label = known.translate(known.from_png(pixels))
         known.check(label)
         assert label[0, 2] == 0 and label[0, 1] > 0 and label.dtype == np.float32
-        taken = build('Depth', picture_unit=unit, ignore=())
-        taken.check(taken.from_picture(pixels))
+        taken = build('Depth', png_unit=unit, ignore=())
+        taken.check(taken.from_png(pixels))
     with pytest.raises(ValueError, match='up to 65.535 m, the largest 16-bit number'):
         build('Depth').check(np.float32([[1.5, 65.535]]))
     build('InverseDepth').check(np.float32([[0.1, 1]]))
@@ -175,14 +175,14 @@ def test_what_sensors_write_where_they_measured_nothing() -> None:
 def test_depth_in_another_unit() -> None:
     values = np.array([[0, 2500.0]])
     with pytest.raises(ValueError, match=r'must be in metres, at most 1000, got up to 2500: are '
-                       r'they millimetres\? array_unit=0.001 \(of pictures picture_unit\)'):
+                       r'they millimetres\? npy_unit=0.001 \(of pictures png_unit\)'):
         build('Depth').check(values)
-    task = build('Depth', array_unit=0.001)
+    task = build('Depth', npy_unit=0.001)
     for kind in (np.float64, np.uint16):
         np.testing.assert_allclose(task.from_array(values.astype(kind)), [[0, 2.5]])
     build('Depth', farthest=5000.0).check(values)
-    with pytest.raises(ValueError, match='array_unit must be positive, got 0'):
-        build('Depth', array_unit=0)
+    with pytest.raises(ValueError, match='npy_unit must be positive, got 0'):
+        build('Depth', npy_unit=0)
     with pytest.raises(ValueError, match='Depth: ignore must be a sequence of numbers'):
         build('Depth', ignore=65.535)
 
@@ -197,13 +197,13 @@ def test_depth_in_another_unit() -> None:
     ('Semseg', [255, 255], 'hold no known pixel'), ('Semseg', [0, 1], ''),
     ('Saliency', [0, 255], 'hold no pixel that is a yes'),
     ('Boundary', [1, 1], 'hold no pixel that is a no'), ('Boundary', [0, 1], ''),
-    ('Depth', [300.0, 200.0], 'half are above 250 m: .* array_unit or picture_unit'),
+    ('Depth', [300.0, 200.0], 'half are above 250 m: .* npy_unit or png_unit'),
     ('Depth', [2.0, 2.0], 'hold 2 wherever'), ('Depth', [2.0, 3.0], ''),
     ('InverseDepth', [300.0, 200.0], '')])
 def test_doubts(kind: str, values: list, words: str) -> None:
     task, parts = build(kind), [Seen(), Seen()]
     for seen, value in zip(parts, values):
-        seen.add(np.full((3, 4), value, task.label_dtype), task.fill)
+        seen.add(np.full((3, 4), value, task.label_dtype), task.ignore_value)
     doubt = task.doubt(Seen.union(parts))
     if not words:
         assert doubt is None
@@ -218,7 +218,7 @@ def test_far_depth_is_not_doubted_where_the_unit_is_said() -> None:
     seen = Seen()
     seen.add(np.linspace(200, 300, 600, dtype=np.float32).reshape(20, 30), 0)
     assert build('Depth').doubt(seen) is not None
-    assert build('Depth', array_unit=1.0).doubt(seen) is None
+    assert build('Depth', npy_unit=1.0).doubt(seen) is None
 
 
 def test_normals_that_are_all_one_vector() -> None:

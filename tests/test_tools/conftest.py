@@ -1,4 +1,4 @@
-"""A small synthetic data set on disk, and the command lines as a user runs them."""
+"""A small synthetic dataset on disk, and the command lines as a user runs them."""
 
 import os
 import subprocess

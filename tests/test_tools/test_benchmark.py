@@ -8,16 +8,8 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from mtpsl.benchmark.curves import draw_stage_curves, mean_curve, overtaken
-from mtpsl.benchmark.methods import (
-    BASELINE,
-    METHODS,
-    PAPER_ORDERINGS,
-    RESIDUAL_ORDERINGS,
-    config_options,
-)
-from mtpsl.benchmark.record import Record, Run
-from mtpsl.benchmark.report import (
+from mtpsl.analysis.benchmark.benchmark_curves import draw_stage_curves, mean_curve, overtaken
+from mtpsl.analysis.benchmark.benchmark_report import (
     Ordering,
     orderings,
     plot,
@@ -25,11 +17,20 @@ from mtpsl.benchmark.report import (
     stage_table,
     write_report,
 )
-from mtpsl.choices import PASCAL_TASKS as TASKS
+from mtpsl.analysis.benchmark.methods import (
+    BASELINE,
+    METHODS,
+    PAPER_ORDERINGS,
+    RESIDUAL_ORDERINGS,
+    config_options,
+)
+from mtpsl.analysis.benchmark.record import Record, Run
+from mtpsl.analysis.comparison import compare
+from mtpsl.analysis.results import group_by_method, read_results
 from mtpsl.engine import load_config
-from mtpsl.engine.command import config_parser
-from mtpsl.evaluation import compare, group_by_method, read_results
 from mtpsl.registry import MODELS
+from mtpsl.system.choices import PASCAL_TASKS as TASKS
+from mtpsl.system.config_arguments import config_parser
 
 from .conftest import ROOT
 
@@ -149,7 +150,8 @@ def test_a_seed_that_lacks_tasks_is_left_out(tmp_path):
 @pytest.fixture
 def no_plot(monkeypatch):
     """It takes a second."""
-    monkeypatch.setattr('mtpsl.benchmark.report.plot', lambda comparisons: Figure())
+    monkeypatch.setattr('mtpsl.analysis.benchmark.benchmark_report.plot',
+                        lambda comparisons: Figure())
 
 
 def test_a_report_without_all_single_tasks_has_no_delta_m(tmp_path, no_plot):
@@ -228,7 +230,7 @@ def staged(method: str, seed: int, *points: tuple[int, float, float]) -> Run:
     return Run(method, 'onelabel', seed, curves[-1][1], curves)
 
 
-def test_the_record_keeps_headlines_and_curves_and_carries_them(tmp_path):
+def test_the_record_keeps_figures_and_curves_and_carries_them(tmp_path):
     figures = {'semseg/mIoU': 12.345, 'initial/semseg/mIoU': 10.0, 'semseg/IoU.sky': 1.0,
                'normal/mErr': None, 'delta_m': 3.0}
     (tmp_path / 'metrics.json').write_text(json.dumps(figures))

@@ -15,8 +15,8 @@ import cv2
 import pytest
 from in_process import load_tool, running_here
 
-from mtpsl.benchmark.methods import BASELINE
-from mtpsl.choices import PASCAL_TASKS as TASKS
+from mtpsl.analysis.benchmark.methods import BASELINE
+from mtpsl.system.choices import PASCAL_TASKS as TASKS
 
 from .conftest import run
 

@@ -68,7 +68,7 @@ def test_dist_command_line(stubs: Path, script: str, variables: dict[str, str],
     done = launch(stubs, script, *positional(script), *EXTRA, PYTHON=str(stubs / 'my python'),
                   **variables)
     nodes, rank, address, port = expected
-    assert lines(done) == ['-m', 'mtpsl.torchrun', f'--nnodes={nodes}',
+    assert lines(done) == ['-m', 'mtpsl.system.torchrun', f'--nnodes={nodes}',
                            f'--node_rank={rank}', f'--master_addr={address}',
                            '--nproc_per_node=2', f'--master_port={port}', *tool(script), *EXTRA]
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 from in_process import load_tool, running_here
 
-from mtpsl.synthetic import write_scenes
+from mtpsl.data_prep.synthetic import write_scenes
 
 from .conftest import LAYOUTS, ROOT, TINY, TINY_BASELINE, TINY_REGULARIZED
 
@@ -103,7 +103,7 @@ def test_a_method_trains_two_steps_and_is_tested(config, data, trained):
     figures = train(config, trained[config], options)
     losses = {name for entry in figures for name in entry if name.startswith('loss_')}
     initial = {f'loss_{task}_initial' for task in TASKS} if 'diffusion' in config else set()
-    assert losses - {'loss_unlabelled'} == {f'loss_{task}' for task in TASKS} | extra | initial
+    assert losses - {'loss_zero'} == {f'loss_{task}' for task in TASKS} | extra | initial
     assert all(any(entry.get(name, 0) > 0 for entry in figures) for name in extra)
 
     metrics = test(config, trained[config], options)

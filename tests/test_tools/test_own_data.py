@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
+from mtpsl.data_prep.synthetic import render_scene
 from mtpsl.registry import TASKS
-from mtpsl.synthetic import render_scene
 
 from .conftest import ROOT, TINY, environment, run
 

@@ -1,6 +1,6 @@
-"""Configs of the real data sets, each method once: their own loaders feed their own model.
+"""Configs of the real datasets, each method once: their own loaders feed their own model.
 
-The scenes are synthetic ones in the data sets' layouts; the models are thin.
+The scenes are synthetic ones in the datasets' layouts; the models are thin.
 """
 
 import pytest
@@ -10,10 +10,10 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope
 from tiny import shrink
 
+from mtpsl.data_prep.synthetic import write_scenes
 from mtpsl.datasets.label_mapping import save_mapping
 from mtpsl.engine import load_config
 from mtpsl.registry import DATASETS, MODELS
-from mtpsl.synthetic import write_scenes
 
 from .conftest import LAYOUTS, ROOT
 

@@ -88,10 +88,10 @@ def test_what_is_written(source, config, weights, tmp_path):
 
 
 def test_weights_that_are_not_finite_are_not_converted(config, weights, tmp_path, capsys):
-    spoilt = dict(weights)
+    found_inf = dict(weights)
     name = next(name for name, value in weights.items() if value.ndim == 4)
-    spoilt[name] = torch.full_like(weights[name], float('nan'))
-    source = save_checkpoint(tmp_path / 'spoilt.tar', spoilt)
+    found_inf[name] = torch.full_like(weights[name], float('nan'))
+    source = save_checkpoint(tmp_path / 'found_inf.tar', found_inf)
     line = fails(capsys, source, tmp_path / 'ours.pth', '--config', config)
     assert f'{source} holds weights that are not finite, 1 of them: {name}' in line
     assert not (tmp_path / 'ours.pth').exists()

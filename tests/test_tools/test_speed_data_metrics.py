@@ -14,9 +14,9 @@ from in_process import load_tool
 from plain import data as plain_data
 from plain import metrics as plain_metrics
 
+from mtpsl.analysis.profiling import Measurement, data, metrics
 from mtpsl.datasets.transforms import LoadLabels
 from mtpsl.engine import load_config
-from mtpsl.profiling import Measurement, data, metrics
 from mtpsl.tasks import build_tasks
 
 from .conftest import CONFIG, ROOT, data_options, environment
@@ -160,7 +160,7 @@ def test_the_plain_metric_gives_our_figure(name: str) -> None:
     prediction, label = metrics.random_maps(task, (64, 60))
     sums = {key: np.array(values) for key, values in plain_metrics.evidence(
         task, prediction, label).items()}
-    score = task.score(task.stats(prediction, label))[task.headline]
+    score = task.score(task.stats(prediction, label))[task.primary_metric]
     if name == 'semseg':
         assert score == pytest.approx(
             100 * np.mean(sums['tp'] / (sums['tp'] + sums['fp'] + sums['fn'])))

@@ -14,10 +14,10 @@ from plain.inference import predict
 from plain.training import losses
 from tiny import PASCAL_TASKS
 
-from mtpsl.profiling import Measurement, as_table, measure
-from mtpsl.profiling.matrix_rate import share_facts
-from mtpsl.profiling.model import load_function
-from mtpsl.profiling.random_batch import draw_labelled, random_batch
+from mtpsl.analysis.profiling import Measurement, as_table, measure
+from mtpsl.analysis.profiling.matrix_rate import share_facts
+from mtpsl.analysis.profiling.model import load_function
+from mtpsl.analysis.profiling.random_batch import draw_labelled, random_batch
 from mtpsl.tasks import build_tasks
 
 from .conftest import CONFIG, ROOT, TINY

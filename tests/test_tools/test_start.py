@@ -50,10 +50,10 @@ def test_what_ships_is_listed_without_pytorch(arguments):
 
 
 def test_the_contents_of_a_package_come_when_they_are_asked_for():
+    import mtpsl.analysis.figures
     import mtpsl.engine
-    import mtpsl.figures
-    assert 'load_config' in mtpsl.engine.__all__ and callable(mtpsl.figures.draw_gains)
-    assert mtpsl.engine.config.load_config is mtpsl.engine.load_config
+    assert 'load_config' in mtpsl.engine.__all__ and callable(mtpsl.analysis.figures.draw_gains)
+    assert mtpsl.engine.config.load.load_config is mtpsl.engine.load_config
     with pytest.raises(AttributeError, match="module 'mtpsl.engine' has no attribute 'nothing'"):
         mtpsl.engine.nothing  # noqa: B018
     with pytest.raises(ImportError, match="cannot import name 'nothing'"):

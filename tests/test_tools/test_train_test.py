@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mtpsl.engine.checkpoint import read_shapes
+from mtpsl.engine.checkpoints.content import read_shapes
 
 from .conftest import CONFIG, data_options, run, write_scenes
 
@@ -28,8 +28,8 @@ def test_testing_prints_the_table_writes_metrics_and_panels(trained, options, tm
                tmp_path / 'out.json', '--show-dir', tmp_path / 'panels', '--show-num', 2,
                '--html', tmp_path / 'report/page.html', '--html-num', 1, *options)
     metrics = json.loads((tmp_path / 'out.json').read_text())
-    headline = {'semseg/mIoU', 'parsing/mIoU', 'saliency/maxF', 'normal/mErr', 'boundary/odsF'}
-    assert headline | {f'initial/{name}' for name in headline} <= set(metrics)
+    primary = {'semseg/mIoU', 'parsing/mIoU', 'saliency/maxF', 'normal/mErr', 'boundary/odsF'}
+    assert primary | {f'initial/{name}' for name in primary} <= set(metrics)
     assert 'NaN' not in (tmp_path / 'out.json').read_text()
     assert (tmp_path / 'out.md').read_text().strip() in done.stdout
     assert 'semseg/IoU.person' in metrics and 'delta_m' not in metrics

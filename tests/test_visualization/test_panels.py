@@ -8,9 +8,9 @@ import pytest
 import torch
 from mmengine.structures import PixelData
 
+from mtpsl.engine.visualization import MultiTaskVisualizer, draw_panel, paint_spread, panels
+from mtpsl.engine.visualization.multitask_visualizer import rows_of
 from mtpsl.structures import MultiTaskSample
-from mtpsl.visualization import MultiTaskVisualizer, draw_panel, paint_spread, panels
-from mtpsl.visualization.multitask_visualizer import rows_of
 
 TASKS = {name: dict(type=name.capitalize())
          for name in ('semseg', 'parsing', 'saliency', 'normal', 'boundary', 'depth')}

@@ -1,7 +1,7 @@
 """How fast training, inference, data and metrics run: ``benchmark.py train|inference|... ...``.
 
-Each subcommand's ``run(args)`` lies in a module of ``mtpsl.profiling``, which is imported once the
-arguments are read; docs/speed.md has what was measured.
+Each subcommand's ``run(args)`` lies in a module of ``mtpsl.analysis.profiling``, which is imported
+once the arguments are read; docs/speed.md has what was measured.
 """
 
 import argparse
@@ -10,16 +10,16 @@ from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
-from mtpsl.choices import BENCHMARK_LABELS
-from mtpsl.engine.command import add_cfg_options, check_json, one_line_errors
-from mtpsl.storage.command import at_least
+from mtpsl.system.arguments import at_least
+from mtpsl.system.choices import BENCHMARK_LABELS
+from mtpsl.system.config_arguments import add_cfg_options, check_json, one_line_errors
 
 
 class Command(NamedTuple):
     """A subcommand.
 
     Attributes:
-        module: of ``mtpsl.profiling``, whose ``run`` takes the arguments.
+        module: of ``mtpsl.analysis.profiling``, whose ``run`` takes the arguments.
         text: what it measures.
         add_arguments: adds its own arguments to a parser.
     """
@@ -120,7 +120,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     with one_line_errors('benchmark.py'):
-        import_module(f'mtpsl.profiling.{COMMANDS[args.command].module}').run(args)
+        import_module(f'mtpsl.analysis.profiling.{COMMANDS[args.command].module}').run(args)
 
 
 if __name__ == '__main__':

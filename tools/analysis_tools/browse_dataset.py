@@ -4,10 +4,10 @@ import argparse
 from itertools import islice
 from pathlib import Path
 
-from mtpsl.choices import FIGURE_SUFFIXES
-from mtpsl.engine.command import config_parser, one_line_errors
-from mtpsl.storage.command import at_least
-from mtpsl.storage.parallel import Progress
+from mtpsl.system.arguments import at_least
+from mtpsl.system.choices import FIGURE_SUFFIXES
+from mtpsl.system.config_arguments import config_parser, one_line_errors
+from mtpsl.system.parallel import Progress
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -32,12 +32,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     with one_line_errors('browse_dataset.py'):  # here: --help needs no PyTorch
+        from mtpsl.analysis.figures import LoaderPreview, draw_views, save_figure
         from mtpsl.engine import load_config
-        from mtpsl.figures import Feed, draw_views, save_figure
 
         folder = Path(args.out_dir)
         folder.mkdir(parents=True, exist_ok=True)
-        feed = Feed(load_config(args.config, args.cfg_options), args.split, args.seed,
+        feed = LoaderPreview(load_config(args.config, args.cfg_options), args.split, args.seed,
                     args.epoch - 1, args.padded)
         draws = list(islice(feed.draws(args.images), None if args.images else args.num))
         progress = Progress(len(draws), 'samples')

@@ -1,22 +1,22 @@
-"""Open the images and labels of a config's data sets: ``check_dataset.py CONFIG``."""
+"""Open the images and labels of a config's datasets: ``check_dataset.py CONFIG``."""
 
 import argparse
 
-from mtpsl.engine.command import config_parser
-from mtpsl.storage.command import sample_size
+from mtpsl.system.arguments import sample_size
+from mtpsl.system.config_arguments import config_parser
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = config_parser('Open the images and labels of a config\'s data sets, once')
+    parser = config_parser('Open the images and labels of a config\'s datasets, once')
     parser.add_argument('--sample', type=sample_size, default=20, metavar='N',
-                        help="images of each data set to open, or 'all' (default: 20)")
+                        help="images of each dataset to open, or 'all' (default: 20)")
     return parser.parse_args(argv)
 
 
 def main(argv: list[str] | None = None) -> None:
     """Entry point; exits with status 1 where something is broken."""
     args = parse_args(argv)
-    from mtpsl.engine.check import run_config_check  # here: --help needs no PyTorch
+    from mtpsl.engine.check_data import run_config_check  # here: --help needs no PyTorch
 
     run_config_check('check_dataset.py', args.config, args.cfg_options, args.sample)
 

@@ -4,9 +4,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from mtpsl.choices import TABLE_FORMATS
-from mtpsl.engine.command import one_line_errors
-from mtpsl.storage.files import write_text
+from mtpsl.system.choices import TABLE_FORMATS
+from mtpsl.system.config_arguments import one_line_errors
+from mtpsl.system.files import write_text
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -32,16 +32,14 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     with one_line_errors('compare.py'):  # here: --help needs no PyTorch
-        from mtpsl.evaluation import (
+        from mtpsl.analysis.comparison import (
             FORMATS,
             beside_paper,
             compare,
             disagreements,
             find_baseline,
-            group_by_method,
-            paper_results,
-            read_argument,
         )
+        from mtpsl.analysis.results import group_by_method, paper_results, read_argument
 
         own = [result for text in args.results for result in read_argument(text, args.setting)]
         methods = group_by_method(own) if own or args.paper is None else []

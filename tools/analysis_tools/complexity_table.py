@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from mtpsl.engine.command import check_json, one_line_errors
-from mtpsl.storage.files import write_json
+from mtpsl.system.config_arguments import check_json, one_line_errors
+from mtpsl.system.files import write_json
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 MAIN, ABLATION = 'pascal_onelabel', 'pascal_onelabel_ablation'  # settings of the paper's results
@@ -81,8 +81,11 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def count(name: str) -> Counts:
-    """The costs of a config's model by part, at its data set's input size."""
-    from mtpsl.complexity import build_without_values, complexity  # here: --help needs no PyTorch
+    """The costs of a config's model by part, at its dataset's input size."""
+    from mtpsl.analysis.complexity import (  # here: --help needs no PyTorch
+        build_without_values,
+        complexity,
+    )
     from mtpsl.engine import load_config
 
     model = build_without_values(load_config(str(CONFIGS / f'{name}.py')).model)
@@ -94,7 +97,7 @@ def measured_rows(counts: Mapping[str, Counts]) -> list[dict[str, object]]:
 
     A model without conditioning is followed by the same with the weights of its idle f_cond.
     """
-    from mtpsl.evaluation import paper_results
+    from mtpsl.analysis.results import paper_results
 
     results = {(setting, result.method): result
                for setting in (MAIN, ABLATION) for result in paper_results(setting)}

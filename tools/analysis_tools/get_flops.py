@@ -6,7 +6,7 @@ from pathlib import Path
 
 from prettytable import PrettyTable
 
-from mtpsl.engine.command import check_json, config_parser, one_line_errors
+from mtpsl.system.config_arguments import check_json, config_parser, one_line_errors
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -30,7 +30,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     with one_line_errors('get_flops.py'):  # here: --help needs no PyTorch
-        from mtpsl.complexity import complexity
+        from mtpsl.analysis.complexity import complexity
         from mtpsl.engine import load_config
         from mtpsl.registry import MODELS
 

@@ -2,9 +2,9 @@
 
 import argparse
 
-from mtpsl.engine.command import one_line_errors
-from mtpsl.figures.command import by_name, figure_parser
-from mtpsl.storage.command import at_least
+from mtpsl.system.arguments import at_least
+from mtpsl.system.config_arguments import one_line_errors
+from mtpsl.system.figure_arguments import by_name, figure_parser
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -20,7 +20,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     with one_line_errors('plot_curves.py'):  # here: --help needs no PyTorch
-        from mtpsl.figures import draw_curves, read_run, save_figure
+        from mtpsl.analysis.figures import draw_curves, read_run, save_figure
 
         runs = by_name([read_run(text) for text in args.runs], 'NAME=WORK_DIR')
         save_figure(draw_curves(runs, args.smooth), args.out)

@@ -4,14 +4,14 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mtpsl.choices import MAX_SIDE
-from mtpsl.engine.command import add_cfg_options, one_line_errors
-from mtpsl.figures.command import choose_tasks, picture_parser
-from mtpsl.storage.command import at_least
-from mtpsl.storage.parallel import Progress
+from mtpsl.system.arguments import at_least
+from mtpsl.system.choices import MAX_SIDE
+from mtpsl.system.config_arguments import add_cfg_options, one_line_errors
+from mtpsl.system.figure_arguments import choose_named, picture_parser
+from mtpsl.system.parallel import Progress
 
 if TYPE_CHECKING:
-    from mtpsl.figures import Shown, TrainedModel
+    from mtpsl.analysis.figures import ImagePredictions, TrainedModel
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -39,12 +39,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     with one_line_errors('plot_denoising.py'):  # here: --help needs no PyTorch
-        from mtpsl.figures import TrainedModel, draw_stages, save_figure
-        from mtpsl.figures.predictions import TRUTH
+        from mtpsl.analysis.figures import TrainedModel, draw_stages, save_figure
+        from mtpsl.analysis.figures.image_predictions import TRUTH
 
         model = TrainedModel(args.config, args.checkpoint, args.cfg_options, args.device,
                              every_stage=True, max_side=args.max_side)
-        tasks = choose_tasks(model.tasks, args.tasks)
+        tasks = choose_named(model.tasks, args.tasks)
         known = model.titles if args.files else [*model.titles, TRUTH]
         stages = choose_stages(known, args.stages)
         images = predict(model, args)
@@ -52,17 +52,17 @@ def main(argv: list[str] | None = None) -> None:
         print(f'figure: {args.out}')
 
 
-def predict(model: 'TrainedModel', args: argparse.Namespace) -> 'list[Shown]':
+def predict(model: 'TrainedModel', args: argparse.Namespace) -> 'list[ImagePredictions]':
     """What the model says of the chosen images."""
     if args.files:
         todo, show = args.files, model.of_file
     else:
-        from mtpsl.figures import choose_images
+        from mtpsl.analysis.figures import choose_images
 
         dataset = model.dataset()
         todo = choose_images(dataset, args.images, args.num)
 
-        def show(place: int) -> 'Shown':
+        def show(place: int) -> 'ImagePredictions':
             return model.of_dataset(dataset[place])
     progress, images = Progress(len(todo), 'images'), []
     for number, what in enumerate(todo, 1):

@@ -2,13 +2,13 @@
 
 import argparse
 
-from mtpsl.engine.command import one_line_errors
-from mtpsl.figures.command import by_name, figure_parser
+from mtpsl.system.config_arguments import one_line_errors
+from mtpsl.system.figure_arguments import by_name, figure_parser
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = figure_parser('Initial against denoised predictions, all tasks of one model or of '
-                           "several data sets, as in the paper's Fig. 8; see docs/figures.md")
+                           "several datasets, as in the paper's Fig. 8; see docs/figures.md")
     parser.add_argument('runs', nargs='+', metavar='RUN',
                         help='[NAME=]RUN[,RUN...], a RUN being a work dir or a metrics.json; '
                         'several are seeds of one model')
@@ -18,7 +18,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     with one_line_errors('plot_gains.py'):  # here: --help needs no PyTorch
-        from mtpsl.figures import draw_gains, read_gains, save_figure
+        from mtpsl.analysis.figures import draw_gains, read_gains, save_figure
 
         models = by_name([read_gains(text) for text in args.runs], 'NAME=RUN')
         save_figure(draw_gains(models), args.out)

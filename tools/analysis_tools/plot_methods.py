@@ -2,9 +2,9 @@
 
 import argparse
 
-from mtpsl.engine.command import add_cfg_options, one_line_errors
-from mtpsl.figures.command import choose_tasks, picture_parser
-from mtpsl.storage.parallel import Progress
+from mtpsl.system.config_arguments import add_cfg_options, one_line_errors
+from mtpsl.system.figure_arguments import choose_named, picture_parser
+from mtpsl.system.parallel import Progress
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -20,23 +20,23 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     with one_line_errors('plot_methods.py'):  # here: --help needs no PyTorch
-        from mtpsl.figures import (
-            Shown,
+        from mtpsl.analysis.figures import (
+            ImagePredictions,
             TrainedModel,
             choose_images,
             draw_stages,
+            merge_methods,
             save_figure,
-            side_by_side,
         )
-        from mtpsl.figures.predictions import TRUTH, read_tasks
-        from mtpsl.figures.runs import parse_method
+        from mtpsl.analysis.figures.image_predictions import TRUTH, read_tasks
+        from mtpsl.analysis.figures.runs import parse_method
 
         methods = dict(map(parse_method, args.methods))
         if len(methods) < len(args.methods):
             raise ValueError(f'two methods have the same name among {args.methods}')
         configs = [config for pairs in methods.values() for config, _ in pairs]
-        tasks = choose_tasks(read_tasks(configs, args.cfg_options), args.tasks)
-        said: dict[str, list[Shown]] = {}
+        tasks = choose_named(read_tasks(configs, args.cfg_options), args.tasks)
+        said: dict[str, list[ImagePredictions]] = {}
         images = args.images
         for name, pairs in methods.items():
             said[name] = []
@@ -49,7 +49,7 @@ def main(argv: list[str] | None = None) -> None:
                     said[name].append(model.of_dataset(dataset[place]))
                     progress.update(number)
                 images = images or [shown.name for shown in said[name]]  # the others show the same
-        figure = draw_stages(side_by_side(said), tasks, [*methods, TRUTH], args.width,
+        figure = draw_stages(merge_methods(said), tasks, [*methods, TRUTH], args.width,
                              args.number_classes)
         save_figure(figure, args.out)
         print(f'figure: {args.out}')

@@ -2,8 +2,8 @@
 
 import argparse
 
-from mtpsl.engine.command import add_cfg_options, one_line_errors
-from mtpsl.figures.command import figure_parser
+from mtpsl.system.config_arguments import add_cfg_options, one_line_errors
+from mtpsl.system.figure_arguments import figure_parser
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -19,7 +19,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     with one_line_errors('plot_steps.py'):  # here: --help needs no PyTorch
-        from mtpsl.figures import draw_steps, read_step_row, save_figure
+        from mtpsl.analysis.figures import draw_steps, read_step_row, save_figure
 
         rows = [read_step_row(text, args.cfg_options) for text in args.runs]
         save_figure(draw_steps(rows), args.out)

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from mtpsl.storage.command import add_common_arguments, run_tool
+from mtpsl.system.arguments import add_common_arguments, run_tool
 
 PROG = 'cityscapes.py'
 CONFIG = Path(__file__).parents[2] / 'configs/_base_/datasets/cityscapes.py'
@@ -18,7 +18,7 @@ An interrupted conversion is taken up by the same command. Nothing is ever overw
 def add_convert(commands: argparse._SubParsersAction) -> None:
     """The subcommand ``convert``."""
     parser = commands.add_parser(
-        'convert', help='make the data set from the published files', epilog=DEPTH_HELP,
+        'convert', help='make the dataset from the published files', epilog=DEPTH_HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('source', type=Path,
                         help='folder with leftImg8bit/, gtFine/ and disparity/, unpacked')
@@ -32,7 +32,7 @@ def add_convert(commands: argparse._SubParsersAction) -> None:
 
 def convert(args: argparse.Namespace) -> None:
     """Run ``convert``."""
-    from mtpsl.conversion import convert_cityscapes  # here: --help needs none of it
+    from mtpsl.data_prep.conversion import convert_cityscapes  # here: --help needs none of it
 
     convert_cityscapes(args.source, args.root, args.workers, tuple(args.size),
                        args.void_rare)
@@ -41,7 +41,7 @@ def convert(args: argparse.Namespace) -> None:
 def check(args: argparse.Namespace) -> None:
     """Run ``check``."""
     # Imported here: it loads torch, and the workers of ``convert`` load this file.
-    from mtpsl.engine.check import run_check
+    from mtpsl.engine.check_data import run_check
     run_check(PROG, str(CONFIG), args.root, args.sample)
 
 

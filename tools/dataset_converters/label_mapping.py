@@ -5,7 +5,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from mtpsl.choices import PASCAL_TASKS, SETTINGS
+from mtpsl.system.choices import PASCAL_TASKS, SETTINGS
 
 if TYPE_CHECKING:
     from mtpsl.datasets.label_mapping import LabelMapping

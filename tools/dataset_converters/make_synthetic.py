@@ -1,4 +1,4 @@
-"""Make a data set of rendered scenes in the layout of PASCAL-Context, NYUD or Cityscapes.
+"""Make a dataset of rendered scenes in the layout of PASCAL-Context, NYUD or Cityscapes.
 
 Examples:
     python tools/dataset_converters/make_synthetic.py data/synthetic/PASCALContext
@@ -11,8 +11,8 @@ import time
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
-from mtpsl.choices import SCENE_SIZES
-from mtpsl.storage.command import at_least
+from mtpsl.system.arguments import at_least
+from mtpsl.system.choices import SCENE_SIZES
 
 PREVIEW_SCENES = 8
 
@@ -25,7 +25,7 @@ def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
     parser.add_argument('root', type=Path, help='the folder to make; in the layout pascal, the '
                                                 'PASCALContext folder')
     parser.add_argument('--layout', choices=list(SCENE_SIZES), default='pascal',
-                        help='the data set whose files to imitate (default: pascal)')
+                        help='the dataset whose files to imitate (default: pascal)')
     parser.add_argument('--train', type=at_least(0), default=600,
                         help='training scenes (default: 600)')
     parser.add_argument('--val', type=at_least(0), default=100,
@@ -34,11 +34,11 @@ def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
     parser.add_argument('--width', type=at_least(32),
                         help=f'columns of an image (default: {columns})')
     parser.add_argument('--seed', type=at_least(0), default=0,
-                        help='seed of the data set (default: 0)')
+                        help='seed of the dataset (default: 0)')
     parser.add_argument('--workers', type=at_least(1), default=os.cpu_count(),
                         help='processes (default: one per core)')
     parser.add_argument('--overwrite', action='store_true',
-                        help='replace the synthetic data set at ROOT; other files there stay')
+                        help='replace the synthetic dataset at ROOT; other files there stay')
     parser.add_argument('--preview', type=Path, metavar='FILE.png',
                         help='also write a contact sheet of the first scenes and their labels')
     args = parser.parse_args()
@@ -66,8 +66,8 @@ def write_preview(args: argparse.Namespace) -> None:
     """Contact sheet: image, classes, body parts, saliency, normals, instances, depth."""
     import cv2  # here: --help needs none of it
 
-    from mtpsl.synthetic import contact_sheet, render_scene
-    from mtpsl.synthetic.layout import scene_id, scene_seed
+    from mtpsl.data_prep.synthetic import contact_sheet, render_scene
+    from mtpsl.data_prep.synthetic.layout import scene_id, scene_seed
 
     identifiers = [scene_id(split, number)
                    for split, count in (('train', args.train), ('val', args.val))
@@ -81,8 +81,8 @@ def write_preview(args: argparse.Namespace) -> None:
 
 
 def make(args: argparse.Namespace) -> None:
-    """Write the data set and its preview."""
-    from mtpsl.synthetic import write_scenes
+    """Write the dataset and its preview."""
+    from mtpsl.data_prep.synthetic import write_scenes
 
     if args.preview is not None:
         check_preview(args.preview, args.train + args.val)

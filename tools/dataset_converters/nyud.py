@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from mtpsl.storage.command import add_common_arguments, run_tool
+from mtpsl.system.arguments import add_common_arguments, run_tool
 
 PROG = 'nyud.py'
 CONFIG = Path(__file__).parents[2] / 'configs/_base_/datasets/nyud.py'
@@ -20,7 +20,7 @@ An interrupted conversion is taken up by the same command. Nothing is ever overw
 def add_convert(commands: argparse._SubParsersAction) -> None:
     """The subcommand ``convert``."""
     parser = commands.add_parser(
-        'convert', help='make the data set from the published files', epilog=CLASSES_HELP,
+        'convert', help='make the dataset from the published files', epilog=CLASSES_HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('mat', type=Path, help='nyu_depth_v2_labeled.mat')
     parser.add_argument('splits', type=Path, help='splits.mat')
@@ -36,7 +36,7 @@ def add_convert(commands: argparse._SubParsersAction) -> None:
 
 def convert(args: argparse.Namespace) -> None:
     """Run ``convert``."""
-    from mtpsl.conversion import convert_nyud  # here: --help needs none of it
+    from mtpsl.data_prep.conversion import convert_nyud  # here: --help needs none of it
 
     convert_nyud(args.mat, args.splits, args.root, args.workers, tuple(args.size), args.depth,
                  args.class_table)
@@ -45,7 +45,7 @@ def convert(args: argparse.Namespace) -> None:
 def check(args: argparse.Namespace) -> None:
     """Run ``check``."""
     # Imported here: it loads torch, and the workers of ``convert`` load this file.
-    from mtpsl.engine.check import run_check
+    from mtpsl.engine.check_data import run_check
     run_check(PROG, str(CONFIG), args.root, args.sample)
 
 

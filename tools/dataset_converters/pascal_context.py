@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from mtpsl.storage.command import add_check
+from mtpsl.system.arguments import add_check
 
 PROG = 'pascal_context.py'
 CONFIG = Path(__file__).parents[2] / 'configs/_base_/datasets/pascal.py'
@@ -11,7 +11,7 @@ CONFIG = Path(__file__).parents[2] / 'configs/_base_/datasets/pascal.py'
 
 def check(args: argparse.Namespace) -> None:
     """Run ``check``."""
-    from mtpsl.engine.check import run_check  # here: --help needs no PyTorch
+    from mtpsl.engine.check_data import run_check  # here: --help needs no PyTorch
 
     run_check(PROG, str(CONFIG), args.root, args.sample)
 

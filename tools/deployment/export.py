@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mtpsl.engine.command import config_parser, one_line_errors
-from mtpsl.storage.command import at_least
-from mtpsl.storage.files import atomically, write_json
+from mtpsl.system.arguments import at_least
+from mtpsl.system.config_arguments import config_parser, one_line_errors
+from mtpsl.system.files import atomically, write_json
 
 if TYPE_CHECKING:
     from mtpsl.apis.deployment import Deployed
@@ -46,7 +46,7 @@ def main(argv: list[str] | None = None) -> None:
     logging.getLogger('torch.onnx').setLevel(logging.ERROR)  # torchvision is not needed
     with one_line_errors('export.py'):  # here: --help needs no PyTorch
         from mtpsl.apis.deployment import TOLERANCE, deployed, describe
-        from mtpsl.apis.loading import load_model
+        from mtpsl.apis.load_model import load_model
 
         model = load_model(args.config, args.checkpoint, 'cpu', args.cfg_options)
         size = args.size or model.data_preprocessor.size

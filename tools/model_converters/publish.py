@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mtpsl.engine.command import one_line_errors
-from mtpsl.storage.files import atomically
+from mtpsl.system.config_arguments import one_line_errors
+from mtpsl.system.files import atomically
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -57,7 +57,7 @@ def main(argv: list[str] | None = None) -> None:
         from safetensors.torch import save_file  # here: --help needs no PyTorch
         from torch import Tensor
 
-        from mtpsl.engine.checkpoint import (
+        from mtpsl.engine.checkpoints.content import (
             RUN_KEY,
             TASKS_KEY,
             check_whole,

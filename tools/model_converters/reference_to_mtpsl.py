@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mtpsl.engine.command import one_line_errors
-from mtpsl.storage.files import atomically
-from mtpsl.version import __version__
+from mtpsl import __version__
+from mtpsl.system.config_arguments import one_line_errors
+from mtpsl.system.files import atomically
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -135,8 +135,8 @@ def convert(src: Path, dst: Path, config: str) -> None:
     """
     import torch
 
-    from mtpsl.conversion.reference import check_model, convert_weights
-    from mtpsl.engine.checkpoint import TASKS_KEY, refuse_not_finite
+    from mtpsl.data_prep.conversion.reference import check_model, convert_weights
+    from mtpsl.engine.checkpoints.content import TASKS_KEY, refuse_not_finite
 
     model = build_model(config)
     expected = model.state_dict()

@@ -15,11 +15,11 @@ test_pipeline = [
 ]
 train_dataloader = dict(
     batch_size=6, num_workers=4, persistent_workers=True, drop_last=True,
-    sampler=dict(type='DrawSampler', shuffle=True),
+    sampler=dict(type='SeededSampler', shuffle=True),
     dataset=dict(split='train', label_mapping=None, pipeline=train_pipeline))
 val_dataloader = dict(
     batch_size=6, num_workers=4, persistent_workers=True,
-    sampler=dict(type='DrawSampler', shuffle=False),
+    sampler=dict(type='SeededSampler', shuffle=False),
     dataset=dict(split='val', pipeline=test_pipeline))
 test_dataloader = val_dataloader
 val_evaluator = dict(type='MultiTaskMetric')

@@ -25,12 +25,12 @@ test_pipeline = [
 ]
 train_dataloader = dict(
     batch_size=6, num_workers=4, persistent_workers=True, drop_last=True,
-    sampler=dict(type='DrawSampler', shuffle=True),
+    sampler=dict(type='SeededSampler', shuffle=True),
     dataset=dict(type='PASCALContext', data_root=data_root, split='train',
                  label_mapping=None, pipeline=train_pipeline))
 val_dataloader = dict(
     batch_size=6, num_workers=4, persistent_workers=True,
-    sampler=dict(type='DrawSampler', shuffle=False),
+    sampler=dict(type='SeededSampler', shuffle=False),
     dataset=dict(type='PASCALContext', data_root=data_root, split='val',
                  pipeline=test_pipeline))
 test_dataloader = val_dataloader

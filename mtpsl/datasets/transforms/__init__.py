@@ -10,11 +10,12 @@ with contextlib.redirect_stdout(io.StringIO()):
 
 from .formatting import PackMultiTaskInputs
 from .geometric import RandomCrop, RandomFlip, RandomScale, RandomScaleCrop
+from .image_only import ImageOnly
 from .loading import LoadImageFromFile, LoadLabels
 from .multi_view import MultiView
 from .photometric import PhotoMetricDistortion
 from .rand_augment import RandAugment
 
-__all__ = ['LoadImageFromFile', 'LoadLabels', 'MultiView', 'PackMultiTaskInputs',
+__all__ = ['ImageOnly', 'LoadImageFromFile', 'LoadLabels', 'MultiView', 'PackMultiTaskInputs',
            'PhotoMetricDistortion', 'RandAugment', 'RandomCrop', 'RandomFlip', 'RandomScale',
            'RandomScaleCrop']

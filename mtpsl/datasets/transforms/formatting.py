@@ -36,7 +36,7 @@ class PackMultiTaskInputs(BaseTransform):
         Args:
             results: ``img`` (H, W, 3) uint8 BGR, ``tasks``, ``gt`` (task name -> (H, W) or
                 (H, W, 3) map; absent for an image without truth), the meta keys, and ``skipped``
-                where the data set skipped images before this one.
+                where the dataset skipped images before this one.
 
         Returns:
             ``inputs``: (3, H, W) uint8 BGR tensor; ``data_samples``: :class:`MultiTaskSample`
@@ -44,7 +44,8 @@ class PackMultiTaskInputs(BaseTransform):
 
         Raises:
             KeyError: a meta key that the results lack.
-            ValueError: a label of another size than the image.
+            ValueError: a label of another size than the image; an image that is not of three
+                channels, or whose values are not on the scale of bytes.
         """
         absent = [key for key in self.meta_keys if key not in results]
         if absent:
@@ -55,16 +56,31 @@ class PackMultiTaskInputs(BaseTransform):
         if unlike:
             raise ValueError(f'PackMultiTaskInputs: got {unlike}; a transform before it changed '
                              'one without the other')
+        _check_image(results['img'])
         sample = MultiTaskSample(metainfo={key: results[key] for key in self.meta_keys})
         if results.get('skipped'):
             sample.set_metainfo(dict(skipped=results['skipped']))
         sample.gt = PixelData(**{
-            name: _to_tensor(results['tasks'][name].mark_unknown(label))
+            name: _to_tensor(results['tasks'][name].mark_ignored(label))
             for name, label in results.get('gt', {}).items()})
         return dict(inputs=_to_tensor(results['img']), data_samples=sample)
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(meta_keys={self.meta_keys})'
+
+
+def _check_image(image: np.ndarray) -> None:
+    """Raise ValueError where an image is not (H, W, 3) on the scale of bytes."""
+    if image.ndim != 3 or image.shape[2] != 3:
+        raise ValueError(f'PackMultiTaskInputs: an image must be (H, W, 3), got {image.shape}')
+    if image.dtype == np.uint8:
+        return
+    low, high = np.nanmin(image), np.nanmax(image)
+    if not np.issubdtype(image.dtype, np.floating) or low < 0 or high <= 1 or high > 255:
+        raise ValueError(
+            'PackMultiTaskInputs: an image must have values from 0 to 255, bytes as a rule, got '
+            f'{image.dtype} from {low:.4g} to {high:.4g}: the model normalises it, by mean and std '
+            'of data_preprocessor')
 
 
 def unlike_sizes(image: np.ndarray, maps: Mapping[str, np.ndarray]) -> str:

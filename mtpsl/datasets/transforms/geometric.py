@@ -37,7 +37,7 @@ class RandomScale(BaseTransform):
         results['img'] = mmcv.imresize(results['img'], size[::-1], interpolation='bilinear')
         results['img_shape'] = size
         _forget_zoom(results)
-        for name, label in results['gt'].items():
+        for name, label in labels(self, results).items():
             task = results['tasks'][name]
             results['gt'][name] = task.rescale(task.resize(label, size), scale)
         return results
@@ -98,7 +98,7 @@ class RandomScaleCrop(BaseTransform):
             return results
         results['img'] = mmcv.imresize(results['img'][place], size[::-1],
                                        interpolation='bilinear')
-        for name, label in results['gt'].items():
+        for name, label in labels(self, results).items():
             task = results['tasks'][name]
             zoomed = task.resize(label[place], size, task.zoom_interpolation)
             results['gt'][name] = task.rescale(zoomed, scale)
@@ -112,7 +112,7 @@ class RandomScaleCrop(BaseTransform):
 class RandomCrop(BaseTransform):
     """Cut out a random rectangle in which no class takes up too much.
 
-    Where the sample is labelled for ``balance_task`` (or the data set gives its label for this
+    Where the sample is labelled for ``balance_task`` (or the dataset gives its label for this
     alone, see ``crop_guide`` of :class:`~mtpsl.datasets.PartialLabelDataset`), up to ``tries``
     places are drawn until one is accepted: of its known pixels at most ``max_class_ratio`` belong
     to one class. A place without a known pixel is refused; if all are refused, a last one is drawn
@@ -120,7 +120,7 @@ class RandomCrop(BaseTransform):
 
     Args:
         size: (height, width) of the crop; it is smaller where the image is.
-        balance_task: task whose class map decides; None, or one that the data set knows but the
+        balance_task: task whose class map decides; None, or one that the dataset knows but the
             config leaves out (as single-task configs do): any place will do.
         max_class_ratio: in (0, 1].
         tries: at least 1.
@@ -155,17 +155,17 @@ class RandomCrop(BaseTransform):
         results['img_shape'] = results['img'].shape[:2]
         _forget_zoom(results)
         forget_withheld(results)  # they have served
-        for name, label in results['gt'].items():
+        for name, label in labels(self, results).items():
             results['gt'][name] = label[rows, columns]
         return results
 
     def _choose(self, results: dict) -> tuple[slice, slice]:
         shape = results['img'].shape[:2]
-        if self.balance_task in results['gt']:
+        if self.balance_task in labels(self, results):
             task, classes = (results[key][self.balance_task] for key in ('tasks', 'gt'))
             for _ in range(self.tries):
                 place = _random_place(shape, self.size)
-                if self._balanced(classes[place], task.fill):
+                if self._balanced(classes[place], task.ignore_value):
                     return place
         return _random_place(shape, self.size)
 
@@ -174,7 +174,7 @@ class RandomCrop(BaseTransform):
 
         Args:
             tasks: the config's tasks by name.
-            known: names of all tasks that the data set has labels for.
+            known: names of all tasks that the dataset has labels for.
         """
         self._left_out = set(known) - set(tasks)
         self._check_balance(tasks)
@@ -213,12 +213,20 @@ class RandomFlip(BaseTransform):
         if np.random.rand() < self.prob:
             results['img'] = mmcv.imflip(results['img'])
             _forget_zoom(results)
-            for name, label in results['gt'].items():
+            for name, label in labels(self, results).items():
                 results['gt'][name] = results['tasks'][name].flip(label)
         return results
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(prob={self.prob})'
+
+
+def labels(step: BaseTransform, results: dict) -> dict[str, np.ndarray]:
+    """The label maps of a sample by task; ValueError where they were not read yet."""
+    if 'gt' not in results:
+        raise ValueError(f'{type(step).__name__} moves image and labels, and must stand after '
+                         'LoadLabels in the pipeline')
+    return results['gt']
 
 
 def forget_withheld(results: dict) -> None:

@@ -8,7 +8,7 @@ import mmcv.transforms
 import numpy as np
 from mmcv.image.io import imread_flags
 from mmengine.fileio import get
-from PIL import Image
+from PIL import Image, ImageOps
 from scipy.io import loadmat
 
 from mtpsl.datasets.arrays import read_array, read_image
@@ -17,7 +17,7 @@ from mtpsl.datasets.decoding import (
     decode,
     exif_orientation,
     has_frames,
-    rgb_upright,
+    rgb_of,
     stored_content,
 )
 from mtpsl.datasets.mended import say_frames
@@ -39,15 +39,15 @@ class LoadImageFromFile(mmcv.transforms.LoadImageFromFile):
     and of floats become bytes, see :func:`mtpsl.datasets.pictures.to_bytes`. Alpha is left out.
 
     Args:
-        color_type: ``'grayscale'`` or ``'grayscale_ignore_orientation'`` for (H, W), else (H, W,
-            3); see :func:`mmcv.imfrombytes`. What it says of the orientation holds where
+        color_type: ``'grayscale'`` or ``'grayscale_ignore_orientation'`` for three channels of one
+            grey; see :func:`mmcv.imfrombytes`. What it says of the orientation holds where
             ``orientation`` is None.
         imdecode_backend: who decodes JPEG, ``'cv2'``, ``'pillow'`` or ``'turbojpeg'``.
         backend_args: where files lie, see :func:`mmengine.fileio.get`.
         white: the value of white in images of 16 bits, such as 4095 of a camera of 12 bits, or of
             floats; None for 65535 and 1.0.
         orientation: ``'upright'`` turns a photograph as its EXIF orientation says, as a person
-            sees it; ``'stored'`` leaves it; None is as the data set has it: a folder of one's own
+            sees it; ``'stored'`` leaves it; None is as the dataset has it: a folder of one's own
             upright, the published sets as stored.
 
     Raises:
@@ -72,6 +72,7 @@ class LoadImageFromFile(mmcv.transforms.LoadImageFromFile):
                              f'got {white!r}')
         super().__init__(color_type=color_type, imdecode_backend=imdecode_backend,
                          backend_args=backend_args)
+        self.grey = color_type.startswith('grayscale')
         turns = color_type in ('color', 'grayscale')
         self.orientation = orientation or ('upright' if turns else None)
         self.white = white
@@ -99,24 +100,31 @@ class LoadImageFromFile(mmcv.transforms.LoadImageFromFile):
             empty = os.path.isfile(path) and not os.path.getsize(path)
             cause = 'the file is empty' if empty else _describe(error)
             raise UnreadableFileError(f'cannot read the image {path}: {cause}') from error
-        if self.color_type.startswith('grayscale'):
-            image = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+        image = self._in_colours(image)
         size = image.shape[:2]
         return results | dict(img=image, img_shape=size, ori_shape=size, orientation=orientation)
 
     def from_pillow(self, image: Image.Image) -> np.ndarray:
-        """(H, W, 3) uint8 BGR of a Pillow image, upright: that of its file, if it is just opened.
+        """A Pillow image as ``img`` of its file, (H, W, 3) uint8 BGR; upright unless ``'stored'``.
 
         Raises:
             ValueError: it cannot be read.
         """
+        upright = self.orientation != 'stored'
         try:
             content = stored_content(image)
-            if content is not None:
-                return self._read(content, upright=True)[0]
-            return cv2.cvtColor(to_bytes(rgb_upright(image), self.white), cv2.COLOR_RGB2BGR)
+            if content is None:
+                rgb = to_bytes(rgb_of(ImageOps.exif_transpose(image) if upright else image),
+                               self.white)
+                bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+            else:
+                bgr = self._read(content, upright)[0]
         except Exception as error:  # a damaged file can raise anything
             raise ValueError(_describe(error)) from error
+        return self._in_colours(bgr)
+
+    def _in_colours(self, bgr: np.ndarray) -> np.ndarray:
+        return mmcv.bgr2gray(bgr, keepdim=True).repeat(3, axis=2) if self.grey else bgr
 
     def _read(self, content: bytes, upright: bool) -> tuple[np.ndarray, int]:
         """The image of a file's content, and the EXIF orientation by which it was turned."""
@@ -181,16 +189,6 @@ class LoadLabels(mmcv.transforms.BaseTransform):
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}({f"stored={self.stored}" if self.stored else ""})'
-
-
-def refuse_plain_loader(steps: Sequence[Callable]) -> None:
-    """Raise ValueError where a pipeline has mmcv's own reader of images, not a class made of it.
-
-    It makes images of 10 to 14 bits nearly black, and may turn an image and not its labels.
-    """
-    if any(type(step) is mmcv.transforms.LoadImageFromFile for step in steps):
-        raise ValueError('the pipeline has mmcv.LoadImageFromFile, which darkens images of 16 bits '
-                         'and may turn images away from their labels: write LoadImageFromFile')
 
 
 _READERS: dict[str, Callable[[str], np.ndarray | dict]] = {

@@ -1,8 +1,7 @@
-"""Whether a pipeline keeps the labels on their image: it is tried on a picture that tells.
+"""Whether transforms of one's own keep the labels on their image: a picture tells.
 
-The transforms of other packages know nothing of ``gt``: they would move the image alone, and a
-mirrored image has the size of its labels. So each pipeline that has such transforms is run when it
-is built, on an image of light and dark cells and label maps of the same cells.
+A mirrored image has the size of its labels. So each pipeline that has transforms of other packages
+is run when it is built, on an image of light and dark cells and label maps of the same cells.
 """
 
 import copy
@@ -14,12 +13,12 @@ import cv2
 import numpy as np
 import torch
 
-from mtpsl.datasets.sampler import Draw, seeded
+from mtpsl.datasets.sampler import SeededIndex, seeded
 from mtpsl.tasks import Task
 
 from .formatting import PackMultiTaskInputs, unlike_sizes
+from .image_only import ImageOnly, package_and_name
 from .loading import LoadLabels
-from .multi_view import MultiView
 
 CELL = 6  # pixels of the pattern's cells
 SIZE, DRAWS = (120, 168), 24
@@ -29,59 +28,37 @@ MATCH = 0.3  # correlation of image and labels that lie on each other is above i
 LEVELS = 6
 # Vectors of the two kinds of cells; a mirrored map has other signs of x or y.
 VECTORS = np.array([[0.36, 0.48, 0.8], [0.6, 0.48, 0.64]], np.float32)
-COLOURS = ('AdjustGamma', 'CLAHE', 'Normalize', 'PhotoMetricDistortion', 'RGB2Gray', 'Rerange')
-INSTEAD = dict(
-    RandomFlip="Write dict(type='mtpsl.RandomFlip', prob=...) in its place",
-    RandomCrop="Write dict(type='mtpsl.RandomCrop', size=(height, width)) in its place",
-    RandomResize="Write dict(type='mtpsl.RandomScale', scale_range=(low, high)) in its place",
-    Resize="Write dict(type='mtpsl.RandomScale', scale_range=(scale, scale)) in its place",
-    Pad='Leave it out: images and labels are padded to data_preprocessor.size')
 
 
 def check_geometry(steps: Sequence[Callable], tasks: Mapping[str, Task]) -> None:
     """Raise ValueError where a transform moves the image and not its labels, or the reverse.
 
-    Transforms of this package, and those of mmcv and mmseg that only change colours, are not
-    tried. One that fails on the probe, such as a reader of files, tells nothing.
+    Transforms of this package, of mmcv and of mmseg are not tried, see :mod:`.contract`. One that
+    fails on the probe, such as a reader of files, tells nothing.
 
     Args:
         steps: the transforms of a pipeline, built.
         tasks: task name -> task.
     """
-    for chain in _chains(steps):
-        if any(map(_is_foreign, chain)):
-            # Our own random transforms would only hide what the others do.
-            chain = [step for step in chain
-                     if _is_foreign(step) or isinstance(step, (LoadLabels, PackMultiTaskInputs))]
-            for number in range(DRAWS + LARGE_DRAWS):
-                # Every second time what happens seldom happens.
-                tried = [_copied(step, surely=number % 2 == 0) for step in chain]
-                with (seeded(Draw(0, 0, number)), torch.random.fork_rng(devices=[]),
-                      warnings.catch_warnings()):
-                    warnings.simplefilter('ignore')
-                    torch.manual_seed(number)
-                    _try(tried, tasks, _pattern(SIZE if number < DRAWS else LARGE))
-
-
-def _chains(steps: Sequence[Callable]) -> Iterator[list[Callable]]:
-    """The pipeline; of several views that of each."""
-    for number, step in enumerate(steps):
-        if isinstance(step, MultiView):
-            for view in step.views:
-                yield [*steps[:number], *view.transforms]
-            return
-    yield list(steps)
-
-
-def _named(step: Callable) -> tuple[str, str]:
-    """The package and the name of a transform, a function or an object."""
-    owner = step if hasattr(step, '__qualname__') else type(step)
-    return (owner.__module__ or '').partition('.')[0], owner.__qualname__
+    if not any(map(_is_foreign, steps)):
+        return
+    # Our own random transforms would only hide what the others do.
+    chain = [step for step in steps
+             if _is_foreign(step) or isinstance(step, (LoadLabels, PackMultiTaskInputs))]
+    for number in range(DRAWS + LARGE_DRAWS):
+        # Every second time what happens seldom happens.
+        tried = [_copied(step, surely=number % 2 == 0) for step in chain]
+        with (seeded(SeededIndex(0, 0, number)), torch.random.fork_rng(devices=[]),
+              warnings.catch_warnings()):
+            warnings.simplefilter('ignore')
+            torch.manual_seed(number)
+            _try(tried, tasks, _pattern(SIZE if number < DRAWS else LARGE))
 
 
 def _is_foreign(step: Callable) -> bool:
-    package, name = _named(step)
-    return package != 'mtpsl' and not (package in ('mmcv', 'mmseg') and name in COLOURS)
+    """Not of this package, nor colours of mmcv and mmseg."""
+    return isinstance(step, ImageOnly) or package_and_name(step)[0] not in ('mtpsl', 'mmcv',
+                                                                             'mmseg')
 
 
 def _copied(step: Callable, surely: bool) -> Callable:
@@ -158,10 +135,8 @@ def _try(steps: Sequence[Callable], tasks: Mapping[str, Task], pattern: np.ndarr
             culprit = step
         fault = found
     if fault:
-        package, name = _named(culprit)
-        hint = INSTEAD.get(name, '') if package in ('mmcv', 'mmseg') else ''
-        raise ValueError(f'the transform {package}.{name} {fault}. ' + (
-            hint or "What moves the image must move every map of results['gt'] as well"))
+        raise ValueError(f'the transform {".".join(package_and_name(culprit))} {fault}. What moves '
+                         "the image must move every map of results['gt'] as well")
 
 
 def _fault(results: dict, tasks: Mapping[str, Task], pattern: np.ndarray) -> str:

@@ -10,11 +10,11 @@ from mmengine.dist import all_gather_object, is_main_process
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
-from mtpsl.engine.checkpoint import RUN_KEY, TASKS_KEY, name_some, not_finite
-from mtpsl.engine.resume import deciding
-from mtpsl.engine.work_dir import POINTER, hold, refuse_used
+from mtpsl.engine.checkpoints.content import RUN_KEY, TASKS_KEY, name_some, not_finite
+from mtpsl.engine.checkpoints.resume import fingerprint
+from mtpsl.engine.checkpoints.work_dir import POINTER, hold, refuse_used
 from mtpsl.registry import HOOKS, TASKS
-from mtpsl.storage.files import write_text
+from mtpsl.system.files import write_text
 
 from .non_finite_hook import NonFiniteError
 
@@ -30,16 +30,16 @@ class SafeCheckpointHook(CheckpointHook):
 
     mmengine removes first, so that a kill while saving costs the best checkpoint, and the only
     one where ``max_keep_ckpts=1``. It removes what paths in a checkpoint name; this one removes
-    files of the run's own folder only. A checkpoint also tells of which run it is, see
-    :func:`mtpsl.engine.resume.check_same_run`. Weights that are not finite are neither saved nor
-    validated nor tested. mmengine guesses from a part of the name whether ``save_best`` means the
-    greatest or the least; here the tasks know it of their headline metrics. Arguments: see
-    :class:`mmengine.hooks.CheckpointHook`.
+    files of the run's own folder only. A checkpoint also tells which run it belongs to, see
+    :func:`mtpsl.engine.checkpoints.resume.check_same_config`. Weights that are not finite are
+    neither saved nor validated nor tested. mmengine guesses from a part of the name whether
+    ``save_best`` means the greatest or the least; here the tasks say so of their primary metrics.
+    Arguments: see :class:`mmengine.hooks.CheckpointHook`.
 
     Raises:
         NonFiniteError: in training or testing, the weights are not finite.
         ValueError: before training, the folder is another run's, see
-            :mod:`mtpsl.engine.work_dir`.
+            :mod:`mtpsl.engine.checkpoints.work_dir`.
     """
 
     file_backend: Any
@@ -111,7 +111,7 @@ class SafeCheckpointHook(CheckpointHook):
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Add what decides the run to the checkpoint, and the order of its tasks."""
-        checkpoint['meta'][RUN_KEY] = json.dumps(deciding(runner.cfg, runner.world_size))
+        checkpoint['meta'][RUN_KEY] = json.dumps(fingerprint(runner.cfg, runner.world_size))
         tasks = getattr(getattr(runner.model, 'module', runner.model), 'tasks', None)
         if tasks is not None:
             checkpoint['meta'][TASKS_KEY] = list(tasks)
@@ -196,7 +196,7 @@ def _direction(key: str) -> str | None:
     if '/' not in key:
         return None
     TASKS.import_from_location()
-    better = {task.headline: task.higher_is_better for task in TASKS.module_dict.values()}
+    better = {task.primary_metric: task.higher_is_better for task in TASKS.module_dict.values()}
     if metric not in better:
         raise ValueError(f'save_best={key!r}: whether more of {metric!r} is better is known of '
                          f"{', '.join(sorted(better))} only; say rule='greater' or rule='less' of "

@@ -5,8 +5,8 @@ from mmengine.hooks import LoggerHook, RuntimeInfoHook
 from mmengine.runner import Runner
 from torch import Tensor
 
-from mtpsl.engine.host_queue import HostQueue
-from mtpsl.engine.optim_wrapper import FiniteOptimWrapper
+from mtpsl.engine.optim.async_host_copy import AsyncHostCopy
+from mtpsl.engine.optim.optim_wrapper import FiniteOptimWrapper
 from mtpsl.registry import HOOKS
 
 
@@ -22,7 +22,7 @@ class DeferredInfoHook(RuntimeInfoHook):
     """
 
     def __init__(self) -> None:
-        self._queue: HostQueue[dict[str, object]] = HostQueue()
+        self._queue: AsyncHostCopy[dict[str, object]] = AsyncHostCopy()
 
     def before_train(self, runner: Runner) -> None:
         """Find the hooks that log."""

@@ -4,8 +4,8 @@ from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 
-from mtpsl.engine.checkpoint import task_order
-from mtpsl.engine.optimizer_state import arrange
+from mtpsl.engine.checkpoints.content import task_order
+from mtpsl.engine.checkpoints.optimizer_state import arrange
 from mtpsl.registry import HOOKS
 
 

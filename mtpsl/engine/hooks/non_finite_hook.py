@@ -8,10 +8,10 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import Tensor
 
-from mtpsl.engine.checkpoint import name_some, not_finite
-from mtpsl.engine.host_queue import HostQueue
-from mtpsl.engine.optim_wrapper import FiniteOptimWrapper
-from mtpsl.engine.resume import latest_checkpoint
+from mtpsl.engine.checkpoints.content import name_some, not_finite
+from mtpsl.engine.checkpoints.resume import latest_checkpoint
+from mtpsl.engine.optim.async_host_copy import AsyncHostCopy
+from mtpsl.engine.optim.optim_wrapper import FiniteOptimWrapper
 from mtpsl.registry import HOOKS
 from mtpsl.structures import batch_leaves
 
@@ -62,7 +62,7 @@ class NonFiniteHook(Hook):
             raise ValueError(f'NonFiniteHook: patience must be an integer of at least 1, got '
                              f'{patience!r}')
         self.patience = patience
-        self._queue: HostQueue[_Step] = HostQueue()
+        self._queue: AsyncHostCopy[_Step] = AsyncHostCopy()
         self._step = _Step([], [], [])
         self._row: list[tuple[list[int], list[_Finding]]] = []  # skipped one after the other
 

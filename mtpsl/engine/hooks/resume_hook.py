@@ -7,8 +7,8 @@ from mmengine.hooks import CheckpointHook, Hook
 from mmengine.logging import MessageHub
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
+from mtpsl.engine.visualization.curve_backend import CurveVisBackend, is_training
 from mtpsl.registry import HOOKS
-from mtpsl.visualization.curves import CurveVisBackend, is_training
 
 
 @HOOKS.register_module()

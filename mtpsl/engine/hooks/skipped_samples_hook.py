@@ -1,4 +1,4 @@
-"""What the data set left out of a training because it could not be read."""
+"""What the dataset left out of a training because it could not be read."""
 
 from collections import Counter
 from itertools import chain
@@ -15,7 +15,7 @@ TOTAL = 'skipped_samples'  # in the runner's message hub, so in its checkpoints
 
 @HOOKS.register_module()
 class SkippedSamplesHook(Hook):
-    """Logs the images that a data set with ``on_error='skip'`` skipped, and counts them.
+    """Logs the images that a dataset with ``on_error='skip'`` skipped, and counts them.
 
     The workers that read the images are other processes, and those of other ranks have no log: the
     samples bring the messages along. A file is warned of once, where it is skipped first; the total
@@ -24,7 +24,7 @@ class SkippedSamplesHook(Hook):
 
     Args:
         interval: iterations between two exchanges of several ranks, at least 1; there is none
-            unless the data set skips. One process reports at once.
+            unless the dataset skips. One process reports at once.
     """
 
     priority = 'NORMAL'  # before checkpoints are written
@@ -39,7 +39,7 @@ class SkippedSamplesHook(Hook):
         self._new: list[str] = []
 
     def before_train(self, runner: Runner) -> None:
-        """Find out whether the data set skips, and how often the ranks have to exchange."""
+        """Find out whether the dataset skips, and how often the ranks have to exchange."""
         self._active = getattr(runner.train_dataloader.dataset, 'on_error', 'raise') == 'skip'
         # A checkpoint holds the total of its iteration.
         self._intervals = [self.interval, *(

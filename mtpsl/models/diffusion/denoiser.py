@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from mtpsl.models.checkpointing import recompute
+from mtpsl.models.checkpoint_module import checkpoint_module
 
 from .blocks import CrossAttentionBlock, SelfAttentionBlock, StepEmbedding
 
@@ -45,7 +45,7 @@ class Denoiser(BaseModule):
         ffn_ratio: hidden channels of their feed-forward parts over C.
         head_convs: 3x3 convolutions of a task's output, after the 1x1 one.
         conditioned: cross-attention on a condition feature, or self-attention without one.
-        checkpoint: keep only the inputs of blocks and heads for the backward pass.
+        with_cp: keep only the inputs of blocks and heads for the backward pass.
         residual: predict the correction of X_s; a step then returns as many channels as it takes.
 
     Raises:
@@ -56,12 +56,12 @@ class Denoiser(BaseModule):
 
     def __init__(self, in_channels: Mapping[str, int], out_channels: Mapping[str, int] | None,
                  channels: int, num_blocks: int, num_heads: int, ffn_ratio: int, head_convs: int,
-                 conditioned: bool, checkpoint: bool = False, residual: bool = False) -> None:
+                 conditioned: bool, with_cp: bool = False, residual: bool = False) -> None:
         super().__init__()
         if residual and out_channels != in_channels:
             raise ValueError('a residual step returns the channels that it takes: out_channels '
                              f'must be {in_channels}, got {out_channels}')
-        self.checkpoint = checkpoint
+        self.with_cp = with_cp
         self.residual = residual
         self.embed = nn.ModuleDict({
             name: nn.Conv2d(c, channels, 3, padding=1) for name, c in in_channels.items()})
@@ -136,7 +136,7 @@ class Denoiser(BaseModule):
         return {name: noisy[name] + x_0[name] for name in x_0} if self.residual else x_0
 
     def _call(self, module: nn.Module, *inputs: Tensor) -> Any:
-        return recompute(module, *inputs) if self.checkpoint else module(*inputs)
+        return checkpoint_module(module, *inputs) if self.with_cp else module(*inputs)
 
 
 def _head(channels: int, head_convs: int, out_channels: int | None) -> nn.Sequential:

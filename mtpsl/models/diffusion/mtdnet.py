@@ -35,7 +35,7 @@ class MTDNet(BaseModule):
             three 3x3 is what fits its Table 2.
         shortcut: make of f_cond only what its tokens hold, see ``Condition.quarter``: the same
             values with a ninth of the multiply-adds. False is as the paper counts.
-        checkpoint: gradient checkpointing of the denoiser: less memory, more work.
+        with_cp: gradient checkpointing of the denoiser: less memory, more work.
         residual: a step predicts the correction of X_s, see :class:`Denoiser`; the final
             predictions then start as the initial ones. False is as published.
     """
@@ -43,7 +43,7 @@ class MTDNet(BaseModule):
     def __init__(self, tasks: Mapping[str, Task], schedule: dict | None = None,
                  condition: dict | None = None, channels: int = 512, num_blocks: int = 4,
                  num_heads: int = 4, ffn_ratio: int = 4, head_convs: int = 3,
-                 shortcut: bool = True, checkpoint: bool = False,
+                 shortcut: bool = True, with_cp: bool = False,
                  residual: bool = False) -> None:
         super().__init__()
         self.shortcut = shortcut
@@ -55,7 +55,7 @@ class MTDNet(BaseModule):
         self.denoiser = Denoiser(
             self.map_channels, self.map_channels if residual else self._denoised_channels(),
             channels, num_blocks, num_heads, ffn_ratio, head_convs, condition is not None,
-            checkpoint, residual)
+            with_cp, residual)
 
     @property
     @abstractmethod
@@ -93,15 +93,15 @@ class MTDNet(BaseModule):
             predictions: P_init by task, (B, C_t, h, w).
             index: the samples to denoise by task, (N_t,) positions in the batch each.
             noise: standard normal draws by task, (N_t, D, map channels, h, w) with D =
-                ``schedule.num_draws``; None where the schedule takes none.
+                ``schedule.num_noise_maps``; None where the schedule takes none.
 
         Returns:
-            Final logits P_0 by task, (N_t, C_t, h, w), and the decayed maps X_S by task.
+            Final logits P_0 by task, (N_t, C_t, h, w), and the noisy maps X_S by task.
         """
         maps = self.trajectory(*self.prepare(features, predictions, index), noise)
-        decayed = next(maps)
+        noisy = next(maps)
         x_0, = deque(maps, maxlen=1)  # no earlier one is kept
-        return self.project(x_0), decayed
+        return self.project(x_0), noisy
 
     def prepare(self, features: Mapping[str, Tensor], predictions: Mapping[str, Tensor],
                 index: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], Tensor | None]:
@@ -182,10 +182,10 @@ class FeatureDiffusion(MTDNet):
     def __init__(self, tasks: Mapping[str, Task], schedule: dict | None = None,
                  condition: dict | None = None, channels: int = 512, num_blocks: int = 4,
                  num_heads: int = 4, ffn_ratio: int = 4, head_convs: int = 3,
-                 shortcut: bool = True, checkpoint: bool = False,
+                 shortcut: bool = True, with_cp: bool = False,
                  residual: bool = False) -> None:
         super().__init__(tasks, schedule, condition, channels, num_blocks, num_heads, ffn_ratio,
-                         head_convs, shortcut, checkpoint, residual)
+                         head_convs, shortcut, with_cp, residual)
         self.final = nn.ModuleDict({
             name: nn.Conv2d(channels, task.channels, 1) for name, task in tasks.items()})
 

@@ -3,7 +3,7 @@
 | here        | paper / DDPM          |
 |-------------|-----------------------|
 | ``s``       | step, S..1            |
-| ``x_s``     | X_s^t, decayed map    |
+| ``x_s``     | X_s^t, noisy map    |
 | ``x_0``     | the denoiser's output |
 | ``beta_s``  | beta_s                |
 | ``abar_s``  | alpha-bar_s           |
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from mtpsl.registry import MODELS
 
-BETAS = {
+BETA_SCHEDULES = {
     # The square of a line between the roots; the reference's choice.
     'scaled_linear': lambda start, end, steps: torch.linspace(
         math.sqrt(start), math.sqrt(end), steps, dtype=torch.float64).square(),
@@ -33,7 +33,7 @@ class NoiseSchedule:
         num_steps: S, diffusion and denoising steps.
         beta_start: beta_1.
         beta_end: beta_S.
-        betas: spacing between them, 'scaled_linear' or 'linear'.
+        beta_schedule: spacing between them, 'scaled_linear' or 'linear'.
         sampler: 'ddpm' draws X_{s-1} from the DDPM posterior given the predicted X_0 (the
             published results); 'direct' feeds the output straight on (the paper's Eq. 5).
         noise_scale: factor on every standard deviation; 0 is the paper's "w/o Diffusion": the
@@ -44,15 +44,16 @@ class NoiseSchedule:
     """
 
     def __init__(self, num_steps: int = 2, beta_start: float = 1e-3, beta_end: float = 1e-2,
-                 betas: str = 'scaled_linear', sampler: str = 'ddpm',
+                 beta_schedule: str = 'scaled_linear', sampler: str = 'ddpm',
                  noise_scale: float = 1.0) -> None:
         if num_steps < 1:
             raise ValueError(f'num_steps must be >= 1, got {num_steps}')
         if not 0 < beta_start <= beta_end < 1:
             raise ValueError('beta_start and beta_end must be in order in (0, 1), got '
                              f'{beta_start} and {beta_end}')
-        if betas not in BETAS:
-            raise ValueError(f'betas must be one of {sorted(BETAS)}, got {betas!r}')
+        if beta_schedule not in BETA_SCHEDULES:
+            raise ValueError(f'beta_schedule must be one of {sorted(BETA_SCHEDULES)}, got '
+                             f'{beta_schedule!r}')
         if sampler not in SAMPLERS:
             raise ValueError(f'sampler must be one of {SAMPLERS}, got {sampler!r}')
         if noise_scale < 0:
@@ -60,12 +61,12 @@ class NoiseSchedule:
         self.num_steps = num_steps
         self.sampler = sampler
         self.noise_scale = noise_scale
-        beta = BETAS[betas](beta_start, beta_end, num_steps)
+        beta = BETA_SCHEDULES[beta_schedule](beta_start, beta_end, num_steps)
         self.beta = [0.0, *beta.tolist()]  # indexed by s; abar_0 = 1
         self.abar = [1.0, *(1 - beta).cumprod(0).tolist()]
 
     @property
-    def num_draws(self) -> int:
+    def num_noise_maps(self) -> int:
         """Noise maps that one run takes: one to decay, one for each ddpm step but the last."""
         if self.noise_scale == 0:
             return 0

@@ -1,7 +1,7 @@
 """Whole methods, one file each."""
 
 from .base import MultiTaskModel
-from .diffusion_mtl import COURSE, DiffusionMTL
+from .diffusion_mtl import INTERMEDIATE_OUTPUTS, DiffusionMTL
 from .regularized import RegularizedMTL
 
-__all__ = ['COURSE', 'DiffusionMTL', 'MultiTaskModel', 'RegularizedMTL']
+__all__ = ['INTERMEDIATE_OUTPUTS', 'DiffusionMTL', 'MultiTaskModel', 'RegularizedMTL']

@@ -14,14 +14,14 @@ from mmengine.model import BaseModel
 from mmengine.structures import PixelData
 from torch import Tensor, nn
 
-from mtpsl.models.batch import resize, row_index, to_device
 from mtpsl.models.task_order import Rearrangement, in_order, order_of, owners, rearrangement
+from mtpsl.models.to_device import labelled_index, resize, to_device
 from mtpsl.models.transfer import Transfer
 from mtpsl.registry import MODELS
 from mtpsl.structures import MultiTaskSample, labelled_rows
 from mtpsl.tasks import Task, build_tasks
 
-SILENT = 'loss_unlabelled'
+ZERO_LOSS = 'loss_zero'
 
 
 @MODELS.register_module()
@@ -52,7 +52,7 @@ class MultiTaskModel(BaseModel):
                  decoder: dict, data_preprocessor: dict | None = None,
                  init_cfg: dict | None = None, channels_last: bool = True) -> None:
         built = build_tasks(tasks)
-        preprocessor = dict(type='MultiTaskPreprocessor', tasks=built)
+        preprocessor = dict(type='MultiTaskDataPreprocessor', tasks=built)
         super().__init__(MODELS.build(preprocessor | (data_preprocessor or {})), init_cfg)
         self.shown, self.tasks = built, in_order(built)
         self.backbone = MODELS.build(backbone)
@@ -149,7 +149,7 @@ class MultiTaskModel(BaseModel):
     # ---------------------------------------------------------------- what a method overrides
 
     @property
-    def course(self) -> list[str]:
+    def intermediate_outputs(self) -> list[str]:
         """The fields that a sample may get of the stages before ``pred``, as they come about."""
         return []
 
@@ -164,10 +164,11 @@ class MultiTaskModel(BaseModel):
     def loss(self, inputs: Tensor, data_samples: list[MultiTaskSample]) -> dict[str, Tensor]:
         """Losses of the labelled (sample, task) pairs by name, ``loss_<task>``."""
         rows = self.labelled(data_samples)
-        predictions = self.decoders(self.extract_feat(inputs), self.learning(rows))[1]
-        chosen = {name: predictions[name][i] for name, i in row_index(rows, inputs.device).items()}
+        predictions = self.decoders(self.extract_feat(inputs), self.active_tasks(rows))[1]
+        chosen = {name: predictions[name][i]
+                  for name, i in labelled_index(rows, inputs.device).items()}
         losses = self.task_losses({'': chosen}, data_samples, rows)
-        return losses | self.silent_losses(rows, predictions)
+        return losses | self.zero_loss(rows, predictions)
 
     # ---------------------------------------------------------------- training
 
@@ -175,7 +176,7 @@ class MultiTaskModel(BaseModel):
         """Rows of the batch labelled for each task; an empty list where none is."""
         return {name: labelled_rows(data_samples, name) for name in self.tasks}
 
-    def learning(self, rows: Mapping[str, Sequence[int]]) -> list[str]:
+    def active_tasks(self, rows: Mapping[str, Sequence[int]]) -> list[str]:
         """The tasks whose decoders must take part in the backward pass.
 
         Those with labelled rows. SyncBN's backward pass is a conversation of all ranks: with it
@@ -226,9 +227,9 @@ class MultiTaskModel(BaseModel):
                   for name, labelled in rows.items()}
         return to_device(shares, torch.float32, next(iter(logits.values())).device)
 
-    def silent_losses(self, rows: Mapping[str, Sequence[int]],
+    def zero_loss(self, rows: Mapping[str, Sequence[int]],
                       predictions: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """``loss_unlabelled``, a zero that leaves zero gradients where a batch has no label.
+        """``loss_zero``, a zero that leaves zero gradients where a batch has no label.
 
         It is not logged. Every parameter must get a gradient on every rank, so that distributed
         training needs no ``find_unused_parameters``: a task's own where no sample is labelled for
@@ -241,20 +242,20 @@ class MultiTaskModel(BaseModel):
         everything = len(silent) == len(rows)
         own = [p for path, p in self.named_parameters() if p.requires_grad and (
             everything or self._owner.get(path, ('', ''))[1] in silent)]
-        # Where silent tasks have to take part in the backward pass: see ``learning``.
-        own += [predictions[name] for name in silent if name in self.learning(rows)]
-        return {SILENT: 0 * sum(p.sum() for p in own)}
+        # Where silent tasks have to take part in the backward pass: see ``active_tasks``.
+        own += [predictions[name] for name in silent if name in self.active_tasks(rows)]
+        return {ZERO_LOSS: 0 * sum(p.sum() for p in own)}
 
     def parse_losses(self, losses: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """mmengine's sum of the losses and what there is to log, without ``loss_unlabelled``."""
+        """mmengine's sum of the losses and what there is to log, without ``loss_zero``."""
         total, logged = super().parse_losses(losses)
-        return total, OrderedDict((key, value) for key, value in logged.items() if key != SILENT)
+        return total, OrderedDict((key, value) for key, value in logged.items() if key != ZERO_LOSS)
 
     # ---------------------------------------------------------------- inference
 
     def predict(self, inputs: Tensor, data_samples: list[MultiTaskSample],
                 tasks: Sequence[str] | None = None) -> list[MultiTaskSample]:
-        """Public predictions in each image's own size, padding removed.
+        """Predictions in each image's own size, padding removed.
 
         Args:
             inputs: (B, 3, H, W) normalised images.
@@ -266,7 +267,7 @@ class MultiTaskModel(BaseModel):
         """
         if tasks is not None:
             self.check_tasks(tasks)
-        return self.attach(self.public_maps(inputs, data_samples, tasks), data_samples)
+        return self.attach(self.prediction_maps(inputs, data_samples, tasks), data_samples)
 
     @staticmethod
     def attach(maps: Mapping[str, Mapping[str, Tensor]],
@@ -283,14 +284,14 @@ class MultiTaskModel(BaseModel):
                         PixelData(**{name: m[window].clone() for name, m in full.items()}))
         return data_samples
 
-    def public_maps(self, inputs: Tensor, data_samples: list[MultiTaskSample],
+    def prediction_maps(self, inputs: Tensor, data_samples: list[MultiTaskSample],
                     tasks: Sequence[str] | None = None) -> dict[str, dict[str, Tensor]]:
-        """:meth:`logits` as public predictions at the inputs' size, (B, C, H, W) by stage, task."""
+        """:meth:`logits` as predictions at the inputs' size, (B, C, H, W) by stage, task."""
         stages = self.logits(inputs, data_samples, tasks)
         return {stage: self.activate(maps, inputs.shape[-2:]) for stage, maps in stages.items()}
 
     def activate(self, logits: Mapping[str, Tensor], size: Sequence[int]) -> dict[str, Tensor]:
-        """Logits by task to public predictions by task, (B, C, H, W) with ``size`` = (H, W)."""
+        """Logits by task to predictions by task, (B, C, H, W) with ``size`` = (H, W)."""
         return {name: self.tasks[name].activate(resize(maps.float(), size))
                 for name, maps in logits.items()}
 

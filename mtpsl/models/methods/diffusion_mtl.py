@@ -1,4 +1,4 @@
-"""DiffusionMTL (CVPR 2024): initial predictions, decayed and denoised with all tasks' help."""
+"""DiffusionMTL (CVPR 2024): initial predictions, noisy and denoised with all tasks' help."""
 
 import zlib
 from collections.abc import Container, Mapping, Sequence
@@ -6,16 +6,16 @@ from collections.abc import Container, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from mtpsl.arguments import is_integer
-from mtpsl.choices import COURSE
-from mtpsl.models.batch import row_index
+from mtpsl.models.to_device import labelled_index
 from mtpsl.registry import MODELS
 from mtpsl.structures import MultiTaskSample
+from mtpsl.system.checks import is_integer
+from mtpsl.system.choices import INTERMEDIATE_OUTPUTS
 from mtpsl.tasks import Task
 
 from .base import MultiTaskModel
 
-STAGES = ('pred', *COURSE)
+STAGES = ('pred', *INTERMEDIATE_OUTPUTS)
 
 
 @MODELS.register_module()
@@ -37,7 +37,7 @@ class DiffusionMTL(MultiTaskModel):
         outputs: what a tested sample gets, of ``STAGES``: 'pred' alone saves the time of the maps
             that only evaluation ('initial') and pictures look at ('noisy'; 'steps', which are
             the fields ``step<s>`` with X_0 as step s = S..2 predicts it).
-        num_samples: K. Above 1, ``pred`` is the mean of the public predictions of K draws of
+        num_samples: K. Above 1, ``pred`` is the mean of the predictions of K draws of
             noise, and a tested sample gets the field ``spread``: their standard deviation (with
             K - 1), over all channels of a task together, (1, H, W). Other stages are of the first
             draw, which is the one of K = 1.
@@ -64,7 +64,7 @@ class DiffusionMTL(MultiTaskModel):
         self.num_samples = num_samples
 
     @property
-    def course(self) -> list[str]:
+    def intermediate_outputs(self) -> list[str]:
         steps = range(self.diffusion.schedule.num_steps, 1, -1)
         return ['initial', 'noisy', *(f'step{s}' for s in steps)]
 
@@ -72,7 +72,7 @@ class DiffusionMTL(MultiTaskModel):
         """Raise ValueError where so many draws cannot be averaged."""
         if not is_integer(num_samples):
             raise ValueError(f'num_samples must be an integer of at least 1, got {num_samples!r}')
-        if num_samples > 1 and not self.diffusion.schedule.num_draws:
+        if num_samples > 1 and not self.diffusion.schedule.num_noise_maps:
             raise ValueError(f'num_samples must be 1 where no noise is drawn (noise_scale=0), got '
                              f'{num_samples}')
 
@@ -82,17 +82,17 @@ class DiffusionMTL(MultiTaskModel):
         rows = {name: labelled for name, labelled in every.items() if labelled}
         condition = self.diffusion.condition
         # Through a condition that is not detached, all tasks learn from each label.
-        learning = None if condition and not condition.detach else self.learning(every)
-        features, initial = self.decoders(self.extract_feat(inputs), learning)
+        active = None if condition and not condition.detach else self.active_tasks(every)
+        features, initial = self.decoders(self.extract_feat(inputs), active)
         if not rows:
-            return self.silent_losses(every, initial)
-        index = row_index(rows, inputs.device)
+            return self.zero_loss(every, initial)
+        index = labelled_index(rows, inputs.device)
         noise = self.training_noise(initial, rows)
         final, _ = self.diffusion(features, initial, index, noise)
         stages = {'': final, '_initial': {name: initial[name][i] for name, i in index.items()}}
         losses = self.task_losses(stages, data_samples, rows,
                                   {'_initial': self.initial_loss_weight})
-        return losses | self.silent_losses(every, initial)
+        return losses | self.zero_loss(every, initial)
 
     def logits(self, inputs: Tensor, data_samples: list[MultiTaskSample] | None = None,
                tasks: Sequence[str] | None = None,
@@ -133,10 +133,10 @@ class DiffusionMTL(MultiTaskModel):
             self.check_num_samples(num_samples)
         if outputs is not None:
             _check_outputs(outputs)
-        return self.attach(self.public_maps(inputs, data_samples, tasks, num_samples, outputs),
+        return self.attach(self.prediction_maps(inputs, data_samples, tasks, num_samples, outputs),
                            data_samples)
 
-    def public_maps(self, inputs: Tensor, data_samples: list[MultiTaskSample],
+    def prediction_maps(self, inputs: Tensor, data_samples: list[MultiTaskSample],
                     tasks: Sequence[str] | None = None, num_samples: int | None = None,
                     outputs: Sequence[str] | None = None) -> dict[str, dict[str, Tensor]]:
         """Of ``num_samples`` draws, see the class; encoder, decoders, condition run once.
@@ -187,20 +187,20 @@ class DiffusionMTL(MultiTaskModel):
                 shown: Container[str]) -> dict[str, dict[str, Tensor]]:
         """Logits by stage, those of ``shown``, for one draw of noise."""
         trajectory = self.diffusion.trajectory(source, condition, noise)
-        decayed, maps = next(trajectory), {}
+        noisy, maps = next(trajectory), {}
         for s, x_0 in zip(range(self.diffusion.schedule.num_steps, 0, -1), trajectory):
             if s == 1 or 'steps' in shown:
                 maps['pred' if s == 1 else f'step{s}'] = self.diffusion.project(x_0)
         if 'initial' in shown:
             maps['initial'] = {name: initial[name] for name in source}
         if 'noisy' in shown:
-            maps['noisy'] = self.diffusion.as_logits(decayed, self.decoders.predict)
+            maps['noisy'] = self.diffusion.as_logits(noisy, self.decoders.predict)
         return maps
 
     def training_noise(self, initial: Mapping[str, Tensor],
                        rows: Mapping[str, Sequence[int]]) -> dict[str, Tensor] | None:
         """Fresh draws by task, (N_t, D, map channels, h, w); None where no noise is added."""
-        draws = self.diffusion.schedule.num_draws
+        draws = self.diffusion.schedule.num_noise_maps
         if not draws:
             return None
         return {name: torch.randn(len(rows[name]), draws, channels, *initial[name].shape[-2:],
@@ -213,7 +213,7 @@ class DiffusionMTL(MultiTaskModel):
 
         ``sample`` is which of the ``num_samples`` predictions they are for.
         """
-        if not self.diffusion.schedule.num_draws:
+        if not self.diffusion.schedule.num_noise_maps:
             return None
         first = next(iter(initial.values()))
         shape = self.noise_shape(*first.shape[-2:])
@@ -227,7 +227,7 @@ class DiffusionMTL(MultiTaskModel):
 
     def noise_shape(self, height: int, width: int) -> tuple[int, int, int, int]:
         """(D, channels of all maps together, h, w): the draws for one image with h x w maps."""
-        return (self.diffusion.schedule.num_draws, sum(self.diffusion.map_channels.values()),
+        return (self.diffusion.schedule.num_noise_maps, sum(self.diffusion.map_channels.values()),
                 height, width)
 
     def split_noise(self, noise: Tensor) -> dict[str, Tensor]:

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
-from mtpsl.models.batch import row_index
 from mtpsl.models.regularizers import View
+from mtpsl.models.to_device import labelled_index
 from mtpsl.registry import MODELS
 from mtpsl.structures import MultiTaskSample
 from mtpsl.tasks import Task
@@ -54,10 +54,10 @@ class RegularizedMTL(MultiTaskModel):
         stages = self.backbone(inputs)
         logits = self.decoders(self.neck(stages))[1]
         rows = self.labelled(views[0])
-        index = row_index(rows, inputs.device)
+        index = labelled_index(rows, inputs.device)
         chosen = {name: logits[name][i] for name, i in index.items()}
         losses = self.task_losses({'': chosen}, views[0], rows)
-        losses |= self.silent_losses(rows, logits)
+        losses |= self.zero_loss(rows, logits)
         parts = {name: maps.chunk(len(views)) for name, maps in logits.items()}
         features = stages[-1].chunk(len(views))
         height, width = inputs.shape[-2:]

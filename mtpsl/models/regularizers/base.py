@@ -1,7 +1,7 @@
 """What the auxiliary objectives share.
 
 Shapes: B samples of H x W, C_t channels of task t's logits, c_t of its label, K_t of its map in an
-auxiliary network (``Task.code_channels``), h x w the logits' resolution.
+auxiliary network (``Task.aux_channels``), h x w the logits' resolution.
 """
 
 from abc import abstractmethod

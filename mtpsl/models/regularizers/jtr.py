@@ -8,7 +8,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from mtpsl.models.batch import resize, row_index
+from mtpsl.models.to_device import labelled_index, resize
 from mtpsl.registry import MODELS
 from mtpsl.tasks import Task
 
@@ -96,8 +96,8 @@ class JointTaskRegularization(Regularizer):
         L = 1/B sum_i distance_weight (D_1 + reconstruction_weight D_2)
                       + reconstruction_weight L_reconstruction,
 
-    D = 1 - the mean cosine of the codes. How a map enters is the task's ``encode`` and
-    ``encode_label``, how it is compared its ``reconstruction_loss``.
+    D = 1 - the mean cosine of the codes. How a map enters is the task's ``aux_map`` and
+    ``aux_from_label``, how it is compared its ``reconstruction_loss``.
 
     Args:
         tasks: task name -> task.
@@ -125,7 +125,7 @@ class JointTaskRegularization(Regularizer):
         self.distance_weight = distance_weight
         self.reconstruction_weight = reconstruction_weight
         self.map_stride = map_stride
-        self.map_channels = {name: task.code_channels for name, task in self.tasks.items()}
+        self.map_channels = {name: task.aux_channels for name, task in self.tasks.items()}
         joint = sum(self.map_channels.values())
         self.encoder = JointEncoder(joint, channels, statistics)
         self.decoder = JointDecoder(channels, joint, statistics)
@@ -171,7 +171,7 @@ class JointTaskRegularization(Regularizer):
     def _known(self, view: View, rows: Mapping[str, Sequence[int]]) -> Tensor:
         """(B, 1, H / stride, W / stride) bool: every label of the sample is known there."""
         known = torch.ones(len(view.samples), 1, *view.size, device=view.feature.device)
-        for name, index in row_index(rows, known.device).items():
+        for name, index in labelled_index(rows, known.device).items():
             if rows[name]:
                 valid = self.tasks[name].valid(view.labels(name, rows[name]))
                 known = known.index_copy(0, index, known[index] * valid)
@@ -181,7 +181,7 @@ class JointTaskRegularization(Regularizer):
         """The logits at the maps' resolution (B, C_t, H', W'), those of labelled pairs detached."""
         size = coarse_size(view.size, self.map_stride)
         logits = {}
-        for name, index in row_index(rows, view.feature.device).items():
+        for name, index in labelled_index(rows, view.feature.device).items():
             maps = view.logits[name]
             maps = maps.index_copy(0, index, maps[index].detach())
             logits[name] = resize(maps.float(), size)
@@ -190,15 +190,15 @@ class JointTaskRegularization(Regularizer):
     def _encode(self, logits: Mapping[str, Tensor], known: Tensor,
                 hard: bool = True) -> dict[str, Tensor]:
         """Yhat by task, (B, K_t, H', W'); classes are drawn anew each time where ``hard``."""
-        return {name: task.encode(logits[name], known, hard) for name, task in self.tasks.items()}
+        return {name: task.aux_map(logits[name], known, hard) for name, task in self.tasks.items()}
 
     def _with_labels(self, maps: Mapping[str, Tensor], view: View,
                      rows: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:
         """Y of Yhat by task: labels in the place of predictions."""
         replaced = dict(maps)
-        for name, index in row_index(rows, view.feature.device).items():
+        for name, index in labelled_index(rows, view.feature.device).items():
             if rows[name]:
-                label = self.tasks[name].encode_label(view.labels(name, rows[name]))
+                label = self.tasks[name].aux_from_label(view.labels(name, rows[name]))
                 height, width = maps[name].shape[-2:]
                 replaced[name] = maps[name].index_copy(
                     0, index, F.adaptive_avg_pool2d(label, (height, width)))

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mtpsl.models.batch import resize, row_index, upload
+from mtpsl.models.to_device import labelled_index, resize, upload
 from mtpsl.registry import MODELS
 from mtpsl.structures import MultiTaskSample
 from mtpsl.tasks import Task
@@ -56,7 +56,7 @@ class ViewConsistency(Regularizer):
         unlabelled = {name: rest for name in self.tasks
                       if (rest := sorted(set(range(samples)) - set(rows[name])))}
         total = student.feature.new_zeros(())
-        for name, index in row_index(unlabelled, device).items():
+        for name, index in labelled_index(unlabelled, device).items():
             task = self.tasks[name]
             logits = resize(student.logits[name][index].float(), student.size)
             with torch.no_grad():
@@ -64,7 +64,7 @@ class ViewConsistency(Regularizer):
                                       padding_mode='border', align_corners=False)
                 label = task.pseudo_label(task.rescale(task.activate(moved), scale[index]),
                                           task.activate(logits))
-                label = torch.where(inside[index], label, task.fill).to(label.dtype)
+                label = torch.where(inside[index], label, task.ignore_value).to(label.dtype)
                 kept = task.valid(label).flatten(1).sum(1) / inside[index].flatten(1).sum(1)
             total = total + task.loss_weight * (kept * task.loss(logits, label)).sum()
         return dict(loss_consistency=self.weight / samples * total)

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from mtpsl.models.batch import resize, row_index, to_device
+from mtpsl.models.to_device import labelled_index, resize, to_device
 from mtpsl.registry import MODELS
 from mtpsl.tasks import Task
 
@@ -57,7 +57,7 @@ class MappingNetwork(BaseModule):
                  statistics: str) -> None:
         super().__init__()
         self.enter = nn.ModuleDict({
-            name: nn.Sequential(*conv_norm(task.code_channels, channels[0], statistics),
+            name: nn.Sequential(*conv_norm(task.aux_channels, channels[0], statistics),
                                 nn.ReLU(inplace=True))
             for name, task in tasks.items()})
         self.convs, self.film = nn.ModuleList(), nn.ModuleList()
@@ -120,7 +120,7 @@ class CrossTaskConsistency(Regularizer):
 
     All pairs of a batch go through m together. A batch without a pair runs one sample's at weight
     zero: in distributed training every process must call the same layers. How a map enters m is the
-    task's ``encode`` and ``encode_label``.
+    task's ``aux_map`` and ``aux_from_label``.
 
     Args:
         tasks: task name -> task, at least two.
@@ -188,12 +188,12 @@ class CrossTaskConsistency(Regularizer):
         size = coarse_size(view.size, self.map_stride)
         without = {name: [row for row in used if row not in rows[name]] for name in self.tasks}
         maps = {}
-        for name, index in row_index(without, view.feature.device).items():
+        for name, index in labelled_index(without, view.feature.device).items():
             task = self.tasks[name]
-            code = task.encode(resize(view.logits[name][index].float(), size))
+            code = task.aux_map(resize(view.logits[name][index].float(), size))
             labelled = [row for row in used if row in rows[name]]
             if labelled:
-                label = task.encode_label(view.labels(name, labelled))
+                label = task.aux_from_label(view.labels(name, labelled))
                 code = torch.cat([code, F.adaptive_avg_pool2d(label, size)])
             maps[name] = code
         return maps

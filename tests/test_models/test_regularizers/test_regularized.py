@@ -28,7 +28,7 @@ def test_the_losses_are_those_of_the_baseline_and_of_the_regulariser(model):
     model.eval()  # view 0 alone then gives the same predictions
     losses = model(images, samples, mode='loss')
     assert set(losses) == LOSSES[type(model.regularizer).__name__] | {
-        'loss_semseg', 'loss_normal', 'loss_boundary', 'loss_unlabelled'}
+        'loss_semseg', 'loss_normal', 'loss_boundary', 'loss_zero'}
     baseline = MODELS.build({key: value for key, value in tiny_regularized_config(
         'ViewConsistency').items() if key != 'regularizer'} | dict(type='MultiTaskModel'))
     baseline.load_state_dict({key: value for key, value in model.state_dict().items()

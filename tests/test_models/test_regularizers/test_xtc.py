@@ -194,7 +194,7 @@ def test_maps_at_a_fraction_of_the_resolution():
     maps = regularizer._maps(view, [0], rows_of(tasks, [['semseg'], []]))
     assert {name: tuple(m.shape) for name, m in maps.items()} == {
         name: (1, task.channels, 32, 32) for name, task in tasks.items()}
-    full = tasks['semseg'].encode_label(view.labels('semseg', [0]))
+    full = tasks['semseg'].aux_from_label(view.labels('semseg', [0]))
     assert torch.allclose(maps['semseg'][..., 3, 5], full[..., 6:8, 10:12].mean((2, 3)))
 
 

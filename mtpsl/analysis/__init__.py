@@ -1,0 +1,1 @@
+"""Looking at results: figures, reports, tables, complexity, speed."""

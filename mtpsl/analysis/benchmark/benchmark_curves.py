@@ -1,0 +1,74 @@
+"""Initial and final predictions against training steps: when does the denoising overtake?"""
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+
+from matplotlib.figure import Figure
+
+from mtpsl.analysis.results import metric_directions
+from mtpsl.evaluation.table import ARROWS
+from mtpsl.system.choices import PASCAL_TASKS as TASKS
+
+from .record import INITIAL, Run
+
+COLOURS = ('#000000', '#D55E00', '#0072B2', '#009E73', '#CC79A7', '#56B4E9', '#E69F00', '#999999')
+
+
+def draw_stage_curves(runs: Sequence[Run]) -> Figure | None:
+    """A panel a task, a colour a method: initial predictions dashed, final ones solid.
+
+    Each line is the mean over the seeds, at the iterations that all of them have measured.
+
+    Args:
+        runs: those of one setting.
+
+    Returns:
+        The figure; None where no run was validated on its way.
+    """
+    methods: dict[str, list[Run]] = {}
+    for run in runs:
+        if run.curves and set(TASKS) <= {key.split('/')[-2] for key in run.metrics}:
+            methods.setdefault(run.method, []).append(run)
+    if not methods:
+        return None
+    directions = metric_directions()
+    keys = [key for key in next(iter(methods.values()))[0].metrics if not key.startswith(INITIAL)]
+    figure = Figure(figsize=(2.6 * len(keys), 3.2), layout='constrained')
+    panels = figure.subplots(1, len(keys), squeeze=False)[0]
+    for axes, key in zip(panels, keys):
+        for (method, seeds), colour in zip(methods.items(), COLOURS):
+            for name, dash in ((key, '-'), (INITIAL + key, '--')):
+                points = mean_curve(seeds, name)
+                if points:
+                    axes.plot(*zip(*points), dash, color=colour, linewidth=1.2,
+                              label=f'{method}{", initial" if dash == "--" else ""}')
+        axes.set_title(f'{key.replace("/", " ")} {ARROWS[directions[key.split("/")[1]]]}',
+                       fontsize=9)
+        axes.grid(linewidth=0.3)
+        axes.tick_params(labelsize=7)
+    panels[len(keys) // 2].set_xlabel('training steps', fontsize=8)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc='outside lower center', fontsize=7,
+                  ncols=4)
+    return figure
+
+
+def mean_curve(runs: Sequence[Run], key: str) -> list[tuple[int, float]]:
+    """(iteration, mean over the runs), where all of them have the figure ``key``."""
+    values: list[Mapping[int, float]] = [
+        {step: figures[key] for step, figures in run.curves if key in figures} for run in runs]
+    return [(step, fmean(value[step] for value in values)) for step in sorted(values[0])
+            if all(step in value for value in values)]
+
+
+def overtaken(runs: Sequence[Run], key: str, higher_is_better: bool) -> int | None:
+    """The first step from which the mean final figure stays ahead of the initial one.
+
+    Returns:
+        The iteration; None where it is behind, or level, at the last one.
+    """
+    final, initial = (dict(mean_curve(runs, name)) for name in (key, INITIAL + key))
+    since = None
+    for step in sorted(set(final) & set(initial)):
+        ahead = final[step] > initial[step] if higher_is_better else final[step] < initial[step]
+        since = (since or step) if ahead else None
+    return since

@@ -1,0 +1,10 @@
+"""The paper's figures, drawn from one's own runs."""
+
+from typing import TYPE_CHECKING
+
+from mtpsl.system.lazy import contents_of
+
+if TYPE_CHECKING:
+    from .contents import *  # noqa: F403
+else:
+    __getattr__ = contents_of(__name__)

@@ -1,0 +1,107 @@
+"""Fig. 8: the initial predictions' metrics against the denoised ones', all tasks."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mtpsl.analysis.results import Score, metric_directions, read_results, summarize
+from mtpsl.evaluation.table import ARROWS, figure
+from mtpsl.system.arguments import split_name, split_paths
+from mtpsl.system.choices import COLUMN, PAGE
+
+from .runs import RESULT, run_file, run_title
+from .style import paper_style
+
+ACROSS = 5  # panels at most
+
+
+@dataclass(frozen=True)
+class Gain:
+    """A primary metric of one model before and after denoising, over its seeds."""
+
+    initial: Score
+    denoised: Score
+
+
+def read_gains(text: str) -> tuple[str, dict[str, Gain]]:
+    """Title and figures, by ``<task>/<metric>``, from ``[NAME=]RUN[,RUN...]``.
+
+    Args:
+        text: runs are work dirs or ``metrics.json`` files; several are seeds.
+
+    Raises:
+        FileNotFoundError: a file that is not there.
+        ValueError: no result file, one without initial predictions, seeds of different tasks.
+    """
+    name, paths = split_name(text)
+    files = [run_file(path, RESULT) for path in split_paths(paths)]
+    pairs = [_read_pairs(str(file)) for file in files]
+    if any(set(pair) != set(pairs[0]) for pair in pairs):
+        raise ValueError(f'the result files of {text!r} hold different tasks')
+    return name or run_title(str(files[0])), {
+        key: Gain(*(summarize([pair[key][stage] for pair in pairs]) for stage in (0, 1)))
+        for key in pairs[0]}
+
+
+def _read_pairs(file: str) -> dict[str, tuple[float, float]]:
+    """(initial, denoised) of the primary metrics that have both."""
+    results = read_results(file)
+    if results[0].index is not None:
+        raise ValueError(f'{file} is a set of results, not a metrics.json')
+    with open(file, encoding='utf-8') as content:
+        metrics = json.load(content)
+    final = results[0].metrics
+    initial = {key: metrics.get(f'initial/{key}') for key in final}
+    pairs = {key: (value, final[key]) for key, value in initial.items()
+             if isinstance(value, int | float) and math.isfinite(value)}
+    if not pairs:
+        raise ValueError(f'{file} has no figures of initial predictions (initial/<task>/<metric>);'
+                         " tools/test.py writes them of a DiffusionMTL that has 'initial' among "
+                         'model.outputs')
+    return pairs
+
+
+def draw_gains(models: Mapping[str, Mapping[str, Gain]]) -> Figure:
+    """A panel a metric: from the initial prediction (hollow) to the denoised one (filled).
+
+    Points rather than bars, whose common zero would hide what denoising adds.
+
+    Args:
+        models: title, such as the dataset -> ``<task>/<metric>`` -> figures.
+    """
+    panels = [(title, key, gain) for title, gains in models.items() for key, gain in gains.items()]
+    across = min(ACROSS, len(panels))
+    down = -(-len(panels) // across)
+    with paper_style():
+        canvas = Figure(figsize=(COLUMN if across <= 3 else PAGE, 1.35 * down),
+                        layout='constrained')
+        every = list(canvas.subplots(down, across, squeeze=False).flat)
+        for axes, (title, key, gain) in zip(every, panels):
+            task, metric = key.split('/')
+            arrow = ARROWS[metric_directions()[metric]]
+            heading = f'{title}\n' if len(models) > 1 else ''
+            axes.set_title(f'{heading}{task} {metric} {arrow}')
+            _draw_gain(axes, gain)
+        for axes in every[len(panels):]:
+            axes.remove()
+    return canvas
+
+
+def _draw_gain(axes: Axes, gain: Gain) -> None:
+    scores = gain.initial, gain.denoised
+    means = [score.mean for score in scores]
+    axes.plot((0, 1), means, color='0.5', linewidth=0.8, zorder=1)
+    for x, score, fill in zip((0, 1), scores, ('white', 'black')):
+        axes.errorbar(x, score.mean, yerr=score.std or 0, marker='o', markersize=5, color='black',
+                      markerfacecolor=fill, capsize=2, elinewidth=0.8)
+        above = score.mean >= sum(means) / 2
+        axes.annotate(figure(score.mean), (x, score.mean), (0, 6 if above else -6),
+                      textcoords='offset points', ha='center', va='bottom' if above else 'top',
+                      fontsize=6)
+    axes.set_xticks((0, 1), ('initial', 'denoised'))
+    axes.margins(x=0.4, y=0.45)
+    axes.locator_params(axis='y', nbins=4)

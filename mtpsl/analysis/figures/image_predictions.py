@@ -1,0 +1,160 @@
+"""What models say of images, stage by stage, beside the truth."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dataset import BaseDataset
+from mmengine.structures import PixelData
+
+from mtpsl.apis import MultiTaskInferencer, Prediction
+from mtpsl.apis.prediction import channels_first
+from mtpsl.apis.windows import resize_longest_side
+from mtpsl.engine import load_config
+from mtpsl.engine.config.load import require
+from mtpsl.engine.visualization import stage_title
+from mtpsl.engine.visualization.multitask_visualizer import rows_of
+from mtpsl.models import INTERMEDIATE_OUTPUTS, DiffusionMTL
+from mtpsl.registry import DATASETS
+from mtpsl.structures import MultiTaskSample
+from mtpsl.system.choices import MAX_SIDE
+from mtpsl.tasks import Task, build_tasks
+
+TRUTH, FINAL = 'truth', ('denoised', 'prediction')  # titles of stages, as panels have them
+Maps = dict[str, np.ndarray]  # task -> (c, H, W) in label form
+
+
+@dataclass(frozen=True)
+class ImagePredictions:
+    """An image and what is said of it.
+
+    Attributes:
+        name: the image's.
+        image: (H, W, 3) uint8 RGB.
+        maps: title of a stage, such as 'initial' -> the maps of its tasks.
+    """
+
+    name: str
+    image: np.ndarray
+    maps: dict[str, Maps]
+
+
+class TrainedModel:
+    """A trained model with its test images.
+
+    Args:
+        config: path of a config, or its name.
+        checkpoint: its weights.
+        options: overrides of the config.
+        device: see :class:`mtpsl.apis.MultiTaskInferencer`.
+        every_stage: whether initial, noisy and each step's predictions are wanted too.
+        max_side: of image files; see :class:`mtpsl.apis.MultiTaskInferencer`.
+
+    Attributes:
+        tasks: task name -> task.
+        titles: of the stages of a model with denoising steps, as in
+            :attr:`ImagePredictions.maps`; empty without ``every_stage``.
+
+    Raises:
+        FileNotFoundError: no such config or checkpoint.
+        ValueError: a checkpoint of another model; ``every_stage`` of a model without denoising;
+            ``max_side`` below 1.
+    """
+
+    def __init__(self, config: str, checkpoint: str, options: Mapping[str, object] | None = None,
+                 device: str | None = None, every_stage: bool = False,
+                 max_side: int = MAX_SIDE) -> None:
+        self.cfg: Config = load_config(config, options)
+        require(self.cfg, 'model', 'tasks')
+        self.infer = MultiTaskInferencer(self.cfg, checkpoint, device, max_side=max_side)
+        self.tasks: Mapping[str, Task] = self.infer.tasks
+        self.max_side = max_side
+        self.titles: list[str] = []
+        if every_stage:
+            model = self.infer.model
+            if not isinstance(model, DiffusionMTL):
+                raise ValueError(f'{config} has no denoising steps: its model is no DiffusionMTL')
+            self.titles = [*map(stage_title, model.intermediate_outputs), 'denoised']
+
+    def dataset(self) -> BaseDataset:
+        """The images that the config tests on."""
+        require(self.cfg, 'test_dataloader')
+        return DATASETS.build(self.cfg.test_dataloader.dataset)
+
+    @torch.inference_mode()
+    def of_dataset(self, item: Mapping[str, Any]) -> ImagePredictions:
+        """Predictions and truth of what the test pipeline made of an image."""
+        model = self.infer.model
+        data = dict(inputs=[item['inputs']], data_samples=[item['data_samples']])
+        if self.titles and isinstance(model, DiffusionMTL):
+            data = model.data_preprocessor(data)
+            (sample,) = model.predict(data['inputs'], data['data_samples'], None, 1,
+                                      ('pred', *INTERMEDIATE_OUTPUTS))  # of a single draw of noise
+        else:
+            (sample,) = model.test_step(data)
+        return shown_of(item['inputs'], sample, self.tasks)
+
+    def of_file(self, path: str) -> ImagePredictions:
+        """Predictions of an image file, whose pictures are of ``max_side`` at most, too."""
+        stages, num_samples = (INTERMEDIATE_OUTPUTS, 1) if self.titles else ((), None)
+        result = self.infer(path, stages=stages, num_samples=num_samples, progress=False)
+        assert isinstance(result, Prediction)  # of one image
+        image = resize_longest_side(result.image, self.max_side)
+        maps = {stage_title(stage): arrays for stage, arrays in result.stages.items()}
+        maps['denoised' if maps else 'prediction'] = result.maps
+        return ImagePredictions(result.name, image, {
+            stage: {name: channels_first(self.tasks[name].resize(array, image.shape[:2]))
+                    for name, array in arrays.items()}
+            for stage, arrays in maps.items()})
+
+
+def read_tasks(configs: Iterable[str], options: Mapping[str, object] | None = None,
+               ) -> dict[str, Task]:
+    """The tasks of several configs, without their models."""
+    tasks: dict[str, Task] = {}
+    for config in configs:
+        cfg = load_config(config, options)
+        require(cfg, 'tasks')
+        tasks = build_tasks(cfg.tasks) | tasks
+    return tasks
+
+
+def shown_of(pixels: torch.Tensor, sample: MultiTaskSample,
+             tasks: Mapping[str, Task]) -> ImagePredictions:
+    """A sample's image, (3, H, W) uint8 BGR, and maps."""
+    maps = {title: {name: _label_form(field, getattr(sample, field), name, tasks[name])
+                    for name in tasks if name in getattr(sample, field)}
+            for title, field in rows_of(sample).items()}
+    image = np.ascontiguousarray(pixels.cpu().numpy().transpose(1, 2, 0)[..., ::-1])
+    return ImagePredictions(sample.img_id, image, maps)
+
+
+def _label_form(field: str, maps: PixelData, name: str, task: Task) -> np.ndarray:
+    label = getattr(maps, name)
+    return (label if field == 'gt' else task.decode(label[None])[0]).cpu().numpy()
+
+
+def choose_images(dataset: BaseDataset, images: Sequence[str] | None, number: int) -> list[int]:
+    """Positions of the named images, or of some spread evenly over the dataset.
+
+    Args:
+        dataset: of :class:`mtpsl.datasets.PartialLabelDataset` or another whose data have an
+            ``img_id``.
+        images: their ids.
+        number: how many where none are named.
+
+    Raises:
+        ValueError: an id that the dataset does not have.
+    """
+    if images is None:
+        count = min(number, len(dataset))
+        return np.linspace(0, len(dataset) - 1, count).round().astype(int).tolist()
+    places = {dataset.get_data_info(place)['img_id']: place for place in range(len(dataset))}
+    unknown = [image for image in images if image not in places]
+    if unknown:
+        raise ValueError(f'the dataset has no image {", ".join(unknown)}; it has '
+                         f'{", ".join(list(places)[:5])}, ...')
+    return [places[image] for image in images]

@@ -1,0 +1,101 @@
+"""Figs. 5, 7 and 9: rows of pictures from what models say of images."""
+
+from collections.abc import Mapping, Sequence
+
+import cv2
+import numpy as np
+from matplotlib.figure import Figure
+
+from mtpsl.system.choices import PAGE
+from mtpsl.tasks import Task
+from mtpsl.tasks.categorical import CategoricalTask
+
+from .image_predictions import FINAL, TRUTH, ImagePredictions, Maps
+from .pictures import Colour, Mark, PictureRow, draw_pictures
+
+INPUT = 'input'
+NO_LABEL, NOT_PREDICTED = 'no label', 'not predicted'
+NARROWEST = 0.03  # radius of a region that takes a number, as a share of the picture's width
+
+
+def draw_stages(images: Sequence[ImagePredictions], tasks: Mapping[str, Task],
+                stages: Sequence[str], width: float = PAGE, number_classes: bool = False) -> Figure:
+    """A row for each task of each image: the input, then the stages.
+
+    Args:
+        images: what is said of each.
+        tasks: task name -> task, the rows.
+        stages: titles of the columns, as in :attr:`ImagePredictions.maps`. A map that an image
+            does not have is drawn as missing.
+        width: inches of the figure.
+        number_classes: write the number that a class has in the legend into its largest region:
+            for print without colour, where some classes' colours are alike.
+    """
+    legends = {name: legend(task, [shown.maps[stage][name] for shown in images for stage in stages
+                                   if name in shown.maps.get(stage, {})])
+               for name, task in tasks.items()}
+    numbered = [name for name, task in tasks.items()
+                if number_classes and isinstance(task, CategoricalTask)]
+    rows = []
+    for shown in images:
+        for number, (name, task) in enumerate(tasks.items()):
+            cells: dict[str, np.ndarray | str] = {} if number else {INPUT: shown.image}
+            for stage in stages:
+                cells[stage] = _cell(stage, shown.maps.get(stage, {}), name, task)
+            marks = {stage: class_marks(cell, legends[name]) for stage, cell in cells.items()
+                     if name in numbered and stage != INPUT and not isinstance(cell, str)}
+            rows.append(PictureRow(name, cells, shown.image.shape[:2],
+                                   '' if number else shown.name, marks))
+    for name in numbered:
+        legends[name] = {f'{number} {title}': colour
+                         for number, (title, colour) in enumerate(legends[name].items(), 1)}
+    return draw_pictures(rows, [INPUT, *stages], legends, width)
+
+
+def legend(task: Task, maps: Sequence[np.ndarray]) -> dict[str, Colour]:
+    """What is to be said of all the maps together, (c, H, W) in label form of any sizes."""
+    if not maps:
+        return {}
+    return task.legend(np.concatenate([m.reshape(len(m), 1, -1) for m in maps], axis=2))
+
+
+def class_marks(picture: np.ndarray, classes: Mapping[str, Colour]) -> list[Mark]:
+    """The numbers of the classes in a picture, each where its widest region is widest.
+
+    Args:
+        picture: (H, W, 3) uint8 RGB.
+        classes: name -> RGB; they are numbered from 1. One without a region that is wide enough
+            for a number gets none.
+    """
+    height, width = picture.shape[:2]
+    marks = []
+    for number, colour in enumerate(classes.values(), 1):
+        region = np.pad((picture == colour).all(2).astype(np.uint8), 1)
+        depth = cv2.distanceTransform(region, cv2.DIST_L2, 3)[1:-1, 1:-1]  # to the region's edge
+        y, x = np.unravel_index(depth.argmax(), depth.shape)
+        if depth[y, x] >= NARROWEST * width:
+            marks.append(Mark((x + 0.5) / width, (y + 0.5) / height, str(number)))
+    return marks
+
+
+def _cell(stage: str, maps: Maps, name: str, task: Task) -> np.ndarray | str:
+    if name in maps:
+        return task.colorize(maps[name])
+    return NO_LABEL if stage == TRUTH else NOT_PREDICTED
+
+
+def merge_methods(methods: Mapping[str, Sequence[ImagePredictions]]) -> list[ImagePredictions]:
+    """The final predictions of several methods for the same images, as stages of one.
+
+    Args:
+        methods: name -> what it says of the images; of one that is several models (single-task
+            models) all that they say.
+    """
+    images: dict[str, ImagePredictions] = {}
+    for method, said in methods.items():
+        for shown in said:
+            merged = images.setdefault(shown.name, ImagePredictions(shown.name, shown.image, {}))
+            final = next(shown.maps[stage] for stage in FINAL if stage in shown.maps)
+            merged.maps.setdefault(method, {}).update(final)
+            merged.maps.setdefault(TRUTH, {}).update(shown.maps.get(TRUTH, {}))
+    return list(images.values())

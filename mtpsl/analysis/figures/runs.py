@@ -1,0 +1,77 @@
+"""Where a run has left what a figure shows."""
+
+from pathlib import Path
+
+from mtpsl.engine.checkpoints.resume import latest_checkpoint
+from mtpsl.system.arguments import split_name, split_paths
+
+from .image_predictions import TRUTH
+from .method_grid import INPUT
+
+RESULT, CURVES = 'metrics.json', 'curves.json'
+
+
+def run_file(path: str, name: str) -> Path:
+    """The file itself, or that of ``name`` in a work dir.
+
+    Raises:
+        FileNotFoundError: it is not there.
+    """
+    file = Path(path, name) if Path(path).is_dir() else Path(path)
+    if not file.is_file():
+        raise FileNotFoundError(f'there is no file {file}')
+    return file
+
+
+def run_title(path: str) -> str:
+    """What a work dir, or a file in one, is called where nobody names it: after the folder."""
+    resolved = Path(path).resolve()
+    return (resolved if resolved.is_dir() else resolved.parent).name
+
+
+def run_config(work_dir: str) -> str:
+    """The config that a run has left in its work dir, overrides included.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: there are several.
+    """
+    found = sorted(map(str, Path(work_dir).glob('*.py')))
+    if not found:
+        raise FileNotFoundError(f'there is no config (.py) in {work_dir}, as tools/train.py and '
+                                'tools/test.py leave one')
+    if len(found) > 1:
+        raise ValueError(f'{work_dir} holds several configs, {", ".join(found)}: name one, '
+                         'CONFIG=FILE')
+    return found[0]
+
+
+def parse_method(text: str) -> tuple[str, list[tuple[str, str]]]:
+    """Name and (config, checkpoint) pairs of ``NAME=MODEL[,MODEL...]``.
+
+    A ``MODEL`` is ``CONFIG:CHECKPOINT``, or a work dir, of which the newest checkpoint is taken.
+
+    Raises:
+        ValueError: it is not of this form, or the name is that of another column.
+        FileNotFoundError: there is no such checkpoint.
+    """
+    name, rest = split_name(text)
+    if not (name and rest):
+        raise ValueError(f'a method is NAME=CONFIG:CHECKPOINT or NAME=WORK_DIR, got {text!r}')
+    if name in (INPUT, TRUTH):
+        raise ValueError(f'a method cannot be called {name!r}, as another column of the figure is')
+    return name, [_find_model(part) for part in split_paths(rest)]
+
+
+def _find_model(text: str) -> tuple[str, str]:
+    if Path(text).is_dir():
+        checkpoint, _ = latest_checkpoint(text)
+        if checkpoint is None:
+            raise FileNotFoundError(f'there is no checkpoint in the work dir {text}')
+        return run_config(text), checkpoint
+    config, _, checkpoint = text.partition(':')
+    if not checkpoint:
+        raise ValueError(f'a model is CONFIG:CHECKPOINT or a work dir, got {text!r}')
+    if not Path(checkpoint).is_file():
+        raise FileNotFoundError(f'there is no checkpoint file {checkpoint}')
+    return config, checkpoint

@@ -1,0 +1,118 @@
+"""Fig. 6: metrics and multiply-adds against the number of denoising steps."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mtpsl.analysis.complexity import build_without_values, complexity
+from mtpsl.analysis.results import Method, group_by_method, metric_directions, read_results
+from mtpsl.engine import load_config
+from mtpsl.engine.config.load import require
+from mtpsl.evaluation.table import ARROWS
+from mtpsl.models import DiffusionMTL
+from mtpsl.system.arguments import split_paths
+from mtpsl.system.choices import COLUMN, PAGE
+
+from .runs import RESULT, run_config, run_file
+from .style import paper_style
+
+
+@dataclass(frozen=True)
+class StepRow:
+    """A model of so many steps.
+
+    Attributes:
+        steps: S.
+        macs: multiply-adds of one image.
+        method: its results; several runs are seeds.
+        origin: what it was read from, for messages.
+    """
+
+    steps: int
+    macs: int
+    method: Method
+    origin: str
+
+
+def read_step_row(text: str, options: Mapping[str, object] | None = None) -> StepRow:
+    """A row from ``WORK_DIR`` (its config and metrics.json) or ``CONFIG=METRICS[,METRICS...]``.
+
+    Args:
+        text: as above; several result files are seeds.
+        options: overrides of the config, as ``--cfg-options`` gives them.
+
+    Raises:
+        FileNotFoundError: a file that is not there.
+        ValueError: neither of the forms, a config without denoising steps, no result file.
+    """
+    if Path(text).is_dir():
+        config, files = run_config(text), [text]
+    elif '=' in text:
+        config, _, rest = text.rpartition('=')
+        files = split_paths(rest)
+    else:
+        raise ValueError(f'expected a work dir or CONFIG=METRICS, got {text!r}, which is neither')
+    results = [replace(result, method=config) for file in files
+               for result in read_results(run_file(file, RESULT))]
+    (method,) = group_by_method(results)
+    cfg = load_config(config, options)
+    require(cfg, 'model')
+    model = build_without_values(cfg.model)
+    if not isinstance(model, DiffusionMTL):
+        raise ValueError(f'{config} has no denoising steps: its model is no DiffusionMTL')
+    macs = complexity(model, model.data_preprocessor.size, depth=1)['']['macs']
+    return StepRow(model.diffusion.schedule.num_steps, macs, method, text)
+
+
+def draw_steps(rows: Sequence[StepRow]) -> Figure:
+    """A panel a primary metric: the metric as a line (left axis), multiply-adds as bars (right).
+
+    Args:
+        rows: one or more, in any order; of several seeds mean and standard deviation are drawn.
+
+    Raises:
+        ValueError: two rows of as many steps.
+    """
+    ordered = sorted(rows, key=lambda row: row.steps)
+    for first, second in zip(ordered, ordered[1:]):
+        if first.steps == second.steps:
+            raise ValueError(f'{first.origin} and {second.origin} both have {first.steps} steps; '
+                             'seeds of one model are given as CONFIG=METRICS,METRICS')
+    keys = list(dict.fromkeys(key for row in ordered for key in row.method.keys))
+    with paper_style():
+        width = COLUMN if len(keys) <= 2 else PAGE
+        figure = Figure(figsize=(width, 1.75), layout='constrained')
+        panels = figure.subplots(1, len(keys), squeeze=False)[0]
+        for number, (axes, key) in enumerate(zip(panels, keys)):
+            costs = _draw_panel(axes, key, ordered)
+            if number == len(keys) - 1:
+                costs.set_ylabel('multiply-adds (G)')
+            else:
+                costs.set_yticklabels([])
+        figure.supxlabel('diffusion steps S', fontsize=7)
+        handles = [panels[0].lines[0], costs.patches[0]]
+        figure.legend(handles, ['metric', 'multiply-adds'], loc='outside upper center', ncols=2,
+                      frameon=False)
+    return figure
+
+
+def _draw_panel(axes: Axes, key: str, rows: Sequence[StepRow]) -> Axes:
+    """Draw one metric; returns the axes of the multiply-adds."""
+    task, metric = key.split('/')
+    costs = axes.twinx()
+    costs.bar([row.steps for row in rows], [row.macs / 1e9 for row in rows], width=0.6,
+              color='0.88', edgecolor='0.6', linewidth=0.5, hatch='////')
+    costs.set_ylim(0, 1.15 * max(row.macs for row in rows) / 1e9)
+    axes.set_zorder(costs.get_zorder() + 1)  # the line before the bars
+    axes.patch.set_visible(False)
+    points = [(row.steps, score) for row in rows if (score := row.method.score(key))]
+    axes.errorbar([steps for steps, _ in points], [score.mean for _, score in points],
+                  yerr=[score.std or 0 for _, score in points], color='black', marker='o',
+                  capsize=2, elinewidth=0.8)
+    axes.margins(y=0.15)
+    axes.set_xticks([row.steps for row in rows])
+    axes.set_title(f'{task} {metric} {ARROWS[metric_directions()[metric]]}')
+    return costs

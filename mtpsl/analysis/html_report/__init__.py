@@ -1,0 +1,6 @@
+"""The report of a test: one HTML file with figures, distributions and pictures."""
+
+from .html import write_report
+from .images import Extremes, extremes, image_scores, redraw
+
+__all__ = ['Extremes', 'extremes', 'image_scores', 'redraw', 'write_report']

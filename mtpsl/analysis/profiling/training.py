@@ -1,0 +1,83 @@
+"""Time of a training step: from a batch on the host to the updated weights."""
+
+import argparse
+from collections.abc import Callable
+from functools import partial
+from itertools import cycle
+
+import torch
+from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
+
+from mtpsl.engine.hooks.compile_hook import compiled_graphs
+
+from .matrix_rate import matrix_share
+from .measure import measure
+from .model import (
+    Execution,
+    build_model,
+    described,
+    load,
+    load_function,
+    sides,
+)
+from .random_batch import random_batch
+from .speed_report import publish
+
+BATCHES = 8  # different ones, gone through in turns: the number of labelled pairs changes
+
+
+def run(args: argparse.Namespace) -> None:
+    """Measure and report."""
+    cfg = load(args, 'losses')
+    if args.matrix_share and args.device != 'cuda':
+        raise ValueError('--matrix-share needs a GPU: it sums the times of its kernels')
+    size = tuple(args.size or cfg.model.data_preprocessor.size)
+    batch = args.batch or cfg.train_dataloader.batch_size
+    setups = {name: partial(prepare, cfg.to_dict(), size, batch, args.labels, execution)
+              for name, execution in sides(args).items()}
+    setting = dict(command='train', **described(args), size=size, batch=batch,
+                   labels=args.labels)
+    measured = measure(setups, args.repeats, args.warm_up, batch, args.device,
+                       matrix_share if args.matrix_share else None, settle=1)
+    publish(measured, setting, args.json, args.device)
+
+
+def prepare(config: dict, size: tuple[int, int], batch: int, labels: str,
+            execution: Execution) -> Callable[[], dict[str, int]]:
+    """What is timed: one whole step of mmengine's training loop.
+
+    The plain procedure, ``losses(model, inputs, samples)`` of its file, gets torch's own
+    choice of the optimiser's implementation.
+
+    Args:
+        config: the loaded config.
+        size: H and W of the images.
+        batch: images of a step.
+        labels: see :func:`~mtpsl.analysis.profiling.random_batch.draw_labelled`.
+        execution: how the model is run.
+    """
+    cfg = Config(config)
+    model = build_model(cfg, execution)
+    if execution.against:
+        model.loss = partial(load_function(execution.against, 'losses'), model)
+        cfg.optim_wrapper.type = 'OptimWrapper'
+        cfg.optim_wrapper.optimizer.pop('fused', None)
+    if execution.amp:
+        cfg.optim_wrapper.type = 'AutocastOptimWrapper'
+    model.train()
+    optim_wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+    batches = cycle([random_batch(model.tasks, batch, size, labels, seed)
+                     for seed in range(BATCHES)])
+    graphs: list[int] = []
+
+    def step() -> dict[str, int]:
+        model.train_step(next(batches), optim_wrapper)  # the samples of the host stay as they are
+        if not execution.compile:
+            return {}
+        graphs.append(compiled_graphs())
+        return {'compiled graphs': graphs[-1],
+                'of them after one round of the batches': graphs[-1] - graphs[:BATCHES][-1]}
+
+    torch.manual_seed(0)
+    return step

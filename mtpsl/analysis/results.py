@@ -1,0 +1,298 @@
+"""Result files: the ``metrics.json`` of ``tools/test.py``, and sets of results of any origin.
+
+Both hold figures by ``<task>/<metric>``. Only the primary metrics of the
+registered tasks are kept. ``docs/compare.md`` shows both kinds.
+"""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean, stdev
+
+from mtpsl.registry import TASKS
+from mtpsl.system.arguments import split_name, split_paths
+from mtpsl.tasks import Task
+
+PAPER = Path(__file__).with_name('paper_results.json')
+SET_KEYS = ('title', 'source', 'results')  # the first two for who reads the file
+RESULT_KEYS = ('method', 'setting', 'params', 'macs', 'metrics', 'printed_delta_m')
+SHOWN = 8  # keys that an error lists at most: a metrics.json may have hundreds
+
+
+@dataclass(frozen=True)
+class Score:
+    """A figure over runs: its mean and its sample standard deviation, None for one run."""
+
+    mean: float
+    std: float | None
+    runs: int
+
+
+@dataclass(frozen=True)
+class Result:
+    """The figures of one run.
+
+    Attributes:
+        method: name of the row it belongs to; the runs of one method are its seeds.
+        metrics: ``<task>/<primary metric>`` -> figure, only what was measured.
+        file: where it was read.
+        index: which of a set's results it is.
+        setting: data and labels, such as ``pascal_onelabel``; None where the file does not say.
+        params: number of parameters.
+        macs: multiply-adds of one image.
+        printed_delta_m: Delta_m in percent as its source prints it.
+    """
+
+    method: str
+    metrics: Mapping[str, float]
+    file: str = ''
+    index: int | None = None
+    setting: str | None = None
+    params: float | None = None
+    macs: float | None = None
+    printed_delta_m: float | None = None
+
+    @property
+    def place(self) -> str:
+        """File and position, for messages."""
+        return self.file if self.index is None else f'{self.file}: results[{self.index}]'
+
+
+@dataclass(frozen=True)
+class Method:
+    """A row of a table: the runs of one method."""
+
+    name: str
+    runs: tuple[Result, ...]
+
+    @property
+    def keys(self) -> list[str]:
+        """Each ``<task>/<metric>`` that a run holds, in order of appearance."""
+        return list(dict.fromkeys(key for run in self.runs for key in run.metrics))
+
+    @property
+    def most_runs(self) -> int:
+        """Runs of the task that has most: those of single-task models differ by task."""
+        return max(sum(key in run.metrics for run in self.runs) for key in self.keys)
+
+    def score(self, key: str) -> Score | None:
+        """Mean and deviation over the runs that hold ``key``; None if no run does."""
+        values = [run.metrics[key] for run in self.runs if key in run.metrics]
+        return summarize(values) if values else None
+
+    def mean(self, key: str) -> float:
+        """Mean over the runs that hold ``key``, which one at least must."""
+        return fmean(run.metrics[key] for run in self.runs if key in run.metrics)
+
+
+def summarize(values: Sequence[float]) -> Score:
+    """Mean and sample standard deviation (n - 1) of at least one value."""
+    return Score(fmean(values), stdev(values) if len(values) > 1 else None, len(values))
+
+
+def metric_directions() -> dict[str, bool]:
+    """Metric -> whether higher is better, of the primary_metrics of all registered task classes.
+
+    Raises:
+        ValueError: two classes have a primary metric of one name and disagree on its direction.
+    """
+    owners: dict[str, type[Task]] = {}
+    for task in TASKS.module_dict.values():
+        owner = owners.setdefault(task.primary_metric, task)
+        if owner.higher_is_better != task.higher_is_better:
+            raise ValueError(f'{owner.__name__} and {task.__name__} disagree on whether a higher '
+                             f'{task.primary_metric} is better; give their primary metrics '
+                             'different names')
+    return {primary_metric: task.higher_is_better for primary_metric, task in owners.items()}
+
+
+def read_results(path: str | Path, setting: str | None = None) -> list[Result]:
+    """Read a result file of either kind.
+
+    An object with the key ``results`` is a set. Any other is one result, named after its folder
+    if the file is called ``metrics.json``, else after the file.
+
+    Args:
+        path: the file.
+        setting: which of a set's settings to take; needed where it has several.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: it is no result file, a figure is no number, or the setting is not clear.
+    """
+    path = Path(path)
+    content = _load(path)
+    if 'results' in content:
+        return _of_setting(_read_set(content, str(path)), setting)
+    name = _folder_name(path) if path.name == 'metrics.json' else path.stem
+    return [Result(name, _primary_metrics(content, str(path)), str(path))]
+
+
+def _folder_name(path: Path) -> str:
+    """Of the default ``work_dirs/<method>/<config>`` both, since configs of methods share names."""
+    parts = path.resolve().parent.parts
+    return '/'.join(parts[-2:] if parts[-3:-2] == ('work_dirs',) else parts[-1:])
+
+
+def read_argument(text: str, setting: str | None = None) -> list[Result]:
+    """Read ``FILE``, or ``NAME=FILE,...``: files of different tasks that make one named row.
+
+    Args:
+        text: as above; with a name, each file is a ``metrics.json``.
+        setting: see :func:`read_results`.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: see :func:`read_results`; no name; two files that hold the same figure.
+    """
+    name, files = split_name(text)
+    if not name:
+        return read_results(text, setting)
+    parts = [read_results(file, setting) for file in split_paths(files)]
+    for part in parts:
+        if part[0].index is not None:
+            raise ValueError(f'{part[0].file} is a set, whose results have names of their own; '
+                             f'NAME=FILE takes a metrics.json, got {text!r}')
+    results = [part[0] for part in parts]
+    refuse_overlap((result.file, [result]) for result in results)
+    return [Result(name, {key: value for r in results for key, value in r.metrics.items()},
+                   ','.join(result.file for result in results))]
+
+
+def paper_results(setting: str) -> list[Result]:
+    """The paper's own figures, of one of its settings.
+
+    Raises:
+        ValueError: not one of them.
+    """
+    return read_results(PAPER, setting)
+
+
+def group_by_method(results: Sequence[Result]) -> list[Method]:
+    """The methods, in order of appearance; results of the same name are runs (seeds) of one.
+
+    Raises:
+        ValueError: no results; a result given twice; runs of one method that differ in their
+            tasks, parameters or multiply-adds.
+    """
+    if not results:
+        raise ValueError("no results given: name result files or a setting of the paper's")
+    groups: dict[str, list[Result]] = {}
+    for result in results:
+        groups.setdefault(result.method, []).append(result)
+    for runs in groups.values():
+        for number, run in enumerate(runs):
+            _check_run(run, runs[:number])
+    return [Method(name, tuple(runs)) for name, runs in groups.items()]
+
+
+def _check_run(run: Result, before: Sequence[Result]) -> None:
+    """Whether ``run`` may be one more run beside those ``before`` it."""
+    for other in before:
+        if run.place == other.place:
+            raise ValueError(f'{run.place} is given twice; each run counts once')
+        if set(run.metrics) != set(other.metrics):
+            raise ValueError(
+                f'{run.method!r} names results of different tasks: {other.place} holds '
+                f'{list(other.metrics)}, {run.place} holds {list(run.metrics)}; NAME=FILE gives a '
+                'row another name, NAME=FILE,FILE makes one row of several files')
+        for what in ('params', 'macs'):
+            sizes = [getattr(other, what), getattr(run, what)]
+            if None not in sizes and sizes[0] != sizes[1]:
+                raise ValueError(f'runs of {run.method!r} differ in {what}: {other.place} says '
+                                 f'{sizes[0]:g}, {run.place} says {sizes[1]:g}')
+
+
+def refuse_overlap(groups: Iterable[tuple[str, Sequence[Result]]]) -> None:
+    """Two files of one row must not hold the same figure.
+
+    Args:
+        groups: origin, for the message, and its results.
+
+    Raises:
+        ValueError: two of the groups hold the same figure.
+    """
+    owners: dict[str, str] = {}
+    for origin, results in groups:
+        for key in dict.fromkeys(key for result in results for key in result.metrics):
+            if key in owners:
+                raise ValueError(f'{owners[key]} and {origin} both hold {key!r}; files of one row '
+                                 'must hold different tasks (several seeds go into a set)')
+            owners[key] = origin
+
+
+def _load(path: Path) -> dict:
+    if not path.is_file():
+        raise FileNotFoundError(f'there is no result file {path}')
+    try:
+        content = json.loads(path.read_text(encoding='utf-8'))
+    except ValueError as error:
+        raise ValueError(f'{path} is no JSON file: {error}') from error
+    if not isinstance(content, dict):
+        raise ValueError(f'{path} must hold an object, got {type(content).__name__}')
+    return content
+
+
+def _read_set(content: dict, file: str) -> list[Result]:
+    _refuse_unknown(content, SET_KEYS, file)
+    results = content['results']
+    if not (isinstance(results, list) and results):
+        raise ValueError(f"{file}: 'results' must be a list of at least one, got {results!r:.60}")
+    return [_read_result(entry, file, index) for index, entry in enumerate(results)]
+
+
+def _read_result(entry: object, file: str, index: int) -> Result:
+    place = f'{file}: results[{index}]'
+    if not isinstance(entry, dict):
+        raise ValueError(f'{place} must be an object, got {entry!r:.60}')
+    _refuse_unknown(entry, RESULT_KEYS, place)
+    for key, kind in (('method', str), ('metrics', dict)):
+        if not (isinstance(entry.get(key), kind) and str(entry[key] or '').strip()):
+            raise ValueError(f'{place}: {key!r} must be a {kind.__name__} that is not empty, got '
+                             f'{entry.get(key)!r:.60}')
+    setting = entry.get('setting')
+    if not (setting is None or isinstance(setting, str)):
+        raise ValueError(f"{place}: 'setting' must be a str, got {setting!r:.60}")
+    numbers = {key: None if entry.get(key) is None else _number(entry[key], f'{place}: {key!r}')
+               for key in ('params', 'macs', 'printed_delta_m')}
+    return Result(' '.join(entry['method'].split()), _primary_metrics(entry['metrics'], place),
+                  file, index, setting, numbers['params'], numbers['macs'],
+                  numbers['printed_delta_m'])
+
+
+def _refuse_unknown(entry: dict, known: Sequence[str], place: str) -> None:
+    unknown = [key for key in entry if key not in known]
+    if unknown:
+        raise ValueError(f'{place}: unknown keys {unknown[:SHOWN]}, the keys are {list(known)}')
+
+
+def _primary_metrics(metrics: dict, place: str) -> dict[str, float]:
+    """The figures of primary metrics that were measured."""
+    primary_metrics = metric_directions()
+    kept = {key: _number(value, f'{place}: {key!r}') for key, value in metrics.items()
+            if key.count('/') == 1 and key.split('/')[1] in primary_metrics and value is not None}
+    if not kept:
+        raise ValueError(f'{place}: no figure of a primary metric; allowed are <task>/<metric> '
+                         f'with the metrics {list(primary_metrics)}, got {list(metrics)[:SHOWN]}')
+    return kept
+
+
+def _number(value: object, place: str) -> float:
+    # Python's JSON also reads NaN and Infinity, and takes true for 1.
+    if isinstance(value, bool) or not (isinstance(value, int | float)
+                                       and abs(value) <= sys.float_info.max):
+        raise ValueError(f'{place} must be a finite number, got {value!r:.60}')
+    return value
+
+
+def _of_setting(results: list[Result], setting: str | None) -> list[Result]:
+    """Those of one setting; a result that names none belongs to every setting."""
+    known = list(dict.fromkeys(r.setting for r in results if r.setting is not None))
+    if setting is None and len(known) > 1:
+        raise ValueError(f'{results[0].file} holds several settings, --setting must '
+                         f'choose one of {known}')
+    if setting is not None and known and setting not in known:
+        raise ValueError(f'{results[0].file} has no setting {setting!r}, choose one of {known}')
+    return [r for r in results if setting in (None, r.setting) or r.setting is None]

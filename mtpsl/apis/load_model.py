@@ -1,0 +1,81 @@
+"""From a config and weights to a model that predicts."""
+
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.registry import init_default_scope
+from mmengine.runner import load_checkpoint
+
+from mtpsl.engine.checkpoints.content import check_checkpoint, check_whole
+from mtpsl.engine.checkpoints.resume import other_settings
+from mtpsl.engine.config.load import load_config, require
+from mtpsl.engine.config.model_index import find_weights
+from mtpsl.models import MultiTaskModel
+from mtpsl.registry import MODELS
+
+
+def find_model(model: str | Path | Config, weights: str | Path | None = None,
+               cfg_options: Mapping[str, object] | None = None,
+               ) -> tuple[Config, str | Path | None]:
+    """The config of a model and where its weights are; arguments are those of ``load_model``."""
+    if not isinstance(model, Config):
+        return load_config(str(model), cfg_options), weights or find_weights(str(model))
+    if cfg_options:
+        raise ValueError('cfg_options are for the path or name of a config; change the loaded '
+                         f'config itself, got {dict(cfg_options)}')
+    return model, weights
+
+
+def pipeline_of(cfg: Config) -> Sequence[dict]:
+    """The transforms of a config's test data; none where it has no test data."""
+    dataset = cfg.get('test_dataloader', {}).get('dataset', {})
+    while 'pipeline' not in dataset and ('dataset' in dataset or dataset.get('datasets')):
+        dataset = dataset.get('dataset') or dataset.datasets[0]
+    return dataset.get('pipeline', ())
+
+
+def load_model(model: str | Path | Config, weights: str | Path | None = None,
+               device: str | None = None,
+               cfg_options: Mapping[str, object] | None = None) -> MultiTaskModel:
+    """Build a config's model, with its weights, for prediction.
+
+    Args:
+        model: a config's path, its name (:func:`mtpsl.engine.config.model_index.find_config`), or a
+            config that :func:`mtpsl.engine.load_config` returned.
+        weights: a checkpoint's path or address; None takes the model's of ``model-index.yml``.
+        device: such as ``'cuda:1'`` or ``'cpu'``; None is the GPU if there is one.
+        cfg_options: overrides by dotted keys, when ``model`` is a path or name.
+
+    Returns:
+        The model in evaluation mode.
+
+    Warns:
+        UserWarning: there are no weights, or they were trained with other settings of the model.
+
+    Raises:
+        FileNotFoundError: no such config or checkpoint.
+        ValueError: a checkpoint that is damaged or of another model.
+    """
+    # Components of other scopes, which the config's custom_imports register, are found too.
+    init_default_scope('mtpsl')
+    cfg, weights = find_model(model, weights, cfg_options)
+    require(cfg, 'model')
+    device = device or get_device()
+    built = MODELS.build(cfg.model)  # pretrained weights would be loaded by init_weights only
+    if weights is None:
+        warnings.warn('no weights were given and model-index.yml has none for this model: it is '
+                      'untrained, and its predictions mean nothing', stacklevel=3)
+    else:
+        weights = os.path.expanduser(weights)
+        if '://' not in weights:
+            check_whole(weights)
+            check_checkpoint(weights, built)
+            if told := other_settings(weights, cfg):
+                warnings.warn(told, stacklevel=3)
+        load_checkpoint(built, weights, map_location='cpu', strict=True, logger='silent')
+    return built.to(torch.device(device)).eval()

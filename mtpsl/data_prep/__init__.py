@@ -1,0 +1,1 @@
+"""Making datasets: converters of the published ones, rendered scenes."""

@@ -1,0 +1,134 @@
+"""The published implementation's names of the weights of Feature Diffusion, and ours.
+
+One table owns the correspondence and is read both ways. Nothing here loads torch: a weight is
+anything with a shape.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+from mtpsl.data_prep.layouts import TASK_NAMES
+
+# Their module -> ours; {task} is a task by the name of its side, {n} the number of a block.
+MODULES = {
+    'backbone': 'backbone',
+    'backbone_embed': 'neck.conv',
+    'preliminary_dec.{task}': 'decoders.decode.{task}',
+    'preliminary_head.{task}.0': 'decoders.predict.{task}',
+    'diffusion_model.pred_combinator.out_layer': 'diffusion.condition.reduce',
+    'diffusion_model.denoiser.pre_layer.{task}': 'diffusion.denoiser.embed.{task}',
+    'diffusion_model.denoiser.t_embedder': 'diffusion.denoiser.step_embedding',
+    # Their "kv" is the stream of the task embedding, which the condition asks.
+    'diffusion_model.denoiser.crossblocks.{n}.norm2_kv':
+        'diffusion.denoiser.blocks.{n}.norm_embedding_ffn',
+    'diffusion_model.denoiser.crossblocks.{n}.mlp_kv.fc1':
+        'diffusion.denoiser.blocks.{n}.ffn_embedding.0',
+    'diffusion_model.denoiser.crossblocks.{n}.mlp_kv.fc2':
+        'diffusion.denoiser.blocks.{n}.ffn_embedding.2',
+    'diffusion_model.denoiser.crossblocks.{n}.norm1': 'diffusion.denoiser.blocks.{n}.norm_query',
+    'diffusion_model.denoiser.crossblocks.{n}.norm_kv':
+        'diffusion.denoiser.blocks.{n}.norm_embedding',
+    'diffusion_model.denoiser.crossblocks.{n}.attn': 'diffusion.denoiser.blocks.{n}.attention',
+    'diffusion_model.denoiser.crossblocks.{n}.norm2': 'diffusion.denoiser.blocks.{n}.norm_ffn',
+    'diffusion_model.denoiser.crossblocks.{n}.mlp.fc1': 'diffusion.denoiser.blocks.{n}.ffn.0',
+    'diffusion_model.denoiser.crossblocks.{n}.mlp.fc2': 'diffusion.denoiser.blocks.{n}.ffn.2',
+    'diffusion_model.denoiser.task_heads.{task}': 'diffusion.denoiser.heads.{task}',
+    'diffusion_model.denoiser.final_task_heads.{task}.linear_pred': 'diffusion.final.{task}',
+}
+
+
+class Shaped(Protocol):
+    """An array or tensor."""
+
+    @property
+    def shape(self) -> Sequence[int]:
+        """Its size along each axis."""
+
+
+def our_name(key: str) -> str | None:
+    """Our name of a weight of theirs, without their ``module.``; None where there is none."""
+    return _translate(key, MODULES, TASK_NAMES)
+
+
+def reference_name(key: str) -> str | None:
+    """Their name of a weight of ours; None where there is none."""
+    return _translate(key, {ours: theirs for theirs, ours in MODULES.items()},
+                      {ours: theirs for theirs, ours in TASK_NAMES.items()})
+
+
+def _translate(key: str, modules: Mapping[str, str], tasks: Mapping[str, str]) -> str | None:
+    for source, target in modules.items():
+        module = source.replace('.', r'\.').format(task=r'(?P<task>\w+)', n=r'(?P<n>\d+)')
+        match = re.fullmatch(module + r'(?P<leaf>\..+)', key)
+        if match:
+            bound = match.groupdict()
+            if 'task' in bound:
+                if bound['task'] not in tasks:
+                    return None
+                bound['task'] = tasks[bound['task']]
+            return target.format_map(bound) + bound['leaf']
+    return None
+
+
+def is_schedule_buffer(key: str) -> bool:
+    """Whether a key of theirs holds numbers of the noise schedule, which ours works out."""
+    return re.fullmatch(r'diffusion_model\.[^.]+', key) is not None
+
+
+def check_model(names: Iterable[str], tasks: Sequence[str]) -> None:
+    """Raise unless a model of ours has what theirs has and no more.
+
+    Args:
+        names: of the model's weights.
+        tasks: in the order in which the condition concatenates their predictions.
+
+    Raises:
+        ValueError: weights without a counterpart, or tasks in another order: the weights would
+            fit, but meet the channels of other tasks.
+    """
+    foreign = [name for name in names if reference_name(name) is None]
+    if foreign:
+        raise ValueError('the published implementation has no counterpart of '
+                         + _list(foreign, 'weights'))
+    order = [name for name in TASK_NAMES.values() if name in tasks]
+    if list(tasks) != order:
+        raise ValueError('the published implementation concatenates the predictions in the order '
+                         f'{", ".join(order)}; the order of the tasks is {", ".join(tasks)}')
+
+
+def convert_weights(weights: Mapping[str, Shaped],
+                    model: Mapping[str, Shaped]) -> tuple[dict[str, Shaped], list[str]]:
+    """Give weights of theirs our names.
+
+    Args:
+        weights: theirs by name; all names may begin with ``module.``.
+        model: the weights of our model, which passes :func:`check_model`; only shapes are read.
+
+    Returns:
+        The weights by our names, in the model's order, and the buffers that were dropped.
+
+    Raises:
+        ValueError: names that are unknown or missing, or other shapes; the message lists them.
+    """
+    if all(key.startswith('module.') for key in weights):  # saved from a parallel wrapper
+        weights = {key.removeprefix('module.'): value for key, value in weights.items()}
+    dropped = [key for key in weights if is_schedule_buffer(key)]
+    theirs = {name: key for name in model if (key := reference_name(name))}
+    missing = [key for key in theirs.values() if key not in weights]
+    known = {*dropped, *theirs.values()}
+    unknown = [key for key in weights if key not in known]
+    shapes = [f'{key} {tuple(weights[key].shape)} for {name} {tuple(model[name].shape)}'
+              for name, key in theirs.items()
+              if key in weights and tuple(weights[key].shape) != tuple(model[name].shape)]
+    differences = [_list(names, title) for names, title in (
+        (missing, 'weights are missing'), (unknown, 'are not of the model'),
+        (shapes, 'are of another shape')) if names]
+    if differences:
+        raise ValueError('; '.join(differences))
+    return {name: weights[key] for name, key in theirs.items()}, dropped
+
+
+def _list(names: Sequence[str], title: str) -> str:
+    """How many they are, and all of them."""
+    return f'{len(names)} {title}: {", ".join(names)}'

@@ -1,0 +1,193 @@
+"""Checking a dataset on disk before anything is trained on it."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from mmengine.utils import track_iter_progress
+
+from mtpsl.registry import DATASETS
+from mtpsl.tasks.seen import Seen
+
+from .label_mapping import count_labels
+from .partial_label import PartialLabelDataset
+
+PIPELINE = (dict(type='mtpsl.LoadImageFromFile'), dict(type='mtpsl.LoadLabels'))
+MANY = 10  # labels of which one at least should differ from the others
+OK, DIFFERS, BROKEN = 'ok', 'differs', 'BROKEN'
+
+
+class Finding(NamedTuple):
+    """One line of the check: what was looked at, what is there, what should be, the verdict."""
+
+    split: str
+    what: str
+    found: str
+    expected: str
+    verdict: str
+
+
+class Report(NamedTuple):
+    """What a check found.
+
+    Attributes:
+        findings: the lines of its table.
+        problems: the errors that a training run on this dataset would end with, in its words.
+        remarks: why labels look wrong, with what to write in the config.
+    """
+
+    findings: list[Finding]
+    problems: list[str]
+    remarks: list[str]
+
+    @property
+    def sound(self) -> bool:
+        """Whether everything is as it should be."""
+        return not self.problems and all(finding.verdict == OK for finding in self.findings)
+
+
+def check_dataset(kind: type[PartialLabelDataset], tasks: Mapping[str, dict], data_root: str,
+                  sample: int | None = 20) -> Report:
+    """Look at both splits of a dataset as the training would.
+
+    That all files are there, the number of images and their size against the published ones (of
+    synthetic scenes: against their manifest), every label mapping of ``label_mappings`` against
+    the training ids, and, in a sample of images, that image and labels can be read, fit each
+    other, and hold values that their tasks know.
+
+    All labels must be there, also those that a mapping withholds.
+
+    Args:
+        kind: the dataset's class.
+        tasks: task name -> config.
+        data_root: its folder.
+        sample: how many images of a split are opened, evenly spread; None for all.
+    """
+    report = Report([], [], [])
+    published = kind.PUBLISHED | _manifest(Path(data_root))
+    for split in published['counts']:
+        if not published['counts'][split]:  # scenes may be made for one split alone
+            continue
+        try:
+            dataset = kind(tasks=tasks, data_root=data_root, split=split, pipeline=PIPELINE)
+        except (ValueError, OSError) as error:
+            report.problems.append(str(error))
+            report.findings.append(Finding(split, 'files', '-', 'all there', BROKEN))
+            continue
+        count, expected = len(dataset), published['counts'][split]
+        report.findings.append(Finding(split, 'files', 'all there', 'all there', OK))
+        report.findings.append(Finding(split, 'images', str(count), str(expected),
+                                       OK if count == expected else DIFFERS))
+        if split == 'train':
+            _check_mappings(kind, tasks, data_root, report)
+        _check_sample(split, dataset, published.get('size'), sample, report)
+    if not report.findings:
+        report.problems.append(f'{data_root} holds no image, as its synthetic.json says')
+    return report
+
+
+def check_configs(datasets: Mapping[str, dict], sample: int | None = 20) -> Report:
+    """Open a sample of the images of datasets as their configs have them.
+
+    Args:
+        datasets: what each is called in the table -> its config, ``tasks`` included.
+        sample: how many images of each are opened, evenly spread; None for all.
+    """
+    report = Report([], [], [])
+    for name, config in datasets.items():
+        try:
+            dataset = DATASETS.build({**config, 'pipeline': _readers(config)})
+        except (ValueError, OSError) as error:
+            report.problems.append(str(error))
+            report.findings.append(Finding(name, 'files', '-', 'all there', BROKEN))
+            continue
+        report.findings.append(Finding(name, 'images', str(len(dataset)), 'any', OK))
+        _check_sample(name, dataset, None, sample, report)
+    return report
+
+
+def _readers(config: Mapping) -> Sequence[dict]:
+    """The steps of a dataset's pipeline that read image and labels, with their options."""
+    steps = [step for step in config.get('pipeline', ()) if isinstance(step, Mapping)]
+    return [dict(next((step for step in steps if str(step.get('type')).rpartition('.')[2] == kind),
+                      {}), type=f'mtpsl.{kind}') for kind in ('LoadImageFromFile', 'LoadLabels')]
+
+
+def _manifest(root: Path) -> dict:
+    """Counts and size that the writer of synthetic scenes noted, if these are such."""
+    try:
+        content = json.loads((root / 'synthetic.json').read_text())
+        return dict(counts=dict(train=content['num_train'], val=content['num_val']),
+                    size=(content['height'], content['width']))
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def _check_mappings(kind: type[PartialLabelDataset], tasks: Mapping[str, dict], data_root: str,
+                    report: Report) -> None:
+    for path in sorted(Path(data_root, 'label_mappings').glob('[!.]*.json')):
+        what = f'label_mappings/{path.name}'
+        try:
+            dataset = kind(tasks=tasks, data_root=data_root, split='train',
+                           label_mapping=what)
+        except (ValueError, OSError) as error:
+            report.problems.append(str(error))
+            report.findings.append(Finding('train', what, '-', 'ids of the split', BROKEN))
+            continue
+        per_task, _ = count_labels({
+            info['img_id']: tuple(info['labels'])
+            for info in map(dataset.get_data_info, range(len(dataset)))})
+        found = ', '.join(f'{task} {per_task[task]}' for task in dataset.tasks)
+        report.findings.append(Finding('train', what, found, 'ids of the split', OK))
+
+
+def _check_sample(split: str, dataset: PartialLabelDataset, size: Sequence[int] | None,
+                  sample: int | None, report: Report) -> None:
+    total = len(dataset) if sample is None else min(sample, len(dataset))
+    chosen = sorted(set(np.linspace(0, len(dataset) - 1, total).round().astype(int).tolist()))
+    sizes: dict[tuple[int, int], list[str]] = {}
+    values = {name: Seen() for name in dataset.tasks}
+    before, turned = len(report.problems), 0
+    live = sys.stderr.isatty()
+    for index in track_iter_progress(chosen, file=sys.stderr) if live else chosen:
+        try:
+            results = dataset[index]
+        except RuntimeError as error:
+            report.problems.append(str(error))
+            continue
+        shape = results['img'].shape[:2]
+        sizes.setdefault(shape, []).append(results['img_id'])
+        turned += results.get('orientation', 1) != 1
+        for name, label in results['gt'].items():
+            values[name].add(label, dataset.tasks[name].ignore_value)
+    broken = len(report.problems) - before
+    add = report.findings.append
+    add(Finding(split, 'opened', f'{len(chosen) - broken} of {len(chosen)} images', 'all',
+                BROKEN if broken else OK))
+    wanted = 'any' if size is None else f'{size[0]}x{size[1]}'
+    # The commonest three: photographs come in many sizes.
+    commonest = sorted(sizes.items(), key=lambda item: -len(item[1]))
+    found = ', '.join(f'{h}x{w}' + (f' (image {ids[0]})' if size and (h, w) != tuple(size) else '')
+                      for (h, w), ids in commonest[:3]) + ', ...' * (len(sizes) > 3)
+    add(Finding(split, 'image size', found or '-', wanted,
+                OK if size is None or set(sizes) == {tuple(size)} else DIFFERS))
+    if turned:  # photographs, so whoever drew labels may have seen them either way
+        add(Finding(split, 'turned by EXIF', f'{turned} of {len(chosen)} images',
+                    'labels as shown', OK))
+    for name, seen in values.items():
+        if not seen.pixels:  # no label of it among the opened images
+            add(Finding(split, name, 'no label', 'any', OK))
+            continue
+        doubt = dataset.tasks[name].doubt(seen)
+        # A few labels may be all alike by chance.
+        if doubt and seen.alike and not doubt.certain and seen.images < MANY:
+            doubt = None
+        found = (f'{seen.low:.4g} to {seen.high:.4g}, {100 * seen.known / seen.pixels:.1f} % known'
+                 if seen.known else 'nothing known')
+        add(Finding(split, name, found, 'known, not all alike', DIFFERS if doubt else OK))
+        if doubt:
+            report.remarks.append(f'{split}: the {seen.images} {name} labels that were opened '
+                                  f'{doubt.text}')

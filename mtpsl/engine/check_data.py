@@ -1,0 +1,106 @@
+"""The commands that check datasets."""
+
+import logging
+
+from mmengine.config import Config
+from mmengine.runner import Runner
+from prettytable import PrettyTable
+
+from mtpsl.datasets.check_dataset import Report, check_configs, check_dataset
+from mtpsl.datasets.look import look_at_labels
+from mtpsl.engine.config.load import leaves, load_config
+from mtpsl.registry import DATASETS
+from mtpsl.system.config_arguments import one_line_errors
+
+SHOWN = 10  # problems written out in full
+
+
+def check_labels(runner: Runner, training: bool = True) -> None:
+    """Look at some labels of what a runner trains and validates on, or tests on.
+
+    Raises:
+        ValueError, RuntimeError: see :func:`mtpsl.datasets.look.look_at_labels`.
+    """
+    if not training:
+        look_at_labels(runner.test_dataloader.dataset, training=False)
+        return
+    look_at_labels(runner.train_dataloader.dataset)
+    if runner.val_loop is not None:
+        look_at_labels(runner.val_dataloader.dataset, training=False)
+
+
+def run_check(tool: str, config: str, root: str, sample: int | None) -> None:
+    """Check the dataset of a config at another place and print the table.
+
+    Args:
+        tool: name of the command, for its errors.
+        config: a config with ``train_dataloader``, such as ``_base_/datasets/nyud.py``.
+        root: the folder of the dataset.
+        sample: images of a split to open, None for all.
+
+    Raises:
+        SystemExit: status 1 where something is broken or not as published.
+    """
+    with one_line_errors(tool):
+        level = logging.root.manager.disable
+        logging.disable(logging.INFO)  # that the environment says another place does not matter
+        try:
+            cfg = load_config(config)
+        finally:
+            logging.disable(level)
+        dataset = cfg.train_dataloader.dataset
+        report = check_dataset(DATASETS.get(dataset.type), cfg.tasks, root, sample)
+    _conclude(root, report)
+
+
+def run_config_check(tool: str, config: str, options: dict | None, sample: int | None) -> None:
+    """Check the datasets of a config as it has them and print the table.
+
+    Args:
+        tool: name of the command, for its errors.
+        config: any config with data loaders.
+        options: overrides, see :func:`load_config`.
+        sample: images of each dataset to open, None for all.
+
+    Raises:
+        SystemExit: status 1 where something is broken, or ten labels and more are all alike.
+    """
+    with one_line_errors(tool):
+        cfg = load_config(config, options)
+        report = check_configs(_datasets(cfg), sample)
+    _conclude(config, report)
+
+
+def _datasets(cfg: Config) -> dict[str, dict]:
+    """The datasets of a config by their splits, those inside of wrappers one by one."""
+    loaders = {split: cfg.get(f'{split}_dataloader') for split in ('train', 'val', 'test')}
+    found: dict[str, dict] = {}
+    for split, loader in loaders.items():
+        inside = list(leaves(loader.dataset)) if loader else []
+        for number, dataset in enumerate(inside, 1):
+            if dataset not in found.values():  # testing is often on the validation set
+                found[f'{split} {number}' if len(inside) > 1 else split] = dataset
+    if not found:
+        raise ValueError(f'{cfg.filename} has no data loader')
+    return found
+
+
+def _conclude(name: str, report: Report) -> None:
+    print(format_report(name, report))
+    if not report.sound:
+        raise SystemExit(1)
+
+
+def format_report(name: str, report: Report) -> str:
+    """The table, the problems below it and a last line that sums up."""
+    table = PrettyTable(['split', 'what', 'found', 'expected', 'verdict'], align='l')
+    table.add_rows([list(finding) for finding in report.findings])
+    lines = [str(table), *report.remarks, *report.problems[:SHOWN]]
+    if len(report.problems) > SHOWN:
+        lines.append(f'and {len(report.problems) - SHOWN} more')
+    differing = sum(finding.verdict == 'differs' for finding in report.findings)
+    states = [f'has problems: {len(report.problems)}'] if report.problems else []
+    if differing:
+        states.append(f'is not as expected in {differing} of these lines')
+    lines.append(f'{name} ' + (' and '.join(states) or 'is as it should be'))
+    return '\n'.join(lines)

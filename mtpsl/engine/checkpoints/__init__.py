@@ -1,0 +1,1 @@
+"""Checkpoints: reading, checking, resuming, the work dir."""

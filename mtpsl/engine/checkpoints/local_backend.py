@@ -1,0 +1,64 @@
+"""mmengine's local files, written whole or not at all."""
+
+import os
+import shutil
+from pathlib import Path
+
+from mmengine.fileio import LocalBackend, register_backend
+
+from mtpsl.system.files import atomically, write_text
+
+MEBIBYTE = 2 ** 20
+
+
+class AtomicLocalBackend(LocalBackend):
+    """A file is written beside, brought to the disk and renamed: never half of one.
+
+    Takes the place of mmengine's own for all local paths once ``mtpsl.engine`` is imported.
+    """
+
+    def put(self, obj: bytes, filepath: str | Path) -> None:
+        """Write bytes.
+
+        Raises:
+            OSError: they cannot be written; what was there before still is.
+        """
+        path = Path(filepath)
+
+        def write(name: str) -> None:
+            with open(name, 'wb') as file:
+                file.write(obj)
+                file.flush()
+                os.fsync(file.fileno())
+        try:
+            atomically(path, write)
+            _sync_folder(path.parent)
+        except OSError as error:
+            raise OSError(error.errno, f'cannot write {path} ({len(obj) / MEBIBYTE:.1f} MiB): '
+                          f'{error.strerror}; {_free(path)}; files written before are '
+                          'intact') from error
+
+    def put_text(self, obj: str, filepath: str | Path, encoding: str = 'utf-8') -> None:
+        """Write text as UTF-8, see :meth:`put`."""
+        if encoding.lower().replace('_', '-') != 'utf-8':
+            return self.put(obj.encode(encoding), filepath)
+        return write_text(Path(filepath), obj)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Bring a new name to the disk too."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _free(path: Path) -> str:
+    try:
+        return f'{shutil.disk_usage(path.parent).free / MEBIBYTE:.1f} MiB are free there'
+    except OSError:
+        return 'its folder cannot be read'
+
+
+register_backend('local', AtomicLocalBackend, force=True, prefixes='')

@@ -1,0 +1,175 @@
+"""Which checkpoint a run goes on from, and whether it is of the same run."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from mmengine.config import Config
+
+from .content import RUN_KEY, check_finite, check_whole, read_content
+
+__all__ = ['RUN_KEY', 'check_same_config', 'fingerprint', 'differences', 'latest_checkpoint',
+           'other_settings']
+
+# What decides the numbers of a run, and what of it does not.
+FINGERPRINT_KEYS = ('model', 'tasks', 'optim_wrapper', 'param_scheduler', 'randomness',
+            'train_dataloader')
+IGNORED_KEYS = {'init_cfg', 'data_root', 'num_workers', 'persistent_workers',
+                  'prefetch_factor', 'pin_memory', 'timeout', 'multiprocessing_context', '_scope_',
+                  'fused', 'foreach', 'capturable', 'with_cp', 'on_error'}
+# Entries of a model's config that do not change what its weights predict.
+NOT_PREDICTING = {'loss_weight', 'initial_loss_weight', 'class_weight', 'positive_weight', 'values',
+                  'ignore', 'colour_coded', 'palette', 'png_unit', 'npy_unit', 'farthest',
+                  'max_dist', 'max_display', 'absent_iou', 'double_sigmoid', 'zero_sum_unknown',
+                  'divide_when_zoomed', 'aux_normal', 'outputs', 'num_samples', 'test_seed',
+                  'channels_last', 'shortcut', 'regularizer'}
+SHOWN = 10
+
+
+def fingerprint(cfg: Config, world_size: int) -> dict:
+    """What decides the numbers of a run, in JSON's types.
+
+    Not in it: folders, worker processes, weights that training starts from, hooks, the length of
+    the training, validation and testing.
+    """
+    content = {key: _plain(cfg[key]) for key in FINGERPRINT_KEYS if cfg.get(key) is not None}
+    return content | dict(processes=world_size)
+
+
+def check_same_config(path: str, run: Mapping, expected: Mapping) -> None:
+    """Raise unless a checkpoint's run is the config's.
+
+    Args:
+        path: the checkpoint, for the message.
+        run: its :func:`fingerprint`.
+        expected: that of the config.
+
+    Raises:
+        ValueError: it differs; the message lists where.
+    """
+    found = differences(run, expected)
+    if found:
+        raise ValueError(
+            f'{path} is of a run of another config, and --resume would go on with a mixture of '
+            f'both: {found}. Resume with the config of that run, '
+            f'or start a new one from its weights: --cfg-options load_from={path} without '
+            '--resume')
+
+
+def other_settings(path: str, cfg: Config) -> str:
+    """What the model was trained with and the config has otherwise, though the weights fit.
+
+    Args:
+        path: a checkpoint of a run, or a file that ``publish.py`` made of one.
+        cfg: a config with the model that the weights are meant for.
+
+    Returns:
+        A sentence for a warning; '' where nothing differs or the file does not tell.
+    """
+    meta = read_content(path).get('meta') or {}
+    before = json.loads(meta[RUN_KEY]).get('model') if RUN_KEY in meta else None
+    if not before:
+        return ''
+    found = differences(_predicting(before), _predicting(_plain(cfg.model)))
+    return found and (f'{path} was trained with other settings of the model than the config has, '
+                      f'which changes what its weights mean (trained with -> config): {found}')
+
+
+def _predicting(model: object) -> object:
+    if isinstance(model, Mapping):
+        return {key: _predicting(part) for key, part in model.items() if key not in NOT_PREDICTING}
+    return model
+
+
+def differences(before: object, now: object) -> str:
+    """``key before -> now`` of the entries that differ, the first of many; '' where none does."""
+    found = list(_differences(before, now))
+    more = f'; and {len(found) - SHOWN} more' if len(found) > SHOWN else ''
+    return '; '.join(found[:SHOWN]) + more
+
+
+def latest_checkpoint(work_dir: str) -> tuple[str | None, str]:
+    """The newest checkpoint of a work dir that is whole, and what is wrong with newer ones.
+
+    The file ``last_checkpoint`` names the newest. Where that is damaged or has weights that are
+    not finite, the one before is taken.
+
+    Returns:
+        Its path, None where there is none at all; and the damage to report, '' if there is none.
+
+    Raises:
+        ValueError: there are checkpoints, but all are damaged; the one that is named is gone.
+    """
+    pointer = Path(work_dir, 'last_checkpoint')
+    candidates = list(_newest_first(Path(work_dir), pointer))
+    problems: list[str] = []
+    for path in candidates:
+        try:
+            check_whole(str(path))
+            read_content(str(path))
+            check_finite(str(path))
+            return str(path), '; '.join(problems)
+        except ValueError as error:
+            problems.append(str(error))
+    if problems:
+        raise ValueError('no checkpoint to resume from: ' + '; '.join(problems)
+                         + '; remove them to start anew')
+    if pointer.is_file() and pointer.read_text().strip():
+        raise ValueError(f'{pointer} names {pointer.read_text().strip()}, which is gone, and there '
+                         f'is no earlier one; remove {pointer} to start anew')
+    return None, ''
+
+
+def _newest_first(work_dir: Path, pointer: Path) -> Iterator[Path]:
+    """The named checkpoint, then those of earlier steps; without a name, by time of writing."""
+    name = pointer.read_text().strip() if pointer.is_file() else ''
+    if not name:
+        # A run that has begun and not saved yet leaves the file empty: older ones are not its own.
+        begin = pointer.stat().st_mtime if pointer.is_file() else 0
+        times = {path: path.stat().st_mtime for path in work_dir.glob('*.pth') if _step(path)}
+        yield from sorted((path for path, time in times.items() if time >= begin), reverse=True,
+                          key=lambda path: (times[path], _step(path)))
+        return
+    named = Path(name)
+    if (work_dir / named.name).exists() or not named.parent.is_dir():
+        named = work_dir / named.name  # the folder may have been moved, or be a copy
+    if named.exists():
+        yield named
+    # Those of later steps are of an earlier and longer run in the same folder.
+    earlier = [path for path in named.parent.glob('*.pth')
+               if path != named and 0 < _step(path) <= _step(named)]
+    yield from sorted(earlier, key=_step, reverse=True)
+
+
+def _step(path: Path) -> int:
+    """N of ``epoch_N.pth`` and ``iter_N.pth``, else 0."""
+    match = re.fullmatch(r'(?:epoch|iter)_(\d+)\.pth', path.name)
+    return int(match[1]) if match else 0
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(part) for key, part in value.items()
+                if key not in IGNORED_KEYS}
+    if isinstance(value, (list, tuple)):
+        return [_plain(part) for part in value]
+    return value if isinstance(value, (str, int, float, bool, type(None))) else repr(value)
+
+
+def _differences(before: object, now: object, place: str = '') -> Iterator[str]:
+    """``key before -> now`` of every entry that differs."""
+    if isinstance(before, Mapping) and isinstance(now, Mapping):
+        for key in dict.fromkeys((*before, *now)):
+            yield from _differences(before.get(key), now.get(key),
+                                    f'{place}.{key}' if place else key)
+    elif isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
+        for number, parts in enumerate(zip(before, now)):
+            yield from _differences(*parts, f'{place}.{number}')
+    elif before != now:
+        yield f'{place} {_short(before)} -> {_short(now)}'
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f'{text[:57]}...'

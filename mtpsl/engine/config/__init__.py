@@ -1,0 +1,1 @@
+"""Configs: loading, checking, finding by name."""

@@ -1,0 +1,262 @@
+"""Loading a config file: one place for the tasks, and misspelt keys are errors."""
+
+import difflib
+import inspect
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from functools import reduce
+from math import inf
+from numbers import Real
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.registry import Registry
+from mmengine.runner import Runner
+
+import mtpsl.engine.config.text  # noqa: F401  (sets how configs are laid out)
+from mtpsl.engine.quiet import quieten, silence
+from mtpsl.registry import DATASETS, METRICS, MODELS, OPTIMIZERS, VISUALIZERS
+
+from .model_index import find_config
+from .schema import check_kinds, check_parts
+
+# Keys that a runner reads from its config beside its own arguments.
+RUNNER_KEYS = {name for name in inspect.signature(Runner.__init__).parameters
+               if name not in ('self', 'cfg')}
+# What older OpenMMLab configs wrote, and what is read instead.
+OLD_KEYS = dict(optimizer='optim_wrapper.optimizer', optimizer_config='optim_wrapper',
+                lr_config='param_scheduler', data='train_dataloader', evaluation='val_evaluator',
+                checkpoint_config='default_hooks.checkpoint', log_config='default_hooks.logger',
+                resume_from='--resume', seed='randomness.seed', dist_params='env_cfg.dist_cfg',
+                runner='train_cfg', workflow='train_cfg')
+# Entries that are read one by one, so that nothing else refuses a misspelt one.
+NESTED_KEYS = dict(env_cfg={'cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'},
+                   auto_scale_lr={'enable', 'base_batch_size'},
+                   randomness={'seed', 'diff_rank_seed', 'deterministic'})
+# Whole numbers and the least that each may be. Without a look now some end a run hours later, or
+# let it do nothing.
+LEAST = {'train_cfg.max_epochs': 1, 'train_cfg.max_iters': 1, 'train_cfg.val_interval': 1,
+         'train_cfg.val_begin': 0, 'randomness.seed': 0, 'auto_scale_lr.base_batch_size': 1,
+         'optim_wrapper.accumulative_counts': 1,
+         **{f'{split}_dataloader.{name}': least for split in ('train', 'val', 'test')
+            for name, least in (('batch_size', 1), ('num_workers', 0), ('prefetch_factor', 1))}}
+RATES = ('optim_wrapper.optimizer.lr', 'optim_wrapper.optimizer.weight_decay')  # finite, at least 0
+# What torch refuses of a data loader without worker processes.
+OF_WORKERS = ('persistent_workers', 'prefetch_factor', 'timeout')
+CONFIG_KEYS = RUNNER_KEYS | {'tasks', 'sync_bn', 'model_wrapper_cfg', 'find_unused_parameters',
+                             'compile', 'custom_imports'}
+
+
+def load_config(path: str, options: Mapping[str, object] | None = None) -> Config:
+    """Read a config, apply overrides, share the tasks, and refuse misspelt keys.
+
+    The top-level ``tasks`` is the one owner of what the tasks are: it reaches the model, the
+    datasets, the evaluators and the visualizer wherever they take ``tasks`` and do not say
+    theirs, so that overriding it reaches everything. The top-level ``data_preprocessor``, which
+    goes with the dataset, becomes the model's, whose own entries win. A task that is None is left
+    out. The parts are held against the signatures of what they build (:mod:`.schema`).
+
+    Args:
+        path: the config file, or the name of one that ships (:func:`find_config`).
+        options: overrides with dotted keys, as ``--cfg-options`` gives them.
+
+    Raises:
+        FileNotFoundError: no such config, or no such base of it.
+        KeyError: a top-level key that looks like a misspelt runner argument, or an option that
+            nothing would read; an unknown type of a part.
+        TypeError: a part or an argument of another type, or one that its class does not take.
+        ValueError: a file that is no Python or that fails; a number that cannot be (see ``LEAST``).
+    """
+    quieten()
+    _check_data_folder()
+    cfg = _read(find_config(path))
+    for key in options or {}:
+        _check_option(key)
+    for key in cfg:
+        _check_spelling(key)
+    _unshare(cfg, {key.split('.')[0] for key in options or {}})
+    _merge(cfg, options or {})
+    _check_values(cfg)
+    check_kinds(cfg)
+    _leave_out(cfg)
+    _check_entries(cfg)
+    _share(cfg)
+    check_parts(cfg)
+    return cfg
+
+
+def _merge(cfg: Config, options: Mapping[str, object]) -> None:
+    try:
+        cfg.merge_from_dict(dict(options))
+    except (AttributeError, TypeError, ValueError, KeyError) as error:
+        raise ValueError(f'--cfg-options {", ".join(options)}: '
+                         f'{error.args[0] if error.args else error}') from error
+
+
+def _leave_out(cfg: Config) -> None:
+    """Tasks that are None; of loaders without worker processes what only those have."""
+    if cfg.get('tasks'):
+        cfg.tasks = type(cfg.tasks)({n: task for n, task in cfg.tasks.items() if task is not None})
+    for split in ('train', 'val', 'test'):
+        loader = cfg.get(f'{split}_dataloader')
+        if loader and not loader.get('num_workers', 0):
+            for name in OF_WORKERS:
+                loader.pop(name, None)
+
+
+def _read(path: str) -> Config:
+    try:
+        # What mmengine replaces in it, one process tells.
+        with silence() if os.environ.get('RANK', '0') != '0' else nullcontext():
+            return Config.fromfile(path)
+    except (OSError, ImportError):  # of a base, or of a module of custom_imports, and they say so
+        raise
+    except RecursionError as error:
+        raise ValueError(f'the config file {path} cannot be read: its _base_ lead back to one of '
+                         'them, or its own code never ends') from error
+    except Exception as error:  # a config is a program
+        text = error.args[0] if isinstance(error, KeyError) and error.args else error
+        raise ValueError(f'the config file {path} cannot be read: {type(error).__name__}: '
+                         f'{text}') from error
+
+
+def _check_data_folder() -> None:
+    """MTPSL_DATA is put into the text of configs: empty it does not count, quotes would end it."""
+    folder = os.environ.get('MTPSL_DATA')
+    if folder == '':
+        del os.environ['MTPSL_DATA']
+    elif folder and (folder[0] == '~' or set(folder) & set('\'"\\\n')):
+        raise ValueError('the environment variable MTPSL_DATA must be a path without ~, quotes and '
+                         f'backslashes, got {folder!r}')
+
+
+def require(cfg: Config, *keys: str) -> None:
+    """Raise ValueError where a loaded config lacks a top-level key, or has None there."""
+    missing = [key for key in keys if not cfg.get(key)]
+    if missing:
+        raise ValueError(f'the config file {cfg.filename} has no {", ".join(missing)}')
+
+
+def _share(cfg: Config) -> None:
+    """Give the parts what is stated once at the top."""
+    if cfg.get('model') and cfg.get('data_preprocessor'):
+        own = dict(cfg.model.get('data_preprocessor') or {})
+        if own.pop('_delete_', False):
+            cfg.pop('data_preprocessor')  # also for who reads the config as a run dumps it
+            cfg.model.data_preprocessor = own
+        else:
+            cfg.model.data_preprocessor = {**cfg.data_preprocessor, **own}
+    if 'tasks' in cfg:
+        for component, registry in _components(cfg):
+            _share_tasks(component, registry, cfg.tasks)
+
+
+def _unshare(cfg: Config, overridden: set[str]) -> None:
+    """Undo it in a config that a run has dumped, for what the command line overrides at the top."""
+    if 'tasks' in cfg and 'tasks' in overridden:
+        for component, _ in _components(cfg):
+            if component.get('tasks') == cfg.tasks:
+                component.pop('tasks')
+    own = (cfg.get('model') or {}).get('data_preprocessor')
+    if own and 'data_preprocessor' in overridden:
+        for key, value in (cfg.get('data_preprocessor') or {}).items():
+            if own.get(key) == value:
+                own.pop(key)
+
+
+def _check_option(key: str) -> None:
+    root = key.split('.')[0]
+    if root not in CONFIG_KEYS:
+        raise KeyError(f'--cfg-options {key}: nothing reads a top-level {root!r} once the config '
+                       f'is parsed{_suggestion(root)}')
+
+
+def _check_spelling(key: str) -> None:
+    """Configs may define variables of their own, but not near-misses of what a runner reads."""
+    if key in OLD_KEYS:
+        raise KeyError(f'config key {key!r} is of an older format; it is {OLD_KEYS[key]} now')
+    if key not in CONFIG_KEYS and _suggestion(key):
+        raise KeyError(f'config key {key!r} is not one that a runner reads{_suggestion(key)}')
+
+
+def _check_entries(cfg: Config) -> None:
+    if cfg.get('compile'):  # the whole training step, whose logging cannot be compiled
+        raise ValueError("compile must be False; custom_hooks=[dict(type='CompileHook')] compiles "
+                         'the parts of the model that gain by it (docs/speed.md)')
+    for key, known in NESTED_KEYS.items():
+        unknown = sorted(set(cfg.get(key) or {}) - known)
+        if unknown:
+            raise KeyError(f'{key} has no entry {unknown[0]!r}; it has {sorted(known)}')
+    for group in ('tasks', 'default_hooks'):
+        for name, part in (cfg.get(group) or {}).items():
+            if isinstance(part, Mapping) and 'type' not in part:
+                raise KeyError(f'{group}.{name} has no type: is the name misspelt? There are '
+                               f'{[k for k in cfg[group] if "type" in (cfg[group][k] or {})]}')
+    optimizer = _value_of(cfg, 'optim_wrapper.optimizer.type')
+    if isinstance(optimizer, str) and OPTIMIZERS.get(optimizer) is None:
+        raise KeyError(f'optim_wrapper.optimizer.type is {optimizer!r}, which is no optimizer of '
+                       'torch.optim or the registry')
+
+
+def _value_of(cfg: Config, key: str) -> Any:
+    """What stands at a dotted key; None where nothing does."""
+    return reduce(lambda part, name: part.get(name) if hasattr(part, 'get') else None,
+                  key.split('.'), cfg)
+
+
+def _check_values(cfg: Config) -> None:
+    for key, least in LEAST.items():
+        value = _value_of(cfg, key)
+        if value is not None and not (isinstance(value, (float, Real)) and float(value) >= least
+                                      and value % 1 == 0):
+            raise ValueError(f'{key} must be an integer of at least {least}, got {value!r}')
+    for key in RATES:
+        rate = _value_of(cfg, key)
+        if rate is not None and not (isinstance(rate, (float, Real)) and 0 <= float(rate) < inf):
+            raise ValueError(f'{key} must be a number of at least 0, got {rate!r}')
+    if not isinstance(logging.getLevelName(cfg.get('log_level') or 'INFO'), int):
+        raise ValueError('log_level must be DEBUG, INFO, WARNING or ERROR, got '
+                         f'{cfg.log_level!r}')
+
+
+def _suggestion(key: str) -> str:
+    near = difflib.get_close_matches(key, CONFIG_KEYS, 1, cutoff=0.8)
+    return f'; did you mean {near[0]!r}?' if near else ''
+
+
+def _components(cfg: Config) -> Iterator[tuple[dict, Registry]]:
+    """The configs of everything that may ask for the tasks, with their registries."""
+    for key, registry in (('model', MODELS), ('visualizer', VISUALIZERS)):
+        if cfg.get(key):
+            yield cfg[key], registry
+    for split in ('train', 'val', 'test'):
+        loader = cfg.get(f'{split}_dataloader')
+        if loader:
+            yield from ((dataset, DATASETS) for dataset in leaves(loader['dataset']))
+        yield from ((metric, METRICS) for metric in evaluators(cfg, split))
+
+
+def evaluators(cfg: Config, split: str) -> Sequence[dict]:
+    """The configs of the metrics of a split: 'train', 'val' or 'test'."""
+    evaluator: Any = cfg.get(f'{split}_evaluator') or []
+    if isinstance(evaluator, dict):
+        evaluator = evaluator.get('metrics', [evaluator])
+    return [evaluator] if isinstance(evaluator, dict) else evaluator
+
+
+def leaves(dataset: dict) -> Iterator[dict]:
+    """The datasets inside wrappers."""
+    inner = dataset.get('datasets') or ([dataset['dataset']] if 'dataset' in dataset else [])
+    if not inner:
+        yield dataset
+    for child in inner:
+        yield from leaves(child)
+
+
+def _share_tasks(component: dict, registry: Registry, tasks: Mapping[str, dict]) -> None:
+    kind = component.get('type')
+    cls = registry.get(kind) if isinstance(kind, str) else kind
+    if cls is not None and 'tasks' in inspect.signature(cls).parameters:
+        component.setdefault('tasks', tasks)

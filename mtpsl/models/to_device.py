@@ -1,0 +1,32 @@
+"""Lists of the host as tensors of the device, and maps at other resolutions."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def labelled_index(rows: Mapping[str, Sequence[int]], device: torch.device) -> dict[str, Tensor]:
+    """Rows of the batch by task as (N_t,) indices on the device."""
+    return to_device(rows, torch.long, device)
+
+
+def to_device(values: Mapping[str, Sequence], dtype: torch.dtype,
+              device: torch.device) -> dict[str, Tensor]:
+    """Lists by name to tensors by name, in one copy."""
+    flat = upload([value for part in values.values() for value in part], dtype, device)
+    return dict(zip(values, flat.split([len(part) for part in values.values()])))
+
+
+def upload(values: Sequence, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Numbers, or rows of them, as a tensor of the device; the host does not wait for it."""
+    tensor = torch.tensor(values, dtype=dtype)
+    if device.type == 'cuda':
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)
+
+
+def resize(maps: Tensor, size: Sequence[int]) -> Tensor:
+    """(N, C, h, w) to (N, C, H, W), bilinear, corners not aligned."""
+    return F.interpolate(maps, tuple(size), mode='bilinear', align_corners=False)

@@ -1,4 +1,0 @@
-"""What the writers of data sets share: files that appear whole, worker processes, command lines.
-
-Nothing here loads torch, so that worker processes start in a moment.
-"""

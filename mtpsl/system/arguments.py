@@ -1,0 +1,112 @@
+"""What command lines share: argument types, named paths, the datasets' tools."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    """An argparse type: an integer not below ``least``."""
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f'expected an integer, got {text!r}') from None
+        if value < least:
+            raise argparse.ArgumentTypeError(f'must be at least {least}, got {value}')
+        return value
+    return parse
+
+
+def split_name(text: str) -> tuple[str, str]:
+    """``NAME=PATH`` or ``PATH`` as (name or '', path); a path that is there may have a ``=``.
+
+    Raises:
+        ValueError: no name before the ``=``.
+    """
+    if Path(text).exists() or '=' not in text:
+        return '', text
+    name, _, path = text.partition('=')
+    if not name.strip():
+        raise ValueError(f'expected NAME=PATH, got {text!r}')
+    return name.strip(), path
+
+
+def split_paths(text: str) -> list[str]:
+    """``PATH,PATH`` as a list; a path that is there may have a comma."""
+    return [text] if Path(text).exists() else text.split(',')
+
+
+def sample_size(text: str) -> int | None:
+    """An argparse type: how many images to open, at least 1, or None for 'all'."""
+    if text == 'all':
+        return None
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a number of at least 1, or 'all', got {text!r}")
+    return int(text)
+
+
+def add_check(commands: argparse._SubParsersAction,
+              check: Callable[[argparse.Namespace], None]) -> None:
+    """The subcommand ``check ROOT``; ``check`` gets its arguments."""
+    parser = commands.add_parser(
+        'check', help='verify the dataset on disk: files, counts, sizes, values, label mappings')
+    parser.add_argument('root', help='the folder of the dataset')
+    parser.add_argument('--sample', type=sample_size, default=20, metavar='N',
+                        help="images of each split to open, or 'all' (default: 20)")
+    parser.set_defaults(run=check)
+
+
+def run_tool(program: str, description: str,
+             add_convert: Callable[[argparse._SubParsersAction], None],
+             check: Callable[[argparse.Namespace], None], argv: list[str] | None) -> None:
+    """The command line of a converter: ``convert``, which ``add_convert`` adds, and ``check``.
+
+    Exits with status 1 and one line after an error, 130 after Ctrl-C.
+    """
+    parser = argparse.ArgumentParser(program, description=description)
+    commands = parser.add_subparsers(required=True)
+    add_convert(commands)
+    add_check(commands, check)
+    args = parser.parse_args(argv)
+    exit_with_one_line(program, lambda: args.run(args))
+
+
+def add_common_arguments(parser: argparse.ArgumentParser, size: tuple[int, int]) -> None:
+    """``--workers`` and ``--size``, whose default is ``size``: height and width."""
+    parser.add_argument('--workers', type=at_least(1), default=os.cpu_count(), metavar='N',
+                        help='processes (default: one per core)')
+    parser.add_argument('--size', type=at_least(1), nargs=2, default=list(size),
+                        metavar=('HEIGHT', 'WIDTH'),
+                        help=f'of the files written (default: {size[0]} {size[1]})')
+
+
+def exit_with_one_line(program: str, action: Callable[[], object]) -> None:
+    """Call ``action``; an error or an interruption ends the program with one line.
+
+    Exit status 1 after an error, 130 after Ctrl-C. Where the environment variable MTPSL_TRACEBACK
+    is set, Python's traceback comes instead.
+    """
+    again = 'the same command goes on where it stopped'
+    try:
+        action()
+        return
+    except KeyboardInterrupt:
+        status, text = 130, f'interrupted; {again}'
+    except BrokenProcessPool:
+        status, text = 1, ('error: a worker process died, perhaps for lack of memory (fewer '
+                           f'--workers need less); {again}')
+    except Exception as error:  # a file or a library can raise anything
+        if os.environ.get('MTPSL_TRACEBACK'):
+            raise
+        # Libraries put line breaks into theirs.
+        status, text = 1, f'error: {" ".join(str(error).split())}'
+        if not isinstance(error, (ValueError, OSError)) or not str(error):
+            text += f'  [{type(error).__name__}; MTPSL_TRACEBACK=1 shows where]'
+    # Below the live line of the progress.
+    gap = '\n' if sys.stdout.isatty() else ''
+    print(f'{gap}{program}: {text}', file=sys.stderr)
+    raise SystemExit(status)

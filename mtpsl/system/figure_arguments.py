@@ -1,0 +1,97 @@
+"""What the command lines of the figures share."""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from .arguments import at_least
+from .choices import COLUMN, FIGURE_SUFFIXES, PAGE
+
+Run = TypeVar('Run')
+
+
+def check_figure_path(path: str | Path) -> Path:
+    """``path``, if a figure can be written there.
+
+    Raises:
+        ValueError: another suffix than those of ``FIGURE_SUFFIXES``, or a folder.
+    """
+    path = Path(path)
+    if path.suffix not in FIGURE_SUFFIXES or path.is_dir():
+        raise ValueError(f'must be a {", ".join(FIGURE_SUFFIXES)} file, got {path}')
+    return path
+
+
+def figure_path(text: str) -> Path:
+    """A ``type`` of argparse: where a figure can be written."""
+    try:
+        return check_figure_path(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def figure_parser(description: str) -> argparse.ArgumentParser:
+    """A parser with ``--out``."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument('--out', required=True, type=figure_path, metavar='FILE',
+                        help=f'the figure, a {", ".join(FIGURE_SUFFIXES)} file')
+    return parser
+
+
+def picture_parser(description: str) -> argparse.ArgumentParser:
+    """The same, with what pictures of images need."""
+    parser = figure_parser(description)
+    parser.add_argument('--images', nargs='+', metavar='ID',
+                        help="ids of images of the config's test data")
+    parser.add_argument('--num', type=at_least(1), default=2, metavar='N',
+                        help='without --images: so many, spread evenly (default: 2)')
+    parser.add_argument('--tasks', nargs='+', metavar='TASK', help='the rows (default: all)')
+    parser.add_argument('--width', type=inches, default=PAGE,
+                        help=f'of the figure in inches (default: {PAGE}, a page of two columns; '
+                        f'a column is {COLUMN})')
+    parser.add_argument('--number-classes', action='store_true',
+                        help='number the classes in legend and pictures, for print without colour')
+    parser.add_argument('--device', help='such as cuda:1 or cpu (default: the GPU if there is one)')
+    return parser
+
+
+def by_name(named: Sequence[tuple[str, Run]], form: str) -> dict[str, Run]:
+    """Runs by their names.
+
+    Args:
+        named: names and runs.
+        form: of an argument that gives a run another name.
+
+    Raises:
+        ValueError: two of one name.
+    """
+    runs = dict(named)
+    if len(runs) < len(named):
+        raise ValueError(f'two runs of the same name among {[name for name, _ in named]}; '
+                         f'{form} gives one another name')
+    return runs
+
+
+def inches(text: str) -> float:
+    """A ``type`` of argparse: the width of a figure, 1 to 100 inches."""
+    try:
+        width = float(text)
+    except ValueError:
+        width = 0
+    if not 1 <= width <= 100:
+        raise argparse.ArgumentTypeError(f'must be 1 to 100 inches, got {text!r}')
+    return width
+
+
+def choose_named(tasks: Mapping[str, Run], names: Sequence[str] | None) -> dict[str, Run]:
+    """Those that are named, in that order; all where none are.
+
+    Raises:
+        ValueError: one that there is not.
+    """
+    unknown = [name for name in names or () if name not in tasks]
+    if unknown:
+        raise ValueError(f'--tasks: there is no task {", ".join(unknown)}, there are '
+                         f'{", ".join(tasks)}')
+    return {name: tasks[name] for name in names or tasks}

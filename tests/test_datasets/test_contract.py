@@ -1,0 +1,166 @@
+"""Which transforms a pipeline may have, and in which order."""
+
+import numpy as np
+import pytest
+
+from mtpsl.datasets.look import look_at_labels
+from mtpsl.datasets.transforms import ImageOnly, PackMultiTaskInputs
+from mtpsl.datasets.transforms.contract import check_pipeline, photometric
+from mtpsl.registry import TRANSFORMS
+from mtpsl.tasks import build_tasks
+
+from .own_data import folder_dataset, write_own_data
+
+TASKS = build_tasks(dict(semseg=dict(type='Semseg'), normal=dict(type='Normal')))
+IMAGE, LABELS, PACK, FLIP, CROP = (dict(type=f'mtpsl.{name}') for name in (
+    'LoadImageFromFile', 'LoadLabels', 'PackMultiTaskInputs', 'RandomFlip', 'RandomCrop'))
+CROP['balance_task'] = None
+MIRROR = dict(type='mmcv.RandomFlip', prob=0.001)
+GAMMA = dict(type='mmseg.AdjustGamma')
+
+
+def build(*steps):
+    return [TRANSFORMS.build(step) if isinstance(step, dict) else step for step in steps]
+
+
+def check(*steps, read=(IMAGE, LABELS)):
+    check_pipeline(build(*read, *steps, PACK), TASKS)
+
+
+class Own:
+    """Without a word."""
+
+    def __call__(self, results):
+        return results
+
+
+class Stays(Own):
+    moves = 'nothing'
+
+
+class Moves(Own):
+    moves = 'image and labels'
+
+
+@pytest.mark.parametrize('step, words', [
+    (MIRROR, r"mmcv.RandomFlip .* Write dict\(type='mtpsl.RandomFlip'"),
+    (dict(type='mmcv.RandomFlip', prob=[0.2, 0.2], direction=['horizontal', 'vertical']),
+     'mtpsl.RandomFlip'),
+    (dict(type='mmseg.RandomFlip', prob=0.5, direction='vertical'), 'mtpsl.RandomFlip'),
+    (dict(type='mmcv.Resize', scale=(64, 64)), 'mtpsl.RandomScale'),
+    (dict(type='mmcv.RandomResize', scale=(90, 90), ratio_range=(0.5, 2)), 'mtpsl.RandomScale'),
+    (dict(type='mmcv.Pad', size_divisor=32), 'data_preprocessor.size'),
+    (dict(type='mmcv.CenterCrop', crop_size=(64, 64)), 'mmcv.CenterCrop moves image and labels'),
+    (dict(type='mmseg.RandomCrop', crop_size=(512, 512)), 'mtpsl.RandomCrop'),
+    (dict(type='mmseg.RandomRotate', prob=0.01, degree=2), 'mmseg.RandomRotate moves'),
+    (dict(type='mmseg.RandomMosaic', prob=0.5), 'mmseg.RandomMosaic moves'),
+    (dict(type='mmcv.Normalize', mean=[1, 2, 3], std=[4, 5, 6]), 'the model normalises'),
+    (dict(type='mmseg.Rerange', min_value=0, max_value=1), 'the model normalises'),
+    (dict(type='mmcv.LoadImageFromFile'), 'mtpsl.LoadImageFromFile'),
+    (dict(type='mmseg.LoadAnnotations'), 'mtpsl.LoadLabels'),
+    (dict(type='mmcv.TestTimeAug', transforms=[[MIRROR]]), 'mmcv.TestTimeAug knows nothing'),
+    (dict(type='mmcv.RandomApply', transforms=[MIRROR], prob=0.01), 'mtpsl.RandomFlip'),
+    (dict(type='mmcv.RandomChoice', transforms=[[GAMMA], [MIRROR]]), 'mtpsl.RandomFlip'),
+    (dict(type='mtpsl.MultiView', views=[[], [MIRROR]]), 'mtpsl.RandomFlip')])
+def test_what_knows_no_labels_is_refused_with_what_to_write(step, words):
+    steps = [step] if step['type'].endswith('MultiView') else [step, PACK]
+    with pytest.raises(ValueError, match=words):
+        check_pipeline(build(IMAGE, LABELS, *steps), TASKS)
+
+
+@pytest.mark.parametrize('step', [
+    GAMMA, dict(type='mmseg.CLAHE'), dict(type='mmseg.PhotoMetricDistortion'),
+    dict(type='mmcv.RandomGrayscale', keep_channels=True), Stays(), Moves(),
+    dict(type='mmcv.RandomApply', transforms=[GAMMA, dict(type='mtpsl.RandomFlip')]),
+    dict(type='mtpsl.ImageOnly', transforms=[Own(), GAMMA])])
+def test_colours_and_what_says_what_it_moves(step, warned):
+    check(step)
+    assert not warned
+
+
+def test_what_does_not_say_is_named(warned):
+    check(Own(), dict(type='mmcv.RandomApply', transforms=[lambda results: results]))
+    text, = warned
+    assert '.Own' in text and 'lambda' in text and "moves = 'nothing'" in text
+    wrong = Own()
+    wrong.moves = True
+    with pytest.raises(ValueError, match='Own: moves must be one of .* got True'):
+        check(wrong)
+
+
+@pytest.mark.parametrize('steps, words', [
+    ([IMAGE, LABELS, FLIP, LABELS], 'LoadLabels stands twice'),
+    ([IMAGE, LABELS, FLIP, IMAGE], 'LoadImageFromFile stands twice'),
+    ([IMAGE, FLIP, LABELS], 'LoadLabels stands too late'),
+    ([IMAGE, CROP, LABELS], 'LoadLabels stands too late'),
+    ([LABELS, IMAGE], 'LoadImageFromFile stands too late'),
+    ([IMAGE, LABELS, PACK, FLIP], 'RandomFlip stands too late')])
+def test_the_order_of_the_steps(steps, words, tmp_path):
+    with pytest.raises(ValueError, match=f'^FolderDataset train: {words}'):
+        folder_dataset(write_own_data(tmp_path), pipeline=steps)
+
+
+def test_test_data_that_are_moved_by_chance_are_named(tmp_path, warned):
+    root = write_own_data(tmp_path)
+    scales = [dict(type='mtpsl.RandomScale', scale_range=span) for span in ((1, 2), (2, 2))]
+    for steps, names in (([FLIP, CROP, scales[0]], ['RandomFlip, RandomCrop, RandomScale']),
+                         ([scales[1]], [])):
+        look_at_labels(folder_dataset(root, pipeline=[IMAGE, LABELS, *steps, PACK]), training=False)
+        assert [text for text in warned if 'by chance' in text and names[0] in text] == (
+            warned[:1] if names else [])
+        warned.clear()
+
+
+def test_what_needs_labels_says_so():
+    with pytest.raises(ValueError, match='RandomFlip .* after LoadLabels'):
+        build(FLIP | dict(prob=1.0))[0](dict(img=np.zeros((4, 4, 3), np.uint8), tasks=TASKS))
+
+
+@pytest.mark.parametrize('steps, words', [
+    ([], 'at least one'), (GAMMA, 'at least one'),
+    ([MIRROR], 'mmcv.RandomFlip moves pixels'), ([FLIP], 'mtpsl.RandomFlip moves pixels'),
+    ([dict(type='mmcv.RandomApply', transforms=[dict(type='mmseg.RandomRotate', prob=1.0,
+                                                     degree=3)])], 'RandomRotate moves pixels'),
+    ([type('Shift', (type('DualTransform', (Own,), {}),), {})()], 'Shift moves pixels')])
+def test_image_only_refuses_what_is_known_to_move(steps, words):
+    with pytest.raises(ValueError, match=words):
+        ImageOnly(steps)
+
+
+def test_image_only_gives_and_takes_the_image_alone():
+    image = np.full((4, 6, 3), 100, np.uint8)
+    seen = {}
+
+    def half(results):
+        seen.update(results)
+        return dict(img=results['img'] // 2, gt='lost', more=1)
+
+    results = dict(img=image, gt=dict(semseg=1), img_id='7', labels={})
+    after = ImageOnly([half])(results)
+    assert set(seen) == {'img', 'img_id'} and set(after) == set(results)
+    assert (after['img'] == 50).all() and after['gt'] == dict(semseg=1)
+    for change in (lambda image: image[:2], lambda image: image / 255):
+        with pytest.raises(ValueError, match='ImageOnly: the image was uint8 .* and became'):
+            ImageOnly([lambda results, change=change: dict(img=change(results['img']))])(results)
+    with pytest.raises(ValueError, match='returned None'):
+        ImageOnly([lambda results: None])(results)
+
+
+@pytest.mark.parametrize('image, words', [
+    (np.full((4, 6, 3), 0.5), 'float64 from 0.5 to 0.5'),
+    (np.float32([[[-2, 0, 2]]]), 'float32 from -2 to 2'),
+    (np.full((4, 6, 3), 300, np.float32), 'from 300'),
+    (np.full((4, 6, 3), 30, np.int64), 'int64'),
+    (np.zeros((4, 6), np.uint8), r'\(H, W, 3\), got \(4, 6\)')])
+def test_an_image_on_another_scale_is_not_packed(image, words):
+    with pytest.raises(ValueError, match=f'^PackMultiTaskInputs: an image must .*{words}'):
+        PackMultiTaskInputs(()).transform(dict(img=image))
+
+
+def test_photometric_transforms_of_a_pipeline():
+    kept = photometric(build(IMAGE, LABELS, GAMMA, Stays(), PACK))
+    assert [type(step).__name__ for step in kept] == ['AdjustGamma', 'Stays']
+    for step, words in ((FLIP, 'mtpsl.RandomFlip .* moves'), (Moves(), 'Moves .* moves'),
+                        (Own(), 'Own .* may move'), (MIRROR, 'mtpsl.RandomFlip')):
+        with pytest.raises(ValueError, match=words):
+            photometric(build(IMAGE, step))
