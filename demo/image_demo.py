@@ -2,9 +2,10 @@
 
 import argparse
 
-from mtpsl.system.choices import INTERMEDIATE_OUTPUTS, PREDICTION_FORMATS
-from mtpsl.system.config_arguments import add_max_side, add_model, one_line_errors
+from mtpsl.structures.outputs import INTERMEDIATE
 from mtpsl.system.arguments import at_least
+from mtpsl.system.choices import PREDICTION_FORMATS
+from mtpsl.system.config_arguments import add_max_side, add_model, one_line_errors
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -20,7 +21,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--num-samples', type=at_least(1), metavar='K',
                         help='average K draws of noise; above 1 gives uncertainty maps too '
                         "(default: the config's model.num_samples, 1)")
-    parser.add_argument('--stages', nargs='+', choices=INTERMEDIATE_OUTPUTS, default=[],
+    parser.add_argument('--stages', nargs='+', choices=INTERMEDIATE, default=[],
                         help='also the initial and noisy predictions and the denoising steps')
     parser.add_argument('--window', nargs=2, type=at_least(1), metavar=('HEIGHT', 'WIDTH'),
                         help='larger images go through in windows of this size (default: twice '

@@ -8,7 +8,9 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
+from mtpsl.models import PredictOptions
 from mtpsl.registry import MODELS
+from mtpsl.structures.outputs import FINAL
 
 
 class _EmptyOnMeta(TorchFunctionMode):
@@ -25,7 +27,7 @@ class _EmptyOnMeta(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-def build_without_values(model: Mapping[str, object]) -> nn.Module:
+def build_without_values(model: Mapping[str, object]) -> Any:
     """Build a model whose weights have no values: a tenth of the time, and no memory.
 
     Args:
@@ -67,7 +69,7 @@ def complexity(model: nn.Module, shape: tuple[int, int] = (512, 512),
             model(image)
         else:
             logits: Any = model.logits
-            model.forward = lambda inputs: logits(inputs, None, tasks)['pred']
+            model.forward = lambda inputs: logits(inputs, None, PredictOptions(tasks))[FINAL]
             model(image)  # by the call, so that the whole is counted as well
     root = type(model).__name__
     called = {name.removeprefix(root).removeprefix('.'): sum(operations.values()) // 2

@@ -11,14 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mtpsl.models import DiffusionMTL, MultiTaskModel
+from mtpsl.models import MultiTaskModel
 from mtpsl.tasks import Task
 
 TOLERANCE = 1e-4  # largest difference to the eager model, in the unit of each prediction
 
 
 class Deployed(nn.Module):
-    """Normalisation, model and activations of a model without noise.
+    """Normalisation, model and activations; noise, where the model takes it, is an input.
 
     Args:
         model: in evaluation mode.
@@ -28,11 +28,19 @@ class Deployed(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """(B, 3, H, W) uint8 RGB to each task's (B, C, H, W) float32, in the model's order."""
+    def forward(self, image: Tensor, noise: Tensor | None = None) -> tuple[Tensor, ...]:
+        """Predict from images and, where the model takes it, noise.
+
+        Args:
+            image: (B, 3, H, W) uint8 RGB.
+            noise: (B, D, K, h, w) standard normal values, or zeros.
+
+        Returns:
+            (B, C, H, W) float32 of each task, in the model's order.
+        """
         inputs = self.normalise(image)
-        return tuple(self.model.activate(self.model.logits(inputs)['pred'],
-                                         inputs.shape[-2:]).values())
+        logits = self.model.final_logits(inputs, noise)
+        return tuple(self.model.activate(logits, inputs.shape[-2:]).values())
 
     def normalise(self, image: Tensor) -> Tensor:
         """As the model's data preprocessor does, which gets BGR."""
@@ -44,45 +52,19 @@ class Deployed(nn.Module):
     def example(self, batch: int, size: Sequence[int], seed: int = 0) -> tuple[Tensor, ...]:
         """Random inputs in the order of :attr:`input_names`."""
         generator = torch.Generator().manual_seed(seed)
-        return (torch.randint(0, 256, (batch, 3, *size), generator=generator, dtype=torch.uint8),)
+        image = torch.randint(0, 256, (batch, 3, *size), generator=generator, dtype=torch.uint8)
+        if not self.model.noise.num_maps:
+            return (image,)
+        with torch.no_grad():
+            logits = self.model.final_logits(self.normalise(image[:1]))
+        shape = self.model.noise.shape(*next(iter(logits.values())).shape[-2:])
+        generator.manual_seed(seed)
+        return image, torch.randn(batch, *shape, generator=generator)
 
     @property
     def input_names(self) -> tuple[str, ...]:
         """Names of the arguments of :meth:`forward`."""
-        return ('image',)
-
-
-class DeployedDiffusion(Deployed):
-    """The same of a DiffusionMTL, whose noise is an input: standard normal draws, or zeros."""
-
-    model: DiffusionMTL
-
-    def forward(self, image: Tensor,  # type: ignore[override]  # one more input
-                noise: Tensor) -> tuple[Tensor, ...]:
-        """Also takes the noise, (B, D, K, h, w)."""
-        inputs = self.normalise(image)
-        _, source, condition = self.model.initial(inputs)
-        *_, x_0 = self.model.diffusion.trajectory(source, condition, self.model.split_noise(noise))
-        return tuple(self.model.activate(self.model.diffusion.project(x_0),
-                                         inputs.shape[-2:]).values())
-
-    def example(self, batch: int, size: Sequence[int], seed: int = 0) -> tuple[Tensor, ...]:
-        image, = super().example(batch, size, seed)
-        with torch.no_grad():
-            initial, *_ = self.model.initial(self.normalise(image[:1]))
-        maps = next(iter(initial.values())).shape[-2:]
-        generator = torch.Generator().manual_seed(seed)
-        return image, torch.randn(batch, *self.model.noise_shape(*maps), generator=generator)
-
-    @property
-    def input_names(self) -> tuple[str, ...]:
-        return ('image', 'noise')
-
-
-def deployed(model: MultiTaskModel) -> Deployed:
-    """The module to export for a model in evaluation mode."""
-    draws = isinstance(model, DiffusionMTL) and model.diffusion.schedule.num_noise_maps
-    return (DeployedDiffusion(model) if draws else Deployed(model)).eval()
+        return ('image', 'noise') if self.model.noise.num_maps else ('image',)
 
 
 def export(module: Deployed, example: tuple[Tensor, ...], path: Path) -> None:
@@ -123,7 +105,7 @@ def describe(module: Deployed, example: tuple[Tensor, ...]) -> dict:
     inputs['image']['content'] = 'RGB, 0 to 255'
     if 'noise' in inputs:
         inputs['noise']['content'] = 'standard normal draws; zeros, their mean, give one answer'
-        inputs['noise']['channels'] = dict(sorted(module.model.diffusion.map_channels.items()))
+        inputs['noise']['channels'] = module.model.noise.channels
     with torch.no_grad():
         outputs = {name: dict(shape=list(value.shape), type='float32') | _content(task)
                    for (name, task), value in zip(module.model.tasks.items(), module(*example))}

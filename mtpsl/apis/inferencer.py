@@ -12,10 +12,10 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from torch import Tensor
 
-from mtpsl.models import DiffusionMTL
+from mtpsl.models import PredictOptions
 from mtpsl.structures import MultiTaskSample
+from mtpsl.structures.outputs import FINAL, INTERMEDIATE, UNCERTAINTY
 from mtpsl.system.checks import is_integer
-from mtpsl.system.choices import INTERMEDIATE_OUTPUTS
 from mtpsl.system.parallel import Progress
 from mtpsl.tasks.depth import Depth
 
@@ -23,7 +23,7 @@ from .frames import Frame, Frames, Stream
 from .load_model import find_model, load_model, pipeline_of
 from .prediction import Prediction, check_formats, make_folder, save_each
 from .sources import PhotoReader
-from .windows import UNCERTAINTY, WindowMerger, resize_longest_side, window_positions
+from .windows import WindowMerger, resize_longest_side, window_positions
 
 LEAST_WINDOW = 512
 
@@ -170,36 +170,28 @@ class MultiTaskInferencer:
         check_formats(formats)
         if on_error not in ('raise', 'skip'):
             raise ValueError(f"on_error must be 'raise' or 'skip', got {on_error!r}")
-        wanted = self._wanted(tasks, num_samples, stages)
+        options = self._options(tasks, num_samples, stages)
         if out_dir is not None:
             out_dir = Path(out_dir).expanduser()
             make_folder(out_dir)  # now, not after the first image
         skip = on_error == 'skip' and not frames.single
-        results = self._results(frames, wanted, skip, progress)
+        results = self._results(frames, options, skip, progress)
         return frames, results if out_dir is None else save_each(results, out_dir, formats)
 
     # ---------------------------------------------------------------- arguments
 
-    def _wanted(self, tasks: Sequence[str] | None, num_samples: int | None,
-                stages: Sequence[str]) -> tuple:
-        """The arguments of the model's ``predict``, checked."""
-        if tasks is not None:
-            self.model.check_tasks(tasks)
-        if isinstance(stages, str) or not set(stages) <= set(INTERMEDIATE_OUTPUTS):
-            raise ValueError(f'stages must be some of {list(INTERMEDIATE_OUTPUTS)}, got {stages!r}')
-        if isinstance(self.model, DiffusionMTL):
-            if num_samples is not None:
-                self.model.check_num_samples(num_samples)
-            return tasks, num_samples, ('pred', *stages)
-        if not (num_samples is None or is_integer(num_samples) and num_samples == 1) or stages:
-            raise ValueError(f'{type(self.model).__name__} draws no noise and has no stages: '
-                             f'num_samples must be 1 and stages empty, got {num_samples!r} and '
-                             f'{stages!r}')
-        return (tasks,)
+    def _options(self, tasks: Sequence[str] | None, num_samples: int | None,
+                 stages: Sequence[str]) -> PredictOptions:
+        """The options of the model's ``predict``, checked."""
+        if isinstance(stages, str) or not set(stages) <= set(INTERMEDIATE):
+            raise ValueError(f'stages must be some of {list(INTERMEDIATE)}, got {stages!r}')
+        options = PredictOptions(tasks, num_samples, (FINAL, *stages))
+        self.model.check_options(options)
+        return options
 
-    # ---------------------------------------------------------------- the way of an image
+    # ---------------------------------------------------------------- the pipeline of an image
 
-    def _results(self, frames: Frames, wanted: tuple, skip: bool,
+    def _results(self, frames: Frames, options: PredictOptions, skip: bool,
                  progress: bool) -> Iterator[Prediction]:
         single, total = frames.single, frames.total
         bar = Progress(total, 'images') if progress and not single and total else None
@@ -210,7 +202,7 @@ class MultiTaskInferencer:
             images = iter([iter(first)])
             bar = Progress(len(first), 'windows') if progress and len(first) > 1 else None
         for batch in self._batches(chain.from_iterable(images)):
-            for crop, sample in zip(batch, self._predict(batch, wanted)):
+            for crop, sample in zip(batch, self._predict(batch, options)):
                 crop.image.mosaic.add(sample, crop.window)
                 finished = not crop.image.mosaic.left
                 if finished:
@@ -269,11 +261,11 @@ class MultiTaskInferencer:
             yield batch
 
     @torch.inference_mode()
-    def _predict(self, batch: Sequence[_Crop], wanted: tuple) -> list[MultiTaskSample]:
+    def _predict(self, batch: Sequence[_Crop], options: PredictOptions) -> list[MultiTaskSample]:
         samples = [MultiTaskSample(metainfo=dict(img_id=crop.name)) for crop in batch]
         data = self.model.data_preprocessor(
             dict(inputs=[crop.pixels for crop in batch], data_samples=samples))
-        return self.model.predict(data['inputs'], data['data_samples'], *wanted)
+        return self.model.predict(data['inputs'], data['data_samples'], options)
 
     def _result(self, image: _Image) -> Prediction:
         """Label forms in the image's own size."""
@@ -282,7 +274,7 @@ class MultiTaskInferencer:
             label = values[None] if stage == UNCERTAINTY else self.tasks[name].decode(values[None])
             found.setdefault(stage, {})[name] = _array(label)
         rgb = np.ascontiguousarray(image.bgr[..., ::-1])
-        return Prediction(image.name, rgb, self.tasks, found['pred'], found.get(UNCERTAINTY, {}),
+        return Prediction(image.name, rgb, self.tasks, found[FINAL], found.get(UNCERTAINTY, {}),
                           {stage: found[stage] for stage in self.model.intermediate_outputs
                            if stage in found})
 

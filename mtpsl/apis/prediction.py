@@ -12,7 +12,8 @@ import numpy as np
 from mmengine.logging import print_log
 from PIL import Image
 
-from mtpsl.engine.visualization import draw_panel, paint_spread, stage_title
+from mtpsl.engine.visualization import draw_panel, paint_uncertainty
+from mtpsl.structures.outputs import UNCERTAINTY, title
 from mtpsl.system.choices import PREDICTION_FORMATS as FORMATS
 from mtpsl.system.files import write_array, write_image
 from mtpsl.tasks import Task
@@ -68,23 +69,23 @@ class Prediction:
         """
         if task not in self.maps:
             raise KeyError(f'the prediction has no task {task!r}; it has {list(self.maps)}')
-        if stage == 'uncertainty':
-            return paint_spread(_entry(self.uncertainty, task, 'uncertainty'))
+        if stage == UNCERTAINTY:
+            return paint_uncertainty(_entry(self.uncertainty, task, UNCERTAINTY))
         maps = self.maps if stage is None else _entry(self.stages, stage, 'stage')
         return self.tasks[task].colorize(channels_first(maps[task]))
 
     def panel(self) -> np.ndarray:
         """Image, stages, final predictions and uncertainty of all tasks in one RGB picture."""
-        stages = {stage_title(stage): stage for stage in self.stages}
+        stages = {title(stage): stage for stage in self.stages}
         rows: dict[str, str | None] = stages | dict(prediction=None)
         if self.uncertainty:
-            rows['uncertainty'] = 'uncertainty'
-        pictures = {(title, task): _shrink(self.picture(task, stage), cv2.INTER_NEAREST)
-                    for title, stage in rows.items() for task in self.maps}
+            rows[UNCERTAINTY] = UNCERTAINTY
+        pictures = {(row, task): _shrink(self.picture(task, stage), cv2.INTER_NEAREST)
+                    for row, stage in rows.items() for task in self.maps}
         legends = self.legends()
-        brightest = tuple(paint_spread(np.ones((1, 1)))[0, 0].tolist())
-        for task, spread in self.uncertainty.items():
-            legends[task][f'uncertainty {spread.max():.2g}'] = brightest
+        brightest = tuple(paint_uncertainty(np.ones((1, 1)))[0, 0].tolist())
+        for task, deviation in self.uncertainty.items():
+            legends[task][f'uncertainty {deviation.max():.2g}'] = brightest
         return draw_panel(_shrink(self.image, cv2.INTER_AREA), list(rows), list(self.maps),
                           pictures, legends, self.name)
 
@@ -118,7 +119,7 @@ class Prediction:
         groups: dict[str | None, dict[str, np.ndarray]] = {None: self.maps}
         groups.update(self.stages.items())
         if self.uncertainty:
-            groups['uncertainty'] = self.uncertainty
+            groups[UNCERTAINTY] = self.uncertainty
         found: dict[Path, tuple[str | None, str | None]] = {}
         for stage, maps in groups.items():
             for task in maps:
@@ -146,7 +147,7 @@ class Prediction:
                 write_image(file, self.picture(task, stage)[..., ::-1])
             else:
                 maps = self.maps if stage is None else (
-                    self.uncertainty if stage == 'uncertainty' else self.stages[stage])
+                    self.uncertainty if stage == UNCERTAINTY else self.stages[stage])
                 write_array(file, maps[task])
         return list(files)
 

@@ -19,9 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from mtpsl.engine.visualization import stage_title
-from mtpsl.models import DiffusionMTL
-from mtpsl.system.choices import INTERMEDIATE_OUTPUTS
+from mtpsl.structures.outputs import INTERMEDIATE, title
 from mtpsl.system.files import write_image
 
 from .inferencer import MultiTaskInferencer
@@ -71,14 +69,13 @@ class Page:
         self.infer, self.reader = infer, infer.reader
         self.folder = folder
         self.note, self.samples = note, samples
-        model = infer.model
-        self.diffusion = model.diffusion if isinstance(model, DiffusionMTL) else None
-        self.stages = [*model.intermediate_outputs, 'prediction']
+        self.model = infer.model
+        self.stages = [*self.model.intermediate_outputs, 'prediction']
 
     @property
     def draws_noise(self) -> bool:
         """Whether several samples of a prediction differ."""
-        return self.diffusion is not None and self.diffusion.schedule.num_noise_maps > 0
+        return self.model.noise.num_maps > 0
 
     def predict(self, last: Visit | None, image: str | None, tasks: list[str],
                 num_samples: int) -> tuple:
@@ -114,7 +111,7 @@ class Page:
         (source,), _ = collect(image)
         pixels = resize_longest_side(source.read(self.reader), self.infer.max_side)[..., ::-1]
         result = self.infer(pixels, names=source.name, tasks=tasks, num_samples=num_samples,
-                            stages=() if self.diffusion is None else INTERMEDIATE_OUTPUTS,
+                            stages=INTERMEDIATE if self.model.num_steps else (),
                             progress=False)
         assert isinstance(result, Prediction)  # of one image
         return result
@@ -139,7 +136,7 @@ class Page:
         if visit is None:
             return '', []
         chosen = None if stage == 'prediction' else stage
-        return (f'### {stage_title(stage)}',
+        return (f'### {title(stage)}',
                 [(self.picture(visit, name, chosen), name) for name in visit.result.maps])
 
     def legend(self, result: Prediction) -> str:
@@ -171,7 +168,7 @@ class Page:
     def build(self, name: str) -> gr.Blocks:
         """The page, ready to be launched."""
         names, last = list(self.infer.tasks), len(self.stages) - 1
-        ending = STEPS.format(steps=last - 1) if self.diffusion is not None else '.'
+        ending = STEPS.format(steps=last - 1) if self.model.num_steps else '.'
         with gr.Blocks(title=name, analytics_enabled=False,
                        delete_cache=(3600, 3600)) as page:
             gr.Markdown(INTRODUCTION.format(name=name, tasks=', '.join(names), ending=ending))
@@ -194,7 +191,7 @@ class Page:
                     download = gr.DownloadButton('Download the arrays (.npz)', elem_id='download')
                 with gr.Column(scale=3):
                     position = gr.Slider(0, max(last, 1), last, step=1, elem_id='step',
-                                         label=' · '.join(map(stage_title, self.stages)),
+                                         label=' · '.join(map(title, self.stages)),
                                          visible=last > 0)
                     heading = gr.Markdown(elem_id='heading')
                     maps = gr.Gallery(label='maps', columns=3, object_fit='contain', format='png',

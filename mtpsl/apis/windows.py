@@ -14,10 +14,10 @@ from mmengine.structures import PixelData
 from torch import Tensor
 
 from mtpsl.structures import MultiTaskSample
+from mtpsl.structures.outputs import TRUTH, UNCERTAINTY
 from mtpsl.tasks import Task
 
 Maps = dict[str, dict[str, Tensor]]  # stage -> task -> (C, H, W)
-UNCERTAINTY = 'spread'  # the field of the samples that is no prediction
 
 
 def resize_longest_side(image: np.ndarray, max_side: int | None) -> np.ndarray:
@@ -78,7 +78,7 @@ class WindowMerger:
         """
         self.left -= 1
         stages = {field: maps for field, maps in sample.items()
-                  if isinstance(maps, PixelData) and field != 'gt'}
+                  if isinstance(maps, PixelData) and field != TRUTH}
         if self._single:
             self._sums = {field: {name: m.cpu() for name, m in maps.items()}
                           for field, maps in stages.items()}

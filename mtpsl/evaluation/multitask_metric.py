@@ -16,6 +16,7 @@ from mmengine.logging import MMLogger
 from torch import Tensor
 
 from mtpsl.registry import METRICS
+from mtpsl.structures.outputs import METRIC_PREFIXES
 from mtpsl.system.parallel import start_worker
 from mtpsl.tasks import Task, build_tasks
 
@@ -74,7 +75,7 @@ class MultiTaskMetric(BaseMetric):
         for sample in data_samples:
             stats = {
                 (field, name): self._stats(task, sample[field][name], sample['gt'][name])
-                for field in ('pred', 'initial') if field in sample
+                for field in METRIC_PREFIXES if field in sample
                 for name, task in self.tasks.items() if name in sample['gt']}
             self.results.append(dict(img_id=sample['img_id'], stats=stats))
 
@@ -141,7 +142,7 @@ class MultiTaskMetric(BaseMetric):
             self.image_statistics = unique
         ordered = [unique[image] for image in sorted(unique)]
         metrics: dict[str, float] = {}
-        for field, prefix in (('pred', ''), ('initial', 'initial/')):
+        for field, prefix in METRIC_PREFIXES.items():
             primary_metrics = {}
             for name, task in self.tasks.items():
                 rows = [stats[field, name] for stats in ordered if (field, name) in stats]

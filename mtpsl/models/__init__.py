@@ -2,18 +2,18 @@
 
 from .decoder import TaskDecoders
 from .diffusion import (
-                        ConcatenatedCondition,
-                        FeatureDiffusion,
-                        NoiseSchedule,
-                        PredictionDiffusion,
-                        ProjectedCondition,
+    ConcatenatedCondition,
+    FeatureDiffusion,
+    NoiseSchedule,
+    PredictionDiffusion,
+    ProjectedCondition,
 )
-from .methods import INTERMEDIATE_OUTPUTS, DiffusionMTL, MultiTaskModel, RegularizedMTL
+from .methods import DiffusionMTL, MultiTaskModel, PredictOptions, RegularizedMTL
 from .neck import MultiScaleFusion
 from .preprocessor import MultiTaskDataPreprocessor
 from .regularizers import CrossTaskConsistency, JointTaskRegularization, ViewConsistency
 
 __all__ = ['ConcatenatedCondition', 'CrossTaskConsistency', 'DiffusionMTL', 'FeatureDiffusion',
-           'INTERMEDIATE_OUTPUTS', 'JointTaskRegularization', 'MultiScaleFusion',
-           'MultiTaskDataPreprocessor', 'MultiTaskModel', 'NoiseSchedule', 'PredictionDiffusion',
+           'JointTaskRegularization', 'MultiScaleFusion', 'MultiTaskDataPreprocessor',
+           'MultiTaskModel', 'NoiseSchedule', 'PredictOptions', 'PredictionDiffusion',
            'ProjectedCondition', 'RegularizedMTL', 'TaskDecoders', 'ViewConsistency']

@@ -1,6 +1,10 @@
-"""Containers that travel between the parts."""
+"""Containers that travel between the parts, and the names of what they hold."""
 
-from .batch import batch_leaves
-from .multitask_sample import MultiTaskSample, labelled_rows
+from typing import TYPE_CHECKING
 
-__all__ = ['MultiTaskSample', 'batch_leaves', 'labelled_rows']
+from mtpsl.system.lazy import contents_of
+
+if TYPE_CHECKING:
+    from .contents import *  # noqa: F403
+else:
+    __getattr__ = contents_of(__name__)

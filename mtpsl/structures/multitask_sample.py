@@ -12,13 +12,13 @@ class MultiTaskSample(BaseDataElement):
     ``'depth' in sample.gt`` asks whether the image is labelled for depth and
     ``sample.pred.depth`` is its predicted map. Shapes: (C, H, W), C channels of the map.
 
-    Fields:
+    Fields, whose names :mod:`mtpsl.structures.outputs` owns:
         gt: labels as their task writes them, unknown pixels holding the task's ``ignore_value``.
         pred: final predictions (what ``Task.activate`` returns).
         initial: predictions of the initial backbone model, before denoising.
         noisy: the noisy maps X_S, as predictions.
         step<s>: X_0 as denoising step s > 1 predicts it (step 1's is ``pred``).
-        spread: standard deviation of ``pred`` over several draws of noise, (1, H, W).
+        uncertainty: standard deviation of ``pred`` over several draws of noise, (1, H, W).
 
     Metainfo that the parts rely on: ``img_id``, ``img_path``, and, once preprocessed,
     ``padding`` (left, right, top, bottom in pixels).

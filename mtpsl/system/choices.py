@@ -1,7 +1,5 @@
 """Names and sizes that command lines offer: here, so that ``--help`` loads none of their owners."""
 
-# What comes before the final predictions of a DiffusionMTL.
-INTERMEDIATE_OUTPUTS = ('initial', 'noisy', 'steps')
 PREDICTION_FORMATS = ('png', 'npy')
 TABLE_FORMATS = ('md', 'tex', 'csv')
 FIGURE_SUFFIXES = ('.pdf', '.svg', '.png')

@@ -49,13 +49,13 @@ def test_overlapping_windows_are_averaged_by_their_weights():
     for value, vector, left in ((1.0, x, 0), (3.0, y, 2)):
         sample = MultiTaskSample(pred=PixelData(
             depth=torch.full((1, 2, 4), value), normal=vector[:, None, None].expand(3, 2, 4)),
-            spread=PixelData(normal=torch.full((1, 2, 4), value)))
+            uncertainty=PixelData(normal=torch.full((1, 2, 4), value)))
         assert mosaic.left
         mosaic.add(sample, (0, left, 2, 4))
     assert not mosaic.left
     found = {(stage, name): values for stage, name, values in mosaic.maps((2, 6))}
     maps = {name: values for (stage, name), values in found.items() if stage == 'pred'}
-    assert found['spread', 'normal'][0, 0].tolist() == pytest.approx([1, 1, 1.5, 2.5, 3, 3])
+    assert found['uncertainty', 'normal'][0, 0].tolist() == pytest.approx([1, 1, 1.5, 2.5, 3, 3])
     # Columns 2 and 3 are seen by both, with weights 0.75 : 0.25 and 0.25 : 0.75.
     assert maps['depth'][0, 0].tolist() == pytest.approx([1, 1, 1.5, 2.5, 3, 3])
     torch.testing.assert_close(maps['normal'][:, 0, 2], torch.tensor([3., 1, 0]) / 10 ** 0.5)

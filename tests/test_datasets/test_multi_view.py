@@ -192,7 +192,8 @@ def test_a_batch_holds_all_samples_of_view_0_first(dataset):
         assert image.sum() == inside.sum()  # padded with 0 after a normalisation that does nothing
         assert set(data.gt.keys()) == [{'semseg', 'normal'}, {'boundary'}, set()][index]
         for name, label in data.gt.items():
-            expected = torch.full((len(label), 40, 50), ALL_TASKS[name].ignore_value, dtype=label.dtype)
+            expected = torch.full((len(label), 40, 50), ALL_TASKS[name].ignore_value,
+                                  dtype=label.dtype)
             expected[:, top:top + 30, left:left + 42] = getattr(
                 before['data_samples'][view].gt, name)
             assert torch.equal(label, expected), name

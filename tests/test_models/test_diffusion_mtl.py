@@ -59,7 +59,7 @@ def test_another_test_seed_or_image_draws_other_noise(tiny_model):
     first = tiny_model.test_noise(initial, ['a', 'b'])
     assert not torch.equal(first['normal'][0], first['normal'][1])
     assert torch.equal(first['normal'][1], tiny_model.test_noise(initial, ['b', 'a'])['normal'][0])
-    tiny_model.test_seed = 1
+    tiny_model.noise.seed = 1
     assert not torch.equal(first['normal'], tiny_model.test_noise(initial, ['a', 'b'])['normal'])
     assert first['semseg'].shape[1] == 2  # S = 2: one to decay, one before the last step
     assert first['semseg'].std().item() == pytest.approx(1, abs=0.05)
@@ -219,10 +219,10 @@ def test_the_steps_are_what_the_denoiser_says_at_each(diffusion):
 def test_a_config_may_average_draws_in_testing(tiny_model):
     data = dict(inputs=[torch.zeros(3, 40, 51, dtype=torch.uint8)],
                 data_samples=make_samples([[]], (40, 51)))
-    assert 'spread' not in tiny_model.test_step(data)[0]
+    assert 'uncertainty' not in tiny_model.test_step(data)[0]
     tiny_model.num_samples = 3
     sample, = tiny_model.test_step(data)
-    assert sample.spread.semseg.shape == sample.spread.normal.shape == (1, 40, 51)
+    assert sample.uncertainty.semseg.shape == sample.uncertainty.normal.shape == (1, 40, 51)
     torch.testing.assert_close(sample.pred.normal.norm(dim=0), torch.ones(40, 51))
     for wrong in (0, True):
         with pytest.raises(ValueError, match=f'num_samples must be an integer .*, got {wrong}'):

@@ -8,9 +8,9 @@ import pytest
 import torch
 from mmengine.structures import PixelData
 
-from mtpsl.engine.visualization import MultiTaskVisualizer, draw_panel, paint_spread, panels
-from mtpsl.engine.visualization.multitask_visualizer import rows_of
+from mtpsl.engine.visualization import MultiTaskVisualizer, draw_panel, paint_uncertainty, panels
 from mtpsl.structures import MultiTaskSample
+from mtpsl.structures.outputs import titles
 
 TASKS = {name: dict(type=name.capitalize())
          for name in ('semseg', 'parsing', 'saliency', 'normal', 'boundary', 'depth')}
@@ -203,14 +203,14 @@ def test_rows_follow_the_course_of_the_denoising() -> None:
         ('step2', 1.0), ('pred', 2.0), ('step10', 3.0), ('noisy', 4.0), ('initial', 5.0))}
     spread = torch.zeros(1, 160, 160)
     spread[:, :80] = 2.0
-    sample = MultiTaskSample(**maps, spread=PixelData(depth=spread))
+    sample = MultiTaskSample(**maps, uncertainty=PixelData(depth=spread))
     visualizer = MultiTaskVisualizer(dict(depth=dict(type='Depth')))
-    assert list(rows_of(sample)) == ['initial', 'noisy', 'step 10', 'step 2', 'denoised']
+    assert list(titles(sample.keys())) == ['initial', 'noisy', 'step 10', 'step 2', 'denoised']
     panel = visualizer.panel(noise((160, 160), 0), sample)
-    painted = paint_spread(spread[0].numpy())
+    painted = paint_uncertainty(spread[0].numpy())
     row, _ = find(panel, painted)
     assert row > len(panel) * 0.7  # the lowest
     assert painted[0, 0].sum() > 2 * painted[-1, -1].sum()
-    assert not (paint_spread(np.zeros((2, 2))) != painted[-1, -1]).any()  # all draws agree
-    np.testing.assert_array_equal(paint_spread(spread[0].numpy(), 4.0)[0, 0],
-                                  paint_spread(np.array([[1.0, 2.0]]))[0, 0])
+    assert not (paint_uncertainty(np.zeros((2, 2))) != painted[-1, -1]).any()  # all draws agree
+    np.testing.assert_array_equal(paint_uncertainty(spread[0].numpy(), 4.0)[0, 0],
+                                  paint_uncertainty(np.array([[1.0, 2.0]]))[0, 0])

@@ -45,7 +45,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     logging.getLogger('torch.onnx').setLevel(logging.ERROR)  # torchvision is not needed
     with one_line_errors('export.py'):  # here: --help needs no PyTorch
-        from mtpsl.apis.deployment import TOLERANCE, deployed, describe
+        from mtpsl.apis.deployment import TOLERANCE, Deployed, describe
         from mtpsl.apis.load_model import load_model
 
         model = load_model(args.config, args.checkpoint, 'cpu', args.cfg_options)
@@ -54,7 +54,7 @@ def main(argv: list[str] | None = None) -> None:
         if any(side % divisor for side in size):
             raise ValueError(f'--size must be multiples of data_preprocessor.size_divisor, '
                              f'{divisor}, got {tuple(size)}')
-        module = deployed(model)
+        module = Deployed(model)
         description = describe(module, module.example(args.batch, size))
         for out in map(Path, args.out):
             print(f'{out}: exporting ...', flush=True)

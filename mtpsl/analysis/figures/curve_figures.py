@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from mtpsl.analysis.results import metric_directions
 from mtpsl.engine.visualization import read_curves
 from mtpsl.evaluation.table import ARROWS
+from mtpsl.structures.outputs import LOSS_SUFFIXES
 from mtpsl.system.arguments import split_name
 from mtpsl.system.choices import COLUMN, PAGE
 
@@ -17,7 +18,7 @@ from .style import line_styles, paper_style
 
 ACROSS = 5  # panels at most
 MARKS = 6  # on a line
-PARTS = ('_initial',)  # ends of the keys of losses of stages before the last
+PARTS = tuple(filter(None, LOSS_SUFFIXES.values()))  # of losses before the final predictions
 Points = tuple[np.ndarray, np.ndarray]
 
 

@@ -8,22 +8,21 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset
-from mmengine.structures import PixelData
 
 from mtpsl.apis import MultiTaskInferencer, Prediction
 from mtpsl.apis.prediction import channels_first
 from mtpsl.apis.windows import resize_longest_side
 from mtpsl.engine import load_config
 from mtpsl.engine.config.load import require
-from mtpsl.engine.visualization import stage_title
-from mtpsl.engine.visualization.multitask_visualizer import rows_of
-from mtpsl.models import INTERMEDIATE_OUTPUTS, DiffusionMTL
+from mtpsl.engine.visualization import label_form
+from mtpsl.models import PredictOptions
 from mtpsl.registry import DATASETS
 from mtpsl.structures import MultiTaskSample
+from mtpsl.structures.outputs import FINAL, INTERMEDIATE, OUTPUTS, titles
 from mtpsl.system.choices import MAX_SIDE
 from mtpsl.tasks import Task, build_tasks
 
-TRUTH, FINAL = 'truth', ('denoised', 'prediction')  # titles of stages, as panels have them
+TRUTH, FINALS = 'truth', ('denoised', 'prediction')  # titles of stages, as panels have them
 Maps = dict[str, np.ndarray]  # task -> (c, H, W) in label form
 
 
@@ -75,9 +74,10 @@ class TrainedModel:
         self.titles: list[str] = []
         if every_stage:
             model = self.infer.model
-            if not isinstance(model, DiffusionMTL):
-                raise ValueError(f'{config} has no denoising steps: its model is no DiffusionMTL')
-            self.titles = [*map(stage_title, model.intermediate_outputs), 'denoised']
+            if not model.num_steps:
+                raise ValueError(f'{config} has no denoising steps: its model is a '
+                                 f'{type(model).__name__}')
+            self.titles = list(titles([*model.intermediate_outputs, FINAL]))
 
     def dataset(self) -> BaseDataset:
         """The images that the config tests on."""
@@ -89,22 +89,22 @@ class TrainedModel:
         """Predictions and truth of what the test pipeline made of an image."""
         model = self.infer.model
         data = dict(inputs=[item['inputs']], data_samples=[item['data_samples']])
-        if self.titles and isinstance(model, DiffusionMTL):
+        if self.titles:
             data = model.data_preprocessor(data)
-            (sample,) = model.predict(data['inputs'], data['data_samples'], None, 1,
-                                      ('pred', *INTERMEDIATE_OUTPUTS))  # of a single draw of noise
+            options = PredictOptions(num_samples=1, outputs=OUTPUTS)
+            (sample,) = model.predict(data['inputs'], data['data_samples'], options)
         else:
             (sample,) = model.test_step(data)
         return shown_of(item['inputs'], sample, self.tasks)
 
     def of_file(self, path: str) -> ImagePredictions:
         """Predictions of an image file, whose pictures are of ``max_side`` at most, too."""
-        stages, num_samples = (INTERMEDIATE_OUTPUTS, 1) if self.titles else ((), None)
+        stages, num_samples = (INTERMEDIATE, 1) if self.titles else ((), None)
         result = self.infer(path, stages=stages, num_samples=num_samples, progress=False)
         assert isinstance(result, Prediction)  # of one image
         image = resize_longest_side(result.image, self.max_side)
-        maps = {stage_title(stage): arrays for stage, arrays in result.stages.items()}
-        maps['denoised' if maps else 'prediction'] = result.maps
+        fields = {**result.stages, FINAL: result.maps}
+        maps = {name: fields[output] for name, output in titles(fields).items()}
         return ImagePredictions(result.name, image, {
             stage: {name: channels_first(self.tasks[name].resize(array, image.shape[:2]))
                     for name, array in arrays.items()}
@@ -125,16 +125,10 @@ def read_tasks(configs: Iterable[str], options: Mapping[str, object] | None = No
 def shown_of(pixels: torch.Tensor, sample: MultiTaskSample,
              tasks: Mapping[str, Task]) -> ImagePredictions:
     """A sample's image, (3, H, W) uint8 BGR, and maps."""
-    maps = {title: {name: _label_form(field, getattr(sample, field), name, tasks[name])
-                    for name in tasks if name in getattr(sample, field)}
-            for title, field in rows_of(sample).items()}
+    maps = {name: label_form(sample, output, tasks)
+            for name, output in titles(sample.keys()).items()}
     image = np.ascontiguousarray(pixels.cpu().numpy().transpose(1, 2, 0)[..., ::-1])
     return ImagePredictions(sample.img_id, image, maps)
-
-
-def _label_form(field: str, maps: PixelData, name: str, task: Task) -> np.ndarray:
-    label = getattr(maps, name)
-    return (label if field == 'gt' else task.decode(label[None])[0]).cpu().numpy()
 
 
 def choose_images(dataset: BaseDataset, images: Sequence[str] | None, number: int) -> list[int]:

@@ -10,7 +10,7 @@ from mtpsl.system.choices import PAGE
 from mtpsl.tasks import Task
 from mtpsl.tasks.categorical import CategoricalTask
 
-from .image_predictions import FINAL, TRUTH, ImagePredictions, Maps
+from .image_predictions import FINALS, TRUTH, ImagePredictions, Maps
 from .pictures import Colour, Mark, PictureRow, draw_pictures
 
 INPUT = 'input'
@@ -95,7 +95,7 @@ def merge_methods(methods: Mapping[str, Sequence[ImagePredictions]]) -> list[Ima
     for method, said in methods.items():
         for shown in said:
             merged = images.setdefault(shown.name, ImagePredictions(shown.name, shown.image, {}))
-            final = next(shown.maps[stage] for stage in FINAL if stage in shown.maps)
+            final = next(shown.maps[stage] for stage in FINALS if stage in shown.maps)
             merged.maps.setdefault(method, {}).update(final)
             merged.maps.setdefault(TRUTH, {}).update(shown.maps.get(TRUTH, {}))
     return list(images.values())

@@ -12,7 +12,6 @@ from mtpsl.analysis.results import Method, group_by_method, metric_directions, r
 from mtpsl.engine import load_config
 from mtpsl.engine.config.load import require
 from mtpsl.evaluation.table import ARROWS
-from mtpsl.models import DiffusionMTL
 from mtpsl.system.arguments import split_paths
 from mtpsl.system.choices import COLUMN, PAGE
 
@@ -61,10 +60,10 @@ def read_step_row(text: str, options: Mapping[str, object] | None = None) -> Ste
     cfg = load_config(config, options)
     require(cfg, 'model')
     model = build_without_values(cfg.model)
-    if not isinstance(model, DiffusionMTL):
-        raise ValueError(f'{config} has no denoising steps: its model is no DiffusionMTL')
+    if not model.num_steps:
+        raise ValueError(f'{config} has no denoising steps: its model is a {type(model).__name__}')
     macs = complexity(model, model.data_preprocessor.size, depth=1)['']['macs']
-    return StepRow(model.diffusion.schedule.num_steps, macs, method, text)
+    return StepRow(model.num_steps, macs, method, text)
 
 
 def draw_steps(rows: Sequence[StepRow]) -> Figure:

@@ -7,6 +7,8 @@ from functools import partial
 import torch
 from mmengine.config import Config
 
+from mtpsl.structures.outputs import FINAL
+
 from .measure import measure
 from .model import (
     Execution,
@@ -44,9 +46,9 @@ def prepare(config: dict, size: tuple[int, int], batch: int,
         execution: how the model is run; a plain procedure is ``predict(model, inputs, samples)``.
     """
     cfg = Config(config)
-    if cfg.model.type == 'DiffusionMTL':
-        cfg.model.outputs = ('pred',)
     model = build_model(cfg, execution)
+    if model.num_steps:
+        model.outputs = (FINAL,)
     if execution.against:
         model.predict = partial(load_function(execution.against, 'predict'), model)
     model.eval()

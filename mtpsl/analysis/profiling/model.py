@@ -40,8 +40,8 @@ def load(args: argparse.Namespace, function: str) -> Config:
     cfg.model.backbone.init_cfg = None
     if args.against:
         load_function(args.against, function)  # to fail before anything is built
-        if cfg.model.type != 'DiffusionMTL':
-            raise ValueError(f'--against needs a DiffusionMTL, the model of {args.config} is '
+        if 'diffusion' not in cfg.model:
+            raise ValueError(f'--against needs a model with a denoiser, that of {args.config} is '
                              f'{cfg.model.type}')
     return cfg
 

@@ -1,9 +1,9 @@
 """Pictures of samples and predictions."""
 
 from .curve_backend import CurveVisBackend, read_curves
-from .multitask_visualizer import MultiTaskVisualizer, stage_title
+from .multitask_visualizer import MultiTaskVisualizer, label_form
 from .panels import draw_panel
-from .uncertainty import paint_spread
+from .uncertainty import paint_uncertainty
 
-__all__ = ['CurveVisBackend', 'MultiTaskVisualizer', 'draw_panel', 'paint_spread', 'read_curves',
-           'stage_title']
+__all__ = ['CurveVisBackend', 'MultiTaskVisualizer', 'draw_panel', 'label_form',
+           'paint_uncertainty', 'read_curves']

@@ -1,22 +1,18 @@
 """The visualizer: a sample as a panel of pictures."""
 
-import re
 from collections.abc import Mapping
 
 import mmcv
 import numpy as np
-from mmengine.structures import PixelData
 from mmengine.visualization import Visualizer
 
 from mtpsl.registry import VISUALIZERS
 from mtpsl.structures import MultiTaskSample
+from mtpsl.structures.outputs import TRUTH, UNCERTAINTY, titles
 from mtpsl.tasks import Task, build_tasks
 
 from .panels import draw_panel
-from .uncertainty import paint_spread
-
-# Row title -> field of the sample.
-STAGES = dict(truth='gt', initial='initial', noisy='noisy', denoised='pred')
+from .uncertainty import paint_uncertainty
 
 
 @VISUALIZERS.register_module()
@@ -48,27 +44,19 @@ class MultiTaskVisualizer(Visualizer):
         Returns:
             (H', W', 3) uint8 RGB.
         """
-        stages = rows_of(sample)
+        rows = titles(sample.keys())
         pictures = {}
         legends: dict[str, dict] = {name: {} for name in self.tasks}
-        for title, field in stages.items():
-            for name, label in self._label_form(field, getattr(sample, field)).items():
+        for title, output in rows.items():
+            for name, label in label_form(sample, output, self.tasks).items():
                 pictures[title, name] = self.tasks[name].colorize(label)
                 legends[name] |= self.tasks[name].legend(label)
-        rows = list(stages)
-        if 'spread' in sample:
-            rows.append('uncertainty')
-            for name, spread in sample.spread.items():
-                pictures['uncertainty', name] = paint_spread(spread[0].cpu().numpy())
-        return draw_panel(image, rows, list(self.tasks), pictures, legends,
+        if UNCERTAINTY in sample:
+            rows[UNCERTAINTY] = UNCERTAINTY
+            for name, deviation in sample.uncertainty.items():
+                pictures[UNCERTAINTY, name] = paint_uncertainty(deviation[0].cpu().numpy())
+        return draw_panel(image, list(rows), list(self.tasks), pictures, legends,
                           sample.get('img_id', ''))
-
-    def _label_form(self, field: str, maps: PixelData) -> dict[str, np.ndarray]:
-        """(c, H, W) arrays by task in label form; predictions are decoded by their task."""
-        names = [name for name in self.tasks if name in maps]
-        return {name: (getattr(maps, name) if field == 'gt' else
-                       self.tasks[name].decode(getattr(maps, name)[None])[0]).cpu().numpy()
-                for name in names}
 
     def add_datasample(self, name: str, image: np.ndarray, data_sample: MultiTaskSample,
                        step: int = 0, out_file: str | None = None) -> None:
@@ -81,18 +69,16 @@ class MultiTaskVisualizer(Visualizer):
             self.add_image(name.replace('/', '_'), panel, step)
 
 
-def stage_title(field: str) -> str:
-    """A stage's field as people read it: ``step2`` is step 2."""
-    return field.replace('step', 'step ')
+def label_form(sample: MultiTaskSample, output: str,
+               tasks: Mapping[str, Task]) -> dict[str, np.ndarray]:
+    """One field of a sample in label form: task name -> (c, H, W), of the tasks that it has.
 
-
-def rows_of(sample: MultiTaskSample) -> dict[str, str]:
-    """Title -> field of the stages that a sample has, in the order in which they come about."""
-    stages = {title: field for title, field in STAGES.items() if field in sample}
-    steps = sorted((int(field[4:]) for field in sample.all_keys()
-                    if re.fullmatch(r'step\d+', field)), reverse=True)
-    final = stages.pop('denoised', None)
-    stages |= {stage_title(f'step{s}'): f'step{s}' for s in steps}
-    if final:  # a model without denoising has no initial predictions
-        stages['denoised' if 'initial' in sample or steps else 'prediction'] = final
-    return stages
+    Args:
+        sample: labels and predictions.
+        output: the field; all but the truth are decoded by their tasks.
+        tasks: task name -> task.
+    """
+    maps = getattr(sample, output)
+    return {name: (getattr(maps, name) if output == TRUTH else
+                   task.decode(getattr(maps, name)[None])[0]).cpu().numpy()
+            for name, task in tasks.items() if name in maps}

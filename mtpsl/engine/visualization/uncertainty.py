@@ -6,7 +6,7 @@ import numpy as np
 LEAST = 1e-6  # a spread below it is none: rounding
 
 
-def paint_spread(spread: np.ndarray, largest: float | None = None) -> np.ndarray:
+def paint_uncertainty(spread: np.ndarray, largest: float | None = None) -> np.ndarray:
     """Dark where the draws agree, bright where they differ; also in grey.
 
     Args:

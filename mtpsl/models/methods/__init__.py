@@ -1,7 +1,8 @@
 """Whole methods, one file each."""
 
 from .base import MultiTaskModel
-from .diffusion_mtl import INTERMEDIATE_OUTPUTS, DiffusionMTL
+from .diffusion_mtl import DiffusionMTL
+from .options import PredictOptions
 from .regularized import RegularizedMTL
 
-__all__ = ['INTERMEDIATE_OUTPUTS', 'DiffusionMTL', 'MultiTaskModel', 'RegularizedMTL']
+__all__ = ['DiffusionMTL', 'MultiTaskModel', 'PredictOptions', 'RegularizedMTL']

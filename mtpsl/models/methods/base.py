@@ -14,12 +14,17 @@ from mmengine.model import BaseModel
 from mmengine.structures import PixelData
 from torch import Tensor, nn
 
+from mtpsl.models.diffusion.noise import NoiseSource
 from mtpsl.models.task_order import Rearrangement, in_order, order_of, owners, rearrangement
 from mtpsl.models.to_device import labelled_index, resize, to_device
 from mtpsl.models.transfer import Transfer
 from mtpsl.registry import MODELS
 from mtpsl.structures import MultiTaskSample, labelled_rows
+from mtpsl.structures.outputs import FINAL, LOSS_SUFFIXES, intermediate_fields
+from mtpsl.system.checks import is_integer
 from mtpsl.tasks import Task, build_tasks
+
+from .options import DEFAULT, PredictOptions
 
 ZERO_LOSS = 'loss_zero'
 
@@ -44,6 +49,7 @@ class MultiTaskModel(BaseModel):
     Attributes:
         tasks: task name -> task, in the model's order.
         shown: the same in the order of the argument, for tables and pictures.
+        noise: where noise is drawn; of no maps where the model takes none.
     """
 
     init_cfg: Any
@@ -59,6 +65,7 @@ class MultiTaskModel(BaseModel):
         self.neck = MODELS.build(neck)
         self.decoders = MODELS.build(dict(tasks=self.tasks) | decoder)
         self.channels_last = channels_last
+        self.noise = NoiseSource(0, {})
         self._set_memory_format()
 
     def init_weights(self) -> None:
@@ -99,7 +106,7 @@ class MultiTaskModel(BaseModel):
         if mode == 'predict':
             return self.predict(inputs, data_samples or [])
         if mode == 'tensor':
-            return self.logits(inputs, data_samples)['pred']
+            return self.logits(inputs, data_samples)[FINAL]
         raise ValueError(f"mode must be 'loss', 'predict' or 'tensor', got {mode!r}")
 
     def extract_feat(self, inputs: Tensor) -> Tensor:
@@ -149,17 +156,42 @@ class MultiTaskModel(BaseModel):
     # ---------------------------------------------------------------- what a method overrides
 
     @property
+    def num_steps(self) -> int:
+        """Denoising steps; 0 of a model that does not denoise."""
+        return 0
+
+    @property
     def intermediate_outputs(self) -> list[str]:
-        """The fields that a sample may get of the stages before ``pred``, as they come about."""
-        return []
+        """Fields that a sample may get besides ``pred``, in the order of their computation."""
+        return intermediate_fields(self.num_steps)
+
+    def check_options(self, options: PredictOptions) -> None:
+        """Raise ValueError where the model cannot predict so."""
+        self.check_tasks(options.tasks)
+        one = options.num_samples is None or (
+            is_integer(options.num_samples) and options.num_samples == 1)
+        if not one or set(options.outputs or ()) - {FINAL}:
+            raise ValueError(
+                f'{type(self).__name__} draws no noise and has no denoising steps: num_samples '
+                f"must be 1 and outputs ('{FINAL}',), got {options.num_samples!r} and "
+                f'{options.outputs!r}')
 
     def logits(self, inputs: Tensor, data_samples: list[MultiTaskSample] | None = None,
-               tasks: Sequence[str] | None = None) -> dict[str, dict[str, Tensor]]:
-        """All maps that are shown of the tasks: ``{'pred': {task: (B, C_t, h, w)}, ...}``.
+               options: PredictOptions = DEFAULT) -> dict[str, dict[str, Tensor]]:
+        """Logits by output and task: ``{'pred': {task: (B, C_t, h, w)}, ...}``.
 
-        Work that only other tasks than ``tasks`` need is not done; None is all of them.
+        Work that only other tasks than ``options.tasks`` need is not done.
         """
-        return dict(pred=self.decoders(self.extract_feat(inputs), tasks=tasks)[1])
+        return {FINAL: self.decoders(self.extract_feat(inputs), tasks=options.tasks)[1]}
+
+    def final_logits(self, inputs: Tensor, noise: Tensor | None = None) -> dict[str, Tensor]:
+        """Final logits of all tasks, (B, C_t, h, w), from given noise: what is exported.
+
+        Args:
+            inputs: (B, 3, H, W) normalised images.
+            noise: (B, *shape of :attr:`noise`) where :attr:`noise` has maps; None is zero noise.
+        """
+        return self.logits(inputs)[FINAL]
 
     def loss(self, inputs: Tensor, data_samples: list[MultiTaskSample]) -> dict[str, Tensor]:
         """Losses of the labelled (sample, task) pairs by name, ``loss_<task>``."""
@@ -167,7 +199,7 @@ class MultiTaskModel(BaseModel):
         predictions = self.decoders(self.extract_feat(inputs), self.active_tasks(rows))[1]
         chosen = {name: predictions[name][i]
                   for name, i in labelled_index(rows, inputs.device).items()}
-        losses = self.task_losses({'': chosen}, data_samples, rows)
+        losses = self.task_losses({FINAL: chosen}, data_samples, rows)
         return losses | self.zero_loss(rows, predictions)
 
     # ---------------------------------------------------------------- training
@@ -195,11 +227,11 @@ class MultiTaskModel(BaseModel):
         one without labels adds nothing.
 
         Args:
-            logits: stage k (a suffix of the loss's name, '' for the final one) -> task ->
+            logits: output k (:data:`~mtpsl.structures.outputs.LOSS_SUFFIXES`) -> task ->
                 (N_t, C_t, h, w) of the labelled rows.
             data_samples: the batch's B samples.
             rows: the labelled rows by task.
-            factors: stage -> its factor f_k; 1 where not named.
+            factors: output -> its factor f_k; 1 where not named.
 
         Returns:
             ``loss_<task><suffix>`` -> scalar, for the tasks with labelled rows.
@@ -212,11 +244,11 @@ class MultiTaskModel(BaseModel):
         for name, labelled in rows.items():
             task = self.tasks[name]
             label = torch.stack([getattr(data_samples[row].gt, name) for row in labelled])
-            for suffix, maps in logits.items():
+            for output, maps in logits.items():
                 full = resize(maps[name].float(), label.shape[-2:])
-                weight = task.loss_weight * (factors or {}).get(suffix, 1.0)
+                weight = task.loss_weight * (factors or {}).get(output, 1.0)
                 loss = (balance[name] * task.loss(full, label)).sum()
-                losses[f'loss_{name}{suffix}'] = weight * loss
+                losses[f'loss_{name}{LOSS_SUFFIXES[output]}'] = weight * loss
         return losses
 
     def _balance(self, rows: Mapping[str, Sequence[int]], samples: int,
@@ -254,20 +286,19 @@ class MultiTaskModel(BaseModel):
     # ---------------------------------------------------------------- inference
 
     def predict(self, inputs: Tensor, data_samples: list[MultiTaskSample],
-                tasks: Sequence[str] | None = None) -> list[MultiTaskSample]:
+                options: PredictOptions = DEFAULT) -> list[MultiTaskSample]:
         """Predictions in each image's own size, padding removed.
 
         Args:
             inputs: (B, 3, H, W) normalised images.
-            data_samples: theirs, which get a field a stage (``pred`` and what the method adds).
-            tasks: names of the tasks to predict; None is all.
+            data_samples: their samples, which get one field per output.
+            options: which tasks and outputs, from how much noise.
 
         Raises:
-            ValueError: a name in ``tasks`` that is no task of the model.
+            ValueError: see :meth:`check_options`.
         """
-        if tasks is not None:
-            self.check_tasks(tasks)
-        return self.attach(self.prediction_maps(inputs, data_samples, tasks), data_samples)
+        self.check_options(options)
+        return self.attach(self.prediction_maps(inputs, data_samples, options), data_samples)
 
     @staticmethod
     def attach(maps: Mapping[str, Mapping[str, Tensor]],
@@ -285,18 +316,20 @@ class MultiTaskModel(BaseModel):
         return data_samples
 
     def prediction_maps(self, inputs: Tensor, data_samples: list[MultiTaskSample],
-                    tasks: Sequence[str] | None = None) -> dict[str, dict[str, Tensor]]:
-        """:meth:`logits` as predictions at the inputs' size, (B, C, H, W) by stage, task."""
-        stages = self.logits(inputs, data_samples, tasks)
-        return {stage: self.activate(maps, inputs.shape[-2:]) for stage, maps in stages.items()}
+                        options: PredictOptions = DEFAULT) -> dict[str, dict[str, Tensor]]:
+        """Predictions at the inputs' size, (B, C, H, W) by output and task."""
+        logits = self.logits(inputs, data_samples, options)
+        return {output: self.activate(maps, inputs.shape[-2:]) for output, maps in logits.items()}
 
     def activate(self, logits: Mapping[str, Tensor], size: Sequence[int]) -> dict[str, Tensor]:
         """Logits by task to predictions by task, (B, C, H, W) with ``size`` = (H, W)."""
         return {name: self.tasks[name].activate(resize(maps.float(), size))
                 for name, maps in logits.items()}
 
-    def check_tasks(self, tasks: Sequence[str]) -> None:
-        """Raise ValueError unless these are names of some of the tasks."""
+    def check_tasks(self, tasks: Sequence[str] | None) -> None:
+        """Raise ValueError unless these are names of some of the tasks, or None."""
+        if tasks is None:
+            return
         names = [tasks] if isinstance(tasks, str) else list(tasks)
         unknown = [name for name in names if name not in self.tasks]
         if unknown or isinstance(tasks, str) or not names:

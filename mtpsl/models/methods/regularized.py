@@ -8,6 +8,7 @@ from mtpsl.models.regularizers import View
 from mtpsl.models.to_device import labelled_index
 from mtpsl.registry import MODELS
 from mtpsl.structures import MultiTaskSample
+from mtpsl.structures.outputs import FINAL
 from mtpsl.tasks import Task
 
 from .base import MultiTaskModel
@@ -56,7 +57,7 @@ class RegularizedMTL(MultiTaskModel):
         rows = self.labelled(views[0])
         index = labelled_index(rows, inputs.device)
         chosen = {name: logits[name][i] for name, i in index.items()}
-        losses = self.task_losses({'': chosen}, views[0], rows)
+        losses = self.task_losses({FINAL: chosen}, views[0], rows)
         losses |= self.zero_loss(rows, logits)
         parts = {name: maps.chunk(len(views)) for name, maps in logits.items()}
         features = stages[-1].chunk(len(views))

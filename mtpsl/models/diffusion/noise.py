@@ -1,0 +1,67 @@
+"""Where noise is drawn: fresh in training, seeded by the image at test time.
+
+Shapes: N_t pairs of task t, B images, D noise maps of a trajectory, maps of h x w.
+"""
+
+import zlib
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+
+class NoiseSource:
+    """Standard normal noise for the maps of each task.
+
+    Training draws from PyTorch's global generator, which
+    :class:`~mtpsl.engine.ReseedHook` seeds by seed, rank and iteration. At test time a generator
+    is seeded by the id of each image, so an image always gets the same noise, whatever the batch
+    or the worker. The tasks share the channels in the order of their names: a config with sorted
+    keys gets the same noise.
+
+    Args:
+        num_maps: D; 0 draws none.
+        channels: task name -> channels of its map.
+        seed: changes the noise of test images.
+    """
+
+    def __init__(self, num_maps: int, channels: Mapping[str, int], seed: int = 0) -> None:
+        self.num_maps, self.seed = num_maps, seed
+        self.channels = dict(sorted(channels.items())) if num_maps else {}
+        self._order = list(channels) if num_maps else []
+
+    def for_training(self, rows: Mapping[str, Sequence[int]], size: Sequence[int],
+                     device: torch.device) -> dict[str, Tensor] | None:
+        """Fresh noise of the labelled pairs, (N_t, D, channels, h, w) by task; None of D = 0."""
+        if not self.num_maps:
+            return None
+        return {name: torch.randn(len(rows[name]), self.num_maps, self.channels[name], *size,
+                                  device=device)
+                for name in self._order if name in rows}
+
+    def for_images(self, ids: Sequence[str], size: Sequence[int], device: torch.device,
+                   sample: int = 0) -> dict[str, Tensor] | None:
+        """Noise of whole images, (B, D, channels, h, w) by task; None of D = 0.
+
+        Args:
+            ids: of the images; each seeds its own.
+            size: (h, w).
+            device: where it is drawn.
+            sample: which of several predictions of the images it is for.
+        """
+        if not self.num_maps:
+            return None
+        generator = torch.Generator(device)
+        base = f'{self.seed}.{sample}' if sample else f'{self.seed}'
+        return self.split(torch.stack([
+            torch.randn(self.shape(*size), device=device, generator=generator.manual_seed(
+                zlib.crc32(f'{base}/{image}'.encode())))
+            for image in ids]))
+
+    def shape(self, height: int, width: int) -> tuple[int, int, int, int]:
+        """(D, channels of all maps together, h, w): the noise of one image."""
+        return self.num_maps, sum(self.channels.values()), height, width
+
+    def split(self, noise: Tensor) -> dict[str, Tensor]:
+        """(B, D, channels of all maps, h, w) to (B, D, channels, h, w) by task."""
+        return dict(zip(self.channels, noise.split(list(self.channels.values()), dim=2)))
