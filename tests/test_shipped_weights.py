@@ -28,7 +28,7 @@ def test_the_file_is_small_and_holds_half_precision():
 
 def test_fresh_scenes_get_the_published_figures(tmp_path):
     root = tmp_path / 'scenes'
-    write_scenes(root, 'pascal', 0, SCENES, 128, 128, SEED, 2, False)
+    write_scenes(root, 'pascal', 0, SCENES, 128, 128, SEED, 2)
     options = [f'test_dataloader.dataset.data_root={root}', 'test_dataloader.num_workers=0',
                'test_dataloader.persistent_workers=False', 'test_evaluator.workers=0']
     with running_here():

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from mmengine.config import Config
     from mmengine.runner import Runner
 
-EVIDENCE_DIR = 'evidence'  # in the work dir, during a test
 METRIC_NAMES = ('MultiTaskMetric', 'mtpsl.MultiTaskMetric')
 
 
@@ -68,11 +67,9 @@ def main(argv: list[str] | None = None) -> None:
         if args.show_dir:
             cfg.default_hooks.panels = dict(type='PanelHook', out_dir=args.show_dir,
                                             num_images=args.show_num)
-        for evaluator in evaluators(cfg, 'test'):  # the same command goes on where it was killed
+        for evaluator in evaluators(cfg, 'test') if html else ():
             if evaluator.get('type') in (MultiTaskMetric, *METRIC_NAMES):
-                evaluator.setdefault('evidence_dir', str(Path(cfg.work_dir, EVIDENCE_DIR)))
-                if html:
-                    evaluator['keep_statistics'] = True
+                evaluator['keep_statistics'] = True
         check_together(cfg)
         check_launcher(cfg)
         check_data(cfg, 'test')

@@ -1,5 +1,8 @@
 """Datasets: where a label lies and which may be used. What a label is, its task says."""
 
+import importlib
+import pkgutil
+
 from . import transforms
 from .cityscapes import Cityscapes
 from .folder import FolderDataset
@@ -9,6 +12,10 @@ from .pascal_context import PASCALContext
 from .sampler import SeededIndex, SeededSampler
 from .unreadable import UnreadableFileError
 
-__all__ = ['NYUD', 'Cityscapes', 'SeededIndex', 'SeededSampler', 'FolderDataset', 'LabelFiles',
-           'LabelSource', 'PASCALContext', 'PartialLabelDataset', 'UnreadableFileError',
+# Every file of this folder may register a dataset: adding one is adding its file.
+for _module in pkgutil.iter_modules(__path__):
+    importlib.import_module(f'{__name__}.{_module.name}')
+
+__all__ = ['NYUD', 'Cityscapes', 'FolderDataset', 'LabelFiles', 'LabelSource', 'PASCALContext',
+           'PartialLabelDataset', 'SeededIndex', 'SeededSampler', 'UnreadableFileError',
            'transforms']

@@ -1,7 +1,7 @@
 """The contract of a dense task: everything that the rest of the project asks about one.
 
 Shapes: N samples, C channels of the logits, c channels of the label map, H x W pixels,
-K numbers of evidence per image.
+K statistics per image.
 """
 
 from abc import ABC, abstractmethod
@@ -181,21 +181,24 @@ class Task(ABC):
 
     # ------------------------------------- tensors, for methods with auxiliary objectives
 
-    def pseudo_label(self, teacher: Tensor, student: Tensor) -> Tensor:
+    def pseudo_label(self, teacher: Tensor, student: Tensor, confidence: float = CONFIDENCE,
+                     agreement: float = AGREEMENT) -> Tensor:
         """A label for one view of an image from the prediction for another view.
 
-        Here, for values: the teacher's, where the student's differ by less than 0.1 in all
-        channels; ``ignore_value`` elsewhere.
+        Here, for values: the teacher's, where the student's differ by less than ``agreement`` in
+        all channels; ``ignore_value`` elsewhere.
 
         Args:
             teacher: prediction, already in the student's geometry.
             student: prediction of the same shape.
+            confidence: least probability of a class or a yes that is trusted.
+            agreement: largest difference of the two views' values that is trusted.
 
         Returns:
             (N, c, H, W) label map, unknown where the teacher is not to be trusted.
         """
         label = self.decode(teacher)
-        agree = ((label - self.decode(student)).abs() < AGREEMENT).all(1, keepdim=True)
+        agree = ((label - self.decode(student)).abs() < agreement).all(1, keepdim=True)
         return torch.where(agree, label, self.ignore_value)
 
     def aux_map(self, logits: Tensor, known: Tensor | None = None, hard: bool = True) -> Tensor:
@@ -238,7 +241,7 @@ class Task(ABC):
 
     @abstractmethod
     def stats(self, prediction: Tensor, label: Tensor) -> Tensor:
-        """The evidence of each image, summable or stackable over any sharding of the set.
+        """The statistics of each image, summable or stackable over any sharding of the set.
 
         Args:
             prediction: prediction of N images, as ``activate`` returns it.
@@ -251,7 +254,7 @@ class Task(ABC):
 
     @abstractmethod
     def score(self, stats: Tensor) -> dict[str, float]:
-        """Metrics from the (N, K) evidence of all images: ``{metric: Python float}``.
+        """Metrics from the (N, K) statistics of all images: ``{metric: Python float}``.
 
         NaN where the set has nothing to measure, such as no known pixel.
         """

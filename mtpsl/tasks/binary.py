@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .base import CONFIDENCE, UNKNOWN_COLOUR, Task
+from .base import AGREEMENT, CONFIDENCE, UNKNOWN_COLOUR, Task
 from .seen import Doubt, Seen
 from .stored import Stored, StoredValues, invalid_values, one_channel, shorten, whole_numbers
 
@@ -93,9 +93,10 @@ class BinaryTask(Task):
     def valid(self, label: Tensor) -> Tensor:
         return label != self.ignore_value
 
-    def pseudo_label(self, teacher: Tensor, student: Tensor) -> Tensor:
+    def pseudo_label(self, teacher: Tensor, student: Tensor, confidence: float = CONFIDENCE,
+                     agreement: float = AGREEMENT) -> Tensor:
         """Yes or no where the teacher gives it a probability above 0.95."""
-        sure = torch.maximum(teacher, 1 - teacher) > CONFIDENCE
+        sure = torch.maximum(teacher, 1 - teacher) > confidence
         return torch.where(sure, (teacher > 0.5).to(torch.uint8), self.ignore_value).to(torch.uint8)
 
     def colorize(self, label: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .base import CONFIDENCE, Task, masked_mean
+from .base import AGREEMENT, CONFIDENCE, Task, masked_mean
 from .codes import ClassAuxMaps
 from .seen import Doubt, Seen
 from .stored import (
@@ -189,10 +189,11 @@ class CategoricalTask(ClassAuxMaps, Task):
         first = (best * rank[:, None, None]).amax(1, keepdim=True)
         return (self.channels - first).clamp(max=self.channels - 1)  # NaN is no best: the last
 
-    def pseudo_label(self, teacher: Tensor, student: Tensor) -> Tensor:
+    def pseudo_label(self, teacher: Tensor, student: Tensor, confidence: float = CONFIDENCE,
+                     agreement: float = AGREEMENT) -> Tensor:
         """The teacher's class where its probability is above 0.95."""
         probability, label = teacher.max(1, keepdim=True)
-        return torch.where(probability > CONFIDENCE, label, self.ignore_value).to(torch.uint8)
+        return torch.where(probability > confidence, label, self.ignore_value).to(torch.uint8)
 
     def stats(self, prediction: Tensor, label: Tensor) -> Tensor:
         """(N, C * C) confusion counts, row = true class, column = predicted class."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mtpsl.registry import TASKS
 
-from .base import AGREEMENT, Task, masked_mean
+from .base import AGREEMENT, CONFIDENCE, Task, masked_mean
 
 BINS_PER_DEGREE = 4
 WITHIN = (11.25, 22.5, 30.0)
@@ -103,9 +103,10 @@ class Normal(Task):
     def from_mean(self, mean: Tensor) -> Tensor:
         return self.activate(mean)
 
-    def pseudo_label(self, teacher: Tensor, student: Tensor) -> Tensor:
+    def pseudo_label(self, teacher: Tensor, student: Tensor, confidence: float = CONFIDENCE,
+                     agreement: float = AGREEMENT) -> Tensor:
         """The teacher's vector where 1 - cos of its angle to the student's is below 0.1."""
-        agree = 1 - (teacher * student).sum(1, keepdim=True) < AGREEMENT
+        agree = 1 - (teacher * student).sum(1, keepdim=True) < agreement
         return torch.where(agree, teacher, self.ignore_value)
 
     def aux_map(self, logits: Tensor, known: Tensor | None = None, hard: bool = True) -> Tensor:

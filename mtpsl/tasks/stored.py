@@ -44,7 +44,7 @@ class StoredValues:
         self.unknown = [number for number in unknown if number not in taken]
 
     def __repr__(self) -> str:
-        """What it says, not where it lies in memory: kept evidence is named by it."""
+        """What it says, not where it lies in memory: a config's fingerprint shows it."""
         return f'{type(self).__name__}(values={self.values}, ignore={self.ignore})'
 
     def translate(self, label: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from mtpsl.tasks import Task
 from mtpsl.tasks.categorical import CategoricalTask
 
 
-def evidence(task: Task, prediction: Tensor, label: Tensor) -> dict[str, list[float]]:
+def statistics(task: Task, prediction: Tensor, label: Tensor) -> dict[str, list[float]]:
     """What a batch adds to the sums of a metric.
 
     Args:

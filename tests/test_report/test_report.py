@@ -28,10 +28,11 @@ def test_scores_of_images_by_hand(tasks):
     prediction[:, 0, 0] = prediction[:, 5, 1] = 1  # the lower row is taken for class 5
     semseg = tasks['semseg'].stats(prediction, classes)
     unknown = tasks['semseg'].stats(prediction, torch.full_like(classes, 255))
-    evidence = {'b': {('pred', 'depth'): depth[1].numpy(), ('initial', 'depth'): depth[0].numpy()},
-                'a': {('pred', 'depth'): depth[0].numpy(), ('pred', 'semseg'): semseg[0].numpy()},
-                'c': {('pred', 'semseg'): unknown[0].numpy()}}
-    scores = image_scores(evidence, tasks)
+    statistics = {'b': {('pred', 'depth'): depth[1].numpy(),
+                        ('initial', 'depth'): depth[0].numpy()},
+                  'a': {('pred', 'depth'): depth[0].numpy(), ('pred', 'semseg'): semseg[0].numpy()},
+                  'c': {('pred', 'semseg'): unknown[0].numpy()}}
+    scores = image_scores(statistics, tasks)
     assert scores['semseg'] == {'a': 25.0}  # the mean of 1/2 and 0
     assert tasks['depth'].primary_metric in ('rmse', 'absErr')
     assert scores['depth'] == pytest.approx({'a': 1.0, 'b': 2.0})

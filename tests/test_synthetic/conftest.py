@@ -25,9 +25,9 @@ VAL = {'pascal': 'JPEGImages/synthetic_500001.jpg', 'nyud': 'val/image/0.npy',
        'cityscapes': 'val/label_7/0.npy'}
 
 
-def write(root: Path, train: int = 2, val: int = 1, seed: int = 1, overwrite: bool = False,
+def write(root: Path, train: int = 2, val: int = 1, seed: int = 1,
           layout: str = 'pascal') -> int:
-    return write_scenes(root, layout, train, val, *SIZE, seed, workers=1, overwrite=overwrite)
+    return write_scenes(root, layout, train, val, *SIZE, seed, workers=1)
 
 
 def contents(root: Path) -> dict[str, bytes]:

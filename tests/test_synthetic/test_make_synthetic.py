@@ -123,7 +123,7 @@ def test_bad_options(tmp_path: Path, tool: Tool, arguments: tuple[object, ...],
 
 def test_bad_targets(tmp_path: Path, tool: Tool) -> None:
     (tmp_path / 'file').write_text('precious')
-    assert 'is a file, not a folder' in error(tool(tmp_path / 'file', *SMALL, '--overwrite'))
+    assert 'is a file, not a folder' in error(tool(tmp_path / 'file', *SMALL))
     assert str(tmp_path / 'file') in error(tool(tmp_path / 'file' / 'below', *SMALL))
     assert (tmp_path / 'file').read_text() == 'precious'
     # A folder where a file belongs: not even root may write it.
@@ -145,8 +145,6 @@ def test_a_damaged_manifest_and_another_set(tmp_path: Path, tool: Tool) -> None:
     assert 'layout is pascal, not nyud' in error(tool(tmp_path, *SMALL, '--layout', 'nyud'))
     (tmp_path / 'synthetic.json').write_text('{')
     assert f'{tmp_path / "synthetic.json"} is damaged' in error(tool(tmp_path, *SMALL))
-    assert tool(tmp_path, *SMALL, '--overwrite')[0] == 0
-    assert tool(tmp_path, *SMALL)[1] == f'already there: {tmp_path}\n'
 
 
 def start_long(root: Path) -> subprocess.Popen[str]:
@@ -204,7 +202,7 @@ def test_control_c_says_in_one_line_how_to_go_on(tmp_path: Path) -> None:
     os.killpg(run.pid, signal.SIGINT)
     err = run.communicate(timeout=30)[1]
     assert run.returncode == 130
-    assert err == ('make_synthetic.py: interrupted; the same command without --overwrite goes on '
+    assert err == ('make_synthetic.py: interrupted; the same command goes on '
                    'where it stopped\n')
     assert ends(run.pid)
     assert not (tmp_path / 'a' / 'synthetic.json').exists()

@@ -106,7 +106,7 @@ def test_iou_is_that_of_mmseg(seed: int, absent_iou: float | None) -> None:
                                    rtol=1e-6)
 
 
-def test_evidence_of_images_adds_up_to_that_of_all_pixels() -> None:
+def test_statistics_of_images_add_up_to_that_of_all_pixels() -> None:
     task = make_task()
     logits, label = random_batch()
     stats = task.stats(task.activate(logits), label)

@@ -100,7 +100,7 @@ def test_a_sample_of_the_batch_is_on_its_own(task: Task) -> None:
 
 
 def test_unknown_sample(task: Task) -> None:
-    """Loss 0 with a zero gradient, and no evidence; its neighbour in the batch is untouched."""
+    """Loss 0 with a zero gradient, and no statistics; its neighbour in the batch is untouched."""
     logits = make_logits(task, 2).requires_grad_()
     label = make_label(task, 2)
     label[1] = task.ignore_value
@@ -125,7 +125,7 @@ def test_unknown_pixels_never_count(task: Task) -> None:
 
 
 @pytest.mark.parametrize('task', BY_PIXEL, indirect=True)
-def test_unknown_pixels_leave_no_evidence(task: Task) -> None:
+def test_unknown_pixels_leave_no_trace(task: Task) -> None:
     logits, label = make_logits(task), make_label(task)
     other = torch.where(task.valid(label), logits, -3 * logits + 1)
     assert torch.equal(task.stats(task.activate(logits), label),

@@ -77,7 +77,7 @@ def test_logarithm_of_a_prediction_behind_the_camera() -> None:
     assert scores['absErr'] == 2
 
 
-def test_evidence_of_images_adds_up_to_that_of_all_pixels() -> None:
+def test_statistics_of_images_add_up_to_that_of_all_pixels() -> None:
     task = Depth()
     prediction, label = random_batch()
     stats = task.stats(prediction, label)

@@ -104,7 +104,7 @@ def test_angles_near_the_ends_are_exact(angle: float) -> None:
     assert mean_error == pytest.approx(angle, abs=1e-5)
 
 
-def test_evidence_of_images_adds_up_to_that_of_all_pixels() -> None:
+def test_statistics_of_images_add_up_to_that_of_all_pixels() -> None:
     task = Normal()
     logits, label = random_batch()
     stats = task.stats(task.activate(logits), label)

@@ -111,7 +111,7 @@ def test_double_sigmoid_leaves_five_thresholds() -> None:
     assert len(plain.argmax(1).unique()) == 20
 
 
-def test_evidence_of_images_adds_up_to_that_of_all_pixels() -> None:
+def test_statistics_of_images_add_up_to_that_of_all_pixels() -> None:
     task = Saliency()
     logits, label = random_batch()
     stats = task.stats(task.activate(logits), label)

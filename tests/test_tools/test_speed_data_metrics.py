@@ -1,9 +1,6 @@
-"""What the benchmark measures of data and metrics; long evaluations killed in the middle."""
+"""What the benchmark measures of data and metrics."""
 
 import json
-import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,62 +16,7 @@ from mtpsl.datasets.transforms import LoadLabels
 from mtpsl.engine import load_config
 from mtpsl.tasks import build_tasks
 
-from .conftest import CONFIG, ROOT, data_options, environment
-
-# test.py with a worker process that notes each matching and, in its third, kills test.py.
-# Worker processes import the main module, so the change is made in them too.
-KILLED = '''
-import importlib.util, os, signal, sys
-from mtpsl.tasks import boundary
-
-counts, noted = boundary.boundary_counts, sys.argv[0] + '.matched'
-
-def matched():
-    return os.path.getsize(noted) if os.path.exists(noted) else 0
-
-def counting(*arguments):
-    if matched() == 3 and 'KILL' in os.environ:
-        os.kill(os.getppid(), signal.SIGKILL)
-        signal.pause()
-    result = counts(*arguments)
-    with open(noted, 'a') as file:
-        file.write('x')
-    return result
-
-boundary.boundary_counts = counting
-if __name__ == '__main__':
-    spec = importlib.util.spec_from_file_location('tool', 'tools/test.py')
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    tool.main()
-'''
-
-
-def test_a_test_killed_while_matching_goes_on(trained: Path, options: list[str],
-                                              tmp_path: Path) -> None:
-    """kill -9 of the main process; the worker ends with it, the next run matches what is left."""
-    script = tmp_path / 'killed.py'
-    script.write_text(KILLED)
-    command = [sys.executable, str(script), CONFIG, str(trained / 'epoch_2.pth'), '--work-dir',
-               str(tmp_path / 'work'), *options, 'test_evaluator.workers=1']
-
-    def run(**variables: str) -> subprocess.CompletedProcess:
-        # Returns when every process that holds the pipe has ended, the worker included.
-        return subprocess.run(command, cwd=ROOT, env=environment(**variables), text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300,
-                              check=False)
-
-    killed = run(KILL='1')
-    assert killed.returncode == -signal.SIGKILL, killed.stdout[-4000:]
-    noted, kept = tmp_path / 'killed.py.matched', tmp_path / 'work' / 'evidence'
-    assert noted.stat().st_size == len(list(kept.glob('*.npy'))) == 3
-    assert not (tmp_path / 'work' / 'metrics.json').exists()
-
-    done = run()
-    assert done.returncode == 0, done.stdout[-4000:]
-    assert '3 of 12 boundary maps had been matched' in done.stdout  # 6 images, two maps each
-    assert noted.stat().st_size == 12
-    assert (tmp_path / 'work' / 'metrics.json').is_file() and not kept.exists()
+from .conftest import CONFIG, data_options
 
 
 @pytest.fixture
@@ -158,7 +100,7 @@ def test_the_plain_metric_gives_our_figure(name: str) -> None:
     """Where it is the same: absent classes aside; each threshold's F by the counts."""
     task = build_tasks(dict(semseg=dict(type='Semseg'), saliency=dict(type='Saliency')))[name]
     prediction, label = metrics.random_maps(task, (64, 60))
-    sums = {key: np.array(values) for key, values in plain_metrics.evidence(
+    sums = {key: np.array(values) for key, values in plain_metrics.statistics(
         task, prediction, label).items()}
     score = task.score(task.stats(prediction, label))[task.primary_metric]
     if name == 'semseg':

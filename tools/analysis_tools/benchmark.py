@@ -84,7 +84,7 @@ def _add_metrics(parser: argparse.ArgumentParser) -> None:
                         "config's test set (default: 4)")
     parser.add_argument('--images', type=at_least(1), metavar='N',
                         help='images to reckon the matching of (default: as many as the set has)')
-    parser.add_argument('--against', metavar='FILE', help='measure the function evidence of this '
+    parser.add_argument('--against', metavar='FILE', help='measure the function statistics of this '
                         'Python file in turns with ours, and the ratio; for classes and saliency')
     add_cfg_options(parser)
 
@@ -96,7 +96,7 @@ COMMANDS = dict(
                       'of all tasks.', _add_inference),
     data=Command('data', 'Time of making training samples on one core: the labels of the setting, '
                  'all labels, none.', _add_data),
-    metrics=Command('metrics', "Time of a metric's evidence of one image, and of matching the "
+    metrics=Command('metrics', "Time of a metric's statistics of one image, and of matching the "
                     'boundaries of a whole set.', _add_metrics))
 
 

@@ -37,8 +37,6 @@ def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
                         help='seed of the dataset (default: 0)')
     parser.add_argument('--workers', type=at_least(1), default=os.cpu_count(),
                         help='processes (default: one per core)')
-    parser.add_argument('--overwrite', action='store_true',
-                        help='replace the synthetic dataset at ROOT; other files there stay')
     parser.add_argument('--preview', type=Path, metavar='FILE.png',
                         help='also write a contact sheet of the first scenes and their labels')
     args = parser.parse_args()
@@ -88,7 +86,7 @@ def make(args: argparse.Namespace) -> None:
         check_preview(args.preview, args.train + args.val)
     start = time.perf_counter()
     count = write_scenes(args.root, args.layout, args.train, args.val, args.height, args.width,
-                         args.seed, args.workers, args.overwrite)
+                         args.seed, args.workers)
     seconds = time.perf_counter() - start
     if count:
         print(f'{args.root}: {args.train} training and {args.val} validation scenes of '
@@ -106,11 +104,11 @@ def main() -> None:
     except KeyboardInterrupt:
         # Below the live line of the progress.
         gap = '\n' if sys.stdout.isatty() else ''
-        parser.exit(130, f'{gap}{parser.prog}: interrupted; the same command without --overwrite '
-                         'goes on where it stopped\n')
+        parser.exit(130, f'{gap}{parser.prog}: interrupted; the same command goes on '
+                         'where it stopped\n')
     except BrokenProcessPool:
         parser.exit(1, f'{parser.prog}: error: a worker process died, perhaps for lack of memory; '
-                       'the same command without --overwrite goes on where it stopped\n')
+                       'the same command goes on where it stopped\n')
     except Exception as error:  # a disk or a library can raise anything
         if os.environ.get('MTPSL_TRACEBACK'):
             raise

@@ -1,6 +1,6 @@
 """Which images went well, which badly, and their panels.
 
-Shapes: K numbers of evidence per image; H x W pixels.
+Shapes: K statistics per image; H x W pixels.
 """
 
 import math
@@ -23,12 +23,12 @@ class Extremes(NamedTuple):
     worst: list[tuple[str, float]]
 
 
-def image_scores(evidence: Mapping[str, Mapping[tuple[str, str], np.ndarray]],
+def image_scores(statistics: Mapping[str, Mapping[tuple[str, str], np.ndarray]],
                  tasks: Mapping[str, Task]) -> dict[str, dict[str, float]]:
     """Each task's primary metric of every image by itself.
 
     Args:
-        evidence: :attr:`mtpsl.evaluation.MultiTaskMetric.image_statistics`.
+        statistics: :attr:`mtpsl.evaluation.MultiTaskMetric.image_statistics`.
         tasks: task name -> task.
 
     Returns:
@@ -36,7 +36,7 @@ def image_scores(evidence: Mapping[str, Mapping[tuple[str, str], np.ndarray]],
         the metric says something of it.
     """
     scores: dict[str, dict[str, float]] = {name: {} for name in tasks}
-    for image, stats in sorted(evidence.items()):
+    for image, stats in sorted(statistics.items()):
         for name, task in tasks.items():
             if ('pred', name) in stats:
                 row = torch.from_numpy(np.asarray(stats['pred', name]))[None]

@@ -1,4 +1,4 @@
-"""Time of a metric's evidence of one image, and of matching the boundaries of a whole set."""
+"""Time of a metric's statistics of one image, and of matching the boundaries of a whole set."""
 
 import argparse
 import os
@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> None:
     if unknown:
         raise ValueError(f'--tasks must be among {", ".join(tasks)}, got {", ".join(unknown)}')
     if args.against:
-        load_function(args.against, 'evidence')
+        load_function(args.against, 'statistics')
     for name in args.tasks or tasks:
         json = args.json and args.json.with_name(f'{args.json.stem}_{name}{args.json.suffix}')
         setting = dict(command='metrics', config=args.config, task=name)
@@ -69,13 +69,13 @@ def extrapolated(measured: Measurement, images: int) -> str:
 
 def prepare(tasks: dict, name: str, size: tuple[int, int],
             against: str | None = None, classes_given: bool = False) -> Callable[[], dict]:
-    """What is timed: the evidence of one random image.
+    """What is timed: the statistics of one random image.
 
     Args:
         tasks: the config's.
         name: of one of them.
         size: H and W.
-        against: a file whose functions ``evidence`` and ``class_counts`` take the place of the
+        against: a file whose functions ``statistics`` and ``class_counts`` take the place of the
             task's ``stats`` and ``confusion``.
         classes_given: start from the predicted classes, not from the probabilities.
     """
@@ -89,8 +89,8 @@ def prepare(tasks: dict, name: str, size: tuple[int, int],
         class_counts = load_function(against, 'class_counts')
         return with_cpu_time(lambda: class_counts(classes[:, 0], label[:, 0], task.channels), 1)
     if against:
-        evidence = load_function(against, 'evidence')
-        return with_cpu_time(lambda: evidence(task, prediction, label), 1)
+        statistics = load_function(against, 'statistics')
+        return with_cpu_time(lambda: statistics(task, prediction, label), 1)
     return with_cpu_time(lambda: task.stats(prediction, label), 1)
 
 

@@ -88,11 +88,7 @@ class ArrayLayout:
     def write_lists(self, root: Path, splits: Mapping[str, Sequence[str]]) -> None:
         """Nothing to write."""
 
-    def scenes_by_name(self, root: Path) -> None:
-        """None: a number could be the name of anyone's file."""
 
-
-# Images come last: they are what a reader counts.
 NYUD_LAYOUT = ArrayLayout(
     {**layouts.NYUD, 'image': layouts.IMAGE},
     {'semseg': lambda scene: NYUD_IDS[scene_kinds(scene)], 'depth': _depth,

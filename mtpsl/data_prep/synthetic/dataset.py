@@ -1,7 +1,7 @@
 """Make a whole synthetic dataset in one of the layouts: parallel, resumable, manifest last."""
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -59,18 +59,6 @@ def _splits(num_train: int, num_val: int) -> dict[str, list[str]]:
             for split, count in (('train', num_train), ('val', num_val))}
 
 
-def _identifiers(manifest: Manifest) -> list[str]:
-    return sum(_splits(manifest['num_train'], manifest['num_val']).values(), [])
-
-
-def _files(root: Path, manifest: Manifest) -> Iterator[Path]:
-    """Paths of all files of a dataset but its manifest."""
-    layout = LAYOUTS[manifest['layout']]
-    for identifier in _identifiers(manifest):
-        yield from layout.scene_files(root, identifier).values()
-    yield from layout.list_files(root)
-
-
 def _missing(root: Path, layout: Layout, identifiers: Iterable[str]) -> dict[str, Path]:
     """The scenes that lack a file, each with the first it lacks."""
     there, missing = folder_lookup(), {}
@@ -82,39 +70,7 @@ def _missing(root: Path, layout: Layout, identifiers: Iterable[str]) -> dict[str
     return missing
 
 
-def _remove(root: Path, found: Path, layout: Layout, identifiers: Iterable[str]) -> None:
-    """Delete the files of the scenes, the lists and the manifest found, and nothing else."""
-    # Unfinished before anything goes: an interruption here must not leave it looking whole.
-    if found.name == MANIFEST:
-        try:
-            os.replace(found, root / UNFINISHED)
-        except FileNotFoundError:
-            raise ValueError(f'{found} has just gone: another run is at work there') from None
-    (root / MANIFEST).unlink(missing_ok=True)
-    there = folder_lookup()
-    for identifier in identifiers:
-        for path in layout.scene_files(root, identifier).values():
-            if there(path):
-                path.unlink(missing_ok=True)
-    for path in layout.list_files(root):
-        path.unlink(missing_ok=True)
-
-
-def _replace_damaged(root: Path, found: Path, wanted: str, overwrite: bool) -> None:
-    """Delete a set whose manifest names no scenes, if its files are known by their names."""
-    identifiers = LAYOUTS[wanted].scenes_by_name(root)
-    damaged = f'{found} is damaged: it is not what this tool wrote'
-    if identifiers is None:
-        raise ValueError(f'{damaged}, and files in the layout {wanted} cannot be told from others '
-                         f'by their names, so --overwrite deletes none; choose another folder, or '
-                         f'delete {root} by hand')
-    if not overwrite:
-        raise ValueError(f'{damaged}; choose another folder, or replace the dataset with '
-                         '--overwrite')
-    _remove(root, found, LAYOUTS[wanted], identifiers)
-
-
-def _prepare(root: Path, wanted: Manifest, overwrite: bool) -> None:
+def _prepare(root: Path, wanted: Manifest) -> None:
     """Make sure ``root`` may be written to; raises rather than mix or destroy data."""
     if root.exists() and not root.is_dir():
         raise ValueError(f'{root} is a file, not a folder')
@@ -129,20 +85,14 @@ def _prepare(root: Path, wanted: Manifest, overwrite: bool) -> None:
         return
     found, present = manifest
     if present is None:
-        _replace_damaged(root, found, wanted['layout'], overwrite)
-    elif overwrite:
-        there = folder_lookup()
-        foreign = set(filter(there, _files(root, wanted))).difference(_files(root, present))
-        if foreign:
-            raise ValueError(f'{min(foreign)} is in the way: it is no file of the dataset that '
-                             'is to be replaced; move it, or choose another folder')
-        _remove(root, found, LAYOUTS[present['layout']], _identifiers(present))
-    elif present != wanted:
+        raise ValueError(f'{found} is damaged: it is not what this tool wrote; choose another '
+                         f'folder, or delete {root}')
+    if present != wanted:
         different = ', '.join(f'{key} is {present.get(key)}, not {wanted.get(key)}'
                               for key in sorted({*present, *wanted})
                               if present.get(key) != wanted.get(key))
         raise ValueError(f'{root} holds another synthetic dataset: {different}; '
-                         'choose another folder, or replace it with --overwrite')
+                         f'choose another folder, or delete {root}')
 
 
 def _finish(root: Path, layout: Layout, splits: dict[str, list[str]]) -> None:
@@ -190,8 +140,7 @@ def _complete(root: Path, manifest: Manifest, splits: dict[str, list[str]], work
 
 
 def write_scenes(root: str | os.PathLike[str], layout: str, num_train: int, num_val: int,
-                 height: int, width: int, seed: int, workers: int | None = None,
-                 overwrite: bool = False) -> int:
+                 height: int, width: int, seed: int, workers: int | None = None) -> int:
     """Render scenes into ``root`` in one of the layouts.
 
     A scene depends on its split, its number, the seed and the size alone: it is the same one in
@@ -208,8 +157,6 @@ def write_scenes(root: str | os.PathLike[str], layout: str, num_train: int, num_
         width: Columns of every image, at least 32.
         seed: Non-negative seed of the whole dataset.
         workers: Processes, at least 1; ``None`` for one per core.
-        overwrite: Replace another synthetic dataset at ``root``, in any layout: the files of its
-            scenes, its lists and its manifest go. Anything else is never touched.
 
     Returns:
         Number of scenes written, 0 if all were already there.
@@ -223,5 +170,5 @@ def write_scenes(root: str | os.PathLike[str], layout: str, num_train: int, num_
     manifest = {'num_train': num_train, 'num_val': num_val, 'height': height, 'width': width,
                 'seed': seed, 'generator_version': VERSION, 'layout': layout}
     _check(manifest, workers)
-    _prepare(root, manifest, overwrite)
+    _prepare(root, manifest)
     return _complete(root, manifest, _splits(num_train, num_val), workers)

@@ -56,6 +56,3 @@ class Layout(Protocol):
         Raises:
             FileNotFoundError: A file of a scene has gone.
         """
-
-    def scenes_by_name(self, root: Path) -> list[str] | None:
-        """Ids of the scenes with files in ``root``; None if their names could be anyone's."""

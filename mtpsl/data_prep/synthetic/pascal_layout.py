@@ -19,8 +19,6 @@ What goes where, below the root (``PASCALContext``):
 
 The layout has no place for depth.
 """
-import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -173,12 +171,3 @@ class PascalLayout:
             path = root / 'ImageSets' / 'Context' / f'{split}.txt'
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(''.join(f'{identifier}\n' for identifier in identifiers))
-
-    def scenes_by_name(self, root: Path) -> list[str]:
-        """Scenes with files in ``root``: no other file has such a name."""
-        # Ids that differ in the folder of their classes, see ``scene_files``.
-        folders = {path.parent for identifier in ('synthetic_000000', 'synthetic_000001')
-                   for path in self.scene_files(root, identifier).values()}
-        stems = {Path(name).stem for folder in folders if folder.is_dir()
-                 for name in os.listdir(folder)}
-        return sorted(stem for stem in stems if re.fullmatch(r'synthetic_\d{6}', stem))

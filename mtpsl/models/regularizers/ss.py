@@ -10,6 +10,7 @@ from mtpsl.models.to_device import labelled_index, resize, upload
 from mtpsl.registry import MODELS
 from mtpsl.structures import MultiTaskSample
 from mtpsl.tasks import Task
+from mtpsl.tasks.base import AGREEMENT, CONFIDENCE
 
 from .base import Regularizer, View
 
@@ -26,24 +27,30 @@ class ViewConsistency(Regularizer):
         L = weight / B sum_i sum_{t not in L_i} w_t (kept pixels / pixels) l_t(view 1, pseudo-label)
 
     The paper compares with SS without giving formulas. For semseg and depth these are the forms
-    of its published code (class by confidence above 0.95, depth where the views differ by less than
-    0.1); other tasks are ours by analogy. The weight is unknown; 1 is ours.
+    of its published code, with its thresholds; other tasks are ours by analogy. The weight is
+    unknown; 1 is ours.
 
     Args:
         tasks: task name -> task.
         weight: factor on the loss, >= 0.
+        confidence: probability above which a class, or a yes or no, is trusted; in [0, 1).
+        agreement: difference below which values of the two views (metres, 1 - cosine) are trusted;
+            > 0.
 
     Raises:
-        ValueError: a negative weight; in ``forward``, views of another geometry.
+        ValueError: an argument out of its range; in ``forward``, views of another geometry.
     """
 
     num_views = 2
 
-    def __init__(self, tasks: Mapping[str, Task], weight: float = 1.0) -> None:
+    def __init__(self, tasks: Mapping[str, Task], weight: float = 1.0,
+                 confidence: float = CONFIDENCE, agreement: float = AGREEMENT) -> None:
         super().__init__(tasks)
-        if not weight >= 0:
-            raise ValueError(f'ViewConsistency: weight must be >= 0, got {weight}')
+        if not (weight >= 0 and 0 <= confidence < 1 and agreement > 0):
+            raise ValueError('ViewConsistency: weight must be >= 0, confidence in [0, 1) and '
+                             f'agreement > 0, got {weight}, {confidence} and {agreement}')
         self.weight = weight
+        self.confidence, self.agreement = confidence, agreement
 
     def forward(self, views: Sequence[View],
                 rows: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:
@@ -63,7 +70,7 @@ class ViewConsistency(Regularizer):
                 moved = F.grid_sample(teacher.logits[name][index].float(), grid[index],
                                       padding_mode='border', align_corners=False)
                 label = task.pseudo_label(task.rescale(task.activate(moved), scale[index]),
-                                          task.activate(logits))
+                                          task.activate(logits), self.confidence, self.agreement)
                 label = torch.where(inside[index], label, task.ignore_value).to(label.dtype)
                 kept = task.valid(label).flatten(1).sum(1) / inside[index].flatten(1).sum(1)
             total = total + task.loss_weight * (kept * task.loss(logits, label)).sum()

@@ -142,9 +142,23 @@ def test_the_gradient_reaches_the_student_alone():
     assert teacher.grad is None and student.grad.any()
 
 
-def test_a_negative_weight_is_refused():
-    with pytest.raises(ValueError, match='weight must be >= 0, got -1'):
-        ViewConsistency({}, weight=-1)
+@pytest.mark.parametrize('argument', [dict(weight=-1), dict(confidence=1.0), dict(agreement=0)])
+def test_arguments_out_of_range_are_refused(argument):
+    with pytest.raises(ValueError, match=f'{next(iter(argument))}.* got'):
+        ViewConsistency({}, **argument)
+
+
+@pytest.mark.parametrize('name, argument', [
+    ('semseg', dict(confidence=0.2)), ('normal', dict(agreement=1.5))])
+def test_lower_thresholds_trust_more(name, argument):
+    """All pixels with these, few with the defaults: the loss counts the pixels that are kept."""
+    task = build_tasks({name: dict(type=name.capitalize())})[name]
+    generator = torch.Generator().manual_seed(0)
+    teacher, student = (task.activate(3 * torch.randn(1, task.channels, 8, 8, generator=generator))
+                        for _ in range(2))
+    few, many = (task.valid(task.pseudo_label(teacher, student, **options)).float().mean()
+                 for options in ({}, argument))
+    assert few < 0.5 < many
 
 
 def test_views_of_another_geometry_are_an_error():
