@@ -141,11 +141,11 @@ def test_what_is_labelled_is_logged_once(root):
     finally:
         logger.removeHandler(handler)
     (record,) = [record for record in records if 'FolderDataset' in record.getMessage()]
-    assert record.levelno == logging.INFO and record.getMessage() == dataset.legend()
-    assert dataset.legend() == (
+    assert record.levelno == logging.INFO and record.getMessage() == dataset.describe()
+    assert dataset.describe() == (
         f'FolderDataset train ({root}/train): 4 images. Labelled for classes 2, mask 2, normal 2, '
         'depth 2. Images with 0 labels: 1, 2 labels: 1, 3 labels: 2')
-    assert folder_dataset(root, max_images=2).legend().endswith(
+    assert folder_dataset(root, max_images=2).describe().endswith(
         '2 images. Labelled for classes 1, mask 2, normal 1, depth 1. Images with 2 labels: 1, '
         '3 labels: 1')
 
