@@ -100,7 +100,7 @@ def test_label_files_of_no_image_are_counted(root):
 def test_with_a_list_of_ids_other_labels_are_left(root):
     (root / 'ids.txt').write_text('1\n10\n')
     dataset = folder_dataset(root, dict(mask=TASKS['mask']), ids='ids.txt', folders=None)
-    assert 'of no image' not in dataset.describe() and 'mask 1' in dataset.legend()
+    assert 'of no image' not in dataset.describe() and 'mask 1' in dataset.describe()
 
 
 def test_folders_and_nameless_files_are_no_images_or_labels(root):
