@@ -32,7 +32,7 @@ def number_map(size: tuple[int, int], values: np.ndarray) -> np.ndarray:
 
 
 def normal_map(size: tuple[int, int], values: np.ndarray) -> np.ndarray:
-    """Unit vectors (H, W, 3), the zero vector unknown, as stored; blending may have shortened."""
+    """Unit vectors (H, W, 3) as stored, zero where unknown; interpolation may shorten them."""
     normals = number_map(size, values)
     if normals.ndim != 3:
         raise ValueError(f'a map must be (H, W, 3), got {normals.shape}')

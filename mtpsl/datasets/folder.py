@@ -1,4 +1,4 @@
-"""Images and labels of one's own: a folder a task, and what is not there is not labelled."""
+"""Images and labels of one's own: a folder a task, and a missing file means "not labelled"."""
 
 import logging
 import os

@@ -43,7 +43,7 @@ class LabelFiles(NamedTuple):
 
 
 class PartialLabelDataset(BaseDataset):
-    """Images of which each is labelled for some tasks; a withheld label is never looked at.
+    """Images of which each is labelled for some tasks; withheld labels are never read.
 
     A dataset states in ``LABELS`` where its labels lie, in ``IMAGE`` where its images do and in
     ``ID_LIST`` where the ids of a split do (or reads these otherwise, see :meth:`read_ids`). All

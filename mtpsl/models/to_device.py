@@ -1,4 +1,4 @@
-"""Lists of the host as tensors of the device, and maps at other resolutions."""
+"""Host lists to device tensors, without blocking, and maps at other resolutions."""
 
 from collections.abc import Mapping, Sequence
 

@@ -6,7 +6,7 @@ from mmengine.structures import BaseDataElement
 
 
 class MultiTaskSample(BaseDataElement):
-    """What is known of one image: an absent task name is a label withheld.
+    """Labels and predictions of one image; an absent task name is a withheld label.
 
     Each field is a :class:`mmengine.structures.PixelData` of maps by task name, so
     ``'depth' in sample.gt`` asks whether the image is labelled for depth and
@@ -26,5 +26,5 @@ class MultiTaskSample(BaseDataElement):
 
 
 def labelled_rows(samples: Sequence[MultiTaskSample], task: str) -> list[int]:
-    """Positions in the batch of the samples that carry a label for ``task``."""
+    """Indices in the batch of the samples that are labelled for ``task``."""
     return [row for row, sample in enumerate(samples) if task in sample.gt]

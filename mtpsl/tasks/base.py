@@ -1,4 +1,4 @@
-"""The contract of a dense task: everything that the rest of the project asks about one.
+"""Base class of the dense tasks: everything that the rest of the project asks of one.
 
 Shapes: N samples, C channels of the logits, c channels of the label map, H x W pixels,
 K statistics per image.
@@ -85,7 +85,7 @@ class Task(ABC):
         """A label saved as a picture, (H, W) or RGB (H, W, 3) pixels as stored, as a label map.
 
         Raises:
-            ValueError: pixels that do not tell the label; any, if the task does not say how.
+            ValueError: pixels that cannot be decoded to a label; any, if the task does not say how.
         """
         raise ValueError(f'{type(self).__name__} does not say how a picture is read '
                          '(from_png); save the map as .npy')
@@ -101,8 +101,8 @@ class Task(ABC):
         """A label saved as an array, (H, W) or (H, W, C) numbers, as a label map.
 
         Raises:
-            ValueError: numbers that do not tell the label; here fractions for ids, and integers
-                for measured values, whose unit is not known.
+            ValueError: numbers that cannot be decoded to a label; here fractions for ids, and
+                integers for measured values, whose unit is not known.
         """
         if np.issubdtype(self.label_dtype, np.integer):
             return whole_numbers(values)
@@ -248,8 +248,8 @@ class Task(ABC):
             label: (N, c, H, W) at the same resolution.
 
         Returns:
-            (N, K) float64 on the prediction's device, reached without synchronisation (on the
-            CPU where ``stats_on_cpu``).
+            (N, K) float64 on the prediction's device, computed without a device synchronisation
+            (on the CPU where ``stats_on_cpu``).
         """
 
     @abstractmethod

@@ -12,7 +12,7 @@ from .stored import Stored, StoredValues, invalid_values, one_channel, shorten, 
 
 
 class BinaryTask(Task):
-    """A task that says yes or no of each pixel. Label: 1 yes, 0 no, 255 unknown.
+    """A binary per-pixel task. Label: 1 yes, 0 no, 255 unknown.
 
     Args:
         loss_weight: see :class:`Task`.

@@ -159,7 +159,7 @@ class Depth(Task):
         if self.aux_normal is not None:
             mean, deviation = self.aux_normal
             return torch.special.ndtr((depth - mean) / deviation)
-        depth = depth.clamp(min=0)  # a young network predicts negative ones too
+        depth = depth.clamp(min=0)  # early in training predictions can be negative
         return depth / depth.amax((1, 2, 3), keepdim=True).clamp(min=self.smallest)
 
     def stats(self, prediction: Tensor, label: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The text of a config, laid out once.
+"""Caches yapf's formatting of config text.
 
 mmengine lets yapf lay out a config's text whenever it logs, dumps or saves one, five times in a
 run of one epoch and seconds each. The layout of a top-level statement does not depend on the

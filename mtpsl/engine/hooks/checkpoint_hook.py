@@ -1,4 +1,4 @@
-"""Checkpoints of which one is whole at any moment."""
+"""Checkpoint hook that always leaves one complete checkpoint."""
 
 import json
 import os

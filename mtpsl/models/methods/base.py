@@ -44,7 +44,7 @@ class MultiTaskModel(BaseModel):
         data_preprocessor: config of the data preprocessor.
         init_cfg: see :class:`mmengine.model.BaseModule`, and :meth:`init_weights`.
         channels_last: whether convolutions keep their weights as (N, H, W, C) in memory, which
-            maps then follow: the same values, sooner.
+            maps then follow: the same values, faster.
 
     Attributes:
         tasks: task name -> task, in the model's order.
@@ -87,7 +87,7 @@ class MultiTaskModel(BaseModel):
         self._set_memory_format()
 
     def _set_memory_format(self) -> None:
-        """Of all parts that there are: once more by who adds some."""
+        """Apply to all current submodules; a subclass that adds some calls it again."""
         if self.channels_last:
             self.to(memory_format=torch.channels_last)
 
@@ -205,14 +205,14 @@ class MultiTaskModel(BaseModel):
     # ---------------------------------------------------------------- training
 
     def labelled(self, data_samples: Sequence[MultiTaskSample]) -> dict[str, list[int]]:
-        """Rows of the batch labelled for each task; an empty list where none is."""
+        """Indices of the labelled samples of each task; an empty list where none is."""
         return {name: labelled_rows(data_samples, name) for name in self.tasks}
 
     def active_tasks(self, rows: Mapping[str, Sequence[int]]) -> list[str]:
         """The tasks whose decoders must take part in the backward pass.
 
-        Those with labelled rows. SyncBN's backward pass is a conversation of all ranks: with it
-        all tasks, since another rank may have labels of them.
+        Those with labelled rows. SyncBN's backward pass is a collective operation: with it all
+        tasks, since another rank may have labels of them.
         """
         everything = any(isinstance(m, nn.SyncBatchNorm) for m in self.modules())
         return [name for name, labelled in rows.items() if labelled or everything]
@@ -303,7 +303,7 @@ class MultiTaskModel(BaseModel):
     @staticmethod
     def attach(maps: Mapping[str, Mapping[str, Tensor]],
                data_samples: list[MultiTaskSample]) -> list[MultiTaskSample]:
-        """Give the samples their rows of (B, C, H, W) maps by stage and task, without padding."""
+        """Add to each sample its (C, H, W) maps by output and task, padding removed."""
         for field, full in maps.items():
             height, width = next(iter(full.values())).shape[-2:]
             for row, sample in enumerate(data_samples):
