@@ -127,7 +127,8 @@ def test_what_nothing_would_read_is_an_error(tmp_path, line, match):
 
 
 def test_own_variables_are_allowed_in_files_but_not_as_options(tmp_path):
-    assert load_config(write(tmp_path, 'crop_size = (256, 256)')).crop_size == (256, 256)
+    with pytest.warns(UserWarning, match='crop_size'):
+        assert load_config(write(tmp_path, 'crop_size = (256, 256)')).crop_size == (256, 256)
     with pytest.raises(KeyError, match="nothing reads a top-level 'crop_size'"):
         load_config(PASCAL, {'crop_size': 3})
     with pytest.raises(KeyError, match="did you mean 'model'"):

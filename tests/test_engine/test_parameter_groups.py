@@ -105,6 +105,7 @@ def test_each_group_steps_by_its_own_learning_rate():
      "options are the optimizer's"),
     (dict(film=0.1), r'options of each group, such as film=dict\(lr=1e-3\), got film=0.1'),
     (dict(film=None), 'got film=None'),
+    (dict(film=dict(lrr=1.0)), "paramwise_cfg.film has no option 'lrr'; it has .*lr, .*weight_dec"),
     (dict(flim={}), "the group 'flim', but no trained parameter of the model has that as a part"),
     (dict(bias={}), "the group 'bias', but no trained parameter")])  # the only one is frozen
 def test_groups_that_make_no_sense(paramwise_cfg, message):

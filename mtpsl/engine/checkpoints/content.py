@@ -20,9 +20,10 @@ from mmengine.runner.checkpoint import CheckpointLoader, get_torchvision_models
 from torch import Tensor, nn
 
 SHOWN = 5
-# Entries of a checkpoint's meta: what decides its run (see ``resume``), the order of its tasks.
+# Entries of a checkpoint's meta: what decides its run (see ``resume``), the order of its tasks, its
+# training data (see ``ranks.content_of``).
 OTHER_MODEL = "is of another model than the config's"
-RUN_KEY, TASKS_KEY = 'mtpsl_run', 'mtpsl_tasks'
+RUN_KEY, TASKS_KEY, DATA_KEY = 'mtpsl_run', 'mtpsl_tasks', 'mtpsl_data'
 
 
 def _statistic(owner: object, name: str) -> object:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from mtpsl.models.diffusion.noise import NoiseSource
 from mtpsl.models.task_order import Rearrangement, in_order, order_of, owners, rearrangement
-from mtpsl.models.to_device import labelled_index, resize, to_device
+from mtpsl.models.to_device import labelled_index, refuse_not_finite, resize, to_device
 from mtpsl.models.transfer import Transfer
 from mtpsl.registry import MODELS
 from mtpsl.structures import MultiTaskSample, labelled_rows
@@ -295,7 +295,7 @@ class MultiTaskModel(BaseModel):
             options: which tasks and outputs, from how much noise.
 
         Raises:
-            ValueError: see :meth:`check_options`.
+            ValueError: see :meth:`check_options`; or predictions that are not finite.
         """
         self.check_options(options)
         return self.attach(self.prediction_maps(inputs, data_samples, options), data_samples)
@@ -303,7 +303,12 @@ class MultiTaskModel(BaseModel):
     @staticmethod
     def attach(maps: Mapping[str, Mapping[str, Tensor]],
                data_samples: list[MultiTaskSample]) -> list[MultiTaskSample]:
-        """Add to each sample its (C, H, W) maps by output and task, padding removed."""
+        """Add to each sample its (C, H, W) maps by output and task, padding removed.
+
+        Raises:
+            ValueError: a map is not finite.
+        """
+        refuse_not_finite(maps, [str(sample.get('img_id')) for sample in data_samples])
         for field, full in maps.items():
             height, width = next(iter(full.values())).shape[-2:]
             for row, sample in enumerate(data_samples):
