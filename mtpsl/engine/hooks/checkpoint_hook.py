@@ -218,6 +218,6 @@ def _direction(key: str) -> str | None:
     known = _known_direction(key)
     if known is None and '/' in key:
         raise ValueError(f'save_best={key!r}: whether more of {key.rpartition("/")[2]!r} is better '
-                         f"is known of {', '.join(sorted(_primary_metrics()))} only; say rule='greater' "
-                         "or rule='less' of default_hooks.checkpoint")
+                         f"is known of {', '.join(sorted(_primary_metrics()))} only; say "
+                         "rule='greater' or rule='less' of default_hooks.checkpoint")
     return known
