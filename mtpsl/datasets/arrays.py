@@ -5,7 +5,7 @@ import os
 import numpy as np
 
 from mtpsl.tasks.categorical import CategoricalTask
-from mtpsl.tasks.normal import LONGEST, SHORT
+from mtpsl.tasks.normal import check_unit_vectors
 from mtpsl.tasks.stored import whole_numbers
 
 from .mended import clip_image
@@ -34,15 +34,7 @@ def number_map(size: tuple[int, int], values: np.ndarray) -> np.ndarray:
 def normal_map(size: tuple[int, int], values: np.ndarray) -> np.ndarray:
     """Unit vectors (H, W, 3) as stored, zero where unknown; interpolation may shorten them."""
     normals = number_map(size, values)
-    if normals.ndim != 3:
-        raise ValueError(f'a map must be (H, W, 3), got {normals.shape}')
-    longest = np.linalg.norm(normals, axis=-1).max(initial=0)
-    if longest > LONGEST:
-        raise ValueError(f'normals must be unit vectors (zero = unknown), got length {longest:.3g}:'
-                         ' are they coded as colours?')
-    if 0 < longest < SHORT:
-        raise ValueError(f'normals must be unit vectors (zero = unknown), got lengths up to '
-                         f'{longest:.3g}: divide them by their length')
+    check_unit_vectors(normals)
     return normals
 
 

@@ -21,6 +21,8 @@ class Indexed(np.ndarray):
 def read_label_picture(path: str) -> np.ndarray:
     """The pixels of a ``.png``: (H, W) or RGB(A), 8 or 16 bits, bool of 1 bit, or indices.
 
+    Grey of 2 or 4 bits comes as indices of its greys, since either may be meant.
+
     Raises:
         ValueError: a file of another format under this name.
     """
@@ -28,19 +30,26 @@ def read_label_picture(path: str) -> np.ndarray:
         if picture.format != 'PNG':
             raise ValueError(f'the file is a {picture.format} by its content; a lossy one has lost '
                              'the values of the label, any other is to be saved as PNG')
+        bits = _bits(picture)
         # Pillow keeps the upper 8 of 16 bits of what has several channels.
-        deep = picture.mode in ('RGB', 'RGBA', 'LA') and _bits(picture) == 16
+        deep = picture.mode in ('RGB', 'RGBA', 'LA') and bits == 16
         pixels = _read_deep(path) if deep else np.asarray(picture)
         if picture.mode == 'P':
-            indices = pixels.view(Indexed)
-            indices.palette = np.zeros((256, 3), np.uint8)
-            colours = np.array(picture.getpalette('RGB'), np.uint8).reshape(-1, 3)
-            indices.palette[:len(colours)] = colours
-            return indices
+            return _indexed(pixels, np.array(picture.getpalette('RGB'), np.uint8).reshape(-1, 3))
+        if picture.mode == 'L' and bits < 8:  # which Pillow spreads over 0..255
+            greys = np.linspace(0, 255, 1 << bits).astype(np.uint8)
+            return _indexed(pixels // greys[1], np.repeat(greys[:, None], 3, 1))
     # An opaque alpha channel, which many programs add, says nothing.
     if pixels.shape[2:] in ((2,), (4,)) and (pixels[..., -1] == np.iinfo(pixels.dtype).max).all():
         pixels = pixels[..., :3] if pixels.shape[2] == 4 else pixels[..., 0]
     return pixels
+
+
+def _indexed(pixels: np.ndarray, colours: np.ndarray) -> Indexed:
+    indices = pixels.view(Indexed)
+    indices.palette = np.zeros((256, 3), np.uint8)
+    indices.palette[:len(colours)] = colours
+    return indices
 
 
 def _bits(picture: ImageFile) -> int:

@@ -40,6 +40,7 @@ class Task(ABC):
     Attributes:
         name: the task's address, given by :func:`mtpsl.tasks.build_tasks`.
         channels: C, channels of the logits.
+        mixed: what to do about pictures of one set that are written in several ways.
         label_dtype: type of a label map's values: class ids or 0 and 1 are bytes.
         ignore_value: value of an unknown pixel, also used for padding.
         primary metric: name of the metric that stands for the task (and enters Delta_m).
@@ -53,6 +54,7 @@ class Task(ABC):
 
     name: str = ''
     channels: int
+    mixed: str = ''
     label_dtype: type = np.float32
     ignore_value: float
     primary_metric: str
@@ -96,6 +98,16 @@ class Task(ABC):
         Here the indices are what is stored.
         """
         return self.from_png(indices)
+
+    def coding(self, pixels: np.ndarray, palette: np.ndarray | None = None) -> dict[str, str]:
+        """What a picture tells of how its numbers are written, a word for each matter.
+
+        Where numbers may be written in several ways, all pictures of a set must be written in one:
+        no two may say different words of one matter. Takes what :meth:`from_png`, or with a
+        palette :meth:`from_palette`, did; empty where there is one way, or the task's options
+        say which.
+        """
+        return {}
 
     def from_array(self, values: np.ndarray) -> np.ndarray:
         """A label saved as an array, (H, W) or (H, W, C) numbers, as a label map.

@@ -51,7 +51,8 @@ def test_each_kind_of_file_is_read_as_its_task_says(root):
     np.testing.assert_array_equal(first['mask'], COLUMNS < 9)
     np.testing.assert_array_equal(second['mask'], np.where(ROWS == 0, 255, COLUMNS < 4))
     np.testing.assert_allclose(second['normal'][5, 5], (0, 0.6, 0.8))
-    expected = np.array([1, -0.2, -1]) / np.linalg.norm([1, -0.2, -1])
+    expected = np.array([51, 128, 230]) / 127.5 - 1
+    expected /= np.linalg.norm(expected)
     np.testing.assert_allclose(tenth['normal'][1:], np.tile(expected, (19, 30, 1)), atol=1e-6)
     assert not tenth['normal'][0].any()
     np.testing.assert_allclose(first['depth'], 1.5 * (ROWS > 0))

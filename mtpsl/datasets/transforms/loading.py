@@ -23,7 +23,7 @@ from mtpsl.datasets.decoding import (
 from mtpsl.datasets.mended import say_frames
 from mtpsl.datasets.photo import LIES, TURNS, refuse_special, turn, turned_decode
 from mtpsl.datasets.pictures import WHITE, read_label_picture, to_bytes
-from mtpsl.datasets.unreadable import UnreadableFileError
+from mtpsl.datasets.unreadable import MixedCodingsError, UnreadableFileError
 from mtpsl.registry import TRANSFORMS
 from mtpsl.tasks import Task
 
@@ -207,6 +207,7 @@ def read_label(task: Task, files: tuple[tuple[str, ...], Callable], size: tuple[
 
     Raises:
         UnreadableFileError: see :class:`LoadLabels`.
+        MixedCodingsError: the numbers are written otherwise than in another file of the set.
     """
     paths, decode = files
     try:
@@ -225,6 +226,8 @@ def read_label(task: Task, files: tuple[tuple[str, ...], Callable], size: tuple[
         task.check(label)
         label = label.astype(task.label_dtype, copy=False)
         return label if size is None else _fit(label, size, task)
+    except MixedCodingsError:
+        raise
     except Exception as error:  # a damaged file can raise anything
         raise UnreadableFileError(f'cannot use the {task.name} label {" + ".join(paths)}: '
                                   f'{_describe(error)}') from error
