@@ -38,7 +38,7 @@ def write_data(folder: Path) -> Path:
     """The three datasets and their synthetic doubles, with both label mappings."""
     for layout, (name, ids, tasks) in LAYOUTS.items():
         root = folder / name
-        write_scenes(root, layout, 6, 2, SIDE, SIDE, 0, 1, False)
+        write_scenes(root, layout, 6, 2, SIDE, SIDE, 0, 1)
         images = (root / ids).read_text().split() if layout == 'pascal' else range(6)
         for setting, number in (('onelabel', 1), ('randomlabels', 2)):
             save_mapping({str(image): [tasks[(k + i) % len(tasks)] for i in range(number)]

@@ -235,7 +235,7 @@ def test_a_schedule_goes_on_from_its_saved_state():
 def train(tmp_path_factory):
     """``train(work_dir, *arguments)``: two epochs of the shrunk config on eight scenes of 64x64."""
     data = tmp_path_factory.mktemp('scenes') / 'PASCALContext'
-    write_scenes(data, 'pascal', 8, 1, 64, 64, 0, 1, False)
+    write_scenes(data, 'pascal', 8, 1, 64, 64, 0, 1)
     ids = (data / 'ImageSets/Context/train.txt').read_text().split()
     tasks = ('semseg', 'normal', 'saliency', 'boundary', 'parsing')
     (data / 'label_mappings').mkdir()
