@@ -20,11 +20,12 @@ from sphinx.writers.html5 import HTML5Translator
 
 import mtpsl.analysis.figures.contents
 import mtpsl.engine.contents
+import mtpsl.structures.contents
 from mtpsl import __version__
 from mtpsl.engine.quiet import quieten
 
 # Autodoc lists what lies in a module, not what it would import.
-for package in (mtpsl.engine, mtpsl.analysis.figures):
+for package in (mtpsl.engine, mtpsl.analysis.figures, mtpsl.structures):
     contents = package.contents
     vars(package).update({name: getattr(contents, name) for name in contents.__all__},
                          __all__=contents.__all__)

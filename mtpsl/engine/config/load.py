@@ -63,7 +63,7 @@ def load_config(path: str, options: Mapping[str, object] | None = None) -> Confi
         options: overrides with dotted keys, as ``--cfg-options`` gives them.
 
     Warns:
-        UserWarning: a top-level key that nothing reads, see :mod:`mtpsl.engine.config.variables`.
+        UserWarning: a top-level key that nothing reads, see ``config.variables``.
 
     Raises:
         FileNotFoundError: no such config, or no such base of it.
@@ -71,7 +71,7 @@ def load_config(path: str, options: Mapping[str, object] | None = None) -> Confi
             option that nothing would read; an unknown type of a part.
         TypeError: a part or an argument of another type, or one that its class does not take.
         ValueError: a file that is no Python or that fails; a value that cannot be, see
-            :mod:`mtpsl.engine.config.values`.
+            ``config.values``.
     """
     quieten()
     _check_data_folder()

@@ -6,16 +6,14 @@ of its label; maps at stride 8 are h x w.
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from typing import Any
 
 import torch
-from mmengine.model import BaseModel
 from mmengine.structures import PixelData
 from torch import Tensor, nn
 
 from mtpsl.models.diffusion.noise import NoiseSource
-from mtpsl.models.task_order import Rearrangement, in_order, order_of, owners, rearrangement
+from mtpsl.models.task_order import OrderedTasks, in_order
 from mtpsl.models.to_device import labelled_index, refuse_not_finite, resize, to_device
 from mtpsl.models.transfer import Transfer
 from mtpsl.registry import MODELS
@@ -30,7 +28,7 @@ ZERO_LOSS = 'loss_zero'
 
 
 @MODELS.register_module()
-class MultiTaskModel(BaseModel):
+class MultiTaskModel(OrderedTasks):
     """Shared encoder, one decoder per task: the MTL baseline (one task: single-task model).
 
     Convention: a module that belongs to one task lies in a ``ModuleDict`` under the task's name.
@@ -113,46 +111,6 @@ class MultiTaskModel(BaseModel):
         """(B, 3, H, W) to F_backbone (B, C, h, w)."""
         return self.neck(self.backbone(inputs))
 
-    # ---------------------------------------------------------------- weights
-
-    def rearrangement(self, weights: Mapping[str, Tensor],
-                      told: Sequence[str] | None = None) -> Rearrangement | None:
-        """What brings weights of another order of the tasks into the model's; None: nothing to do.
-
-        ``told`` is that order where it is known, see :mod:`mtpsl.models.task_order`.
-        """
-        tasks = list(self.tasks)
-        return rearrangement(self, tasks, order_of(weights, self, tasks, told))
-
-    def _save_to_state_dict(self, destination: dict, prefix: str, keep_vars: bool) -> None:
-        super()._save_to_state_dict(destination, prefix, keep_vars)
-        if hasattr(destination, '_metadata'):
-            destination._metadata[prefix[:-1]]['tasks'] = list(self.tasks)
-
-    def _load_from_state_dict(self, state_dict: dict, prefix: str, local_metadata: dict,
-                              *arguments: object) -> None:
-        own = {key.removeprefix(prefix): value for key, value in state_dict.items()
-               if key.startswith(prefix)}
-        moved = self.rearrangement(own, local_metadata.get('tasks'))
-        if moved:
-            state_dict.update({prefix + key: moved.apply(key, own[key])
-                               for key in moved.take if key in own})
-        super()._load_from_state_dict(state_dict, prefix, local_metadata, *arguments)
-
-    @cached_property
-    def _owner(self) -> dict[str, tuple[str, str]]:
-        return owners(self, self.tasks)
-
-    def parts(self) -> dict[str, str]:
-        """Name of a parameter -> the part of the model that learns or does not, as a whole.
-
-        What belongs to one task is apart from what belongs to others, in each place of the model.
-        """
-        own = {name: f'{path.rpartition(".")[0]}.{task}'
-               for name, (path, task) in self._owner.items()}
-        return {name: own.get(name, name.partition('.')[0])
-                for name, _ in self.named_parameters()}
-
     # ---------------------------------------------------------------- what a method overrides
 
     @property
@@ -189,7 +147,7 @@ class MultiTaskModel(BaseModel):
 
         Args:
             inputs: (B, 3, H, W) normalised images.
-            noise: (B, *shape of :attr:`noise`) where :attr:`noise` has maps; None is zero noise.
+            noise: (B, D, K, h, w), whose last four are ``noise.shape``; None is zero noise.
         """
         return self.logits(inputs)[FINAL]
 
@@ -227,7 +185,7 @@ class MultiTaskModel(BaseModel):
         one without labels adds nothing.
 
         Args:
-            logits: output k (:data:`~mtpsl.structures.outputs.LOSS_SUFFIXES`) -> task ->
+            logits: output k (a key of ``LOSS_SUFFIXES``) -> task ->
                 (N_t, C_t, h, w) of the labelled rows.
             data_samples: the batch's B samples.
             rows: the labelled rows by task.
