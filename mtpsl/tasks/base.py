@@ -1,5 +1,7 @@
 """Base class of the dense tasks: everything that the rest of the project asks of one.
 
+What only methods with auxiliary objectives ask is in :mod:`.auxiliary`.
+
 Shapes: N samples, C channels of the logits, c channels of the label map, H x W pixels,
 K statistics per image.
 """
@@ -14,18 +16,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .auxiliary import AuxiliaryMaps, masked_mean
 from .seen import Doubt, Seen
 from .stored import whole_numbers
 
+__all__ = ['INTERPOLATIONS', 'UNKNOWN_COLOUR', 'Label', 'Task', 'masked_mean']
+
 UNKNOWN_COLOUR = (70, 90, 130)  # RGB, where a picture's own colours leave none free
-CONFIDENCE = 0.95  # least probability of a class that is taken for a pseudo-label
-AGREEMENT = 0.1  # largest difference of two views' values where one is taken for a pseudo-label
 INTERPOLATIONS = dict(nearest=cv2.INTER_NEAREST, bilinear=cv2.INTER_LINEAR, bicubic=cv2.INTER_CUBIC)
 
 Label = TypeVar('Label', np.ndarray, Tensor)
 
 
-class Task(ABC):
+class Task(AuxiliaryMaps, ABC):
     """One dense prediction task.
 
     Three forms of a map are told apart. *Logits* leave the network, (N, C, H, W). The public
@@ -69,11 +72,6 @@ class Task(ABC):
             raise ValueError(f'{type(self).__name__}: loss_weight must be >= 0, got '
                              f'{loss_weight!r}')
         self.loss_weight = loss_weight
-
-    @property
-    def aux_channels(self) -> int:
-        """Channels of :meth:`aux_map`'s maps."""
-        return self.label_channels
 
     @cached_property
     def label_channels(self) -> int:
@@ -191,64 +189,6 @@ class Task(ABC):
         """A mean of predictions, (N, C, H, W), as one itself (unit vectors are again)."""
         return mean
 
-    # ------------------------------------- tensors, for methods with auxiliary objectives
-
-    def pseudo_label(self, teacher: Tensor, student: Tensor, confidence: float = CONFIDENCE,
-                     agreement: float = AGREEMENT) -> Tensor:
-        """A label for one view of an image from the prediction for another view.
-
-        Here, for values: the teacher's, where the student's differ by less than ``agreement`` in
-        all channels; ``ignore_value`` elsewhere.
-
-        Args:
-            teacher: prediction, already in the student's geometry.
-            student: prediction of the same shape.
-            confidence: least probability of a class or a yes that is trusted.
-            agreement: largest difference of the two views' values that is trusted.
-
-        Returns:
-            (N, c, H, W) label map, unknown where the teacher is not to be trusted.
-        """
-        label = self.decode(teacher)
-        agree = ((label - self.decode(student)).abs() < agreement).all(1, keepdim=True)
-        return torch.where(agree, label, self.ignore_value)
-
-    def aux_map(self, logits: Tensor, known: Tensor | None = None, hard: bool = True) -> Tensor:
-        """How a prediction enters an auxiliary network: a map in [0, 1], differentiable.
-
-        Here the prediction's values as they are.
-
-        Args:
-            logits: (N, C, H, W).
-            known: (N, 1, H, W) bool; other pixels enter as a label's unknown ones do.
-            hard: give classes as one-hot samples (Gumbel, straight through), not as
-                probabilities.
-
-        Returns:
-            (N, aux_channels, H, W).
-        """
-        code = self.activate(logits)
-        return code if known is None else code * known
-
-    def aux_from_label(self, label: Tensor) -> Tensor:
-        """(N, c, H, W) labels to maps as :meth:`aux_map` gives them; here unknown pixels are 0."""
-        return label * self.valid(label)
-
-    def reconstruction_loss(self, output: Tensor, target: Tensor, known: Tensor) -> Tensor:
-        """How far an auxiliary network's output is from a map of :meth:`aux_map`.
-
-        Here L1 between the output's sigmoid and the map, summed over channels.
-
-        Args:
-            output: (N, aux_channels, H, W), not yet activated.
-            target: the map that it should be.
-            known: (N, 1, H, W) bool, the pixels that count.
-
-        Returns:
-            (N,) means over the known pixels.
-        """
-        return masked_mean((output.sigmoid() - target).abs(), known)
-
     # ---------------------------------------------------------------- metrics
 
     @abstractmethod
@@ -284,17 +224,3 @@ class Task(ABC):
     def legend(self, label: np.ndarray) -> dict[str, tuple[int, int, int]]:
         """Legend of a map in label form: ``{name: RGB}`` of what it shows."""
         return {}
-
-
-def masked_mean(values: Tensor, valid: Tensor) -> Tensor:
-    """Mean over the known pixels of each sample.
-
-    Args:
-        values: (N, ..., H, W), zero or garbage where unknown.
-        valid: (N, 1, H, W) bool.
-
-    Returns:
-        (N,); 0 where a sample has no known pixel.
-    """
-    total = torch.where(valid, values.reshape(len(valid), -1, *valid.shape[-2:]), 0)
-    return total.flatten(1).sum(1) / valid.flatten(1).sum(1).clamp(min=1)

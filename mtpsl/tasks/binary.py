@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .base import AGREEMENT, CONFIDENCE, UNKNOWN_COLOUR, Task
+from .auxiliary import AGREEMENT, CONFIDENCE
+from .base import UNKNOWN_COLOUR, Task
 from .seen import Doubt, Seen
 from .stored import (
     Stored,

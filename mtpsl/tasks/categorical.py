@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .base import AGREEMENT, CONFIDENCE, Task, masked_mean
+from .auxiliary import AGREEMENT, CONFIDENCE, ClassAuxMaps
+from .base import Task, masked_mean
 from .class_list import check_names, check_palette, check_weights
-from .codes import ClassAuxMaps
 from .seen import Doubt, Seen
 from .stored import (
     Stored,

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from mtpsl.registry import TASKS
 
-from .base import AGREEMENT, CONFIDENCE, Task, masked_mean
+from .auxiliary import AGREEMENT, CONFIDENCE
+from .base import Task, masked_mean
 from .seen import Doubt, Seen
 
 BINS_PER_DEGREE = 4
