@@ -12,7 +12,7 @@ from mmengine.config import Config
 from mmengine.registry import Registry
 from mmengine.runner import Runner
 
-import mtpsl.engine.config.text  # noqa: F401  (sets how configs are laid out)
+import mtpsl.engine.patches  # noqa: F401  (applies them)
 from mtpsl.engine.quiet import quieten, silence
 from mtpsl.registry import DATASETS, METRICS, MODELS, OPTIMIZERS, VISUALIZERS
 

@@ -33,6 +33,3 @@ def format_code(unformatted_source: str, filename: str = '<unknown>',
     text = ''.join(_lay_out(''.join(lines[statement.lineno - 1:statement.end_lineno]), style)
                    for statement in ast.parse(unformatted_source).body)
     return text, text != unformatted_source
-
-
-yapf_api.FormatCode = format_code
