@@ -241,9 +241,10 @@ def _check_best(runner: Runner) -> None:
 
 def figures(metric: MultiTaskMetric) -> list[str]:
     """The names of what an evaluation of final predictions gives."""
-    found = [f'{name}/{key}' for name, task in metric.tasks.items()
+    found = [f'{name}/{key}' for name, task in metric.scored.items()
              for key in _scores(task, metric.per_class)]
-    return found + ['delta_m'] * bool(metric.single_task)
+    complete = metric.single_task and len(metric.scored) == len(metric.tasks)
+    return found + ['delta_m'] * bool(complete)
 
 
 def _scores(task: Task, per_class: bool) -> list[str]:

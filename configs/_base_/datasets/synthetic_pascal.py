@@ -17,3 +17,4 @@ train_dataloader = dict(
     batch_size=4, num_workers=2, dataset=dict(data_root=data_root, pipeline=train_pipeline))
 val_dataloader = dict(batch_size=8, num_workers=2, dataset=dict(data_root=data_root))
 test_dataloader = val_dataloader
+val_evaluator = dict(slow_tasks=True)  # small images
