@@ -1,8 +1,10 @@
-"""One image's labels and predictions, addressed by task name."""
+"""One image's labels and predictions, addressed by task name; walking over a batch of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from mmengine.structures import BaseDataElement
+from torch import Tensor
 
 
 class MultiTaskSample(BaseDataElement):
@@ -28,3 +30,12 @@ class MultiTaskSample(BaseDataElement):
 def labelled_rows(samples: Sequence[MultiTaskSample], task: str) -> list[int]:
     """Indices in the batch of the samples that are labelled for ``task``."""
     return [row for row, sample in enumerate(samples) if task in sample.gt]
+
+
+def batch_leaves(tree: Tensor | MultiTaskSample | Iterable) -> Iterator[Any]:
+    """Images (3, H, W) or samples of a batch: a list of them or, of several views, of lists."""
+    if isinstance(tree, MultiTaskSample) or isinstance(tree, Tensor) and tree.ndim == 3:
+        yield tree
+    else:
+        for branch in tree:
+            yield from batch_leaves(branch)

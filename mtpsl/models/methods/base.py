@@ -31,6 +31,11 @@ ZERO_LOSS = 'loss_zero'
 class MultiTaskModel(OrderedTasks):
     """Shared encoder, one decoder per task: the MTL baseline (one task: single-task model).
 
+    ::
+
+        loss():    extract_feat() -> decoders() -> task_losses(), zero_loss()
+        predict(): logits() -> activate() -> attach()
+
     Convention: a module that belongs to one task lies in a ``ModuleDict`` under the task's name.
     Nothing depends on the order of ``tasks``, see :mod:`mtpsl.models.task_order`.
 

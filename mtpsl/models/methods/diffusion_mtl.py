@@ -29,6 +29,12 @@ from .options import DEFAULT, PredictOptions
 class DiffusionMTL(MultiTaskModel):
     """An initial backbone model and MTDNet, trained together (paper, Sec. 3 and Pseudocode 1).
 
+    ::
+
+        loss():    extract_feat() -> decoders() -> training_noise() -> diffusion() -> task_losses()
+        predict(): initial() -> test_noise() -> diffusion.trajectory() -> diffusion.project()
+                   -> activate() -> attach()
+
     In training the labelled (sample, task) pairs of the batch are denoised, all in one go; at
     test time every task of every sample is. Noise at test time comes from a generator seeded by
     the image, so an image always gets the same prediction, whatever the batch or the worker.
