@@ -62,8 +62,8 @@ class MultiTaskMetric(BaseMetric):
         self.scored = {name: task for name, task in self.tasks.items()
                        if slow_tasks or not task.stats_on_cpu}
         if not self.scored:
-            raise ValueError('MultiTaskMetric: slow_tasks must be True where all tasks are slow, as '
-                             f'{", ".join(self.tasks)} here')
+            raise ValueError('MultiTaskMetric: slow_tasks must be True where all tasks are slow: '
+                             f'{", ".join(self.tasks)}')
         self.single_task = single_task_figures(single_task, self.tasks) if single_task else None
         self.per_class = per_class
         self.workers = _share_of_cores() if workers is None else workers
