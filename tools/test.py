@@ -133,7 +133,13 @@ def report_panels(folder: Path, begin: float) -> None:
 def write_html(path: Path, number: int, metrics: dict[str, float], runner: 'Runner',
                checkpoint: str) -> None:
     """Write the report page."""
-    from mtpsl.analysis.html_report import extremes, image_scores, redraw, write_report
+    from mtpsl.analysis.html_report import (
+        confusions,
+        extremes,
+        image_scores,
+        redraw,
+        write_report,
+    )
     from mtpsl.engine.visualization import MultiTaskVisualizer
     from mtpsl.evaluation import MultiTaskMetric
     from mtpsl.tasks import build_tasks
@@ -141,7 +147,8 @@ def write_html(path: Path, number: int, metrics: dict[str, float], runner: 'Runn
     tasks = build_tasks(runner.cfg.tasks)
     found = [metric.image_statistics for metric in runner.test_evaluator.metrics
              if isinstance(metric, MultiTaskMetric)]
-    scores = image_scores(found[0] if found else {}, tasks)
+    statistics = found[0] if found else {}
+    scores = image_scores(statistics, tasks)
     chosen = {name: extremes(scores[name], task.higher_is_better, number)
               for name, task in tasks.items()}
     images = dict.fromkeys(image for extreme in chosen.values()
@@ -151,7 +158,8 @@ def write_html(path: Path, number: int, metrics: dict[str, float], runner: 'Runn
     write_report(path, title=Path(runner.cfg.filename).stem, checkpoint=checkpoint,
                  config=runner.cfg.pretty_text, metrics=metrics, tasks=tasks, scores=scores,
                  chosen=chosen, panels=redraw(images, runner.test_dataloader.dataset, model,
-                                              visualizer))
+                                              visualizer),
+                 confusions=confusions(statistics, tasks))
     print(f'report:  {path}')
 
 

@@ -215,6 +215,10 @@ class Task(AuxiliaryMaps, ABC):
         """Metrics per class, ``{'IoU.<class>': float}``; empty for tasks without classes."""
         return {}
 
+    def confusion_matrix(self, stats: Tensor) -> Tensor | None:
+        """(C, C) pixels of the (N, K) statistics, row = true class; None without classes."""
+        return None
+
     # ---------------------------------------------------------------- pictures
 
     @abstractmethod

@@ -231,9 +231,12 @@ class CategoricalTask(ClassAuxMaps, Task):
         counts.scatter_add_(1, cell, torch.ones_like(cell))
         return counts[:, :-1].double()
 
+    def confusion_matrix(self, stats: Tensor) -> Tensor:
+        return stats.sum(0).view(self.channels, self.channels)
+
     def _iou(self, stats: Tensor) -> Tensor:
         """(C,) IoU in percent of each class over the whole set; NaN where it says nothing."""
-        confusion = stats.sum(0).view(self.channels, self.channels)
+        confusion = self.confusion_matrix(stats)
         true_positive = confusion.diag()
         union = confusion.sum(0) + confusion.sum(1) - true_positive
         iou = 100 * true_positive / union  # 0 / 0 is NaN: the class is absent
