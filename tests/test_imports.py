@@ -16,7 +16,7 @@ ALLOWED = {
     'datasets': {'data_prep', 'tasks', 'structures'},  # the layouts of the files
     'models': {'tasks', 'structures'},
     'evaluation': {'tasks', 'structures'},
-    'engine': {'datasets', 'structures', 'tasks'},  # the check command; pictures
+    'engine': {'datasets', 'evaluation', 'structures', 'tasks'},  # checks; pictures
     'apis': {'datasets', 'engine', 'models', 'structures', 'tasks'},
     'analysis': {'apis', 'datasets', 'engine', 'evaluation', 'models', 'structures', 'tasks'},
 }

@@ -3,6 +3,8 @@
 import argparse
 import json
 import math
+import time
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,6 +48,7 @@ def main(argv: list[str] | None = None) -> None:
 
         from mtpsl.engine import build_runner, load_config
         from mtpsl.engine.check_data import check_labels
+        from mtpsl.engine.checkpoints.resume import check_meaning
         from mtpsl.engine.config.load import evaluators, require
         from mtpsl.engine.config.precheck import check_data, check_together
         from mtpsl.engine.launch import check_launcher, set_work_dir
@@ -54,6 +57,7 @@ def main(argv: list[str] | None = None) -> None:
 
         cfg = load_config(args.config, args.cfg_options)
         require(cfg, 'model', 'tasks', 'test_dataloader', 'test_cfg', 'test_evaluator')
+        tell_unread(args.cfg_options or {})
         cfg.launcher = args.launcher
         cfg.load_from = args.checkpoint
         cfg.resume = False
@@ -72,37 +76,70 @@ def main(argv: list[str] | None = None) -> None:
                 evaluator['keep_statistics'] = True
         check_together(cfg)
         check_launcher(cfg)
+        check_meaning(args.checkpoint, cfg)
         check_data(cfg, 'test')
+        begin = time.time()
         with naming_lost_ranks():
             runner = build_runner(cfg)
             check_labels(runner, training=False)
             metrics = runner.test()
         if is_main_process():
-            report(metrics, cfg, out, args.show_dir)
+            report(metrics, cfg, out)
+            if args.show_dir:
+                report_panels(Path(args.show_dir), begin)
             if html:
                 write_html(html, args.html_num, metrics, runner, args.checkpoint)
 
 
-def report(metrics: dict[str, float], cfg: 'Config', out: Path, show_dir: str | None) -> None:
-    """Print the primary metric table, and write it (.md) and all the metrics (.json)."""
+def tell_unread(options: dict) -> None:
+    """Warn of other validation data on the command line: a test does not look there."""
+    for key in options:
+        read = key.replace('val_', 'test_', 1)
+        if key.startswith('val_dataloader.dataset') and read not in options:
+            warnings.warn(f'--cfg-options {key} has no effect on a test, which reads {read}',
+                          stacklevel=3)
+
+
+def report(metrics: dict[str, float], cfg: 'Config', out: Path) -> None:
+    """Print the primary metric table, and write it (.md) and all the metrics (.json).
+
+    Other metrics that are there, of an earlier test, are put aside.
+    """
     from mtpsl.evaluation import primary_metric_table
     from mtpsl.tasks import build_tasks
 
     table = primary_metric_table(metrics, build_tasks(cfg.tasks))
     print(f'\n{table}\n')
-    out.with_suffix('.md').write_text(table + '\n')
     # JSON has no NaN: what was not to be measured is null.
     finite = {key: None if math.isnan(value) else value for key, value in metrics.items()}
-    out.write_text(json.dumps(finite, indent=2) + '\n')
+    text = json.dumps(finite, indent=2) + '\n'
+    if out.is_file() and out.read_text() != text:
+        stamp = time.strftime('%Y%m%d_%H%M%S', time.localtime(out.stat().st_mtime))
+        earlier = out.with_name(f'{out.stem}.{stamp}.json')
+        out.rename(earlier)
+        print(f'earlier metrics, which differ: {earlier}')
+    out.with_suffix('.md').write_text(table + '\n')
+    out.write_text(text)
     print(f'metrics: {out}')
-    if show_dir:
-        print(f'panels:  {show_dir}')
+
+
+def report_panels(folder: Path, begin: float) -> None:
+    """Say where the panels are, and that some there are older than this test."""
+    older = sum(path.stat().st_mtime < begin for path in folder.rglob('*.png'))
+    print(f'panels:  {folder}' + (
+        f' ({older} of an earlier test are there too)' if older else ''))
 
 
 def write_html(path: Path, number: int, metrics: dict[str, float], runner: 'Runner',
                checkpoint: str) -> None:
     """Write the report page."""
-    from mtpsl.analysis.html_report import extremes, image_scores, redraw, write_report
+    from mtpsl.analysis.html_report import (
+        confusions,
+        extremes,
+        image_scores,
+        redraw,
+        write_report,
+    )
     from mtpsl.engine.visualization import MultiTaskVisualizer
     from mtpsl.evaluation import MultiTaskMetric
     from mtpsl.tasks import build_tasks
@@ -110,7 +147,8 @@ def write_html(path: Path, number: int, metrics: dict[str, float], runner: 'Runn
     tasks = build_tasks(runner.cfg.tasks)
     found = [metric.image_statistics for metric in runner.test_evaluator.metrics
              if isinstance(metric, MultiTaskMetric)]
-    scores = image_scores(found[0] if found else {}, tasks)
+    statistics = found[0] if found else {}
+    scores = image_scores(statistics, tasks)
     chosen = {name: extremes(scores[name], task.higher_is_better, number)
               for name, task in tasks.items()}
     images = dict.fromkeys(image for extreme in chosen.values()
@@ -120,7 +158,8 @@ def write_html(path: Path, number: int, metrics: dict[str, float], runner: 'Runn
     write_report(path, title=Path(runner.cfg.filename).stem, checkpoint=checkpoint,
                  config=runner.cfg.pretty_text, metrics=metrics, tasks=tasks, scores=scores,
                  chosen=chosen, panels=redraw(images, runner.test_dataloader.dataset, model,
-                                              visualizer))
+                                              visualizer),
+                 confusions=confusions(statistics, tasks))
     print(f'report:  {path}')
 
 

@@ -28,11 +28,13 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     with one_line_errors('train.py'):  # here: --help needs no PyTorch
         from mtpsl.engine import build_runner, load_config
+        from mtpsl.engine.before_training import check_training
         from mtpsl.engine.check_data import check_labels
+        from mtpsl.engine.checkpoints.resume import latest_checkpoint
         from mtpsl.engine.checkpoints.work_dir import claimed
         from mtpsl.engine.config.load import require
         from mtpsl.engine.config.precheck import check_data, check_together
-        from mtpsl.engine.launch import check_batches, check_launcher, set_work_dir
+        from mtpsl.engine.launch import check_launcher, set_work_dir
         from mtpsl.engine.ranks import naming_lost_ranks
 
         cfg = load_config(args.config, args.cfg_options)
@@ -47,14 +49,17 @@ def main(argv: list[str] | None = None) -> None:
                                  'the config')
             cfg.auto_scale_lr.enable = True
         if args.resume:
-            cfg.resume = True
-            cfg.load_from = None if args.resume == 'auto' else args.resume
+            start = cfg.get('load_from')
+            cfg.resume = args.resume != 'auto' or not start or bool(
+                latest_checkpoint(cfg.work_dir)[0])
+            if cfg.resume:  # else there is nothing yet, and the training starts from load_from
+                cfg.load_from = None if args.resume == 'auto' else args.resume
         check_together(cfg)
         check_launcher(cfg)
         check_data(cfg, 'train', 'val')
         with claimed(cfg), naming_lost_ranks():
             runner = build_runner(cfg)
-            check_batches(runner)
+            check_training(runner)
             check_labels(runner)
             count_accumulation(runner)
             runner.train()

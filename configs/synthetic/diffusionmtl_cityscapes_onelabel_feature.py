@@ -1,4 +1,3 @@
 _base_ = ['../_base_/datasets/synthetic_cityscapes_onelabel.py',
           '../_base_/models/diffusionmtl_small_feature.py',
-          '../_base_/schedules/adam_demo.py', '../_base_/default_runtime.py']
-default_hooks = dict(logger=dict(interval=10))
+          '../_base_/schedules/adam_demo.py', '../_base_/demo_runtime.py']

@@ -1,5 +1,2 @@
-_base_ = ['../_base_/datasets/synthetic_pascal_onelabel.py', '../_base_/models/mtl_small.py',
-          '../_base_/schedules/adam_demo.py', '../_base_/default_runtime.py']
+_base_ = '../_base_/single_task/synthetic_onelabel.py'
 tasks = dict(_delete_=True, parsing=_base_.tasks.parsing)
-train_dataloader = dict(dataset=dict(drop_unlabelled=True))
-default_hooks = dict(logger=dict(interval=10))

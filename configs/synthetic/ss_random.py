@@ -1,5 +1,4 @@
 _base_ = ['../_base_/datasets/synthetic_pascal_random.py', '../_base_/models/ss_small.py',
           '../_base_/views/ss.py', '../_base_/schedules/adam_demo.py',
-          '../_base_/default_runtime.py']
+          '../_base_/demo_runtime.py']
 train_dataloader = dict(dataset=dict(pipeline=_base_.train_pipeline[:-1] + _base_.views))
-default_hooks = dict(logger=dict(interval=10))

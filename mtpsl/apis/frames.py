@@ -1,11 +1,13 @@
 """Images one after the other, and what the results of each are called."""
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from mmengine.logging import print_log
 from PIL import Image
 
 from .sources import Images, OneImage, Source, collect
@@ -31,7 +33,8 @@ class Frames:
 
     Args:
         inputs: see :meth:`mtpsl.apis.MultiTaskInferencer.stream`.
-        names: names to use instead of the files'; one for each image.
+        names: names to use instead of the files'; one for each image, in their order. Those of a
+            generator may be more.
         numbers: where the numbers of arrays without a name come from.
         on_error: see :func:`mtpsl.apis.sources.collect`.
 
@@ -55,6 +58,11 @@ class Frames:
             self._sources, self.single = collect(
                 inputs, on_error)  # type: ignore[arg-type]
             self.total = len(self._sources)
+            _say_same(self._sources)
+        if isinstance(names, (set, frozenset, Mapping)) or (
+                names is not None and isinstance(inputs, (set, frozenset))):
+            raise ValueError('names and images must have an order, as a list has, got names of '
+                             f'{type(names).__name__}, images of {type(inputs).__name__}')
         if isinstance(names, str):
             if not self.single:
                 raise ValueError(f'names must be as many as the images, got one, {names!r}')
@@ -88,6 +96,9 @@ class Frames:
                 yield Frame(source.name, source)
             else:
                 yield Frame(source.name if _is_file(source) else self._next(taken), source)
+        if isinstance(self._names, Sequence) and (left := list(names or ())):
+            print_log(f'names were left over, {len(left)} of {len(self._names)}, from {left[0]!r}: '
+                      'is each image called as it should be?', 'current', logging.WARNING)
 
     @staticmethod
     def _lazy(image: OneImage, place: int, taken: set[str]) -> Source:
@@ -107,6 +118,18 @@ class Frames:
         """The next name of an array that no file has."""
         return next(name for name in (f'image{number}' for number in self.numbers)
                     if name not in taken)
+
+
+def _say_same(sources: Sequence[Source]) -> None:
+    """Warn of one object given several times: a buffer or an animated picture in its last state."""
+    first: dict[int, str] = {}
+    for source in sources:
+        before = first.setdefault(id(source.content), source.name)
+        if before != source.name:
+            print_log(f'{before} and {source.name} are one and the same '
+                      f'{type(source.content).__name__}, so that their results will be of one '
+                      'picture: frames of one buffer are to be copied', 'current', logging.WARNING)
+            return
 
 
 def _is_file(source: Source) -> bool:

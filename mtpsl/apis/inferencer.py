@@ -15,6 +15,7 @@ from torch import Tensor
 from mtpsl.models import PredictOptions
 from mtpsl.structures import MultiTaskSample
 from mtpsl.structures.outputs import FINAL, INTERMEDIATE, UNCERTAINTY
+from mtpsl.system.checks import is_integer
 from mtpsl.system.parallel import Progress
 from mtpsl.tasks.depth import Depth
 
@@ -92,14 +93,13 @@ class MultiTaskInferencer:
                  device: str | None = None, cfg_options: Mapping[str, object] | None = None, *,
                  window: Sequence[int] | None = None, overlap: float = 1 / 3,
                  max_side: int | str | None = 'auto', batch_size: int = 1) -> None:
-        if window is not None and (len(window) != 2 or min(window) < 1):
+        if window is not None and not (len(window) == 2 and all(map(is_integer, window))):
             raise ValueError(f'window must be (height, width) in pixels, got {window!r}')
         if not 0 <= overlap < 1:
             raise ValueError(f'overlap must be in [0, 1), got {overlap!r}')
-        if batch_size < 1 or not (max_side in (None, 'auto')
-                                  or isinstance(max_side, int) and max_side >= 1):
-            raise ValueError("batch_size and max_side (or None or 'auto') must be at least 1, got "
-                             f'{batch_size!r} and {max_side!r}')
+        if not (is_integer(batch_size) and (max_side in (None, 'auto') or is_integer(max_side))):
+            raise ValueError("batch_size and max_side (or None or 'auto') must be integers of at "
+                             f'least 1, got {batch_size!r} and {max_side!r}')
         cfg, weights = find_model(model, weights, cfg_options)
         self.model = load_model(cfg, weights, device)
         self.reader = PhotoReader(pipeline_of(cfg))

@@ -12,7 +12,7 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import load_checkpoint
 
 from mtpsl.engine.checkpoints.content import check_checkpoint, check_whole
-from mtpsl.engine.checkpoints.resume import other_settings
+from mtpsl.engine.checkpoints.resume import check_meaning, other_settings
 from mtpsl.engine.config.load import load_config, require
 from mtpsl.engine.config.model_index import find_weights
 from mtpsl.models import MultiTaskModel
@@ -59,7 +59,8 @@ def load_model(model: str | Path | Config, weights: str | Path | None = None,
 
     Raises:
         FileNotFoundError: no such config or checkpoint.
-        ValueError: a checkpoint that is damaged or of another model.
+        ValueError: a checkpoint that is damaged or of another model, or whose weights predict
+            something else (:func:`mtpsl.engine.checkpoints.resume.check_meaning`).
     """
     # Components of other scopes, which the config's custom_imports register, are found too.
     init_default_scope('mtpsl')
@@ -75,6 +76,7 @@ def load_model(model: str | Path | Config, weights: str | Path | None = None,
         if '://' not in weights:
             check_whole(weights)
             check_checkpoint(weights, built)
+            check_meaning(weights, cfg)
             if told := other_settings(weights, cfg):
                 warnings.warn(told, stacklevel=3)
         load_checkpoint(built, weights, map_location='cpu', strict=True, logger='silent')

@@ -1,5 +1,6 @@
 """What was predicted for one image, as arrays, pictures and files."""
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -8,6 +9,7 @@ from typing import TypeVar
 
 import cv2
 import numpy as np
+from mmengine.logging import print_log
 from PIL import Image
 
 from mtpsl.engine.visualization import draw_panel, paint_uncertainty
@@ -99,33 +101,55 @@ class Prediction:
         """Write ``<out_dir>/<task>/<name>.<format>``, pictures (png) or arrays (npy).
 
         Stages go to ``<task>_<stage>``, uncertainty to ``<task>_uncertainty``; with png comes the
-        panel, ``panels/<name>.png``.
+        panel, ``panels/<name>.png``. What lies there of that name is overwritten, with a warning.
 
         Returns:
             The files.
 
         Raises:
-            ValueError: an unknown format.
+            ValueError: an unknown format, or a task whose folder is that of another's stage.
         """
+        _say_overwritten(out_dir, existing(self.files(out_dir, formats)))
+        return self._write(out_dir, formats)
+
+    def files(self, out_dir: str | Path,
+              formats: Sequence[str] = ('png',)) -> dict[Path, tuple[str | None, str | None]]:
+        """What :meth:`save` writes: file -> stage and task; both None of the panel."""
         check_formats(formats)
         groups: dict[str | None, dict[str, np.ndarray]] = {None: self.maps}
         groups.update(self.stages.items())
         if self.uncertainty:
             groups[UNCERTAINTY] = self.uncertainty
-        files = []
+        found: dict[Path, tuple[str | None, str | None]] = {}
         for stage, maps in groups.items():
-            for task, values in maps.items():
-                base = Path(out_dir, f'{task}_{stage}' if stage else task, self.name)
+            for task in maps:
+                folder = Path(out_dir, f'{task}_{stage}' if stage else task)
                 for suffix in formats:
-                    files.append(base.with_name(f'{base.name}.{suffix}'))
-                    if suffix == 'npy':
-                        write_array(files[-1], values)
-                    else:
-                        write_image(files[-1], self.picture(task, stage)[..., ::-1])
+                    file = folder / f'{self.name}.{suffix}'
+                    if file in found:
+                        raise ValueError(f'the folder {folder} would be of the task {task} and of '
+                                         f'{found[file][1]}: one of them needs another name')
+                    found[file] = stage, task
         if 'png' in formats:
-            files.append(Path(out_dir, 'panels', f'{self.name}.png'))
-            write_image(files[-1], self.panel()[..., ::-1])
-        return files
+            panel = Path(out_dir, 'panels', f'{self.name}.png')
+            if panel in found:
+                raise ValueError('panels is the folder of the panels: the task of that name needs '
+                                 'another')
+            found[panel] = None, None
+        return found
+
+    def _write(self, out_dir: str | Path, formats: Sequence[str]) -> list[Path]:
+        files = self.files(out_dir, formats)
+        for file, (stage, task) in files.items():
+            if task is None:
+                write_image(file, self.panel()[..., ::-1])
+            elif file.suffix == '.png':
+                write_image(file, self.picture(task, stage)[..., ::-1])
+            else:
+                maps = self.maps if stage is None else (
+                    self.uncertainty if stage == UNCERTAINTY else self.stages[stage])
+                write_array(file, maps[task])
+        return list(files)
 
 
 def check_formats(formats: Sequence[str]) -> None:
@@ -146,10 +170,43 @@ def make_folder(out_dir: str | Path) -> None:
 
 def save_each(results: Iterable[Prediction], out_dir: str | Path,
               formats: Sequence[str]) -> Iterator[Prediction]:
-    """The results, each saved before it is given."""
+    """The results, each saved before it is given.
+
+    Those of an earlier call are overwritten with one warning, as the same command may be run again.
+
+    Raises:
+        ValueError: names that are one to the file system, such as ``a`` and ``A``.
+    """
+    written: set[tuple[int, int]] = set()  # by what a file is, not by what it is called
+    said = False
     for result in results:
-        result.save(out_dir, formats)
+        there = existing(result.files(out_dir, formats))
+        twice = [file for file in there if _identity(file) in written]
+        if twice:
+            raise ValueError(f'{twice[0]} holds the results of another image of this call, since '
+                             'the file system takes their names for one: names gives each another')
+        if not said:
+            said = _say_overwritten(out_dir, there)
+        written |= set(map(_identity, result._write(out_dir, formats)))
         yield result
+
+
+def existing(files: Iterable[Path]) -> list[Path]:
+    """Those that are there."""
+    return [file for file in files if file.exists()]
+
+
+def _identity(file: Path) -> tuple[int, int]:
+    status = file.stat()
+    return status.st_dev, status.st_ino
+
+
+def _say_overwritten(out_dir: str | Path, files: Sequence[Path]) -> bool:
+    if files:
+        print_log(f'out_dir {out_dir} has results of an earlier call, such as '
+                  f'{files[0].relative_to(out_dir)}: those of one name are overwritten. Another '
+                  'out_dir, or names, keeps both', 'current', logging.WARNING)
+    return bool(files)
 
 
 def _entry(mapping: Mapping[str, Value], key: str, what: str) -> Value:

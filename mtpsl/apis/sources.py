@@ -10,10 +10,9 @@ import mmcv
 import numpy as np
 from mmcv.transforms import Compose
 from mmengine.logging import print_log
-from PIL import Image, ImageOps
+from PIL import Image
 
 from mtpsl.datasets.folder import list_images
-from mtpsl.datasets.photo import bytes_of
 from mtpsl.datasets.transforms import ImageOnly, LoadImageFromFile
 from mtpsl.datasets.transforms.contract import photometric
 from mtpsl.engine.config.model_index import home
@@ -47,6 +46,10 @@ class PhotoReader:
     def read(self, path: Path) -> np.ndarray:
         """A file's image, (H, W, 3) uint8 BGR; ValueError, which names it, where it is none."""
         return self._load(dict(img_path=str(path)))['img']
+
+    def from_pillow(self, image: Image.Image) -> np.ndarray:
+        """A Pillow image as :meth:`read` gives its file; ValueError where it cannot be read."""
+        return self._load.from_pillow(image)
 
     def take(self, rgb: np.ndarray) -> np.ndarray:
         """An image that was read by others, (H, W, 3) uint8 RGB, as :meth:`read` gives it."""
@@ -89,7 +92,7 @@ class Source(NamedTuple):
         pixels = self.content
         if isinstance(pixels, Image.Image):
             try:
-                pixels = bytes_of(ImageOps.exif_transpose(pixels))
+                return reader.from_pillow(pixels)
             except ValueError as error:
                 raise ValueError(f'{self.name}: {error}') from error
         if pixels.ndim == 2:  # grey

@@ -5,7 +5,7 @@ import os
 import numpy as np
 
 from mtpsl.tasks.categorical import CategoricalTask
-from mtpsl.tasks.normal import LONGEST, SHORT
+from mtpsl.tasks.normal import check_unit_vectors
 from mtpsl.tasks.stored import whole_numbers
 
 from .mended import clip_image
@@ -32,17 +32,9 @@ def number_map(size: tuple[int, int], values: np.ndarray) -> np.ndarray:
 
 
 def normal_map(size: tuple[int, int], values: np.ndarray) -> np.ndarray:
-    """Unit vectors (H, W, 3), the zero vector unknown, as stored; blending may have shortened."""
+    """Unit vectors (H, W, 3) as stored, zero where unknown; interpolation may shorten them."""
     normals = number_map(size, values)
-    if normals.ndim != 3:
-        raise ValueError(f'a map must be (H, W, 3), got {normals.shape}')
-    longest = np.linalg.norm(normals, axis=-1).max(initial=0)
-    if longest > LONGEST:
-        raise ValueError(f'normals must be unit vectors (zero = unknown), got length {longest:.3g}:'
-                         ' are they coded as colours?')
-    if 0 < longest < SHORT:
-        raise ValueError(f'normals must be unit vectors (zero = unknown), got lengths up to '
-                         f'{longest:.3g}: divide them by their length')
+    check_unit_vectors(normals)
     return normals
 
 
@@ -54,15 +46,18 @@ def read_array(path: str) -> np.ndarray:
     return values
 
 
-def read_image(path: str, white: int | None = None) -> np.ndarray:
+def read_image(path: str, white: float | None = None) -> np.ndarray:
     """An RGB image, (H, W, 3) as :func:`to_bytes` takes it, as (H, W, 3) uint8 BGR.
 
-    Floats a little outside of [0, 1] are clipped, with one warning.
+    Where no ``white`` says another scale, floats a little outside of [0, 1] are clipped, with one
+    warning.
 
     Raises:
         ValueError: an array of another shape, type or range.
     """
-    pixels = clip_image(read_array(path), path)
+    pixels = read_array(path)
+    if white is None:
+        pixels = clip_image(pixels, path)
     if pixels.ndim != 3 or pixels.shape[2] != 3:
         raise ValueError(f'an image must be (H, W, 3), got {pixels.shape}')
     return np.ascontiguousarray(to_bytes(pixels, white)[..., ::-1])

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -149,7 +149,8 @@ def _check_sample(split: str, dataset: PartialLabelDataset, size: Sequence[int] 
     total = len(dataset) if sample is None else min(sample, len(dataset))
     chosen = sorted(set(np.linspace(0, len(dataset) - 1, total).round().astype(int).tolist()))
     sizes: dict[tuple[int, int], list[str]] = {}
-    values = {name: Seen() for name in dataset.tasks}
+    values = {name: Seen(bool(dataset.PUBLISHED)) for name in dataset.tasks}
+    unread: set[str] = set()
     before, turned = len(report.problems), 0
     live = sys.stderr.isatty()
     for index in track_iter_progress(chosen, file=sys.stderr) if live else chosen:
@@ -157,6 +158,7 @@ def _check_sample(split: str, dataset: PartialLabelDataset, size: Sequence[int] 
             results = dataset[index]
         except RuntimeError as error:
             report.problems.append(str(error))
+            unread.update(dataset.get_data_info(index)['labels'])
             continue
         shape = results['img'].shape[:2]
         sizes.setdefault(shape, []).append(results['img_id'])
@@ -177,9 +179,16 @@ def _check_sample(split: str, dataset: PartialLabelDataset, size: Sequence[int] 
     if turned:  # photographs, so whoever drew labels may have seen them either way
         add(Finding(split, 'turned by EXIF', f'{turned} of {len(chosen)} images',
                     'labels as shown', OK))
+    _check_labels(split, dataset, values, unread, report)
+
+
+def _check_labels(split: str, dataset: PartialLabelDataset, values: Mapping[str, Seen],
+                  unread: Collection[str], report: Report) -> None:
+    add = report.findings.append
     for name, seen in values.items():
         if not seen.pixels:  # no label of it among the opened images
-            add(Finding(split, name, 'no label', 'any', OK))
+            add(Finding(split, name, 'none could be read', 'any', BROKEN) if name in unread else
+                Finding(split, name, 'no label', 'any', OK))
             continue
         doubt = dataset.tasks[name].doubt(seen)
         # A few labels may be all alike by chance.

@@ -1,4 +1,4 @@
-"""Images and labels of one's own: a folder a task, and what is not there is not labelled."""
+"""Images and labels of one's own: a folder a task, and a missing file means "not labelled"."""
 
 import logging
 import os
@@ -9,14 +9,14 @@ from mmengine.logging import print_log
 
 from mtpsl.registry import DATASETS
 from mtpsl.tasks import Task, build_tasks
-from mtpsl.tasks.normal import Normal
 
-from .arrays import normal_map, number_map
+from .arrays import number_map
 from .id_list import read_id_list
 from .label_mapping import LabelMapping, count_labels
 from .listing import examples, list_images, list_labels
 from .partial_label import LabelFiles, PartialLabelDataset, refuse_missing
 from .pictures import Indexed
+from .unreadable import MixedCodingsError
 
 
 @DATASETS.register_module()
@@ -29,9 +29,11 @@ class FolderDataset(PartialLabelDataset):
         images/ID.jpg            or any other of IMAGE_SUFFIXES; upright as EXIF says
         TASK/ID.png, TASK/ID.npy the label of one task, absent where the image has none
 
-    A ``.png`` is read as the task says (``Task.from_png``). A ``.npy`` holds the label map
-    itself, H x W as the image: class ids or 0 and 1, -1 or 255 unknown; one number a pixel; or a
-    vector a pixel. Folders are listed once, at construction, and what is labelled is logged.
+    A ``.png`` is read as the task says (``Task.from_png``); all of one task must be written in
+    one way (``Task.coding``), which is an error of the second file otherwise. A ``.npy`` holds the
+    label map itself, H x W as the image: class ids or 0 and 1, -1 or 255 unknown; one number a
+    pixel; or a vector a pixel. Folders are listed once, at construction, and what is labelled is
+    logged.
 
     Args:
         tasks: task name -> config or task, with any names.
@@ -97,6 +99,8 @@ class FolderDataset(PartialLabelDataset):
                 raise ValueError(f'images and the labels of {task} cannot both lie in {folder}')
         self.ids = ids
         self.optional = tuple(optional)
+        # How numbers are written, task by task: what matter -> the word and the first file of it.
+        self._codings: dict[str, dict[str, tuple[str, str]]] = {task: {} for task in built}
         super().__init__(tasks=built, data_root=data_root, split=split,
                          label_mapping=label_mapping, pipeline=pipeline, max_images=max_images,
                          drop_unlabelled=drop_unlabelled, on_error=on_error,
@@ -127,10 +131,21 @@ class FolderDataset(PartialLabelDataset):
         """The file of a label with the way to read it, which its suffix and its task decide."""
         kind = self.tasks[task]
         if paths[0].lower().endswith('.png'):
-            return LabelFiles(paths, lambda size, pixels: _from_png(kind, pixels))
-        if isinstance(kind, Normal):
-            return LabelFiles(paths, normal_map)
+            return LabelFiles(paths, lambda size, pixels: self._read(task, paths[0], pixels))
         return LabelFiles(paths, lambda size, values: kind.from_array(number_map(size, values)))
+
+    def _read(self, task: str, path: str, pixels: np.ndarray) -> np.ndarray:
+        """The label map of a picture, if its numbers are written as those of the others."""
+        kind = self.tasks[task]
+        palette = (pixels.palette,) if isinstance(pixels, Indexed) else ()
+        pixels = np.asarray(pixels)
+        label = kind.from_palette(pixels, *palette) if palette else kind.from_png(pixels)
+        for matter, word in kind.coding(pixels, *palette).items():
+            other, where = self._codings[task].setdefault(matter, (word, path))
+            if other != word:
+                raise MixedCodingsError(f'cannot use the {task} label {path}: {matter} is {word}, '
+                                        f'but {other} in {where}: {kind.mixed}')
+        return label
 
     def load_data_list(self) -> list[dict]:
         """The images and labels that are there; one listing a folder."""
@@ -197,12 +212,6 @@ class FolderDataset(PartialLabelDataset):
                 f'ID.npy for an image ID. Labels there: {examples(names)}; images in '
                 f'{self.image_folder}: {examples(images)}; a task that has none on purpose must '
                 f'be named in optional')
-
-
-def _from_png(task: Task, pixels: np.ndarray) -> np.ndarray:
-    if isinstance(pixels, Indexed):
-        return task.from_palette(np.asarray(pixels), pixels.palette)
-    return task.from_png(pixels)
 
 
 def _check_names(tasks: Mapping[str, Task], folders: Mapping[str, str],

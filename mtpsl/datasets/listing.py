@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 
 from mmengine.logging import print_log
 
-from .photo import IMAGE_SUFFIXES, is_image, why_left_out
+from .photo import COMPANIONS, IMAGE_SUFFIXES, is_image, why_left_out
 
 LABEL_SUFFIXES = ('png', 'npy')
 SHOWN = 3  # names in an error
@@ -74,17 +74,23 @@ def list_labels(folder: str, ids: Collection[str],
     """The label files of a folder that belong to ``ids``, id -> file name, and those of no id.
 
     None without a folder. With ``on_error='skip'`` an id that has two has none, with a warning.
+    Folders in it, and files of no id that may be meant for labels but are of another type, are left
+    out with a warning.
 
     Raises:
         ValueError: a file of one of the ids that is no .png or .npy, or an id with both.
     """
     found: dict[str, str] = {}
     foreign, twice, strangers = [], set(), []
-    for name in _entries(folder)[0] if os.path.isdir(folder) else ():
+    files, folders = _entries(folder) if os.path.isdir(folder) else ([], [])
+    others: list[str] = []
+    for name in files:
         image_id, _, suffix = name.rpartition('.')
         is_label = suffix.lower() in LABEL_SUFFIXES
         if image_id not in ids:
             strangers += [name] * is_label
+            others += [name] * (bool(image_id) and not is_label
+                                and suffix.lower() not in COMPANIONS)
             continue
         if not is_label:
             foreign.append(name)
@@ -94,6 +100,12 @@ def list_labels(folder: str, ids: Collection[str],
     if foreign:
         raise ValueError(f'labels must be .png or .npy (a .jpg is lossy and would change class '
                          f'ids), the folder {folder} has {examples(foreign)}')
+    left = [f'{what} ({examples(names)})' for what, names in (
+        ('folders in it', folders), (f'{len(others)} files that are no .png or .npy', others))
+        if names]
+    if left:
+        print_log(f'left out of the folder of labels {folder}: {"; ".join(left)}', logger='current',
+                  level=logging.WARNING)
     if twice:
         text = f'the folder {folder} has two labels of one image: {examples(twice)}'
         if on_error != 'skip':

@@ -16,7 +16,7 @@ from mtpsl.tasks.seen import Seen
 from .check_dataset import MANY
 from .partial_label import PartialLabelDataset
 from .sampler import SeededIndex
-from .unreadable import UnreadableFileError
+from .unreadable import MixedCodingsError, UnreadableFileError
 
 # Labels of a task that are opened, and pixels after which no other is; more of both where they
 # say nothing.
@@ -84,7 +84,7 @@ class _Look:
 
     def __init__(self, dataset: PartialLabelDataset) -> None:
         self.dataset = dataset
-        self.seen = {name: Seen() for name in dataset.tasks}
+        self.seen = {name: Seen(bool(dataset.PUBLISHED)) for name in dataset.tasks}
         self._asked: Counter[str] = Counter()  # labels that were to be opened
         self._sent: Counter[str] = Counter()  # images that went through the pipeline
         # Label files that a transform of the user's reads may be of any kind.
@@ -128,9 +128,10 @@ class _Look:
             task = self.dataset.tasks[name]
             try:
                 label = read_label(task, self.dataset.label_files(name, paths), None, opened)
-            except UnreadableFileError as error:
+            except (UnreadableFileError, MixedCodingsError) as error:
+                mixed = isinstance(error, MixedCodingsError)
                 none = not self.seen[name].images and self._asked[name] >= AT_LEAST
-                if self.dataset.on_error != 'skip' or none:
+                if self.dataset.on_error != 'skip' or none or mixed:
                     raise RuntimeError(f'{self.dataset.title}, image {info["img_id"]}: '
                                        f'{error}') from error
                 continue

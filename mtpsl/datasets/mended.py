@@ -56,6 +56,12 @@ def drop_broken(values: np.ndarray, path: str) -> np.ndarray:
     return values
 
 
+def say_frames(path: str) -> None:
+    """That of an image file with several frames or pages the first is read."""
+    _say_once('frames', path, 'it has several frames or pages, and the first is read; others can '
+              'be given as arrays')
+
+
 def _say_once(kind: str, path: str, text: str) -> None:
     """A warning for the first file of a kind in this process; another kind has one of its own."""
     if kind not in _said:

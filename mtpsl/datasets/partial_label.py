@@ -2,13 +2,13 @@
 
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
-from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
 from mmengine.dataset import BaseDataset
 
 from mtpsl.datasets.transforms.contract import check_pipeline
+from mtpsl.system.checks import is_integer
 from mtpsl.system.files import folder_lookup
 from mtpsl.tasks import Task, build_tasks
 
@@ -43,7 +43,7 @@ class LabelFiles(NamedTuple):
 
 
 class PartialLabelDataset(BaseDataset):
-    """Images of which each is labelled for some tasks; a withheld label is never looked at.
+    """Images of which each is labelled for some tasks; withheld labels are never read.
 
     A dataset states in ``LABELS`` where its labels lie, in ``IMAGE`` where its images do and in
     ``ID_LIST`` where the ids of a split do (or reads these otherwise, see :meth:`read_ids`). All
@@ -111,8 +111,7 @@ class PartialLabelDataset(BaseDataset):
         if unknown:
             raise ValueError(f'{type(self).__name__} has no labels for the task '
                              f'{", ".join(unknown)}; it has {", ".join(known)}')
-        if max_images is not None and not (isinstance(max_images, (int, Integral))
-                                           and max_images >= 1):
+        if max_images is not None and not is_integer(max_images):
             raise ValueError('max_images must be an integer of at least 1, or None, got '
                              f'{max_images!r}')
         if label_mapping == '':

@@ -1,19 +1,13 @@
-"""Photographs: which files are some, how they are to be turned, and reading what OpenCV cannot."""
+"""Photographs: which files are some, and how they are to be turned."""
 
 import importlib
 import os
-import threading
 from collections.abc import Callable, Sequence
 from functools import cache
-from io import BytesIO
 
-import cv2
 import numpy as np
-from PIL import ExifTags, Image
 
 from mtpsl.tasks import Task
-
-from .pictures import to_bytes
 
 IMAGE_SUFFIXES = ('jpg', 'jpeg', 'jpe', 'jfif', 'png', 'bmp', 'dib', 'tif', 'tiff', 'webp', 'npy',
                   'gif', 'avif', 'jp2', 'mpo', 'pgm', 'ppm', 'pnm', 'qoi', 'tga')
@@ -28,9 +22,6 @@ LIES = ('stored', 'upright')  # how a dataset takes its photographs
 TURNS = {1: (False, False, False), 2: (False, True, False), 3: (False, True, True),
          4: (False, False, True), 5: (True, False, False), 6: (True, True, False),
          7: (True, True, True), 8: (True, False, True)}
-TIFF = (b'II*\0', b'MM\0*')  # how its files begin
-BACK = TURNS | {6: TURNS[8], 8: TURNS[6]}
-_limit = threading.Lock()
 
 
 @cache
@@ -64,21 +55,6 @@ def refuse_special(path: str) -> None:
     if os.path.exists(path) and not os.path.isfile(path):
         raise ValueError('it is a folder' if os.path.isdir(path) else
                          'it is no regular file but a pipe, a socket or a device')
-
-
-def exif_orientation(content: bytes) -> int:
-    """The EXIF orientation, 1 to 8, of a photograph's file; 1 where none is noted."""
-    # No pixel is decoded, so that no size is too large.
-    with _limit:
-        most, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-        try:
-            with Image.open(BytesIO(content)) as picture:
-                noted = picture.getexif().get(ExifTags.Base.Orientation, 1)
-                return noted if noted in TURNS else 1
-        except Exception:  # no picture for Pillow, or its EXIF is damaged
-            return 1
-        finally:
-            Image.MAX_IMAGE_PIXELS = most
 
 
 def turn(pixels: np.ndarray, turns: tuple[bool, bool, bool],
@@ -121,40 +97,3 @@ def turned_decode(decode: Callable[..., np.ndarray], task: Task, orientation: in
             return label
         return turn(label, TURNS[orientation], task.transpose, task.flip)
     return decode_turned
-
-
-def read_with_pillow(content: bytes) -> np.ndarray:
-    """(H, W, 3) uint8 BGR of a file of any format that Pillow knows, as stored; its first frame.
-
-    Raises:
-        ValueError: it cannot be read; the message says why.
-    """
-    reads_heif()
-    try:
-        with Image.open(BytesIO(content)) as picture:
-            return cv2.cvtColor(bytes_of(picture), cv2.COLOR_RGB2BGR)
-    except Exception as error:  # a damaged file can raise anything
-        raise ValueError(_why_unreadable(content)) from error
-
-
-def _why_unreadable(content: bytes) -> str:
-    kind = content[8:12] if content[4:8] == b'ftyp' else b''
-    if kind in (b'heic', b'heix', b'hevc', b'heim', b'heis', b'mif1', b'msf1') and not reads_heif():
-        return f'it is a HEIC file: {HEIF_ADVICE}'
-    if kind in (b'avif', b'avis'):
-        return 'it is an AVIF file: Pillow 11.3 or later reads it if it is whole'
-    return 'it is damaged, or no image'
-
-
-def bytes_of(image: Image.Image) -> np.ndarray:
-    """A Pillow image as (H, W, 3) RGB uint8, as it lies; of 16 bits as :func:`to_bytes` has them.
-
-    Raises:
-        ValueError: a mode of which it is not known what is black and what white.
-    """
-    if image.mode.startswith('I;16'):  # Pillow would cut off what is above 255
-        return to_bytes(np.asarray(image))[..., None].repeat(3, 2)
-    if image.mode in ('I', 'F'):
-        raise ValueError(f'of a PIL image of mode {image.mode!r} it is not known what is black and '
-                         'what white; give an array of uint8')
-    return np.asarray(image.convert('RGB'))

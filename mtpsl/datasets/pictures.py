@@ -9,6 +9,7 @@ from PIL.ImageFile import ImageFile
 
 WHITE = 65535  # of a file of 16 bits
 DARK = 1 << 14  # of a file of 16 bits: below this all is dark, or of 10, 12 or 14 bits
+DARK_FLOAT = 1 / 16  # the same of floats, which 12 bits divided by 65535 do not reach
 
 
 class Indexed(np.ndarray):
@@ -20,6 +21,8 @@ class Indexed(np.ndarray):
 def read_label_picture(path: str) -> np.ndarray:
     """The pixels of a ``.png``: (H, W) or RGB(A), 8 or 16 bits, bool of 1 bit, or indices.
 
+    Grey of 2 or 4 bits comes as indices of its greys, since either may be meant.
+
     Raises:
         ValueError: a file of another format under this name.
     """
@@ -27,19 +30,26 @@ def read_label_picture(path: str) -> np.ndarray:
         if picture.format != 'PNG':
             raise ValueError(f'the file is a {picture.format} by its content; a lossy one has lost '
                              'the values of the label, any other is to be saved as PNG')
+        bits = _bits(picture)
         # Pillow keeps the upper 8 of 16 bits of what has several channels.
-        deep = picture.mode in ('RGB', 'RGBA', 'LA') and _bits(picture) == 16
+        deep = picture.mode in ('RGB', 'RGBA', 'LA') and bits == 16
         pixels = _read_deep(path) if deep else np.asarray(picture)
         if picture.mode == 'P':
-            indices = pixels.view(Indexed)
-            indices.palette = np.zeros((256, 3), np.uint8)
-            colours = np.array(picture.getpalette('RGB'), np.uint8).reshape(-1, 3)
-            indices.palette[:len(colours)] = colours
-            return indices
+            return _indexed(pixels, np.array(picture.getpalette('RGB'), np.uint8).reshape(-1, 3))
+        if picture.mode == 'L' and bits < 8:  # which Pillow spreads over 0..255
+            greys = np.linspace(0, 255, 1 << bits).astype(np.uint8)
+            return _indexed(pixels // greys[1], np.repeat(greys[:, None], 3, 1))
     # An opaque alpha channel, which many programs add, says nothing.
     if pixels.shape[2:] in ((2,), (4,)) and (pixels[..., -1] == np.iinfo(pixels.dtype).max).all():
         pixels = pixels[..., :3] if pixels.shape[2] == 4 else pixels[..., 0]
     return pixels
+
+
+def _indexed(pixels: np.ndarray, colours: np.ndarray) -> Indexed:
+    indices = pixels.view(Indexed)
+    indices.palette = np.zeros((256, 3), np.uint8)
+    indices.palette[:len(colours)] = colours
+    return indices
 
 
 def _bits(picture: ImageFile) -> int:
@@ -60,33 +70,39 @@ def _read_deep(path: str) -> np.ndarray:
     return cv2.cvtColor(pixels, order) if pixels.ndim == 3 else pixels
 
 
-def to_bytes(pixels: np.ndarray, white: int | None = None) -> np.ndarray:
+def to_bytes(pixels: np.ndarray, white: float | None = None) -> np.ndarray:
     """An image as uint8.
 
     Args:
-        pixels: (H, W) or (H, W, C): bytes, which stay; 16 bits, of which ``white`` becomes 255;
-            floats in [0, 1], of which 1 does.
-        white: the value of white in 16 bits, such as 4095 of a camera of 12 bits; None for 65535,
-            but then an image that would be dark is refused.
+        pixels: (H, W) or (H, W, C): bytes, which stay; 16 bits or floats, of which ``white``
+            becomes 255.
+        white: the value of white in 16 bits, such as 4095 of a camera of 12 bits, or in floats;
+            None for 65535 and 1.0, but then an image that would be dark is refused.
 
     Raises:
         ValueError: pixels of another type or range.
     """
     if pixels.dtype == np.uint8:
         return pixels
-    if pixels.dtype.kind == 'f':
-        # A NaN fails both comparisons.
-        if not (pixels.min() >= -1e-3 and pixels.max() <= 1 + 1e-3):
-            raise ValueError('an image of floats must lie in [0, 1], got values from '
-                             f'{pixels.min():g} to {pixels.max():g}')
-        return (pixels.clip(0, 1) * 255 + 0.5).astype(np.uint8)
-    if (pixels.dtype.kind, pixels.dtype.itemsize) != ('u', 2):  # in any order of the bytes
+    # In any order of the bytes.
+    if pixels.dtype.kind != 'f' and (pixels.dtype.kind, pixels.dtype.itemsize) != ('u', 2):
         raise ValueError('an image must be floats in [0, 1], uint16 or uint8, got '
                          f'{pixels.dtype}')
-    largest = int(pixels.max(initial=0))
+    largest = pixels.max(initial=0)
+    if pixels.dtype.kind == 'f':
+        most = 1.0 if white is None else white
+        # A NaN fails both comparisons.
+        if not (pixels.min() >= -1e-3 * most and pixels.max() <= (1 + 1e-3) * most):
+            raise ValueError(f'an image of floats must lie in [0, {most:g}], got values from '
+                             f'{pixels.min():g} to {pixels.max():g}; LoadImageFromFile with white '
+                             'in the pipelines says what is white')
+        if white is None and 0 < largest < DARK_FLOAT:
+            raise ValueError(f'an image of floats that goes up to {largest:g} only, of 1, would be '
+                             'nearly black: was it divided twice? LoadImageFromFile with white=... '
+                             'in the pipelines says what is white, white=1 takes it as it is')
+        return (pixels.clip(0, most) * (255 / most) + 0.5).astype(np.uint8)
     if white is None and 0 < largest < DARK:
-        guess = max((1 << bits) - 1 for bits in (10, 12, 14) if bits == 10 or
-                    largest >= 1 << bits - 2)
+        guess = next((1 << bits) - 1 for bits in (8, 10, 12, 14) if largest < 1 << bits)
         raise ValueError(f'an image of 16 bits that goes up to {largest} only, of 65535, would be '
                          f'nearly black: has it fewer bits? LoadImageFromFile with white={guess} '
                          'in the pipelines says what is white, white=65535 takes it as it is')

@@ -12,7 +12,7 @@ from mtpsl.registry import DATA_SAMPLERS
 
 
 class SeededIndex(NamedTuple):
-    """One use of an image in training; all three together fix its random transforms.
+    """Index plus seed and epoch; together they determine the augmentation.
 
     Attributes:
         seed: the run's seed, >= 0.

@@ -9,6 +9,10 @@ class UnreadableFileError(ValueError):
     """An image or label file that is missing, damaged or holds what it must not."""
 
 
+class MixedCodingsError(ValueError):
+    """A label whose numbers are written in another way than those of another of its set."""
+
+
 def check_on_error(on_error: str) -> None:
     """Raise ValueError unless it is one of ``ON_ERROR``."""
     if on_error not in ON_ERROR:

@@ -12,6 +12,8 @@ from mtpsl.engine.config.load import leaves, load_config
 from mtpsl.registry import DATASETS
 from mtpsl.system.config_arguments import one_line_errors
 
+from .ranks import compare_data
+
 SHOWN = 10  # problems written out in full
 
 
@@ -19,13 +21,16 @@ def check_labels(runner: Runner, training: bool = True) -> None:
     """Look at some labels of what a runner trains and validates on, or tests on.
 
     Raises:
-        ValueError, RuntimeError: see :func:`mtpsl.datasets.look.look_at_labels`.
+        ValueError, RuntimeError: see :func:`mtpsl.datasets.look.look_at_labels`; or the processes
+            have other images.
     """
     if not training:
+        compare_data(runner.test_dataloader.dataset, 'test data')
         look_at_labels(runner.test_dataloader.dataset, training=False)
         return
     look_at_labels(runner.train_dataloader.dataset)
     if runner.val_loop is not None:
+        compare_data(runner.val_dataloader.dataset, 'validation data')
         look_at_labels(runner.val_dataloader.dataset, training=False)
 
 

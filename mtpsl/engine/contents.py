@@ -1,5 +1,6 @@
 """The names of :mod:`mtpsl.engine`, which imports them when they are asked for."""
 
+import mtpsl.engine.patches  # noqa: F401  (applies them)
 from mtpsl.engine.checkpoints.local_backend import AtomicLocalBackend
 from mtpsl.engine.config.load import load_config
 from mtpsl.engine.optim.optim_wrapper import AutocastOptimWrapper, FiniteOptimWrapper

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from mmengine.config import Config
 from mmengine.dist import is_main_process
-from mmengine.runner import EpochBasedTrainLoop, Runner
+from mmengine.runner import Runner
 
 from mtpsl.engine.checkpoints.content import (
     OTHER_MODEL,
@@ -22,6 +22,7 @@ from mtpsl.engine.checkpoints.resume import (
     check_same_config,
     fingerprint,
     latest_checkpoint,
+    other_reading,
     other_settings,
 )
 from mtpsl.engine.checkpoints.work_dir import checkpoints_in
@@ -29,7 +30,7 @@ from mtpsl.engine.hooks.loading_hook import LoadingHook
 from mtpsl.system.files import write_text
 
 from .quiet import quieten
-from .ranks import compare_data, compare_settings
+from .ranks import compare_settings
 
 
 def build_runner(cfg: Config) -> Runner:
@@ -48,19 +49,8 @@ def build_runner(cfg: Config) -> Runner:
         ValueError: one of another model or with weights that are not finite, to resume one of
             another config, or all are damaged; or the processes' settings differ.
     """
-    checkpoint, damage = cfg.get('load_from'), ''
-    if checkpoint:
-        check_whole(checkpoint)
-        check_finite(checkpoint)
-    elif cfg.get('resume'):
-        checkpoint, damage = latest_checkpoint(cfg.work_dir)
-        earlier = checkpoints_in(cfg.work_dir)
-        if not checkpoint and earlier:
-            raise ValueError(
-                f'{cfg.work_dir} holds checkpoints of an earlier run, such as {earlier[0]}, and '
-                f'none of the one that began last: --resume {Path(cfg.work_dir, earlier[0])} goes '
-                'on with that, and another --work-dir starts anew')
-        cfg.load_from = checkpoint  # mmengine takes this one then
+    checkpoint, damage = _find_checkpoint(cfg)
+    given = (cfg.model.get('init_cfg') or {}) if checkpoint and not cfg.get('resume') else {}
     if checkpoint:  # these weights are replaced: do not look for them
         cfg.model.init_cfg = None
         if cfg.model.get('backbone'):
@@ -74,18 +64,43 @@ def build_runner(cfg: Config) -> Runner:
     model = getattr(runner.model, 'module', runner.model)
     if damage:
         runner.logger.warning(f'{damage}: going on from {checkpoint}')
+    if isinstance(given, dict) and given.get('checkpoint'):
+        runner.logger.warning(f'model.init_cfg.checkpoint={given["checkpoint"]} is not read: '
+                              f'load_from={checkpoint} has all weights')
     if checkpoint:
         _check_weights(checkpoint, model, bool(cfg.get('resume')))
         if cfg.get('resume'):
             _check_same_config(checkpoint, runner)
-        elif told := other_settings(checkpoint, cfg):
-            runner.logger.warning(told)
+            return runner
+        for told in (other_settings(checkpoint, cfg), other_reading(checkpoint, cfg)):
+            if told:
+                runner.logger.warning(told)
         return runner
-    _check_pretrained(cfg, model)
+    path = _check_pretrained(cfg, model)
+    if told := path and other_settings(path, cfg):
+        runner.logger.warning(told)
     if cfg.get('resume'):
         runner.logger.warning(f'nothing to resume in {cfg.work_dir}: training starts anew')
         runner._resume = False
     return runner
+
+
+def _find_checkpoint(cfg: Config) -> tuple[str | None, str]:
+    """What to load or resume, None where there is nothing, and the damage of newer ones to tell."""
+    checkpoint, damage = cfg.get('load_from'), ''
+    if checkpoint:
+        check_whole(checkpoint)
+        check_finite(checkpoint)
+    elif cfg.get('resume'):
+        checkpoint, damage = latest_checkpoint(cfg.work_dir)
+        earlier = checkpoints_in(cfg.work_dir)
+        if not checkpoint and earlier:
+            raise ValueError(
+                f'{cfg.work_dir} holds checkpoints of an earlier run, such as {earlier[0]}, and '
+                f'none of the one that began last: --resume {Path(cfg.work_dir, earlier[0])} goes '
+                'on with that, and another --work-dir starts anew')
+        cfg.load_from = checkpoint  # mmengine takes this one then
+    return checkpoint, damage
 
 
 def _keeping_config(cfg: Config) -> Runner:
@@ -132,27 +147,6 @@ def _check_same_config(checkpoint: str, runner: Runner) -> None:
     check_same_config(checkpoint, before, now)
 
 
-def check_batches(runner: Runner) -> None:
-    """Build the training loader; raise ValueError where an epoch of it would hold no batch, or
-    where the processes have other images or labels.
-    """
-    compare_data(runner)
-    if not isinstance(runner.train_loop, EpochBasedTrainLoop):
-        return  # iterations go round and round
-    loader = runner.train_dataloader
-    if not len(loader):
-        raise ValueError(
-            f'the {len(loader.dataset)} training images make no batch of {loader.batch_size} on '
-            f'{runner.world_size} processes, since train_dataloader.drop_last leaves out what is '
-            'incomplete; lower train_dataloader.batch_size')
-    counts = runner.cfg.optim_wrapper.get('accumulative_counts', 1)
-    if len(loader) % counts:
-        runner.logger.warning(
-            f'optim_wrapper.accumulative_counts={counts} does not divide the {len(loader)} steps '
-            'of an epoch: a checkpoint in between has no part of the update that is under way, so '
-            'a resumed run is not bit for bit the one that was not interrupted')
-
-
 def set_work_dir(cfg: Config, work_dir: str | None) -> None:
     """The command line's folder, else the config's, else ``work_dirs/<its folder>/<its name>``.
 
@@ -163,19 +157,21 @@ def set_work_dir(cfg: Config, work_dir: str | None) -> None:
         Path('work_dirs', path.parent.name, path.stem))
 
 
-def _check_pretrained(cfg: Config, model: torch.nn.Module) -> None:
+def _check_pretrained(cfg: Config, model: torch.nn.Module) -> str:
+    """Of files only; returns that of the whole model, '' where there is none."""
     def local_file(part: dict) -> str:
         init = part.get('init_cfg') or {}
         path = init.get('checkpoint', '') if isinstance(init, dict) else ''
         return '' if '://' in path else path
 
-    path = local_file(cfg.model)
-    if path:
-        check_whole(path)
-        check_finite(path)
+    whole = local_file(cfg.model)
+    if whole:
+        check_whole(whole)
+        check_finite(whole)
     path = local_file(cfg.model.get('backbone', {}))
     if path:  # mmengine only logs that nothing in it fits
         check_pretrained(path, model.get_submodule('backbone'))
+    return whole
 
 
 def check_launcher(cfg: Config) -> None:

@@ -1,4 +1,4 @@
-"""Silence for what the packages underneath say on every run about nothing a user can change."""
+"""Filters for harmless warnings of dependencies."""
 
 import logging
 import warnings

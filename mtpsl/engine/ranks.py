@@ -5,7 +5,7 @@ import os
 import re
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -13,13 +13,18 @@ from typing import NamedTuple
 import torch
 from mmengine.dist import all_gather_object, get_rank, get_world_size
 from mmengine.runner import Runner
+from torch import Tensor
 from torch.distributed.distributed_c10d import _get_default_store
+from torch.utils.data import Dataset
 
-from mtpsl.engine.checkpoints.resume import differences, fingerprint
+from mtpsl.engine.checkpoints.resume import differences, fingerprint, plain
 
 PATIENCE = 5.0  # seconds in which all that are alive notice that one is not
 LOST = re.compile(r'Connection (closed|reset) by peer|Broken pipe|Connection refused|recvBytes|'
                   r'Socket (Timeout|closed)|failed to recv', re.IGNORECASE)
+# What ranks must have alike beside what decides the numbers of a run: they would wait for another.
+TOGETHER = ('train_cfg', 'val_cfg', 'test_cfg', 'val_dataloader', 'test_dataloader', 'custom_hooks',
+            'auto_scale_lr', 'sync_bn', 'resume')
 
 
 class _Rank(NamedTuple):
@@ -37,21 +42,61 @@ def compare_settings(runner: Runner) -> None:
     _ranks[:] = all_gather_object(_Rank(socket.gethostname(), os.getpid()))
     offset = get_rank() if runner._randomness_cfg.get('diff_rank_seed') else 0
     own = fingerprint(runner.cfg, runner.world_size) | dict(seed=runner.seed - offset)
-    _compare(own, 'settings')
+    together = {key: plain(runner.cfg[key]) for key in TOGETHER if key in runner.cfg}
+    _compare(own | together, 'settings')
 
 
-def compare_data(runner: Runner) -> None:
-    """The same of the training images and of what each is labelled for."""
-    if get_world_size() == 1:
-        return
-    dataset = runner.train_dataloader.dataset
+def compare_data(dataset: Dataset, what: str) -> None:
+    """The same of the images of a dataset and of what each is labelled for."""
+    if get_world_size() > 1:
+        _compare(content_of(dataset), what)
+
+
+def content_of(dataset: Dataset) -> dict:
+    """How many images a dataset has, and a digest of their ids and labelled tasks, in order."""
     digest = hashlib.sha256()
-    for index in range(len(dataset)):
+    number = len(dataset)  # type: ignore[arg-type]  # all here have a length
+    for index in range(number):
         if hasattr(dataset, 'get_data_info'):
             info = dataset.get_data_info(index)
             digest.update(repr((info.get('img_id'), sorted(info.get('labels') or ()))).encode())
-    _compare({'images': len(dataset), 'ids and labelled tasks, as a digest':
-              digest.hexdigest()[:8]}, 'training data')
+    return {'images': number, 'ids and labelled tasks, as a digest': digest.hexdigest()[:8]}
+
+
+def compare_weights(runner: Runner) -> None:
+    """The same of what a training starts with or a test uses, whatever file it was read from.
+
+    Weights and buffers, the optimiser's state and the iteration, as they are in the processes.
+    """
+    if get_world_size() == 1:
+        return
+    own: dict[str, object] = {'iteration': runner.iter,
+                              'weights, as a digest': _digest(runner.model.state_dict())}
+    optimizer = getattr(runner.optim_wrapper, 'optimizer', None)
+    if isinstance(optimizer, torch.optim.Optimizer):
+        own['state of the optimizer, as a digest'] = _digest(optimizer.state_dict()['state'])
+    own['load_from'] = runner._load_from if _differ(own) else None
+    _compare(own, 'weights')
+
+
+def _differ(own: dict) -> bool:
+    return any(other != own for other in all_gather_object(own))
+
+
+def _digest(content: object) -> str:
+    """Of the tensors in nested dicts, bit for bit."""
+    digest = hashlib.sha256()
+
+    def add(place: str, part: object) -> None:
+        if isinstance(part, Mapping):
+            for key, value in part.items():
+                add(f'{place}.{key}', value)
+        elif isinstance(part, Tensor):
+            digest.update(f'{place} {part.dtype} {tuple(part.shape)}'.encode())
+            digest.update(part.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+
+    add('', content)
+    return digest.hexdigest()[:8]
 
 
 def _compare(own: dict, what: str) -> None:
@@ -63,7 +108,7 @@ def _compare(own: dict, what: str) -> None:
         if get_rank() != 0:  # rank 0 says it for all
             raise SystemExit(1)
         raise ValueError(f'rank {rank} has other {what} than rank 0 (-> is rank {rank}): {found}; '
-                         'start all with the same command, config and data')
+                         'start all with the same command, config, data and weights')
 
 
 @contextmanager

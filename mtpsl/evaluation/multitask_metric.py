@@ -37,6 +37,8 @@ class MultiTaskMetric(BaseMetric):
         single_task: primary metrics of single-task models by task: numbers, or paths of result
             files. Adds ``delta_m``. None leaves it out.
         per_class: also report each class, ``<task>/IoU.<class>`` (final predictions only).
+        slow_tasks: whether tasks whose statistics take long on the CPU (boundaries) are scored;
+            False for validations during training, which then have no ``delta_m``.
         workers: processes for long work on the CPU (boundary matching); 0 does it in this
             process, None takes this rank's share of the machine's cores, 8 at most.
         keep_statistics: keep ``image_statistics`` after an evaluation: some 30 KB an image.
@@ -44,6 +46,7 @@ class MultiTaskMetric(BaseMetric):
             'cpu' a folder that all ranks see.
 
     Attributes:
+        scored: task name -> task, of those that are scored.
         image_statistics: image id -> ('pred' or 'initial', task name) -> (K,) statistics, of what
             was evaluated last; on the main process, with ``keep_statistics``.
     """
@@ -52,10 +55,15 @@ class MultiTaskMetric(BaseMetric):
 
     def __init__(self, tasks: Mapping[str, dict | Task],
                  single_task: Mapping[str, float | str] | None = None, per_class: bool = False,
-                 workers: int | None = None,
+                 slow_tasks: bool = True, workers: int | None = None,
                  keep_statistics: bool = False, collect_device: str = 'gpu') -> None:
         super().__init__(collect_device)
         self.tasks = build_tasks(tasks)
+        self.scored = {name: task for name, task in self.tasks.items()
+                       if slow_tasks or not task.stats_on_cpu}
+        if not self.scored:
+            raise ValueError('MultiTaskMetric: slow_tasks must be True where all tasks are slow: '
+                             f'{", ".join(self.tasks)}')
         self.single_task = single_task_figures(single_task, self.tasks) if single_task else None
         self.per_class = per_class
         self.workers = _share_of_cores() if workers is None else workers
@@ -70,7 +78,7 @@ class MultiTaskMetric(BaseMetric):
             stats = {
                 (field, name): self._stats(task, sample[field][name], sample['gt'][name])
                 for field in METRIC_PREFIXES if field in sample
-                for name, task in self.tasks.items() if name in sample['gt']}
+                for name, task in self.scored.items() if name in sample['gt']}
             self.results.append(dict(img_id=sample['img_id'], stats=stats))
 
     def _stats(self, task: Task, prediction: Tensor,
@@ -121,7 +129,7 @@ class MultiTaskMetric(BaseMetric):
         metrics: dict[str, float] = {}
         for field, prefix in METRIC_PREFIXES.items():
             primary_metrics = {}
-            for name, task in self.tasks.items():
+            for name, task in self.scored.items():
                 rows = [stats[field, name] for stats in ordered if (field, name) in stats]
                 if not rows:
                     continue

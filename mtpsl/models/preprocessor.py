@@ -28,6 +28,10 @@ class MultiTaskDataPreprocessor(BaseDataPreprocessor):
         bgr_to_rgb: whether the images come as BGR.
         size: (H, W) that images are padded to at least.
         size_divisor: H and W of the batch are rounded up to a multiple of this.
+
+    Raises:
+        ValueError: a mean or std that is not three numbers of 0..255, such as those of images in
+            0..1; sizes below 1.
     """
 
     def __init__(self, tasks: Mapping[str, dict | Task],
@@ -35,8 +39,7 @@ class MultiTaskDataPreprocessor(BaseDataPreprocessor):
                  std: Sequence[float] = (58.395, 57.12, 57.375), bgr_to_rgb: bool = True,
                  size: tuple[int, int] = (512, 512), size_divisor: int = 32) -> None:
         super().__init__(non_blocking=True)
-        if min(std) <= 0:
-            raise ValueError(f'std must be positive, got {std}')
+        _check_scale(mean, std)
         if not isinstance(size, Sequence) or isinstance(size, str) or len(size) != 2:
             raise ValueError(f'size must be (height, width), got {size!r}')
         if size_divisor < 1 or min(size) < 1:
@@ -114,6 +117,20 @@ class MultiTaskDataPreprocessor(BaseDataPreprocessor):
     def _pad_labels(self, sample: MultiTaskSample, padding: tuple[int, ...]) -> PixelData:
         return PixelData(**{name: F.pad(label, padding, value=self.ignore_value[name])
                             for name, label in sample.gt.items()})
+
+
+def _check_scale(mean: Sequence[float], std: Sequence[float]) -> None:
+    for name, values in (('mean', mean), ('std', std)):
+        if len(values) != 3:
+            raise ValueError(f'{name} must be three numbers, of R, G and B, got {values}')
+    if min(std) <= 0:
+        raise ValueError(f'std must be positive, got {std}')
+    if min(mean) < 0 or max(*mean, *std) > 255:
+        raise ValueError(f'mean and std must be of 0..255, got {mean} and {std}')
+    # Of no shift, mean 0, and no scale, std 1, this does not tell.
+    if 0 < max(mean) <= 1 or min(std) < 1:
+        raise ValueError(f'mean and std must be of images in 0..255, got {mean} and {std}: are '
+                         'they of 0..1? Multiply both by 255')
 
 
 def _centred(shape: Sequence[int], height: int, width: int) -> tuple[int, int, int, int]:

@@ -7,10 +7,14 @@ config has its keys sorted. Weights of a model with its tasks in another order, 
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import NamedTuple, TypeVar
 
 import torch
+from mmengine.model import BaseModel
 from torch import Tensor, nn
+
+from mtpsl.tasks import Task
 
 T = TypeVar('T')
 # As the published code has them: its weights, and those of the configs here, stay as they are.
@@ -113,3 +117,51 @@ def order_of(weights: Mapping[str, object], model: nn.Module, tasks: Sequence[st
                 f'model, on which {", ".join(layouts(model, tasks))} depends; take the '
                 'checkpoint as the training wrote it')
     return list(told) if set(told) == set(tasks) else list(tasks)
+
+
+class OrderedTasks(BaseModel):
+    """Weights of a model whose parts hold one module per task, in whatever order they come.
+
+    Attributes:
+        tasks: task name -> task, in the model's order.
+    """
+
+    tasks: Mapping[str, Task]
+
+    def rearrangement(self, weights: Mapping[str, Tensor],
+                      told: Sequence[str] | None = None) -> Rearrangement | None:
+        """What brings weights of another order of the tasks into the model's; None: nothing to do.
+
+        ``told`` is that order where it is known, see :mod:`mtpsl.models.task_order`.
+        """
+        tasks = list(self.tasks)
+        return rearrangement(self, tasks, order_of(weights, self, tasks, told))
+
+    def _save_to_state_dict(self, destination: dict, prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        if hasattr(destination, '_metadata'):
+            destination._metadata[prefix[:-1]]['tasks'] = list(self.tasks)
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, local_metadata: dict,
+                              *arguments: object) -> None:
+        own = {key.removeprefix(prefix): value for key, value in state_dict.items()
+               if key.startswith(prefix)}
+        moved = self.rearrangement(own, local_metadata.get('tasks'))
+        if moved:
+            state_dict.update({prefix + key: moved.apply(key, own[key])
+                               for key in moved.take if key in own})
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *arguments)
+
+    @cached_property
+    def _owner(self) -> dict[str, tuple[str, str]]:
+        return owners(self, self.tasks)
+
+    def parts(self) -> dict[str, str]:
+        """Name of a parameter -> the part of the model that learns or does not, as a whole.
+
+        What belongs to one task is apart from what belongs to others, in each place of the model.
+        """
+        own = {name: f'{path.rpartition(".")[0]}.{task}'
+               for name, (path, task) in self._owner.items()}
+        return {name: own.get(name, name.partition('.')[0])
+                for name, _ in self.named_parameters()}

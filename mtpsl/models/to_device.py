@@ -1,4 +1,4 @@
-"""Lists of the host as tensors of the device, and maps at other resolutions."""
+"""Host lists to device tensors, without blocking; maps at other resolutions, and finite ones."""
 
 from collections.abc import Mapping, Sequence
 
@@ -30,3 +30,23 @@ def upload(values: Sequence, dtype: torch.dtype, device: torch.device) -> Tensor
 def resize(maps: Tensor, size: Sequence[int]) -> Tensor:
     """(N, C, h, w) to (N, C, H, W), bilinear, corners not aligned."""
     return F.interpolate(maps, tuple(size), mode='bilinear', align_corners=False)
+
+
+def refuse_not_finite(maps: Mapping[str, Mapping[str, Tensor]], images: Sequence[str]) -> None:
+    """Raise ValueError where maps (B, C, H, W) by stage and task hold NaN or infinity.
+
+    Args:
+        maps: predictions.
+        images: names of the B images, for the message.
+    """
+    named = [(name, m) for by_task in maps.values() for name, m in by_task.items()]
+    if not named or torch.stack([m.sum() for _, m in named]).isfinite().all():
+        return
+    broken = dict.fromkeys(name for name, m in named if not m.isfinite().all())
+    if not broken:  # their sum was too large
+        return
+    rows = sorted({row for _, m in named for row in range(len(m)) if not m[row].isfinite().all()})
+    raise ValueError(f'the predictions of {", ".join(broken)} are not finite for '
+                     f'{", ".join(images[row] for row in rows)}: is the checkpoint of a training '
+                     'that failed, or are numbers of the config, such as '
+                     'data_preprocessor.std, out of range?')

@@ -1,12 +1,14 @@
-"""One image's labels and predictions, addressed by task name."""
+"""One image's labels and predictions, addressed by task name; walking over a batch of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from mmengine.structures import BaseDataElement
+from torch import Tensor
 
 
 class MultiTaskSample(BaseDataElement):
-    """What is known of one image: an absent task name is a label withheld.
+    """Labels and predictions of one image; an absent task name is a withheld label.
 
     Each field is a :class:`mmengine.structures.PixelData` of maps by task name, so
     ``'depth' in sample.gt`` asks whether the image is labelled for depth and
@@ -26,5 +28,14 @@ class MultiTaskSample(BaseDataElement):
 
 
 def labelled_rows(samples: Sequence[MultiTaskSample], task: str) -> list[int]:
-    """Positions in the batch of the samples that carry a label for ``task``."""
+    """Indices in the batch of the samples that are labelled for ``task``."""
     return [row for row, sample in enumerate(samples) if task in sample.gt]
+
+
+def batch_leaves(tree: Tensor | MultiTaskSample | Iterable) -> Iterator[Any]:
+    """Images (3, H, W) or samples of a batch: a list of them or, of several views, of lists."""
+    if isinstance(tree, MultiTaskSample) or isinstance(tree, Tensor) and tree.ndim == 3:
+        yield tree
+    else:
+        for branch in tree:
+            yield from batch_leaves(branch)

@@ -1,4 +1,4 @@
-"""The dense tasks: what each one is. Names and order follow the paper's tables."""
+"""The dense tasks. Names and order follow the paper's tables."""
 
 import importlib
 import pkgutil

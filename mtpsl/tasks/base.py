@@ -1,4 +1,6 @@
-"""The contract of a dense task: everything that the rest of the project asks about one.
+"""Base class of the dense tasks: everything that the rest of the project asks of one.
+
+What only methods with auxiliary objectives ask is in :mod:`.auxiliary`.
 
 Shapes: N samples, C channels of the logits, c channels of the label map, H x W pixels,
 K statistics per image.
@@ -14,18 +16,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .auxiliary import AuxiliaryMaps, masked_mean
 from .seen import Doubt, Seen
 from .stored import whole_numbers
 
+__all__ = ['INTERPOLATIONS', 'UNKNOWN_COLOUR', 'Label', 'Task', 'masked_mean']
+
 UNKNOWN_COLOUR = (70, 90, 130)  # RGB, where a picture's own colours leave none free
-CONFIDENCE = 0.95  # least probability of a class that is taken for a pseudo-label
-AGREEMENT = 0.1  # largest difference of two views' values where one is taken for a pseudo-label
 INTERPOLATIONS = dict(nearest=cv2.INTER_NEAREST, bilinear=cv2.INTER_LINEAR, bicubic=cv2.INTER_CUBIC)
 
 Label = TypeVar('Label', np.ndarray, Tensor)
 
 
-class Task(ABC):
+class Task(AuxiliaryMaps, ABC):
     """One dense prediction task.
 
     Three forms of a map are told apart. *Logits* leave the network, (N, C, H, W). The public
@@ -40,6 +43,7 @@ class Task(ABC):
     Attributes:
         name: the task's address, given by :func:`mtpsl.tasks.build_tasks`.
         channels: C, channels of the logits.
+        mixed: what to do about pictures of one set that are written in several ways.
         label_dtype: type of a label map's values: class ids or 0 and 1 are bytes.
         ignore_value: value of an unknown pixel, also used for padding.
         primary_metric: name of the metric that stands for the task (and enters Delta_m).
@@ -53,6 +57,7 @@ class Task(ABC):
 
     name: str = ''
     channels: int
+    mixed: str = ''
     label_dtype: type = np.float32
     ignore_value: float
     primary_metric: str
@@ -68,11 +73,6 @@ class Task(ABC):
                              f'{loss_weight!r}')
         self.loss_weight = loss_weight
 
-    @property
-    def aux_channels(self) -> int:
-        """Channels of :meth:`aux_map`'s maps."""
-        return self.label_channels
-
     @cached_property
     def label_channels(self) -> int:
         """c, channels of the label map: those of a decoded prediction, worked out once."""
@@ -85,7 +85,7 @@ class Task(ABC):
         """A label saved as a picture, (H, W) or RGB (H, W, 3) pixels as stored, as a label map.
 
         Raises:
-            ValueError: pixels that do not tell the label; any, if the task does not say how.
+            ValueError: pixels that cannot be decoded to a label; any, if the task does not say how.
         """
         raise ValueError(f'{type(self).__name__} does not say how a picture is read '
                          '(from_png); save the map as .npy')
@@ -97,12 +97,22 @@ class Task(ABC):
         """
         return self.from_png(indices)
 
+    def coding(self, pixels: np.ndarray, palette: np.ndarray | None = None) -> dict[str, str]:
+        """What a picture tells of how its numbers are written, a word for each matter.
+
+        Where numbers may be written in several ways, all pictures of a set must be written in one:
+        no two may say different words of one matter. Takes what :meth:`from_png`, or with a
+        palette :meth:`from_palette`, did; empty where there is one way, or the task's options
+        say which.
+        """
+        return {}
+
     def from_array(self, values: np.ndarray) -> np.ndarray:
         """A label saved as an array, (H, W) or (H, W, C) numbers, as a label map.
 
         Raises:
-            ValueError: numbers that do not tell the label; here fractions for ids, and integers
-                for measured values, whose unit is not known.
+            ValueError: numbers that cannot be decoded to a label; here fractions for ids, and
+                integers for measured values, whose unit is not known.
         """
         if np.issubdtype(self.label_dtype, np.integer):
             return whole_numbers(values)
@@ -179,64 +189,6 @@ class Task(ABC):
         """A mean of predictions, (N, C, H, W), as one itself (unit vectors are again)."""
         return mean
 
-    # ------------------------------------- tensors, for methods with auxiliary objectives
-
-    def pseudo_label(self, teacher: Tensor, student: Tensor, confidence: float = CONFIDENCE,
-                     agreement: float = AGREEMENT) -> Tensor:
-        """A label for one view of an image from the prediction for another view.
-
-        Here, for values: the teacher's, where the student's differ by less than ``agreement`` in
-        all channels; ``ignore_value`` elsewhere.
-
-        Args:
-            teacher: prediction, already in the student's geometry.
-            student: prediction of the same shape.
-            confidence: least probability of a class or a yes that is trusted.
-            agreement: largest difference of the two views' values that is trusted.
-
-        Returns:
-            (N, c, H, W) label map, unknown where the teacher is not to be trusted.
-        """
-        label = self.decode(teacher)
-        agree = ((label - self.decode(student)).abs() < agreement).all(1, keepdim=True)
-        return torch.where(agree, label, self.ignore_value)
-
-    def aux_map(self, logits: Tensor, known: Tensor | None = None, hard: bool = True) -> Tensor:
-        """How a prediction enters an auxiliary network: a map in [0, 1], differentiable.
-
-        Here the prediction's values as they are.
-
-        Args:
-            logits: (N, C, H, W).
-            known: (N, 1, H, W) bool; other pixels enter as a label's unknown ones do.
-            hard: give classes as one-hot samples (Gumbel, straight through), not as
-                probabilities.
-
-        Returns:
-            (N, aux_channels, H, W).
-        """
-        code = self.activate(logits)
-        return code if known is None else code * known
-
-    def aux_from_label(self, label: Tensor) -> Tensor:
-        """(N, c, H, W) labels to maps as :meth:`aux_map` gives them; here unknown pixels are 0."""
-        return label * self.valid(label)
-
-    def reconstruction_loss(self, output: Tensor, target: Tensor, known: Tensor) -> Tensor:
-        """How far an auxiliary network's output is from a map of :meth:`aux_map`.
-
-        Here L1 between the output's sigmoid and the map, summed over channels.
-
-        Args:
-            output: (N, aux_channels, H, W), not yet activated.
-            target: the map that it should be.
-            known: (N, 1, H, W) bool, the pixels that count.
-
-        Returns:
-            (N,) means over the known pixels.
-        """
-        return masked_mean((output.sigmoid() - target).abs(), known)
-
     # ---------------------------------------------------------------- metrics
 
     @abstractmethod
@@ -248,8 +200,8 @@ class Task(ABC):
             label: (N, c, H, W) at the same resolution.
 
         Returns:
-            (N, K) float64 on the prediction's device, reached without synchronisation (on the
-            CPU where ``stats_on_cpu``).
+            (N, K) float64 on the prediction's device, computed without a device synchronisation
+            (on the CPU where ``stats_on_cpu``).
         """
 
     @abstractmethod
@@ -263,6 +215,10 @@ class Task(ABC):
         """Metrics per class, ``{'IoU.<class>': float}``; empty for tasks without classes."""
         return {}
 
+    def confusion_matrix(self, stats: Tensor) -> Tensor | None:
+        """(C, C) pixels of the (N, K) statistics, row = true class; None without classes."""
+        return None
+
     # ---------------------------------------------------------------- pictures
 
     @abstractmethod
@@ -272,17 +228,3 @@ class Task(ABC):
     def legend(self, label: np.ndarray) -> dict[str, tuple[int, int, int]]:
         """Legend of a map in label form: ``{name: RGB}`` of what it shows."""
         return {}
-
-
-def masked_mean(values: Tensor, valid: Tensor) -> Tensor:
-    """Mean over the known pixels of each sample.
-
-    Args:
-        values: (N, ..., H, W), zero or garbage where unknown.
-        valid: (N, 1, H, W) bool.
-
-    Returns:
-        (N,); 0 where a sample has no known pixel.
-    """
-    total = torch.where(valid, values.reshape(len(valid), -1, *valid.shape[-2:]), 0)
-    return total.flatten(1).sum(1) / valid.flatten(1).sum(1).clamp(min=1)

@@ -6,13 +6,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .base import AGREEMENT, CONFIDENCE, UNKNOWN_COLOUR, Task
+from .auxiliary import AGREEMENT, CONFIDENCE
+from .base import UNKNOWN_COLOUR, Task
 from .seen import Doubt, Seen
-from .stored import Stored, StoredValues, invalid_values, one_channel, shorten, whole_numbers
+from .stored import (
+    Stored,
+    StoredValues,
+    invalid_values,
+    one_channel,
+    shorten,
+    used_indices,
+    whole_numbers,
+)
+
+SOFT = 2  # greys that a mask of soft edges has at least, of the dark ones and of the light ones
 
 
 class BinaryTask(Task):
-    """A task that says yes or no of each pixel. Label: 1 yes, 0 no, 255 unknown.
+    """A binary per-pixel task. Label: 1 yes, 0 no, 255 unknown.
 
     Args:
         loss_weight: see :class:`Task`.
@@ -26,6 +37,8 @@ class BinaryTask(Task):
     ignore_value = 255
     label_dtype = np.uint8
     higher_is_better = True
+    mixed = ('values=(0, (1, 255)) of the task makes 1 and 255 a yes, ignore=(255,) makes 255 '
+             'unknown')
 
     def __init__(self, loss_weight: float = 1.0, values: Sequence[Stored] | None = None,
                  ignore: Sequence[int] | None = None) -> None:
@@ -42,6 +55,7 @@ class BinaryTask(Task):
     def from_png(self, pixels: np.ndarray) -> np.ndarray:
         """A mask of 0 and 1, or black and white: 1 where an 8-bit grey value is above 127.
 
+        Beside black and white there are no greys, or many, of soft edges; a few would be a code.
         A mask of 16 bits is black and white, or numbers of 8 bits. Where the task says what the
         stored numbers mean, they are left as they are for :meth:`translate`.
         """
@@ -58,20 +72,40 @@ class BinaryTask(Task):
         if highest < 2:
             return pixels.astype(np.uint8)
         white = 255 if highest < 256 else 65535
-        # Anti-aliased masks may hold a 1 or the middle too, but then other greys as well.
-        greys = set(values) - {0, white}
-        if highest <= white // 2 or greys in ({1}, {127}, {128}):
+        greys = [value for value in values if 0 < value < white]
+        dark = sum(value <= white // 2 for value in greys)
+        if greys and min(dark, len(greys) - dark) < SOFT:
             raise ValueError(f'a picture of {self.name} must be black (0) and white ({white}), got '
                              f'the values {", ".join(map(str, values[:5]))}; a map of 0, 1 and 255 '
                              '(unknown) can be saved as .npy; values and ignore of the task say '
-                             'what other numbers mean' + _example(values))
+                             'what other numbers mean' + _example(values) +
+                             f'; values=(tuple(range({white // 2 + 1})), '
+                             f'tuple(range({white // 2 + 1}, {white + 1}))) cuts at the middle')
         return (pixels > white // 2).astype(np.uint8)
 
     def from_palette(self, indices: np.ndarray, palette: np.ndarray) -> np.ndarray:
-        """By the grey values where all colours in the picture are grey, else by the indices."""
-        used = palette[np.flatnonzero(np.bincount(indices.ravel()))]
-        grey = (used == used[:, :1]).all()
-        return self.from_png(palette[indices, 0] if grey else indices)
+        """By the grey values where all colours in the picture are grey, else by the indices.
+
+        Indices of colours are 0 for no, which must be black, and 1, if the task does not say.
+        """
+        used = used_indices(indices)
+        if _grey(palette[used]):
+            return self.from_png(palette[indices, 0])
+        if not self.stored.said and (used[-1] > 1 or palette[0].any()):
+            shown = ', '.join(f'{index} {tuple(palette[index].tolist())}' for index in used[:5])
+            raise ValueError(f'a picture of {self.name} with a palette of colours must hold the '
+                             f'indices 0, of black, and 1, got {shown}; values and ignore of the '
+                             'task say what indices mean, as in values=(0, 1), ignore=(255,)')
+        return self.from_png(indices)
+
+    def coding(self, pixels: np.ndarray, palette: np.ndarray | None = None) -> dict[str, str]:
+        if palette is not None and not _grey(palette[used_indices(pixels)]):
+            return {}  # 0 and 1, or as the task says
+        highest = int((pixels if palette is None else palette[pixels, 0]).max(initial=0))
+        if self.stored.said or pixels.dtype == bool or not highest:
+            return {}
+        deep = pixels.dtype.itemsize > 1 and highest < 256
+        return dict(yes='1' if highest == 1 else '255 of 16 bits' if deep else 'white')
 
     def from_array(self, values: np.ndarray) -> np.ndarray:
         """Numbers as stored; 0 and 255 without a 1 could mean two things, and are refused."""
@@ -107,12 +141,16 @@ class BinaryTask(Task):
         return picture
 
 
+def _grey(colours: np.ndarray) -> bool:
+    return bool((colours == colours[:, :1]).all())
+
+
 def _example(values: Sequence[int]) -> str:
     """What a config might say of a mask of these values."""
     if len(values) == 2:
         return f', as in values=({values[0]}, {values[1]})'
     if len(values) > 3:
         return ''
-    unknown = 255 if values[1] == 1 else values[1]
-    yes = 1 if values[1] == 1 else values[2]
+    unknown = 255 if values[1:] == [1, 255] else values[1]
+    yes = 1 if unknown == 255 else values[2]
     return f', as in values=({values[0]}, {yes}), ignore=({unknown},)'

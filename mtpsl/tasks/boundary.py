@@ -10,10 +10,10 @@ from torch import Tensor
 
 from mtpsl.registry import TASKS
 
+from .auxiliary import aux_cross_entropy
 from .base import masked_mean
 from .binary import BinaryTask
 from .boundary_match import boundary_counts, boundary_scores
-from .codes import aux_cross_entropy
 from .stored import Stored
 
 

@@ -7,8 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .base import AGREEMENT, CONFIDENCE, Task, masked_mean
-from .codes import ClassAuxMaps
+from .auxiliary import AGREEMENT, CONFIDENCE, ClassAuxMaps
+from .base import Task, masked_mean
+from .class_list import check_names, check_palette, check_weights
 from .seen import Doubt, Seen
 from .stored import (
     Stored,
@@ -16,6 +17,7 @@ from .stored import (
     invalid_values,
     one_channel,
     shorten,
+    used_indices,
     whole_numbers,
 )
 
@@ -47,6 +49,8 @@ class CategoricalTask(ClassAuxMaps, Task):
     label_dtype = np.uint8
     primary_metric = 'mIoU'
     higher_is_better = True
+    mixed = ('values of the task says that the numbers are those of the classes, as in '
+             'values=(0, 1); colour_coded=True reads the colours')
 
     def __init__(self, class_names: Sequence[str],
                  palette: Sequence[Sequence[int]] | np.ndarray,
@@ -56,22 +60,18 @@ class CategoricalTask(ClassAuxMaps, Task):
                  ignore: Sequence[int] | Sequence[Sequence[int]] | None = None,
                  colour_coded: bool = False) -> None:
         super().__init__(loss_weight)
-        if isinstance(class_names, str):
-            raise ValueError(f'{type(self).__name__}: class_names must be a sequence of names, got '
-                             f'{class_names!r}')
-        if not 1 <= len(class_names) <= 255:
-            raise ValueError(f'{type(self).__name__}: class_names must be 1 to 255 names, got '
-                             f'{len(class_names)}')
-        if len(palette) != len(class_names):
-            raise ValueError(f'{type(self).__name__}: palette must have one colour for each of the '
-                             f'{len(class_names)} classes, got {len(palette)}')
-        self.class_names = tuple(class_names)
-        self.palette = np.asarray(palette, np.uint8)
+        owner = type(self).__name__
+        self.class_names = check_names(owner, class_names)
         self.channels = len(self.class_names)
+        self.palette = check_palette(owner, palette, self.channels)
+        if not (absent_iou is None or isinstance(absent_iou, (int, float)) and absent_iou >= 0):
+            raise ValueError(f'{owner}: absent_iou must be a number >= 0 or None, got '
+                             f'{absent_iou!r}')
         self.absent_iou = absent_iou
         self.colour_coded = colour_coded
         self.stored = self._stored_values(values, ignore)
-        self.class_weight = None if class_weight is None else self._weights(class_weight)
+        self.class_weight = None if class_weight is None else check_weights(
+            owner, class_weight, self.channels)
         self._weight_on: dict[torch.device, Tensor] = {}
 
     def _stored_values(self, values: Sequence[Stored] | None,
@@ -82,27 +82,14 @@ class CategoricalTask(ClassAuxMaps, Task):
         if values is not None:
             raise ValueError(f'{owner}: with colour_coded the palette says what is stored; values '
                              f'must be None, got {values!r}')
-        colours = np.asarray(ignore or np.empty((0, 3), np.uint8))
-        if colours.shape[1:] != (3,) or colours.dtype.kind not in 'iu':
+        colours = np.empty((0, 3), np.uint8) if ignore is None or ignore == () else np.array(ignore)
+        if (colours.shape[1:] != (3,) or colours.dtype.kind not in 'iu'
+                or not ((colours >= 0) & (colours <= 255)).all()):
             raise ValueError(f'{owner}: with colour_coded ignore must be a sequence of RGB colours '
                              f'such as ((255, 255, 255),), got {ignore!r}')
         return StoredValues(owner, self.channels, self.ignore_value,
                             pack_colours(self.palette).tolist(),
                             pack_colours(colours).tolist(), (), _colour)
-
-    def _weights(self, class_weight: Sequence[float]) -> tuple[float, ...]:
-        owner = type(self).__name__
-        try:
-            weights = tuple(map(float, class_weight))
-        except (TypeError, ValueError):
-            weights = ()
-        if len(weights) != self.channels or isinstance(class_weight, str):
-            raise ValueError(f'{owner}: class_weight must be a number for each of the '
-                             f'{self.channels} classes, got {class_weight!r}')
-        if not (all(0 <= weight < np.inf for weight in weights) and any(weights)):
-            raise ValueError(f'{owner}: class_weight must be finite numbers >= 0, not all 0, got '
-                             f'{class_weight!r}')
-        return weights
 
     def check(self, label: np.ndarray) -> None:
         outside = invalid_values(label, self.channels, self.ignore_value)
@@ -129,7 +116,33 @@ class CategoricalTask(ClassAuxMaps, Task):
         return pixels
 
     def from_palette(self, indices: np.ndarray, palette: np.ndarray) -> np.ndarray:
-        return self.from_png(palette[indices] if self.colour_coded else indices)
+        """By the indices; of a palette of nothing but greys by these, which ``values`` must name.
+
+        Programs that make files smaller write ids as indices of greys, in any order.
+        """
+        if self.colour_coded:
+            return self.from_png(palette[indices])
+        used = used_indices(indices)
+        greys = palette[used, 0]
+        if (palette != palette[:, :1]).any() or len(set(greys)) < len(used):
+            return self.from_png(indices)
+        if not self.stored.said and (greys != used).any():
+            raise ValueError(f'the numbers {shorten(used)} of a picture of {self.name} are the '
+                             f'greys {shorten(greys)}: which are the class ids? values of the task '
+                             'names the grey of each class, as in values=(0, 255), or '
+                             f'values=tuple(range({self.channels})) where the greys are the ids')
+        return self.from_png(palette[indices, 0])
+
+    def coding(self, pixels: np.ndarray, palette: np.ndarray | None = None) -> dict[str, str]:
+        if self.stored.said:
+            return {}
+        if palette is None:
+            return {'a class id': 'of 1 bit' if pixels.dtype == bool else 'of 8 bits or more'
+                    } if pixels.any() else {}
+        if (palette == palette[:, :1]).all():
+            return {}
+        return {f'the index {index}': f'the colour {tuple(palette[index].tolist())}'
+                for index in used_indices(pixels) if palette[index].any() or not index}
 
     def from_array(self, values: np.ndarray) -> np.ndarray:
         return self._packed(values) if self.colour_coded else whole_numbers(values)
@@ -144,15 +157,25 @@ class CategoricalTask(ClassAuxMaps, Task):
         return self.stored.translate(label)
 
     def doubt(self, seen: Seen) -> Doubt | None:
+        if not self.stored.said and self.channels == 2 and self._mixed_masks(seen):
+            return Doubt('hold 0 and 1 only or 0 and 255 only, of two classes: if 255 is the class '
+                         '1, write values=(0, (1, 255)) for the task, if it is unknown, '
+                         'ignore=(255,)', certain=True)
         if not seen.known or not seen.alike:
             return super().doubt(seen)
         number = int(seen.low)
-        if not number and seen.unknown_images and not self.stored.said:
+        if not number and seen.known < seen.pixels and not self.stored.said:
             return Doubt('hold 0 and 255 only, and 255 is unknown: if 255 is a class, write '
                          'values=(0, 255) for the task, if it is unknown, ignore=(255,)',
                          certain=True)
         return Doubt(f'hold one class only, {number} ({self.class_names[number]}), wherever they '
                      'are known', mute=True)
+
+    @staticmethod
+    def _mixed_masks(seen: Seen) -> bool:
+        """Whether unknown pixels lie beside class 0 alone, and others lie in other labels."""
+        only_0 = {(one.known < one.pixels, one.high.max() == 0) for one in seen.labels if one.known}
+        return {(True, True), (False, False)} <= only_0 and (True, False) not in only_0
 
     def valid(self, label: Tensor) -> Tensor:
         return label != self.ignore_value
@@ -208,9 +231,12 @@ class CategoricalTask(ClassAuxMaps, Task):
         counts.scatter_add_(1, cell, torch.ones_like(cell))
         return counts[:, :-1].double()
 
+    def confusion_matrix(self, stats: Tensor) -> Tensor:
+        return stats.sum(0).view(self.channels, self.channels)
+
     def _iou(self, stats: Tensor) -> Tensor:
         """(C,) IoU in percent of each class over the whole set; NaN where it says nothing."""
-        confusion = stats.sum(0).view(self.channels, self.channels)
+        confusion = self.confusion_matrix(stats)
         true_positive = confusion.diag()
         union = confusion.sum(0) + confusion.sum(1) - true_positive
         iou = 100 * true_positive / union  # 0 / 0 is NaN: the class is absent

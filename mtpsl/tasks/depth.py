@@ -15,9 +15,9 @@ from .stored import one_channel
 
 MILLIMETRE = 1e-3
 FARTHEST = 1000.0  # metres
-USUALLY_NEARER = 100.0  # metres
-# What sensors write where they measured nothing, the largest number of a picture, in metres by
-# the units in use: millimetres, centimetres, 1/256 m (KITTI), 1/5000 m (TUM).
+USUALLY_NEARER, USUALLY_FARTHER = 100.0, 0.05  # metres
+# What sensors write where they measured nothing, the largest number of a file, and in metres by the
+# units in use: millimetres, centimetres, 1/256 m (KITTI), 1/5000 m (TUM).
 LARGEST_NUMBER = 65535
 UNITS = (1e-3, 1e-2, 1 / 256, 1 / 5000)
 
@@ -39,8 +39,9 @@ class Depth(Task):
         npy_unit: metres of 1 in a ``.npy`` label, > 0, such as 0.001 for millimetres; None for
             metres in floats.
         ignore: depths in metres, as read with the units, that mean unknown beside 0. A largest
-            depth that is the largest 16-bit number in a usual unit, such as 65.535, is an error
-            unless this is given; ``()`` takes it for a depth.
+            depth that is the largest number of its type, or of 16 bits in a usual unit, such as
+            65.535, is an error unless it is named here, and so is one depth far above all others
+            in many labels; ``()`` takes them for depths.
         farthest: largest depth in metres that a label may hold.
     """
 
@@ -83,13 +84,8 @@ class Depth(Task):
             self._check_metres(float(label.max(initial=0)))
 
     def _check_metres(self, largest: float) -> None:
-        units = (self.smallest if self.png_unit is None else self.png_unit, *UNITS)
-        if self.ignore is None and any(np.isclose(largest, LARGEST_NUMBER * unit, 1e-6)
-                                       for unit in units):
-            raise ValueError(f'{self.name} labels go up to {largest:.7g} m, the largest 16-bit '
-                             'number, which sensors write where they measured nothing: '
-                             f'ignore=({largest:.7g},) of the task makes it unknown, ignore=() '
-                             'a depth')
+        if any(np.isclose(largest, LARGEST_NUMBER * unit, 1e-6) for unit in UNITS):
+            self._refuse_largest(largest, 16)
         if largest > self.farthest:
             raise ValueError(f'{self.name} labels must be in metres, at most {self.farthest:g}, '
                              f'got up to {largest:.7g}: are they millimetres? npy_unit=0.001 '
@@ -97,13 +93,57 @@ class Depth(Task):
                              f'ignore=({largest:.7g},) makes this value unknown, farthest allows '
                              'more')
 
+    def _refuse_largest(self, largest: float, bits: int) -> None:
+        """Raise ValueError at a measure that is the largest number of a type, unless it is said."""
+        if self.ignore != () and not np.isclose(largest, self.ignore or (), 1e-6).any():
+            raise ValueError(f'{self.name} labels go up to {largest:.7g} m, the largest {bits}-bit '
+                             'number, which sensors write where they measured nothing: '
+                             f'{self._ignoring(largest)} of the task makes it unknown, ignore=() '
+                             'a depth')
+
+    def _ignoring(self, measure: float) -> str:
+        """What a config should say to make a measure unknown too."""
+        named = [f'{value:.7g}' for value in (*(self.ignore or ()), measure)]
+        return f'ignore=({named[0]},)' if len(named) == 1 else f'ignore=({", ".join(named)})'
+
+    def _measure(self, stored: np.ndarray, unit: float) -> np.ndarray:
+        """Stored numbers times the unit of one, if none is a mark that the task does not name."""
+        largest = float(stored.max(initial=0))
+        kind = np.iinfo if stored.dtype.kind in 'iu' else np.finfo
+        most = float(kind(stored.dtype).max)
+        limit = min(most * unit, self.farthest if self.metric else np.inf)
+        steps = [value for value in self.ignore or () if limit < value < np.inf and unit != 1
+                 and (stored == value).any()]
+        if steps:
+            raise ValueError(f'{self.name} labels are at most {limit:.7g}, but ignore of the task '
+                             f'names {steps[0]:.7g}, which is a number in the file: ignore=('
+                             f'{steps[0] * unit:.7g},) says it in the unit of the task')
+        if self.metric and largest in (most, LARGEST_NUMBER):
+            self._refuse_largest(largest * unit, 16 if largest == LARGEST_NUMBER else
+                                 8 * stored.dtype.itemsize)
+        return stored.astype(np.float32) * np.float32(unit)
+
     def doubt(self, seen: Seen) -> Doubt | None:
+        if seen.mark and self.ignore != () and not seen.published:
+            mark, rest = seen.mark
+            return Doubt(f'hold {mark:.7g}{self.unit} on many pixels and otherwise at most '
+                         f'{rest:.4g}{self.unit}: if it marks what was not measured, write '
+                         f'{self._ignoring(mark)} for the task, if it was measured, ignore=()',
+                         certain=True)
+        return self._doubt_unit(seen) or super().doubt(seen)
+
+    def _doubt_unit(self, seen: Seen) -> Doubt | None:
+        near = seen.median < USUALLY_FARTHER and self.farthest >= FARTHEST
+        if self.metric and near and not seen.published:
+            return Doubt(f'hold depths of which half are below {seen.median:.2g} m: if they are in '
+                         'another unit, such as kilometres, npy_unit or png_unit of the task '
+                         'says which; farthest, such as 0.2, says that they are so near')
         said = self.npy_unit is not None or self.png_unit is not None
         if self.metric and not said and seen.median > USUALLY_NEARER:
             return Doubt(f'hold depths of which half are above {seen.median:.4g} m: if they are in '
                          'another unit, npy_unit or png_unit of the task says which; '
                          'npy_unit=1.0 says that they are metres')
-        return super().doubt(seen)
+        return None
 
     def translate(self, label: np.ndarray) -> np.ndarray:
         for value in self.ignore or ():
@@ -119,7 +159,7 @@ class Depth(Task):
             raise ValueError(f'a picture of {self.name} of 8 bits is too coarse; save 16 bits, or '
                              'say by png_unit what one step is')
         unit = self.smallest if self.png_unit is None else self.png_unit
-        return pixels.astype(np.float32) * np.float32(unit)
+        return self._measure(pixels, unit)
 
     def from_palette(self, indices: np.ndarray, palette: np.ndarray) -> np.ndarray:
         """By the palette's colours, which must be greys; others show a depth, but do not tell."""
@@ -129,7 +169,7 @@ class Depth(Task):
         """Floats, or any numbers where ``npy_unit`` says what 1 is."""
         if self.npy_unit is None or values.dtype.kind not in 'iuf':
             return super().from_array(values)
-        return values.astype(np.float32) * np.float32(self.npy_unit)
+        return self._measure(values, self.npy_unit)
 
     def rescale(self, label: Label, scale: float | Tensor) -> Label:
         """Zooming in by ``scale`` brings the scene nearer by the same factor."""
@@ -159,7 +199,7 @@ class Depth(Task):
         if self.aux_normal is not None:
             mean, deviation = self.aux_normal
             return torch.special.ndtr((depth - mean) / deviation)
-        depth = depth.clamp(min=0)  # a young network predicts negative ones too
+        depth = depth.clamp(min=0)  # early in training predictions can be negative
         return depth / depth.amax((1, 2, 3), keepdim=True).clamp(min=self.smallest)
 
     def stats(self, prediction: Tensor, label: Tensor) -> Tensor:
@@ -205,7 +245,7 @@ class Depth(Task):
 
 def _measures(owner: str, values: Sequence[float]) -> tuple[float, ...]:
     numbers = not isinstance(values, str) and isinstance(values, Sequence) and all(
-        isinstance(value, (int, float)) for value in values)
+        isinstance(value, (int, float)) and not isinstance(value, bool) for value in values)
     if not numbers:
         raise ValueError(f'{owner}: ignore must be a sequence of numbers such as (65.535,), got '
                          f'{values!r}')

@@ -9,7 +9,9 @@ from mtpsl.registry import TASKS
 
 from .base import Label
 from .depth import Depth
+from .seen import Doubt, Seen
 
+ENOUGH = 8  # labels that tell where it is near
 STEP = 1 / 65535  # of the 16-bit maps of Cityscapes
 
 
@@ -41,6 +43,16 @@ class InverseDepth(Depth):
         super().__init__(loss_weight, max_display, png_unit, npy_unit=npy_unit,
                          ignore=ignore)
         self.divide_when_zoomed = divide_when_zoomed
+
+    def _doubt_unit(self, seen: Seen) -> Doubt | None:
+        known = [one.rise for one in seen.labels if one.rise]
+        said = self.npy_unit is not None or self.png_unit is not None
+        rising = sum(rise > 0 for rise in known)
+        if said or seen.published or len(known) < ENOUGH or rising < 0.9 * len(known):
+            return None
+        return Doubt('are larger above than below in nearly all images, as depth is, while inverse '
+                     "depth is large where it is near: if it is depth, the task's type is Depth; "
+                     'npy_unit or png_unit of the task says that it is not')
 
     def rescale(self, label: Label, scale: float | Tensor) -> Label:
         """Zooming in by ``scale`` brings the scene nearer: inverse depth grows by the factor."""

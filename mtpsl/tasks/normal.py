@@ -10,12 +10,17 @@ from torch import Tensor
 
 from mtpsl.registry import TASKS
 
-from .base import AGREEMENT, CONFIDENCE, Task, masked_mean
+from .auxiliary import AGREEMENT, CONFIDENCE
+from .base import Task, masked_mean
+from .seen import Doubt, Seen
 
 BINS_PER_DEGREE = 4
 WITHIN = (11.25, 22.5, 30.0)
 LONGEST = 1.01  # a unit vector of a label, rounding included
 SHORT = 0.9  # a map whose longest vector is shorter holds no unit vectors; blending shortens some
+OFF_UNIT = 0.15  # by which the lengths of a few vectors differ from 1, blended ones
+MANY, SIDE = 50, 200  # vectors off; rows and columns of a map, about, that are looked at
+BACKWARDS = 0.9  # share of vectors that point away from the viewer, which no surface seen does
 GREY = 3 / 255  # components up to this are the middle of a picture, a step of rounding allowed
 
 
@@ -52,15 +57,36 @@ class Normal(Task):
     def from_png(self, pixels: np.ndarray) -> np.ndarray:
         """n = 2 v / 255 - 1 of RGB values v, to unit length; v / 65535 of 16 bits.
 
-        Unknown is exactly black, and middle grey, 126 to 129 of 8 bits in all channels, which is
-        no direction: of a unit vector a component is at least 0.57.
+        Unknown is exactly black or white, and middle grey, 126 to 129 of 8 bits in all channels,
+        which is no direction: of a unit vector a component is at least 0.57.
         """
         if pixels.dtype not in (np.uint8, np.uint16) or pixels.shape[2:] != (3,):
             raise ValueError('a picture of normals must be 8-bit RGB, got '
                              f'{pixels.dtype} of shape {pixels.shape}')
-        vectors = 2 * pixels.astype(np.float32) / np.iinfo(pixels.dtype).max - 1
-        known = pixels.any(2, keepdims=True) & (np.abs(vectors) > GREY + 1e-6).any(2, keepdims=True)
-        return unit_vectors(vectors * known)
+        white = np.iinfo(pixels.dtype).max
+        vectors = 2 * pixels.astype(np.float32) / white - 1
+        low, high = (bound(bound(pixels[..., 0], pixels[..., 1]), pixels[..., 2])
+                     for bound in (np.minimum, np.maximum))
+        ends = [np.abs(2 * end.astype(np.float32) / white - 1) for end in (low, high)]
+        known = (high > 0) & (low < white) & (np.maximum(*ends) > GREY + 1e-6)
+        return unit_vectors(_mostly_unit(vectors * known[..., None],
+                                         'is this a photo, or another coding?'))
+
+    def from_array(self, values: np.ndarray) -> np.ndarray:
+        """Unit vectors (H, W, 3), what blending shortened to unit length; zero is unknown."""
+        length = check_unit_vectors(values)
+        if not ((length > 0) & (length < 2 - LONGEST)).any():
+            return values
+        return unit_vectors(_mostly_unit(values.astype(np.float32),
+                                         'divide them by their length, zero is unknown'))
+
+    def doubt(self, seen: Seen) -> Doubt | None:
+        doubt = super().doubt(seen)
+        if doubt or seen.published or (seen.some[:, 2] < 0).mean() < BACKWARDS:
+            return doubt
+        return Doubt('hold vectors that nearly all point away from the viewer (z < 0): the axes '
+                     'are x right, y up, z towards the viewer; where the camera looks along +z and '
+                     'y is down, save (x, -y, -z)')
 
     def from_palette(self, indices: np.ndarray, palette: np.ndarray) -> np.ndarray:
         """By the palette's colours."""
@@ -159,6 +185,36 @@ class Normal(Task):
         axes = self.colorize(np.eye(3)[:, None])[0].tolist()
         legend = {name: tuple(colour) for name, colour in zip(('+x', '+y', '+z'), axes)}
         return legend | ({} if label.any(0).all() else {'unknown': (0, 0, 0)})
+
+
+def check_unit_vectors(values: np.ndarray) -> np.ndarray:
+    """(H, W) lengths of the vectors (H, W, 3) of a map; ValueError unless they are 1, none above.
+
+    Shorter ones may be among them.
+    """
+    if values.ndim != 3:
+        raise ValueError(f'a map must be (H, W, 3), got {values.shape}')
+    length = np.linalg.norm(values, axis=-1)
+    longest = length.max(initial=0)
+    if longest > LONGEST:
+        raise ValueError(f'normals must be unit vectors (zero = unknown), got length {longest:.3g}:'
+                         ' are they coded as colours?')
+    if 0 < longest < SHORT:
+        raise ValueError(f'normals must be unit vectors (zero = unknown), got lengths up to '
+                         f'{longest:.3g}: divide them by their length')
+    return length
+
+
+def _mostly_unit(vectors: np.ndarray, advice: str) -> np.ndarray:
+    """Vectors (H, W, 3), if not more than a third of the known ones are no unit vectors."""
+    step = max(1, min(vectors.shape[:2]) // SIDE)
+    length = np.linalg.norm(vectors[::step, ::step], axis=2)
+    length = length[length > 0]
+    off = int((np.abs(length - 1) > OFF_UNIT).sum())
+    if off > max(MANY, len(length) / 3):
+        raise ValueError(f'normals must be unit vectors, got {off} of {len(length)} of other '
+                         f'lengths, half of all below {np.median(length):.2g}: {advice}')
+    return vectors
 
 
 def _length(vectors: Tensor) -> Tensor:

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from mtpsl.registry import TASKS
 
+from .auxiliary import ClassAuxMaps
 from .base import masked_mean
 from .binary import BinaryTask
-from .codes import ClassAuxMaps
 from .stored import Stored
 
 

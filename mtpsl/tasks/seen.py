@@ -7,6 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 KEPT = 1000  # values of a label, about, that are kept for the median
+# A largest value that is a mark and no measurement: so many times the next largest one, in two
+# labels at least, on so many pixels of these.
+APART, SPOT = 1.5, 10
 
 
 class Doubt(NamedTuple):
@@ -23,20 +26,43 @@ class Doubt(NamedTuple):
     mute: bool = False
 
 
+class One(NamedTuple):
+    """What one label holds.
+
+    Attributes:
+        pixels: its values, components of vectors counted one by one.
+        known: those of them that are known.
+        low: the smallest known value of each channel, infinite where there is none.
+        high: the largest one.
+        largest: pixels that hold the largest number, of a map of measures.
+        next: the largest measure but that one, minus infinity where there is none.
+        rise: by how much the upper third exceeds the lower one in the mean, of known measures.
+        some: (P,) or (P, C) of the known values, about a thousand.
+    """
+
+    pixels: int
+    known: int
+    low: np.ndarray
+    high: np.ndarray
+    largest: int
+    next: float
+    rise: float
+    some: np.ndarray
+
+
 class Seen:
     """Ranges, counts and classes of some labels of one task.
 
+    Args:
+        published: they are of a published dataset, whose units and axes are as they are.
+
     Attributes:
-        images: labels seen.
-        pixels: their values, components of vectors counted one by one.
-        known: those of them that are known.
-        unknown_images: labels with an unknown pixel.
+        labels: what each of them holds.
     """
 
-    def __init__(self) -> None:
-        self.images = self.pixels = self.known = self.unknown_images = 0
-        self._low, self._high = np.array(math.inf), np.array(-math.inf)  # of each channel
-        self._some: list[np.ndarray] = []
+    def __init__(self, published: bool = False) -> None:
+        self.published = published
+        self.labels: list[One] = []
 
     def add(self, label: np.ndarray, fill: float) -> None:
         """Take a label map, (H, W) or (H, W, 3), in which ``ignore_value`` is unknown."""
@@ -44,42 +70,79 @@ class Seen:
         if known.ndim == 3:  # a vector is unknown where all its components are
             known = known.any(2)
         values = label[known]
-        if values.size:
-            self._low = np.minimum(self._low, values.min(0))
-            self._high = np.maximum(self._high, values.max(0))
-        self._some.append(values[::max(1, len(values) // KEPT)].ravel())
-        self.images += 1
-        self.known += values.size
-        self.pixels += label.size
-        self.unknown_images += values.size < label.size
+        low, high = ((values.min(0), values.max(0)) if values.size else
+                     (np.array(math.inf), np.array(-math.inf)))
+        largest, second, rise = 0, -math.inf, 0.0
+        if label.ndim == 2 and label.dtype.kind == 'f' and values.size:
+            below = values[values < high]
+            largest, second = values.size - below.size, float(below.max(initial=-math.inf))
+            third = len(label) // 3
+            ends = [part[there] for part, there in ((label[:third], known[:third]),
+                                                    (label[-third:], known[-third:]))]
+            if all(end.size for end in ends):
+                rise = float(ends[0].mean() - ends[1].mean())
+        self.labels.append(One(label.size, values.size, low, high, largest, second, rise,
+                               values[::max(1, len(values) // KEPT)]))
 
     @classmethod
     def union(cls, parts: Sequence['Seen']) -> 'Seen':
         """All that was seen, part by part."""
-        whole = cls()
-        for part in parts:
-            for name in ('images', 'pixels', 'known', 'unknown_images', '_some'):
-                setattr(whole, name, getattr(whole, name) + getattr(part, name))
-            whole._low = np.minimum(whole._low, part._low)
-            whole._high = np.maximum(whole._high, part._high)
+        whole = cls(any(part.published for part in parts))
+        whole.labels = [one for part in parts for one in part.labels]
         return whole
+
+    @property
+    def images(self) -> int:
+        """Labels seen."""
+        return len(self.labels)
+
+    @property
+    def pixels(self) -> int:
+        """Values of all labels, components of vectors counted one by one."""
+        return sum(one.pixels for one in self.labels)
+
+    @property
+    def known(self) -> int:
+        """Those of the values that are known."""
+        return sum(one.known for one in self.labels)
 
     @property
     def low(self) -> float:
         """The smallest known value; infinite where there is none."""
-        return float(self._low.min())
+        return min((float(one.low.min()) for one in self.labels), default=math.inf)
 
     @property
     def high(self) -> float:
         """The largest known value."""
-        return float(self._high.max())
+        return max((float(one.high.max()) for one in self.labels), default=-math.inf)
+
+    @property
+    def some(self) -> np.ndarray:
+        """(P,) or (P, C) known values, about a thousand of each label; (0,) where there is none."""
+        some = [one.some for one in self.labels if one.known]
+        return np.concatenate(some) if some else np.empty(0)
 
     @property
     def median(self) -> float:
-        """Of the known values, from a thousand of each label; NaN where there is none."""
-        return float(np.median(np.concatenate(self._some))) if self.known else math.nan
+        """Of the known values; NaN where there is none."""
+        return float(np.median(self.some)) if self.known else math.nan
 
     @property
     def alike(self) -> bool:
         """Whether all known values, or vectors, are one and the same."""
-        return bool((self._low == self._high).all())
+        known = [one for one in self.labels if one.known]
+        return bool(known) and all(np.array_equal(value, known[0].low) for one in known
+                                   for value in (one.low, one.high))
+
+    @property
+    def mark(self) -> tuple[float, float] | None:
+        """The largest measure and the next one, where the largest looks like a mark.
+
+        That is one number on many pixels of several labels, far above all others.
+        """
+        high = self.high
+        spots = [one.largest for one in self.labels if one.known and one.high.max() == high]
+        rest = max((one.next if one.high.max() == high else float(one.high.max())
+                    for one in self.labels), default=-math.inf)
+        often = len(spots) > 1 and sum(spots) >= SPOT * len(spots)
+        return (high, rest) if often and high > APART * rest > 0 else None

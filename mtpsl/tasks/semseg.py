@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from mtpsl.registry import TASKS
 
 from .categorical import CategoricalTask, bit_palette
+from .class_list import check_names
 from .stored import Stored
 
 VOC_CLASSES = ('background', 'aeroplane', 'bicycle', 'bird', 'boat', 'bottle', 'bus', 'car', 'cat',
@@ -33,7 +34,8 @@ class Semseg(CategoricalTask):
                  values: Sequence[Stored] | None = None,
                  ignore: Sequence[int] | Sequence[Sequence[int]] | None = None,
                  colour_coded: bool = False) -> None:
-        super().__init__(class_names, bit_palette(len(class_names)) if palette is None else palette,
+        classes = len(check_names(type(self).__name__, class_names))
+        super().__init__(class_names, bit_palette(classes) if palette is None else palette,
                          loss_weight, absent_iou, class_weight, values, ignore, colour_coded)
         if len(self.class_names) < 2:
             raise ValueError('Semseg: class_names must be at least 2 names, since of one class '

@@ -33,7 +33,7 @@ class StoredValues:
                  show: Callable[[int], object] = int) -> None:
         self.ignore_value, self.show = fill, show
         self.said = values is not None or ignore is not None
-        self.ignore = _numbers(f'{owner}: ignore', ignore or ())
+        self.ignore = _numbers(f'{owner}: ignore', () if ignore is None else ignore)
         self.values = None if values is None else _per_class(owner, classes, values)
         taken = [number for numbers in self.values or () for number in numbers]
         twice = {number for number in taken if taken.count(number) > 1}
@@ -105,6 +105,11 @@ def one_channel(pixels: np.ndarray) -> np.ndarray:
     if pixels.ndim == 3 and (pixels == pixels[..., :1]).all():
         return pixels[..., 0]
     return pixels
+
+
+def used_indices(indices: np.ndarray) -> np.ndarray:
+    """The different values of a map of bytes, sorted."""
+    return np.flatnonzero(np.bincount(indices.ravel()))
 
 
 def invalid_values(label: np.ndarray, known: int, fill: int) -> list[int]:

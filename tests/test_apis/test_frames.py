@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image, ImageSequence
 
 from mtpsl.apis.frames import Frames
 
@@ -98,6 +99,33 @@ def test_names_that_cannot_be_are_refused_first(infer, frames, names, message):
     infer.model.predict = None
     with pytest.raises(ValueError, match=message):
         infer.stream(frames[:2], names=names)
+
+
+@pytest.mark.parametrize('names', [{'b', 'a'}, frozenset('ab'), {'a': 1, 'b': 2}])
+def test_names_without_an_order_are_refused(frames, names):
+    with pytest.raises(ValueError, match='names and images must have an order'):
+        Frames(frames[:2], names)
+
+
+def test_images_without_an_order_have_no_names(folder):
+    with pytest.raises(ValueError, match='names and images must have an order'):
+        Frames(set(folder.iterdir()), ['a', 'b', 'c'])
+
+
+def test_frames_in_one_buffer_are_said(frames, tmp_path, warned):
+    Frames([frames[0], frames[1], frames[0].copy()], None)
+    assert warned == []
+    pages = list(map(Image.fromarray, frames))
+    pages[0].save(tmp_path / 'a.gif', save_all=True, append_images=pages[1:])
+    for images in ([frames[0]] * 3, list(ImageSequence.Iterator(Image.open(tmp_path / 'a.gif')))):
+        Frames(images, None)
+        assert 'image0 and image1 are one and the same' in warned.pop() and not warned
+
+
+def test_names_that_are_left_over_are_said(frames, warned):
+    assert len(list(Frames(iter(frames[:2]), ['a', 'b', 'c']))) == 2
+    assert "left over, 1 of 3, from 'c'" in warned[0]
+    assert len(list(Frames(iter(frames[:2]), iter('abc')))) == 2 and len(warned) == 1
 
 
 def test_names_of_a_generator_are_checked_as_they_come(frames):

@@ -271,8 +271,9 @@ def test_models_without_noise_take_no_samples(picture, checkpoint):
         infer(picture, num_samples=2)
     baseline = MultiTaskInferencer(Config(dict(model=tiny_regularized_config('ViewConsistency'))),
                                    device='cpu')
-    with pytest.raises(ValueError, match='RegularizedMTL draws no noise.*got 2'):
-        baseline(picture, num_samples=2)
+    for wrong in (2, True):
+        with pytest.raises(ValueError, match=f'RegularizedMTL draws no noise.*got {wrong}'):
+            baseline(picture, num_samples=wrong)
     with pytest.raises(ValueError, match='another model'):
         MultiTaskInferencer(Config(dict(model=config)), str(checkpoint), device='cpu')
 
@@ -280,7 +281,10 @@ def test_models_without_noise_take_no_samples(picture, checkpoint):
 @pytest.mark.parametrize('arguments, message', [
     (dict(window=(64,)), r'\(height, width\).*\(64,\)'), (dict(overlap=1.0), r'\[0, 1\), got 1.0'),
     (dict(batch_size=0), 'at least 1, got 0'), (dict(max_side=0), 'got 1 and 0'),
-    (dict(max_side='all'), "None or 'auto'.*got 1 and 'all'")])
+    (dict(max_side='all'), "None or 'auto'.*got 1 and 'all'"),
+    (dict(window=(True, 64)), 'window must be'), (dict(window=(64, 64.5)), 'window must be'),
+    *((dict(batch_size=wrong), f'integers of at least 1, got {wrong}') for wrong in (True, 2.0)),
+    *((dict(max_side=wrong), f'got 1 and {wrong}') for wrong in (True, 64.0))])
 def test_constructor_arguments_are_checked(config, arguments, message):
     with pytest.raises(ValueError, match=message):
         MultiTaskInferencer(config, device='cpu', **arguments)

@@ -65,6 +65,46 @@ def test_what_is_not_there_is_named(infer, picture):
         result.picture('depth', 'uncertainty')
 
 
+def test_what_is_overwritten_is_said_once(infer, folder, picture, tmp_path, warned):
+    out, other = tmp_path / 'out', tmp_path / 'other'
+    ask = dict(tasks=['depth'], out_dir=out, progress=False)
+    infer(folder, **ask)
+    infer(picture, **ask)
+    assert warned == []
+    infer(folder, **ask)  # the same command again
+    assert len(warned) == 1 and 'out_dir' in warned[0] and 'such as depth/0.png' in warned[0]
+    folder.rename(other)
+    (other / '10.png').rename(other / 'image0.png')
+    before = (out / 'panels/image0.png').read_bytes()
+    infer(other / 'image0.png', **ask)  # of an array before
+    assert 'such as depth/image0.png' in warned[1]
+    assert (out / 'panels/image0.png').read_bytes() != before
+    infer(picture, names='2', tasks=['depth']).save(out)
+    assert 'such as depth/2.png' in warned[2] and len(warned) == 3
+
+
+def test_names_that_are_one_to_the_file_system(infer, picture, tmp_path):
+    ask = dict(tasks=['depth'], out_dir=tmp_path, progress=False)
+    assert len(infer([picture, picture[:30]], names=['A', 'a'], **ask)) == 2
+    infer([picture, picture[:30]], names=['A', 'a'], **ask)  # again
+    for file in tmp_path.rglob('a.png'):
+        file.unlink()
+        file.symlink_to(file.with_name('A.png'))  # as where capitals make no difference
+    with pytest.raises(ValueError, match='a.png holds the results of another image of this call'):
+        infer([picture, picture[:30]], names=['A', 'a'], **ask)
+
+
+@pytest.mark.parametrize('second', ['depth_initial', 'depth_uncertainty', 'panels'])
+def test_folders_of_two_are_refused(infer, second, tmp_path):
+    one = dict.fromkeys(['depth', second], np.ones((2, 2), np.float32))
+    tasks = dict.fromkeys(one, infer.tasks['depth'])
+    result = Prediction('x', np.zeros((2, 2, 3), np.uint8), tasks, one, dict(depth=one['depth']),
+                        dict(initial=dict(depth=one['depth'])))
+    with pytest.raises(ValueError, match='needs another'):
+        result.save(tmp_path)
+    assert list(tmp_path.rglob('*.png')) == []
+
+
 def test_the_command_line_writes_what_the_inferencer_returns(
         folder, checkpoint, config, tmp_path, capsys):
     config.dump(tmp_path / 'tiny.py')

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mtpsl.apis.sources import collect
+from mtpsl.apis.sources import PhotoReader, collect
 
 
 def read(image):
@@ -36,8 +36,26 @@ def test_deep_pictures_keep_their_greys(tmp_path):
     cv2.imwrite(str(tmp_path / 'deep.png'), values)
     for photo in (tmp_path / 'deep.png', Image.open(tmp_path / 'deep.png')):
         np.testing.assert_array_equal(read(photo)[..., 0], values >> 8)
-    with pytest.raises(ValueError, match="image0: .*mode 'F'"):
-        read(Image.fromarray(np.zeros((4, 4), np.float32)))
+    with pytest.raises(ValueError, match='image0: .*of 32 bits'):
+        read(Image.fromarray(np.zeros((4, 4), np.int32)))
+
+
+@pytest.mark.parametrize('options', [
+    dict(white=4095), dict(white=4095, orientation='stored'),
+    dict(white=4095, color_type='grayscale', imdecode_backend='pillow')])
+def test_an_opened_image_is_read_by_the_pipelines_loader_too(options, tmp_path):
+    image = Image.fromarray(np.linspace(0, 4095, 24 * 40).astype(np.uint16).reshape(24, 40))
+    exif = Image.Exif()
+    exif[274] = 6
+    image.save(tmp_path / 'a.png', exif=exif)
+    reader = PhotoReader([dict(type='mtpsl.LoadImageFromFile') | options])
+    found = collect(tmp_path / 'a.png')[0][0].read(reader)
+    assert found.shape == ((24, 40, 3) if 'orientation' in options else (40, 24, 3))
+    assert found.max() == 255
+    for opened in (Image.open(tmp_path / 'a.png'), Image.open(tmp_path / 'a.png')):
+        np.testing.assert_array_equal(collect(opened)[0][0].read(reader), found)
+        opened.load()
+    np.testing.assert_array_equal(collect(opened)[0][0].read(reader), found)
 
 
 def test_npy_images_are_read_as_data_sets_store_them(picture, tmp_path):

@@ -32,7 +32,7 @@ def write_labels(root):
     np.save(root / FILES[1], np.where(COLUMNS == 0, -1, COLUMNS % 3).astype(np.float32)[..., None])
     Image.fromarray(np.where(COLUMNS < 9, 255, 0).astype(np.uint8)).save(root / FILES[2])
     np.save(root / FILES[3], np.where(ROWS == 0, 255, COLUMNS < 4).astype(np.uint8))
-    normal = np.full((*SIZE, 3), (255, 102, 0), np.uint8)  # (1, -0.2, -1)
+    normal = np.full((*SIZE, 3), (51, 128, 230), np.uint8)  # (-0.6, 0, 0.8)
     normal[0] = 0
     Image.fromarray(normal).save(root / FILES[4])
     np.save(root / FILES[5], np.tile(np.float32([0, 0.6, 0.8]), (*SIZE, 1)))

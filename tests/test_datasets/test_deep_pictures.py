@@ -12,7 +12,7 @@ from mtpsl.datasets.check_dataset import check_configs
 from mtpsl.datasets.pictures import Indexed, read_label_picture, to_bytes
 from mtpsl.datasets.transforms import LoadImageFromFile
 
-from .own_data import ROWS, SIZE, TASKS, folder_dataset, write_own_data
+from .own_data import READ, ROWS, SIZE, TASKS, folder_dataset, write_own_data
 
 DEEP = (np.arange(600).reshape(SIZE) * 100).astype(np.uint16)
 
@@ -112,7 +112,7 @@ def test_boundaries_need_two_pixels_a_side(tmp_path: Path, side: int, good: bool
 
 
 @pytest.mark.parametrize('suffix', ['png', 'tif', 'npy'])
-@pytest.mark.parametrize('bits', [10, 12, 14, 16])
+@pytest.mark.parametrize('bits', [8, 10, 12, 14, 16])
 def test_images_of_more_bits(tmp_path: Path, suffix: str, bits: int) -> None:
     top = (1 << bits) - 1
     pixels = np.linspace(0, top, 8 * 9 * 3).round().astype(np.uint16).reshape(8, 9, 3)
@@ -157,10 +157,83 @@ def test_images_of_floats(tmp_path: Path) -> None:
         LoadImageFromFile().transform(dict(img_path=path))
 
 
-@pytest.mark.parametrize('white', [0, 4095.0, 70000, '4095'])
+@pytest.mark.parametrize('white', [0, 0.5, 70000, '4095', True, float('nan')])
 def test_white_is_a_number_of_16_bits(white: object) -> None:
-    with pytest.raises(ValueError, match='white must be an integer from 255 to 65535'):
+    with pytest.raises(ValueError, match='white must be a number from 1 to 65535'):
         LoadImageFromFile(white=white)
+
+
+def test_floats_of_another_scale(tmp_path: Path) -> None:
+    """One rule for .npy, for TIFF of three channels and of one, and for an image of Pillow's."""
+    values = np.linspace(0, 1, 8 * 9 * 3, dtype=np.float32).reshape(8, 9, 3)
+    np.save(tmp_path / 'a.npy', values)
+    grey = values[..., :1].repeat(3, 2)
+    for scale, white, error in ((255, 255, r'must lie in \[0, 1\]'), (1 / 255, 1, 'nearly black')):
+        np.save(tmp_path / 'a.npy', values * scale)
+        cv2.imwrite(str(tmp_path / 'a.tif'), values[..., ::-1] * scale)
+        Image.fromarray(values[..., 0] * scale).save(tmp_path / 'grey.tif')
+        for name, pixels in (('a.npy', values), ('a.tif', values), ('grey.tif', grey)):
+            path = dict(img_path=str(tmp_path / name))
+            with pytest.raises(ValueError, match=error):
+                LoadImageFromFile().transform(path)
+            expected = (pixels * scale * (255 / white) + 0.5).astype(np.uint8)
+            read = LoadImageFromFile(white=white)
+            np.testing.assert_array_equal(read.transform(path)['img'][..., ::-1], expected)
+            if name == 'grey.tif':
+                for image in (Image.open(tmp_path / name), Image.fromarray(pixels[..., 0] * scale)):
+                    np.testing.assert_array_equal(read.from_pillow(image)[..., ::-1], expected)
+                    with pytest.raises(ValueError, match=error):
+                        LoadImageFromFile().from_pillow(image)
+
+
+@pytest.mark.parametrize('channels', [1, 3])
+@pytest.mark.parametrize('maxval', [1, 15, 255, 1023, 4095, 65535])
+@pytest.mark.parametrize('binary', [True, False])
+def test_white_of_a_pnm_is_what_it_says(
+        binary: bool, maxval: int, channels: int, tmp_path: Path) -> None:
+    values = np.linspace(0, maxval, 6 * 5 * channels).round().astype(int).reshape(6, 5, channels)
+    kind = {1: 2, 3: 3}[channels] + 3 * binary
+    path = tmp_path / 'a.pnm'
+    path.write_bytes(f'P{kind}\n# a camera\n5 6\n{maxval}\n'.encode() + (
+        values.astype('>u2' if maxval > 255 else 'u1').tobytes() if binary
+        else ' '.join(map(str, values.ravel())).encode()))
+    expected = np.broadcast_to(values * 255 / maxval, (6, 5, 3))
+    for found in (LoadImageFromFile().transform(dict(img_path=str(path)))['img'],
+                  LoadImageFromFile().from_pillow(Image.open(path))):
+        np.testing.assert_allclose(found[..., ::-1], expected, atol=1)
+
+
+@pytest.mark.parametrize('suffix', ['png', 'tif', 'jp2', 'pgm', 'ppm'])
+@pytest.mark.parametrize('options', [
+    {}, dict(imdecode_backend='pillow'), dict(color_type='grayscale'), dict(color_type='unchanged'),
+    dict(color_type='color')])
+def test_12_bits_are_told_from_16_by_every_way_of_reading(
+        options: dict, suffix: str, tmp_path: Path) -> None:
+    path = str(tmp_path / f'a.{suffix}')
+    pixels = np.linspace(0, 4095, 64 * 64).astype(np.uint16).reshape(64, 64)
+    for image in (pixels, np.dstack([pixels] * 3)):
+        if suffix == 'ppm' and image.ndim == 2 or suffix == 'pgm' and image.ndim == 3:
+            continue
+        cv2.imwrite(path, image)
+        ways = (lambda read: read.transform(dict(img_path=path))['img'],
+                lambda read: read.from_pillow(Image.open(path)))
+        for way in ways:
+            with pytest.raises(ValueError, match='with white=4095'):
+                way(LoadImageFromFile(**options))
+            found = way(LoadImageFromFile(**options, white=4095))
+            assert found.shape[:2] == (64, 64) and found.dtype == np.uint8
+            np.testing.assert_allclose(found.reshape(64, 64, -1)[..., 0], pixels / 4095 * 255,
+                                       atol=1)
+
+
+def test_readers_whose_images_would_differ_are_refused(root: Path) -> None:
+    with pytest.raises(ValueError, match="imdecode_backend must be one of .*'tifffile'"):
+        LoadImageFromFile(imdecode_backend='tifffile')
+    with pytest.raises(ValueError, match="color_type must be one of .*'rgb'"):
+        LoadImageFromFile(color_type='rgb')
+    steps = [dict(type='mmcv.LoadImageFromFile'), *READ[1:]]
+    with pytest.raises(ValueError, match="Write dict.type='mtpsl.LoadImageFromFile'"):
+        folder_dataset(root, pipeline=steps)
 
 
 def test_the_check_reads_images_as_the_config_does(tmp_path: Path) -> None:

@@ -51,7 +51,8 @@ def test_each_kind_of_file_is_read_as_its_task_says(root):
     np.testing.assert_array_equal(first['mask'], COLUMNS < 9)
     np.testing.assert_array_equal(second['mask'], np.where(ROWS == 0, 255, COLUMNS < 4))
     np.testing.assert_allclose(second['normal'][5, 5], (0, 0.6, 0.8))
-    expected = np.array([1, -0.2, -1]) / np.linalg.norm([1, -0.2, -1])
+    expected = np.array([51, 128, 230]) / 127.5 - 1
+    expected /= np.linalg.norm(expected)
     np.testing.assert_allclose(tenth['normal'][1:], np.tile(expected, (19, 30, 1)), atol=1e-6)
     assert not tenth['normal'][0].any()
     np.testing.assert_allclose(first['depth'], 1.5 * (ROWS > 0))
@@ -141,11 +142,11 @@ def test_what_is_labelled_is_logged_once(root):
     finally:
         logger.removeHandler(handler)
     (record,) = [record for record in records if 'FolderDataset' in record.getMessage()]
-    assert record.levelno == logging.INFO and record.getMessage() == dataset.legend()
-    assert dataset.legend() == (
+    assert record.levelno == logging.INFO and record.getMessage() == dataset.describe()
+    assert dataset.describe() == (
         f'FolderDataset train ({root}/train): 4 images. Labelled for classes 2, mask 2, normal 2, '
         'depth 2. Images with 0 labels: 1, 2 labels: 1, 3 labels: 2')
-    assert folder_dataset(root, max_images=2).legend().endswith(
+    assert folder_dataset(root, max_images=2).describe().endswith(
         '2 images. Labelled for classes 1, mask 2, normal 1, depth 1. Images with 2 labels: 1, '
         '3 labels: 1')
 

@@ -22,6 +22,7 @@ def root(tmp_path):
     (dict(optional='depth'), "optional must be a sequence of task names, got 'depth'"),
     (dict(images='./depth/'), 'images and the labels of depth cannot both lie in'),
     (dict(max_images=0), 'max_images must be an integer of at least 1'),
+    (dict(max_images=True), 'max_images must be an integer of at least 1'),
     (dict(label_mapping=''), 'label_mapping must name a JSON file')])
 def test_wrong_arguments(root, arguments, message):
     with pytest.raises(ValueError, match=message):
@@ -89,17 +90,17 @@ def test_suffixes_may_be_in_capitals(root):
 
 
 def test_label_files_of_no_image_are_counted(root):
-    assert 'of no image' not in folder_dataset(root).legend()
+    assert 'of no image' not in folder_dataset(root).describe()
     for name in ('77.png', '78.npy', '.79.png', 'notes.txt'):
         (root / 'train/mask' / name).touch()
-    assert folder_dataset(root).legend().endswith(
+    assert folder_dataset(root).describe().endswith(
         '. Label files of no image: mask 2 (77.png, 78.npy)')
 
 
 def test_with_a_list_of_ids_other_labels_are_left(root):
     (root / 'ids.txt').write_text('1\n10\n')
     dataset = folder_dataset(root, dict(mask=TASKS['mask']), ids='ids.txt', folders=None)
-    assert 'of no image' not in dataset.legend() and 'mask 1' in dataset.legend()
+    assert 'of no image' not in dataset.describe() and 'mask 1' in dataset.describe()
 
 
 def test_folders_and_nameless_files_are_no_images_or_labels(root):

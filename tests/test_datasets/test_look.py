@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from mmengine.dataset import ConcatDataset, RepeatDataset
 from mmengine.logging import MMLogger
+from PIL import Image
 
 from mtpsl.datasets import FolderDataset
 from mtpsl.datasets.check_dataset import check_configs
@@ -79,6 +80,47 @@ def test_masks_of_0_and_255_as_classes(tmp_path: Path, count: int, training: boo
     assert dataset(root, tasks)[0]['data_samples'].gt.classes.unique().tolist() == [0, 1]
 
 
+def coloured(*colours: tuple[int, int, int], pixels: np.ndarray = YES) -> Image.Image:
+    picture = Image.fromarray(pixels)
+    picture.putpalette(sum(colours, ()))
+    return picture
+
+
+BLACK, RED, GREEN = (0, 0, 0), (255, 0, 0), (0, 255, 0)
+BIT = Image.fromarray(YES * 255).convert('1')
+
+
+@pytest.mark.parametrize('task, one, other, words, options, labels', [
+    ('mask', YES, YES * 255, r'yes is (1|white), .* values=\(0, \(1, 255\)\) ', dict(
+        values=(0, (1, 255))), [0, 1]),
+    ('mask', YES, YES * 255, r'yes is .* but .*ignore=\(255,\) makes 255 unknown', dict(
+        ignore=(255,)), [0, 1, 255]),
+    ('mask', YES.astype(np.uint16) * 255, YES.astype(np.uint16) * 65535, 'yes is ', dict(
+        values=(0, (255, 65535))), [0, 1]),
+    ('classes', coloured(BLACK, RED), coloured(BLACK, GREEN), 'index 1 is the colour .* values of '
+     'the task', dict(values=(0, 1)), [0, 1]),
+    ('classes', coloured(BLACK, RED), coloured(RED, BLACK), 'index 0 is .*colour_coded=True', dict(
+        colour_coded=True, palette=(BLACK, RED)), [0, 1]),
+    ('classes', BIT, YES, 'a class id is of (1|8) bit', dict(values=(0, 1)), [0, 1])])
+def test_pictures_of_a_set_are_written_in_one_way(
+        tmp_path: Path, task: str, one: object, other: object, words: str, options: dict,
+        labels: list) -> None:
+    root = write(tmp_path, 6)
+    for number in range(6):
+        picture = one if number % 2 else other
+        picture = Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture
+        picture.save(root / f'{task}/{number}.png')
+    for on_error in ('raise', 'skip'):
+        with pytest.raises(RuntimeError, match=f'{task} label .*{words}'):
+            look_at_labels(dataset(root, on_error=on_error))
+    config = dict(type='mtpsl.FolderDataset', data_root=str(root), tasks=TASKS)
+    assert len(check_configs(dict(train=config)).problems) == 3
+    said = dataset(root, TASKS | {task: TASKS[task] | options}, pipeline=READ)
+    look_at_labels(said)
+    assert sorted({int(value) for sample in said for value in np.unique(
+        sample['gt'][task])}) == labels
+
+
 @pytest.mark.parametrize('values, words', [
     (NO, r'classes that were opened hold one class only, 0 \(a\)'),
     (NO + 1, r'classes that were opened hold one class only, 1 \(b\)'),
@@ -112,6 +154,36 @@ def test_depth_that_is_far_is_warned_of(tmp_path: Path, warned: list[str]) -> No
         np.save(root / f'depth/{number}.npy', np.linspace(200, 300, 72).reshape(SIZE))
     look_at_labels(dataset(root, dict(depth=dict(type='Depth'))))
     assert len(warned) == 1 and 'half are above 250' in warned[0] and 'learned' not in warned[0]
+
+
+@pytest.mark.parametrize('training', [True, False])
+def test_a_mark_of_missing_depth_ends_it(tmp_path: Path, training: bool) -> None:
+    root = write(tmp_path)
+    (root / 'depth').mkdir()
+    for number in range(12):
+        depth = np.linspace(1 + number, 20, 72).reshape(SIZE)
+        depth[:3] = 999 if number % 2 else depth[:3]
+        np.save(root / f'depth/{number}.npy', depth)
+    words = r'depth that were opened hold 999 m on many .* ignore=\(999,\) for the task'
+    with pytest.raises(ValueError, match=words):
+        look_at_labels(dataset(root, dict(depth=dict(type='Depth'))), training)
+    config = dict(type='mtpsl.FolderDataset', data_root=str(root), tasks=dict(
+        depth=dict(type='Depth')))
+    report = check_configs(dict(train=config))
+    assert not report.sound and 'ignore=(999,)' in report.remarks[0]
+    for ignore in ((999,), ()):
+        look_at_labels(dataset(root, dict(depth=dict(type='Depth', ignore=ignore))), training)
+
+
+def test_labels_that_could_not_be_read_are_not_missing(tmp_path: Path) -> None:
+    root = write(tmp_path, 2)
+    for path in (root / 'mask').iterdir():
+        path.write_bytes(b'damaged')
+    report = check_configs(dict(train=dict(type='mtpsl.FolderDataset', data_root=str(root),
+                                           tasks=TASKS, on_error='skip')))
+    assert len(report.problems) == 2 and [(line.found, line.verdict) for line in report.findings
+                                          if line.what == 'mask'] == [
+        ('none could be read', 'BROKEN')]
 
 
 def test_rare_classes_are_looked_for_but_not_for_ever(tmp_path: Path, warned: list[str]) -> None:

@@ -1,10 +1,13 @@
 """Photographs with an EXIF orientation, and files beyond OpenCV's and beyond files."""
 
+import io
 import logging
 import os
+import struct
 import sys
 import types
 
+import cv2
 import numpy as np
 import pytest
 from mmengine.logging import MMLogger
@@ -12,8 +15,9 @@ from PIL import Image, ImageOps
 
 from mtpsl.apis.sources import collect
 from mtpsl.datasets.check_dataset import check_configs
+from mtpsl.datasets.decoding import decode_with_pillow
 from mtpsl.datasets.folder import list_images
-from mtpsl.datasets.photo import TURNS, read_with_pillow, reads_heif, turn
+from mtpsl.datasets.photo import TURNS, reads_heif, turn
 from mtpsl.datasets.transforms import LoadImageFromFile, LoadLabels
 from mtpsl.tasks import build_tasks
 
@@ -52,6 +56,98 @@ def test_all_eight_orientations(suffix, orientation, tmp_path):
         assert results['orientation'] == (orientation if lies == 'upright' else 1)
     (source,), _ = collect(path)  # inference
     assert np.abs(source.read()[..., ::-1].astype(int) - shown(orientation)).mean() < 4
+
+
+@pytest.mark.parametrize('mode', ['RGB', 'L', 'P', 'CMYK', 'RGBA', 'LA', '1', 'I;16'])
+@pytest.mark.parametrize('options', [
+    {}, dict(big_tiff=True), dict(compression='tiff_lzw'), dict(format='PNG')])
+@pytest.mark.parametrize('orientation', [3, 6])
+def test_a_file_has_one_picture_however_it_is_given(mode, options, orientation, tmp_path):
+    image = Image.fromarray(PIXELS).convert('L' if mode == 'I;16' else mode)
+    if mode == 'I;16':
+        image = Image.fromarray(np.asarray(image).astype(np.uint16) * 257)
+    stored = np.asarray(image)[..., None].repeat(3, 2) >> 8 if mode == 'I;16' else (
+        np.asarray(image.convert('RGB')))
+    exif = Image.Exif()
+    exif[274] = orientation
+    path = tmp_path / 'a.tif'
+    image.save(path, exif=exif, **({} if mode == 'CMYK' and 'format' in options else options))
+    closed = Image.open(io.BytesIO(path.read_bytes()))
+    mapped = Image.open(path)
+    for loaded in (closed, mapped):
+        loaded.load()
+    for given in (path, Image.open(path), Image.open(io.BytesIO(path.read_bytes())), closed,
+                  mapped):
+        (source,), _ = collect(given)
+        found = source.read()[..., ::-1]
+        np.testing.assert_array_equal(found, turn(stored, TURNS[orientation]))
+    results = LoadImageFromFile(orientation='stored').transform(dict(img_path=str(path)))
+    np.testing.assert_array_equal(results['img'][..., ::-1], stored)
+
+
+@pytest.mark.parametrize('orientation', [2, 3, 6])
+@pytest.mark.parametrize('values', [
+    np.dstack([ROWS * 2600, COLUMNS * 1600, ROWS]).astype(np.uint16),
+    (ROWS / 24 + COLUMNS[..., ::-1] / 400).astype(np.float32)])
+def test_deep_tiffs_are_turned_once(values, orientation, tmp_path):
+    """Those that OpenCV reads and Pillow does not, and the reverse."""
+    path = str(tmp_path / 'a.tif')
+    if values.ndim == 3:
+        cv2.imwrite(path, values[..., ::-1])
+        (tmp_path / 'a.tif').write_bytes(noted(orientation, (tmp_path / 'a.tif').read_bytes()))
+        expected = (values >> 8).astype(np.uint8)
+    else:
+        write_photo(path, orientation, values.clip(0, 1))
+        expected = (values.clip(0, 1)[..., None].repeat(3, 2) * 255 + 0.5).astype(np.uint8)
+    for given in (path, Image.open(path)):
+        (source,), _ = collect(given)
+        np.testing.assert_array_equal(source.read()[..., ::-1],
+                                      turn(expected, TURNS[orientation]))
+
+
+def noted(orientation, content):
+    """A little-endian TIFF with one more entry in its directory, which goes to the end."""
+    start, = struct.unpack_from('<I', content, 4)
+    count, = struct.unpack_from('<H', content, start)
+    entries = [content[start + 2 + 12 * k:start + 14 + 12 * k] for k in range(count)]
+    entries = [entry for entry in entries if entry[:2] != b'\x12\x01']
+    entries.append(struct.pack('<HHII', 274, 3, 1, orientation))
+    entries.sort(key=lambda entry: struct.unpack('<H', entry[:2]))
+    return (content[:4] + struct.pack('<I', len(content)) + content[8:]
+            + struct.pack('<H', len(entries)) + b''.join(entries) + bytes(4))
+
+
+@pytest.mark.parametrize('suffix, options', [
+    ('jpg', dict(quality=100)), ('png', {}), ('tif', {}), ('tif', dict(compression='tiff_lzw')),
+    ('webp', {}), ('gif', {}), ('bmp', {}), ('ppm', {}), ('jp2', {}), ('avif', {}), ('tga', {})])
+def test_what_is_cut_off_is_never_half_an_image(suffix, options, tmp_path):
+    Image.fromarray(PIXELS.repeat(4, 0).repeat(4, 1)).save(tmp_path / f'b.{suffix}', **options)
+    content = (tmp_path / f'b.{suffix}').read_bytes()
+    path = tmp_path / f'a.{suffix}'
+    for size in (0, 1, len(content) // 3, len(content) // 2, len(content) * 9 // 10):
+        path.write_bytes(content[:size])
+        with pytest.raises(ValueError, match=f'a.{suffix}: .*(cut off|damaged|empty|AVIF)'):
+            collect(path)[0][0].read()
+        if size > 1:
+            with pytest.raises((ValueError, OSError), match='image0|identify|decoder'):
+                collect(Image.open(path))[0][0].read()
+    if suffix == 'jpg':  # which older versions of OpenCV fill up with grey
+        path.write_bytes(content[:size] + bytes(len(content) - size))
+        with pytest.raises(ValueError, match='it is cut off: a JPEG file without its end'):
+            collect(path)[0][0].read()
+
+
+def test_what_follows_a_jpeg_does_not_matter(tmp_path):
+    """As in photos of telephones, which append a film; a thumbnail's end is not the photo's."""
+    write_photo(tmp_path / 'a.jpg', 1, quality=100)
+    content = (tmp_path / 'a.jpg').read_bytes()
+    with_thumbnail = content[:2] + b'\xff\xe1\0\6\xff\xd9\xff\xff' + content[2:]
+    for more in (content + b'film' * 99, with_thumbnail):
+        (tmp_path / 'a.jpg').write_bytes(more)
+        assert collect(tmp_path / 'a.jpg')[0][0].read().shape == PIXELS.shape
+    (tmp_path / 'a.jpg').write_bytes(with_thumbnail[:-2])
+    with pytest.raises(ValueError, match='cut off'):
+        collect(tmp_path / 'a.jpg')[0][0].read()
 
 
 @pytest.mark.parametrize('orientation', range(2, 9))
@@ -225,6 +321,53 @@ def test_what_is_left_out_is_said(tmp_path, warnings):
         list_images(str(tmp_path))
 
 
+@pytest.mark.parametrize('suffix', ['gif', 'png', 'tif', 'webp', 'mpo', 'jpg'])
+def test_of_several_frames_the_first_is_read_and_said(suffix, tmp_path, warnings, monkeypatch):
+    monkeypatch.setattr('mtpsl.datasets.mended._said', set())
+    pictures = [Image.fromarray(np.full((9, 8, 3), grey, np.uint8)) for grey in (20, 220)]
+    several = {} if suffix == 'jpg' else dict(save_all=True, append_images=pictures[1:])
+    pictures[0].save(tmp_path / f'a.{suffix}', **several)
+    assert abs(int(collect(tmp_path / f'a.{suffix}')[0][0].read().max()) - 20) < 3
+    found = f'a.{suffix}: it has several frames or pages, and the first is read' in str(warnings)
+    assert found == (suffix not in ('mpo', 'jpg'))
+    image = Image.open(tmp_path / f'a.{suffix}')
+    if found:  # a frame that was chosen
+        image.seek(1)
+        assert abs(int(collect(image)[0][0].read().max()) - 220) < 3
+
+
+def test_a_preview_is_not_taken_for_the_photo(tmp_path):
+    pages = [Image.fromarray(PIXELS[:12, :20]), Image.fromarray(PIXELS)]
+    pages[0].save(tmp_path / 'a.tif', save_all=True, append_images=pages[1:], tiffinfo={254: 1})
+    with pytest.raises(ValueError, match='a.tif: its first picture is a preview'):
+        collect(tmp_path / 'a.tif')[0][0].read()
+
+
+@pytest.mark.parametrize('suffix', ['png', 'gif', 'tga'])
+def test_large_images_are_read_and_too_large_ones_named(suffix, tmp_path, monkeypatch):
+    """Pillow's own limit is below what satellites and scanners give."""
+    Image.fromarray(PIXELS).save(tmp_path / f'a.{suffix}')
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 100)
+    assert collect(tmp_path / f'a.{suffix}')[0][0].read().shape == PIXELS.shape
+    assert Image.MAX_IMAGE_PIXELS == 100
+    monkeypatch.setattr('mtpsl.datasets.decoding.MOST_PIXELS', 900)
+    with pytest.raises(ValueError, match='it has 40 x 24 pixels, more than 900'):
+        decode_with_pillow((tmp_path / f'a.{suffix}').read_bytes())
+
+
+def test_labels_that_nobody_reads_are_said(photo, warnings):
+    root = photo(1, stored=False)
+    for name in ('notes.txt', '9.mat', '8.TIF', '.hidden.mat'):
+        (root / 'classes' / name).touch()
+    dataset(root)
+    assert len(warnings) == 1 and warnings[0].endswith(
+        'classes: 2 files that are no .png or .npy (8.TIF, 9.mat)')
+    (root / 'classes/seq_1').mkdir()
+    (root / 'classes/seq_1/1.npy').touch()
+    dataset(root)
+    assert 'folders in it (seq_1); 2 files' in warnings[1]
+
+
 def test_a_heic_file_is_called_so(tmp_path):
     reads_heif.cache_clear()
     for name in ('a.heic', 'a.jpg'):
@@ -249,7 +392,7 @@ def test_a_damaged_file_is_damaged(tmp_path):
     content = (tmp_path / 'a.qoi').read_bytes()
     (tmp_path / 'a.qoi').write_bytes(content[:len(content) // 2])
     with pytest.raises(ValueError, match='^it is damaged, or no image$'):
-        read_with_pillow((tmp_path / 'a.qoi').read_bytes())
+        decode_with_pillow((tmp_path / 'a.qoi').read_bytes())
 
 
 def test_pipes_do_not_hang(photo, tmp_path):

@@ -162,7 +162,7 @@ def test_a_scale_crop_says_which_rectangle_it_shows(scale):
 def scenes(tmp_path_factory):
     """Ten scenes, two labelled for each task in turn."""
     root = tmp_path_factory.mktemp('scenes') / 'PASCALContext'
-    write_scenes(root, 'pascal', 10, 1, 64, 64, 0, 1, False)
+    write_scenes(root, 'pascal', 10, 1, 64, 64, 0, 1)
     ids = (root / 'ImageSets/Context/train.txt').read_text().split()
     mapping = {image_id: [list(TASKS)[k % 5]] for k, image_id in enumerate(ids)}
     (root / 'label_mappings').mkdir()

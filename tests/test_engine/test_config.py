@@ -14,6 +14,9 @@ from mtpsl.engine.launch import set_work_dir
 ROOT = Path(__file__).parents[2]
 PASCAL = str(ROOT / 'configs/diffusionmtl/pascal_onelabel_r18.py')
 
+# Of ImageNet, RGB.
+COLOURS = dict(mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375), bgr_to_rgb=True)
+
 
 def write(tmp_path: Path, text: str) -> str:
     path = tmp_path / 'config.py'
@@ -43,12 +46,12 @@ def test_a_part_s_own_tasks_stay_its_own(tmp_path):
 
 
 def test_the_preprocessor_of_the_data_set_becomes_the_model_s(tmp_path):
-    assert load_config(PASCAL).model.data_preprocessor == dict(size=(512, 512))
+    assert load_config(PASCAL).model.data_preprocessor == dict(COLOURS, size=(512, 512))
     cfg = load_config(write(tmp_path, 'data_preprocessor = dict(size=(64, 32))\n'
                                       'model = dict(data_preprocessor=dict(size_divisor=16))'))
-    assert cfg.model.data_preprocessor == dict(size=(64, 32), size_divisor=16)
+    assert cfg.model.data_preprocessor == dict(COLOURS, size=(64, 32), size_divisor=16)
     cfg = load_config(PASCAL, {'model.data_preprocessor.size': (96, 96)})
-    assert cfg.model.data_preprocessor == dict(size=(96, 96))
+    assert cfg.model.data_preprocessor == dict(COLOURS, size=(96, 96))
     cfg = load_config(write(tmp_path, 'model = dict(data_preprocessor=dict('
                                       '_delete_=True, size_divisor=16))'))
     assert cfg.model.data_preprocessor == dict(size_divisor=16)
@@ -60,7 +63,7 @@ def test_overrides_of_a_dumped_config_reach_all_parts(tmp_path):
     load_config(PASCAL).dump(tmp_path / 'dumped.py')
     cfg = load_config(str(tmp_path / 'dumped.py'), {
         'data_preprocessor.size': (64, 64), 'tasks.semseg.loss_weight': 3.0})
-    assert cfg.model.data_preprocessor == dict(size=(64, 64))
+    assert cfg.model.data_preprocessor == dict(COLOURS, size=(64, 64))
     for part in (cfg.model, cfg.train_dataloader.dataset, cfg.test_evaluator, cfg.visualizer):
         assert part.tasks.semseg.loss_weight == 3.0
     cfg = load_config(str(tmp_path / 'dumped.py'), {'model.tasks.semseg.loss_weight': 3.0})
@@ -70,7 +73,7 @@ def test_overrides_of_a_dumped_config_reach_all_parts(tmp_path):
     own = write(tmp_path, 'model = dict(data_preprocessor=dict(size_divisor=16))')
     load_config(own).dump(tmp_path / 'own.py')
     cfg = load_config(str(tmp_path / 'own.py'), {'data_preprocessor.size': (64, 64)})
-    assert cfg.model.data_preprocessor == dict(size=(64, 64), size_divisor=16)
+    assert cfg.model.data_preprocessor == dict(COLOURS, size=(64, 64), size_divisor=16)
     deleted = write(tmp_path, 'model = dict(data_preprocessor=dict(_delete_=True, size_divisor=8))')
     load_config(deleted).dump(tmp_path / 'deleted.py')
     assert load_config(str(tmp_path / 'deleted.py')).model.data_preprocessor == dict(
@@ -78,7 +81,7 @@ def test_overrides_of_a_dumped_config_reach_all_parts(tmp_path):
     write_own = load_config(PASCAL, {'model.data_preprocessor.size': (96, 96)})
     write_own.dump(tmp_path / 'dumped.py')
     cfg = load_config(str(tmp_path / 'dumped.py'), {'data_preprocessor.size': (64, 64)})
-    assert cfg.model.data_preprocessor == dict(size=(96, 96))
+    assert cfg.model.data_preprocessor == dict(COLOURS, size=(96, 96))
 
 
 def test_the_folder_of_data_sets(monkeypatch):
@@ -127,9 +130,12 @@ def test_what_nothing_would_read_is_an_error(tmp_path, line, match):
 
 
 def test_own_variables_are_allowed_in_files_but_not_as_options(tmp_path):
-    assert load_config(write(tmp_path, 'crop_size = (256, 256)')).crop_size == (256, 256)
-    with pytest.raises(KeyError, match="nothing reads a top-level 'crop_size'"):
-        load_config(PASCAL, {'crop_size': 3})
+    with pytest.warns(UserWarning, match='own_size'):
+        assert load_config(write(tmp_path, 'own_size = (256, 256)')).own_size == (256, 256)
+    with pytest.raises(KeyError, match="nothing reads a top-level 'own_size'"):
+        load_config(PASCAL, {'own_size': 3})
+    with pytest.raises(KeyError, match=r'sets crop_size.*data_preprocessor.size'):
+        load_config(write(tmp_path, 'crop_size = (256, 256)'))
     with pytest.raises(KeyError, match="did you mean 'model'"):
         load_config(PASCAL, {'modle.initial_loss_weight': 3})
 

@@ -147,19 +147,22 @@ def test_noise_depends_on_seed_rank_and_iteration_alone(monkeypatch):
     assert len({first, draw(1, 0, 0), draw(0, 1, 0), draw(0, 0, 1)}) == 4
 
 
-def test_only_epochs_can_be_without_a_batch():
-    """Loops over iterations draw from samplers that never end, whatever their length says."""
+def test_only_endless_samplers_can_be_without_a_batch():
+    """Whatever the length of their loader says."""
     from types import SimpleNamespace
 
+    from mmengine.dataset import InfiniteSampler
     from mmengine.runner import EpochBasedTrainLoop
 
-    from mtpsl.engine.launch import check_batches
+    from mtpsl.engine.before_training import check_batches
 
     class Loader(list):
         dataset, batch_size = [1, 2, 3], 4
 
     epochs = EpochBasedTrainLoop.__new__(EpochBasedTrainLoop)
-    check_batches(SimpleNamespace(train_loop=object(), train_dataloader=Loader()))
+    endless = Loader()
+    endless.sampler = InfiniteSampler([1, 2, 3])
+    check_batches(SimpleNamespace(train_loop=object(), train_dataloader=endless))
     warnings: list[str] = []
     runner = SimpleNamespace(
         train_loop=epochs, train_dataloader=Loader([1, 2, 3, 4]),
@@ -172,3 +175,5 @@ def test_only_epochs_can_be_without_a_batch():
     assert 'accumulative_counts=3 does not divide the 4 steps' in warnings[0]
     with pytest.raises(ValueError, match='the 3 training images make no batch of 4 on 2 processes'):
         check_batches(SimpleNamespace(train_loop=epochs, train_dataloader=Loader(), world_size=2))
+    with pytest.raises(ValueError, match='make no batch of 4 on 1 processes'):
+        check_batches(SimpleNamespace(train_loop=object(), train_dataloader=Loader(), world_size=1))

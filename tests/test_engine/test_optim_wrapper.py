@@ -273,3 +273,11 @@ def test_a_snapshot_brings_back_every_buffer():
     snapshot.restore(torch.tensor(True))
     assert_equal(dict(net.named_buffers()), before)
     BufferSnapshot(nn.Linear(1, 1)).restore(torch.tensor(True))  # nothing to bring back
+
+
+@pytest.mark.parametrize('option', ['lr', 'weight_decay'])
+def test_a_negative_option_of_a_group_is_refused(option):
+    net = Net()
+    groups = [{'params': list(net.parameters()), option: -0.1}]  # torch takes it
+    with pytest.raises(ValueError, match=f'{option} of a group of parameters must be at least 0'):
+        FiniteOptimWrapper(torch.optim.SGD(groups, lr=0.1))

@@ -11,13 +11,24 @@ from mmengine.config import Config
 from tiny import tiny_model_config
 
 from mtpsl.apis.load_model import load_model
-from mtpsl.engine.checkpoints.resume import RUN_KEY, fingerprint, other_settings
+from mtpsl.engine.checkpoints.resume import (
+    RUN_KEY,
+    check_meaning,
+    fingerprint,
+    other_reading,
+    other_settings,
+)
 from mtpsl.engine.config.model_index import find_weights
-from mtpsl.registry import MODELS
+from mtpsl.registry import MODELS, TASKS
+from mtpsl.tasks.depth import Depth
+
+CLASSES = [f'class {number}' for number in range(21)]
 
 
 def config(**changed: object) -> Config:
-    cfg = Config(dict(model=tiny_model_config()))
+    tasks = dict(tiny_model_config()['tasks'], depth=dict(type='Depth'),
+                 semseg=dict(type='Semseg', class_names=CLASSES))
+    cfg = Config(dict(model=tiny_model_config() | dict(tasks=tasks)))
     cfg.merge_from_dict(changed)
     return cfg
 
@@ -41,6 +52,31 @@ def test_what_changes_the_meaning_of_weights_is_told(changed, told, checkpoint):
     said = other_settings(checkpoint, config(**changed))
     assert told in said and bool(said) == bool(told)
     assert not said or said.startswith(f'{checkpoint} was trained with other settings')
+
+
+@pytest.mark.parametrize('changed, words', [
+    ({'model.tasks.depth.type': 'InverseDepth'}, r'tasks\.depth\.type=Depth, the config has Inv'),
+    ({'model.tasks.semseg.class_names': [CLASSES[1], CLASSES[0], *CLASSES[2:]]},
+     r"semseg\.class_names in another order: class 0 of its weights is 'class 0', in the config "
+     "'class 1'")])
+def test_weights_that_mean_something_else_are_refused(changed, words, checkpoint):
+    with pytest.raises(ValueError, match=words):
+        load_model(config(**changed), checkpoint, 'cpu')
+    assert other_settings(checkpoint, config(**changed))  # a training may start from them
+
+
+@pytest.mark.parametrize('changed, told', [
+    ({'model.tasks.semseg.class_names': ['sky', *CLASSES[1:]]}, ''),  # a renaming
+    ({'model.tasks.depth.type': 'ExtraDepth'}, ''),
+    ({'model.tasks.depth.png_unit': 0.01}, 'depth.png_unit None -> 0.01'),
+    ({'model.tasks.saliency.values': (1, 0)}, 'saliency.values None -> [1, 0]')])
+def test_what_may_be_right_is_not_refused(changed, told, checkpoint):
+    if 'ExtraDepth' not in TASKS:
+        kind = type('ExtraDepth', (Depth,), dict(__module__='x'))
+        TASKS.register_module('ExtraDepth', module=kind)
+    check_meaning(checkpoint, config(**changed))
+    assert told in other_reading(checkpoint, config(**changed))
+    assert bool(told) == bool(other_reading(checkpoint, config(**changed)))
 
 
 def test_the_inferencer_warns_and_published_weights_tell_too(checkpoint, tmp_path):

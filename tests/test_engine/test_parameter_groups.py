@@ -105,6 +105,7 @@ def test_each_group_steps_by_its_own_learning_rate():
      "options are the optimizer's"),
     (dict(film=0.1), r'options of each group, such as film=dict\(lr=1e-3\), got film=0.1'),
     (dict(film=None), 'got film=None'),
+    (dict(film=dict(lrr=1.0)), "paramwise_cfg.film has no option 'lrr'; it has .*lr, .*weight_dec"),
     (dict(flim={}), "the group 'flim', but no trained parameter of the model has that as a part"),
     (dict(bias={}), "the group 'bias', but no trained parameter")])  # the only one is frozen
 def test_groups_that_make_no_sense(paramwise_cfg, message):
@@ -234,7 +235,7 @@ def test_a_schedule_goes_on_from_its_saved_state():
 def train(tmp_path_factory):
     """``train(work_dir, *arguments)``: two epochs of the shrunk config on eight scenes of 64x64."""
     data = tmp_path_factory.mktemp('scenes') / 'PASCALContext'
-    write_scenes(data, 'pascal', 8, 1, 64, 64, 0, 1, False)
+    write_scenes(data, 'pascal', 8, 1, 64, 64, 0, 1)
     ids = (data / 'ImageSets/Context/train.txt').read_text().split()
     tasks = ('semseg', 'normal', 'saliency', 'boundary', 'parsing')
     (data / 'label_mappings').mkdir()

@@ -23,3 +23,10 @@ def test_other_figures_need_a_rule():
     assert SafeCheckpointHook(save_best='top/rmse', rule='less').rules == ['less']
     both = SafeCheckpointHook(save_best=['top/absErr', 'semseg/mIoU'])
     assert both.rules == ['less', 'greater']
+
+
+@pytest.mark.parametrize('key, rule', [('semseg/mIoU', 'less'), ('delta_m', 'less'),
+                                       ('initial/depth/absErr', 'greater')])
+def test_a_rule_that_would_keep_the_worst_is_refused(key, rule):
+    with pytest.raises(ValueError, match=f'rule={rule!r} would keep the worst by save_best=.{key}'):
+        SafeCheckpointHook(save_best=key, rule=rule)

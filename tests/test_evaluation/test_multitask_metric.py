@@ -190,3 +190,13 @@ def test_through_mmengines_evaluator(samples: list[MultiTaskSample],
         evaluator.process(samples[:3], {})
         evaluator.process(samples[3:], {})
         assert evaluator.evaluate(4) == scores
+
+
+def test_slow_tasks_can_be_left_to_the_test(samples) -> None:
+    every = evaluate(samples, single_task=SINGLE)
+    quick = evaluate(samples, single_task=SINGLE, slow_tasks=False)
+    assert all('boundary/' in key or 'delta_m' in key for key in set(every) - set(quick))
+    assert not any('boundary/' in key or 'delta_m' in key for key in quick)
+    assert quick == {key: every[key] for key in quick} and 'initial/semseg/mIoU' in quick
+    with pytest.raises(ValueError, match='slow_tasks must be True .* boundary'):
+        MultiTaskMetric(dict(boundary=CONFIG['boundary']), slow_tasks=False)

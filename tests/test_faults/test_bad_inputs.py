@@ -167,7 +167,7 @@ DATA = [
          "mapping.json: image 0 names the unknown task 'sky'; allowed: semseg, saliency"),
     case('image cut', lambda p: p.data(lambda r: truncate(r / 'train/images/1.jpg')),
          'FolderDataset train, image 1: cannot read the image {root}/train/images/1.jpg: it is '
-         'damaged, or no image'),
+         'cut off: a JPEG file without its end'),
     case('image empty, read by a worker',
          lambda p: p.data(lambda r: (r / 'train/images/1.jpg').write_bytes(b''),
                           'train_dataloader.num_workers=1'),

@@ -108,7 +108,7 @@ FIGURES = [
          "expected a work dir or CONFIG=METRICS, got '{tmp}/config.py', which is neither"),
     case('steps of a baseline', lambda p: [
         STEPS, f'{p.config()}={result(p, {"semseg/mIoU": 1.0})}', '--out', 'a.pdf'],
-         '{tmp}/config.py has no denoising steps: its model is no DiffusionMTL'),
+         '{tmp}/config.py has no denoising steps: its model is a MultiTaskModel'),
     case('gains of text', lambda p: [GAINS, p.file('a.json', 'x'), '--out', 'a.pdf'],
          '{tmp}/a.json is no JSON file'),
     case('gains of a baseline', lambda p: [GAINS, result(p, {'semseg/mIoU': 1.0}), '--out',

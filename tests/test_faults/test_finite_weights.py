@@ -126,10 +126,36 @@ def test_a_plain_state_dict_and_an_old_file_are_looked_at(tmp_path):
         check_finite(str(path))
 
 
-def test_the_tested_figures_are_those_of_finite_weights(run, tmp_path):
+def test_another_test_in_the_same_folder_puts_earlier_figures_aside(run, tmp_path, capsys):
     """What is refused above is tested without the fault."""
     config, folder = run
-    with running_here():
-        load_tool('test.py').main([str(config), str(folder / 'epoch_2.pth'), '--work-dir',
-                                   str(tmp_path / 'test')])
-    assert json.loads((tmp_path / 'test/metrics.json').read_text())
+    place, read = tmp_path / 'test', []
+    for name, bias in (('epoch_1', -50.0), ('epoch_2', 50.0)):  # of class 0: other predictions
+        spoil(folder / f'{name}.pth', bias, 'decoders.predict.semseg.bias')
+    for name, panels in (('epoch_2', 6), ('epoch_2', 6), ('epoch_1', 2)):
+        with running_here():
+            load_tool('test.py').main([
+                str(config), str(folder / f'{name}.pth'), '--work-dir', str(place), '--show-dir',
+                str(tmp_path / 'panels'), '--show-num', str(panels)])
+        read.append(json.loads((place / 'metrics.json').read_text()))
+        said = capsys.readouterr().out
+        assert ('4 of an earlier test are there too' in said) == (name == 'epoch_1')
+        assert ('earlier metrics, which differ: ' in said) == (name == 'epoch_1')
+    assert read[0] == read[1] != read[2]
+    (earlier,) = place.glob('metrics.*_*.json')
+    assert json.loads(earlier.read_text()) == read[0]
+    with running_here(), pytest.warns(UserWarning, match='reads test_dataloader.dataset.split'):
+        load_tool('test.py').main([
+            str(config), str(folder / 'epoch_1.pth'), '--work-dir', str(place), '--cfg-options',
+            'val_dataloader.dataset.split=train'])
+
+
+def test_finite_weights_that_predict_what_is_not_are_an_error(run, tmp_path, capsys):
+    config, work_dir = run
+    path = next(work_dir.glob('epoch_*.pth'))
+    spoil(path, -1.0, 'backbone.layer1.0.bn1.running_var')
+    line = last_error(capsys, 'test.py', config, path, '--work-dir', tmp_path / 'test')
+    assert 'the predictions of semseg, saliency are not finite for 0' in line
+    with pytest.raises(ValueError, match='the predictions of saliency are not finite for image0'):
+        MultiTaskInferencer(str(config), str(path), device='cpu')(
+            np.zeros((32, 32, 3), np.uint8), tasks=['saliency'])

@@ -101,7 +101,7 @@ runpy.run_path(TOOL)['main'](LINE)
 def data(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """``--cfg-options`` that name eight training and two test scenes of 64x64."""
     root = tmp_path_factory.mktemp('data') / 'PASCALContext'
-    write_scenes(root, 'pascal', STEPS * 2, 2, 64, 64, 0, 1, False)
+    write_scenes(root, 'pascal', STEPS * 2, 2, 64, 64, 0, 1)
     ids = (root / 'ImageSets/Context/train.txt').read_text().split()
     tasks = ['semseg', 'parsing', 'saliency', 'normal', 'boundary']
     (root / 'label_mappings').mkdir()

@@ -224,7 +224,8 @@ def test_a_config_may_average_draws_in_testing(tiny_model):
     sample, = tiny_model.test_step(data)
     assert sample.uncertainty.semseg.shape == sample.uncertainty.normal.shape == (1, 40, 51)
     torch.testing.assert_close(sample.pred.normal.norm(dim=0), torch.ones(40, 51))
-    with pytest.raises(ValueError, match='num_samples must be an integer of at least 1, got 0'):
-        MODELS.build(tiny_model_config() | dict(num_samples=0))
+    for wrong in (0, True):
+        with pytest.raises(ValueError, match=f'num_samples must be an integer .*, got {wrong}'):
+            MODELS.build(tiny_model_config() | dict(num_samples=wrong))
     with pytest.raises(ValueError, match='no noise is drawn'):
         MODELS.build(tiny_model_config(noise_scale=0.0) | dict(num_samples=2))

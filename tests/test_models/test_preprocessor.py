@@ -1,5 +1,6 @@
 """Normalisation and centred padding."""
 
+import pytest
 import torch
 from tiny import PASCAL_TASKS, make_samples
 
@@ -57,3 +58,19 @@ def test_images_of_several_sizes_share_the_largest_rounded_up():
     alone = preprocess([(20, 33)], training=True, size=(64, 64), size_divisor=32)
     assert torch.equal(data['inputs'][0], alone['inputs'][0])  # same pixels by either path
     assert data['data_samples'][1].padding == (28, 28, 12, 12)
+
+
+@pytest.mark.parametrize('numbers, words', [
+    (dict(mean=(0.485, 0.456, 0.406)), 'are they of 0..1'),
+    (dict(std=(0.229, 0.224, 0.225)), 'are they of 0..1'),
+    (dict(mean=(1.0, 2.0)), 'mean must be three numbers'),
+    (dict(std=(60, 60, 0)), 'std must be positive'),
+    (dict(mean=(300.0, 120.0, 100.0)), r'must be of 0\.\.255')])
+def test_mean_and_std_of_another_scale_are_refused(numbers, words):
+    with pytest.raises(ValueError, match=words):
+        MultiTaskDataPreprocessor(PASCAL_TASKS, **numbers)
+
+
+@pytest.mark.parametrize('mean, std', [(0, 1), (0, 255), (127.5, 127.5), (116, 1)])
+def test_other_usual_scales_are_fine(mean, std):
+    MultiTaskDataPreprocessor(PASCAL_TASKS, mean=(mean,) * 3, std=(std,) * 3)

@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from mtpsl.analysis.html_report import Extremes, extremes, image_scores, write_report
+from mtpsl.analysis.html_report import (
+    Extremes,
+    confusions,
+    extremes,
+    image_scores,
+    write_report,
+)
 from mtpsl.tasks import build_tasks
 
 TASKS = dict(semseg=dict(type='Semseg'), depth=dict(type='Depth'))
@@ -36,6 +42,28 @@ def test_scores_of_images_by_hand(tasks):
     assert scores['semseg'] == {'a': 25.0}  # the mean of 1/2 and 0
     assert tasks['depth'].primary_metric in ('rmse', 'absErr')
     assert scores['depth'] == pytest.approx({'a': 1.0, 'b': 2.0})
+
+
+def test_a_confusion_matrix_by_hand(tasks, tmp_path):
+    """Two images: of 6 pixels of class 0, 4 are right and 2 taken for 5; 2 of class 5 for 0."""
+    rows = []
+    for label, predicted in (([0, 0, 0, 0], [0, 0, 0, 5]), ([0, 0, 5, 5], [0, 5, 0, 0])):
+        shape = (1, 1, 2, 2)
+        prediction = torch.nn.functional.one_hot(torch.tensor(predicted), 21).T.reshape(1, 21, 2, 2)
+        rows.append(tasks['semseg'].stats(
+            prediction.float(), torch.tensor(label, dtype=torch.uint8).view(shape))[0].numpy())
+    statistics = {name: {('pred', 'semseg'): row, ('initial', 'semseg'): 0 * row}
+                  for name, row in zip('ab', rows)}
+    found = confusions(statistics, tasks)
+    assert list(found) == ['semseg'] and [name for name, _ in found['semseg']] == list(
+        tasks['semseg'].class_names)
+    first, sixth = found['semseg'][0][1], found['semseg'][5][1]
+    assert (first[0], first[5], sixth[0], sixth[5]) == pytest.approx((4 / 6, 2 / 6, 1, 0))
+    assert all(math.isnan(share) for share in found['semseg'][1][1])
+    write_report(tmp_path / 'page.html', title='x', checkpoint='x.pth', config='', metrics={},
+                 tasks=tasks, scores={}, chosen={}, panels=[], confusions=found)
+    page = (tmp_path / 'page.html').read_text()
+    assert page.count('rgba(') == 2 * 21 and 'taken for background: 100.00 %' in page
 
 
 def test_no_image_is_best_and_worst():

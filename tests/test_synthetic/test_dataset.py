@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mtpsl.data_prep import resumable
 from mtpsl.data_prep.synthetic import DEFAULT_SIZES, dataset
 from mtpsl.data_prep.synthetic.dataset import write_scene
 from mtpsl.system import parallel
@@ -123,9 +124,10 @@ def test_the_other_run_finishes_first(tmp_path: Path, monkeypatch: pytest.Monkey
                                       layout: str) -> None:
     real = dataset._finish
 
-    def beaten(root: Path, layout: dataset.Layout, splits: dict[str, list[str]]) -> None:
-        real(root, layout, splits)
-        (root / 'synthetic.unfinished.json').unlink()
+    def beaten(plan: resumable.Plan, layout: dataset.Layout,
+               splits: dict[str, list[str]]) -> None:
+        real(plan, layout, splits)
+        plan.unfinished.unlink()
 
     monkeypatch.setattr(dataset, '_finish', beaten)
     assert write(tmp_path, layout=layout) == 3
@@ -135,13 +137,13 @@ def test_the_other_run_finishes_first(tmp_path: Path, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(('layout', 'name'), EACH_FILE)
 def test_files_taken_away_meanwhile_are_named(
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layout: str, name: str) -> None:
-    lost, real = tmp_path / name, dataset.run_in_workers
+    lost, real = tmp_path / name, resumable.run_in_workers
 
     def robbed(write: partial, items: list[str], workers: int, noun: str) -> None:
         real(write, items, workers, noun)
         lost.unlink()
 
-    monkeypatch.setattr(dataset, 'run_in_workers', robbed)
+    monkeypatch.setattr(resumable, 'run_in_workers', robbed)
     with pytest.raises(ValueError, match=f'{lost} has gone.*another run'):
         write(tmp_path, layout=layout)
     assert not (tmp_path / 'synthetic.json').exists()

@@ -20,11 +20,15 @@ def test_class_ids_are_taken_as_stored() -> None:
 @pytest.mark.parametrize('name', ['saliency', 'boundary'])
 def test_masks_are_black_and_white(name: str) -> None:
     task = TASKS[name]
-    label = task.from_png(np.array([[0, 127, 128, 255]], np.uint8))
-    assert label.tolist() == [[0, 0, 1, 1]] and label.dtype == np.uint8
+    soft = np.array([[0, 1, 64, 126, 127, 128, 129, 200, 254, 255]], np.uint8)
+    label = task.from_png(soft)
+    assert label.tolist() == [[0] * 5 + [1] * 5] and label.dtype == np.uint8
+    jpeg = np.array([[0, 2, 3, 252, 254, 255]], np.uint8)
+    assert task.from_png(jpeg).tolist() == [[0] * 3 + [1] * 3]
+    cut = build_tasks(dict(cut=dict(type='Saliency', values=(range(128), range(128, 256)))))['cut']
+    assert cut.translate(cut.from_png(soft)).tolist() == label.tolist()
     assert task.from_png(np.array([[True, False]])).tolist() == [[1, 0]]
     assert task.from_png(np.zeros((2, 2), np.uint8)).sum() == 0
-    assert task.from_png(np.array([[0, 1, 200, 255]], np.uint8)).sum() == 2  # smoothed
     colours = np.repeat(np.array([[0, 255]], np.uint8)[..., None], 3, 2)
     assert task.from_png(colours).tolist() == [[0, 1]]
     # Its own picture is read back.
@@ -59,15 +63,41 @@ def test_ids_and_masks_of_other_types() -> None:
 def test_palette_pictures() -> None:
     indices = np.array([[0, 1, 1]], np.uint8)
     black_white, red = np.zeros((2, 256, 3), np.uint8)
-    black_white[1], red[1] = 255, (128, 0, 0)
+    black_white[1], red[1] = 255, (0, 128, 128)
     for palette, label in ((black_white, [[0, 1, 1]]), (black_white[1::-1], [[1, 0, 0]]),
                            (red, [[0, 1, 1]])):
         assert TASKS['boundary'].from_palette(indices, palette).tolist() == label
-    assert TASKS['semseg'].from_palette(indices, black_white).tolist() == [[0, 1, 1]]
+    assert TASKS['semseg'].from_palette(indices, red).tolist() == [[0, 1, 1]]
     vector = TASKS['normal'].from_palette(indices, red)[0, 1]
     np.testing.assert_allclose(vector, TASKS['normal'].from_png(red[None, 1:2])[0, 0])
     with pytest.raises(ValueError, match='a picture of depth must be integers of one channel'):
         TASKS['depth'].from_palette(indices, red)
+
+
+def test_a_palette_of_greys_leaves_two_readings_of_class_ids() -> None:
+    indices, greys = np.array([[0, 1, 1]], np.uint8), np.zeros((256, 3), np.uint8)
+    for grey in (3, 255):
+        greys[1] = grey
+        with pytest.raises(ValueError, match=rf'0, 1 .* are the greys 0, {grey}: which .* values'):
+            TASKS['semseg'].from_palette(indices, greys)
+        said = build_tasks(dict(a=dict(type='Semseg', class_names='ab', values=(0, grey))
+                                | dict(class_names=('a', 'b'))))['a']
+        assert said.translate(said.from_palette(indices, greys)).tolist() == [[0, 1, 1]]
+    greys[:] = np.arange(256)[:, None]
+    assert TASKS['semseg'].from_palette(indices, greys).tolist() == [[0, 1, 1]]
+
+
+@pytest.mark.parametrize('used, background', [((0, 255), 0), ((0, 1, 255), 0), ((0, 15), 0),
+                                              ((0, 1), 255)])
+def test_palettes_of_masks_hold_black_and_one_colour(used: tuple, background: int) -> None:
+    palette = np.repeat(np.uint8([[255, 0, 0]]), 256, 0)
+    palette[0] = background, 0, 0
+    indices = np.array([used], np.uint8)
+    with pytest.raises(ValueError, match='indices 0, of black, and 1, got 0 .* values and ignore'):
+        TASKS['saliency'].from_palette(indices, palette)
+    said = build_tasks(dict(a=dict(type='Saliency', values=(0, 1), ignore=(15, 255))))['a']
+    label = said.translate(said.from_palette(indices, palette))
+    assert label.tolist() == [[255 if index > 1 else index for index in used]]
 
 
 @pytest.mark.parametrize('kind, step', [(np.uint8, 1), (np.uint16, 257)])
@@ -83,13 +113,39 @@ def test_middle_grey_is_no_normal(kind: type, step: int) -> None:
     assert read(128, 128, 0) == pytest.approx([0, 0, -1], abs=0.01)
     assert read(201, 201, 201) == pytest.approx([3 ** -0.5] * 3, abs=0.01)  # a true diagonal
     assert read(140, 128, 128)[0] > 0.9  # blended with grey
+    assert read(255, 255, 255) == read(0, 0, 0) == [0, 0, 0]
+
+
+def test_a_photo_is_no_picture_of_normals() -> None:
+    rng = np.random.default_rng(0)
+    for pixels in (rng.integers(0, 256, (30, 40, 3)), rng.integers(100, 180, (30, 40, 3)),
+                   rng.integers(0, 40, (30, 40, 3))):
+        with pytest.raises(ValueError, match=r'must be unit vectors, got .* is this a photo'):
+            TASKS['normal'].from_png(pixels.astype(np.uint8))
+    vectors = rng.normal(size=(30, 40, 3))
+    vectors /= np.linalg.norm(vectors, axis=2, keepdims=True)
+    noisy = ((vectors + 1) * 127.5 + rng.normal(0, 3, vectors.shape)).round().clip(0, 255)
+    TASKS['normal'].from_png(noisy.astype(np.uint8))
+
+
+def test_arrays_of_normals_are_unit_vectors() -> None:
+    vectors = np.tile([0, 0.6, 0.8], (30, 40, 1))
+    vectors[:5] *= 0.3  # blended
+    label = TASKS['normal'].from_array(vectors)
+    np.testing.assert_allclose(label, np.tile([0, 0.6, 0.8], (30, 40, 1)), atol=1e-6)
+    vectors[5:15] *= 0.3
+    with pytest.raises(ValueError, match='got 600 of 1200 of other lengths, .* divide them by'):
+        TASKS['normal'].from_array(vectors)
+    assert TASKS['normal'].from_array(np.int8([[[0, 0, 1]]])).tolist() == [[[0, 0, 1]]]
 
 
 def test_depth_is_in_millimetres_unless_said() -> None:
     pixels = np.array([[0, 1500, 65535]], np.uint16)
-    np.testing.assert_allclose(TASKS['depth'].from_png(pixels), [[0, 1.5, 65.535]])
+    taken = build_tasks(dict(depth=dict(type='Depth', ignore=())))['depth']
+    np.testing.assert_allclose(taken.from_png(pixels), [[0, 1.5, 65.535]])
+    np.testing.assert_allclose(TASKS['depth'].from_png(pixels[:, :2]), [[0, 1.5]])
     np.testing.assert_allclose(TASKS['disparity'].from_png(pixels), [[0, 750, 32767.5]])
-    assert TASKS['depth'].from_png(pixels).dtype == np.float32
+    assert taken.from_png(pixels).dtype == np.float32
 
 
 def test_units_of_depth_by_default() -> None:
@@ -112,6 +168,11 @@ def test_a_task_that_does_not_say_how_refuses_pictures() -> None:
 @pytest.mark.parametrize('name, pixels, words', [
     ('saliency', np.array([[0, 3]], np.uint8), r'and white \(255\), got the values 0, 3; a map'),
     ('saliency', np.array([[0, 128, 255]], np.uint8), r'as in values=\(0, 255\), ignore=\(128,\)'),
+    ('saliency', np.array([[0, 1, 200]], np.uint8), r'0, 1, 200; .*0, 200\), ignore=\(1,\);'),
+    ('saliency', np.array([[0, 64, 255]], np.uint8), r'as in values=\(0, 255\), ignore=\(64,\);'),
+    ('saliency', np.array([[0, 1, 200, 255]], np.uint8), r'cuts at the middle'),
+    ('saliency', np.array([[*range(21), 255]], np.uint8), r'got the values 0, 1, 2, 3, 4; a map'),
+    ('saliency', np.array([[0, 32768]], np.uint16), r'values 0, 32768; .*range\(32768\)'),
     ('saliency', np.array([[0, 300]], np.uint16), r'and white \(65535\), got the values 0, 300;'),
     ('saliency', np.array([[0, 127]], np.uint8), 'got the values 0, 127; a map of 0, 1 and 255'),
     ('boundary', np.array([[0, 1, 255]], np.uint8), 'got the values 0, 1, 255; a map'),

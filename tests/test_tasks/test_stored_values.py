@@ -96,6 +96,24 @@ def test_255_without_1_in_an_array_could_mean_two_things() -> None:
     (dict(colour_coded=True, values=(0, 1, 2)), 'values must be None'),
     (dict(colour_coded=True, ignore=(255,)), 'ignore must be a sequence of RGB colours'),
     (dict(class_names=('wall',)), "at least 2 names, .* got \\['wall'\\]"),
+    (dict(ignore=0), 'ignore must be a sequence of whole numbers .*got 0'),
+    (dict(colour_coded=True, ignore=0), 'ignore must be a sequence of RGB colours'),
+    (dict(colour_coded=True, ignore=((300, 0, 0),)), 'ignore must be a sequence of RGB colours'),
+    (dict(class_names={'a', 'b'}), 'class_names must be a sequence of names in the order'),
+    (dict(class_names={1: 'a', 0: 'b'}), 'class_names must be a sequence of names in the order'),
+    (dict(class_names=(0, 1)), 'class_names must be a sequence of names in the order'),
+    (dict(class_names=7), 'class_names must be a sequence of names in the order'),
+    (dict(class_names=('a', 'b', 'a')), "class_names must all differ, got 'a' more than once"),
+    (dict(palette=((0.0, 0, 0), (1, 0, 0), (0, 1, 0))), 'palette must be RGB colours of whole'),
+    (dict(palette=((0, 0, 0), (300, 0, 0), (0, 1, 0))), 'palette must be .* from 0 to 255'),
+    (dict(palette=((0, 0, 0), (-1, 0, 0), (0, 1, 0))), 'palette must be .* from 0 to 255'),
+    (dict(palette=((0, 0, 0), (1, 0), (0, 1, 0))), 'palette must be RGB colours'),
+    (dict(palette={'wall': (0, 0, 0)}), 'palette must be RGB colours'),
+    (dict(palette=((0, 0, 0),)), 'one colour for each of the 3 classes, got 1'),
+    (dict(absent_iou='0'), "absent_iou must be a number >= 0 or None, got '0'"),
+    (dict(class_weight=dict(wall=1, door=2, floor=3)), 'for each of the 3 classes, in their order'),
+    (dict(class_weight={0: 1.0, 1: 2.0, 2: 3.0}), 'for each of the 3 classes, in their order'),
+    (dict(class_weight={1, 2, 3}), 'for each of the 3 classes, in their order'),
     (dict(class_weight=(1, 2)), 'class_weight must be a number for each of the 3 classes'),
     (dict(class_weight='123'), 'class_weight must be a number for each of the 3 classes'),
     (dict(class_weight=2.0), 'class_weight must be a number for each of the 3 classes'),
@@ -172,6 +190,70 @@ def test_what_sensors_write_where_they_measured_nothing() -> None:
     build('InverseDepth').check(np.float32([[0.1, 1]]))
 
 
+@pytest.mark.parametrize('kind, unit, measure', [
+    (np.uint16, 0.0005, '32.7675'), (np.uint16, 0.002, '131.07'), (np.int16, 0.001, '32.767'),
+    (np.uint8, 0.04, '10.2'), (np.float32, 0.0005, '32.7675'), (np.float16, 0.001, '65.504'),
+    (np.int32, 0.001, '65.535')])
+@pytest.mark.parametrize('named', [(), (7.0,)])
+def test_the_largest_number_of_a_type_is_no_depth(kind: type, unit: float, measure: str,
+                                                  named: tuple) -> None:
+    pixels = np.array([[100, round(float(measure) / unit)]]).astype(kind)
+    ways = [lambda **options: (task := build('Depth', npy_unit=unit, **options)).translate(
+        task.from_array(pixels))]
+    if kind in (np.uint8, np.uint16):
+        ways.append(lambda **options: (task := build('Depth', png_unit=unit, **options))
+                    .translate(task.from_png(pixels)))
+    for read in ways:
+        with pytest.raises(ValueError, match=rf'up to {measure} m, .*ignore=\(.*{measure},?\)'):
+            read(ignore=named or None)
+        assert read(ignore=(*named, float(measure)))[0].tolist() == pytest.approx([100 * unit, 0])
+        assert read(ignore=())[0, 1] == pytest.approx(float(measure))
+
+
+@pytest.mark.parametrize('kind', ['Depth', 'InverseDepth'])
+def test_ignore_in_steps_is_named(kind: str) -> None:
+    pixels = np.array([[1500, 9999, 65535]], np.uint16)
+    for steps, measure in ((9999, 9.999), (65535, 65.535)):
+        with pytest.raises(ValueError, match=rf'names {steps}, .* ignore=\({measure},\) says it'):
+            build(kind, png_unit=0.001, ignore=(steps,)).from_png(pixels)
+    task = build('Depth', npy_unit=1.0, ignore=(2000.0, math.inf))  # metres
+    assert task.translate(task.from_array(np.array([[3, 2000, math.inf]]))).tolist() == [[3, 0, 0]]
+
+
+def depths(*maps: object) -> Seen:
+    seen = Seen()
+    for values in maps:
+        seen.add(np.array(values, np.float32).reshape(6, -1), 0)
+    return seen
+
+
+RAMP = np.linspace(1, 20, 60)
+
+
+@pytest.mark.parametrize('kind', ['Depth', 'InverseDepth'])
+@pytest.mark.parametrize('mark', [999, 1000, 65.534, 32.767])
+def test_one_depth_far_above_all_others_is_a_mark(kind: str, mark: float) -> None:
+    marked = np.where(np.arange(60) < 15, mark, RAMP)
+    doubt = build(kind).doubt(depths(RAMP, marked, marked))
+    assert doubt is not None and doubt.certain and f'ignore=({mark:g},) for the' in doubt.text
+    doubt = build(kind, ignore=(7,)).doubt(depths(RAMP, marked, marked))
+    assert doubt is not None and f'ignore=(7, {mark:g}) for the' in doubt.text
+    assert build(kind, ignore=()).doubt(depths(marked, marked)) is None
+    assert build(kind).doubt(depths(RAMP, marked)) is None  # of one label
+    clipped = np.minimum(RAMP, 12)
+    assert build(kind).doubt(depths(clipped, clipped)) is None
+
+
+def test_depth_in_kilometres_and_depth_as_inverse_depth() -> None:
+    doubt = build('Depth').doubt(depths(RAMP / 1000))
+    assert doubt is not None and not doubt.certain and 'below 0.011 m' in doubt.text
+    assert build('Depth', farthest=0.2).doubt(depths(RAMP / 1000)) is None
+    doubt = build('InverseDepth').doubt(depths(*[RAMP[::-1]] * 8))
+    assert doubt is not None and not doubt.certain and "the task's type is Depth" in doubt.text
+    assert build('InverseDepth').doubt(depths(*[RAMP] * 8)) is None
+    assert build('InverseDepth', npy_unit=1.0).doubt(depths(*[RAMP[::-1]] * 8)) is None
+
+
 def test_depth_in_another_unit() -> None:
     values = np.array([[0, 2500.0]])
     with pytest.raises(ValueError, match=r'must be in metres, at most 1000, got up to 2500: are '
@@ -221,6 +303,19 @@ def test_far_depth_is_not_doubted_where_the_unit_is_said() -> None:
     assert build('Depth', npy_unit=1.0).doubt(seen) is None
 
 
+def test_masks_of_1_and_of_255_as_two_classes() -> None:
+    maps = {255: [[0, 255]], 1: [[0, 1]], 2: [[1, 255]]}
+    seen = {key: Seen() for key in maps}
+    for key, values in maps.items():
+        seen[key].add(np.array(values, np.uint8), 255)
+    mixed, told = Seen.union([seen[255], seen[1]]), Seen.union(list(seen.values()))
+    two = dict(class_names=('a', 'b'))
+    doubt = build(**two).doubt(mixed)
+    assert doubt is not None and doubt.certain and 'values=(0, (1, 255)) for' in doubt.text
+    assert build(**two).doubt(told) is build(**two, ignore=(255,)).doubt(mixed) is None
+    assert build().doubt(mixed) is None  # of three classes
+
+
 def test_normals_that_are_all_one_vector() -> None:
     seen, task = Seen(), build('Normal')
     seen.add(np.tile(np.float32([0, 0, 1]), (3, 4, 1)), 0)
@@ -229,6 +324,17 @@ def test_normals_that_are_all_one_vector() -> None:
     assert doubt is not None and doubt.text == 'hold one vector wherever they are known'
     seen.add(np.tile(np.float32([0, 0.6, 0.8]), (3, 4, 1)), 0)
     assert task.doubt(seen) is None
+
+
+def test_normals_that_point_away_from_the_viewer_are_doubted() -> None:
+    vectors = np.random.default_rng(0).normal(size=(20, 30, 3)).astype(np.float32)
+    vectors[..., 2] = -abs(vectors[..., 2])
+    for published, sign, doubted in ((False, 1, True), (False, -1, False), (True, 1, False)):
+        seen = Seen(published)
+        seen.add(vectors * np.float32([1, 1, sign]), 0)
+        doubt = build('Normal').doubt(seen)
+        assert (doubt is not None) == doubted
+        assert doubt is None or 'save (x, -y, -z)' in doubt.text and not doubt.certain
 
 
 def test_0_and_255_are_as_a_config_says() -> None:

@@ -41,7 +41,7 @@ LABELS = dict(onelabel=[['semseg'], ['parsing', 'boundary'], ['saliency'], ['nor
 def data(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """``--cfg-options`` that name twelve training and two test scenes of 64x64."""
     root = tmp_path_factory.mktemp('data') / 'PASCALContext'
-    write_scenes(root, 'pascal', 12, 2, 64, 64, 0, 1, False)
+    write_scenes(root, 'pascal', 12, 2, 64, 64, 0, 1)
     ids = (root / 'ImageSets/Context/train.txt').read_text().split()
     (root / 'label_mappings').mkdir()
     for name, labels in LABELS.items():

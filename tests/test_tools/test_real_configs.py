@@ -38,7 +38,7 @@ def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp('data')
     for layout, (name, ids, tasks) in LAYOUTS.items():
         root, count = folder / name, len(tasks)
-        write_scenes(root, layout, count, 1, 64, 96, 0, 1, False)
+        write_scenes(root, layout, count, 1, 64, 96, 0, 1)
         images = (root / ids).read_text().split() if layout == 'pascal' else range(count)
         save_mapping({str(image): [task] for image, task in zip(images, tasks)},
                      root / 'label_mappings/onelabel.json')

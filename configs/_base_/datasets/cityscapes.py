@@ -1,7 +1,10 @@
 # Cityscapes at 128x256, two tasks, every training image labelled for both (setting "full").
 _base_ = './mtan_layout.py'
 data_root = '{{$MTPSL_DATA:data}}/Cityscapes'  # the environment variable, else data/
-data_preprocessor = dict(size=(128, 256))
+# Mean and deviation of ImageNet's colours, RGB, 0 to 255.
+data_preprocessor = dict(
+    size=(128, 256), mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375),
+    bgr_to_rgb=True)
 # DiffusionMTL's recipe for Cityscapes is not published. Weights 1, 1: those of XTC, whose archive
 # and label mapping these are. "Depth" is inverse depth: a zoom multiplies it;
 # divide_when_zoomed=True divides it, as the predecessors' code does.

@@ -1,7 +1,11 @@
 # NYUD-v2 at 288x384, three tasks, every training image labelled for all of them (setting "full").
 _base_ = './mtan_layout.py'
 data_root = '{{$MTPSL_DATA:data}}/NYUD'  # the environment variable, else data/
-data_preprocessor = dict(size=(288, 384))
+crop_size = (288, 384)
+# Mean and deviation of ImageNet's colours, RGB, 0 to 255.
+data_preprocessor = dict(
+    size=crop_size, mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375),
+    bgr_to_rgb=True)
 # DiffusionMTL's recipe for NYUD is not published. Weights 1, 0.6, 1: those of HiTTs
 # (arXiv:2411.18823), a later method with the same backbone, tasks and label mapping, taken in the
 # mapping's order of tasks. An unknown normal is the zero vector; with zero_sum_unknown=True one
@@ -28,7 +32,7 @@ scale_crop_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadLabels'),
     dict(type='RandomScale', scale_range=(0.5, 2.0)),
-    dict(type='RandomCrop', size=(288, 384), balance_task='semseg', max_class_ratio=0.75),
+    dict(type='RandomCrop', size=crop_size, balance_task='semseg', max_class_ratio=0.75),
     dict(type='RandomFlip', prob=0.5),
     dict(type='PhotoMetricDistortion'),
     dict(type='PackMultiTaskInputs'),

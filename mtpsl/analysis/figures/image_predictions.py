@@ -28,7 +28,7 @@ Maps = dict[str, np.ndarray]  # task -> (c, H, W) in label form
 
 @dataclass(frozen=True)
 class ImagePredictions:
-    """An image and what is said of it.
+    """An image with its predictions.
 
     Attributes:
         name: the image's.

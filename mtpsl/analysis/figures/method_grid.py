@@ -53,7 +53,7 @@ def draw_stages(images: Sequence[ImagePredictions], tasks: Mapping[str, Task],
 
 
 def legend(task: Task, maps: Sequence[np.ndarray]) -> dict[str, Colour]:
-    """What is to be said of all the maps together, (c, H, W) in label form of any sizes."""
+    """Combined legend of all maps, (c, H, W) in label form of any sizes."""
     if not maps:
         return {}
     return task.legend(np.concatenate([m.reshape(len(m), 1, -1) for m in maps], axis=2))

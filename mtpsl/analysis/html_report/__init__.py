@@ -1,6 +1,6 @@
 """The report of a test: one HTML file with figures, distributions and pictures."""
 
 from .html import write_report
-from .images import Extremes, extremes, image_scores, redraw
+from .images import Extremes, confusions, extremes, image_scores, redraw
 
-__all__ = ['Extremes', 'extremes', 'image_scores', 'redraw', 'write_report']
+__all__ = ['Extremes', 'confusions', 'extremes', 'image_scores', 'redraw', 'write_report']

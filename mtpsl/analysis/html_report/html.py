@@ -15,7 +15,7 @@ from mtpsl.evaluation.table import ARROWS, figure, primary_metric_rows
 from mtpsl.system.files import write_text
 from mtpsl.tasks import Task
 
-from .images import Extremes
+from .images import Confusion, Extremes
 
 BINS = 20
 TIMES = ('time', 'data_time')  # of a batch, in the log
@@ -25,7 +25,8 @@ QUALITY = 85  # of the panels' JPEG
 def write_report(path: Path, *, title: str, checkpoint: str, config: str,
                  metrics: Mapping[str, float], tasks: Mapping[str, Task],
                  scores: Mapping[str, Mapping[str, float]], chosen: Mapping[str, Extremes],
-                 panels: Iterable[tuple[str, np.ndarray]]) -> None:
+                 panels: Iterable[tuple[str, np.ndarray]],
+                 confusions: Mapping[str, Confusion] | None = None) -> None:
     """Write a page that needs no other file and no network.
 
     Args:
@@ -38,6 +39,7 @@ def write_report(path: Path, *, title: str, checkpoint: str, config: str,
         scores: task name -> image id -> primary metric.
         chosen: task name -> its best and worst images.
         panels: image id and panel, (H, W, 3) uint8 RGB, of the chosen images.
+        confusions: task name -> confusion matrix, see :func:`confusions`; None for none.
     """
     environment = Environment(loader=PackageLoader('mtpsl.analysis.html_report'), autoescape=True,
                               undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
@@ -49,8 +51,8 @@ def write_report(path: Path, *, title: str, checkpoint: str, config: str,
         date=f'{datetime.now():%Y-%m-%d %H:%M}', tasks=tasks, arrows=ARROWS,
         figures=primary_metric_rows(metrics, tasks), classes=_classes(metrics, tasks),
         metrics=sorted((key, value) for key, value in metrics.items() if key not in TIMES),
-        scores=scores, chosen=chosen, images=images,
-        anchors=anchors,
+        scores=scores, chosen=chosen, images=images, anchors=anchors,
+        confusions=confusions or {},
         histograms={name: histogram(list(values.values())) for name, values in scores.items()})
     write_text(path, page)
 

@@ -15,6 +15,8 @@ from mmengine.model import BaseModel
 from mtpsl.engine.visualization import MultiTaskVisualizer
 from mtpsl.tasks import Task
 
+Confusion = list[tuple[str, list[float]]]
+
 
 class Extremes(NamedTuple):
     """Images of a task with their scores, the most extreme first."""
@@ -44,6 +46,31 @@ def image_scores(statistics: Mapping[str, Mapping[tuple[str, str], np.ndarray]],
                 if math.isfinite(value):
                     scores[name][image] = value
     return scores
+
+
+def confusions(statistics: Mapping[str, Mapping[tuple[str, str], np.ndarray]],
+               tasks: Mapping[str, Task]) -> dict[str, Confusion]:
+    """Confusion matrices of the final predictions over all images, for tasks with classes.
+
+    Args:
+        statistics: :attr:`mtpsl.evaluation.MultiTaskMetric.image_statistics`.
+        tasks: task name -> task.
+
+    Returns:
+        task name -> a row for each class: its name, and which share of its pixels was taken for
+        each class, 0 to 1; NaN for a class that no image has.
+    """
+    found = {}
+    for name, task in tasks.items():
+        rows = [stats['pred', name] for stats in statistics.values() if ('pred', name) in stats]
+        if not rows:
+            continue
+        matrix = task.confusion_matrix(torch.from_numpy(np.stack(rows)))
+        if matrix is not None:
+            shares = matrix / matrix.sum(1, keepdim=True)  # 0 / 0 is NaN
+            names = [key.partition('.')[2] for key in task.class_scores(matrix.flatten()[None])]
+            found[name] = list(zip(names, shares.tolist()))
+    return found
 
 
 def extremes(scores: Mapping[str, float], higher_is_better: bool, number: int) -> Extremes:

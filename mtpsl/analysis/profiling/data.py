@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def enough(measured: Measurement, batch: int) -> str:
-    """The shortest training step that loaders of such a rate keep fed."""
+    """Shortest step time at which data loading is not the bottleneck."""
     rate = 1e3 / measured.facts[CPU_TIME]
     return (f'{WORKERS} workers on a core each make {WORKERS} x {rate:.1f} = {WORKERS * rate:.0f} '
             f'images/s: a step of {batch} images never waits if it takes at least '

@@ -115,7 +115,7 @@ def _ask(name: str, pipe: Connection) -> Any:
     try:
         kind, content = pipe.recv()
     except EOFError:
-        raise RuntimeError(f'the process that measures {name!r} ended without a word; was it '
+        raise RuntimeError(f'the process that measures {name!r} exited without a result; was it '
                            'killed for its memory?') from None
     if kind == 'error':
         raise RuntimeError(f'measuring {name!r} failed: {content}')

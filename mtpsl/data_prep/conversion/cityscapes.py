@@ -10,8 +10,8 @@ from PIL import Image
 from mtpsl.data_prep import layouts
 from mtpsl.system.files import write_array
 
+from .convert import Conversion, Item, convert, digest
 from .resize import pick_nearest, shrink_image
-from .resumable import Item, Plan, carry_out, digest
 from .target import Target
 
 VERSION = 1  # of the conversion: raise it when the same source no longer gives the same files
@@ -126,7 +126,7 @@ def convert_image(source: Path, target: Target, void_rare: bool, item: Item) -> 
         write_array(path, values)
 
 
-def plan_cityscapes(images: dict[str, list[str]], target: Target, void_rare: bool) -> Plan:
+def plan_cityscapes(images: dict[str, list[str]], target: Target, void_rare: bool) -> Conversion:
     """The plan of a conversion; see :func:`convert_cityscapes`."""
     settings: dict[str, str | int] = {
         'dataset': 'Cityscapes', 'conversion_version': VERSION,
@@ -138,7 +138,7 @@ def plan_cityscapes(images: dict[str, list[str]], target: Target, void_rare: boo
              for number, name in enumerate(names)]
     texts = {NAMES.format(split=split): ''.join(f'{name}\n' for name in names)
              for split, names in images.items()}
-    return Plan(target, settings, layouts.CITYSCAPES_CLASSES, items, texts)
+    return Conversion(target, settings, layouts.CITYSCAPES_CLASSES, items, texts)
 
 
 def convert_cityscapes(source: str | os.PathLike[str], root: str | os.PathLike[str],
@@ -166,5 +166,5 @@ def convert_cityscapes(source: str | os.PathLike[str], root: str | os.PathLike[s
     """
     source, target = Path(source), Target(Path(root), layouts.CITYSCAPES, size)
     plan = plan_cityscapes(find_images(source), target, void_rare)
-    return carry_out(plan, partial(convert_image, source, target, void_rare),
-                     os.cpu_count() or 1 if workers is None else workers)
+    return convert(plan, partial(convert_image, source, target, void_rare),
+                   os.cpu_count() or 1 if workers is None else workers)

@@ -10,6 +10,7 @@ import numpy as np
 from mtpsl.data_prep import layouts
 from mtpsl.system.files import write_array
 
+from .convert import Conversion, Item, convert, digest
 from .matlab import (
     cache_for_one,
     close_hdf5,
@@ -21,7 +22,6 @@ from .matlab import (
 from .normals import RADIUS, Intrinsics, normals_from_depth
 from .nyud_classes import class_ids, class_table, format_class_table, read_class_table
 from .resize import pick_nearest, shrink_image
-from .resumable import Item, Plan, carry_out, digest
 from .target import Target
 
 VERSION = 1  # of the conversion: raise it when the same source no longer gives the same files
@@ -145,7 +145,7 @@ def convert_image(source: LabelledFile, ids: np.ndarray, depth_kind: str, target
 
 
 def plan_nyud(source: LabelledFile, splits: dict[str, list[int]], table: dict[str, str],
-              target: Target, depth: str) -> Plan:
+              target: Target, depth: str) -> Conversion:
     """The plan of a conversion; see :func:`convert_nyud`."""
     texts = {NUMBERS.format(split=split): ''.join(f'{number}\n' for number in numbers)
              for split, numbers in splits.items()}
@@ -161,7 +161,7 @@ def plan_nyud(source: LabelledFile, splits: dict[str, list[int]], table: dict[st
              for index, number in enumerate(numbers)]
     # In the order of the file: a chunk of it may hold many images, and is unpacked whole.
     items.sort(key=lambda item: item.source)
-    return Plan(target, settings, layouts.NYUD_CLASSES, items, texts)
+    return Conversion(target, settings, layouts.NYUD_CLASSES, items, texts)
 
 
 def convert_nyud(mat: str | os.PathLike[str], splits: str | os.PathLike[str],
@@ -201,7 +201,7 @@ def convert_nyud(mat: str | os.PathLike[str], splits: str | os.PathLike[str],
         classes = class_table(source.names, replaced)
         target = Target(Path(root), layouts.NYUD, size)
         plan = plan_nyud(source, numbers, classes, target, depth)
-        convert = partial(convert_image, source, class_ids(source.names, classes), depth, target)
-        return carry_out(plan, convert, os.cpu_count() or 1 if workers is None else workers)
+        write = partial(convert_image, source, class_ids(source.names, classes), depth, target)
+        return convert(plan, write, os.cpu_count() or 1 if workers is None else workers)
     finally:
         close_hdf5()

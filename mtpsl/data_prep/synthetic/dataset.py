@@ -1,13 +1,10 @@
 """Make a whole synthetic dataset in one of the layouts: parallel, resumable, manifest last."""
-import json
 import os
-from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mtpsl.system.files import folder_lookup, write_json
-from mtpsl.system.parallel import run_in_workers
+from mtpsl.data_prep.resumable import Plan, carry_out
 
 from .array_layouts import CITYSCAPES_LAYOUT, NYUD_LAYOUT
 from .layout import FIRST_VAL, Layout, scene_id, scene_seed
@@ -15,7 +12,6 @@ from .pascal_layout import PascalLayout
 from .render import render_scene
 
 VERSION = 1  # of the generator: raise it when the same seed no longer gives the same files
-MANIFEST, UNFINISHED = 'synthetic.json', 'synthetic.unfinished.json'
 MAX_SCENES = FIRST_VAL  # per split; ids have room for no more
 LAYOUTS: dict[str, Layout] = {
     'pascal': PascalLayout(), 'nyud': NYUD_LAYOUT, 'cityscapes': CITYSCAPES_LAYOUT}
@@ -35,77 +31,9 @@ def write_scene(root: Path, identifier: str, layout: str, height: int, width: in
         LAYOUTS[layout].write(files, identifier, scene)
 
 
-def _read_manifest(root: Path) -> tuple[Path, Manifest | None] | None:
-    """Manifest at ``root`` and its content (None if damaged), or None where there is none."""
-    # A run at work there may replace one by the other between two looks: hence the third.
-    for path in (root / UNFINISHED, root / MANIFEST, root / UNFINISHED):
-        try:
-            content = json.loads(path.read_bytes())
-        except FileNotFoundError:
-            continue
-        except ValueError:
-            return path, None
-        if not isinstance(content, dict):
-            return path, None
-        content.setdefault('layout', 'pascal')  # at first there was no other, and no key for it
-        counts = [content.get(name) for name in ('num_train', 'num_val')]
-        sound = all(isinstance(count, int) and 0 <= count <= MAX_SCENES for count in counts)
-        return path, content if sound and content['layout'] in list(LAYOUTS) else None
-    return None
-
-
 def _splits(num_train: int, num_val: int) -> dict[str, list[str]]:
     return {split: [scene_id(split, number) for number in range(count)]
             for split, count in (('train', num_train), ('val', num_val))}
-
-
-def _missing(root: Path, layout: Layout, identifiers: Iterable[str]) -> dict[str, Path]:
-    """The scenes that lack a file, each with the first it lacks."""
-    there, missing = folder_lookup(), {}
-    for identifier in identifiers:
-        for path in layout.scene_files(root, identifier).values():
-            if not there(path):
-                missing[identifier] = path
-                break
-    return missing
-
-
-def _prepare(root: Path, wanted: Manifest) -> None:
-    """Make sure ``root`` may be written to; raises rather than mix or destroy data."""
-    if root.exists() and not root.is_dir():
-        raise ValueError(f'{root} is a file, not a folder')
-    # Listed first: another run that starts right now writes its manifest before anything else,
-    # under a temporary name that has the same end.
-    occupied = root.exists() and any(not path.name.endswith(UNFINISHED) for path in root.iterdir())
-    manifest = _read_manifest(root)
-    if manifest is None:
-        if occupied:
-            raise ValueError(f'{root} is not empty and was not made by this tool (it has no '
-                             f'{MANIFEST}): choose another folder; it is never overwritten')
-        return
-    found, present = manifest
-    if present is None:
-        raise ValueError(f'{found} is damaged: it is not what this tool wrote; choose another '
-                         f'folder, or delete {root}')
-    if present != wanted:
-        different = ', '.join(f'{key} is {present.get(key)}, not {wanted.get(key)}'
-                              for key in sorted({*present, *wanted})
-                              if present.get(key) != wanted.get(key))
-        raise ValueError(f'{root} holds another synthetic dataset: {different}; '
-                         f'choose another folder, or delete {root}')
-
-
-def _finish(root: Path, layout: Layout, splits: dict[str, list[str]]) -> None:
-    """Write the lists and make sure that nothing has gone meanwhile."""
-    gone: object
-    try:
-        layout.write_lists(root, splits)
-        gone = next(iter(_missing(root, layout, splits['train'] + splits['val']).values()), None)
-    except FileNotFoundError as error:
-        gone = error.filename or error
-    if gone is not None:
-        raise ValueError(f'{gone} has gone since it was written: is another run at work there? '
-                         'run again')
 
 
 def _check(manifest: Manifest, workers: int) -> None:
@@ -117,26 +45,17 @@ def _check(manifest: Manifest, workers: int) -> None:
             raise ValueError(f'{name} must be between {low} and {high}, got {values[name]}')
 
 
-def _complete(root: Path, manifest: Manifest, splits: dict[str, list[str]], workers: int) -> int:
-    """Write what is missing of a dataset, the manifest last; returns the number of scenes."""
-    layout = LAYOUTS[manifest['layout']]
-    missing = list(_missing(root, layout, splits['train'] + splits['val']))
-    if not missing and (root / MANIFEST).exists() and all(
-            path.exists() for path in layout.list_files(root)):
-        (root / UNFINISHED).unlink(missing_ok=True)
-        print(f'already there: {root}')
-        return 0
-    write_json(root / UNFINISHED, manifest)
-    (root / MANIFEST).unlink(missing_ok=True)
-    if missing:
-        write = partial(write_scene, root, layout=manifest['layout'], height=manifest['height'],
-                        width=manifest['width'], seed=manifest['seed'])
-        run_in_workers(write, missing, workers, 'scenes')
-    _finish(root, layout, splits)
-    write_json(root / MANIFEST, manifest)
-    # Another run on the same folder may have been first.
-    (root / UNFINISHED).unlink(missing_ok=True)
-    return len(missing)
+def _finish(plan: Plan[str], layout: Layout, splits: dict[str, list[str]]) -> None:
+    """Write the lists and make sure that nothing has gone meanwhile."""
+    gone: object
+    try:
+        layout.write_lists(plan.root, splits)
+        gone = next(iter(plan.missing().values()), None)
+    except FileNotFoundError as error:
+        gone = error.filename or error
+    if gone is not None:
+        raise ValueError(f'{gone} has gone since it was written: is another run at work there? '
+                         'run again')
 
 
 def write_scenes(root: str | os.PathLike[str], layout: str, num_train: int, num_val: int,
@@ -170,5 +89,10 @@ def write_scenes(root: str | os.PathLike[str], layout: str, num_train: int, num_
     manifest = {'num_train': num_train, 'num_val': num_val, 'height': height, 'width': width,
                 'seed': seed, 'generator_version': VERSION, 'layout': layout}
     _check(manifest, workers)
-    _prepare(root, manifest)
-    return _complete(root, manifest, _splits(num_train, num_val), workers)
+    splits = _splits(num_train, num_val)
+    plan = Plan(root, 'synthetic dataset', 'synthetic', manifest,
+                splits['train'] + splits['val'],
+                lambda identifier: LAYOUTS[layout].scene_files(root, identifier).values(),
+                'scenes', list(LAYOUTS[layout].list_files(root)))
+    write = partial(write_scene, root, layout=layout, height=height, width=width, seed=seed)
+    return carry_out(plan, write, workers, lambda: _finish(plan, LAYOUTS[layout], splits))

@@ -91,7 +91,7 @@ class RandomScaleCrop(BaseTransform):
         place = _random_place(size, tuple(max(int(side / scale), 1) for side in size))
         rows, columns = place
         zoom = Zoom(rows.start, rows.stop, columns.start, columns.stop, scale)
-        # A zoom of something that was moved before shows no known rectangle of the first image.
+        # After another geometric transform the crop is no rectangle of the original.
         whole = Zoom(0, size[0], 0, size[1], 1.0)
         results['zoom'] = zoom if results.get('zoom', whole) == whole else None
         if scale == 1:

@@ -8,22 +8,22 @@ import mmcv.transforms
 import numpy as np
 from mmcv.image.io import imread_flags
 from mmengine.fileio import get
+from PIL import Image, ImageOps
 from scipy.io import loadmat
 
 from mtpsl.datasets.arrays import read_array, read_image
-from mtpsl.datasets.photo import (
-    BACK,
-    LIES,
-    TIFF,
-    TURNS,
+from mtpsl.datasets.decoding import (
+    BACKENDS,
+    decode,
     exif_orientation,
-    read_with_pillow,
-    refuse_special,
-    turn,
-    turned_decode,
+    has_frames,
+    rgb_of,
+    stored_content,
 )
-from mtpsl.datasets.pictures import read_label_picture, to_bytes
-from mtpsl.datasets.unreadable import UnreadableFileError
+from mtpsl.datasets.mended import say_frames
+from mtpsl.datasets.photo import LIES, TURNS, refuse_special, turn, turned_decode
+from mtpsl.datasets.pictures import WHITE, read_label_picture, to_bytes
+from mtpsl.datasets.unreadable import MixedCodingsError, UnreadableFileError
 from mtpsl.registry import TRANSFORMS
 from mtpsl.tasks import Task
 
@@ -36,38 +36,46 @@ class LoadImageFromFile(mmcv.transforms.LoadImageFromFile):
     """mmcv's, for photographs: turned as EXIF says, or not, and of all formats of Pillow's.
 
     A ``.npy`` image is an array, see :func:`mtpsl.datasets.arrays.read_image`. Images of 16 bits
-    and of floats become bytes, see :func:`mtpsl.datasets.pictures.to_bytes`.
+    and of floats become bytes, see :func:`mtpsl.datasets.pictures.to_bytes`. Alpha is left out.
 
     Args:
-        color_type: see :func:`mmcv.imfrombytes`.
-        imdecode_backend: see :func:`mmcv.imfrombytes`.
+        color_type: ``'grayscale'`` or ``'grayscale_ignore_orientation'`` for three channels of one
+            grey; see :func:`mmcv.imfrombytes`. What it says of the orientation holds where
+            ``orientation`` is None.
+        imdecode_backend: who decodes JPEG, ``'cv2'``, ``'pillow'`` or ``'turbojpeg'``.
         backend_args: where files lie, see :func:`mmengine.fileio.get`.
-        white: the value of white in images of 16 bits, such as 4095 of a camera of 12 bits; None
-            for 65535.
+        white: the value of white in images of 16 bits, such as 4095 of a camera of 12 bits, or of
+            floats; None for 65535 and 1.0.
         orientation: ``'upright'`` turns a photograph as its EXIF orientation says, as a person
             sees it; ``'stored'`` leaves it; None is as the dataset has it: a folder of one's own
             upright, the published sets as stored.
+
+    Raises:
+        ValueError: an argument that is none of these.
     """
 
     def __init__(self, color_type: str = 'color_ignore_orientation',
                  imdecode_backend: str = 'cv2', *, backend_args: dict | None = None,
-                 orientation: str | None = None, white: int | None = None) -> None:
+                 orientation: str | None = None, white: float | None = None) -> None:
         if orientation not in (None, *LIES):
             raise ValueError("LoadImageFromFile: orientation must be 'upright', 'stored' or None, "
                              f'got {orientation!r}')
-        self.orientation = orientation
-        self.grey = color_type.startswith('grayscale')
-        if color_type in ('color', 'grayscale'):  # would be turned by OpenCV, which says not how
-            self.orientation = orientation or 'upright'
-            color_type += '_ignore_orientation'
+        if color_type not in imread_flags:
+            raise ValueError(f'LoadImageFromFile: color_type must be one of {list(imread_flags)}, '
+                             f'got {color_type!r}')
+        if imdecode_backend not in BACKENDS:  # tifffile's colours are in another order
+            raise ValueError(f'LoadImageFromFile: imdecode_backend must be one of {BACKENDS}, all '
+                             f'of which read TIFF too, got {imdecode_backend!r}')
+        if white is not None and (isinstance(white, bool) or not isinstance(white, (int, float))
+                                  or not 1 <= white <= WHITE):
+            raise ValueError('LoadImageFromFile: white must be a number from 1 to 65535, or None, '
+                             f'got {white!r}')
         super().__init__(color_type=color_type, imdecode_backend=imdecode_backend,
                          backend_args=backend_args)
-        if white is not None and not (isinstance(white, int) and 255 <= white <= 65535):
-            raise ValueError('LoadImageFromFile: white must be an integer from 255 to 65535, or '
-                             f'None, got {white!r}')
+        self.grey = color_type.startswith('grayscale')
+        turns = color_type in ('color', 'grayscale')
+        self.orientation = orientation or ('upright' if turns else None)
         self.white = white
-        if imdecode_backend == 'cv2' and color_type.startswith('color'):  # not cut to 8 bits there
-            self.color_type = imread_flags[color_type] | cv2.IMREAD_ANYDEPTH
 
     def transform(self, results: dict) -> dict:
         """Add ``img``, (H, W, 3) uint8 BGR, ``img_shape`` and ``ori_shape``, (H, W).
@@ -84,29 +92,45 @@ class LoadImageFromFile(mmcv.transforms.LoadImageFromFile):
             if path.lower().endswith('.npy'):
                 image, orientation = read_image(path, self.white), 1
             else:
-                image, orientation = self._read(get(path, self.backend_args), upright)
+                content = get(path, self.backend_args)
+                if has_frames(content):
+                    say_frames(path)
+                image, orientation = self._read(content, upright)
         except Exception as error:
             empty = os.path.isfile(path) and not os.path.getsize(path)
             cause = 'the file is empty' if empty else _describe(error)
             raise UnreadableFileError(f'cannot read the image {path}: {cause}') from error
-        if image.ndim == 2:
-            image = image[..., None].repeat(3, axis=2)
+        image = self._in_colours(image)
         size = image.shape[:2]
         return results | dict(img=image, img_shape=size, ori_shape=size, orientation=orientation)
 
+    def from_pillow(self, image: Image.Image) -> np.ndarray:
+        """A Pillow image as ``img`` of its file, (H, W, 3) uint8 BGR; upright unless ``'stored'``.
+
+        Raises:
+            ValueError: it cannot be read.
+        """
+        upright = self.orientation != 'stored'
+        try:
+            content = stored_content(image)
+            if content is None:
+                rgb = to_bytes(rgb_of(ImageOps.exif_transpose(image) if upright else image),
+                               self.white)
+                bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+            else:
+                bgr = self._read(content, upright)[0]
+        except Exception as error:  # a damaged file can raise anything
+            raise ValueError(_describe(error)) from error
+        return self._in_colours(bgr)
+
+    def _in_colours(self, bgr: np.ndarray) -> np.ndarray:
+        return mmcv.bgr2gray(bgr, keepdim=True).repeat(3, axis=2) if self.grey else bgr
+
     def _read(self, content: bytes, upright: bool) -> tuple[np.ndarray, int]:
         """The image of a file's content, and the EXIF orientation by which it was turned."""
-        image = mmcv.imfrombytes(content, flag=self.color_type, backend=self.imdecode_backend)
-        if image is None:
-            image = read_with_pillow(content)
-        image = to_bytes(image, self.white)
-        done = content[:4] in TIFF  # whose readers turn by themselves
-        if not (upright or done):
-            return image, 1
-        orientation = exif_orientation(content)
-        if orientation != 1 and upright != done:
-            image = turn(image, (TURNS if upright else BACK)[orientation])
-        return image, orientation if upright else 1
+        image = to_bytes(decode(content, self.imdecode_backend), self.white)
+        orientation = exif_orientation(content) if upright else 1
+        return (image if orientation == 1 else turn(image, TURNS[orientation])), orientation
 
 
 @TRANSFORMS.register_module()
@@ -183,6 +207,7 @@ def read_label(task: Task, files: tuple[tuple[str, ...], Callable], size: tuple[
 
     Raises:
         UnreadableFileError: see :class:`LoadLabels`.
+        MixedCodingsError: the numbers are written otherwise than in another file of the set.
     """
     paths, decode = files
     try:
@@ -201,6 +226,8 @@ def read_label(task: Task, files: tuple[tuple[str, ...], Callable], size: tuple[
         task.check(label)
         label = label.astype(task.label_dtype, copy=False)
         return label if size is None else _fit(label, size, task)
+    except MixedCodingsError:
+        raise
     except Exception as error:  # a damaged file can raise anything
         raise UnreadableFileError(f'cannot use the {task.name} label {" + ".join(paths)}: '
                                   f'{_describe(error)}') from error

@@ -16,13 +16,14 @@ import safetensors
 import torch
 from mmengine.dist import barrier, is_main_process
 from mmengine.logging import HistoryBuffer
-from mmengine.runner.checkpoint import CheckpointLoader, get_torchvision_models
+from mmengine.runner.checkpoint import get_torchvision_models
 from torch import Tensor, nn
 
 SHOWN = 5
-# Entries of a checkpoint's meta: what decides its run (see ``resume``), the order of its tasks.
+# Entries of a checkpoint's meta: what decides its run (see ``resume``), the order of its tasks, its
+# training data (see ``ranks.content_of``).
 OTHER_MODEL = "is of another model than the config's"
-RUN_KEY, TASKS_KEY = 'mtpsl_run', 'mtpsl_tasks'
+RUN_KEY, TASKS_KEY, DATA_KEY = 'mtpsl_run', 'mtpsl_tasks', 'mtpsl_data'
 
 
 def _statistic(owner: object, name: str) -> object:
@@ -215,17 +216,9 @@ def load_torchvision(name: str, map_location: str | torch.device | Callable | No
     return load_url(get_torchvision_models()[name.partition('://')[2]], map_location)
 
 
-def _refuse(name: str, map_location: str | torch.device | Callable | None = None) -> None:
+def refuse_scheme(name: str, map_location: str | torch.device | Callable | None = None) -> None:
     raise ValueError(f'{name}: weights are read from files, http:// and torchvision:// only; '
                      'download the file and name it')
-
-
-# mmengine loads all weights by these, pretrained ones as well.
-CheckpointLoader.register_scheme('', load_file, force=True)
-CheckpointLoader.register_scheme(('http://', 'https://'), load_url, force=True)
-CheckpointLoader.register_scheme('torchvision://', load_torchvision, force=True)
-CheckpointLoader.register_scheme(('modelzoo://', 'open-mmlab://', 'openmmlab://', 'mmcls://',
-                                  'pavi://'), _refuse, force=True)
 
 
 def check_whole(path: str) -> None:

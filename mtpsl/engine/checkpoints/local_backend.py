@@ -4,7 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
-from mmengine.fileio import LocalBackend, register_backend
+from mmengine.fileio import LocalBackend
 
 from mtpsl.system.files import atomically, write_text
 
@@ -59,6 +59,3 @@ def _free(path: Path) -> str:
         return f'{shutil.disk_usage(path.parent).free / MEBIBYTE:.1f} MiB are free there'
     except OSError:
         return 'its folder cannot be read'
-
-
-register_backend('local', AtomicLocalBackend, force=True, prefixes='')

@@ -4,13 +4,16 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import cast
 
 from mmengine.config import Config
 
+from mtpsl.registry import TASKS
+
 from .content import RUN_KEY, check_finite, check_whole, read_content
 
-__all__ = ['RUN_KEY', 'check_same_config', 'fingerprint', 'differences', 'latest_checkpoint',
-           'other_settings']
+__all__ = ['RUN_KEY', 'check_meaning', 'check_same_config', 'fingerprint', 'differences',
+           'latest_checkpoint', 'other_reading', 'other_settings', 'plain']
 
 # What decides the numbers of a run, and what of it does not.
 FINGERPRINT_KEYS = ('model', 'tasks', 'optim_wrapper', 'param_scheduler', 'randomness',
@@ -24,6 +27,9 @@ NOT_PREDICTING = {'loss_weight', 'initial_loss_weight', 'class_weight', 'positiv
                   'max_dist', 'max_display', 'absent_iou', 'double_sigmoid', 'zero_sum_unknown',
                   'divide_when_zoomed', 'aux_normal', 'outputs', 'num_samples', 'test_seed',
                   'channels_last', 'shortcut', 'regularizer'}
+# What of them says how labels are read.
+READING = {'values', 'ignore', 'colour_coded', 'png_unit', 'npy_unit', 'farthest',
+           'zero_sum_unknown'}
 SHOWN = 10
 
 
@@ -33,7 +39,7 @@ def fingerprint(cfg: Config, world_size: int) -> dict:
     Not in it: folders, worker processes, weights that training starts from, hooks, the length of
     the training, validation and testing.
     """
-    content = {key: _plain(cfg[key]) for key in FINGERPRINT_KEYS if cfg.get(key) is not None}
+    content = {key: plain(cfg[key]) for key in FINGERPRINT_KEYS if cfg.get(key) is not None}
     return content | dict(processes=world_size)
 
 
@@ -57,6 +63,64 @@ def check_same_config(path: str, run: Mapping, expected: Mapping) -> None:
             '--resume')
 
 
+def check_meaning(path: str, cfg: Config) -> None:
+    """Raise where weights fit a config, but their predictions would surely be taken for others.
+
+    Other names for as many classes may be a renaming, and a task of the user's own a variant: no
+    error, :func:`other_settings` tells.
+
+    Args:
+        path: a checkpoint of a run, or a file that ``publish.py`` made of one.
+        cfg: a config with the model that is to be tested or to predict.
+
+    Raises:
+        ValueError: a task was trained as one of another type, or with its classes in another
+            order.
+    """
+    before, now = ((model or {}).get('tasks') or {} for model in (_model_of(path), cfg.model))
+    for name in (name for name in now if name in before):
+        was, task = before[name], plain(now[name])
+        if not (isinstance(was, Mapping) and isinstance(task, Mapping)):
+            continue
+        types = was.get('type'), now[name].get('type')
+        if types[0] != types[1] and _is_ours(types[0]) and _is_ours(types[1]):
+            raise ValueError(f'{path} was trained with tasks.{name}.type={types[0]}, the config '
+                             f'has {types[1]}: its weights predict the former')
+        before_names, names = (list(one.get('class_names') or ()) for one in (was, task))
+        if before_names != names and sorted(before_names) == sorted(names):
+            place = next(k for k, pair in enumerate(zip(before_names, names)) if len({*pair}) > 1)
+            raise ValueError(
+                f'{path} was trained with tasks.{name}.class_names in another order: class '
+                f'{place} of its weights is {before_names[place]!r}, in the config '
+                f'{names[place]!r}; take the order of the training, and say by values of '
+                'the task which numbers the labels have for them')
+
+
+def _is_ours(kind: object) -> bool:
+    cls = TASKS.get(kind) if isinstance(kind, str) else None
+    return cls is not None and cls.__module__.startswith('mtpsl.')
+
+
+def _model_of(path: str) -> dict:
+    """The model's config that a checkpoint was trained with; {} where it does not tell."""
+    meta = read_content(path).get('meta') or {}
+    return json.loads(meta[RUN_KEY]).get('model') or {} if RUN_KEY in meta else {}
+
+
+def other_reading(path: str, cfg: Config) -> str:
+    """Where the config reads labels otherwise than the training of a checkpoint did.
+
+    Arguments and result: as of :func:`other_settings`. It is right for other data.
+    """
+    before = _model_of(path)
+    found = before and differences(*(
+        {name: {key: task[key] for key in sorted(READING & set(task))}
+         for name, task in (model.get('tasks') or {}).items() if isinstance(task, Mapping)}
+        for model in (before, cast(dict, plain(cfg.model)))))
+    return (f'the config reads labels otherwise than the training of {path} did, which is right '
+            f'only if the data differ (trained with -> config): {found}') if found else ''
+
+
 def other_settings(path: str, cfg: Config) -> str:
     """What the model was trained with and the config has otherwise, though the weights fit.
 
@@ -67,11 +131,10 @@ def other_settings(path: str, cfg: Config) -> str:
     Returns:
         A sentence for a warning; '' where nothing differs or the file does not tell.
     """
-    meta = read_content(path).get('meta') or {}
-    before = json.loads(meta[RUN_KEY]).get('model') if RUN_KEY in meta else None
+    before = _model_of(path)
     if not before:
         return ''
-    found = differences(_predicting(before), _predicting(_plain(cfg.model)))
+    found = differences(_predicting(before), _predicting(plain(cfg.model)))
     return found and (f'{path} was trained with other settings of the model than the config has, '
                       f'which changes what its weights mean (trained with -> config): {found}')
 
@@ -148,12 +211,13 @@ def _step(path: Path) -> int:
     return int(match[1]) if match else 0
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
+    """A part of a config in JSON's types, without what decides no numbers."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(part) for key, part in value.items()
+        return {str(key): plain(part) for key, part in value.items()
                 if key not in IGNORED_KEYS}
     if isinstance(value, (list, tuple)):
-        return [_plain(part) for part in value]
+        return [plain(part) for part in value]
     return value if isinstance(value, (str, int, float, bool, type(None))) else repr(value)
 
 

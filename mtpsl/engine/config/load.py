@@ -6,21 +6,20 @@ import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from functools import reduce
-from math import inf
-from numbers import Real
 from typing import Any
 
 from mmengine.config import Config
 from mmengine.registry import Registry
 from mmengine.runner import Runner
 
-import mtpsl.engine.config.text  # noqa: F401  (sets how configs are laid out)
+import mtpsl.engine.patches  # noqa: F401  (applies them)
 from mtpsl.engine.quiet import quieten, silence
 from mtpsl.registry import DATASETS, METRICS, MODELS, OPTIMIZERS, VISUALIZERS
 
 from .model_index import find_config
 from .schema import check_kinds, check_parts
+from .values import check_left_out, check_values, value_of
+from .variables import check_variables, places_of
 
 # Keys that a runner reads from its config beside its own arguments.
 RUNNER_KEYS = {name for name in inspect.signature(Runner.__init__).parameters
@@ -46,7 +45,8 @@ RATES = ('optim_wrapper.optimizer.lr', 'optim_wrapper.optimizer.weight_decay')  
 # What torch refuses of a data loader without worker processes.
 OF_WORKERS = ('persistent_workers', 'prefetch_factor', 'timeout')
 CONFIG_KEYS = RUNNER_KEYS | {'tasks', 'sync_bn', 'model_wrapper_cfg', 'find_unused_parameters',
-                             'compile', 'custom_imports'}
+                             'compile', 'custom_imports', 'activation_checkpointing',
+                             'efficient_conv_bn_eval'}
 
 
 def load_config(path: str, options: Mapping[str, object] | None = None) -> Config:
@@ -62,24 +62,35 @@ def load_config(path: str, options: Mapping[str, object] | None = None) -> Confi
         path: the config file, or the name of one that ships (:func:`find_config`).
         options: overrides with dotted keys, as ``--cfg-options`` gives them.
 
+    Warns:
+        UserWarning: a top-level key that nothing reads, see ``config.variables``.
+
     Raises:
         FileNotFoundError: no such config, or no such base of it.
-        KeyError: a top-level key that looks like a misspelt runner argument, or an option that
-            nothing would read; an unknown type of a part.
+        KeyError: a top-level key that looks like a misspelt runner argument, a variable or an
+            option that nothing would read; an unknown type of a part.
         TypeError: a part or an argument of another type, or one that its class does not take.
-        ValueError: a file that is no Python or that fails; a number that cannot be (see ``LEAST``).
+        ValueError: a file that is no Python or that fails; a value that cannot be, see
+            ``config.values``.
     """
     quieten()
     _check_data_folder()
-    cfg = _read(find_config(path))
+    path = find_config(path)
+    cfg = _read(path)
     for key in options or {}:
-        _check_option(key)
+        _check_option(key, path)
     for key in cfg:
         _check_spelling(key)
+    check_variables(path, cfg, CONFIG_KEYS)
     _unshare(cfg, {key.split('.')[0] for key in options or {}})
+    present = [name for name, task in _tasks_of(cfg).items() if task is not None]
     _merge(cfg, options or {})
-    _check_values(cfg)
+    check_values(cfg)
+    _check_log_level(cfg)
     check_kinds(cfg)
+    for name in (name for name, task in _tasks_of(cfg).items() if task is None):
+        check_left_out(name, cfg.tasks, present, any(key.split('.')[0] == 'tasks'
+                                                     for key in options or {}))
     _leave_out(cfg)
     _check_entries(cfg)
     _share(cfg)
@@ -93,6 +104,11 @@ def _merge(cfg: Config, options: Mapping[str, object]) -> None:
     except (AttributeError, TypeError, ValueError, KeyError) as error:
         raise ValueError(f'--cfg-options {", ".join(options)}: '
                          f'{error.args[0] if error.args else error}') from error
+
+
+def _tasks_of(cfg: Config) -> Mapping:
+    tasks = cfg.get('tasks')
+    return tasks if isinstance(tasks, Mapping) else {}
 
 
 def _leave_out(cfg: Config) -> None:
@@ -166,11 +182,13 @@ def _unshare(cfg: Config, overridden: set[str]) -> None:
                 own.pop(key)
 
 
-def _check_option(key: str) -> None:
+def _check_option(key: str, path: str) -> None:
     root = key.split('.')[0]
     if root not in CONFIG_KEYS:
+        places = places_of(path, root, CONFIG_KEYS)
+        held = f'; its value is in {", ".join(places)}: set them' if places else ''
         raise KeyError(f'--cfg-options {key}: nothing reads a top-level {root!r} once the config '
-                       f'is parsed{_suggestion(root)}')
+                       f'is parsed{held or _suggestion(root)}')
 
 
 def _check_spelling(key: str) -> None:
@@ -194,28 +212,13 @@ def _check_entries(cfg: Config) -> None:
             if isinstance(part, Mapping) and 'type' not in part:
                 raise KeyError(f'{group}.{name} has no type: is the name misspelt? There are '
                                f'{[k for k in cfg[group] if "type" in (cfg[group][k] or {})]}')
-    optimizer = _value_of(cfg, 'optim_wrapper.optimizer.type')
+    optimizer = value_of(cfg, 'optim_wrapper.optimizer.type')
     if isinstance(optimizer, str) and OPTIMIZERS.get(optimizer) is None:
         raise KeyError(f'optim_wrapper.optimizer.type is {optimizer!r}, which is no optimizer of '
                        'torch.optim or the registry')
 
 
-def _value_of(cfg: Config, key: str) -> Any:
-    """What stands at a dotted key; None where nothing does."""
-    return reduce(lambda part, name: part.get(name) if hasattr(part, 'get') else None,
-                  key.split('.'), cfg)
-
-
-def _check_values(cfg: Config) -> None:
-    for key, least in LEAST.items():
-        value = _value_of(cfg, key)
-        if value is not None and not (isinstance(value, (float, Real)) and float(value) >= least
-                                      and value % 1 == 0):
-            raise ValueError(f'{key} must be an integer of at least {least}, got {value!r}')
-    for key in RATES:
-        rate = _value_of(cfg, key)
-        if rate is not None and not (isinstance(rate, (float, Real)) and 0 <= float(rate) < inf):
-            raise ValueError(f'{key} must be a number of at least 0, got {rate!r}')
+def _check_log_level(cfg: Config) -> None:
     if not isinstance(logging.getLevelName(cfg.get('log_level') or 'INFO'), int):
         raise ValueError('log_level must be DEBUG, INFO, WARNING or ERROR, got '
                          f'{cfg.log_level!r}')

@@ -4,15 +4,11 @@ import difflib
 from functools import cache
 from pathlib import Path
 
-from mmengine.config.utils import MODULE2PACKAGE
 from mmengine.fileio import load
 
 import mtpsl
 
 CONFIG_SUFFIXES = ('.py', '.json', '.yaml', '.yml')
-# mmengine resolves 'package::config' for the packages of this table only; with this entry
-# mmengine.hub and `_base_ = 'mtpsl::...'` know an installed wheel's configs too.
-MODULE2PACKAGE.setdefault('mtpsl', 'mtpsl')
 
 
 def home() -> Path:

@@ -8,9 +8,13 @@ from mmengine.registry import init_default_scope
 from mtpsl.engine.quiet import silence
 from mtpsl.registry import DATASETS
 
+from .load import evaluators, leaves
+
 
 def check_together(cfg: Config) -> None:
-    """Raise ValueError where of what goes together some is missing, or a loader has no sampler."""
+    """Raise ValueError where of what goes together some is missing, or is of other tasks, or a
+    loader has no sampler.
+    """
     for split, third in (('train', 'optim_wrapper'), ('val', 'val_evaluator'),
                          ('test', 'test_evaluator')):
         group = [f'{split}_dataloader', f'{split}_cfg', third]
@@ -21,6 +25,41 @@ def check_together(cfg: Config) -> None:
         loader = cfg.get(group[0])
         if loader and not (loader.get('sampler') or loader.get('batch_sampler')):
             raise ValueError(f'{group[0]} has no sampler')
+        _check_tasks(cfg, split)
+
+
+def _check_tasks(cfg: Config, split: str) -> None:
+    """Raise ValueError where parts have tasks of their own that do not go with the model's."""
+    model, loader = cfg.model.get('tasks') or {}, cfg.get(f'{split}_dataloader')
+    if not model or not loader:
+        return
+    parts = list(leaves(loader.dataset))
+    datasets = [part['tasks'] for part in parts if part.get('tasks')]
+    scored = [part['tasks'] for part in evaluators(cfg, split) if part.get('tasks')]
+    for place, tasks in (*((f'{split}_dataloader.dataset', one) for one in datasets),
+                         *((f'{split}_evaluator', one) for one in scored)):
+        for name in (name for name in tasks if tasks[name] and model.get(name)):
+            for key in ('type', 'class_names'):
+                own, others = tasks[name].get(key), model[name].get(key)
+                if None not in (own, others) and _plain(own) != _plain(others):
+                    raise ValueError(f'{place}.tasks.{name}.{key} is {own!r}, the model has '
+                                     f'{others!r}; tasks at the top of a config is for all parts')
+    there = {name for tasks in datasets for name in tasks}
+    if split == 'train' and len(datasets) == len(parts) and set(model) - there:
+        raise ValueError('train_dataloader.dataset has no task '
+                         f'{", ".join(sorted(set(model) - there))}, '
+                         'which the model has and would not learn')
+    extra = {name for tasks in scored for name in tasks if name in there} - set(model)
+    if extra:
+        raise ValueError(f'{split}_evaluator has the task {", ".join(sorted(extra))}, which the '
+                         'model does not predict')
+
+
+def _plain(value: object) -> object:
+    """The name of a class of any scope; a list of a tuple."""
+    if isinstance(value, type):
+        return value.__name__
+    return value.rpartition('.')[2] if isinstance(value, str) else list(value)  # type: ignore[call-overload]
 
 
 def check_data(cfg: Config, *splits: str) -> None:

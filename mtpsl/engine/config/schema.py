@@ -27,6 +27,7 @@ BUILDERS = {'type', '_scope_', '_delete_', 'priority', 'constructor', 'paramwise
 # Arguments whose parts are of another registry than the class that takes them.
 INSIDE = {'optimizer': ours.OPTIMIZERS, 'pipeline': ours.TRANSFORMS, 'tasks': ours.TASKS,
           'vis_backends': ours.VISBACKENDS}
+NO_PARTS = ('init_cfg', 'clip_grad')  # whose type is of no registry here
 # Classes that build the parts in their arguments by a registry; others may mean other things by a
 # dict with a type.
 BUILDING = ('mtpsl.', 'mmengine.dataset', 'mmcv.transforms')
@@ -69,6 +70,11 @@ def check_kinds(cfg: Config) -> None:
     for name in ('tasks', 'default_hooks'):
         if cfg.get(name) is not None and not isinstance(cfg[name], Mapping):
             raise TypeError(f'{name} must be a dict of name -> dict(type=...), got {cfg[name]!r}')
+        for key, value in (cfg.get(name) or {}).items():
+            if value is not None and not isinstance(value, Mapping) and not hasattr(
+                    value, 'priority'):  # a hook that is built
+                raise TypeError(f'{name}.{key} must be a dict with a type, or None to leave it '
+                                f'out, got {value!r}')
     for split in ('train', 'val', 'test'):
         evaluator = cfg.get(f'{split}_evaluator')
         listed = evaluator if isinstance(evaluator, (list, tuple)) else [evaluator or {}]
@@ -129,6 +135,9 @@ def check_part(part: Part) -> None:
     """Check a part and those inside; see :func:`check_schema`."""
     kind = part.value['type']
     cls = part.registry.get(kind) if isinstance(kind, str) else kind
+    if str(kind).endswith('TestTimeAug'):
+        raise ValueError(f'{part.path}.type: {kind} gives several views of an image, which no '
+                         'model here merges; leave its transforms out of the pipeline')
     if cls is None:
         raise KeyError(f'{part.path}.type: {kind} is not in the mtpsl::{part.registry.name} '
                        'registry; is it misspelt, or is the module that registers it not in '
@@ -155,9 +164,14 @@ def check_part(part: Part) -> None:
             raise ValueError(f'{path} of {cls.__name__} must not be negative, got {value!r}')
         if _is_infinite(value) and not _is_infinite(default):
             raise ValueError(f'{path} must be finite, got {value!r}')
-        if name in INSIDE or cls.__module__.startswith(BUILDING) and name != 'init_cfg':
+        if name in INSIDE or cls.__module__.startswith(BUILDING) and name not in NO_PARTS:
             values = value.values() if name == 'tasks' and isinstance(value, Mapping) else value
             listed = list(values) if name == 'tasks' else values
+            for key, one in value.items() if name == 'tasks' and isinstance(value, Mapping) else ():
+                if isinstance(one, Mapping) and 'type' not in one:
+                    raise KeyError(f'{path}.{key} has no type: tasks of a part of its own take '
+                                   f'the place of the shared ones as a whole; tasks.{key} at the '
+                                   'top changes an entry for all parts')
             for inner in _listed(path, listed, INSIDE.get(name, part.registry)):
                 check_part(inner)
 

@@ -1,4 +1,4 @@
-"""The text of a config, laid out once.
+"""Caches yapf's formatting of config text.
 
 mmengine lets yapf lay out a config's text whenever it logs, dumps or saves one, five times in a
 run of one epoch and seconds each. The layout of a top-level statement does not depend on the
@@ -33,6 +33,3 @@ def format_code(unformatted_source: str, filename: str = '<unknown>',
     text = ''.join(_lay_out(''.join(lines[statement.lineno - 1:statement.end_lineno]), style)
                    for statement in ast.parse(unformatted_source).body)
     return text, text != unformatted_source
-
-
-yapf_api.FormatCode = format_code

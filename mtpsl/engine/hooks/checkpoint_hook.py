@@ -1,4 +1,4 @@
-"""Checkpoints of which one is whole at any moment."""
+"""Checkpoint hook that always leaves one complete checkpoint."""
 
 import json
 import os
@@ -10,9 +10,10 @@ from mmengine.dist import all_gather_object, is_main_process
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
-from mtpsl.engine.checkpoints.content import RUN_KEY, TASKS_KEY, name_some, not_finite
+from mtpsl.engine.checkpoints.content import DATA_KEY, RUN_KEY, TASKS_KEY, name_some, not_finite
 from mtpsl.engine.checkpoints.resume import fingerprint
 from mtpsl.engine.checkpoints.work_dir import POINTER, hold, refuse_used
+from mtpsl.engine.ranks import content_of
 from mtpsl.registry import HOOKS, TASKS
 from mtpsl.system.files import write_text
 
@@ -45,15 +46,22 @@ class SafeCheckpointHook(CheckpointHook):
     file_backend: Any
     best_ckpt_path: Any
     best_ckpt_path_dict: Any
+    _data = ''  # what is trained on
 
     def _init_rule(self, rules: list[str | None], key_indicators: list[str]) -> None:
         """The rule of each figure; called by mmengine's constructor.
 
         Raises:
-            ValueError: a figure of a task whose direction is not known, and no rule is given.
+            ValueError: a figure of a task whose direction is not known, and no rule is given; or
+                a rule that would keep the worst of a figure whose direction is known.
         """
         if len(rules) == 1:
             rules = rules * len(key_indicators)
+        for rule, key in zip(rules, key_indicators):
+            known = _known_direction(key)
+            if None not in (rule, known) and rule != known:
+                raise ValueError(f'default_hooks.checkpoint: rule={rule!r} would keep the worst by '
+                                 f'save_best={key!r}, of which the {known} is better')
         super()._init_rule([rule if rule is not None or key == 'auto' else _direction(key)
                             for rule, key in zip(rules, key_indicators)], key_indicators)
 
@@ -110,8 +118,11 @@ class SafeCheckpointHook(CheckpointHook):
         _check_weights(runner)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Add what decides the run to the checkpoint, and the order of its tasks."""
+        """Add what decides the run to the checkpoint, the order of its tasks, and its data."""
         checkpoint['meta'][RUN_KEY] = json.dumps(fingerprint(runner.cfg, runner.world_size))
+        if not self._data:
+            self._data = json.dumps(content_of(runner.train_dataloader.dataset))
+        checkpoint['meta'][DATA_KEY] = self._data
         tasks = getattr(getattr(runner.model, 'module', runner.model), 'tasks', None)
         if tasks is not None:
             checkpoint['meta'][TASKS_KEY] = list(tasks)
@@ -188,17 +199,25 @@ class _RemovesLater:
         """No checkpoint here is a folder."""
 
 
-def _direction(key: str) -> str | None:
-    """'greater' or 'less' of a figure; None where mmengine is to find out."""
+def _known_direction(key: str) -> str | None:
+    """'greater' or 'less' of a primary metric figure; None of others."""
     metric = key.rpartition('/')[2]
     if metric == 'delta_m':
         return 'greater'
-    if '/' not in key:
-        return None
+    better = _primary_metrics().get(metric) if '/' in key else None
+    return None if better is None else 'greater' if better else 'less'
+
+
+def _primary_metrics() -> dict[str, bool]:
     TASKS.import_from_location()
-    better = {task.primary_metric: task.higher_is_better for task in TASKS.module_dict.values()}
-    if metric not in better:
-        raise ValueError(f'save_best={key!r}: whether more of {metric!r} is better is known of '
-                         f"{', '.join(sorted(better))} only; say rule='greater' or rule='less' of "
-                         'default_hooks.checkpoint')
-    return 'greater' if better[metric] else 'less'
+    return {task.primary_metric: task.higher_is_better for task in TASKS.module_dict.values()}
+
+
+def _direction(key: str) -> str | None:
+    """'greater' or 'less' of a figure; None where mmengine is to find out."""
+    known = _known_direction(key)
+    if known is None and '/' in key:
+        raise ValueError(f'save_best={key!r}: whether more of {key.rpartition("/")[2]!r} is better '
+                         f"is known of {', '.join(sorted(_primary_metrics()))} only; say "
+                         "rule='greater' or rule='less' of default_hooks.checkpoint")
+    return known

@@ -1,4 +1,4 @@
-"""What a checkpoint keeps by position is given to whom it belongs."""
+"""What is loaded: given to whom it belongs, and the same on all processes."""
 
 from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapper
@@ -6,6 +6,7 @@ from mmengine.runner import Runner
 
 from mtpsl.engine.checkpoints.content import task_order
 from mtpsl.engine.checkpoints.optimizer_state import arrange
+from mtpsl.engine.ranks import compare_weights
 from mtpsl.registry import HOOKS
 
 
@@ -16,6 +17,9 @@ class LoadingHook(Hook):
     A model of this project loads its weights in its own order by itself, see
     ``MultiTaskModel.rearrangement``; the optimiser's state knows its parameters by number alone.
     :func:`mtpsl.engine.build_runner` adds this hook to every runner.
+
+    Raises:
+        ValueError: before training or testing, the processes have other weights.
     """
 
     priority = 'VERY_HIGH'
@@ -35,3 +39,11 @@ class LoadingHook(Hook):
         checkpoint['optimizer'] = arrange(
             checkpoint['optimizer'], wrapper.optimizer, model, moved.names if moved else list,
             moved.apply if moved else lambda name, value: value)
+
+    def before_train(self, runner: Runner) -> None:
+        """Compare what the processes have loaded: each reads its own file."""
+        compare_weights(runner)
+
+    def before_test(self, runner: Runner) -> None:
+        """The same."""
+        compare_weights(runner)

@@ -1,4 +1,4 @@
-"""Numbers on their way from the device to the host, which does not wait for them."""
+"""Asynchronous device-to-host copies of scalars."""
 
 from collections import deque
 from collections.abc import Iterator

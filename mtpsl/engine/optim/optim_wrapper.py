@@ -49,8 +49,8 @@ class FiniteOptimWrapper(OptimWrapper):
             gradients before clipping, ``grad_norm``, and ``skipped_steps``.
 
     Raises:
-        ValueError: an option of the optimizer, such as its learning rate, is not finite; in
-            ``load_state_dict``, a state of other parameters.
+        ValueError: an option of the optimizer, such as its learning rate, is not finite or that
+            of some parameters is negative; in ``load_state_dict``, a state of other parameters.
     """
 
     def __init__(self, optimizer: Optimizer, accumulative_counts: int = 1,
@@ -60,6 +60,9 @@ class FiniteOptimWrapper(OptimWrapper):
             for key, value in group.items():
                 if isinstance(value, float) and not math.isfinite(value):
                     raise ValueError(f'optim_wrapper.optimizer.{key} must be finite, got {value}')
+                if key in ('lr', 'weight_decay') and value < 0:  # torch looks at the defaults only
+                    raise ValueError(f'optim_wrapper: {key} of a group of parameters must be at '
+                                     f'least 0, got {value}')
         self.skipped: Tensor | None = None
         self.skipped_steps: Tensor | int = 0
         self.scalars: dict[str, Tensor] = {}

@@ -1,5 +1,6 @@
 """Parameter groups by name, each with its own learning rate and schedule."""
 
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,7 +9,7 @@ from mmengine.optim.scheduler.param_scheduler import INF
 from torch import nn
 from torch.optim import Optimizer
 
-from mtpsl.registry import OPTIM_WRAPPER_CONSTRUCTORS, PARAM_SCHEDULERS
+from mtpsl.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIMIZERS, PARAM_SCHEDULERS
 
 REST = 'main'  # the group of the parameters that no other group takes
 
@@ -28,8 +29,8 @@ class GroupedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         paramwise_cfg: options by group, such as ``dict(film=dict(lr=1e-3))``.
 
     Raises:
-        ValueError: options that are no dict or for 'main'; at building, a group that holds no
-            trained parameter of the model.
+        ValueError: options that are no dict or for 'main', or that the optimizer does not take; at
+            building, a group that holds no trained parameter of the model.
     """
 
     def _validate_cfg(self) -> None:
@@ -40,6 +41,13 @@ class GroupedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             if not isinstance(options, Mapping):
                 raise ValueError('paramwise_cfg must hold the options of each group, such as '
                                  f'film=dict(lr=1e-3), got {name}={options!r}')
+            kind = self.optimizer_cfg['type']
+            cls = OPTIMIZERS.get(kind) if isinstance(kind, str) else kind
+            known = sorted(set(inspect.signature(cls).parameters) - {'params'})
+            unknown = [option for option in options if option not in known]
+            if unknown:  # torch would keep it and never read it
+                raise ValueError(f'paramwise_cfg.{name} has no option {unknown[0]!r}; it has '
+                                 f'{", ".join(known)}')
 
     def add_params(self, params: list[dict], module: nn.Module, prefix: str = '',
                    is_dcn_module: bool | None = None) -> None:

@@ -93,7 +93,7 @@ class CurveVisBackend(BaseVisBackend):
         return kept
 
     def write(self, records: list[dict]) -> None:
-        """Let these be all there is."""
+        """Overwrite the file with these records."""
         write_text(self.path, ''.join(json.dumps(record) + '\n' for record in records))
 
 

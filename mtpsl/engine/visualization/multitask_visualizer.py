@@ -11,8 +11,7 @@ from mtpsl.structures import MultiTaskSample
 from mtpsl.structures.outputs import TRUTH, UNCERTAINTY, titles
 from mtpsl.tasks import Task, build_tasks
 
-from .panels import draw_panel
-from .uncertainty import paint_uncertainty
+from .panels import draw_panel, paint_uncertainty
 
 
 @VISUALIZERS.register_module()

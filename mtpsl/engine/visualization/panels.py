@@ -1,7 +1,8 @@
-"""Picture panels: what an image is, and what is said of it at each stage, task by task."""
+"""Panels of pictures: an image and its maps by output and task; uncertainty as a picture."""
 
 from collections.abc import Mapping, Sequence
 
+import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
@@ -9,6 +10,7 @@ INK = (30, 30, 30)
 PALE_INK = (140, 140, 140)
 NOTHING = (236, 236, 236)
 
+LEAST = 1e-6  # uncertainty below it is rounding
 LARGEST_WIDTH = 1024  # of an enlarged picture, in pixels
 
 Legends = Mapping[str, Mapping[str, tuple[int, int, int]]]
@@ -102,3 +104,18 @@ def _legend(legends: Legends, font: ImageFont.FreeTypeFont | ImageFont.ImageFont
 def _enlarge(picture: np.ndarray, factor: int) -> Image.Image:
     """By a whole factor, pixels stay squares."""
     return Image.fromarray(np.ascontiguousarray(picture.repeat(factor, 0).repeat(factor, 1)))
+
+
+def paint_uncertainty(deviation: np.ndarray, largest: float | None = None) -> np.ndarray:
+    """Dark where the draws agree, bright where they differ; also in grey.
+
+    Args:
+        deviation: (H, W) standard deviation, in the unit of the task's predictions.
+        largest: what is brightest; the map's own maximum if None.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+    """
+    largest = float(deviation.max()) if largest is None else largest
+    level = np.clip(deviation / max(largest, LEAST), 0, 1)
+    return cv2.applyColorMap((255 * level).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]

@@ -18,7 +18,7 @@ from .blocks import CrossAttentionBlock, SelfAttentionBlock, StepEmbedding
 
 
 class Denoiser(BaseModule):
-    """Task-specific ends around task-shared transformer blocks (paper, Fig. 4).
+    """Task-specific input and output convolutions around shared transformer blocks (paper, Fig. 4).
 
     Each task's convolutions run once a step on its pairs, the shared blocks once a step on all
     pairs of all tasks. There is no batch statistic inside, so the result is that of denoising

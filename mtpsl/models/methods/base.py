@@ -6,21 +6,20 @@ of its label; maps at stride 8 are h x w.
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from typing import Any
 
 import torch
-from mmengine.model import BaseModel
 from mmengine.structures import PixelData
 from torch import Tensor, nn
 
 from mtpsl.models.diffusion.noise import NoiseSource
-from mtpsl.models.task_order import Rearrangement, in_order, order_of, owners, rearrangement
-from mtpsl.models.to_device import labelled_index, resize, to_device
+from mtpsl.models.task_order import OrderedTasks, in_order
+from mtpsl.models.to_device import labelled_index, refuse_not_finite, resize, to_device
 from mtpsl.models.transfer import Transfer
 from mtpsl.registry import MODELS
 from mtpsl.structures import MultiTaskSample, labelled_rows
 from mtpsl.structures.outputs import FINAL, LOSS_SUFFIXES, intermediate_fields
+from mtpsl.system.checks import is_integer
 from mtpsl.tasks import Task, build_tasks
 
 from .options import DEFAULT, PredictOptions
@@ -29,8 +28,13 @@ ZERO_LOSS = 'loss_zero'
 
 
 @MODELS.register_module()
-class MultiTaskModel(BaseModel):
+class MultiTaskModel(OrderedTasks):
     """Shared encoder, one decoder per task: the MTL baseline (one task: single-task model).
+
+    ::
+
+        loss():    extract_feat() -> decoders() -> task_losses(), zero_loss()
+        predict(): logits() -> activate() -> attach()
 
     Convention: a module that belongs to one task lies in a ``ModuleDict`` under the task's name.
     Nothing depends on the order of ``tasks``, see :mod:`mtpsl.models.task_order`.
@@ -43,7 +47,7 @@ class MultiTaskModel(BaseModel):
         data_preprocessor: config of the data preprocessor.
         init_cfg: see :class:`mmengine.model.BaseModule`, and :meth:`init_weights`.
         channels_last: whether convolutions keep their weights as (N, H, W, C) in memory, which
-            maps then follow: the same values, sooner.
+            maps then follow: the same values, faster.
 
     Attributes:
         tasks: task name -> task, in the model's order.
@@ -86,7 +90,7 @@ class MultiTaskModel(BaseModel):
         self._set_memory_format()
 
     def _set_memory_format(self) -> None:
-        """Of all parts that there are: once more by who adds some."""
+        """Apply to all current submodules; a subclass that adds some calls it again."""
         if self.channels_last:
             self.to(memory_format=torch.channels_last)
 
@@ -112,46 +116,6 @@ class MultiTaskModel(BaseModel):
         """(B, 3, H, W) to F_backbone (B, C, h, w)."""
         return self.neck(self.backbone(inputs))
 
-    # ---------------------------------------------------------------- weights
-
-    def rearrangement(self, weights: Mapping[str, Tensor],
-                      told: Sequence[str] | None = None) -> Rearrangement | None:
-        """What brings weights of another order of the tasks into the model's; None: nothing to do.
-
-        ``told`` is that order where it is known, see :mod:`mtpsl.models.task_order`.
-        """
-        tasks = list(self.tasks)
-        return rearrangement(self, tasks, order_of(weights, self, tasks, told))
-
-    def _save_to_state_dict(self, destination: dict, prefix: str, keep_vars: bool) -> None:
-        super()._save_to_state_dict(destination, prefix, keep_vars)
-        if hasattr(destination, '_metadata'):
-            destination._metadata[prefix[:-1]]['tasks'] = list(self.tasks)
-
-    def _load_from_state_dict(self, state_dict: dict, prefix: str, local_metadata: dict,
-                              *arguments: object) -> None:
-        own = {key.removeprefix(prefix): value for key, value in state_dict.items()
-               if key.startswith(prefix)}
-        moved = self.rearrangement(own, local_metadata.get('tasks'))
-        if moved:
-            state_dict.update({prefix + key: moved.apply(key, own[key])
-                               for key in moved.take if key in own})
-        super()._load_from_state_dict(state_dict, prefix, local_metadata, *arguments)
-
-    @cached_property
-    def _owner(self) -> dict[str, tuple[str, str]]:
-        return owners(self, self.tasks)
-
-    def parts(self) -> dict[str, str]:
-        """Name of a parameter -> the part of the model that learns or does not, as a whole.
-
-        What belongs to one task is apart from what belongs to others, in each place of the model.
-        """
-        own = {name: f'{path.rpartition(".")[0]}.{task}'
-               for name, (path, task) in self._owner.items()}
-        return {name: own.get(name, name.partition('.')[0])
-                for name, _ in self.named_parameters()}
-
     # ---------------------------------------------------------------- what a method overrides
 
     @property
@@ -167,7 +131,9 @@ class MultiTaskModel(BaseModel):
     def check_options(self, options: PredictOptions) -> None:
         """Raise ValueError where the model cannot predict so."""
         self.check_tasks(options.tasks)
-        if options.num_samples not in (None, 1) or set(options.outputs or ()) - {FINAL}:
+        one = options.num_samples is None or (
+            is_integer(options.num_samples) and options.num_samples == 1)
+        if not one or set(options.outputs or ()) - {FINAL}:
             raise ValueError(
                 f'{type(self).__name__} draws no noise and has no denoising steps: num_samples '
                 f"must be 1 and outputs ('{FINAL}',), got {options.num_samples!r} and "
@@ -186,8 +152,7 @@ class MultiTaskModel(BaseModel):
 
         Args:
             inputs: (B, 3, H, W) normalised images.
-            noise: (B, D, channels, h, w) of a model that draws noise, see
-                :meth:`~mtpsl.models.diffusion.noise.NoiseSource.shape`; None is zero noise.
+            noise: (B, D, K, h, w), whose last four are ``noise.shape``; None is zero noise.
         """
         return self.logits(inputs)[FINAL]
 
@@ -203,14 +168,14 @@ class MultiTaskModel(BaseModel):
     # ---------------------------------------------------------------- training
 
     def labelled(self, data_samples: Sequence[MultiTaskSample]) -> dict[str, list[int]]:
-        """Rows of the batch labelled for each task; an empty list where none is."""
+        """Indices of the labelled samples of each task; an empty list where none is."""
         return {name: labelled_rows(data_samples, name) for name in self.tasks}
 
     def active_tasks(self, rows: Mapping[str, Sequence[int]]) -> list[str]:
         """The tasks whose decoders must take part in the backward pass.
 
-        Those with labelled rows. SyncBN's backward pass is a conversation of all ranks: with it
-        all tasks, since another rank may have labels of them.
+        Those with labelled rows. SyncBN's backward pass is a collective operation: with it all
+        tasks, since another rank may have labels of them.
         """
         everything = any(isinstance(m, nn.SyncBatchNorm) for m in self.modules())
         return [name for name, labelled in rows.items() if labelled or everything]
@@ -225,7 +190,7 @@ class MultiTaskModel(BaseModel):
         one without labels adds nothing.
 
         Args:
-            logits: output k (``LOSS_SUFFIXES`` of :mod:`mtpsl.structures.outputs`) -> task ->
+            logits: output k (a key of ``LOSS_SUFFIXES``) -> task ->
                 (N_t, C_t, h, w) of the labelled rows.
             data_samples: the batch's B samples.
             rows: the labelled rows by task.
@@ -293,7 +258,7 @@ class MultiTaskModel(BaseModel):
             options: which tasks and outputs, from how much noise.
 
         Raises:
-            ValueError: see :meth:`check_options`.
+            ValueError: see :meth:`check_options`; or predictions that are not finite.
         """
         self.check_options(options)
         return self.attach(self.prediction_maps(inputs, data_samples, options), data_samples)
@@ -301,7 +266,12 @@ class MultiTaskModel(BaseModel):
     @staticmethod
     def attach(maps: Mapping[str, Mapping[str, Tensor]],
                data_samples: list[MultiTaskSample]) -> list[MultiTaskSample]:
-        """Give the samples their rows of (B, C, H, W) maps by stage and task, without padding."""
+        """Add to each sample its (C, H, W) maps by output and task, padding removed.
+
+        Raises:
+            ValueError: a map is not finite.
+        """
+        refuse_not_finite(maps, [str(sample.get('img_id')) for sample in data_samples])
         for field, full in maps.items():
             height, width = next(iter(full.values())).shape[-2:]
             for row, sample in enumerate(data_samples):

@@ -1,7 +1,6 @@
 """DiffusionMTL (CVPR 2024): initial predictions, noisy and denoised with all tasks' help."""
 
 from collections.abc import Container, Mapping, Sequence
-from numbers import Integral
 
 import torch
 from torch import Tensor
@@ -19,6 +18,7 @@ from mtpsl.structures.outputs import (
     UNCERTAINTY,
     step_field,
 )
+from mtpsl.system.checks import is_integer
 from mtpsl.tasks import Task
 
 from .base import MultiTaskModel
@@ -28,6 +28,12 @@ from .options import DEFAULT, PredictOptions
 @MODELS.register_module()
 class DiffusionMTL(MultiTaskModel):
     """An initial backbone model and MTDNet, trained together (paper, Sec. 3 and Pseudocode 1).
+
+    ::
+
+        loss():    extract_feat() -> decoders() -> training_noise() -> diffusion() -> task_losses()
+        predict(): initial() -> test_noise() -> diffusion.trajectory() -> diffusion.project()
+                   -> activate() -> attach()
 
     In training the labelled (sample, task) pairs of the batch are denoised, all in one go; at
     test time every task of every sample is. Noise at test time comes from a generator seeded by
@@ -83,8 +89,7 @@ class DiffusionMTL(MultiTaskModel):
             _check_outputs(options.outputs)
 
     def _check_num_samples(self, num_samples: int) -> None:
-        if isinstance(num_samples, bool) or not isinstance(num_samples, Integral) or (
-                num_samples < 1):
+        if not is_integer(num_samples):
             raise ValueError(f'num_samples must be an integer of at least 1, got {num_samples!r}')
         if num_samples > 1 and not self.noise.num_maps:
             raise ValueError('num_samples must be 1 where no noise is drawn (noise_scale=0), got '

@@ -11,7 +11,7 @@ class PredictOptions:
     Attributes:
         tasks: names of the tasks to predict; None is all. Work that only others need is not done.
         num_samples: K, predictions to average, each from noise of its own.
-        outputs: fields to return, of ``OUTPUTS`` of :mod:`mtpsl.structures.outputs`.
+        outputs: fields to return, of ``mtpsl.structures.outputs.OUTPUTS``.
     """
 
     tasks: Sequence[str] | None = None

@@ -86,7 +86,7 @@ class JointDecoder(BaseModule):
 
 @MODELS.register_module()
 class JointTaskRegularization(Regularizer):
-    """All tasks' maps as one: predictions, and the same with labels in, are encoded to one place.
+    """All tasks' maps as one: predictions, and the same with labels in, get similar codes.
 
     The "noisy" joint map Yhat holds the predictions of all tasks, the "reliable" Y the labels where
     there are any; predictions of labelled tasks are detached, and pixels count where every label of

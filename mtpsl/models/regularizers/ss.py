@@ -10,7 +10,7 @@ from mtpsl.models.to_device import labelled_index, resize, upload
 from mtpsl.registry import MODELS
 from mtpsl.structures import MultiTaskSample
 from mtpsl.tasks import Task
-from mtpsl.tasks.base import AGREEMENT, CONFIDENCE
+from mtpsl.tasks.auxiliary import AGREEMENT, CONFIDENCE
 
 from .base import Regularizer, View
 

@@ -110,7 +110,7 @@ class Pairs(NamedTuple):
 
 @MODELS.register_module()
 class CrossTaskConsistency(Regularizer):
-    """The prediction of an unlabelled task and the label of another, on view 1, map to one place.
+    """Map the prediction of an unlabelled task and the label of another close together, on view 1.
 
     For every sample i, source s not labelled and target t labelled, with D the cosine distance,
     m the mapping network in the code of the pair (s, t), and F the detached feature of the

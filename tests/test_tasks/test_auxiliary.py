@@ -20,7 +20,7 @@ def tasks():
 
 
 @pytest.mark.parametrize('name', [*PASCAL_TASKS, 'depth'])
-def test_codes_of_predictions_and_labels_are_alike(name):
+def test_maps_of_predictions_and_labels_are_alike(name):
     """Shape and range; an unknown pixel of a prediction enters as one of a label does."""
     torch.manual_seed(0)
     task = tasks()[name]
@@ -60,7 +60,7 @@ def test_classes_are_one_hot_samples_with_the_gradient_of_the_soft_ones():
         assert soft[0, 1, 0, 0].item() == pytest.approx(share)
 
 
-def test_codes_of_labels_by_hand():
+def test_maps_of_labels_by_hand():
     one = tasks()
     label = torch.tensor([[0, 255], [2, 1]], dtype=torch.uint8).view(1, 1, 2, 2)
     code = one['semseg'].aux_from_label(label)[0]

@@ -1,0 +1,3 @@
+# The MTL baseline of one task, trained on the images that are labelled for it.
+_base_ = '../../synthetic/mtl_baseline_random.py'
+train_dataloader = dict(dataset=dict(drop_unlabelled=True))

@@ -1,0 +1,108 @@
+"""Converting a dataset image by image, see :mod:`mtpsl.data_prep.resumable`."""
+
+import hashlib
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from mtpsl.data_prep.resumable import Plan, carry_out
+from mtpsl.system.files import write_text
+
+from .summary import summarise
+from .target import Target
+
+
+class Item(NamedTuple):
+    """An image to convert.
+
+    Args:
+        split: 'train' or 'val'.
+        id: number in the split, from 0.
+        source: what it is in the source: an index or a name.
+    """
+
+    split: str
+    id: int
+    source: int | str
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What a conversion makes.
+
+    Args:
+        target: the folder to make.
+        settings: all that the result depends on, for the manifest; long ones as a :func:`digest`.
+        classes: names of the classes of ``semseg``.
+        items: the images, in the order to work in.
+        texts: small files beside them: name -> content.
+    """
+
+    target: Target
+    settings: Mapping[str, str | int]
+    classes: tuple[str, ...]
+    items: Sequence[Item]
+    texts: Mapping[str, str]
+
+    def paths(self, item: Item) -> list[Path]:
+        """The files of an image."""
+        return list(self.target.paths(item.split, item.id).values())
+
+
+def digest(text: str) -> str:
+    """16 hexadecimal digits that tell one text from another."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _remove_temporaries(conversion: Conversion) -> None:
+    """Remove what killed writers left: loaders that count files would count these."""
+    for folder in {path.parent for item in conversion.items for path in conversion.paths(item)}:
+        for name in os.listdir(folder):
+            found = re.fullmatch(r'\.(\d+)\.\d+\.npy', name)
+            if found and not _is_alive(int(found[1])):  # else another run is at work
+                (folder / name).unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # someone else's
+        return True
+    return True
+
+
+def convert(conversion: Conversion, write: Callable[[Item], None], workers: int) -> int:
+    """Convert the images that are not there yet, and print what the dataset then holds.
+
+    Args:
+        conversion: what to make.
+        write: picklable; writes the files of one image, those of ``conversion.paths``.
+        workers: processes, at least 1.
+
+    Returns:
+        Number of images converted, 0 if all were there.
+
+    Raises:
+        ValueError, OSError: see :func:`mtpsl.data_prep.resumable.carry_out`; a file there that is
+            damaged.
+    """
+    root = conversion.target.root
+    texts = {root / name: text for name, text in conversion.texts.items()}
+
+    def finish() -> str:
+        for path, text in texts.items():
+            if not path.exists():
+                write_text(path, text)
+        _remove_temporaries(conversion)
+        counts = Counter(item.split for item in conversion.items)
+        return summarise(conversion.target, conversion.classes, counts, workers)
+
+    plan = Plan(root, 'conversion', 'conversion', conversion.settings, conversion.items,
+                conversion.paths, 'images', list(texts))
+    return carry_out(plan, write, workers, finish)

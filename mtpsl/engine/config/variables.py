@@ -1,0 +1,251 @@
+"""Variables of config files: one that is set again after its use changes nothing.
+
+A config is run from its bases to itself. What a base wrote ``dataset=dict(data_root=data_root)``
+with has the value that ``data_root`` had there, whatever a child sets it to.
+"""
+
+import ast
+import difflib
+import os
+import warnings
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import reduce
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mmengine.config import Config
+from mmengine.fileio import load
+
+BASE = '_base_'
+SHOWN = 8
+
+
+class _File(NamedTuple):
+    """A config file, what it inherits from, and its top-level assignments, name -> expressions.
+
+    Attributes:
+        imports: whether it inherits by imports, so that it calls its bases' variables by name.
+    """
+
+    path: str
+    bases: list['_File']
+    assigned: dict[str, list[ast.expr]]
+    tree: ast.Module
+    imports: bool = False
+
+    def family(self) -> Iterator['_File']:
+        """The file and all that it inherits from."""
+        yield self
+        for base in self.bases:
+            yield from base.family()
+
+
+def check_variables(path: str, cfg: Mapping, known: Collection[str]) -> None:
+    """Refuse variables of a config that change nothing.
+
+    Args:
+        path: the config file.
+        cfg: what it was read to, without overrides.
+        known: the top-level keys that are read.
+
+    Raises:
+        KeyError: a file sets a variable of a base of it anew, which the base has used already and
+            the file does not; or one that nothing reads and that looks like a misspelt one.
+
+    Warns:
+        UserWarning: it uses the variable in some of the places only; or nothing reads it; or it
+            changes what is validated, and not the testing that the base made of it.
+    """
+    top = _parse(path)
+    if top is None or not top.bases:
+        return
+    for file in top.family():
+        inherited = {name for base in file.bases for one in base.family() for name in one.assigned}
+        for kind in ('dataset', 'evaluator'):
+            _check_pair(kind, file, cfg)
+        for name in file.assigned:
+            if name in known or name.startswith('_'):
+                continue
+            used = _is_used(name, file, top)
+            if name in inherited:
+                _check_override(name, file, used, cfg, known)
+            elif file is top and not used and 'model' in cfg:  # else it is a part of others
+                _check_unread(name, path, inherited.union(known))
+
+
+def places_of(path: str, name: str, known: Collection[str]) -> list[str]:
+    """The dotted keys that a config file and its bases give the value of a variable."""
+    top = _parse(path)
+    places = [] if top is None else _places(list(top.family()), name)
+    return list(dict.fromkeys(key for key in places if key.split('.')[0] in known))[:SHOWN]
+
+
+def _check_override(name: str, file: _File, used: bool, cfg: Mapping,
+                    known: Collection[str]) -> None:
+    base = next(one for one in file.bases if any(name in f.assigned for f in one.family()))
+    before, now = Config.fromfile(base.path), Config.fromfile(file.path)
+    if before.get(name) == now.get(name):
+        return
+    places = _places(list(base.family()), name) or (  # a config that a run has dumped
+        key for key in _keys(before) if key.rpartition('.')[2] == name and key != name
+        and _at(before, key) == before[name])
+    stale = [key for key in dict.fromkeys(places) if key.split('.')[0] in known
+             and _at(cfg, key) is not None and _at(cfg, key) == _at(before, key)]
+    if not stale:
+        return
+    where = ', '.join(stale[:SHOWN]) + (f' and {len(stale) - SHOWN} more' * (len(stale) > SHOWN))
+    says = (f'{file.path} sets {name}, which {base.path} has used already: {where} '
+            f'{"keeps" if len(stale) == 1 else "keep"} the value from there. ')
+    if used:
+        _warn(says + f'{name} is used in other places of {file.path}; if it is meant there only, '
+              'another name says so')
+    else:
+        raise KeyError(says + 'Set what is to have the new value, such as '
+                       f'{_written(stale[0], name)}')
+
+
+def _check_pair(kind: str, file: _File, cfg: Mapping) -> None:
+    """``test_dataloader = val_dataloader`` of a base is the same of its own one only."""
+    inside = 'dataloader.dataset' if kind == 'dataset' else kind
+    val, test = f'val_{inside}', f'test_{inside}'
+    name, other = val.partition('.')[0], test.partition('.')[0]
+    if name not in file.assigned or other in file.assigned:
+        return
+    for base in file.bases:
+        if other in _places(list(base.family()), name):
+            before = Config.fromfile(base.path)
+            if _at(before, test) == _at(before, val) != _at(cfg, val) and (
+                    _at(cfg, test) == _at(before, test)):
+                _warn(f'{file.path} sets {val}, and {test} keeps what {base.path} has made of the '
+                      f'former: testing is as before. {other} = ... says what it is to be')
+
+
+def _check_unread(name: str, path: str, names: Collection[str]) -> None:
+    near = difflib.get_close_matches(name, names, 1, cutoff=0.8)
+    if near:
+        raise KeyError(f'config key {name!r} of {path} is read by nothing; did you mean '
+                       f'{near[0]!r}?')
+    _warn(f'config key {name!r} of {path} is read by nothing: it has no effect, unless code of '
+          'yours looks for it')
+
+
+def _warn(text: str) -> None:
+    if os.environ.get('RANK', '0') == '0':
+        warnings.warn(text, stacklevel=5)
+
+
+def _written(key: str, name: str) -> str:
+    """``a.b`` as a child writes it."""
+    parts = key.split('.')
+    if any(part.isdigit() for part in parts):
+        return f'{parts[0]} = ...'
+    return f'{parts[0]} = ' + ''.join(f'dict({part}=' for part in parts[1:]) + name + ')' * (
+        len(parts) - 1)
+
+
+# ------------------------------------------------------------------ files
+
+def _parse(path: str) -> _File | None:
+    """None where a file cannot be read without running it."""
+    try:
+        text = Path(path).read_text(encoding='utf-8')
+        if not path.endswith('.py'):
+            return _File(path, _bases(path), dict.fromkeys(load(path), []), ast.parse(''))
+        tree = ast.parse(text)
+        lazy = [_imported(path, line) for statement in tree.body if isinstance(statement, ast.With)
+                for line in statement.body if isinstance(line, ast.ImportFrom)]
+        bases = [base for base in map(_parse, filter(None, lazy)) if base] or _bases(path)
+    except Exception:  # such as {{$VARIABLE:3}}, no Python before mmengine has replaced it
+        return None
+    assigned: dict[str, list[ast.expr]] = {}
+    for statement in tree.body:
+        targets = statement.targets if isinstance(statement, ast.Assign) else (
+            [statement.target] if isinstance(statement, ast.AnnAssign) else [])
+        for target in targets:
+            if isinstance(target, ast.Name) and target.id != BASE and statement.value:  # type: ignore[attr-defined]
+                assigned.setdefault(target.id, []).append(statement.value)  # type: ignore[attr-defined]
+    return _File(path, bases, assigned, tree, bool(lazy))
+
+
+def _bases(path: str) -> list[_File]:
+    bases = [_parse(Config._get_cfg_path(base, path)[0]) for base in Config._get_base_files(path)]
+    return [base for base in bases if base]
+
+
+def _imported(path: str, line: ast.ImportFrom) -> str | None:
+    """The file of ``from .a.b import c``, as mmengine's ``with read_base():`` inherits it."""
+    if not line.level or not line.module:
+        return None
+    folder = Path(path).resolve().parents[line.level - 1]
+    return str(folder.joinpath(*line.module.split('.')).with_suffix('.py'))
+
+
+def _is_used(name: str, file: _File, top: _File) -> bool:
+    """Whether a file uses a variable that it sets, or one that inherits it does."""
+    return any(_means(node, name, own=one is file or one.imports) for one in top.family()
+               if any(other is file for other in one.family()) for node in ast.walk(one.tree))
+
+
+def _means(node: ast.AST, name: str, own: bool = True) -> bool:
+    """Whether an expression is the variable: ``name`` in its file, ``_base_.name`` in others."""
+    if isinstance(node, ast.Name):
+        return own and node.id == name and isinstance(node.ctx, ast.Load)
+    if isinstance(node, ast.Attribute):
+        return isinstance(node.value, ast.Name) and (node.value.id, node.attr) == (BASE, name)
+    if isinstance(node, ast.Constant):  # '{{_base_.name}}' in a text
+        return isinstance(node.value, str) and f'{BASE}.{name}' in node.value
+    return (isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name)
+            and node.value.id == BASE and isinstance(node.slice, ast.Constant)
+            and node.slice.value == name)
+
+
+# ------------------------------------------------------------------ places
+
+def _places(files: Sequence[_File], name: str, seen: tuple[str, ...] = ()) -> list[str]:
+    """Dotted keys that are given a variable, or something made of it, also by other variables."""
+    found = []
+    for file in files:
+        for target, values in file.assigned.items():
+            if target == name or target in seen:
+                continue
+            for place in (place for value in values for place in _inside(value, target, name)):
+                rest = place[len(target):]
+                found += [place, *(key + rest for key in _places(files, target, (*seen, name)))]
+    return found
+
+
+def _inside(node: ast.AST, place: str, name: str) -> Iterator[str]:
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == 'dict':
+        for word in node.keywords:
+            yield from _inside(word.value, f'{place}.{word.arg}' if word.arg else place, name)
+        for argument in node.args:
+            yield from _inside(argument, place, name)
+    elif isinstance(node, ast.Dict):
+        for key, value in zip(node.keys, node.values):
+            inner = f'{place}.{key.value!s}' if isinstance(key, ast.Constant) else place
+            yield from _inside(value, inner, name)
+    elif isinstance(node, (ast.List, ast.Tuple)):
+        for number, value in enumerate(node.elts):
+            yield from _inside(value, f'{place}.{number}', name)
+    elif any(_means(part, name) for part in ast.walk(node)):
+        yield place
+
+
+def _at(cfg: Any, key: str) -> Any:
+    """What stands at a dotted key; None where nothing does."""
+    def step(part: Any, name: str) -> Any:
+        if isinstance(part, Mapping):
+            return part.get(name)
+        is_place = isinstance(part, (list, tuple)) and name.isdigit() and int(name) < len(part)
+        return part[int(name)] if is_place else None
+
+    return reduce(step, key.split('.'), dict(cfg.items()))
+
+
+def _keys(part: Any, place: str = '') -> Iterator[str]:
+    """The dotted keys of all that is inside."""
+    items = part.items() if isinstance(part, (Mapping, Config)) else (
+        enumerate(part) if isinstance(part, (list, tuple)) else ())
+    for key, value in items:
+        yield f'{place}{key}'
+        yield from _keys(value, f'{place}{key}.')

@@ -1,0 +1,33 @@
+"""All that is changed in other packages: importing this module applies it, once per process.
+
+| package | what | why |
+|:--|:--|:--|
+| mmengine 0.10 | loaders of checkpoints: files, addresses, ``torchvision://`` | \
+weights are read without running code in them, checked for damage, ``.safetensors`` too |
+| mmengine 0.10 | loaders of ``open-mmlab://`` and the like | refused with what to give instead |
+| mmengine 0.10 | the local file backend | files appear whole or not at all, after a kill too |
+| mmengine 0.10 | names of packages for ``mmengine.hub`` | finds this package's configs |
+| yapf 0.40 and later | ``FormatCode`` | a config's text is laid out once, not at each logging |
+
+Also filtered: harmless warnings (:mod:`mtpsl.engine.quiet`), and what mmseg prints when it is
+imported (:mod:`mtpsl.datasets.transforms`).
+"""
+
+from mmengine.config.utils import MODULE2PACKAGE
+from mmengine.fileio.backends import register_backend
+from mmengine.runner.checkpoint import CheckpointLoader
+from yapf.yapflib import yapf_api
+
+from .checkpoints.content import load_file, load_torchvision, load_url, refuse_scheme
+from .checkpoints.local_backend import AtomicLocalBackend
+from .config.text import format_code
+
+CheckpointLoader.register_scheme('', load_file, force=True)
+CheckpointLoader.register_scheme(('http://', 'https://'), load_url, force=True)
+CheckpointLoader.register_scheme('torchvision://', load_torchvision, force=True)
+CheckpointLoader.register_scheme(
+    ('modelzoo://', 'open-mmlab://', 'openmmlab://', 'mmcls://', 'pavi://'), refuse_scheme,
+    force=True)
+register_backend('local', AtomicLocalBackend, force=True, prefixes='')
+MODULE2PACKAGE.setdefault('mtpsl', 'mtpsl')
+yapf_api.FormatCode = format_code

@@ -1,0 +1,68 @@
+"""The arguments of a task that list its classes, checked."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from torch import Tensor
+
+LISTS = (Sequence, np.ndarray, Tensor)  # what has an order
+
+
+def check_names(owner: str, class_names: Sequence[str]) -> tuple[str, ...]:
+    """1 to 255 names of classes, all different, in the order of their ids.
+
+    Raises:
+        ValueError: anything else, such as a set, which has no order.
+    """
+    if isinstance(class_names, str) or not isinstance(class_names, Sequence) or not all(
+            isinstance(name, str) for name in class_names):
+        raise ValueError(f'{owner}: class_names must be a sequence of names in the order of their '
+                         f'ids, got {class_names!r}')
+    if not 1 <= len(class_names) <= 255:
+        raise ValueError(f'{owner}: class_names must be 1 to 255 names, got {len(class_names)}')
+    twice = [name for name in dict.fromkeys(class_names) if class_names.count(name) > 1]
+    if twice:
+        raise ValueError(f'{owner}: class_names must all differ, got {twice[0]!r} more than once')
+    return tuple(class_names)
+
+
+def check_palette(owner: str, palette: Sequence[Sequence[int]] | np.ndarray,
+                  classes: int) -> np.ndarray:
+    """(classes, 3) uint8: an RGB colour of whole numbers from 0 to 255 for each class.
+
+    Raises:
+        ValueError: another number of colours, or what is no such colour.
+    """
+    ordered = isinstance(palette, LISTS) and not isinstance(palette, str)
+    if ordered and len(palette) != classes:
+        raise ValueError(f'{owner}: palette must have one colour for each of the {classes} '
+                         f'classes, got {len(palette)}')
+    try:
+        colours = np.asarray(palette) if ordered else np.empty(0)
+    except ValueError:  # of different lengths
+        colours = np.empty(0)
+    if (colours.shape != (classes, 3) or colours.dtype.kind not in 'iu'
+            or colours.min() < 0 or colours.max() > 255):
+        raise ValueError(f'{owner}: palette must be RGB colours of whole numbers from 0 to 255, '
+                         f'such as ((0, 0, 0), (255, 0, 0)), got {palette!r}')
+    return colours.astype(np.uint8)
+
+
+def check_weights(owner: str, class_weight: Sequence[float], classes: int) -> tuple[float, ...]:
+    """A weight for each class, in the order of the classes.
+
+    Raises:
+        ValueError: another number of weights, or none that is finite, >= 0 and not always 0.
+    """
+    try:
+        ordered = isinstance(class_weight, LISTS) and not isinstance(class_weight, str)
+        weights = tuple(map(float, class_weight)) if ordered else ()
+    except (TypeError, ValueError):
+        weights = ()
+    if len(weights) != classes:
+        raise ValueError(f'{owner}: class_weight must be a number for each of the {classes} '
+                         f'classes, in their order, got {class_weight!r}')
+    if not (all(0 <= weight < np.inf for weight in weights) and any(weights)):
+        raise ValueError(f'{owner}: class_weight must be finite numbers >= 0, not all 0, got '
+                         f'{class_weight!r}')
+    return weights

@@ -1,0 +1,169 @@
+"""What is known of a training once its runner is built."""
+
+from pathlib import Path
+
+import pytest
+from in_process import load_tool, running_here
+from test_faults.tiny_run import write_config, write_images
+
+from mtpsl.engine.before_training import Length, figures, schedule_doubts
+from mtpsl.evaluation import MultiTaskMetric
+
+
+@pytest.fixture(scope='module')
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_images(tmp_path_factory.mktemp('images'))
+
+
+EPOCHS, STEPS = Length(100, 1000, 10), Length(None, 1000, 10)
+
+
+@pytest.mark.parametrize('schedules, length, told', [
+    ([dict(type='PolyLR', end=101)], EPOCHS, ''),
+    ([dict(type='PolyLR', end=100, convert_to_iter_based=True)], EPOCHS, ''),
+    ([dict(type='PolyLR', end=100, convert_to_iter_based=True)], STEPS, ''),
+    (dict(type='CosineAnnealingLR', T_max=1000, by_epoch=False), EPOCHS, ''),
+    ([dict(type='LinearLR', end=5), dict(type='CosineAnnealingLR', begin=5, T_max=95)], EPOCHS, ''),
+    ([dict(type='GroupPolyLR', groups=('main',), end=101),
+      dict(type='GroupStepLR', groups=('film',), step_size=30)], EPOCHS, ''),
+    ([dict(type='mmengine.PolyLR', end=100, by_epoch=False)], EPOCHS,
+     'ends after 100 iterations, the training after 1000: for the rest'),
+    ([dict(type='PolyLR', end=60000)], EPOCHS, 'ends after 60000 epochs, the training after 100'),
+    ([dict(type='PolyLR')], EPOCHS, 'ends after ever epochs'),
+    ([dict(type='PolyLR', end=50)], EPOCHS, 'for the rest the learning rate stays at its least'),
+    ([dict(type='MultiStepLR', milestones=[200, 300])], EPOCHS, 'makes its first step after the 1'),
+    ([dict(type='StepLR', step_size=100)], EPOCHS, 'makes its first step after the 100 epochs'),
+    ([dict(type='StepLR', step_size=100, by_epoch=False)], EPOCHS, ''),
+    ([dict(type='LinearLR', begin=100, end=200)], EPOCHS, 'begins after 100 epochs, the training'),
+    ([dict(type='LinearMomentum', begin=100, end=200)], EPOCHS, ''), (None, EPOCHS, '')])
+def test_schedules_that_do_not_go_with_the_training(schedules, length, told):
+    found = list(schedule_doubts(schedules, length))
+    assert len(found) == bool(told) and told in ''.join(found)
+
+
+def test_the_figures_of_every_task_are_known():
+    tasks = dict(a=dict(type='Semseg', class_names=('x', 'y')), b=dict(type='Depth'),
+                 c=dict(type='Normal'), d=dict(type='Boundary'), e=dict(type='Saliency'),
+                 f=dict(type='Parsing'), g=dict(type='InverseDepth'))
+    metric = MultiTaskMetric(tasks, workers=0, per_class=True)
+    assert {f'{name}/{task.primary_metric}' for name, task in metric.tasks.items()} <= set(
+        figures(metric))
+    assert 'a/IoU.y' in figures(metric) and 'delta_m' not in figures(metric)
+
+
+def test_a_resumed_run_on_other_images_is_told(tmp_path):
+    root = write_images(tmp_path / 'data')
+    config, work = write_config(tmp_path / 'config.py', root), tmp_path / 'run'
+
+    def train(epochs: int) -> str:
+        with running_here():
+            load_tool('train.py').main([
+                str(config), '--work-dir', str(work), '--resume', '--cfg-options',
+                f'train_cfg.max_epochs={epochs}'])
+        return max(work.glob('*/*.log')).read_text()
+
+    train(1)
+    assert 'other training data' not in train(2)
+    assert 'epoch_2.pth has epoch 2, the training ends at 1: nothing is left' in train(1)
+    for path in [*root.glob('train/*/4.*'), *root.glob('train/*/5.*')]:
+        path.unlink()
+    log = train(3)
+    assert 'epoch_2.pth is of a run on other training data: images 6 -> 4; ids' in log
+
+
+STEPS_ONLY = "train_cfg = dict(_delete_=True, type='IterBasedTrainLoop', max_iters=4)\n"
+SAVE_BEST = 'default_hooks.checkpoint.save_best='
+
+
+@pytest.mark.parametrize('lines, options, words', [
+    ('', ['tasks.semseg.loss_weight=0', 'tasks.saliency.loss_weight=0'],
+     ['loss_weight is 0 for all tasks, semseg, saliency: nothing would be trained']),
+    ('', [SAVE_BEST + 'semseg/mIuO', 'default_hooks.checkpoint.rule=greater',
+          'train_cfg.val_begin=1'],
+     ["save_best='semseg/mIuO' is no figure of the validation, which gives semseg/mIoU, ",
+      'saliency/maxF']),
+    ('', [SAVE_BEST + 'auto'],
+     ['save_best=auto needs a validation', 'val_begin is 7, the training ends at 1']),
+    ('', ['optim_wrapper.paramwise_cfg=dict(custom_keys=dict(bacbone=dict(lr_mult=0.1)))'],
+     ['custom_keys.bacbone: no parameter of the model has that in its name; they begin with '
+      'backbone, neck, decoders']),
+    (STEPS_ONLY + "param_scheduler = [dict(type='PolyLR', end=4)]", [],
+     ['param_scheduler.0 (PolyLR) goes by epochs and the training by iterations']),
+    (STEPS_ONLY + "param_scheduler = [dict(type='PolyLR', end=4, by_epoch=False)]", [],
+     ['default_hooks.checkpoint.by_epoch must be False in a training by iterations']),
+    ('', ['default_hooks.param_scheduler=None'],
+     ['there is a param_scheduler, and default_hooks.param_scheduler is None']),
+    ('', ['train_dataloader.num_batch_per_epoch=50'],
+     ['num_batch_per_epoch=50 takes 100 images, there are 6'])])
+def test_what_would_do_nothing_is_an_error(lines, options, words, images, tmp_path, capsys):
+    config = write_config(tmp_path / 'config.py', images, lines)
+    with running_here(), pytest.raises(SystemExit):
+        load_tool('train.py').main([str(config), '--work-dir', str(tmp_path / 'run'),
+                                    '--cfg-options', 'log_level=INFO', *options])
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert all(word in line for word in words), line
+
+
+def test_what_hooks_that_are_left_out_would_do_is_told(images, tmp_path):
+    config = write_config(tmp_path / 'config.py', images)
+    with running_here():
+        load_tool('train.py').main([
+            str(config), '--work-dir', str(tmp_path / 'run'), '--cfg-options',
+            'default_hooks.sampler_seed=None', 'default_hooks.checkpoint=None',
+            'optim_wrapper.optimizer.lr=0', 'train_dataloader.sampler.shuffle=False'])
+    log = next((tmp_path / 'run').glob('*/*.log')).read_text()
+    for words in ('each epoch has the order of the first', 'no checkpoint will be saved: default_',
+                  'lr is 0: the weights stay', 'the images come in one order in all epochs'):
+        assert words in log
+
+
+@pytest.mark.parametrize('part, tasks, words', [
+    ('val_evaluator', "semseg=dict(type='Semseg',class_names=('c','b','a'))",
+     'val_evaluator.tasks.semseg.class_names is '),
+    ('train_dataloader.dataset', "semseg=dict(type='Semseg',class_names=('a','b','c'))",
+     'train_dataloader.dataset has no task saliency, which the model has and would not learn'),
+    ('model', "saliency=dict(type='Saliency')",
+     'val_evaluator has the task semseg, which the model does not predict'),
+    ('model', "semseg=dict(type='Semseg',class_names=('a','b')),saliency=dict(type='Saliency')",
+     'train_dataloader.dataset.tasks.semseg.class_names is ')])
+def test_parts_with_tasks_of_their_own_must_go_together(part, tasks, words, images, tmp_path,
+                                                        capsys):
+    config = write_config(tmp_path / 'config.py', images)
+    with running_here(), pytest.raises(SystemExit):
+        load_tool('train.py').main([str(config), '--work-dir', str(tmp_path / 'run'),
+                                    '--cfg-options', f'{part}.tasks=dict({tasks})'])
+    assert words in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_resume_with_nothing_there_starts_from_load_from(images, tmp_path):
+    config = str(write_config(tmp_path / 'config.py', images))
+
+    def train(folder: str, *arguments: str) -> str:
+        with running_here():
+            load_tool('train.py').main([config, '--work-dir', str(tmp_path / folder), *arguments])
+        return max((tmp_path / folder).glob('*/*.log')).read_text()
+
+    train('first')
+    options = ['--resume', '--cfg-options', f'load_from={tmp_path}/first/epoch_1.pth']
+    assert f'Load checkpoint from {tmp_path}/first/epoch_1.pth' in train('run', *options)
+    log = train('run', *options, 'train_cfg.max_epochs=2')
+    assert f'Load checkpoint from {tmp_path}/run/epoch_1.pth' in log and 'resumed epoch: 1' in log
+
+
+def test_weights_to_start_from_are_told_of(images, tmp_path):
+    config = str(write_config(tmp_path / 'config.py', images))
+    weights = tmp_path / 'first/epoch_1.pth'
+    init = ['model.init_cfg.type=Pretrained', f'model.init_cfg.checkpoint={weights}']
+
+    def train(folder: str, *options: str) -> str:
+        with running_here():
+            load_tool('train.py').main([config, '--work-dir', str(tmp_path / folder),
+                                        '--cfg-options', 'log_level=INFO', *options])
+        return max((tmp_path / folder).glob('*/*.log')).read_text()
+
+    train('first')
+    assert 'was trained with other settings' not in train('same', *init)
+    log = train('other', *init, 'tasks.semseg.class_names=(c,b,a)')
+    assert f'{weights} was trained with other settings' in log and "class_names.0 'a' -> 'c'" in log
+    log = train('both', f'load_from={weights}', *init)
+    assert f'model.init_cfg.checkpoint={weights} is not read' in log

@@ -1,0 +1,130 @@
+"""Variables of config files that a child sets anew."""
+
+import warnings
+from pathlib import Path
+
+import pytest
+
+from mtpsl.engine import load_config
+
+ROOT = Path(__file__).parents[2]
+BASES = {'nyud': '_base_/datasets/nyud.py', 'demo': 'synthetic/demo.py',
+         'cityscapes': 'diffusionmtl/cityscapes_onelabel_r18.py'}
+OWN = """
+crop = (64, 64)
+norm = dict(mean=[1, 2, 3])
+chain = [dict(type='LoadImageFromFile'), dict(type='RandomCrop', size=crop)]
+train_dataloader = dict(batch_size=2, sampler=dict(type='SeededSampler'), dataset=dict(
+    type='FolderDataset', data_root='x', split='train', pipeline=chain))
+val_evaluator = {'type': 'MultiTaskMetric', 'workers': max(crop) - 60}
+data_preprocessor = dict(**norm)
+"""
+
+
+def write(folder: Path, text: str, base: object = '') -> str:
+    if base:
+        text = f'_base_ = {str(ROOT / "configs" / BASES.get(base, base))!r}\n{text}'
+    number = len(list(folder.glob('*.py')))
+    path = folder / f'config{number}.py'
+    path.write_text(text)
+    return str(path)
+
+
+@pytest.mark.parametrize('base, line, keys', [
+    ('nyud', "data_root = '/x'", ['train_dataloader.dataset.data_root',
+                                  'val_dataloader.dataset.data_root',
+                                  'test_dataloader.dataset.data_root']),
+    ('demo', 'max_epochs = 3', ['param_scheduler.0.end', 'train_cfg.max_epochs',
+                                'train_cfg.val_begin']),
+    ('cityscapes', 'train_pipeline = []', ['train_dataloader.dataset.pipeline']),
+    ('cityscapes', 'single_task: dict = dict(depth=1.0)', ['val_evaluator.single_task']),
+    ('own', 'crop = (8, 8)', ['train_dataloader.dataset.pipeline.1.size',
+                              'val_evaluator.workers']),
+    ('own', 'norm = dict(std=[1, 2, 3])', ['data_preprocessor keep'])])
+def test_a_variable_that_the_base_has_used_is_an_error(base, line, keys, tmp_path):
+    base = write(tmp_path, OWN) if base == 'own' else base
+    path = write(tmp_path, line, base)
+    grandchild = write(tmp_path, 'log_level = "INFO"', path)
+    for file in (path, grandchild):
+        with pytest.raises(KeyError) as error:
+            load_config(file)
+        text = error.value.args[0]
+        assert text.startswith(f'{path} sets {line.split(" ")[0].strip(":")}, which ')
+        assert all(key in text for key in keys), text
+
+
+def test_a_dumped_config_s_variable_too(tmp_path):
+    load_config(str(ROOT / 'configs' / BASES['cityscapes'])).dump(tmp_path / 'run.py')
+    with pytest.raises(KeyError, match=r'train_dataloader\.dataset\.data_root.*keep'):
+        load_config(write(tmp_path, "data_root = '/x'", tmp_path / 'run.py'))
+
+
+@pytest.mark.parametrize('base, lines', [
+    ('nyud', "data_root = 'data/NYUD'"),
+    ('nyud', "data_root = '/x'\ntrain_dataloader = dict(dataset=dict(data_root=data_root))\n"
+     'val_dataloader = train_dataloader\ntest_dataloader = train_dataloader'),
+    ('demo', "max_epochs = 3\nparam_scheduler = [dict(type='PolyLR', end=max_epochs)]\n"
+     'train_cfg = dict(max_epochs=max_epochs, val_begin=max_epochs + 1)'),
+    ('demo', '_mine = 3\nwidth = 4\nmodel = dict(initial_loss_weight=width)'),
+    ('cityscapes', 'train_dataloader = dict(dataset=dict(pipeline=_base_.train_pipeline[1:]))'),
+    ('nyud', 'scale_crop_pipeline = []')])
+def test_what_has_an_effect_or_none_to_have_is_fine(base, lines, tmp_path, monkeypatch):
+    monkeypatch.delenv('MTPSL_DATA', raising=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        load_config(write(tmp_path, lines, base))
+
+
+def test_a_variable_that_is_used_in_some_places_only_is_a_warning(tmp_path):
+    path = write(tmp_path, "data_root = '/x'\n"
+                 'train_dataloader = dict(dataset=dict(data_root=data_root))', 'nyud')
+    with pytest.warns(UserWarning, match=r'val_dataloader.dataset.data_root, test_.* keep the val'):
+        cfg = load_config(path)
+    assert cfg.train_dataloader.dataset.data_root == '/x'
+
+
+def test_what_nothing_reads_is_told(tmp_path):
+    with pytest.warns(UserWarning, match="'batch_size' of .*config0.py is read by nothing"):
+        load_config(write(tmp_path, 'batch_size = 4', 'demo'))
+    with pytest.raises(KeyError, match="'max_epoch' of .* did you mean 'max_epochs'"):
+        load_config(write(tmp_path, 'max_epoch = 4', 'demo'))
+
+
+def test_an_option_that_is_a_variable_names_the_keys(tmp_path):
+    with pytest.raises(KeyError, match='param_scheduler.0.end, train_cfg.max_epochs.*: set them'):
+        load_config(str(ROOT / 'configs/synthetic/demo.py'), {'max_epochs': 3})
+
+
+def test_changed_validation_that_testing_does_not_follow_is_told(tmp_path):
+    line = "val_dataloader = dict(dataset=dict(data_root='/x'))"
+    with pytest.warns(UserWarning, match=r'val_dataloader.dataset, and test_dataloader.dataset ke'):
+        load_config(write(tmp_path, line, 'nyud'))
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        load_config(write(tmp_path, f'{line}\ntest_dataloader = val_dataloader', 'nyud'))
+        load_config(write(tmp_path, 'val_dataloader = dict(batch_size=1)', 'nyud'))
+
+
+@pytest.mark.parametrize('name, lines', [
+    ('x.yaml', '_base_: config0.py\ncrop: [8, 8]'),
+    ('x.json', '{"_base_": "config0.py", "crop": 8}'),
+    ('x.py', 'from mmengine.config import read_base\nwith read_base():\n'
+             '    from .config0 import *\ncrop = (8, 8)')])
+def test_other_ways_to_inherit(name, lines, tmp_path):
+    write(tmp_path, OWN)
+    path = tmp_path / name
+    path.write_text(lines)
+    with pytest.raises(KeyError, match=r'sets crop, which .*config0\.py has used already: tra'):
+        load_config(str(path))
+    path.write_text(lines.replace('crop', 'work_dir').replace('(8, 8)', "'x'").replace(
+        '[8, 8]', 'x').replace('8', '"x"'))
+    assert load_config(str(path)).work_dir == 'x'
+
+
+def test_a_lazy_child_may_use_what_it_sets(tmp_path):
+    write(tmp_path, OWN)
+    path = tmp_path / 'x.py'
+    path.write_text('from mmengine.config import read_base\nwith read_base():\n'
+                    '    from .config0 import *\ncrop = (8, 8)\nchain[1].update(size=crop)')
+    with pytest.warns(UserWarning, match='workers keep.* crop is used in other places'):
+        load_config(str(path))

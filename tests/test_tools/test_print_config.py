@@ -1,0 +1,27 @@
+"""The config that is printed is the one that a run reads."""
+
+import ast
+
+import pytest
+from in_process import load_tool
+
+from mtpsl.engine import load_config
+
+NAME = 'synthetic/diffusionmtl_onelabel'
+
+
+def test_what_is_printed_loads_as_the_same_config(tmp_path, capsys):
+    out = tmp_path / 'new' / 'config.py'
+    load_tool('misc/print_config.py').main([
+        NAME, '--out', str(out), '--cfg-options', 'model.diffusion.schedule.num_steps=3'])
+    printed = capsys.readouterr().out
+    ast.parse(printed)
+    assert 'num_steps=3' in printed and '_base_' not in printed
+    expected = load_config(NAME, {'model.diffusion.schedule.num_steps': 3})
+    assert load_config(str(out)).to_dict() == expected.to_dict()
+
+
+def test_another_kind_of_file_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        load_tool('misc/print_config.py').main([NAME, '--out', 'config.yml'])
+    assert '--out must end in .py, got config.yml' in capsys.readouterr().err
