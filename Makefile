@@ -1,5 +1,5 @@
 # make demo   see DiffusionMTL train, be tested and draw, from nothing (CPU is enough)
-# make test   the whole test suite in its own environment
+# make test   the whole test suite in its own environment; make test-fast what takes minutes
 # make lint   style, spelling, types
 #
 # PYTHON=python3.12 picks the interpreter, VENV=dir the environment's place, TORCH='torch==2.13.0'
@@ -19,7 +19,7 @@ VAL := 80
 CONFIG := configs/synthetic/demo.py
 WORK := work_dirs/demo
 
-.PHONY: env demo test lint clean
+.PHONY: env demo test test-fast lint clean
 .DELETE_ON_ERROR:
 
 env: $(VENV)/.installed
@@ -67,6 +67,10 @@ $(WORK)/metrics.json: $(WORK)/trained
 
 test: env
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(JOBS) --dist worksteal tests
+
+# What takes no program of its own: a few minutes.
+test-fast: env
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(JOBS) --dist worksteal -m 'not slow' tests
 
 # The hooks of .pre-commit-config.yaml that look for more than blanks, on everything.
 lint: env

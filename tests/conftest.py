@@ -24,8 +24,18 @@ LONG = ('test_full_size_config', 'test_exported_file', 'test_docs_site', 'test_b
         'test_kills', 'test_layouts', 'test_doc_commands')
 
 
+# Files whose tests start programs or train: `make test-fast` leaves them out.
+SLOW = (*LONG, 'test_configs.py', 'test_packaging', 'test_scale/', 'test_tools/', 'test_golden',
+        'test_shipped_weights', 'test_faults/', 'test_doc_backbones', 'test_figures/test_tools',
+        'test_deployment', 'test_webapp', 'test_before_training')
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The long tests first; those of a file stay together, since they share what is made once."""
+    for item in items:
+        if any(name in item.nodeid for name in SLOW):
+            item.add_marker('slow')
+
     def place(item: pytest.Item) -> int:
         return next((k for k, name in enumerate(LONG) if name in item.nodeid), len(LONG))
 

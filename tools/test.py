@@ -79,6 +79,7 @@ def main(argv: list[str] | None = None) -> None:
         check_meaning(args.checkpoint, cfg)
         check_data(cfg, 'test')
         begin = time.time()
+        before = set(Path(args.show_dir).rglob('*.png')) if args.show_dir else set()
         with naming_lost_ranks():
             runner = build_runner(cfg)
             check_labels(runner, training=False)
@@ -86,16 +87,16 @@ def main(argv: list[str] | None = None) -> None:
         if is_main_process():
             report(metrics, cfg, out)
             if args.show_dir:
-                report_panels(Path(args.show_dir), begin)
+                report_panels(Path(args.show_dir), begin, before)
             if html:
                 write_html(html, args.html_num, metrics, runner, args.checkpoint)
 
 
 def tell_unread(options: dict) -> None:
-    """Warn of other validation data on the command line: a test does not look there."""
+    """Warn of options of the validation on the command line: a test does not look there."""
     for key in options:
         read = key.replace('val_', 'test_', 1)
-        if key.startswith('val_dataloader.dataset') and read not in options:
+        if key.startswith(('val_dataloader', 'val_evaluator')) and read not in options:
             warnings.warn(f'--cfg-options {key} has no effect on a test, which reads {read}',
                           stacklevel=3)
 
@@ -112,22 +113,28 @@ def report(metrics: dict[str, float], cfg: 'Config', out: Path) -> None:
     print(f'\n{table}\n')
     # JSON has no NaN: what was not to be measured is null.
     finite = {key: None if math.isnan(value) else value for key, value in metrics.items()}
-    text = json.dumps(finite, indent=2) + '\n'
-    if out.is_file() and out.read_text() != text:
-        stamp = time.strftime('%Y%m%d_%H%M%S', time.localtime(out.stat().st_mtime))
-        earlier = out.with_name(f'{out.stem}.{stamp}.json')
-        out.rename(earlier)
-        print(f'earlier metrics, which differ: {earlier}')
-    out.with_suffix('.md').write_text(table + '\n')
-    out.write_text(text)
+    put(out.with_suffix('.md'), table + '\n')
+    put(out, json.dumps(finite, indent=2) + '\n')
     print(f'metrics: {out}')
 
 
-def report_panels(folder: Path, begin: float) -> None:
-    """Say where the panels are, and that some there are older than this test."""
+def put(path: Path, text: str) -> None:
+    """Write a file; one with another content that is there gets the time into its name."""
+    if path.is_file() and path.read_text(errors='replace') != text:
+        stamp = time.strftime('%Y%m%d_%H%M%S', time.localtime(path.stat().st_mtime))
+        earlier = path.with_name(f'{path.stem}.{stamp}{path.suffix}')
+        path.rename(earlier)
+        print(f'earlier {path.name}, which differs: {earlier}')
+    path.write_text(text)
+
+
+def report_panels(folder: Path, begin: float, before: set[Path]) -> None:
+    """Say where the panels are, and which pictures were there ``before`` this test."""
     older = sum(path.stat().st_mtime < begin for path in folder.rglob('*.png'))
-    print(f'panels:  {folder}' + (
-        f' ({older} of an earlier test are there too)' if older else ''))
+    told = [f'{older} of an earlier test are there too'] if older else []
+    replaced = sum(path.stat().st_mtime >= begin for path in before if path.exists())
+    told += [f'{replaced} that were there are replaced'] if replaced else []
+    print(f'panels:  {folder}' + (f' ({", ".join(told)})' if told else ''))
 
 
 def write_html(path: Path, number: int, metrics: dict[str, float], runner: 'Runner',

@@ -97,6 +97,7 @@ class FolderDataset(PartialLabelDataset):
         for task, folder in self.label_folders.items():
             if os.path.normpath(folder) == os.path.normpath(self.image_folder):
                 raise ValueError(f'images and the labels of {task} cannot both lie in {folder}')
+        self._named = [task for task in folders if task in built]
         self.ids = ids
         self.optional = tuple(optional)
         # How numbers are written, task by task: what matter -> the word and the first file of it.
@@ -151,6 +152,10 @@ class FolderDataset(PartialLabelDataset):
         """The images and labels that are there; one listing a folder."""
         images = list_images(self.image_folder, 'leave' if self.on_error == 'skip' else 'raise')
         ids = self._choose_ids(images)
+        for task in self._named:  # one of the task's own name may be absent where it is optional
+            if task in self.optional and not os.path.isdir(self.label_folders[task]):
+                raise FileNotFoundError(f'folders.{task}: there is no folder '
+                                        f'{self.label_folders[task]}')
         known = set(ids)
         listed = {task: list_labels(folder, known, self.on_error)
                   for task, folder in self.label_folders.items()}

@@ -45,23 +45,37 @@ def look_at_labels(dataset: object, training: bool = True) -> None:
             in all labels, ten at least, of one.
         RuntimeError: a file that cannot be read, unless the dataset skips these.
     """
-    looks = [_Look(leaf) for leaf in _leaves(dataset)]
-    for leaf in () if training else _leaves(dataset):
+    looks = [_Look(leaf) for leaf in leaves_of(dataset)]
+    for leaf in () if training else leaves_of(dataset):
         if drawn := draws_geometry(leaf.pipeline.transforms):
             print_log(f'{leaf.title}: {", ".join(drawn)} in the pipeline moves test images by '
                       'chance: figures change from run to run', 'current', logging.WARNING)
     if looks:
+        if not training:
+            _refuse_doubles(looks)
         _conclude(looks, training)
 
 
-def _leaves(dataset: object) -> Iterator[PartialLabelDataset]:
+def _refuse_doubles(looks: list['_Look']) -> None:
+    """Raise ValueError where images of several test sets have one id: one of them would count."""
+    first: dict[str, str] = {}
+    for look in looks:
+        for info in map(look.dataset.get_data_info, range(len(look.dataset))):
+            path = first.setdefault(info['img_id'], info['img_path'])
+            if path != info['img_path']:
+                raise ValueError(f'{path} and {info["img_path"]} are both called '
+                                 f'{info["img_id"]!r}: as test images of one evaluation only one '
+                                 'would count; rename files, or test the sets one by one')
+
+
+def leaves_of(dataset: object) -> Iterator[PartialLabelDataset]:
     """The datasets inside of wrappers, such as ``ConcatDataset`` or ``RepeatDataset``."""
     if isinstance(dataset, PartialLabelDataset):
         yield dataset
         return
     for child in getattr(dataset, 'datasets', None) or [getattr(dataset, 'dataset', None)]:
         if child is not None:
-            yield from _leaves(child)
+            yield from leaves_of(child)
 
 
 def spread(count: int) -> Iterator[int]:

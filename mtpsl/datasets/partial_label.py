@@ -140,12 +140,12 @@ class PartialLabelDataset(BaseDataset):
             return self._load(index)
         if self.on_error == 'raise':
             with seeded(index):
-                return self._load(index.index)
+                return self._load(int(index))
         skipped: tuple[str, ...] = ()
         for step in range(min(len(self), SKIPPED_AT_MOST)):
             try:
                 with seeded(index):
-                    return self._load((index.index + step) % len(self), skipped)
+                    return self._load((int(index) + step) % len(self), skipped)
             except RuntimeError as error:
                 if not isinstance(error.__cause__, UnreadableFileError):
                     raise

@@ -3,7 +3,6 @@
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
 
 import numpy as np
 from mmengine.dataset import DefaultSampler
@@ -11,18 +10,46 @@ from mmengine.dataset import DefaultSampler
 from mtpsl.registry import DATA_SAMPLERS
 
 
-class SeededIndex(NamedTuple):
+class SeededIndex(int):
     """Index plus seed and epoch; together they determine the augmentation.
 
-    Attributes:
+    An ``int``, so that wrappers such as ``ConcatDataset`` and ``RepeatDataset`` can count with it:
+    what they subtract or take the remainder of is an index again, and the augmentation goes on
+    depending on the place in the whole.
+
+    Args:
         seed: the run's seed, >= 0.
         epoch: epoch of the sampler, >= 0.
         index: position of the image in the dataset.
+        place: position in the outermost dataset; None is ``index``.
     """
 
     seed: int
     epoch: int
-    index: int  # type: ignore[assignment]  # hides tuple.index
+    place: int
+
+    def __new__(cls, seed: int, epoch: int, index: int, place: int | None = None) -> 'SeededIndex':
+        new = super().__new__(cls, index)
+        new.seed, new.epoch = seed, epoch
+        new.place = int(index) if place is None else place
+        return new
+
+    def at(self, index: int) -> 'SeededIndex':
+        """The same draw for another position, such as that in a part of the dataset."""
+        return SeededIndex(self.seed, self.epoch, index, self.place)
+
+    def __sub__(self, other: int) -> 'SeededIndex':
+        return self.at(int(self) - other)
+
+    def __mod__(self, other: int) -> 'SeededIndex':
+        return self.at(int(self) % other)
+
+    def __getnewargs__(self) -> tuple[int, int, int, int]:  # type: ignore[override]
+        return self.seed, self.epoch, int(self), self.place
+
+    def __repr__(self) -> str:
+        return (f'SeededIndex(seed={self.seed}, epoch={self.epoch}, index={int(self)}, '
+                f'place={self.place})')
 
 
 @DATA_SAMPLERS.register_module()
@@ -46,7 +73,7 @@ def seeded(draw: SeededIndex) -> Iterator[None]:
     The global states, because mmcv's and mmseg's transforms draw from them.
     """
     python_state, numpy_state = random.getstate(), np.random.get_state()
-    words = np.random.SeedSequence(tuple(draw)).generate_state(4)
+    words = np.random.SeedSequence((draw.seed, draw.epoch, draw.place)).generate_state(4)
     random.seed(words.tobytes())
     np.random.seed(words)
     try:

@@ -1,25 +1,29 @@
 """What only a built runner and its data can tell of a training, before it begins."""
 
 import json
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
-from mmengine.hooks import CheckpointHook, DistSamplerSeedHook, ParamSchedulerHook
-from mmengine.optim.scheduler.param_scheduler import INF
+from mmengine.hooks import (
+    CheckpointHook,
+    DistSamplerSeedHook,
+    EarlyStoppingHook,
+    ParamSchedulerHook,
+)
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
+from mtpsl.datasets.look import leaves_of
 from mtpsl.engine.checkpoints.content import DATA_KEY, read_content
 from mtpsl.engine.checkpoints.resume import differences
+from mtpsl.engine.hooks.checkpoint_hook import known_direction
 from mtpsl.evaluation import MultiTaskMetric
+from mtpsl.structures.outputs import METRIC_PREFIXES
 from mtpsl.tasks import Task
 
 from .ranks import compare_data, content_of
-
-# Schedules that come down to their least value at their end, and those that step down on the way.
-TO_THE_END = ('PolyLR', 'GroupPolyLR', 'CosineAnnealingLR')
-IN_STEPS = ('StepLR', 'GroupStepLR', 'MultiStepLR')
+from .schedules import length_of, schedule_doubts
 
 
 def check_training(runner: Runner) -> None:
@@ -34,10 +38,11 @@ def check_training(runner: Runner) -> None:
     _check_losses(runner)
     check_batches(runner)
     _check_custom_keys(runner)
-    for found in (*schedule_doubts(runner.cfg.get('param_scheduler'), _length(runner)),
-                  *_hook_doubts(runner), *_other_data(runner)):
+    for found in (*schedule_doubts(runner.cfg.get('param_scheduler'), length_of(runner)),
+                  *_hook_doubts(runner), *_other_data(runner),
+                  *_frozen_without_weights(runner), *_validated_on_training(runner)):
         runner.logger.warning(found)
-    _check_best(runner)
+    _check_monitors(runner)
 
 
 def check_batches(runner: Runner) -> None:
@@ -127,72 +132,6 @@ def _check_custom_keys(runner: Runner) -> None:
                 f'{", ".join(dict.fromkeys(name.partition(".")[0] for name in names))}')
 
 
-# ------------------------------------------------------------------ schedules
-
-class Length(NamedTuple):
-    """How long a training is.
-
-    Attributes:
-        epochs: None where it goes by iterations.
-        steps: iterations in all.
-        epoch: iterations of one epoch of the data.
-    """
-
-    epochs: int | None
-    steps: int
-    epoch: int
-
-
-def _length(runner: Runner) -> Length:
-    loop = runner.train_loop
-    epochs = loop.max_epochs if isinstance(loop, EpochBasedTrainLoop) else None
-    return Length(epochs, loop.max_iters, max(len(runner.train_dataloader), 1))
-
-
-def schedule_doubts(schedules: Any, length: Length) -> Iterator[str]:
-    """What of schedules of the learning rate does not go with the training's length.
-
-    Raises:
-        ValueError: a schedule by epochs in a training by iterations, which mmengine never steps.
-    """
-    listed = schedules if isinstance(schedules, (list, tuple)) else [schedules or {}]
-    ends: list[tuple[float, str, float, str]] = []
-    for number, one in enumerate(listed):
-        kind = str(one.get('type')).rpartition('.')[2] if isinstance(one, Mapping) else ''
-        if not kind.endswith('LR'):
-            continue
-        name, total, unit = f'param_scheduler.{number} ({kind})', length.steps, 'iterations'
-        if one.get('by_epoch', True):
-            unit = 'epochs'
-            if length.epochs is None and not one.get('convert_to_iter_based'):
-                raise ValueError(f'{name} goes by epochs and the training by iterations, so that '
-                                 'it would never act: by_epoch=False and begin and end in '
-                                 'iterations, or convert_to_iter_based=True')
-            total = length.epochs or -(-length.steps // length.epoch)
-        begin = one.get('begin', 0)
-        if begin >= total:
-            yield f'{name} begins after {begin} {unit}, the training ends after {total}: it does ' \
-                  'nothing'
-        elif kind in TO_THE_END:
-            end = min(one.get('end', INF), begin + (one.get('T_max') or INF))
-            ends.append((end / total, name, end, f'{total} {unit}'))
-        elif kind in IN_STEPS and begin + min(
-                [*one.get('milestones', ()), *([one['step_size']] if 'step_size' in one else ())],
-                default=0) >= total:
-            yield f'{name} makes its first step after the {total} {unit} of the training: it ' \
-                  'does nothing'
-    if not ends:
-        return
-    _, name, end, told = max(ends)
-    place, _, unit = told.partition(' ')
-    if end > int(place) + 1:  # mmengine's PolyLR reaches its least value at the end's last step
-        yield (f'{name} ends after {"ever" if end >= INF else end} {unit}, the training after '
-               f'{place}: the learning rate will not have come down; end={place} goes with it')
-    elif end < int(place) - 1:
-        yield (f'{name} ends after {end} {unit}, the training after {place}: for the rest the '
-               f'learning rate stays at its least; end={place} goes with it')
-
-
 # ------------------------------------------------------------------ data and figures
 
 def _other_data(runner: Runner) -> Iterator[str]:
@@ -200,7 +139,7 @@ def _other_data(runner: Runner) -> Iterator[str]:
     if not runner._resume or not runner._load_from:
         return
     meta = read_content(runner._load_from).get('meta') or {}
-    length = _length(runner)
+    length = length_of(runner)
     unit, end = ('epoch', length.epochs) if length.epochs else ('iter', length.steps)
     if meta.get(unit, 0) >= end:
         yield (f'{runner._load_from} has {unit} {meta[unit]}, the training ends at {end}: nothing '
@@ -214,29 +153,74 @@ def _other_data(runner: Runner) -> Iterator[str]:
                'epoch')
 
 
-def _check_best(runner: Runner) -> None:
-    """Raise ValueError where no best checkpoint could be chosen, which mmengine tells hours later.
+def _check_monitors(runner: Runner) -> None:
+    """Check the figures by which checkpoints, schedules and an early end are decided.
+
+    Raises:
+        ValueError: there is no validation, it does not give the figure, or the rule would take
+            the worst for the best; mmengine tells the first two hours later, the last never.
     """
-    keys = [key for hook in runner.hooks if isinstance(hook, CheckpointHook) and hook.save_best
-            for key in hook.key_indicators]
-    if not keys:
+    for name, key, rule in _monitored(runner):
+        loop = runner.train_loop
+        end = loop.max_epochs if isinstance(loop, EpochBasedTrainLoop) else loop.max_iters
+        if runner.val_loop is None or loop.val_begin > end:
+            raise ValueError(f'{name}={key} needs a validation, and there is none: ' + (
+                'the config has no val_dataloader' if runner.val_loop is None else
+                f'train_cfg.val_begin is {loop.val_begin}, the training ends at {end}'))
+        metrics = runner.val_evaluator.metrics
+        if not all(isinstance(metric, MultiTaskMetric) for metric in metrics):
+            continue  # others do not tell what they give
+        model = getattr(runner.model, 'module', runner.model)
+        prefixes = METRIC_PREFIXES.values() if getattr(model, 'num_steps', 0) else ('',)
+        names = [f'{prefix}{figure}' for metric in metrics for figure in figures(metric)
+                 for prefix in prefixes]
+        if key != 'auto' and key not in names:
+            raise ValueError(f'{name}={key!r} is no figure of the validation, which gives '
+                             f'{", ".join(names)}')
+        known = known_direction(key)
+        if None not in (rule, known) and rule != known:
+            raise ValueError(f'{name}={key!r}: rule={rule!r} would take the worst for the best; of '
+                             f'it the {known} is better')
+
+
+def _monitored(runner: Runner) -> Iterator[tuple[str, str, str | None]]:
+    """Of each figure that something watches: the argument, the figure and the rule, if given."""
+    for hook in runner.hooks:
+        if isinstance(hook, CheckpointHook) and hook.save_best:
+            for key in hook.key_indicators:  # the hook itself sees to the rule
+                yield 'default_hooks.checkpoint.save_best', key, None
+        elif isinstance(hook, EarlyStoppingHook):
+            yield 'monitor of EarlyStoppingHook', hook.monitor, hook.rule
+    schedules = runner.cfg.get('param_scheduler') or ()
+    for number, one in enumerate([schedules] if isinstance(schedules, dict) else schedules):
+        if str(one.get('type')).endswith(('ReduceOnPlateauLR', 'ReduceOnPlateauParamScheduler',
+                                          'ReduceOnPlateauMomentum')):
+            yield (f'param_scheduler.{number}.monitor', one.get('monitor', 'loss'),
+                   one.get('rule', 'less'))
+
+
+def _validated_on_training(runner: Runner) -> Iterator[str]:
+    """Whether images are both trained and validated on."""
+    if runner.val_loop is None:
         return
-    loop = runner.train_loop
-    end = loop.max_epochs if isinstance(loop, EpochBasedTrainLoop) else loop.max_iters
-    if runner.val_loop is None or loop.val_begin > end:
-        raise ValueError(f'default_hooks.checkpoint.save_best={", ".join(keys)} needs a '
-                         'validation, and there is none: ' + (
-                             'the config has no val_dataloader' if runner.val_loop is None else
-                             f'train_cfg.val_begin is {loop.val_begin}, the training ends at '
-                             f'{end}'))
-    metrics = runner.val_evaluator.metrics
-    if not all(isinstance(metric, MultiTaskMetric) for metric in metrics):
-        return  # others do not tell what they give
-    names = [name for metric in metrics for name in figures(metric)]
-    for key in keys:
-        if key != 'auto' and key.removeprefix('initial/') not in names:
-            raise ValueError(f'default_hooks.checkpoint.save_best={key!r} is no figure of the '
-                             f'validation, which gives {", ".join(names)}')
+    training, validation = (
+        {info['img_path'] for leaf in leaves_of(loader.dataset)
+         for info in map(leaf.get_data_info, range(len(leaf)))}
+        for loader in (runner.train_dataloader, runner.val_dataloader))
+    both = training & validation
+    if both:
+        yield (f'{len(both)} of the {len(validation)} validation images are training images too, '
+               f'such as {min(both)}: figures of the validation will be too good')
+
+
+def _frozen_without_weights(runner: Runner) -> Iterator[str]:
+    """Stages of a backbone that do not learn and start from random numbers."""
+    backbone: Any = runner.cfg.model.get('backbone') or {}
+    given = [runner._load_from, runner.cfg.model.get('init_cfg'), backbone.get('init_cfg')]
+    if (backbone.get('frozen_stages') or -1) >= 0 and not any(given):
+        yield (f'model.backbone.frozen_stages={backbone.frozen_stages} keeps stages of random '
+               'weights: no load_from, model.init_cfg or model.backbone.init_cfg says which to '
+               'start from')
 
 
 def figures(metric: MultiTaskMetric) -> list[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from mmengine.config import Config
 from mmengine.dist import is_main_process
+from mmengine.hooks import EMAHook
 from mmengine.runner import Runner
 
 from mtpsl.engine.checkpoints.content import (
@@ -136,6 +137,10 @@ def _check_same_config(checkpoint: str, runner: Runner) -> None:
         raise ValueError(f'{checkpoint} has weights, but not the state of a run to go on with; '
                          f'start a new one from them: --cfg-options load_from={checkpoint} without '
                          '--resume')
+    averaged = any(isinstance(hook, EMAHook) for hook in runner.hooks)
+    if 'ema_state_dict' in content and not averaged:
+        raise ValueError(f'{checkpoint} is of a run with EMAHook, and has averaged weights where '
+                         'others have their own: resume with the hook in custom_hooks')
     if RUN_KEY not in meta:
         return
     before, now = json.loads(meta[RUN_KEY]), fingerprint(runner.cfg, runner.world_size)

@@ -157,10 +157,12 @@ def test_an_image_on_another_scale_is_not_packed(image, words):
         PackMultiTaskInputs(()).transform(dict(img=image))
 
 
-def test_photometric_transforms_of_a_pipeline():
+def test_photometric_transforms_of_a_pipeline(warned):
     kept = photometric(build(IMAGE, LABELS, GAMMA, Stays(), PACK))
     assert [type(step).__name__ for step in kept] == ['AdjustGamma', 'Stays']
-    for step, words in ((FLIP, 'mtpsl.RandomFlip .* moves'), (Moves(), 'Moves .* moves'),
+    assert photometric(build(IMAGE, FLIP, GAMMA)) and 'RandomFlip' in warned[-1]
+    fixed = dict(type='mtpsl.RandomScale', scale_range=(2, 2))
+    for step, words in ((fixed, 'mtpsl.RandomScale .* moves'), (Moves(), 'Moves .* moves'),
                         (Own(), 'Own .* may move'), (MIRROR, 'mtpsl.RandomFlip')):
         with pytest.raises(ValueError, match=words):
             photometric(build(IMAGE, step))

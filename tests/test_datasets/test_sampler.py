@@ -1,19 +1,30 @@
 """A draw decides its sample, whoever loads it."""
 
+import copy
+import pickle
 import random
 
 import numpy as np
 import pytest
 import torch
-from mmengine.dataset import DefaultSampler, pseudo_collate
+from mmengine.dataset import ConcatDataset, DefaultSampler, RepeatDataset, pseudo_collate
 from torch.utils.data import DataLoader
 
 from mtpsl.datasets import PASCALContext, SeededIndex, SeededSampler
+from mtpsl.datasets.look import look_at_labels
 from mtpsl.datasets.sampler import seeded
 from mtpsl.registry import DATA_SAMPLERS, TRANSFORMS
 
 from .conftest import TASKS
+from .own_data import folder_dataset, write_own_data
 from .test_pipelines import TRAIN
+
+
+def noise(results):
+    return results | dict(noise=np.random.rand())
+
+
+noise.moves = 'nothing'
 
 
 @pytest.fixture
@@ -57,7 +68,7 @@ def test_order_and_length_are_the_default_samplers():
         ours, theirs = SeededSampler(range(50), seed=9), DefaultSampler(range(50), seed=9)
         ours.set_epoch(epoch)
         theirs.set_epoch(epoch)
-        assert [d.index for d in ours] == list(theirs) and len(ours) == 50
+        assert list(ours) == list(theirs) and len(ours) == 50
         assert {(d.seed, d.epoch) for d in ours} == {(9, epoch)}
 
 
@@ -95,3 +106,27 @@ def test_a_plain_index_leaves_the_random_states_alone(dataset):
     second = dataset[0]['inputs']
     np.random.seed(3)
     assert torch.equal(first, dataset[0]['inputs']) and not torch.equal(first, second)
+
+
+def test_wrappers_count_with_an_index_and_keep_its_draw(tmp_path):
+    """A part of a whole gets its own image, the whole's place decides the augmentation."""
+    root = write_own_data(tmp_path)
+    part = folder_dataset(root, pipeline=[dict(type='mtpsl.LoadImageFromFile'), noise])
+    for whole in (ConcatDataset([part, part]), RepeatDataset(part, 2)):
+        sampler = SeededSampler(whole, shuffle=False, seed=5)
+        places = [sample['img_id'] for sample in map(whole.__getitem__, sampler)]
+        assert places == 2 * [part.get_data_info(i)['img_id'] for i in range(len(part))]
+        drawn = [whole[index]['noise'] for index in sampler]
+        assert len(set(drawn)) == len(whole) and drawn == [whole[i]['noise'] for i in sampler]
+    index = pickle.loads(pickle.dumps(SeededIndex(1, 2, 9) - 4))
+    assert (index, index.seed, index.epoch, index.place) == (5, 1, 2, 9)
+    assert copy.deepcopy(index % 3).place == 9
+
+
+def test_test_images_of_one_name_are_refused(tmp_path):
+    sets = [folder_dataset(write_own_data(tmp_path / name), pipeline=[
+        dict(type='mtpsl.LoadImageFromFile'), dict(type='mtpsl.LoadLabels'),
+        dict(type='mtpsl.PackMultiTaskInputs')]) for name in 'ab']
+    look_at_labels(ConcatDataset(sets))
+    with pytest.raises(ValueError, match="are both called '.*': as test images"):
+        look_at_labels(ConcatDataset(sets), training=False)

@@ -6,7 +6,8 @@ import pytest
 from in_process import load_tool, running_here
 from test_faults.tiny_run import write_config, write_images
 
-from mtpsl.engine.before_training import Length, figures, schedule_doubts
+from mtpsl.engine.before_training import figures
+from mtpsl.engine.schedules import Length, schedule_doubts
 from mtpsl.evaluation import MultiTaskMetric
 
 
@@ -35,6 +36,13 @@ EPOCHS, STEPS = Length(100, 1000, 10), Length(None, 1000, 10)
     ([dict(type='StepLR', step_size=100)], EPOCHS, 'makes its first step after the 100 epochs'),
     ([dict(type='StepLR', step_size=100, by_epoch=False)], EPOCHS, ''),
     ([dict(type='LinearLR', begin=100, end=200)], EPOCHS, 'begins after 100 epochs, the training'),
+    ([dict(type='LinearLR', start_factor=0.001, end=500)], EPOCHS, 'until 500 epochs, the train'),
+    ([dict(type='LinearLR', start_factor=0.001, by_epoch=False, end=500)], EPOCHS, ''),
+    ([dict(type='LinearLR', start_factor=1.0, end_factor=0.1, end=100)], EPOCHS, ''),
+    ([dict(type='ConstantLR')], EPOCHS, 'below optim_wrapper.optimizer.lr for ever, the training'),
+    ([dict(type='OneCycleLR', eta_max=0.1, total_steps=5000, by_epoch=False)], EPOCHS,
+     'total_steps=5000, the training 1000 iterations'),
+    ([dict(type='OneCycleLR', eta_max=0.1, total_steps=1000, by_epoch=False)], EPOCHS, ''),
     ([dict(type='LinearMomentum', begin=100, end=200)], EPOCHS, ''), (None, EPOCHS, '')])
 def test_schedules_that_do_not_go_with_the_training(schedules, length, told):
     found = list(schedule_doubts(schedules, length))
@@ -84,6 +92,17 @@ SAVE_BEST = 'default_hooks.checkpoint.save_best='
       'saliency/maxF']),
     ('', [SAVE_BEST + 'auto'],
      ['save_best=auto needs a validation', 'val_begin is 7, the training ends at 1']),
+    ('', [SAVE_BEST + 'initial/semseg/mIoU', 'train_cfg.val_begin=1'], [
+        "save_best='initial/semseg/mIoU' is no figure"]),
+    ("param_scheduler = [dict(type='ReduceOnPlateauLR')]", ['train_cfg.val_begin=1'],
+     ["param_scheduler.0.monitor='loss' is no figure of the validation"]),
+    ("param_scheduler = [dict(type='ReduceOnPlateauLR', monitor='semseg/mIoU')]",
+     ['train_cfg.val_begin=1'],
+     ["param_scheduler.0.monitor='semseg/mIoU': rule='less' would take the worst for the best"]),
+    ("param_scheduler = [dict(type='ReduceOnPlateauLR', monitor='semseg/mIoU', rule='greater')]",
+     [], ['param_scheduler.0.monitor=semseg/mIoU needs a validation']),
+    ("custom_hooks = [dict(type='EarlyStoppingHook', monitor='semseg/mIoU', rule='less')]",
+     ['train_cfg.val_begin=1'], ["monitor of EarlyStoppingHook='semseg/mIoU': rule='less' would"]),
     ('', ['optim_wrapper.paramwise_cfg=dict(custom_keys=dict(bacbone=dict(lr_mult=0.1)))'],
      ['custom_keys.bacbone: no parameter of the model has that in its name; they begin with '
       'backbone, neck, decoders']),
@@ -110,10 +129,15 @@ def test_what_hooks_that_are_left_out_would_do_is_told(images, tmp_path):
         load_tool('train.py').main([
             str(config), '--work-dir', str(tmp_path / 'run'), '--cfg-options',
             'default_hooks.sampler_seed=None', 'default_hooks.checkpoint=None',
-            'optim_wrapper.optimizer.lr=0', 'train_dataloader.sampler.shuffle=False'])
+            'default_hooks.skipped=None', 'default_hooks.panels=None',
+            'model.backbone.frozen_stages=2', 'val_dataloader.dataset.split=train',
+            'optim_wrapper.optimizer.lr=0',
+            'train_dataloader.sampler.shuffle=False'])
     log = next((tmp_path / 'run').glob('*/*.log')).read_text()
     for words in ('each epoch has the order of the first', 'no checkpoint will be saved: default_',
-                  'lr is 0: the weights stay', 'the images come in one order in all epochs'):
+                  'frozen_stages=2 keeps stages of random weights', 'lr is 0: the weights stay',
+                  'the images come in one order in all epochs',
+                  'validation images are training images too, such as '):
         assert words in log
 
 
@@ -167,3 +191,38 @@ def test_weights_to_start_from_are_told_of(images, tmp_path):
     assert f'{weights} was trained with other settings' in log and "class_names.0 'a' -> 'c'" in log
     log = train('both', f'load_from={weights}', *init)
     assert f'model.init_cfg.checkpoint={weights} is not read' in log
+
+
+def test_the_best_checkpoint_of_another_figure_does_not_count(images, tmp_path):
+    config, work = write_config(tmp_path / 'config.py', images), tmp_path / 'run'
+
+    def train(figure: str, epochs: int, *arguments: str) -> list[str]:
+        with running_here():
+            load_tool('train.py').main([
+                str(config), '--work-dir', str(work), *arguments, '--cfg-options',
+                f'train_cfg.max_epochs={epochs}', 'train_cfg.val_begin=1',
+                'train_cfg.val_interval=1', f'default_hooks.checkpoint.save_best={figure}'])
+        return sorted(path.name.partition('_epoch')[0] for path in work.glob('best_*.pth'))
+
+    assert train('saliency/maxF', 1) == ['best_saliency_maxF']
+    assert train('semseg/mIoU', 2, '--resume') == ['best_saliency_maxF', 'best_semseg_mIoU']
+    assert 'was chosen by another figure' in max(work.glob('*/*.log')).read_text()
+
+
+@pytest.mark.parametrize('first, second, words', [
+    (["custom_hooks=[dict(type='EMAHook')]"], [], 'is of a run with EMAHook'),
+    ([], ['auto_scale_lr.enable=True'], 'auto_scale_lr')])
+def test_a_run_is_not_resumed_as_another(first, second, words, images, tmp_path, capsys):
+    lines = 'auto_scale_lr = dict(enable=False, base_batch_size=4)'
+    config, work = write_config(tmp_path / 'config.py', images, lines), tmp_path / 'run'
+
+    def train(options: list[str], epochs: int, *arguments: str) -> None:
+        with running_here():
+            load_tool('train.py').main([
+                str(config), '--work-dir', str(work), *arguments, '--cfg-options',
+                f'train_cfg.max_epochs={epochs}', *options])
+
+    train(first, 1)
+    with pytest.raises(SystemExit):
+        train(second, 2, '--resume')
+    assert words in capsys.readouterr().err.splitlines()[-1]

@@ -131,3 +131,17 @@ def test_errors_are_one_line(arguments: str, message: str,
     assert printed.out == ''
     line, = printed.err.splitlines()
     assert line.startswith('compare.py: error: ') and message in line
+
+
+def test_results_are_not_replaced_and_the_suffix_decides(tmp_path, capsys):
+    results = tmp_path / 'metrics.json'
+    results.write_text(json.dumps({'semseg/mIoU': 50.0}))
+    before = results.read_text()
+    with pytest.raises(SystemExit):
+        MAIN([str(results), '--out', str(results)])
+    assert 'is one of the results' in capsys.readouterr().err
+    assert results.read_text() == before
+    for _ in range(2):
+        MAIN([str(results), '--out', str(tmp_path / 'table.csv')])
+    assert 'table.csv (replaced)' in capsys.readouterr().out
+    assert '|' not in (tmp_path / 'table.csv').read_text()

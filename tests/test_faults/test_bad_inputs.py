@@ -115,7 +115,7 @@ CONFIGS = [
     case('loss weight', lambda p: p.train('tasks.semseg.loss_weight=abc'),
          "Semseg: loss_weight must be >= 0, got 'abc'"),
     case('class names', lambda p: p.train('tasks.semseg.class_names=abc'),
-         "Semseg: class_names must be a sequence of names, got 'abc'"),
+         'Semseg: class_names must be a sequence of names', "got 'abc'"),
     case('size', lambda p: flops('data_preprocessor.size=32'),
          'size must be (height, width), got 32'),
     case('neck and backbone', lambda p: flops('model.neck.in_channels=(8,16,32)'),
@@ -206,7 +206,7 @@ DATA = [
          'image 1: cannot read the image {root}/train/images/1.png: an image of 16 bits that goes '
          'up to 4000 only', 'with white=4095'),
     case('class weights', lambda p: p.train('tasks.semseg.class_weight=(1,2)'),
-         'Semseg: class_weight must be a number for each of the 3 classes, got (1, 2)'),
+         'Semseg: class_weight must be a number for each of the 3 classes', 'got (1, 2)'),
     case('values twice', lambda p: p.train('tasks.saliency.values=(0,0)'),
          'Saliency: values and ignore must name a number once, got 0 more than once'),
     case('array of fractions', lambda p: p.label(GREY + 0.5, 'npy'),

@@ -77,6 +77,8 @@ ANALYSIS = [
          "argument --format: invalid choice: 'html'", status=2),
     case('compare to a folder', lambda p: [COMPARE, result(p, {'a/b': 1.0}), '--out', p.tmp],
          '--out must be a file, got the folder {tmp}', status=2),
+    case('a config to another kind of file', lambda p: [
+        'misc/print_config.py', p.config(), '--out', 'a.yml'], '--out must end in .py', status=2),
     case('flops of no model', lambda p: [FLOPS, p.file('c.py', 'x = 1')],
          '{tmp}/c.py has no model'),
     case('flops of size 0', lambda p: [FLOPS, p.config(), '--shape', '0', '64'],
@@ -205,7 +207,7 @@ CONVERTERS = [
     case('scenes of another layout', lambda p: [SCENES, p.tmp / 's', '--layout', 'kitti'],
          "argument --layout: invalid choice: 'kitti'", status=2),
     case('scenes over other files', lambda p: [SCENES, p.file('s/x', '').parent, '--train', '1'],
-         '{tmp}/s is not empty and was not made by this tool', status=2),
+         '{tmp}/s is not empty and has no synthetic.json', status=2),
     case('scenes over a file', lambda p: [SCENES, p.file('s', ''), '--train', '1'],
          '{tmp}/s is a file, not a folder', status=2),
     case('benchmark of no seed', lambda p: [BENCHMARK, '--seeds', '0'],

@@ -140,7 +140,7 @@ def test_another_test_in_the_same_folder_puts_earlier_figures_aside(run, tmp_pat
         read.append(json.loads((place / 'metrics.json').read_text()))
         said = capsys.readouterr().out
         assert ('4 of an earlier test are there too' in said) == (name == 'epoch_1')
-        assert ('earlier metrics, which differ: ' in said) == (name == 'epoch_1')
+        assert ('earlier metrics.json, which differs: ' in said) == (name == 'epoch_1')
     assert read[0] == read[1] != read[2]
     (earlier,) = place.glob('metrics.*_*.json')
     assert json.loads(earlier.read_text()) == read[0]

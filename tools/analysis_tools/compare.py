@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from mtpsl.system.arguments import split_name, split_paths
 from mtpsl.system.choices import TABLE_FORMATS
 from mtpsl.system.config_arguments import one_line_errors
 from mtpsl.system.files import write_text
@@ -21,11 +22,14 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--paper', metavar='SETTING',
                         help="put the paper's rows in front, e.g. pascal_onelabel")
     parser.add_argument('--setting', help='which setting of a file that has several')
-    parser.add_argument('--format', choices=TABLE_FORMATS, default='md')
+    parser.add_argument('--format', choices=TABLE_FORMATS,
+                        help="default: that of --out's suffix, else md")
     parser.add_argument('--out', help='write the table to this file instead of printing it')
     args = parser.parse_intermixed_args(argv)
     if args.out and Path(args.out).is_dir():
         parser.error(f'--out must be a file, got the folder {args.out}')
+    suffix = Path(args.out or '').suffix[1:]
+    args.format = args.format or (suffix if suffix in TABLE_FORMATS else 'md')
     return args
 
 
@@ -41,6 +45,10 @@ def main(argv: list[str] | None = None) -> None:
         )
         from mtpsl.analysis.results import group_by_method, paper_results, read_argument
 
+        files = [Path(file).resolve() for text in args.results
+                 for file in split_paths(split_name(text)[1])]
+        if args.out and Path(args.out).resolve() in files:
+            raise ValueError(f'--out {args.out} is one of the results, which it would replace')
         own = [result for text in args.results for result in read_argument(text, args.setting)]
         methods = group_by_method(own) if own or args.paper is None else []
         if args.paper is not None:
@@ -52,8 +60,9 @@ def main(argv: list[str] | None = None) -> None:
         comparison = compare(methods, baseline)
         table = FORMATS[args.format](comparison)
         if args.out:
+            there = Path(args.out).exists()
             write_text(Path(args.out), table)
-            print(f'table: {args.out}')
+            print(f'table: {args.out}{" (replaced)" * there}')
         else:
             print(table, end='')
         for line in disagreements(comparison):  # beside the table, which may go to a file

@@ -89,7 +89,7 @@ class LoaderPreview:
             return
         left = set(choose_images(self.dataset, images, 0))
         for draw in epoch:
-            index = draw.index if isinstance(draw, SeededIndex) else draw
+            index = int(draw)
             if index in left:
                 left.remove(index)
                 yield draw

@@ -80,10 +80,17 @@ def draws_geometry(steps: Sequence[Callable]) -> list[str]:
 def photometric(steps: Sequence[Callable]) -> list[Callable]:
     """The transforms that change colours only: those that prediction applies as well.
 
+    Warns, by the log, of those that move pixels by chance, which are left out.
+
     Raises:
-        ValueError: one that moves pixels, or does not say whether it does.
+        ValueError: one that always moves pixels, or does not say whether it does.
     """
-    kept = [step for step in steps if not isinstance(step, (LoadImageFromFile, LoadLabels, *LAST))]
+    drawn = draws_geometry(steps)
+    if drawn:
+        print_log(f'{", ".join(drawn)} in the pipeline of the test data moves pixels by chance: '
+                  'prediction leaves it out', 'current', logging.WARNING)
+    kept = [step for step in steps if not isinstance(step, (LoadImageFromFile, LoadLabels, *LAST))
+            and not draws_geometry([step])]
     for step in kept:
         silent = list(_silent(step))
         if silent or isinstance(step, GEOMETRIC) or getattr(step, 'moves', MOVES[0]) != MOVES[0]:

@@ -40,6 +40,8 @@ def fingerprint(cfg: Config, world_size: int) -> dict:
     the training, validation and testing.
     """
     content = {key: plain(cfg[key]) for key in FINGERPRINT_KEYS if cfg.get(key) is not None}
+    if (cfg.get('auto_scale_lr') or {}).get('enable'):
+        content['auto_scale_lr'] = plain(cfg.auto_scale_lr)
     return content | dict(processes=world_size)
 
 

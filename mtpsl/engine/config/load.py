@@ -42,6 +42,8 @@ LEAST = {'train_cfg.max_epochs': 1, 'train_cfg.max_iters': 1, 'train_cfg.val_int
          **{f'{split}_dataloader.{name}': least for split in ('train', 'val', 'test')
             for name, least in (('batch_size', 1), ('num_workers', 0), ('prefetch_factor', 1))}}
 RATES = ('optim_wrapper.optimizer.lr', 'optim_wrapper.optimizer.weight_decay')  # finite, at least 0
+HOOKS_OF_MMENGINE = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler',
+                     'checkpoint')
 # What torch refuses of a data loader without worker processes.
 OF_WORKERS = ('persistent_workers', 'prefetch_factor', 'timeout')
 CONFIG_KEYS = RUNNER_KEYS | {'tasks', 'sync_bn', 'model_wrapper_cfg', 'find_unused_parameters',
@@ -112,9 +114,13 @@ def _tasks_of(cfg: Config) -> Mapping:
 
 
 def _leave_out(cfg: Config) -> None:
-    """Tasks that are None; of loaders without worker processes what only those have."""
+    """Tasks and hooks that are None; of loaders without worker processes what only those have."""
     if cfg.get('tasks'):
         cfg.tasks = type(cfg.tasks)({n: task for n, task in cfg.tasks.items() if task is not None})
+    hooks = cfg.get('default_hooks') or {}
+    for name in [name for name, hook in hooks.items() if hook is None]:
+        if name not in HOOKS_OF_MMENGINE:  # which leaves out its own by None
+            hooks.pop(name)
     for split in ('train', 'val', 'test'):
         loader = cfg.get(f'{split}_dataloader')
         if loader and not loader.get('num_workers', 0):

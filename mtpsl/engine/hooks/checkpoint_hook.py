@@ -19,6 +19,7 @@ from mtpsl.system.files import write_text
 
 from .non_finite_hook import NonFiniteError
 
+BEST_OF = 'best_of'  # what the best score so far is a score of
 OUTDATED = 'outdated_ckpt_ids'  # steps whose checkpoints the newest one replaces
 # What ``atomically`` leaves where it is killed.
 LEFT_BEHIND = re.compile(r'\.\d+\.((epoch_|iter_|best_).*\.pth|last_checkpoint|curves\.json)')
@@ -58,7 +59,7 @@ class SafeCheckpointHook(CheckpointHook):
         if len(rules) == 1:
             rules = rules * len(key_indicators)
         for rule, key in zip(rules, key_indicators):
-            known = _known_direction(key)
+            known = known_direction(key)
             if None not in (rule, known) and rule != known:
                 raise ValueError(f'default_hooks.checkpoint: rule={rule!r} would keep the worst by '
                                  f'save_best={key!r}, of which the {known} is better')
@@ -93,7 +94,13 @@ class SafeCheckpointHook(CheckpointHook):
                        os.path.abspath(origin) if origin else '')
 
     def _own_best(self, runner: Runner) -> None:
-        """The best checkpoints so far, where they are now: the folder may have been copied."""
+        """The best checkpoints so far, where they are now: the folder may have been copied.
+
+        None of another figure, or of other validation data: their scores do not compare.
+        """
+        if self.save_best:
+            self._forget_other_best(runner)
+
         def here(path: object) -> str | None:
             name = Path(str(path)).name
             return str(Path(self.out_dir, name)) if BEST.fullmatch(name) and Path(
@@ -108,6 +115,22 @@ class SafeCheckpointHook(CheckpointHook):
             self.best_ckpt_path_dict = {
                 key: None if path is None else here(path)
                 for key, path in self.best_ckpt_path_dict.items()}
+
+    def _forget_other_best(self, runner: Runner) -> None:
+        info = runner.message_hub.runtime_info
+        data = content_of(runner.val_dataloader.dataset)
+        now = json.dumps([self.key_indicators, data], sort_keys=True)
+        before = info.get(BEST_OF, now)
+        runner.message_hub.update_info(BEST_OF, now)
+        if before == now:
+            return
+        runner.logger.warning('the best checkpoint so far was chosen by another figure, or on '
+                              'other validation data: it stays, and the next is chosen anew')
+        for key in [key for key in info if key.startswith(('best_score', 'best_ckpt'))]:
+            info.pop(key)
+        self.best_ckpt_path = None
+        if hasattr(self, 'best_ckpt_path_dict'):
+            self.best_ckpt_path_dict = dict.fromkeys(self.best_ckpt_path_dict)
 
     def before_val_epoch(self, runner: Runner) -> None:
         """Look at the weights."""
@@ -199,7 +222,7 @@ class _RemovesLater:
         """No checkpoint here is a folder."""
 
 
-def _known_direction(key: str) -> str | None:
+def known_direction(key: str) -> str | None:
     """'greater' or 'less' of a primary metric figure; None of others."""
     metric = key.rpartition('/')[2]
     if metric == 'delta_m':
@@ -215,7 +238,7 @@ def _primary_metrics() -> dict[str, bool]:
 
 def _direction(key: str) -> str | None:
     """'greater' or 'less' of a figure; None where mmengine is to find out."""
-    known = _known_direction(key)
+    known = known_direction(key)
     if known is None and '/' in key:
         raise ValueError(f'save_best={key!r}: whether more of {key.rpartition("/")[2]!r} is better '
                          f"is known of {', '.join(sorted(_primary_metrics()))} only; say "
