@@ -329,12 +329,28 @@ def test_normals_that_are_all_one_vector() -> None:
 def test_normals_that_point_away_from_the_viewer_are_doubted() -> None:
     vectors = np.random.default_rng(0).normal(size=(20, 30, 3)).astype(np.float32)
     vectors[..., 2] = -abs(vectors[..., 2])
-    for published, sign, doubted in ((False, 1, True), (False, -1, False), (True, 1, False)):
+    facing = vectors * np.float32([1, 1, -1])
+    for published, maps, doubted in (
+            (False, [vectors], 'which 92%'), (False, [facing], ''), (True, [vectors], ''),
+            (False, [vectors, facing], 'away from the viewer (z < 0), most of them in 1 of the'),
+            (False, [facing[..., ::-1]], 'in BGR order')):
         seen = Seen(published)
-        seen.add(vectors * np.float32([1, 1, sign]), 0)
+        for label in maps:
+            seen.add(label, 0)
         doubt = build('Normal').doubt(seen)
-        assert (doubt is not None) == doubted
-        assert doubt is None or 'save (x, -y, -z)' in doubt.text and not doubt.certain
+        assert (doubt is not None) == bool(doubted)
+        assert doubt is None or not doubt.certain and doubted in doubt.text
+        assert doubt is None or 'save (x, -y, -z)' in doubt.text
+
+
+def test_surfaces_at_a_slant_are_not_doubted() -> None:
+    vectors = np.zeros((20, 30, 3), np.float32)
+    vectors[..., 1:] = [0.8, 0.6]
+    vectors[:, :6] = [1, 0, -0.05]  # grazed by the view at the edge
+    vectors[0] = [0.8, 0, -0.6]  # noise
+    seen = Seen()
+    seen.add(vectors, 0)
+    assert build('Normal').doubt(seen) is None
 
 
 def test_0_and_255_are_as_a_config_says() -> None:
