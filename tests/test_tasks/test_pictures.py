@@ -146,6 +146,7 @@ def test_depth_is_in_millimetres_unless_said() -> None:
     np.testing.assert_allclose(TASKS['depth'].from_png(pixels[:, :2]), [[0, 1.5]])
     np.testing.assert_allclose(TASKS['disparity'].from_png(pixels), [[0, 750, 32767.5]])
     assert taken.from_png(pixels).dtype == np.float32
+    np.testing.assert_allclose(taken.from_png(np.dstack([pixels] * 3)), [[0, 1.5, 65.535]])
 
 
 def test_units_of_depth_by_default() -> None:
@@ -185,7 +186,7 @@ def test_a_task_that_does_not_say_how_refuses_pictures() -> None:
     ('normal', np.zeros((2, 2), np.uint8), r'8-bit RGB, got uint8 of shape \(2, 2\)'),
     ('normal', np.zeros((2, 2, 4), np.uint8), r'8-bit RGB, got uint8 of shape \(2, 2, 4\)'),
     ('depth', np.zeros((2, 2), np.float32), 'integers of one channel, got float32'),
-    ('disparity', np.zeros((2, 2, 3), np.uint8), 'a picture of disparity must be integers')])
+    ('disparity', np.eye(3, dtype=np.uint8)[None], 'a picture of disparity must be integers')])
 def test_other_pictures_are_refused(name: str, pixels: np.ndarray, words: str) -> None:
     task: Task = TASKS[name]
     with pytest.raises(ValueError, match=words):

@@ -254,6 +254,40 @@ def test_depth_in_kilometres_and_depth_as_inverse_depth() -> None:
     assert build('InverseDepth', npy_unit=1.0).doubt(depths(*[RAMP[::-1]] * 8)) is None
 
 
+def test_inverse_depth_as_depth_and_depth_over_its_largest() -> None:
+    doubt = build('Depth').doubt(depths(*[RAMP] * 8))
+    assert doubt is not None and not doubt.certain and 'type is InverseDepth' in doubt.text
+    maps = [RAMP[::-1] * scale for scale in (1, 2, 3)]
+    assert build('Depth').doubt(depths(*maps)) is None
+    over = depths(*[values / values.max() for values in maps[:2]], np.linspace(1, 0, 60) ** 2)
+    doubt = build('Depth').doubt(over)
+    assert doubt is not None and doubt.certain and 'exactly 1' in doubt.text
+    assert build('Depth', farthest=1.0).doubt(over) is None
+    assert build('InverseDepth').doubt(over) is None
+
+
+@pytest.mark.parametrize('kind', ['Depth', 'InverseDepth'])
+def test_two_units_in_one_set(kind: str) -> None:
+    def seen(*scales: float) -> Seen:
+        seen = Seen()
+        for scale in scales:
+            seen.add((RAMP * scale).astype(np.float32).reshape(6, -1), 0, f'{scale:g}.npy')
+        return seen
+    doubt = build(kind).doubt(seen(0.9, 30, 0.1, 40))
+    assert doubt is not None and '(0.9.npy)' in doubt.text and '(30.npy)' in doubt.text
+    assert build(kind).doubt(seen(0.1, 1, 9)) is None  # near and far scenes
+
+
+def test_depth_that_is_no_number_is_unknown_if_a_config_says_so() -> None:
+    values = np.float32([[math.nan, 2, math.inf]])
+    for named in (('nan', 'inf'), (math.nan, math.inf)):
+        assert build('Depth', ignore=named).translate(values).tolist() == [[0, 2, 0]]
+    with pytest.raises(ValueError, match=r"ignore=\('nan', 'inf'\)"):
+        build('Depth').check(values)
+    with pytest.raises(ValueError, match=r"ignore=\('nan', 65.535\)"):
+        build('Depth', ignore=('nan',)).check(np.float32([[65.535]]))
+
+
 def test_depth_in_another_unit() -> None:
     values = np.array([[0, 2500.0]])
     with pytest.raises(ValueError, match=r'must be in metres, at most 1000, got up to 2500: are '
