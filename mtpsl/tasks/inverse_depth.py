@@ -38,7 +38,8 @@ class InverseDepth(Depth):
 
     def __init__(self, loss_weight: float = 1.0, max_display: float = 0.5,
                  png_unit: float | None = None, divide_when_zoomed: bool = False,
-                 npy_unit: float | None = None, ignore: Sequence[float | str] | None = None) -> None:
+                 npy_unit: float | None = None,
+                 ignore: Sequence[float | str] | None = None) -> None:
         super().__init__(loss_weight, max_display, png_unit, npy_unit=npy_unit,
                          ignore=ignore)
         self.divide_when_zoomed = divide_when_zoomed

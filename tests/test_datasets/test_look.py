@@ -151,7 +151,7 @@ def test_depth_that_is_far_is_warned_of(tmp_path: Path, warned: list[str]) -> No
     root = write(tmp_path)
     (root / 'depth').mkdir()
     for number in range(12):
-        np.save(root / f'depth/{number}.npy', np.linspace(200, 300, 72).reshape(SIZE))
+        np.save(root / f'depth/{number}.npy', np.linspace(300, 200, 72).reshape(SIZE))
     look_at_labels(dataset(root, dict(depth=dict(type='Depth'))))
     assert len(warned) == 1 and 'half are above 250' in warned[0] and 'learned' not in warned[0]
 

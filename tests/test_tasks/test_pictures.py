@@ -74,6 +74,24 @@ def test_palette_pictures() -> None:
         TASKS['depth'].from_palette(indices, red)
 
 
+@pytest.mark.parametrize('order, indices, refused', [
+    ((0, 2, 1), [0, 1, 2], '1'), ((0, 2, 1), [0, 1], '1'), ((0, 2, 1), [0], ''),
+    ((0, 1, 2), [0, 1, 2], ''), ((2, 0), [0, 1], '0'), ((0, 2), [0, 1, 255], '')])
+def test_colours_of_other_classes_in_a_palette(order: tuple, indices: list, refused: str) -> None:
+    options = dict(type='Semseg', class_names=('a', 'b', 'c'),
+                   palette=((0, 0, 0), (255, 0, 0), (0, 255, 0)))
+    task = build_tasks(dict(a=options))['a']
+    pixels, palette = np.uint8([indices]), np.full((256, 3), (1, 2, 3), np.uint8)
+    palette[:len(order)] = task.palette[list(order)]
+    said = build_tasks(dict(a=options | dict(values=(0, 1, 2))))['a']
+    assert said.from_palette(pixels, palette).tolist() == [indices]
+    if not refused:
+        assert task.from_palette(pixels, palette).tolist() == [indices]
+        return
+    with pytest.raises(ValueError, match=f'the index {refused} .* class 2 .c.: colour_coded=True'):
+        task.from_palette(pixels, palette)
+
+
 def test_a_palette_of_greys_leaves_two_readings_of_class_ids() -> None:
     indices, greys = np.array([[0, 1, 1]], np.uint8), np.zeros((256, 3), np.uint8)
     for grey in (3, 255):

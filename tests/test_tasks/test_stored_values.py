@@ -387,6 +387,21 @@ def test_surfaces_at_a_slant_are_not_doubted() -> None:
     assert build('Normal').doubt(seen) is None
 
 
+def test_boundaries_that_cover_most_pixels_are_doubted() -> None:
+    lines = np.zeros((9, 9), np.uint8)
+    lines[4] = 1
+    seen, inverted, published = Seen(), Seen(), Seen(published=True)
+    for number in range(3):
+        seen.add(lines if number else 1 - lines, 255)
+        inverted.add(1 - lines if number else lines, 255)
+        published.add(1 - lines, 255)
+    doubt = build('Boundary').doubt(inverted)
+    assert doubt is not None and doubt.certain and 'values=(255, 0)' in doubt.text
+    doubt = build('Boundary', values=(255, 0)).doubt(inverted)
+    assert doubt is not None and not doubt.certain
+    assert build('Boundary').doubt(seen) is build('Boundary').doubt(published) is None
+
+
 def test_0_and_255_are_as_a_config_says() -> None:
     seen = Seen()
     seen.add(np.uint8([[0, 255]]), 255)
