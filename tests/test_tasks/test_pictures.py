@@ -1,5 +1,6 @@
 """Labels that are saved as pictures."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -34,6 +35,26 @@ def test_masks_are_black_and_white(name: str) -> None:
     # Its own picture is read back.
     known = np.array([[0, 1, 1, 0]], np.uint8)
     assert (task.from_png(task.colorize(known[None])[..., 0]) == known).all()
+
+
+def test_objects_in_greys_are_no_soft_edges() -> None:
+    objects = np.zeros((60, 80), np.uint8)
+    for number in range(5):
+        objects[10:50, 5 + 15 * number:15 + 15 * number] = 51 * (number + 1)
+    for pixels in (objects, objects.astype(np.uint16) * 257):
+        with pytest.raises(ValueError, match='areas of the greys 51, 102, 153, 204,'
+                           if pixels is objects else 'areas of the greys 13107,'):
+            TASKS['saliency'].from_png(pixels)
+    disc = np.zeros((60, 80), np.uint8)
+    cv2.circle(disc, (40, 30), 12, 255, -1)
+    bar = np.zeros((60, 80), np.uint8)
+    bar[20:30] = 255
+    for mask in (disc, bar):
+        soft = cv2.GaussianBlur(mask, (0, 0), 2)
+        assert ((soft > 127) == TASKS['saliency'].from_png(soft)).all()
+    thin = np.zeros((60, 80), np.uint8)
+    cv2.line(thin, (3, 3), (70, 50), 255, 1, cv2.LINE_AA)
+    assert ((thin > 127) == TASKS['boundary'].from_png(thin)).all()
 
 
 def test_normals_are_read_back_from_their_own_picture() -> None:
