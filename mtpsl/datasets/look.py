@@ -149,7 +149,7 @@ class _Look:
                     raise RuntimeError(f'{self.dataset.title}, image {info["img_id"]}: '
                                        f'{error}') from error
                 continue
-            self.seen[name].add(label, task.ignore_value)
+            self.seen[name].add(label, task.ignore_value, ' + '.join(paths))
 
     def _through_pipeline(self, index: int, used: set[str]) -> set[str]:
         """The tasks whose labels are in the sample; ``used`` where that cannot be told."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -20,6 +21,8 @@ from .stored import (
 )
 
 SOFT = 2  # greys that a mask of soft edges has at least, of the dark ones and of the light ones
+# Pixels in areas of one grey, as a share of the yes pixels, and their number; edges have none.
+AREA, PIXELS = 0.1, 50
 
 
 class BinaryTask(Task):
@@ -55,7 +58,8 @@ class BinaryTask(Task):
     def from_png(self, pixels: np.ndarray) -> np.ndarray:
         """A mask of 0 and 1, or black and white: 1 where an 8-bit grey value is above 127.
 
-        Beside black and white there are no greys, or many, of soft edges; a few would be a code.
+        Beside black and white there are no greys, or many, of soft edges; a few would be a code,
+        and so would be areas of one grey.
         A mask of 16 bits is black and white, or numbers of 8 bits. Where the task says what the
         stored numbers mean, they are left as they are for :meth:`translate`.
         """
@@ -81,7 +85,16 @@ class BinaryTask(Task):
                              'what other numbers mean' + _example(values) +
                              f'; values=(tuple(range({white // 2 + 1})), '
                              f'tuple(range({white // 2 + 1}, {white + 1}))) cuts at the middle')
-        return (pixels > white // 2).astype(np.uint8)
+        mask = (pixels > white // 2).astype(np.uint8)
+        flat = _flat_greys(pixels, white) if greys else np.empty(0)
+        if len(flat) > max(AREA * mask.sum(), PIXELS):
+            raise ValueError(f'a picture of {self.name} must be black (0) and white ({white}), got '
+                             f'areas of the greys {shorten(np.unique(flat))}, which are no soft '
+                             'edges: values and ignore of the task say what they mean, as in '
+                             f'values=(0, tuple(range(1, {white + 1}))) where they are objects; '
+                             f'values=(tuple(range({white // 2 + 1})), tuple(range('
+                             f'{white // 2 + 1}, {white + 1}))) cuts at the middle')
+        return mask
 
     def from_palette(self, indices: np.ndarray, palette: np.ndarray) -> np.ndarray:
         """By the grey values where all colours in the picture are grey, else by the indices.
@@ -139,6 +152,13 @@ class BinaryTask(Task):
         picture = np.repeat((value.clip(0, 1) * 255).round().astype(np.uint8)[..., None], 3, 2)
         picture[value > 1] = UNKNOWN_COLOUR
         return picture
+
+
+def _flat_greys(pixels: np.ndarray, white: int) -> np.ndarray:
+    """(P,) the values of middle greys (H, W) that are equal to all their neighbours."""
+    around = np.ones((3, 3), np.uint8)
+    alike = cv2.erode(pixels, around) == cv2.dilate(pixels, around)
+    return pixels[alike & (pixels > white // 8) & (pixels < white - white // 8)]
 
 
 def _grey(colours: np.ndarray) -> bool:

@@ -14,6 +14,7 @@ from .auxiliary import aux_cross_entropy
 from .base import masked_mean
 from .binary import BinaryTask
 from .boundary_match import boundary_counts, boundary_scores
+from .seen import Doubt, Seen
 from .stored import Stored
 
 
@@ -36,6 +37,7 @@ class Boundary(BinaryTask):
     primary_metric = 'odsF'
     stats_on_cpu = True
     least_side = 2  # a direction across the boundary takes a neighbour
+    reader_interpolation = 'any'
 
     def __init__(self, loss_weight: float = 50.0, positive_weight: float = 0.95,
                  max_dist: float = 0.0075, values: Sequence[Stored] | None = None,
@@ -47,6 +49,32 @@ class Boundary(BinaryTask):
             raise ValueError(f'Boundary: max_dist must be in [0, 1), got {max_dist}')
         self.positive_weight = positive_weight
         self.max_dist = max_dist
+
+    def resize(self, label: np.ndarray, size: tuple[int, int],
+               interpolation: str = 'nearest') -> np.ndarray:
+        """By ``'any'`` a pixel of a smaller map is a yes where any of those it covers is one.
+
+        Thin lines fall between the pixels that ``'nearest'`` takes.
+        """
+        nearest = super().resize(label, size)
+        if interpolation != 'any' or size[0] > label.shape[0] or size[1] > label.shape[1]:
+            return nearest
+        yes = label == 1
+        for axis, side in enumerate(size):
+            # The first pixel with its middle in each new one.
+            first = np.ceil(np.arange(side) * (label.shape[axis] / side) - 0.5).astype(int)
+            yes = np.logical_or.reduceat(yes, first, axis)
+        return np.where(yes, np.uint8(1), np.where(nearest == 1, np.uint8(0), nearest))
+
+    def doubt(self, seen: Seen) -> Doubt | None:
+        filled = [one.some.mean() > 0.5 for one in seen.labels if one.known]
+        doubt = super().doubt(seen)
+        if doubt or seen.published or 2 * sum(filled) <= len(filled):
+            return doubt
+        return Doubt('are a yes on more than half of the pixels of most labels, as black lines on '
+                     'white are: values=(255, 0) of the task, or (1, 0) where the numbers are 0 '
+                     'and 1, makes black a yes, values=(0, 255), or (0, 1), says that it is a no',
+                     certain=not self.stored.said)
 
     def loss(self, logits: Tensor, label: Tensor) -> Tensor:
         """Mean over known pixels of w y (-log p) + (1 - w) (1 - y) (-log(1 - p))."""

@@ -125,6 +125,7 @@ class CategoricalTask(ClassAuxMaps, Task):
         used = used_indices(indices)
         greys = palette[used, 0]
         if (palette != palette[:, :1]).any() or len(set(greys)) < len(used):
+            self._check_order(used, palette)
             return self.from_png(indices)
         if not self.stored.said and (greys != used).any():
             raise ValueError(f'the numbers {shorten(used)} of a picture of {self.name} are the '
@@ -132,6 +133,22 @@ class CategoricalTask(ClassAuxMaps, Task):
                              'names the grey of each class, as in values=(0, 255), or '
                              f'values=tuple(range({self.channels})) where the greys are the ids')
         return self.from_png(palette[indices, 0])
+
+    def _check_order(self, used: np.ndarray, palette: np.ndarray) -> None:
+        """Raise ValueError where a file has the task's colours, but as those of other classes."""
+        own = {tuple(colour): number for number, colour in enumerate(self.palette.tolist())}
+        colours = [tuple(colour) for colour in palette.tolist()]
+        classes = {index: own.get(colours[index]) for index in used.tolist() if index != 255}
+        other = [index for index, number in classes.items() if number != index]
+        if self.stored.said or len(own) < self.channels or None in classes.values():
+            return
+        # One colour may be the same by chance.
+        if len(other) > 1 or other and set(colours[:self.channels]) == set(own):
+            number = own[colours[other[0]]]
+            raise ValueError(f'the index {other[0]} of a picture of {self.name} has the colour '
+                             f'{colours[other[0]]}, which in the palette of the task is that of '
+                             f'the class {number} ({self.class_names[number]}): colour_coded=True '
+                             f'reads the colours, values=tuple(range({self.channels})) the indices')
 
     def coding(self, pixels: np.ndarray, palette: np.ndarray | None = None) -> dict[str, str]:
         if self.stored.said:

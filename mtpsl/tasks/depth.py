@@ -41,7 +41,8 @@ class Depth(Task):
         ignore: depths in metres, as read with the units, that mean unknown beside 0. A largest
             depth that is the largest number of its type, or of 16 bits in a usual unit, such as
             65.535, is an error unless it is named here, and so is one depth far above all others
-            in many labels; ``()`` takes them for depths.
+            in many labels; ``()`` takes them for depths. ``'nan'`` and ``'inf'`` are NaN and
+            infinity.
         farthest: largest depth in metres that a label may hold.
     """
 
@@ -56,7 +57,7 @@ class Depth(Task):
     def __init__(self, loss_weight: float = 1.0, max_display: float = 10.0,
                  png_unit: float | None = None,
                  aux_normal: tuple[float, float] | None = None,
-                 npy_unit: float | None = None, ignore: Sequence[float] | None = None,
+                 npy_unit: float | None = None, ignore: Sequence[float | str] | None = None,
                  farthest: float = FARTHEST) -> None:
         super().__init__(loss_weight)
         if aux_normal is not None and not (len(aux_normal) == 2 and aux_normal[1] > 0):
@@ -76,7 +77,7 @@ class Depth(Task):
     def check(self, label: np.ndarray) -> None:
         if not np.isfinite(label).all():
             raise ValueError(f'{self.name} labels must be finite and >= 0 (0 = unknown), got NaN '
-                             'or infinity')
+                             "or infinity; ignore=('nan', 'inf') of the task makes these unknown")
         if (label < 0).any():
             raise ValueError(f'{self.name} labels must be finite and >= 0 (0 = unknown), got '
                              f'{label.min()} to {label.max()}')
@@ -103,7 +104,8 @@ class Depth(Task):
 
     def _ignoring(self, measure: float) -> str:
         """What a config should say to make a measure unknown too."""
-        named = [f'{value:.7g}' for value in (*(self.ignore or ()), measure)]
+        named = [f'{value:.7g}' if np.isfinite(value) else f"'{value}'"
+                 for value in (*(self.ignore or ()), measure)]
         return f'ignore=({named[0]},)' if len(named) == 1 else f'ignore=({", ".join(named)})'
 
     def _measure(self, stored: np.ndarray, unit: float) -> np.ndarray:
@@ -130,15 +132,30 @@ class Depth(Task):
                          f'{rest:.4g}{self.unit}: if it marks what was not measured, write '
                          f'{self._ignoring(mark)} for the task, if it was measured, ignore=()',
                          certain=True)
+        if seen.leap and not seen.published:
+            low, high = (f'{np.median(one.some):.4g}{self.unit} in the middle ({one.source})'
+                         for one in seen.leap)
+            return Doubt(f'hold {low} or less, or else {high} or more, and nothing between: are '
+                         'they in two units? One folder must have one')
         return self._doubt_unit(seen) or super().doubt(seen)
 
     def _doubt_unit(self, seen: Seen) -> Doubt | None:
+        said = self.npy_unit is not None or self.png_unit is not None
+        ends = [float(one.high.max()) for one in seen.labels if one.known]
+        alone = not (seen.published or said) and self.farthest > 1 and self.ignore != ()
+        if self.metric and alone and len(ends) > 2 and set(ends) == {1.0} and not seen.alike:
+            return Doubt('all go up to exactly 1, as maps that were divided by their own largest '
+                         'value, which are no metres; farthest=1.0 of the task says that depth '
+                         'ends at 1 m', certain=True)
+        if self.metric and not seen.published and seen.slopes(-1):
+            return Doubt('are smaller above than below in nearly all images, as inverse depth or '
+                         'disparity is, while depth is small where it is near: of these the '
+                         "task's type is InverseDepth")
         near = seen.median < USUALLY_FARTHER and self.farthest >= FARTHEST
         if self.metric and near and not seen.published:
             return Doubt(f'hold depths of which half are below {seen.median:.2g} m: if they are in '
                          'another unit, such as kilometres, npy_unit or png_unit of the task '
                          'says which; farthest, such as 0.2, says that they are so near')
-        said = self.npy_unit is not None or self.png_unit is not None
         if self.metric and not said and seen.median > USUALLY_NEARER:
             return Doubt(f'hold depths of which half are above {seen.median:.4g} m: if they are in '
                          'another unit, npy_unit or png_unit of the task says which; '
@@ -147,11 +164,13 @@ class Depth(Task):
 
     def translate(self, label: np.ndarray) -> np.ndarray:
         for value in self.ignore or ():
-            label = np.where(np.isclose(label, value, 1e-6, 0), self.ignore_value, label)
+            label = np.where(np.isclose(label, value, 1e-6, 0, equal_nan=True),
+                             self.ignore_value, label)
         return label
 
     def from_png(self, pixels: np.ndarray) -> np.ndarray:
         """Integers (H, W) times ``png_unit``; 0 is unknown."""
+        pixels = one_channel(pixels)
         if pixels.ndim != 2 or pixels.dtype.kind not in 'iu':
             raise ValueError(f'a picture of {self.name} must be integers of one channel, got '
                              f'{pixels.dtype} of shape {pixels.shape}')
@@ -163,7 +182,7 @@ class Depth(Task):
 
     def from_palette(self, indices: np.ndarray, palette: np.ndarray) -> np.ndarray:
         """By the palette's colours, which must be greys; others show a depth, but do not tell."""
-        return self.from_png(one_channel(palette[indices]))
+        return self.from_png(palette[indices])
 
     def from_array(self, values: np.ndarray) -> np.ndarray:
         """Floats, or any numbers where ``npy_unit`` says what 1 is."""
@@ -243,9 +262,10 @@ class Depth(Task):
         return 1 - share
 
 
-def _measures(owner: str, values: Sequence[float]) -> tuple[float, ...]:
+def _measures(owner: str, values: Sequence[float | str]) -> tuple[float, ...]:
     numbers = not isinstance(values, str) and isinstance(values, Sequence) and all(
-        isinstance(value, (int, float)) and not isinstance(value, bool) for value in values)
+        isinstance(value, (int, float)) and not isinstance(value, bool) or value in ('nan', 'inf')
+        for value in values)
     if not numbers:
         raise ValueError(f'{owner}: ignore must be a sequence of numbers such as (65.535,), got '
                          f'{values!r}')

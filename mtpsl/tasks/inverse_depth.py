@@ -11,7 +11,6 @@ from .base import Label
 from .depth import Depth
 from .seen import Doubt, Seen
 
-ENOUGH = 8  # labels that tell where it is near
 STEP = 1 / 65535  # of the 16-bit maps of Cityscapes
 
 
@@ -39,16 +38,15 @@ class InverseDepth(Depth):
 
     def __init__(self, loss_weight: float = 1.0, max_display: float = 0.5,
                  png_unit: float | None = None, divide_when_zoomed: bool = False,
-                 npy_unit: float | None = None, ignore: Sequence[float] | None = None) -> None:
+                 npy_unit: float | None = None,
+                 ignore: Sequence[float | str] | None = None) -> None:
         super().__init__(loss_weight, max_display, png_unit, npy_unit=npy_unit,
                          ignore=ignore)
         self.divide_when_zoomed = divide_when_zoomed
 
     def _doubt_unit(self, seen: Seen) -> Doubt | None:
-        known = [one.rise for one in seen.labels if one.rise]
         said = self.npy_unit is not None or self.png_unit is not None
-        rising = sum(rise > 0 for rise in known)
-        if said or seen.published or len(known) < ENOUGH or rising < 0.9 * len(known):
+        if said or seen.published or not seen.slopes(1):
             return None
         return Doubt('are larger above than below in nearly all images, as depth is, while inverse '
                      "depth is large where it is near: if it is depth, the task's type is Depth; "

@@ -20,7 +20,8 @@ LONGEST = 1.01  # a unit vector of a label, rounding included
 SHORT = 0.9  # a map whose longest vector is shorter holds no unit vectors; blending shortens some
 OFF_UNIT = 0.15  # by which the lengths of a few vectors differ from 1, blended ones
 MANY, SIDE = 50, 200  # vectors off; rows and columns of a map, about, that are looked at
-BACKWARDS = 0.9  # share of vectors that point away from the viewer, which no surface seen does
+# Share of vectors that point away from the viewer, z below this, which surfaces seen hardly do.
+BACKWARDS, AWAY = 0.05, -0.1
 GREY = 3 / 255  # components up to this are the middle of a picture, a step of rounding allowed
 
 
@@ -82,11 +83,17 @@ class Normal(Task):
 
     def doubt(self, seen: Seen) -> Doubt | None:
         doubt = super().doubt(seen)
-        if doubt or seen.published or (seen.some[:, 2] < 0).mean() < BACKWARDS:
+        if doubt or seen.published:
             return doubt
-        return Doubt('hold vectors that nearly all point away from the viewer (z < 0): the axes '
-                     'are x right, y up, z towards the viewer; where the camera looks along +z and '
-                     'y is down, save (x, -y, -z)')
+        away = np.array([(one.some[:, 2] < AWAY).mean() for one in seen.labels if one.known])
+        if away.mean() <= BACKWARDS:
+            return None
+        return Doubt(f'hold vectors of which {away.mean():.0%} point away from the viewer (z < 0), '
+                     f'most of them in {(away > 0.5).sum()} of the labels, while what is seen '
+                     'faces the viewer: the axes are x right, y up, z towards the viewer. Of a '
+                     'camera that looks along +z, y down, save (x, -y, -z); of world coordinates '
+                     "multiply by the camera's rotation; of pictures in BGR order, as cv2.imwrite "
+                     'takes colours, save the channels reversed')
 
     def from_palette(self, indices: np.ndarray, palette: np.ndarray) -> np.ndarray:
         """By the palette's colours."""

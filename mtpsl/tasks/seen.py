@@ -10,6 +10,8 @@ KEPT = 1000  # values of a label, about, that are kept for the median
 # A largest value that is a mark and no measurement: so many times the next largest one, in two
 # labels at least, on so many pixels of these.
 APART, SPOT = 1.5, 10
+ENOUGH = 8  # labels that tell where it is near
+LEAP = 30  # between medians of one unit; 1000 lie between millimetres and metres
 
 
 class Doubt(NamedTuple):
@@ -38,6 +40,7 @@ class One(NamedTuple):
         next: the largest measure but that one, minus infinity where there is none.
         rise: by how much the upper third exceeds the lower one in the mean, of known measures.
         some: (P,) or (P, C) of the known values, about a thousand.
+        source: the image or file that it is of.
     """
 
     pixels: int
@@ -48,6 +51,7 @@ class One(NamedTuple):
     next: float
     rise: float
     some: np.ndarray
+    source: str = ''
 
 
 class Seen:
@@ -64,8 +68,14 @@ class Seen:
         self.published = published
         self.labels: list[One] = []
 
-    def add(self, label: np.ndarray, fill: float) -> None:
-        """Take a label map, (H, W) or (H, W, 3), in which ``ignore_value`` is unknown."""
+    def add(self, label: np.ndarray, fill: float, source: str = '') -> None:
+        """Take a label map, (H, W) or (H, W, 3), in which ``ignore_value`` is unknown.
+
+        Args:
+            label: the map.
+            fill: ``ignore_value`` of its task.
+            source: the image or file that it is of, for what is told of it.
+        """
         known = label != fill
         if known.ndim == 3:  # a vector is unknown where all its components are
             known = known.any(2)
@@ -82,7 +92,7 @@ class Seen:
             if all(end.size for end in ends):
                 rise = float(ends[0].mean() - ends[1].mean())
         self.labels.append(One(label.size, values.size, low, high, largest, second, rise,
-                               values[::max(1, len(values) // KEPT)]))
+                               values[::max(1, len(values) // KEPT)], source))
 
     @classmethod
     def union(cls, parts: Sequence['Seen']) -> 'Seen':
@@ -126,6 +136,19 @@ class Seen:
     def median(self) -> float:
         """Of the known values; NaN where there is none."""
         return float(np.median(self.some)) if self.known else math.nan
+
+    def slopes(self, sign: int) -> bool:
+        """Whether nearly all labels of measures are larger above than below, or smaller for -1."""
+        known = [one.rise * sign > 0 for one in self.labels if one.rise]
+        return len(known) >= ENOUGH and sum(known) >= 0.9 * len(known)
+
+    @property
+    def leap(self) -> tuple[One, One] | None:
+        """Two labels of measures between whose medians, far from each other, no other's lies."""
+        known = [(float(np.median(one.some)), one) for one in self.labels if one.known]
+        known.sort(key=lambda pair: pair[0])
+        return next(((one, other) for (low, one), (high, other) in zip(known, known[1:])
+                     if high > LEAP * low > 0), None)
 
     @property
     def alike(self) -> bool:

@@ -147,11 +147,21 @@ def test_a_few_labels_of_one_of_two_tasks_are_only_warned_of(tmp_path: Path,
         look_at_labels(dataset(root, dict(mask=TASKS['mask'])))  # nothing else to learn
 
 
+def test_depth_in_two_units_is_warned_of_with_two_files(tmp_path: Path, warned: list[str]) -> None:
+    root = write(tmp_path)
+    (root / 'depth').mkdir()
+    for number in range(12):
+        unit = 1000 if number == 7 else 1
+        np.save(root / f'depth/{number}.npy', np.linspace(0.9, 0.1, 72).reshape(SIZE) * unit)
+    look_at_labels(dataset(root, dict(depth=dict(type='Depth'))))
+    assert len(warned) == 1 and 'two units' in warned[0] and 'depth/7.npy' in warned[0]
+
+
 def test_depth_that_is_far_is_warned_of(tmp_path: Path, warned: list[str]) -> None:
     root = write(tmp_path)
     (root / 'depth').mkdir()
     for number in range(12):
-        np.save(root / f'depth/{number}.npy', np.linspace(200, 300, 72).reshape(SIZE))
+        np.save(root / f'depth/{number}.npy', np.linspace(300, 200, 72).reshape(SIZE))
     look_at_labels(dataset(root, dict(depth=dict(type='Depth'))))
     assert len(warned) == 1 and 'half are above 250' in warned[0] and 'learned' not in warned[0]
 

@@ -103,6 +103,24 @@ def test_check() -> None:
         task.check(np.array([[0, 7, 300]], np.int64))
 
 
+@pytest.mark.parametrize('size', [(8, 10), (11, 13), (16, 10)])
+@pytest.mark.parametrize('row', [6, 7])
+def test_a_smaller_map_keeps_thin_lines(row: int, size: tuple[int, int]) -> None:
+    label, task = np.zeros((16, 20), np.uint8), build_tasks(dict(b=dict(type='Boundary')))['b']
+    label[row], label[:, row] = 1, 1
+    label[-2:, -2:] = 255
+    small = task.resize(label, size, task.reader_interpolation)
+    expected = np.zeros(size, np.uint8)
+    # Pixels in which the middle of the line lies.
+    expected[int((row + 0.5) * size[0] / 16)] = 1
+    expected[:, int((row + 0.5) * size[1] / 20)] = 1
+    assert small.dtype == np.uint8 and (small[-1, -1], small.shape) == (255, size)
+    small[small == 255] = 0
+    assert (small == expected).all()
+    large = task.resize(label, (32, 40), task.reader_interpolation)
+    assert (large == label.repeat(2, 0).repeat(2, 1)).all()
+
+
 def test_published_defaults() -> None:
     task = Boundary()
     assert (task.loss_weight, task.positive_weight, task.max_dist) == (50, 0.95, 0.0075)

@@ -1,5 +1,6 @@
 """Labels that are saved as pictures."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -34,6 +35,26 @@ def test_masks_are_black_and_white(name: str) -> None:
     # Its own picture is read back.
     known = np.array([[0, 1, 1, 0]], np.uint8)
     assert (task.from_png(task.colorize(known[None])[..., 0]) == known).all()
+
+
+def test_objects_in_greys_are_no_soft_edges() -> None:
+    objects = np.zeros((60, 80), np.uint8)
+    for number in range(5):
+        objects[10:50, 5 + 15 * number:15 + 15 * number] = 51 * (number + 1)
+    for pixels in (objects, objects.astype(np.uint16) * 257):
+        with pytest.raises(ValueError, match='areas of the greys 51, 102, 153, 204,'
+                           if pixels is objects else 'areas of the greys 13107,'):
+            TASKS['saliency'].from_png(pixels)
+    disc = np.zeros((60, 80), np.uint8)
+    cv2.circle(disc, (40, 30), 12, 255, -1)
+    bar = np.zeros((60, 80), np.uint8)
+    bar[20:30] = 255
+    for mask in (disc, bar):
+        soft = cv2.GaussianBlur(mask, (0, 0), 2)
+        assert ((soft > 127) == TASKS['saliency'].from_png(soft)).all()
+    thin = np.zeros((60, 80), np.uint8)
+    cv2.line(thin, (3, 3), (70, 50), 255, 1, cv2.LINE_AA)
+    assert ((thin > 127) == TASKS['boundary'].from_png(thin)).all()
 
 
 def test_normals_are_read_back_from_their_own_picture() -> None:
@@ -72,6 +93,24 @@ def test_palette_pictures() -> None:
     np.testing.assert_allclose(vector, TASKS['normal'].from_png(red[None, 1:2])[0, 0])
     with pytest.raises(ValueError, match='a picture of depth must be integers of one channel'):
         TASKS['depth'].from_palette(indices, red)
+
+
+@pytest.mark.parametrize('order, indices, refused', [
+    ((0, 2, 1), [0, 1, 2], '1'), ((0, 2, 1), [0, 1], '1'), ((0, 2, 1), [0], ''),
+    ((0, 1, 2), [0, 1, 2], ''), ((2, 0), [0, 1], '0'), ((0, 2), [0, 1, 255], '')])
+def test_colours_of_other_classes_in_a_palette(order: tuple, indices: list, refused: str) -> None:
+    options = dict(type='Semseg', class_names=('a', 'b', 'c'),
+                   palette=((0, 0, 0), (255, 0, 0), (0, 255, 0)))
+    task = build_tasks(dict(a=options))['a']
+    pixels, palette = np.uint8([indices]), np.full((256, 3), (1, 2, 3), np.uint8)
+    palette[:len(order)] = task.palette[list(order)]
+    said = build_tasks(dict(a=options | dict(values=(0, 1, 2))))['a']
+    assert said.from_palette(pixels, palette).tolist() == [indices]
+    if not refused:
+        assert task.from_palette(pixels, palette).tolist() == [indices]
+        return
+    with pytest.raises(ValueError, match=f'the index {refused} .* class 2 .c.: colour_coded=True'):
+        task.from_palette(pixels, palette)
 
 
 def test_a_palette_of_greys_leaves_two_readings_of_class_ids() -> None:
@@ -146,6 +185,7 @@ def test_depth_is_in_millimetres_unless_said() -> None:
     np.testing.assert_allclose(TASKS['depth'].from_png(pixels[:, :2]), [[0, 1.5]])
     np.testing.assert_allclose(TASKS['disparity'].from_png(pixels), [[0, 750, 32767.5]])
     assert taken.from_png(pixels).dtype == np.float32
+    np.testing.assert_allclose(taken.from_png(np.dstack([pixels] * 3)), [[0, 1.5, 65.535]])
 
 
 def test_units_of_depth_by_default() -> None:
@@ -185,7 +225,7 @@ def test_a_task_that_does_not_say_how_refuses_pictures() -> None:
     ('normal', np.zeros((2, 2), np.uint8), r'8-bit RGB, got uint8 of shape \(2, 2\)'),
     ('normal', np.zeros((2, 2, 4), np.uint8), r'8-bit RGB, got uint8 of shape \(2, 2, 4\)'),
     ('depth', np.zeros((2, 2), np.float32), 'integers of one channel, got float32'),
-    ('disparity', np.zeros((2, 2, 3), np.uint8), 'a picture of disparity must be integers')])
+    ('disparity', np.eye(3, dtype=np.uint8)[None], 'a picture of disparity must be integers')])
 def test_other_pictures_are_refused(name: str, pixels: np.ndarray, words: str) -> None:
     task: Task = TASKS[name]
     with pytest.raises(ValueError, match=words):

@@ -254,6 +254,40 @@ def test_depth_in_kilometres_and_depth_as_inverse_depth() -> None:
     assert build('InverseDepth', npy_unit=1.0).doubt(depths(*[RAMP[::-1]] * 8)) is None
 
 
+def test_inverse_depth_as_depth_and_depth_over_its_largest() -> None:
+    doubt = build('Depth').doubt(depths(*[RAMP] * 8))
+    assert doubt is not None and not doubt.certain and 'type is InverseDepth' in doubt.text
+    maps = [RAMP[::-1] * scale for scale in (1, 2, 3)]
+    assert build('Depth').doubt(depths(*maps)) is None
+    over = depths(*[values / values.max() for values in maps[:2]], np.linspace(1, 0, 60) ** 2)
+    doubt = build('Depth').doubt(over)
+    assert doubt is not None and doubt.certain and 'exactly 1' in doubt.text
+    assert build('Depth', farthest=1.0).doubt(over) is None
+    assert build('InverseDepth').doubt(over) is None
+
+
+@pytest.mark.parametrize('kind', ['Depth', 'InverseDepth'])
+def test_two_units_in_one_set(kind: str) -> None:
+    def seen(*scales: float) -> Seen:
+        seen = Seen()
+        for scale in scales:
+            seen.add((RAMP * scale).astype(np.float32).reshape(6, -1), 0, f'{scale:g}.npy')
+        return seen
+    doubt = build(kind).doubt(seen(0.9, 30, 0.1, 40))
+    assert doubt is not None and '(0.9.npy)' in doubt.text and '(30.npy)' in doubt.text
+    assert build(kind).doubt(seen(0.1, 1, 9)) is None  # near and far scenes
+
+
+def test_depth_that_is_no_number_is_unknown_if_a_config_says_so() -> None:
+    values = np.float32([[math.nan, 2, math.inf]])
+    for named in (('nan', 'inf'), (math.nan, math.inf)):
+        assert build('Depth', ignore=named).translate(values).tolist() == [[0, 2, 0]]
+    with pytest.raises(ValueError, match=r"ignore=\('nan', 'inf'\)"):
+        build('Depth').check(values)
+    with pytest.raises(ValueError, match=r"ignore=\('nan', 65.535\)"):
+        build('Depth', ignore=('nan',)).check(np.float32([[65.535]]))
+
+
 def test_depth_in_another_unit() -> None:
     values = np.array([[0, 2500.0]])
     with pytest.raises(ValueError, match=r'must be in metres, at most 1000, got up to 2500: are '
@@ -329,12 +363,43 @@ def test_normals_that_are_all_one_vector() -> None:
 def test_normals_that_point_away_from_the_viewer_are_doubted() -> None:
     vectors = np.random.default_rng(0).normal(size=(20, 30, 3)).astype(np.float32)
     vectors[..., 2] = -abs(vectors[..., 2])
-    for published, sign, doubted in ((False, 1, True), (False, -1, False), (True, 1, False)):
+    facing = vectors * np.float32([1, 1, -1])
+    for published, maps, doubted in (
+            (False, [vectors], 'which 92%'), (False, [facing], ''), (True, [vectors], ''),
+            (False, [vectors, facing], 'away from the viewer (z < 0), most of them in 1 of the'),
+            (False, [facing[..., ::-1]], 'in BGR order')):
         seen = Seen(published)
-        seen.add(vectors * np.float32([1, 1, sign]), 0)
+        for label in maps:
+            seen.add(label, 0)
         doubt = build('Normal').doubt(seen)
-        assert (doubt is not None) == doubted
-        assert doubt is None or 'save (x, -y, -z)' in doubt.text and not doubt.certain
+        assert (doubt is not None) == bool(doubted)
+        assert doubt is None or not doubt.certain and doubted in doubt.text
+        assert doubt is None or 'save (x, -y, -z)' in doubt.text
+
+
+def test_surfaces_at_a_slant_are_not_doubted() -> None:
+    vectors = np.zeros((20, 30, 3), np.float32)
+    vectors[..., 1:] = [0.8, 0.6]
+    vectors[:, :6] = [1, 0, -0.05]  # grazed by the view at the edge
+    vectors[0] = [0.8, 0, -0.6]  # noise
+    seen = Seen()
+    seen.add(vectors, 0)
+    assert build('Normal').doubt(seen) is None
+
+
+def test_boundaries_that_cover_most_pixels_are_doubted() -> None:
+    lines = np.zeros((9, 9), np.uint8)
+    lines[4] = 1
+    seen, inverted, published = Seen(), Seen(), Seen(published=True)
+    for number in range(3):
+        seen.add(lines if number else 1 - lines, 255)
+        inverted.add(1 - lines if number else lines, 255)
+        published.add(1 - lines, 255)
+    doubt = build('Boundary').doubt(inverted)
+    assert doubt is not None and doubt.certain and 'values=(255, 0)' in doubt.text
+    doubt = build('Boundary', values=(255, 0)).doubt(inverted)
+    assert doubt is not None and not doubt.certain
+    assert build('Boundary').doubt(seen) is build('Boundary').doubt(published) is None
 
 
 def test_0_and_255_are_as_a_config_says() -> None:
