@@ -1,5 +1,6 @@
 """Images and labels of one's own: a folder a task, and a missing file means "not labelled"."""
 
+import difflib
 import logging
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -152,10 +153,7 @@ class FolderDataset(PartialLabelDataset):
         """The images and labels that are there; one listing a folder."""
         images = list_images(self.image_folder, 'leave' if self.on_error == 'skip' else 'raise')
         ids = self._choose_ids(images)
-        for task in self._named:  # one of the task's own name may be absent where it is optional
-            if task in self.optional and not os.path.isdir(self.label_folders[task]):
-                raise FileNotFoundError(f'folders.{task}: there is no folder '
-                                        f'{self.label_folders[task]}')
+        self._refuse_misspelt()
         known = set(ids)
         listed = {task: list_labels(folder, known, self.on_error)
                   for task, folder in self.label_folders.items()}
@@ -180,6 +178,19 @@ class FolderDataset(PartialLabelDataset):
                      guide={task: (starts[task] + found[task][i],) for task in (self.crop_guide,)
                             if task and task not in labelled[i] and i in found[task]})
                 for i in used]
+
+    def _refuse_misspelt(self) -> None:
+        """Raise FileNotFoundError where the folder of an optional task seems to be misspelt."""
+        used = {os.path.basename(folder) for folder in self.label_folders.values()}
+        for task in (task for task in self._named if task in self.optional):
+            folder, name = os.path.split(self.label_folders[task])
+            if os.path.isdir(self.label_folders[task]) or not os.path.isdir(folder):
+                continue
+            others = [other for other in os.listdir(folder) if other not in used]
+            near = difflib.get_close_matches(name, others, 1, 0.8)
+            if near:
+                raise FileNotFoundError(f'folders.{task}: there is no folder '
+                                        f'{self.label_folders[task]}, but {near[0]} beside it')
 
     def _choose_ids(self, images: Mapping[str, str]) -> list[str]:
         if self.ids is None:

@@ -167,3 +167,13 @@ def test_a_wrong_value_is_named_with_its_file(root):
     with pytest.raises(RuntimeError, match=r'^FolderDataset train, image 1: cannot use the classes '
                        r'label .*/classes/1\.png: classes labels must be 0\.\.2 .*got \[3\]'):
         folder_dataset(root)[0]
+
+
+def test_a_misspelt_folder_of_an_optional_task(tmp_path):
+    root = write_own_data(tmp_path)
+    for name, fails in (('normls', True), ('other', False)):
+        if fails:
+            with pytest.raises(FileNotFoundError, match='folders.normal: .* but normals beside it'):
+                folder_dataset(root, optional=('normal',), folders=dict(normal=name))
+        else:
+            folder_dataset(root, optional=('normal',), folders=dict(normal=name))
