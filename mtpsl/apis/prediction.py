@@ -159,9 +159,11 @@ class Prediction:
 
 
 def check_formats(formats: Sequence[str]) -> None:
-    """Raise ValueError unless all are of ``PREDICTION_FORMATS``."""
+    """Raise ValueError unless all are of ``PREDICTION_FORMATS``, each once."""
     if isinstance(formats, str) or not formats or not set(formats) <= set(FORMATS):
         raise ValueError(f'formats must be some of {list(FORMATS)}, got {formats!r}')
+    if len(set(formats)) < len(formats):
+        raise ValueError(f'formats must differ, got {formats!r}')
 
 
 def save_each(results: Iterable[Prediction], folder: ResultsFolder,
