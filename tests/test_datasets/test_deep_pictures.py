@@ -1,13 +1,11 @@
 """Pictures as programs save them: 16 bits, palettes, other formats under another name."""
 
-import io
 import shutil
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-import tifffile
 from PIL import Image
 
 from mtpsl.datasets.check_dataset import check_configs
@@ -159,44 +157,41 @@ def test_images_of_floats(tmp_path: Path) -> None:
         LoadImageFromFile().transform(dict(img_path=path))
 
 
-RGB = np.linspace(0, 255, 8 * 9 * 3).astype(np.uint8).reshape(8, 9, 3)
-RGB16 = RGB.astype(np.uint16) * 257
-NIR = np.dstack([RGB, 255 - RGB[..., :1]])
+def ramp(low: float, high: float, dtype: type = np.uint16) -> np.ndarray:
+    return np.linspace(low, high, 60 * 60).astype(dtype).reshape(60, 60)
 
 
-@pytest.mark.parametrize('pixels, tags, words', [
-    (RGB16[..., 0], dict(photometric='miniswhite'), '16 bits in which 0 is white'),
-    (np.float32(RGB[..., 0] / 255), dict(photometric='miniswhite'), 'in which 0 is white'),
-    (NIR, dict(photometric='minisblack', planarconfig='contig'), '4 bands that does not say'),
-    (RGB16.transpose(2, 0, 1), dict(photometric='rgb', planarconfig='separate'), 'one plane for'),
-    (RGB / 255, dict(photometric='rgb'), 'floats of 64 bits'),
-    (np.float16(RGB[..., 0] / 255), {}, 'floats of 16 bits'),
-    (np.dstack([RGB16, RGB16]), dict(photometric='rgb'), '6 channels of 16 bits'),
-    (RGB16[..., :2], dict(photometric='minisblack', planarconfig='contig'), '2 channels of 16'),
-    *((deep, dict(photometric='minisblack', planarconfig='contig'), RGB)
-      for deep in (RGB16, np.float32(RGB / 255))),
-    (RGB[..., 0], dict(photometric='miniswhite'), 255 - RGB[..., :1].repeat(3, 2)),
-    (NIR, dict(photometric='rgb', extrasamples=['unassalpha']), RGB),
-    (RGB.transpose(2, 0, 1), dict(photometric='rgb', planarconfig='separate'), RGB),
-    (RGB16, dict(photometric='rgb', byteorder='>', bigtiff=True), RGB)])
-def test_tiffs_are_read_right_or_refused(
-        pixels: np.ndarray, tags: dict, words: str | np.ndarray, tmp_path: Path) -> None:
-    path = str(tmp_path / 'a.tif')
-    tifffile.imwrite(path, pixels, **tags)
-    if isinstance(words, str):
-        with pytest.raises(ValueError, match=f'a.tif: it is a TIFF of .*{words}'):
-            LoadImageFromFile().transform(dict(img_path=path))
-    else:
-        image = LoadImageFromFile().transform(dict(img_path=path))['img']
-        np.testing.assert_array_equal(image[..., ::-1], words)
+def test_a_hot_pixel_hides_no_12_bits(tmp_path: Path) -> None:
+    pixels, path = ramp(0, 4000), str(tmp_path / 'a.png')
+    pixels[0, :3] = 65535
+    cv2.imwrite(path, pixels)
+    with pytest.raises(ValueError, match='up to 4000 only, .* hot pixels, .* white=4095'):
+        LoadImageFromFile().transform(dict(img_path=path))
+    image = LoadImageFromFile(white=4095).transform(dict(img_path=path))['img']
+    assert (image[0, :3] == 255).all() and image[-1, -1, 0] == 249
+    with pytest.raises(ValueError, match='nearly black'):
+        to_bytes(np.where(pixels > 60000, 1, pixels / 65535))
 
 
-def test_a_negative_that_pillow_has_loaded_is_refused(tmp_path: Path) -> None:
-    tifffile.imwrite(tmp_path / 'a.tif', RGB16[..., 0], photometric='miniswhite')
-    image = Image.open(io.BytesIO((tmp_path / 'a.tif').read_bytes()))
-    image.load()
-    with pytest.raises(ValueError, match='0 is white'):
-        LoadImageFromFile().from_pillow(image)
+@pytest.mark.parametrize('pixels, white, words', [
+    (ramp(29300, 31000), None, 'a: values from 29300 to 31000 become 7 greys'),
+    (ramp(.4, .45, float), None, 'become 13 greys'),
+    (ramp(0, 1023), 4095, 'a: the image goes up to 1023 only, of white=4095'),
+    (ramp(0, 1, float), 255, 'up to 1 only, of white=255'),
+    (np.where(ramp(0, 1) > 0, 65535, ramp(0, 4000)), 4095, '1 values above white=4095'),
+    (ramp(29300, 31000), 65535, ''), (ramp(0, .04, float), 1, ''), (ramp(0, 20000), None, ''),
+    (np.full((9, 9), 30000, np.uint16), None, ''), (ramp(0, 1100), 4095, ''),
+    (np.zeros((9, 9), np.uint16), 4095, ''), (np.float32(np.eye(60)), None, ''),
+    (np.eye(60, dtype=np.uint16) * 65535, None, '')])
+def test_images_of_few_greys_are_said_once(
+        pixels: np.ndarray, white: float | None, words: str,
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr('mtpsl.datasets.mended._said', set())
+    monkeypatch.setattr('mtpsl.datasets.mended.print_log', lambda text, *_: said.append(text))
+    for _ in range(2):
+        assert to_bytes(pixels, white, 'a').dtype == np.uint8
+    assert len(said) == bool(words) and words in ''.join(said)
 
 
 @pytest.mark.parametrize('white', [0, 0.5, 70000, '4095', True, float('nan')])
