@@ -100,6 +100,12 @@ class Frames:
             print_log(f'names were left over, {len(left)} of {len(self._names)}, from {left[0]!r}: '
                       'is each image called as it should be?', 'current', logging.WARNING)
 
+    def known_names(self) -> list[str]:
+        """What results will be called, as far as it can be told before an image is asked for."""
+        if self._names is not None:
+            return list(self._names) if isinstance(self._names, Sequence) else []
+        return [source.name for source in self._sources or () if _is_file(source)]
+
     @staticmethod
     def _lazy(image: OneImage, place: int, taken: set[str]) -> Source:
         """The source of what a generator gave; its name is taken."""

@@ -21,7 +21,8 @@ from mtpsl.tasks.depth import Depth
 
 from .frames import Frame, Frames, Stream
 from .load_model import find_model, load_model, pipeline_of
-from .prediction import Prediction, check_formats, make_folder, save_each
+from .prediction import Prediction, check_formats, save_each
+from .results_folder import ResultsFolder
 from .sources import PhotoReader
 from .windows import WindowMerger, resize_longest_side, window_positions
 
@@ -159,6 +160,7 @@ class MultiTaskInferencer:
             progress: show a bar with the time left, where there are several images or windows.
 
         Raises:
+            FileExistsError: a file in ``out_dir``, such as a label, is in the way.
             FileNotFoundError: no such image, or a folder without any.
             ValueError: an unreadable image, an argument out of its range, or one that the model
                 has no use for; before the first image is predicted where that can be known.
@@ -175,12 +177,20 @@ class MultiTaskInferencer:
         if on_error not in ('raise', 'skip'):
             raise ValueError(f"on_error must be 'raise' or 'skip', got {on_error!r}")
         options = self._options(tasks, num_samples, stages)
-        if out_dir is not None:
-            out_dir = Path(out_dir).expanduser()
-            make_folder(out_dir)  # now, not after the first image
+        folder = None
+        if out_dir is not None:  # now, not after the first image
+            folder = ResultsFolder(Path(out_dir).expanduser())
+            folder.existing(self._final_files(folder.path, frames.known_names(), tasks, formats))
         skip = on_error == 'skip' and not frames.single
         results = self._results(frames, options, skip, progress)
-        return frames, results if out_dir is None else save_each(results, out_dir, formats)
+        return frames, results if folder is None else save_each(results, folder, formats)
+
+    def _final_files(self, folder: Path, names: Iterable[str], tasks: Sequence[str] | None,
+                     formats: Sequence[str]) -> list[Path]:
+        """The files of the predictions, without those of stages and uncertainty."""
+        maps = dict.fromkeys(self.tasks if tasks is None else tasks, np.empty(0))
+        return [file for name in names
+                for file in Prediction(name, np.empty(0), self.tasks, maps).files(folder, formats)]
 
     # ---------------------------------------------------------------- arguments
 

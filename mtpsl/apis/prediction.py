@@ -1,6 +1,5 @@
 """What was predicted for one image, as arrays, pictures and files."""
 
-import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -9,7 +8,6 @@ from typing import TypeVar
 
 import cv2
 import numpy as np
-from mmengine.logging import print_log
 from PIL import Image
 
 from mtpsl.engine.visualization import draw_panel, paint_uncertainty
@@ -17,6 +15,8 @@ from mtpsl.structures.outputs import UNCERTAINTY, title
 from mtpsl.system.choices import PREDICTION_FORMATS as FORMATS
 from mtpsl.system.files import write_array, write_image
 from mtpsl.tasks import Task
+
+from .results_folder import ResultsFolder
 
 PANEL_SIDE = 640  # pixels; larger images are shrunk in panels
 Value = TypeVar('Value')
@@ -101,16 +101,21 @@ class Prediction:
         """Write ``<out_dir>/<task>/<name>.<format>``, pictures (png) or arrays (npy).
 
         Stages go to ``<task>_<stage>``, uncertainty to ``<task>_uncertainty``; with png comes the
-        panel, ``panels/<name>.png``. What lies there of that name is overwritten, with a warning.
+        panel, ``panels/<name>.png``. Results of that name which lie there are overwritten, with a
+        warning; other files are not.
 
         Returns:
             The files.
 
         Raises:
+            FileExistsError: a file of that name which no earlier call wrote.
+            OSError: a file or the folder cannot be written.
             ValueError: an unknown format, or a task whose folder is that of another's stage.
         """
-        _say_overwritten(out_dir, existing(self.files(out_dir, formats)))
-        return self._write(out_dir, formats)
+        files = self.files(out_dir, formats)
+        folder = ResultsFolder(out_dir)
+        folder.say_overwritten(folder.existing(files))
+        return self._write(folder, files)
 
     def files(self, out_dir: str | Path,
               formats: Sequence[str] = ('png',)) -> dict[Path, tuple[str | None, str | None]]:
@@ -138,8 +143,9 @@ class Prediction:
             found[panel] = None, None
         return found
 
-    def _write(self, out_dir: str | Path, formats: Sequence[str]) -> list[Path]:
-        files = self.files(out_dir, formats)
+    def _write(self, folder: ResultsFolder,
+               files: Mapping[Path, tuple[str | None, str | None]]) -> list[Path]:
+        folder.add(files)
         for file, (stage, task) in files.items():
             if task is None:
                 write_image(file, self.panel()[..., ::-1])
@@ -153,60 +159,40 @@ class Prediction:
 
 
 def check_formats(formats: Sequence[str]) -> None:
-    """Raise ValueError unless all are of ``PREDICTION_FORMATS``."""
+    """Raise ValueError unless all are of ``PREDICTION_FORMATS``, each once."""
     if isinstance(formats, str) or not formats or not set(formats) <= set(FORMATS):
         raise ValueError(f'formats must be some of {list(FORMATS)}, got {formats!r}')
+    if len(set(formats)) < len(formats):
+        raise ValueError(f'formats must differ, got {formats!r}')
 
 
-def make_folder(out_dir: str | Path) -> None:
-    """Make the folder of the results; raise OSError, which names it, where that cannot be."""
-    try:
-        Path(out_dir).mkdir(parents=True, exist_ok=True)
-    except FileExistsError:
-        raise FileExistsError(f'out_dir must be a folder, {out_dir} is a file') from None
-    except OSError as error:
-        raise OSError(f'out_dir: the folder {out_dir} cannot be made: {error}') from error
-
-
-def save_each(results: Iterable[Prediction], out_dir: str | Path,
+def save_each(results: Iterable[Prediction], folder: ResultsFolder,
               formats: Sequence[str]) -> Iterator[Prediction]:
     """The results, each saved before it is given.
 
     Those of an earlier call are overwritten with one warning, as the same command may be run again.
 
     Raises:
+        FileExistsError: a file is there which no earlier call wrote.
         ValueError: names that are one to the file system, such as ``a`` and ``A``.
     """
     written: set[tuple[int, int]] = set()  # by what a file is, not by what it is called
     said = False
     for result in results:
-        there = existing(result.files(out_dir, formats))
-        twice = [file for file in there if _identity(file) in written]
+        files = result.files(folder.path, formats)
+        twice = [file for file in files if file.exists() and _identity(file) in written]
         if twice:
             raise ValueError(f'{twice[0]} holds the results of another image of this call, since '
                              'the file system takes their names for one: names gives each another')
-        if not said:
-            said = _say_overwritten(out_dir, there)
-        written |= set(map(_identity, result._write(out_dir, formats)))
+        there = folder.existing(files)
+        said = said or folder.say_overwritten(there)
+        written |= set(map(_identity, result._write(folder, files)))
         yield result
-
-
-def existing(files: Iterable[Path]) -> list[Path]:
-    """Those that are there."""
-    return [file for file in files if file.exists()]
 
 
 def _identity(file: Path) -> tuple[int, int]:
     status = file.stat()
     return status.st_dev, status.st_ino
-
-
-def _say_overwritten(out_dir: str | Path, files: Sequence[Path]) -> bool:
-    if files:
-        print_log(f'out_dir {out_dir} has results of an earlier call, such as '
-                  f'{files[0].relative_to(out_dir)}: those of one name are overwritten. Another '
-                  'out_dir, or names, keeps both', 'current', logging.WARNING)
-    return bool(files)
 
 
 def _entry(mapping: Mapping[str, Value], key: str, what: str) -> Value:

@@ -47,7 +47,9 @@ def read_array(path: str) -> np.ndarray:
 
 
 def read_image(path: str, white: float | None = None) -> np.ndarray:
-    """An RGB image, (H, W, 3) as :func:`to_bytes` takes it, as (H, W, 3) uint8 BGR.
+    """An image, RGB (H, W, 3) or grey (H, W) or (H, W, 1), as (H, W, 3) uint8 BGR.
+
+    Its numbers are as :func:`to_bytes` takes them.
 
     Where no ``white`` says another scale, floats a little outside of [0, 1] are clipped, with one
     warning.
@@ -58,9 +60,13 @@ def read_image(path: str, white: float | None = None) -> np.ndarray:
     pixels = read_array(path)
     if white is None:
         pixels = clip_image(pixels, path)
-    if pixels.ndim != 3 or pixels.shape[2] != 3:
-        raise ValueError(f'an image must be (H, W, 3), got {pixels.shape}')
-    return np.ascontiguousarray(to_bytes(pixels, white)[..., ::-1])
+    grey = pixels.ndim == 2 or pixels.shape[2:] == (1,)
+    if not grey and (pixels.ndim != 3 or pixels.shape[2] != 3):
+        raise ValueError(f'an image must be RGB (H, W, 3) or grey (H, W), got {pixels.shape}')
+    values = to_bytes(pixels, white, path)
+    if grey:
+        return values.reshape(*pixels.shape[:2], 1).repeat(3, axis=2)
+    return np.ascontiguousarray(values[..., ::-1])
 
 
 def numbered_ids(data_root: str, image: str, split: str) -> list[str]:

@@ -5,7 +5,6 @@ is read apart (:func:`exif_orientation`), and turning is the caller's.
 """
 
 import re
-import struct
 import threading
 from io import BytesIO
 from typing import Any
@@ -18,6 +17,7 @@ from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from .photo import HEIF_ADVICE, TURNS, reads_heif
+from .tiff import PHOTOMETRIC, WHITE_IS_ZERO, layout, unturned
 
 BACKENDS = ('cv2', 'pillow', 'turbojpeg')
 MOST_PIXELS = 1 << 30  # of an image, as OpenCV has it
@@ -45,7 +45,12 @@ def decode(content: bytes, backend: str = 'cv2') -> np.ndarray:
             raise ValueError('it is cut off: a JPEG file without its end')
         if backend != 'cv2':
             return mmcv.imfrombytes(content, 'color_ignore_orientation', backend=backend)
-    content = _unturned(content)
+    tiff = layout(content)
+    if tiff:
+        tiff.check()
+        content = unturned(content)
+        if tiff.alpha and tiff.bits == 8:  # by which OpenCV multiplies
+            return decode_with_pillow(content)
     if _pnm_white(content) not in (None, 255, 65535):
         return decode_with_pillow(content)  # which scales them; OpenCV does so for some
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
@@ -94,6 +99,9 @@ def stored_content(image: Image.Image) -> bytes | None:
 
     Pillow cuts colours of 16 bits to 8 when it loads, and garbles some TIFF files that it maps
     into memory and turns.
+
+    Raises:
+        ValueError: what cannot be read right any more.
     """
     if not isinstance(image, ImageFile) or image.tell():
         return None
@@ -106,6 +114,10 @@ def stored_content(image: Image.Image) -> bytes | None:
         content = file.read()
         file.seek(place)
         return content
+    negative = isinstance(image, TiffImageFile) and image.tag_v2.get(PHOTOMETRIC) == WHITE_IS_ZERO
+    if negative and image.mode.startswith(('I', 'F')):
+        raise ValueError('it is a TIFF of more than 8 bits in which 0 is white: save it with 0 as '
+                         'black')
     mapped = getattr(image, 'map', None)
     return bytes(mapped) if mapped and image.readonly else None
 
@@ -180,26 +192,3 @@ def _pnm_white(content: bytes) -> int | None:
     head = content[:1024]
     found = (_PAM if head[:2] == b'P7' else _PNM).match(head)
     return int(found[1]) if found else None
-
-
-def _unturned(content: bytes) -> bytes:
-    """A TIFF or BigTIFF file whose orientation is noted as 1: its readers turn by themselves."""
-    order = {b'II': '<', b'MM': '>'}.get(content[:2])
-    try:
-        version, = struct.unpack_from(f'{order}H', content, 2) if order else (0,)
-        if version not in (42, 43):
-            return content
-        # Where the first directory is, how many entries it has, and the size of one.
-        at, number, wide, size = (8, 'Q', 8, 20) if version == 43 else (4, 'I', 2, 12)
-        start, = struct.unpack_from(f'{order}{number}', content, at)
-        count, = struct.unpack_from(f'{order}{"Q" if version == 43 else "H"}', content, start)
-        for entry in range(start + wide, start + wide + min(count, 65535) * size, size):
-            tag, kind = struct.unpack_from(f'{order}HH', content, entry)
-            if tag == ExifTags.Base.Orientation:
-                changed = bytearray(content)
-                struct.pack_into(f'{order}{"I" if kind == 4 else "H"}', changed,
-                                 entry + (12 if version == 43 else 8), 1)
-                return bytes(changed)
-    except struct.error:  # it is cut off: its reader will say so
-        pass
-    return content

@@ -21,7 +21,7 @@ def clip_image(pixels: np.ndarray, path: str) -> np.ndarray:
         return pixels
     low, high = pixels.min(), pixels.max()
     if low >= -OVERSHOOT and high <= 1 + OVERSHOOT and (low < -1e-3 or high > 1 + 1e-3):
-        _say_once('image', path, f'values from {low:g} to {high:g} are clipped to [0, 1]')
+        say_once('image', path, f'values from {low:g} to {high:g} are clipped to [0, 1]')
         return pixels.clip(0, 1)
     return pixels
 
@@ -36,11 +36,11 @@ def shorten_normals(normals: np.ndarray, path: str) -> np.ndarray:
         return normals
     broken = ~np.isfinite(normals).all(2, keepdims=True)
     if broken.any() and not broken.all():
-        _say_once('normal, NaN', path, f'{broken.sum()} vectors that are not finite are unknown')
+        say_once('normal, NaN', path, f'{broken.sum()} vectors that are not finite are unknown')
         normals = np.where(broken, 0, normals)
     length = np.linalg.norm(normals, axis=2, keepdims=True)
     if LONGEST < length.max(initial=0) <= TOO_LONG and normals.min() < 0:
-        _say_once('normal', path, f'vectors of length up to {length.max():.3g} are shortened to 1')
+        say_once('normal', path, f'vectors of length up to {length.max():.3g} are shortened to 1')
         normals = normals / np.maximum(length, 1)
     return normals
 
@@ -51,18 +51,18 @@ def drop_broken(values: np.ndarray, path: str) -> np.ndarray:
         return values
     broken = ~np.isfinite(values)
     if broken.any() and not broken.all():
-        _say_once('depth', path, f'{broken.sum()} values that are not finite are unknown')
+        say_once('depth', path, f'{broken.sum()} values that are not finite are unknown')
         return np.where(broken, 0, values)
     return values
 
 
 def say_frames(path: str) -> None:
     """That of an image file with several frames or pages the first is read."""
-    _say_once('frames', path, 'it has several frames or pages, and the first is read; others can '
+    say_once('frames', path, 'it has several frames or pages, and the first is read; others can '
               'be given as arrays')
 
 
-def _say_once(kind: str, path: str, text: str) -> None:
+def say_once(kind: str, path: str, text: str) -> None:
     """A warning for the first file of a kind in this process; another kind has one of its own."""
     if kind not in _said:
         _said.add(kind)

@@ -7,8 +7,12 @@ import numpy as np
 from PIL import Image
 from PIL.ImageFile import ImageFile
 
+from .mended import say_once
+
 WHITE = 65535  # of a file of 16 bits
 DARK = 1 << 14  # of a file of 16 bits: below this all is dark, or of 10, 12 or 14 bits
+FEW = 1e-3  # of an image's values: hot pixels
+LEVELS = 16  # greys of an image in 8 bits, below which hardly anything is to be seen
 DARK_FLOAT = 1 / 16  # the same of floats, which 12 bits divided by 65535 do not reach
 
 
@@ -70,14 +74,15 @@ def _read_deep(path: str) -> np.ndarray:
     return cv2.cvtColor(pixels, order) if pixels.ndim == 3 else pixels
 
 
-def to_bytes(pixels: np.ndarray, white: float | None = None) -> np.ndarray:
+def to_bytes(pixels: np.ndarray, white: float | None = None, name: str = 'an image') -> np.ndarray:
     """An image as uint8.
 
     Args:
         pixels: (H, W) or (H, W, C): bytes, which stay; 16 bits or floats, of which ``white``
-            becomes 255.
+            becomes 255. A thousandth of 16 bits may lie above, such as hot pixels, and is clipped.
         white: the value of white in 16 bits, such as 4095 of a camera of 12 bits, or in floats;
             None for 65535 and 1.0, but then an image that would be dark is refused.
+        name: of the image in warnings, such as the path of its file.
 
     Raises:
         ValueError: pixels of another type or range.
@@ -85,29 +90,66 @@ def to_bytes(pixels: np.ndarray, white: float | None = None) -> np.ndarray:
     if pixels.dtype == np.uint8:
         return pixels
     # In any order of the bytes.
-    if pixels.dtype.kind != 'f' and (pixels.dtype.kind, pixels.dtype.itemsize) != ('u', 2):
+    floats = pixels.dtype.kind == 'f'
+    if not floats and (pixels.dtype.kind, pixels.dtype.itemsize) != ('u', 2):
         raise ValueError('an image must be floats in [0, 1], uint16 or uint8, got '
                          f'{pixels.dtype}')
-    largest = pixels.max(initial=0)
+    most = white if white is not None else 1.0 if floats else WHITE
+    # A NaN fails both comparisons.
+    if floats and not (pixels.min() >= -1e-3 * most and pixels.max() <= (1 + 1e-3) * most):
+        raise ValueError(f'an image of floats must lie in [0, {most:g}], got values from '
+                         f'{pixels.min():g} to {pixels.max():g}; LoadImageFromFile with white '
+                         'in the pipelines says what is white')
+    if not floats and (above := np.count_nonzero(pixels > most)):
+        if above > pixels.size * FEW:
+            raise ValueError(f'an image of 16 bits goes up to {pixels.max()}, above white={white}')
+        say_once('above white', name, f'{above} values above white={white} are clipped to it')
+    if white is None:
+        _refuse_dark(pixels)
+        _say_flat(pixels, most, name)
+    elif white != (1 if floats else WHITE):  # which takes an image as it is
+        top = _top(pixels, white / 4)
+        if top:
+            say_once('below white', name, f'the image goes up to {top:g} only, of white={white:g}, '
+                     'and will be dark: is white right?')
+    if most == WHITE and not floats:
+        return (pixels >> 8).astype(np.uint8)
+    return (pixels.clip(0, most) * (255 / most) + 0.5).astype(np.uint8)
+
+
+def _top(pixels: np.ndarray, dark: float) -> float:
+    """The largest value, without a few hot pixels, where it is below ``dark``; else 0."""
+    hot = np.count_nonzero(pixels >= dark)
+    if hot > pixels.size * FEW:
+        return 0
+    values = pixels.reshape(-1)
+    place = pixels.size - 1 - int(pixels.size * FEW) if hot else -1
+    return (np.partition(values, place)[place] if hot else values.max(initial=0)).item()
+
+
+def _refuse_dark(pixels: np.ndarray) -> None:
+    """Raise ValueError where all but a few pixels, of full white being 65535 or 1, are dark."""
     if pixels.dtype.kind == 'f':
-        most = 1.0 if white is None else white
-        # A NaN fails both comparisons.
-        if not (pixels.min() >= -1e-3 * most and pixels.max() <= (1 + 1e-3) * most):
-            raise ValueError(f'an image of floats must lie in [0, {most:g}], got values from '
-                             f'{pixels.min():g} to {pixels.max():g}; LoadImageFromFile with white '
-                             'in the pipelines says what is white')
-        if white is None and 0 < largest < DARK_FLOAT:
-            raise ValueError(f'an image of floats that goes up to {largest:g} only, of 1, would be '
+        top = _top(pixels, DARK_FLOAT)
+        if top > 0:
+            raise ValueError(f'an image of floats that goes up to {top:g} only, of 1, would be '
                              'nearly black: was it divided twice? LoadImageFromFile with white=... '
                              'in the pipelines says what is white, white=1 takes it as it is')
-        return (pixels.clip(0, most) * (255 / most) + 0.5).astype(np.uint8)
-    if white is None and 0 < largest < DARK:
-        guess = next((1 << bits) - 1 for bits in (8, 10, 12, 14) if largest < 1 << bits)
-        raise ValueError(f'an image of 16 bits that goes up to {largest} only, of 65535, would be '
+        return
+    top = _top(pixels, DARK)
+    if top:
+        hot = ', but for a few hot pixels' if pixels.max() > top else ''
+        guess = next((1 << bits) - 1 for bits in (8, 10, 12, 14) if top < 1 << bits)
+        raise ValueError(f'an image of 16 bits that goes up to {top} only, of 65535{hot}, would be '
                          f'nearly black: has it fewer bits? LoadImageFromFile with white={guess} '
                          'in the pipelines says what is white, white=65535 takes it as it is')
-    if white is None or white == WHITE:
-        return (pixels >> 8).astype(np.uint8)
-    if largest > white:
-        raise ValueError(f'an image of 16 bits goes up to {largest}, above white={white}')
-    return (pixels * (255 / white) + 0.5).astype(np.uint8)
+
+
+def _say_flat(pixels: np.ndarray, most: float, name: str) -> None:
+    """Warn of an image that has more detail than the few greys that it will be."""
+    low, high = (pixels.min(), pixels.max()) if pixels.size else (0, 0)
+    levels = (float(high) - float(low)) * 255 / most
+    if 1 <= levels < LEVELS:
+        say_once('few greys', name, f'values from {low:g} to {high:g} become {levels:.0f} greys of '
+                 '256, as of a thermal camera: stretch them when they are saved; white=65535 '
+                 '(floats: 1) of LoadImageFromFile takes them so')

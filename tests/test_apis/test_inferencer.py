@@ -247,6 +247,7 @@ def test_an_untrained_model_is_said_to_be_one(config):
     (dict(tasks=[]), r'got \[\]'),
     (dict(num_samples=0), 'at least 1, got 0'),
     (dict(stages=['first']), r"\['initial', 'noisy', 'steps'\], got \['first'\]"),
+    (dict(formats=['png', 'png']), 'formats must differ'),
     (dict(formats=['jpg']), r"\['png', 'npy'\], got \['jpg'\]"),
     (dict(on_error='warn'), "'raise' or 'skip', got 'warn'"),
 ])

@@ -24,7 +24,7 @@ def test_saved_files_hold_the_maps_and_their_pictures(infer, picture, tmp_path):
         np.testing.assert_array_equal(spread, result.uncertainty[name])
     panel = np.asarray(Image.open(tmp_path / 'panels/image0.png'))
     np.testing.assert_array_equal(panel, result.panel())
-    assert len(list(tmp_path.rglob('*.*'))) == 6 * 3 * 2 + 1
+    assert len(list(tmp_path.glob('*/*.*'))) == 6 * 3 * 2 + 1
 
 
 def test_the_brightest_pixel_is_the_most_uncertain(infer, picture):
@@ -81,6 +81,28 @@ def test_what_is_overwritten_is_said_once(infer, folder, picture, tmp_path, warn
     assert (out / 'panels/image0.png').read_bytes() != before
     infer(picture, names='2', tasks=['depth']).save(out)
     assert 'such as depth/2.png' in warned[2] and len(warned) == 3
+
+
+@pytest.mark.parametrize('way', ['folder', 'array', 'generator', 'save'])
+def test_only_results_are_overwritten(infer, folder, picture, tmp_path, warned, way):
+    """Labels of a data set stay, also where results of another format came before."""
+    ask = dict(out_dir=tmp_path, progress=False)
+    label = tmp_path / 'semseg/10.png'
+    label.parent.mkdir()
+    label.write_bytes(b'a label')
+    infer(folder, formats=['npy'], **ask)
+    ways = dict(folder=lambda: infer(folder, **ask),
+                array=lambda: infer(picture, names='10', tasks=['semseg'], **ask),
+                generator=lambda: infer(iter([folder / '10.png']), **ask),
+                save=lambda: infer(folder / '10.png', progress=False).save(tmp_path))
+    with pytest.raises(FileExistsError, match='semseg/10.png is there .* another out_dir'):
+        ways[way]()
+    assert label.read_bytes() == b'a label' and not list(tmp_path.glob('*/0.png'))[1:]
+    label.unlink()
+    ways[way]()
+    assert label.exists() and warned == []
+    ways[way]()
+    assert len(warned) == 1
 
 
 def test_names_that_are_one_to_the_file_system(infer, picture, tmp_path):

@@ -83,8 +83,8 @@ def test_floats_and_bytes_give_the_same_image(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize('array, words', [
-    (np.zeros((4, 4)), r'must be \(H, W, 3\), got \(4, 4\)'),
-    (np.zeros((3, 4, 4)), r'must be \(H, W, 3\), got \(3, 4, 4\)'),
+    (np.zeros((4, 4, 4)), r'must be RGB \(H, W, 3\) or grey \(H, W\), got \(4, 4, 4\)'),
+    (np.zeros((3, 4, 4)), r'must be RGB \(H, W, 3\) or grey \(H, W\), got \(3, 4, 4\)'),
     (np.full((2, 2, 3), 128.0), r'must lie in \[0, 1\], got values from 128 to 128'),
     (np.full((2, 2, 3), np.nan), r'must lie in \[0, 1\], got values from nan'),
     (np.zeros((2, 2, 3), np.int16), 'floats in .* or uint8, got int16')])
@@ -95,6 +95,17 @@ def test_other_arrays_are_no_images(array: np.ndarray, words: str, tmp_path: Pat
         read_image(str(path))
     with pytest.raises(ValueError, match=f'cannot read the image {path}: .*{words}'):
         LoadImageFromFile().transform(dict(img_path=str(path)))
+
+
+@pytest.mark.parametrize('white', [None, 65535])
+@pytest.mark.parametrize('shape', [(4, 5), (4, 5, 1)])
+@pytest.mark.parametrize('dtype, scale', [(np.uint8, 1), (np.uint16, 257), (np.float32, 1 / 255)])
+def test_grey_arrays_are_images(shape: tuple, dtype: type, scale: float, white: int | None,
+                                tmp_path: Path) -> None:
+    grey = np.linspace(0, 255, 20).astype(np.uint8).reshape(shape)
+    np.save(tmp_path / 'a.npy', (grey * float(scale)).astype(dtype))
+    image = read_image(str(tmp_path / 'a.npy'), None if dtype == np.float32 else white)
+    np.testing.assert_array_equal(image, grey.reshape(4, 5, 1).repeat(3, 2))
 
 
 def test_arrays_never_run_code(tmp_path: Path) -> None:

@@ -157,6 +157,43 @@ def test_images_of_floats(tmp_path: Path) -> None:
         LoadImageFromFile().transform(dict(img_path=path))
 
 
+def ramp(low: float, high: float, dtype: type = np.uint16) -> np.ndarray:
+    return np.linspace(low, high, 60 * 60).astype(dtype).reshape(60, 60)
+
+
+def test_a_hot_pixel_hides_no_12_bits(tmp_path: Path) -> None:
+    pixels, path = ramp(0, 4000), str(tmp_path / 'a.png')
+    pixels[0, :3] = 65535
+    cv2.imwrite(path, pixels)
+    with pytest.raises(ValueError, match='up to 4000 only, .* hot pixels, .* white=4095'):
+        LoadImageFromFile().transform(dict(img_path=path))
+    image = LoadImageFromFile(white=4095).transform(dict(img_path=path))['img']
+    assert (image[0, :3] == 255).all() and image[-1, -1, 0] == 249
+    with pytest.raises(ValueError, match='nearly black'):
+        to_bytes(np.where(pixels > 60000, 1, pixels / 65535))
+
+
+@pytest.mark.parametrize('pixels, white, words', [
+    (ramp(29300, 31000), None, 'a: values from 29300 to 31000 become 7 greys'),
+    (ramp(.4, .45, float), None, 'become 13 greys'),
+    (ramp(0, 1023), 4095, 'a: the image goes up to 1023 only, of white=4095'),
+    (ramp(0, 1, float), 255, 'up to 1 only, of white=255'),
+    (np.where(ramp(0, 1) > 0, 65535, ramp(0, 4000)), 4095, '1 values above white=4095'),
+    (ramp(29300, 31000), 65535, ''), (ramp(0, .04, float), 1, ''), (ramp(0, 20000), None, ''),
+    (np.full((9, 9), 30000, np.uint16), None, ''), (ramp(0, 1100), 4095, ''),
+    (np.zeros((9, 9), np.uint16), 4095, ''), (np.float32(np.eye(60)), None, ''),
+    (np.eye(60, dtype=np.uint16) * 65535, None, '')])
+def test_images_of_few_greys_are_said_once(
+        pixels: np.ndarray, white: float | None, words: str,
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr('mtpsl.datasets.mended._said', set())
+    monkeypatch.setattr('mtpsl.datasets.mended.print_log', lambda text, *_: said.append(text))
+    for _ in range(2):
+        assert to_bytes(pixels, white, 'a').dtype == np.uint8
+    assert len(said) == bool(words) and words in ''.join(said)
+
+
 @pytest.mark.parametrize('white', [0, 0.5, 70000, '4095', True, float('nan')])
 def test_white_is_a_number_of_16_bits(white: object) -> None:
     with pytest.raises(ValueError, match='white must be a number from 1 to 65535'):

@@ -95,7 +95,7 @@ class LoadImageFromFile(mmcv.transforms.LoadImageFromFile):
                 content = get(path, self.backend_args)
                 if has_frames(content):
                     say_frames(path)
-                image, orientation = self._read(content, upright)
+                image, orientation = self._read(content, upright, path)
         except Exception as error:
             empty = os.path.isfile(path) and not os.path.getsize(path)
             cause = 'the file is empty' if empty else _describe(error)
@@ -126,9 +126,10 @@ class LoadImageFromFile(mmcv.transforms.LoadImageFromFile):
     def _in_colours(self, bgr: np.ndarray) -> np.ndarray:
         return mmcv.bgr2gray(bgr, keepdim=True).repeat(3, axis=2) if self.grey else bgr
 
-    def _read(self, content: bytes, upright: bool) -> tuple[np.ndarray, int]:
+    def _read(self, content: bytes, upright: bool,
+              name: str = 'an image') -> tuple[np.ndarray, int]:
         """The image of a file's content, and the EXIF orientation by which it was turned."""
-        image = to_bytes(decode(content, self.imdecode_backend), self.white)
+        image = to_bytes(decode(content, self.imdecode_backend), self.white, name)
         orientation = exif_orientation(content) if upright else 1
         return (image if orientation == 1 else turn(image, TURNS[orientation])), orientation
 

@@ -1,0 +1,75 @@
+"""A folder of results, which knows the files that were written into it."""
+
+import logging
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from mmengine.logging import print_log
+
+LIST = '.mtpsl_predictions'
+
+
+class ResultsFolder:
+    """Lets results replace results, never another file, such as the label of a data set.
+
+    What was written into the folder is listed in a file of it, ``.mtpsl_predictions``, one path a
+    line, relative to the folder.
+
+    Args:
+        path: the folder; it is made.
+
+    Raises:
+        OSError: it cannot be made; the message names it.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._listed: set[str] | None = None  # read when a file is there already
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except FileExistsError:
+            raise FileExistsError(f'out_dir must be a folder, {path} is a file') from None
+        except OSError as error:
+            raise OSError(f'out_dir: the folder {path} cannot be made: {error}') from error
+
+    def existing(self, files: Iterable[Path]) -> list[Path]:
+        """Those that are there: results.
+
+        Raises:
+            FileExistsError: one is there that is no result of an earlier call.
+        """
+        there = [file for file in files if os.path.lexists(file)]
+        if there and self._listed is None:
+            self._listed = self._read()
+        others = [file for file in there if self._entry(file) not in (self._listed or ())]
+        if others:
+            raise FileExistsError(
+                f'{others[0]} is there and is not listed as a result of an earlier call '
+                f'({self.path / LIST}), so it is not overwritten: a label, or a result of an '
+                'earlier version? Choose another out_dir, or delete such files')
+        return there
+
+    def say_overwritten(self, files: Sequence[Path]) -> bool:
+        """Warn where there are any; whether there are."""
+        if files:
+            print_log(f'out_dir {self.path} has results of an earlier call, such as '
+                      f'{files[0].relative_to(self.path)}: those of one name are overwritten. '
+                      'Another out_dir, or names, keeps both', 'current', logging.WARNING)
+        return bool(files)
+
+    def add(self, files: Iterable[Path]) -> None:
+        """List what is about to be written."""
+        new = [self._entry(file) for file in files]
+        if self._listed is not None:
+            new = [entry for entry in new if entry not in self._listed]
+            self._listed.update(new)
+        with open(self.path / LIST, 'ab') as listing:  # in one piece, as others may write too
+            listing.write(b''.join(os.fsencode(entry) + b'\n' for entry in new))
+
+    def _entry(self, file: Path) -> str:
+        return file.relative_to(self.path).as_posix()
+
+    def _read(self) -> set[str]:
+        listing = self.path / LIST
+        return set(os.fsdecode(listing.read_bytes()).split('\n')) if listing.exists() else set()
