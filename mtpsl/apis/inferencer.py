@@ -276,6 +276,7 @@ class MultiTaskInferencer:
 
     @torch.inference_mode()
     def _predict(self, batch: Sequence[_Crop], options: PredictOptions) -> list[MultiTaskSample]:
+        self.model.eval()  # whoever has trained it in between
         samples = [MultiTaskSample(metainfo=dict(img_id=crop.name)) for crop in batch]
         data = self.model.data_preprocessor(
             dict(inputs=[crop.pixels for crop in batch], data_samples=samples))

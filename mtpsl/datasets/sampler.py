@@ -34,6 +34,11 @@ class SeededIndex(int):
         new.place = int(index) if place is None else place
         return new
 
+    @property
+    def index(self) -> int:
+        """The position as a plain number."""
+        return int(self)
+
     def at(self, index: int) -> 'SeededIndex':
         """The same draw for another position, such as that in a part of the dataset."""
         return SeededIndex(self.seed, self.epoch, index, self.place)

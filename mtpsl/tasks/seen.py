@@ -92,7 +92,7 @@ class Seen:
             if all(end.size for end in ends):
                 rise = float(ends[0].mean() - ends[1].mean())
         self.labels.append(One(label.size, values.size, low, high, largest, second, rise,
-                               values[::max(1, len(values) // KEPT)], source))
+                               _spread(values), source))
 
     @classmethod
     def union(cls, parts: Sequence['Seen']) -> 'Seen':
@@ -169,3 +169,10 @@ class Seen:
                     for one in self.labels), default=-math.inf)
         often = len(spots) > 1 and sum(spots) >= SPOT * len(spots)
         return (high, rest) if often and high > APART * rest > 0 else None
+
+
+def _spread(values: np.ndarray) -> np.ndarray:
+    """Some of the values, from all over a map: a fixed stride could be the map's width."""
+    if len(values) <= KEPT:
+        return values
+    return values[np.random.default_rng(0).integers(len(values), size=KEPT)]

@@ -104,6 +104,7 @@ def test_test_data_that_are_moved_by_chance_are_named(tmp_path, warned):
     root = write_own_data(tmp_path)
     scales = [dict(type='mtpsl.RandomScale', scale_range=span) for span in ((1, 2), (2, 2))]
     for steps, names in (([FLIP, CROP, scales[0]], ['RandomFlip, RandomCrop, RandomScale']),
+                         ([dict(type='mtpsl.RandAugment')], ['RandAugment']),
                          ([scales[1]], [])):
         look_at_labels(folder_dataset(root, pipeline=[IMAGE, LABELS, *steps, PACK]), training=False)
         assert [text for text in warned if 'by chance' in text and names[0] in text] == (
@@ -160,7 +161,9 @@ def test_an_image_on_another_scale_is_not_packed(image, words):
 def test_photometric_transforms_of_a_pipeline(warned):
     kept = photometric(build(IMAGE, LABELS, GAMMA, Stays(), PACK))
     assert [type(step).__name__ for step in kept] == ['AdjustGamma', 'Stays']
-    assert photometric(build(IMAGE, FLIP, GAMMA)) and 'RandomFlip' in warned[-1]
+    chance = dict(type='mmseg.PhotoMetricDistortion')
+    assert len(photometric(build(IMAGE, FLIP, chance, GAMMA))) == 1
+    assert 'RandomFlip, PhotoMetricDistortion in the pipeline' in warned[-1]
     fixed = dict(type='mtpsl.RandomScale', scale_range=(2, 2))
     for step, words in ((fixed, 'mtpsl.RandomScale .* moves'), (Moves(), 'Moves .* moves'),
                         (Own(), 'Own .* may move'), (MIRROR, 'mtpsl.RandomFlip')):

@@ -82,6 +82,7 @@ def test_a_better_checkpoint_is_whole_before_the_last_best_one_goes(tmp_path, mo
     runner = SimpleNamespace(
         message_hub=Hub(), work_dir=str(tmp_path), save_checkpoint=save, epoch=1, iter=4,
         logger=SimpleNamespace(info=lambda text: None), model=torch.nn.Linear(1, 1),
+        val_loop=None,
         _resume=False, _load_from=None)
     hook = SafeCheckpointHook(interval=1, max_keep_ckpts=1, save_best='a/b', rule='greater')
     hook.before_train(runner)
@@ -184,7 +185,8 @@ def checkpoint_of(path: Path, cfg: Config, processes: int = 1) -> str:
 def check(path: str, cfg: Config, processes: int = 1) -> list[str]:
     warnings: list[str] = []
     _check_same_config(path, SimpleNamespace(
-        cfg=cfg, world_size=processes, logger=SimpleNamespace(warning=warnings.append)))
+        cfg=cfg, world_size=processes, hooks=[],
+        logger=SimpleNamespace(warning=warnings.append)))
     return warnings
 
 

@@ -23,6 +23,8 @@ from .probe import check_geometry
 MOVES = ('nothing', 'image and labels')
 COLOURS = ('AdjustGamma', 'CLAHE', 'PhotoMetricDistortion', 'RandomCutOut', 'RandomGrayscale',
            'RGB2Gray')
+RANDOM = ('PhotoMetricDistortion', 'RandAugment', 'RandomApply', 'RandomChoice', 'RandomCutOut',
+          'RandomGrayscale')
 CONTAINERS = (mmcv.transforms.Compose, mmcv.transforms.RandomApply, mmcv.transforms.RandomChoice)
 GEOMETRIC = (RandomCrop, RandomFlip, RandomScale, RandomScaleCrop)
 LAST = (PackMultiTaskInputs, MultiView)
@@ -71,6 +73,12 @@ def chains(steps: Sequence[Callable]) -> Iterator[list[Callable]]:
     yield list(steps)
 
 
+def draws_colours(steps: Sequence[Callable]) -> list[str]:
+    """Names of the known transforms that change colours by chance."""
+    names = [package_and_name(step)[1] for step in steps if not hasattr(step, 'moves')]
+    return [name for name in names if name in RANDOM]
+
+
 def draws_geometry(steps: Sequence[Callable]) -> list[str]:
     """Names of the transforms of this package that move the pixels by chance."""
     return [type(step).__name__ for step in steps if isinstance(step, GEOMETRIC) and not (
@@ -80,17 +88,17 @@ def draws_geometry(steps: Sequence[Callable]) -> list[str]:
 def photometric(steps: Sequence[Callable]) -> list[Callable]:
     """The transforms that change colours only: those that prediction applies as well.
 
-    Warns, by the log, of those that move pixels by chance, which are left out.
+    Warns, by the log, of those that act by chance, which are left out.
 
     Raises:
         ValueError: one that always moves pixels, or does not say whether it does.
     """
-    drawn = draws_geometry(steps)
+    drawn = draws_geometry(steps) + draws_colours(steps)
     if drawn:
-        print_log(f'{", ".join(drawn)} in the pipeline of the test data moves pixels by chance: '
+        print_log(f'{", ".join(drawn)} in the pipeline of the test data changes images by chance: '
                   'prediction leaves it out', 'current', logging.WARNING)
     kept = [step for step in steps if not isinstance(step, (LoadImageFromFile, LoadLabels, *LAST))
-            and not draws_geometry([step])]
+            and not draws_geometry([step]) and not draws_colours([step])]
     for step in kept:
         silent = list(_silent(step))
         if silent or isinstance(step, GEOMETRIC) or getattr(step, 'moves', MOVES[0]) != MOVES[0]:

@@ -98,7 +98,7 @@ class SafeCheckpointHook(CheckpointHook):
 
         None of another figure, or of other validation data: their scores do not compare.
         """
-        if self.save_best:
+        if self.save_best and runner.val_loop is not None:
             self._forget_other_best(runner)
 
         def here(path: object) -> str | None:
