@@ -207,6 +207,7 @@ class MultiTaskInferencer:
 
     def _results(self, frames: Frames, options: PredictOptions, skip: bool,
                  progress: bool) -> Iterator[Prediction]:
+        self.model.eval()  # whoever has trained it in between
         single, total = frames.single, frames.total
         bar = Progress(total, 'images') if progress and not single and total else None
         images = self._crops(frames, skip)
@@ -276,7 +277,6 @@ class MultiTaskInferencer:
 
     @torch.inference_mode()
     def _predict(self, batch: Sequence[_Crop], options: PredictOptions) -> list[MultiTaskSample]:
-        self.model.eval()  # whoever has trained it in between
         samples = [MultiTaskSample(metainfo=dict(img_id=crop.name)) for crop in batch]
         data = self.model.data_preprocessor(
             dict(inputs=[crop.pixels for crop in batch], data_samples=samples))

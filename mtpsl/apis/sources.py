@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeAlias, TypeGuard
 
-import mmcv
 import numpy as np
 from mmcv.transforms import Compose
 from mmengine.logging import print_log
@@ -53,8 +52,7 @@ class PhotoReader:
 
     def take(self, rgb: np.ndarray) -> np.ndarray:
         """An image that was read by others, (H, W, 3) uint8 RGB, as :meth:`read` gives it."""
-        bgr = np.ascontiguousarray(rgb[..., ::-1])
-        return mmcv.bgr2gray(bgr, keepdim=True).repeat(3, axis=2) if self._load.grey else bgr
+        return self._load.in_colours(np.ascontiguousarray(rgb[..., ::-1]))
 
     def colour(self, bgr: np.ndarray, name: str) -> np.ndarray:
         """What the pipeline makes of an image, (H, W, 3) uint8 BGR, before the model sees it."""

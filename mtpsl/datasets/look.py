@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from mmengine.logging import print_log
 
-from mtpsl.datasets.transforms.contract import draws_colours, draws_geometry
+from mtpsl.datasets.transforms.contract import names_by_chance
 from mtpsl.datasets.transforms.loading import LoadLabels, read_label
 from mtpsl.structures import batch_leaves
 from mtpsl.tasks import Task
@@ -47,9 +47,8 @@ def look_at_labels(dataset: object, training: bool = True) -> None:
     """
     looks = [_Look(leaf) for leaf in leaves_of(dataset)]
     for leaf in () if training else leaves_of(dataset):
-        steps = leaf.pipeline.transforms
-        if drawn := draws_geometry(steps) + draws_colours(steps):
-            print_log(f'{leaf.title}: {", ".join(drawn)} in the pipeline changes test images by '
+        if drawn := names_by_chance(leaf.pipeline.transforms):
+            print_log(f'{leaf.title}: {drawn} in the pipeline changes test images by '
                       'chance: figures are not those of the images', 'current', logging.WARNING)
     if looks:
         if not training:

@@ -68,15 +68,15 @@ class Seen:
         self.published = published
         self.labels: list[One] = []
 
-    def add(self, label: np.ndarray, fill: float, source: str = '') -> None:
+    def add(self, label: np.ndarray, ignore_value: float, source: str = '') -> None:
         """Take a label map, (H, W) or (H, W, 3), in which ``ignore_value`` is unknown.
 
         Args:
             label: the map.
-            fill: ``ignore_value`` of its task.
+            ignore_value: ``ignore_value`` of its task.
             source: the image or file that it is of, for what is told of it.
         """
-        known = label != fill
+        known = label != ignore_value
         if known.ndim == 3:  # a vector is unknown where all its components are
             known = known.any(2)
         values = label[known]

@@ -17,7 +17,7 @@ class StoredValues:
     Args:
         owner: name of the task's class, for errors.
         classes: C, the number of classes.
-        fill: what stands for unknown in a label map.
+        ignore_value: what stands for unknown in a label map.
         values: for each class the number that means it in label files, or the numbers; None for
             its id.
         ignore: numbers that mean unknown; None for none.
@@ -28,10 +28,11 @@ class StoredValues:
         said: whether a config says anything of the numbers.
     """
 
-    def __init__(self, owner: str, classes: int, fill: int, values: Sequence[Stored] | None = None,
-                 ignore: Sequence[int] | None = None, unknown: Sequence[int] = (-1, 255),
+    def __init__(self, owner: str, classes: int, ignore_value: int,
+                 values: Sequence[Stored] | None = None, ignore: Sequence[int] | None = None,
+                 unknown: Sequence[int] = (-1, 255),
                  show: Callable[[int], object] = int) -> None:
-        self.ignore_value, self.show = fill, show
+        self.ignore_value, self.show = ignore_value, show
         self.said = values is not None or ignore is not None
         self.ignore = _numbers(f'{owner}: ignore', () if ignore is None else ignore)
         self.values = None if values is None else _per_class(owner, classes, values)
@@ -112,13 +113,13 @@ def used_indices(indices: np.ndarray) -> np.ndarray:
     return np.flatnonzero(np.bincount(indices.ravel()))
 
 
-def invalid_values(label: np.ndarray, known: int, fill: int) -> list[int]:
+def invalid_values(label: np.ndarray, known: int, ignore_value: int) -> list[int]:
     """Values of an integer map that are neither 0..known-1 nor ``ignore_value``."""
     if label.dtype == np.uint8:
-        counts = np.bincount(label.ravel(), minlength=fill + 1)
-        counts[:known] = counts[fill] = 0
+        counts = np.bincount(label.ravel(), minlength=ignore_value + 1)
+        counts[:known] = counts[ignore_value] = 0
         return np.flatnonzero(counts).tolist()
-    return np.unique(label[((label < 0) | (label >= known)) & (label != fill)]).tolist()
+    return np.unique(label[((label < 0) | (label >= known)) & (label != ignore_value)]).tolist()
 
 
 def shorten(values: Iterable[object]) -> str:

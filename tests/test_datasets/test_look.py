@@ -1,7 +1,6 @@
 """The look at some labels before a run."""
 
 import json
-import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +8,6 @@ import cv2
 import numpy as np
 import pytest
 from mmengine.dataset import ConcatDataset, RepeatDataset
-from mmengine.logging import MMLogger
 from PIL import Image
 
 from mtpsl.datasets import FolderDataset
@@ -37,18 +35,6 @@ def write(root: Path, count: int = 12, classes: Callable[[int], np.ndarray] = la
 
 def dataset(root: Path, tasks: dict = TASKS, **arguments: object) -> FolderDataset:
     return FolderDataset(tasks=tasks, data_root=str(root), **(dict(pipeline=TEST) | arguments))
-
-
-@pytest.fixture
-def warned() -> list[str]:
-    """The warnings of the log."""
-    messages: list[str] = []
-    handler = logging.Handler(logging.WARNING)
-    handler.emit = lambda record: messages.append(record.getMessage())
-    logger = MMLogger.get_current_instance()
-    logger.addHandler(handler)
-    yield messages
-    logger.removeHandler(handler)
 
 
 @pytest.mark.parametrize('count', [1, 2, 3, 10, 89, 5000])

@@ -50,7 +50,7 @@ def check_pipeline(steps: Sequence[Callable], tasks: Mapping[str, Task]) -> None
         steps: the transforms of a pipeline, built.
         tasks: task name -> task.
     """
-    for chain in chains(steps):
+    for chain in _chains(steps):
         _check_order(chain)
         silent = dict.fromkeys(name for step in chain for name in _silent(step))
         check_geometry(chain, tasks)
@@ -63,7 +63,7 @@ def check_pipeline(steps: Sequence[Callable], tasks: Mapping[str, Task]) -> None
                 'current', logging.WARNING)
 
 
-def chains(steps: Sequence[Callable]) -> Iterator[list[Callable]]:
+def _chains(steps: Sequence[Callable]) -> Iterator[list[Callable]]:
     """The pipeline; of several views that of each."""
     for number, step in enumerate(steps):
         if isinstance(step, MultiView):
@@ -73,16 +73,16 @@ def chains(steps: Sequence[Callable]) -> Iterator[list[Callable]]:
     yield list(steps)
 
 
-def draws_colours(steps: Sequence[Callable]) -> list[str]:
-    """Names of the known transforms that change colours by chance."""
-    names = [package_and_name(step)[1] for step in steps if not hasattr(step, 'moves')]
-    return [name for name in names if name in RANDOM]
+def acts_by_chance(step: Callable) -> bool:
+    """Whether a known transform moves pixels or changes colours at random."""
+    if isinstance(step, GEOMETRIC):
+        return not (isinstance(step, RandomScale) and step.scale_range[0] == step.scale_range[1])
+    return not hasattr(step, 'moves') and package_and_name(step)[1] in RANDOM
 
 
-def draws_geometry(steps: Sequence[Callable]) -> list[str]:
-    """Names of the transforms of this package that move the pixels by chance."""
-    return [type(step).__name__ for step in steps if isinstance(step, GEOMETRIC) and not (
-        isinstance(step, RandomScale) and step.scale_range[0] == step.scale_range[1])]
+def names_by_chance(steps: Sequence[Callable]) -> str:
+    """Names of the transforms that act by chance, joined by commas; '' where there are none."""
+    return ', '.join(package_and_name(step)[1] for step in steps if acts_by_chance(step))
 
 
 def photometric(steps: Sequence[Callable]) -> list[Callable]:
@@ -93,12 +93,11 @@ def photometric(steps: Sequence[Callable]) -> list[Callable]:
     Raises:
         ValueError: one that always moves pixels, or does not say whether it does.
     """
-    drawn = draws_geometry(steps) + draws_colours(steps)
-    if drawn:
-        print_log(f'{", ".join(drawn)} in the pipeline of the test data changes images by chance: '
+    if drawn := names_by_chance(steps):
+        print_log(f'{drawn} in the pipeline of the test data changes images by chance: '
                   'prediction leaves it out', 'current', logging.WARNING)
-    kept = [step for step in steps if not isinstance(step, (LoadImageFromFile, LoadLabels, *LAST))
-            and not draws_geometry([step]) and not draws_colours([step])]
+    kept = [step for step in steps if not (
+        isinstance(step, (LoadImageFromFile, LoadLabels, *LAST)) or acts_by_chance(step))]
     for step in kept:
         silent = list(_silent(step))
         if silent or isinstance(step, GEOMETRIC) or getattr(step, 'moves', MOVES[0]) != MOVES[0]:

@@ -100,7 +100,7 @@ class LoadImageFromFile(mmcv.transforms.LoadImageFromFile):
             empty = os.path.isfile(path) and not os.path.getsize(path)
             cause = 'the file is empty' if empty else _describe(error)
             raise UnreadableFileError(f'cannot read the image {path}: {cause}') from error
-        image = self._in_colours(image)
+        image = self.in_colours(image)
         size = image.shape[:2]
         return results | dict(img=image, img_shape=size, ori_shape=size, orientation=orientation)
 
@@ -121,9 +121,10 @@ class LoadImageFromFile(mmcv.transforms.LoadImageFromFile):
                 bgr = self._read(content, upright)[0]
         except Exception as error:  # a damaged file can raise anything
             raise ValueError(_describe(error)) from error
-        return self._in_colours(bgr)
+        return self.in_colours(bgr)
 
-    def _in_colours(self, bgr: np.ndarray) -> np.ndarray:
+    def in_colours(self, bgr: np.ndarray) -> np.ndarray:
+        """(H, W, 3) BGR as ``color_type`` has it: grey in all channels, or as it is."""
         return mmcv.bgr2gray(bgr, keepdim=True).repeat(3, axis=2) if self.grey else bgr
 
     def _read(self, content: bytes, upright: bool,
