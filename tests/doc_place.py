@@ -28,6 +28,7 @@ from test_tools.conftest import LAYOUTS
 from mtpsl.analysis.results import paper_results
 from mtpsl.data_prep.synthetic import render_scene, write_scenes
 from mtpsl.datasets.label_mapping import save_mapping
+from mtpsl.engine.config.dataset_tree import leaves
 from mtpsl.models.diffusion.schedule import BETA_SCHEDULES
 from mtpsl.registry import DATASETS, MODELS, TASKS
 
@@ -275,9 +276,10 @@ def thin(cfg: Config) -> Config:
         if loader:
             loader.update(num_workers=0, persistent_workers=False, batch_size=2)
             loader.pop('prefetch_factor', None)
-            for transform in loader.dataset.get('pipeline', ()):
-                if 'size' in transform:
-                    transform.size = (SIDE, SIDE)
+            for dataset in leaves(loader.dataset):
+                for transform in dataset.get('pipeline', ()):
+                    if 'size' in transform:
+                        transform.size = (SIDE, SIDE)
         if split != 'train' and cfg.get(f'{split}_evaluator'):
             cfg[f'{split}_evaluator'].workers = 0
     if cfg.get('train_cfg'):

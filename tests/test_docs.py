@@ -80,8 +80,8 @@ def test_the_code_map_names_what_is_there():
 
 
 @pytest.mark.parametrize('module', [
-    'mtpsl.apis.inferencer', 'mtpsl.datasets.folder', 'mtpsl.evaluation.delta_m',
-    'mtpsl.models.diffusion.schedule', 'mtpsl.tasks'])
+    'mtpsl.apis.inferencer', 'mtpsl.datasets.folder', 'mtpsl.datasets.joint',
+    'mtpsl.evaluation.delta_m', 'mtpsl.models.diffusion.schedule', 'mtpsl.tasks'])
 def test_the_examples_of_the_docstrings(module):
     failed, tried = doctest.testmod(importlib.import_module(module))
     assert tried and not failed

@@ -39,8 +39,8 @@ class Comparison:
     """A table before it is written in some format.
 
     Attributes:
-        columns: ``<task>/<metric>``, and ``delta_m`` last where there is a baseline -> whether
-            higher is better.
+        columns: ``<task>/<metric>`` or ``<set>/<task>/<metric>``, and ``delta_m`` last where there
+            is a baseline -> whether higher is better.
         rows: one a method.
         baseline: what Delta_m is relative to.
     """
@@ -98,7 +98,7 @@ def compare(methods: Sequence[Method], baseline: Method | None = None) -> Compar
                              f'{method.runs[0].place}; NAME=FILE gives one another name')
     directions = metric_directions()
     keys = dict.fromkeys(key for method in [*methods, *rows] for key in method.keys)
-    columns = {key: directions[key.split('/')[1]] for key in keys}
+    columns = {key: directions[key.split('/')[-1]] for key in keys}
     scores = [{key: score for key in columns if (score := method.score(key))} for method in rows]
     if baseline is not None:
         reference = _reference(baseline, columns)

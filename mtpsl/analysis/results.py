@@ -1,7 +1,7 @@
 """Result files: the ``metrics.json`` of ``tools/test.py``, and sets of results of any origin.
 
-Both hold figures by ``<task>/<metric>``. Only the primary metrics of the
-registered tasks are kept. ``docs/compare.md`` shows both kinds.
+Both hold figures by ``<task>/<metric>``, or ``<set>/<task>/<metric>`` of several named sets. Only
+the primary metrics of the registered tasks are kept. ``docs/compare.md`` shows both kinds.
 """
 
 import json
@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 
 from mtpsl.registry import TASKS
+from mtpsl.structures.outputs import final_metric
 from mtpsl.system.arguments import split_name, split_paths
 from mtpsl.tasks import Task
 
@@ -36,7 +37,8 @@ class Result:
 
     Attributes:
         method: name of the row it belongs to; the runs of one method are its seeds.
-        metrics: ``<task>/<primary metric>`` -> figure, only what was measured.
+        metrics: ``<task>/<primary metric>``, of several sets ``<set>/<task>/<primary metric>`` ->
+            figure, only what was measured.
         file: where it was read.
         index: which of a set's results it is.
         setting: data and labels, such as ``pascal_onelabel``; None where the file does not say.
@@ -272,7 +274,7 @@ def _primary_metrics(metrics: dict, place: str) -> dict[str, float]:
     """The figures of primary metrics that were measured."""
     primary_metrics = metric_directions()
     kept = {key: _number(value, f'{place}: {key!r}') for key, value in metrics.items()
-            if key.count('/') == 1 and key.split('/')[1] in primary_metrics and value is not None}
+            if final_metric(key) in primary_metrics and value is not None}
     if not kept:
         raise ValueError(f'{place}: no figure of a primary metric; allowed are <task>/<metric> '
                          f'with the metrics {list(primary_metrics)}, got {list(metrics)[:SHOWN]}')

@@ -13,10 +13,14 @@ from mmengine.runner import load_checkpoint
 
 from mtpsl.engine.checkpoints.content import check_checkpoint, check_whole
 from mtpsl.engine.checkpoints.resume import check_meaning, other_settings
+from mtpsl.engine.config.dataset_tree import leaves
 from mtpsl.engine.config.load import load_config, require
 from mtpsl.engine.config.model_index import find_weights
 from mtpsl.models import MultiTaskModel
 from mtpsl.registry import MODELS
+
+# Steps of a pipeline that leave the image as it is.
+NOT_OF_THE_IMAGE = ('LoadLabels', 'PackMultiTaskInputs')
 
 
 def find_model(model: str | Path | Config, weights: str | Path | None = None,
@@ -32,11 +36,21 @@ def find_model(model: str | Path | Config, weights: str | Path | None = None,
 
 
 def pipeline_of(cfg: Config) -> Sequence[dict]:
-    """The transforms of a config's test data; none where it has no test data."""
+    """The transforms of a config's test data; none where it has no test data.
+
+    Raises:
+        ValueError: several sets that read images in different ways.
+    """
     dataset = cfg.get('test_dataloader', {}).get('dataset', {})
-    while 'pipeline' not in dataset and ('dataset' in dataset or dataset.get('datasets')):
-        dataset = dataset.get('dataset') or dataset.datasets[0]
-    return dataset.get('pipeline', ())
+    pipelines = [leaf.get('pipeline', ()) for leaf in leaves(dataset)]
+    reading = [[step for step in pipeline
+                if str(step.get('type')).rpartition('.')[2] not in NOT_OF_THE_IMAGE]
+               for pipeline in pipelines]
+    if any(steps != reading[0] for steps in reading):
+        raise ValueError('the sets of test_dataloader.dataset read images in different ways, so '
+                         'how to read an image of none of them is not known: give their pipelines '
+                         f'the same transforms but for {" and ".join(NOT_OF_THE_IMAGE)}')
+    return pipelines[0]
 
 
 def load_model(model: str | Path | Config, weights: str | Path | None = None,

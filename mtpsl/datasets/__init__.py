@@ -6,16 +6,17 @@ import pkgutil
 from . import transforms
 from .cityscapes import Cityscapes
 from .folder import FolderDataset
+from .joint import JointDataset
 from .nyud import NYUD
 from .partial_label import LabelFiles, LabelSource, PartialLabelDataset
 from .pascal_context import PASCALContext
-from .sampler import SeededIndex, SeededSampler
+from .sampler import JointSampler, SeededIndex, SeededSampler
 from .unreadable import UnreadableFileError
 
 # Every file of this folder may register a dataset: adding one is adding its file.
 for _module in pkgutil.iter_modules(__path__):
     importlib.import_module(f'{__name__}.{_module.name}')
 
-__all__ = ['NYUD', 'Cityscapes', 'FolderDataset', 'LabelFiles', 'LabelSource', 'PASCALContext',
-           'PartialLabelDataset', 'SeededIndex', 'SeededSampler', 'UnreadableFileError',
-           'transforms']
+__all__ = ['NYUD', 'Cityscapes', 'FolderDataset', 'JointDataset', 'JointSampler', 'LabelFiles',
+           'LabelSource', 'PASCALContext', 'PartialLabelDataset', 'SeededIndex', 'SeededSampler',
+           'UnreadableFileError', 'transforms']

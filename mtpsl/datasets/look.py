@@ -14,6 +14,7 @@ from mtpsl.tasks import Task
 from mtpsl.tasks.seen import Seen
 
 from .check_dataset import MANY
+from .joint import JointDataset
 from .partial_label import PartialLabelDataset
 from .sampler import SeededIndex
 from .unreadable import MixedCodingsError, UnreadableFileError
@@ -50,10 +51,12 @@ def look_at_labels(dataset: object, training: bool = True) -> None:
         if drawn := names_by_chance(leaf.pipeline.transforms):
             print_log(f'{leaf.title}: {drawn} in the pipeline changes test images by '
                       'chance: figures are not those of the images', 'current', logging.WARNING)
-    if looks:
-        if not training:
-            _refuse_doubles(looks)
-        _conclude(looks, training)
+    if not training and len(looks) > 1 and not isinstance(dataset, JointDataset):
+        _refuse_doubles(looks)
+    # Each named set is to have labels of its own tasks; of others, what one lacks another may have.
+    for together in ([[look] for look in looks] if isinstance(dataset, JointDataset)
+                     else [looks] if looks else []):
+        _conclude(together, training)
 
 
 def _refuse_doubles(looks: list['_Look']) -> None:
@@ -65,7 +68,8 @@ def _refuse_doubles(looks: list['_Look']) -> None:
             if path != info['img_path']:
                 raise ValueError(f'{path} and {info["img_path"]} are both called '
                                  f'{info["img_id"]!r}: as test images of one evaluation only one '
-                                 'would count; rename files, or test the sets one by one')
+                                 'would count; rename files, or give each set a name by '
+                                 'JointDataset')
 
 
 def leaves_of(dataset: object) -> Iterator[PartialLabelDataset]:

@@ -1,7 +1,7 @@
 """What only a built runner and its data can tell of a training, before it begins."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from mmengine.hooks import (
 )
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
+from mtpsl.datasets.joint import JointDataset
 from mtpsl.datasets.look import leaves_of
 from mtpsl.engine.checkpoints.content import DATA_KEY, read_content
 from mtpsl.engine.checkpoints.resume import differences
@@ -172,8 +173,9 @@ def _check_monitors(runner: Runner) -> None:
             continue  # others do not tell what they give
         model = getattr(runner.model, 'module', runner.model)
         prefixes = METRIC_PREFIXES.values() if getattr(model, 'num_steps', 0) else ('',)
-        names = [f'{prefix}{figure}' for metric in metrics for figure in figures(metric)
-                 for prefix in prefixes]
+        sets = {name: list(dataset.tasks_of(name)) for dataset in [runner.val_dataloader.dataset]
+                if isinstance(dataset, JointDataset) for name in dataset.sets}
+        names = [name for metric in metrics for name in figures(metric, prefixes, sets)]
         if key != 'auto' and key not in names:
             raise ValueError(f'{name}={key!r} is no figure of the validation, which gives '
                              f'{", ".join(names)}')
@@ -223,12 +225,30 @@ def _frozen_without_weights(runner: Runner) -> Iterator[str]:
                'start from')
 
 
-def figures(metric: MultiTaskMetric) -> list[str]:
-    """The names of what an evaluation of final predictions gives."""
-    found = [f'{name}/{key}' for name, task in metric.scored.items()
-             for key in _scores(task, metric.per_class)]
-    complete = metric.single_task and len(metric.scored) == len(metric.tasks)
-    return found + ['delta_m'] * bool(complete)
+def figures(metric: MultiTaskMetric, prefixes: Iterable[str] = ('',),
+            sets: Mapping[str, Collection[str]] | None = None) -> list[str]:
+    """The names of what an evaluation gives.
+
+    Args:
+        metric: the evaluator's.
+        prefixes: of the predictions that are scored.
+        sets: the sets of a ``JointDataset`` -> their tasks.
+    """
+    names = {name: [f'{name}/{key}' for key in _scores(task, metric.per_class)]
+             for name, task in metric.scored.items()}
+    found: list[str] = []
+    single_task = metric.single_task or {}
+    for prefix in prefixes:
+        for known, tasks in (sets or {'': metric.tasks}).items():
+            begin = f'{known}/{prefix}' if known else prefix
+            found += [f'{begin}{figure}' for name in tasks for figure in names.get(name, ())]
+            if known in single_task and set(single_task[known]) <= set(tasks) & set(names):
+                found.append(f'{begin}delta_m')
+        if sets and single_task and all(
+                set(wanted) <= set(sets.get(known, ())) & set(names)
+                for known, wanted in single_task.items()):
+            found.append(f'{prefix}delta_m')
+    return found
 
 
 def _scores(task: Task, per_class: bool) -> list[str]:

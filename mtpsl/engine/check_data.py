@@ -8,7 +8,8 @@ from prettytable import PrettyTable
 
 from mtpsl.datasets.check_dataset import Report, check_configs, check_dataset
 from mtpsl.datasets.look import look_at_labels
-from mtpsl.engine.config.load import leaves, load_config
+from mtpsl.engine.config.dataset_tree import named_leaves
+from mtpsl.engine.config.load import load_config
 from mtpsl.registry import DATASETS
 from mtpsl.system.config_arguments import one_line_errors
 
@@ -81,10 +82,11 @@ def _datasets(cfg: Config) -> dict[str, dict]:
     loaders = {split: cfg.get(f'{split}_dataloader') for split in ('train', 'val', 'test')}
     found: dict[str, dict] = {}
     for split, loader in loaders.items():
-        inside = list(leaves(loader.dataset)) if loader else []
-        for number, dataset in enumerate(inside, 1):
+        inside = list(named_leaves(loader.dataset)) if loader else []
+        for number, (name, dataset) in enumerate(inside, 1):
             if dataset not in found.values():  # testing is often on the validation set
-                found[f'{split} {number}' if len(inside) > 1 else split] = dataset
+                known = name or (str(number) if len(inside) > 1 else '')
+                found[f'{split} {known}'.rstrip()] = dataset
     if not found:
         raise ValueError(f'{cfg.filename} has no data loader')
     return found

@@ -1,6 +1,7 @@
 """Delta_m: the mean relative gain of a multi-task model over single-task ones."""
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def mean_gain(scores: Mapping[str, float], baseline: Mapping[str, float],
     """
     gains = [(1 if better else -1) * (scores[key] - baseline[key]) / baseline[key]
              for key, better in higher_is_better.items()]
-    return 100 * sum(gains) / len(gains)
+    return 100 * math.fsum(gains) / len(gains)  # in any order the same
 
 
 def single_task_figures(figures: Mapping[str, float | str],
@@ -66,6 +67,28 @@ def single_task_figures(figures: Mapping[str, float | str],
             if isinstance(figure, str) else float(figure) for name, figure in figures.items()}
     _require(read, tasks)  # now, not after the evaluation
     return read
+
+
+def figures_by_set(figures: Mapping[str, float | str | Mapping[str, float | str]],
+                   tasks: Mapping[str, Task]) -> dict[str, dict[str, float]]:
+    """:func:`single_task_figures` by set name; the one set of figures without sets is ''.
+
+    Args:
+        figures: those of all tasks; or set name -> those of the tasks of the set.
+        tasks: task name -> task.
+
+    Raises:
+        ValueError: figures both of sets and without; and as :func:`single_task_figures`.
+    """
+    plain = {name: part for name, part in figures.items() if not isinstance(part, Mapping)}
+    sets = {name: part for name, part in figures.items() if isinstance(part, Mapping)}
+    if plain and sets:
+        raise ValueError('single_task must hold figures, or a dict of figures for each set, got '
+                         f'both: {dict(figures)}')
+    if plain:
+        return {'': single_task_figures(plain, tasks)}
+    return {name: single_task_figures(part, {task: tasks[task] for task in part if task in tasks})
+            for name, part in sets.items()}
 
 
 def _require(figures: Mapping[str, float], tasks: Mapping[str, Task]) -> None:

@@ -19,7 +19,7 @@ from mtpsl.structures.outputs import METRIC_PREFIXES
 from mtpsl.system.parallel import start_worker
 from mtpsl.tasks import Task, build_tasks
 
-from .delta_m import delta_m, single_task_figures
+from .delta_m import figures_by_set, mean_gain
 
 QUEUED_PER_WORKER = 32
 
@@ -28,6 +28,9 @@ QUEUED_PER_WORKER = 32
 class MultiTaskMetric(BaseMetric):
     """``<task>/<metric>`` of the final and ``initial/<task>/<metric>`` of the initial predictions.
 
+    Of a :class:`~mtpsl.datasets.joint.JointDataset` each set is scored by itself, and its name
+    comes first: ``<set>/<task>/<metric>`` and ``<set>/initial/<task>/<metric>``.
+
     Statistics are kept per image and sorted by image id before they are scored, so the result is
     the same to the last digit however the set was sharded, and images that the distributed
     sampler repeats are counted once. Ignored pixels and padding never count.
@@ -35,7 +38,8 @@ class MultiTaskMetric(BaseMetric):
     Args:
         tasks: task name -> task or its config.
         single_task: primary metrics of single-task models by task: numbers, or paths of result
-            files. Adds ``delta_m``. None leaves it out.
+            files. Adds ``delta_m``. None leaves it out. Of named sets: set -> task -> figure;
+            ``delta_m`` is then over all tasks of all these sets, ``<set>/delta_m`` of one.
         per_class: also report each class, ``<task>/IoU.<class>`` (final predictions only).
         slow_tasks: whether tasks whose statistics take long on the CPU (boundaries) are scored;
             False for validations during training, which then have no ``delta_m``.
@@ -54,7 +58,8 @@ class MultiTaskMetric(BaseMetric):
     default_prefix = ''
 
     def __init__(self, tasks: Mapping[str, dict | Task],
-                 single_task: Mapping[str, float | str] | None = None, per_class: bool = False,
+                 single_task: Mapping[str, float | str | Mapping[str, float | str]] | None = None,
+                 per_class: bool = False,
                  slow_tasks: bool = True, workers: int | None = None,
                  keep_statistics: bool = False, collect_device: str = 'gpu') -> None:
         super().__init__(collect_device)
@@ -64,7 +69,7 @@ class MultiTaskMetric(BaseMetric):
         if not self.scored:
             raise ValueError('MultiTaskMetric: slow_tasks must be True where all tasks are slow: '
                              f'{", ".join(self.tasks)}')
-        self.single_task = single_task_figures(single_task, self.tasks) if single_task else None
+        self.single_task = figures_by_set(single_task, self.tasks) if single_task else None
         self.per_class = per_class
         self.workers = _share_of_cores() if workers is None else workers
         self.keep_statistics = keep_statistics
@@ -79,7 +84,8 @@ class MultiTaskMetric(BaseMetric):
                 (field, name): self._stats(task, sample[field][name], sample['gt'][name])
                 for field in METRIC_PREFIXES if field in sample
                 for name, task in self.scored.items() if name in sample['gt']}
-            self.results.append(dict(img_id=sample['img_id'], stats=stats))
+            self.results.append(dict(img_id=sample['img_id'], dataset=sample.get('dataset', ''),
+                                     stats=stats))
 
     def _stats(self, task: Task, prediction: Tensor,
                label: Tensor) -> Tensor | np.ndarray | Future[np.ndarray]:
@@ -122,26 +128,57 @@ class MultiTaskMetric(BaseMetric):
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Score the statistics of all images, see the class."""
-        unique = {result['img_id']: result['stats'] for result in results}
+        unique = {result['img_id']: result for result in results}
         if self.keep_statistics:
-            self.image_statistics = unique
-        ordered = [unique[image] for image in sorted(unique)]
+            self.image_statistics = {image: one['stats'] for image, one in unique.items()}
+        sets: dict[str, list[dict]] = {}
+        for image in sorted(unique):
+            sets.setdefault(unique[image]['dataset'], []).append(unique[image]['stats'])
         metrics: dict[str, float] = {}
-        for field, prefix in METRIC_PREFIXES.items():
-            primary_metrics = {}
-            for name, task in self.scored.items():
-                rows = [stats[field, name] for stats in ordered if (field, name) in stats]
-                if not rows:
-                    continue
-                stats = torch.from_numpy(np.stack(rows))
-                scores = task.score(stats)
-                primary_metrics[name] = scores[task.primary_metric]
-                if self.per_class and not prefix:
-                    scores |= task.class_scores(stats)
-                metrics |= {f'{prefix}{name}/{key}': value for key, value in scores.items()}
-            if self.single_task and len(primary_metrics) == len(self.tasks):
-                metrics[f'{prefix}delta_m'] = delta_m(primary_metrics, self.single_task, self.tasks)
+        measured: dict[tuple[str, str], dict[str, float]] = {}
+        for name in sorted(sets):
+            for field, prefix in METRIC_PREFIXES.items():
+                scores, primary_metrics = self._score(sets[name], field)
+                measured[name, prefix] = primary_metrics
+                gain = self._gain([name], prefix, measured)
+                metrics |= {f'{name}/{prefix}{key}' if name else f'{prefix}{key}': value
+                            for key, value in (scores | gain).items()}
+        if any(sets):
+            for prefix in METRIC_PREFIXES.values():
+                gain = self._gain(list(self.single_task or ()), prefix, measured)
+                metrics |= {f'{prefix}{key}': value for key, value in gain.items()}
         return metrics
+
+    def _score(self, images: Sequence[dict], field: str,
+               ) -> tuple[dict[str, float], dict[str, float]]:
+        """``<task>/<metric>`` of the images of one set, and the primary metrics by task."""
+        metrics: dict[str, float] = {}
+        primary_metrics: dict[str, float] = {}
+        for name, task in self.scored.items():
+            rows = [stats[field, name] for stats in images if (field, name) in stats]
+            if not rows:
+                continue
+            stats = torch.from_numpy(np.stack(rows))
+            scores = task.score(stats)
+            primary_metrics[name] = scores[task.primary_metric]
+            if self.per_class and not METRIC_PREFIXES[field]:
+                scores |= task.class_scores(stats)
+            metrics |= {f'{name}/{key}': value for key, value in scores.items()}
+        return metrics, primary_metrics
+
+    def _gain(self, sets: Sequence[str], prefix: str,
+              measured: Mapping[tuple[str, str], Mapping[str, float]]) -> dict[str, float]:
+        """``delta_m`` over these sets; nothing where a figure of theirs is missing."""
+        wanted = {f'{name}/{task}': (name, task) for name in sets
+                  for task in (self.single_task or {}).get(name, ())}
+        scores = {key: measured.get((name, prefix), {}).get(task)
+                  for key, (name, task) in wanted.items()}
+        if not wanted or None in scores.values():
+            return {}
+        return {'delta_m': mean_gain(
+            {key: score for key, score in scores.items() if score is not None},
+            {key: (self.single_task or {})[name][task] for key, (name, task) in wanted.items()},
+            {key: self.tasks[task].higher_is_better for key, (_, task) in wanted.items()})}
 
 
 def _share_of_cores() -> int:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from prettytable import PrettyTable, TableStyle
 
+from mtpsl.structures.outputs import METRIC_PREFIXES
 from mtpsl.tasks import Task
 
 ARROWS = {True: '↑', False: '↓'}  # by "higher is better"
@@ -22,16 +23,35 @@ def primary_metric_rows(metrics: Mapping[str, float], tasks: Mapping[str, Task])
     """Rows for the initial and the final predictions: title, figures by task, delta_m.
 
     Args:
-        metrics: ``<task>/<metric>``, ``initial/<task>/<metric>`` and maybe ``delta_m``.
+        metrics: ``<task>/<metric>``, ``initial/<task>/<metric>`` and maybe ``delta_m``; or these
+            of several named sets, ``<set>/<task>/<metric>``, whose rows begin with the set, and
+            ``delta_m`` of all.
         tasks: task name -> task.
     """
     rows = []
-    for title, prefix in (('initial', 'initial/'), ('final', '')):
-        row = [metrics.get(f'{prefix}{name}/{task.primary_metric}') for name, task in tasks.items()]
-        if any(value is not None for value in row):
-            gain = metrics.get(f'{prefix}delta_m', math.nan)
-            rows.append([title, *map(figure, row), '-' if math.isnan(gain) else signed(gain)])
+    sets = by_set(metrics, tasks)
+    for name, own in sets.items():
+        for title, prefix in (('initial', 'initial/'), ('final', '')):
+            row = [own.get(f'{prefix}{task}/{one.primary_metric}') for task, one in tasks.items()]
+            gain = own.get(f'{prefix}delta_m', math.nan)
+            if any(value is not None for value in row) or not (math.isnan(gain) or name):
+                known = '' if len(sets) == 1 else f'{name or "all sets"} '
+                rows.append([f'{known}{title}', *map(figure, row),
+                             '-' if math.isnan(gain) else signed(gain)])
     return rows
+
+
+def by_set(metrics: Mapping[str, float], tasks: Mapping[str, Task]) -> dict[str, dict[str, float]]:
+    """Figures by set name, without it; '', which comes last, holds those of no set."""
+    sets: dict[str, dict[str, float]] = {}
+    rest: dict[str, float] = {}
+    for key, value in metrics.items():
+        name, _, own = key.partition('/')
+        if own and name not in tasks and f'{name}/' not in METRIC_PREFIXES.values():
+            sets.setdefault(name, {})[own] = value
+        else:
+            rest[key] = value
+    return sets | {'': rest}
 
 
 def markdown_table(header: list[str], rows: list[list[str]]) -> str:

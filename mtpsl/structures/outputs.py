@@ -15,6 +15,15 @@ LOSS_SUFFIXES = {FINAL: '', INITIAL: '_initial'}  # of the fields that are train
 _STEP = re.compile(r'step(\d+)')
 
 
+def final_metric(key: str) -> str | None:
+    """The metric of a figure of final predictions, ``<task>/<metric>`` or, of one of several sets,
+    ``<set>/<task>/<metric>``; None of other figures.
+    """
+    *before, metric = key.split('/')
+    initial = METRIC_PREFIXES[INITIAL].rstrip('/')
+    return metric if len(before) in (1, 2) and initial not in before else None
+
+
 def step_field(step: int) -> str:
     """The field of X_0 as denoising step ``step`` predicts it."""
     return FINAL if step == 1 else f'step{step}'

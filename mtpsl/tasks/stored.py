@@ -7,6 +7,9 @@ import numpy as np
 SHOWN = 8  # values in an error
 TABLE = 1 << 17  # numbers that a table may span; maps of others are sorted
 FOREIGN = -2
+# Options of tasks that say how label files are read, not what is predicted.
+READING_OPTIONS = frozenset(('values', 'ignore', 'colour_coded', 'png_unit', 'npy_unit', 'farthest',
+                             'zero_sum_unknown'))
 
 Stored = int | Sequence[int]
 

@@ -174,11 +174,46 @@ def test_single_task_figures_are_read_at_once(tmp_path: Path) -> None:
     path = tmp_path / 'metrics.json'
     path.write_text(json.dumps({'depth/absErr': 0.5}))
     metric = MultiTaskMetric(CONFIG, single_task=SINGLE | dict(depth=str(path)))
-    assert metric.single_task == SINGLE | dict(depth=0.5)
+    assert metric.single_task == {'': SINGLE | dict(depth=0.5)}
     with pytest.raises(ValueError, match=r"single_task .* missing: \['parsing', 'saliency'"):
         MultiTaskMetric(CONFIG, single_task=dict(semseg=50.0))
     with pytest.raises(ValueError, match='single_task names .*sky'):
         MultiTaskMetric(CONFIG, single_task=SINGLE | dict(sky=1.0))
+
+
+def test_each_set_is_scored_as_if_alone() -> None:
+    """Figures of a set, and Delta_m over the tasks of all sets, worked out here."""
+    labelled = dict(rooms=['depth', 'semseg'], scenes=['semseg', 'saliency'])
+    single = dict(rooms=dict(depth=1.5, semseg=20.0), scenes=dict(semseg=30.0, saliency=40.0))
+    alone = {name: [make_sample(10 * place + number, tasks) for number in range(2)]
+             for place, (name, tasks) in enumerate(labelled.items(), start=2)}
+    for name, part in alone.items():
+        for number, sample in enumerate(part):
+            sample.set_metainfo(dict(img_id=f'{name}/{number}', dataset=name))
+    together = [sample for pair in zip(*alone.values()) for sample in pair]
+    found = evaluate(together, single_task=single, per_class=True)
+    for name, part in alone.items():
+        for sample in part:
+            sample.set_metainfo(dict(dataset=''))
+        own = evaluate(part, per_class=True)
+        assert own and own == {key.removeprefix(f'{name}/'): value for key, value in found.items()
+                               if key.startswith(f'{name}/') and 'delta_m' not in key}
+    rooms = [(1.5 - found['rooms/depth/absErr']) / 1.5,
+             (found['rooms/semseg/mIoU'] - 20) / 20]
+    scenes = [(found['scenes/semseg/mIoU'] - 30) / 30, (found['scenes/saliency/maxF'] - 40) / 40]
+    assert found['rooms/delta_m'] == pytest.approx(50 * sum(rooms))
+    assert found['delta_m'] == pytest.approx(25 * sum(rooms + scenes))
+    assert found['initial/delta_m'] != found['delta_m']
+    assert found['rooms/initial/delta_m'] != found['rooms/delta_m']
+
+
+def test_a_set_without_truth_of_a_task_has_no_delta_m() -> None:
+    sample = make_sample(6, ['depth'])
+    sample.set_metainfo(dict(dataset='rooms'))
+    found = evaluate([sample], single_task=dict(rooms=dict(depth=1.0, semseg=20.0)))
+    assert 'rooms/depth/absErr' in found and not any('delta_m' in key for key in found)
+    with pytest.raises(ValueError, match='single_task must hold figures, or a dict'):
+        MultiTaskMetric(CONFIG, single_task=dict(depth=1.0, rooms=dict(depth=1.0)))
 
 
 def test_through_mmengines_evaluator(samples: list[MultiTaskSample],

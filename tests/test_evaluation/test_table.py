@@ -29,6 +29,14 @@ def test_what_is_not_there() -> None:
     assert len(cells(primary_metric_table({}, TASKS))) == 2
 
 
+def test_a_row_for_each_set_and_one_for_all() -> None:
+    metrics = {'rooms/depth/absErr': 0.5, 'rooms/initial/depth/absErr': 0.6, 'rooms/delta_m': 2.0,
+               'a/semseg/mIoU': 30.0, 'a/semseg/IoU.wall': 9.0, 'delta_m': 1.0, 'time': 3.0}
+    rows = cells(primary_metric_table(metrics, TASKS))[2:]
+    assert rows == [['rooms initial', '-', '0.6000', '-'], ['rooms final', '-', '0.5000', '+2.00'],
+                    ['a final', '30.00', '-', '-'], ['all sets final', '-', '-', '+1.00']]
+
+
 def test_no_gain_has_no_negative_sign() -> None:
     table = primary_metric_table({'semseg/mIoU': 5.0, 'delta_m': -0.001}, TASKS)
     assert cells(table)[2][-1] == '+0.00'

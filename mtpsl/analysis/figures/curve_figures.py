@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from mtpsl.analysis.results import metric_directions
 from mtpsl.engine.visualization import read_curves
 from mtpsl.evaluation.table import ARROWS
-from mtpsl.structures.outputs import LOSS_SUFFIXES
+from mtpsl.structures.outputs import LOSS_SUFFIXES, final_metric
 from mtpsl.system.arguments import split_name
 from mtpsl.system.choices import COLUMN, PAGE
 
@@ -49,8 +49,8 @@ def find_metrics(runs: Mapping[str, Sequence[dict]]) -> dict[str, bool]:
     """``<task>/<primary metric>`` of the validations -> whether higher is better."""
     directions = metric_directions()
     keys = dict.fromkeys(key for records in runs.values() for record in records for key in record
-                         if key.count('/') == 1 and key.split('/')[1] in directions)
-    return {key: directions[key.split('/')[1]] for key in keys}
+                         if final_metric(key) in directions)
+    return {key: directions[key.split('/')[-1]] for key in keys}
 
 
 def curve(records: Sequence[dict], key: str) -> Points:
@@ -79,7 +79,7 @@ def draw_curves(runs: Mapping[str, Sequence[dict]], window: int = 1) -> Figure:
         ValueError: no run has logged a loss or a metric.
     """
     metrics = find_metrics(runs)
-    tasks = [key.split('/')[0] for key in metrics]
+    tasks = [key.split('/')[-2] for key in metrics]
     losses = sorted(find_losses(runs), key=lambda key: (
         tasks.index(key.removeprefix('loss_')) if key.removeprefix('loss_') in tasks else 99))
     titles = [f'{key.removeprefix("loss_")} loss ↓' for key in losses] + [

@@ -55,7 +55,8 @@ def _read_pairs(file: str) -> dict[str, tuple[float, float]]:
     with open(file, encoding='utf-8') as content:
         metrics = json.load(content)
     final = results[0].metrics
-    initial = {key: metrics.get(f'initial/{key}') for key in final}
+    initial = {key: metrics.get('/'.join([*key.split('/')[:-2], 'initial', *key.split('/')[-2:]]))
+               for key in final}
     pairs = {key: (value, final[key]) for key, value in initial.items()
              if isinstance(value, int | float) and math.isfinite(value)}
     if not pairs:
@@ -81,10 +82,9 @@ def draw_gains(models: Mapping[str, Mapping[str, Gain]]) -> Figure:
                         layout='constrained')
         every = list(canvas.subplots(down, across, squeeze=False).flat)
         for axes, (title, key, gain) in zip(every, panels):
-            task, metric = key.split('/')
-            arrow = ARROWS[metric_directions()[metric]]
+            arrow = ARROWS[metric_directions()[key.split('/')[-1]]]
             heading = f'{title}\n' if len(models) > 1 else ''
-            axes.set_title(f'{heading}{task} {metric} {arrow}')
+            axes.set_title(f'{heading}{key.replace("/", " ")} {arrow}')
             _draw_gain(axes, gain)
         for axes in every[len(panels):]:
             axes.remove()

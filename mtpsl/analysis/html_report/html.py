@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
 from mtpsl import __version__
-from mtpsl.evaluation.table import ARROWS, figure, primary_metric_rows
+from mtpsl.evaluation.table import ARROWS, by_set, figure, primary_metric_rows
 from mtpsl.system.files import write_text
 from mtpsl.tasks import Task
 
@@ -67,12 +67,14 @@ def histogram(values: Sequence[float]) -> list[tuple[float, float, int]]:
 
 def _classes(metrics: Mapping[str, float],
              tasks: Mapping[str, Task]) -> dict[str, list[tuple[str, float]]]:
-    """Task name -> class and its score in percent, where scores of classes were asked for."""
+    """Task name, after that of its set, -> class and its score in percent, where asked for."""
     found: dict[str, list[tuple[str, float]]] = {}
-    for key, value in metrics.items():
-        name, _, metric = key.partition('/')
-        if name in tasks and metric.startswith('IoU.'):
-            found.setdefault(name, []).append((metric.removeprefix('IoU.'), value))
+    for known, own in by_set(metrics, tasks).items():
+        for key, value in own.items():
+            name, _, metric = key.partition('/')
+            if name in tasks and metric.startswith('IoU.'):
+                title = f'{known} {name}'.strip()
+                found.setdefault(title, []).append((metric.removeprefix('IoU.'), value))
     return found
 
 

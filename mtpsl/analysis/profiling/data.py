@@ -14,7 +14,7 @@ from mmengine.registry import init_default_scope
 from mtpsl.datasets import PartialLabelDataset, PASCALContext
 from mtpsl.datasets.sampler import SeededIndex, seeded
 from mtpsl.engine import load_config
-from mtpsl.engine.config.load import leaves
+from mtpsl.engine.config.dataset_tree import leaves
 from mtpsl.engine.quiet import quieten
 from mtpsl.registry import DATASETS
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from mtpsl.engine import load_config
-from mtpsl.engine.config.load import leaves
+from mtpsl.engine.config.dataset_tree import leaves
 from mtpsl.tasks import Task, build_tasks
 from mtpsl.tasks.categorical import CategoricalTask
 

@@ -9,6 +9,7 @@ from typing import cast
 from mmengine.config import Config
 
 from mtpsl.registry import TASKS
+from mtpsl.tasks.stored import READING_OPTIONS
 
 from .content import RUN_KEY, check_finite, check_whole, read_content
 
@@ -27,9 +28,6 @@ NOT_PREDICTING = {'loss_weight', 'initial_loss_weight', 'class_weight', 'positiv
                   'max_dist', 'max_display', 'absent_iou', 'double_sigmoid', 'zero_sum_unknown',
                   'divide_when_zoomed', 'aux_normal', 'outputs', 'num_samples', 'test_seed',
                   'channels_last', 'shortcut', 'regularizer'}
-# What of them says how labels are read.
-READING = {'values', 'ignore', 'colour_coded', 'png_unit', 'npy_unit', 'farthest',
-           'zero_sum_unknown'}
 SHOWN = 10
 
 
@@ -116,7 +114,7 @@ def other_reading(path: str, cfg: Config) -> str:
     """
     before = _model_of(path)
     found = before and differences(*(
-        {name: {key: task[key] for key in sorted(READING & set(task))}
+        {name: {key: task[key] for key in sorted(READING_OPTIONS & set(task))}
          for name, task in (model.get('tasks') or {}).items() if isinstance(task, Mapping)}
         for model in (before, cast(dict, plain(cfg.model)))))
     return (f'the config reads labels otherwise than the training of {path} did, which is right '

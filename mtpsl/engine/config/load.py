@@ -16,6 +16,7 @@ import mtpsl.engine.patches  # noqa: F401  (applies them)
 from mtpsl.engine.quiet import quieten, silence
 from mtpsl.registry import DATASETS, METRICS, MODELS, OPTIMIZERS, VISUALIZERS
 
+from .dataset_tree import leave_out_sets, leaves, shorten_written_sets, write_out_sets
 from .model_index import find_config
 from .schema import check_kinds, check_parts
 from .values import check_left_out, check_values, value_of
@@ -114,7 +115,11 @@ def _tasks_of(cfg: Config) -> Mapping:
 
 
 def _leave_out(cfg: Config) -> None:
-    """Tasks and hooks that are None; of loaders without worker processes what only those have."""
+    """Tasks, named sets and hooks that are None; of loaders without worker processes what only
+    those have.
+    """
+    gone = {name for name, task in _tasks_of(cfg).items() if task is None}
+    leave_out_sets(cfg, gone)
     if cfg.get('tasks'):
         cfg.tasks = type(cfg.tasks)({n: task for n, task in cfg.tasks.items() if task is not None})
     hooks = cfg.get('default_hooks') or {}
@@ -171,6 +176,7 @@ def _share(cfg: Config) -> None:
         else:
             cfg.model.data_preprocessor = {**cfg.data_preprocessor, **own}
     if 'tasks' in cfg:
+        write_out_sets(cfg)
         for component, registry in _components(cfg):
             _share_tasks(component, registry, cfg.tasks)
 
@@ -178,6 +184,7 @@ def _share(cfg: Config) -> None:
 def _unshare(cfg: Config, overridden: set[str]) -> None:
     """Undo it in a config that a run has dumped, for what the command line overrides at the top."""
     if 'tasks' in cfg and 'tasks' in overridden:
+        shorten_written_sets(cfg)
         for component, _ in _components(cfg):
             if component.get('tasks') == cfg.tasks:
                 component.pop('tasks')
@@ -253,15 +260,6 @@ def evaluators(cfg: Config, split: str) -> Sequence[dict]:
     if isinstance(evaluator, dict):
         evaluator = evaluator.get('metrics', [evaluator])
     return [evaluator] if isinstance(evaluator, dict) else evaluator
-
-
-def leaves(dataset: dict) -> Iterator[dict]:
-    """The datasets inside wrappers."""
-    inner = dataset.get('datasets') or ([dataset['dataset']] if 'dataset' in dataset else [])
-    if not inner:
-        yield dataset
-    for child in inner:
-        yield from leaves(child)
 
 
 def _share_tasks(component: dict, registry: Registry, tasks: Mapping[str, dict]) -> None:

@@ -1,6 +1,7 @@
 """What stops a run, found before a runner is built and prints what it runs on."""
 
 import os
+from collections.abc import Mapping, Sequence
 
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
@@ -8,7 +9,8 @@ from mmengine.registry import init_default_scope
 from mtpsl.engine.quiet import silence
 from mtpsl.registry import DATASETS
 
-from .load import evaluators, leaves
+from .dataset_tree import joints, leaves
+from .load import evaluators
 
 
 def check_together(cfg: Config) -> None:
@@ -33,7 +35,8 @@ def _check_tasks(cfg: Config, split: str) -> None:
     model, loader = cfg.model.get('tasks') or {}, cfg.get(f'{split}_dataloader')
     if not model or not loader:
         return
-    parts = list(leaves(loader.dataset))
+    sets = list(joints(loader.dataset))
+    parts = sets or list(leaves(loader.dataset))
     datasets = [part['tasks'] for part in parts if part.get('tasks')]
     scored = [part['tasks'] for part in evaluators(cfg, split) if part.get('tasks')]
     for place, tasks in (*((f'{split}_dataloader.dataset', one) for one in datasets),
@@ -53,6 +56,19 @@ def _check_tasks(cfg: Config, split: str) -> None:
     if extra:
         raise ValueError(f'{split}_evaluator has the task {", ".join(sorted(extra))}, which the '
                          'model does not predict')
+    _check_single_task(cfg, split, [name for joint in sets for name in joint['datasets']])
+
+
+def _check_single_task(cfg: Config, split: str, sets: Sequence[str]) -> None:
+    """Raise ValueError where figures to compare with are not of the sets that are scored."""
+    for part in evaluators(cfg, split):
+        given = part.get('single_task') or {}
+        nested = [name for name, figure in given.items() if isinstance(figure, Mapping)]
+        if given and (bool(sets) != bool(nested) or set(nested) - set(sets)):
+            raise ValueError(
+                f'{split}_evaluator.single_task must hold a figure for each task' + (
+                    f' of each set, as set -> task -> figure; the sets are {", ".join(sets)}'
+                    if sets else ', since the dataset is no JointDataset') + f'; got {dict(given)}')
 
 
 def _plain(value: object) -> object:

@@ -1,5 +1,6 @@
 """Panels of test images while a model is tested."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,7 +18,8 @@ class PanelHook(Hook):
     Args:
         out_dir: folder for ``<img_id>.png`` in testing; None sends them to the visualizer's
             backends.
-        num_images: panels at most of one run, on each rank; 0 draws none.
+        num_images: panels at most of one run, on each rank, of each set of a ``JointDataset``;
+            0 draws none.
         in_validation: whether validation during training draws too (into the backends).
     """
 
@@ -28,13 +30,13 @@ class PanelHook(Hook):
         self.out_dir = out_dir
         self.num_images = num_images
         self.in_validation = in_validation
-        self._drawn = 0
+        self._drawn: Counter[str] = Counter()
 
     def before_val_epoch(self, runner: Runner) -> None:
-        self._drawn = 0
+        self._drawn.clear()
 
     def before_test_epoch(self, runner: Runner) -> None:
-        self._drawn = 0
+        self._drawn.clear()
 
     def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
                        outputs: Sequence[MultiTaskSample] | None = None) -> None:
@@ -47,10 +49,12 @@ class PanelHook(Hook):
 
     def _draw(self, runner: Runner, data_batch: dict, outputs: Sequence[MultiTaskSample],
               out_dir: str | None) -> None:
-        left = self.num_images - self._drawn
-        for bgr, sample in list(zip(data_batch['inputs'], outputs))[:max(left, 0)]:
+        for bgr, sample in zip(data_batch['inputs'], outputs):
+            dataset = sample.get('dataset', '')
+            if self._drawn[dataset] >= self.num_images:
+                continue
             image = bgr.cpu().numpy().transpose(1, 2, 0)[..., ::-1]
             runner.visualizer.add_datasample(
                 f'panel/{sample.img_id}', image, sample, step=runner.iter,
                 out_file=out_dir and str(Path(out_dir, f'{sample.img_id}.png')))
-            self._drawn += 1
+            self._drawn[dataset] += 1

@@ -1,0 +1,2 @@
+_base_ = './diffusionmtl_pascal_nyud_r18.py'
+model = dict(diffusion=dict(residual=True))

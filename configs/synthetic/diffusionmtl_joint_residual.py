@@ -1,0 +1,2 @@
+_base_ = './diffusionmtl_joint.py'
+model = dict(diffusion=dict(residual=True))

@@ -1,0 +1,160 @@
+"""Several datasets as one, each labelled for tasks of its own."""
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mmengine.dataset import ConcatDataset
+from mmengine.structures import PixelData
+
+from mtpsl.registry import DATASETS
+from mtpsl.structures import batch_leaves
+from mtpsl.tasks import Task, build_tasks
+
+from .joint_tasks import check_set_names, resolve_sets
+from .partial_label import PartialLabelDataset
+from .sampler import SeededIndex
+
+
+@DATASETS.register_module()
+class JointDataset(ConcatDataset):
+    """Datasets that are labelled for different tasks, as one for a model of all these tasks.
+
+    An epoch of ``SeededSampler`` is each image of all sets once; ``JointSampler`` draws some sets
+    more often than others. A sample says which set it is of (meta information ``dataset``), and
+    its ``img_id`` is ``SET/ID``. Nothing depends on the order of ``datasets``.
+
+    Args:
+        tasks: task name -> config or task, all that the model predicts.
+        datasets: set name -> config of a :class:`PartialLabelDataset`, with its own root,
+            pipeline and label mapping. Its ``tasks`` says what it is labelled for: a list of
+            names of ``tasks``, or a dict of names -> options of that task which say how this
+            set's label files are read (``READING_OPTIONS``), such as
+            ``dict(depth=dict(png_unit=0.001))``. Without it the set has all tasks that its class
+            has labels for.
+        names: set name -> task name -> what the set itself calls it. So two sets may have tasks of
+            one kind with other classes: ``dict(nyud=dict(rooms='semseg'))``.
+
+    Attributes:
+        sets: set name -> dataset, by name.
+
+    Raises:
+        ValueError: a set that has no such task, disagrees on what a task is, or shares image
+            files with another; a task that no set has.
+        TypeError: a set that is no :class:`PartialLabelDataset`.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import cv2
+        >>> import numpy as np
+        >>> roots = {name: Path(tempfile.mkdtemp()) for name in ('depth', 'saliency')}
+        >>> for name, root in roots.items():
+        ...     for folder in ('images', name):
+        ...         (root / folder).mkdir()
+        ...     _ = cv2.imwrite(str(root / 'images/0.jpg'), np.zeros((8, 8, 3), np.uint8))
+        >>> np.save(roots['depth'] / 'depth/0.npy', np.full((8, 8), 2.0, np.float32))
+        >>> np.save(roots['saliency'] / 'saliency/0.npy', np.ones((8, 8), np.uint8))
+        >>> dataset = JointDataset(
+        ...     tasks=dict(depth=dict(type='Depth'), saliency=dict(type='Saliency')),
+        ...     datasets=dict(
+        ...         rooms=dict(type='FolderDataset', data_root=str(roots['depth']),
+        ...                    tasks=['depth']),
+        ...         masks=dict(type='FolderDataset', data_root=str(roots['saliency']),
+        ...                    tasks=['saliency'])))
+        >>> [dataset.get_data_info(index)['img_id'] for index in range(2)]
+        ['masks/0', 'rooms/0']
+    """
+
+    def __init__(self, *, tasks: Mapping[str, dict | Task],
+                 datasets: Mapping[str, dict | PartialLabelDataset],
+                 names: Mapping[str, Mapping[str, str]] | None = None) -> None:
+        self.tasks = build_tasks(tasks)
+        check_set_names(datasets, self.tasks)
+        names = names or {}
+        self.sets = {name: _build(name, dataset)
+                     for name, dataset in sorted(resolve_sets(tasks, datasets, names).items())}
+        # Set name -> the set's own task name -> the model's.
+        self._model_names = {
+            name: dict(zip(dataset.tasks, dataset.tasks)) | {
+                own: task for task, own in names.get(name, {}).items()}
+            for name, dataset in self.sets.items()}
+        self._refuse_strays()
+        super().__init__(list(self.sets.values()), ignore_keys=['tasks'])
+        self._metainfo = dict(tasks=tuple(self.tasks))
+        _refuse_shared_images(self.sets)
+
+    @property
+    def on_error(self) -> str:
+        """``'skip'`` where one of the sets leaves out images that cannot be read."""
+        return 'skip' if any(one.on_error == 'skip' for one in self.sets.values()) else 'raise'
+
+    def tasks_of(self, name: str) -> dict[str, Task]:
+        """The tasks that a set is labelled for, by the model's names."""
+        return {task: self.sets[name].tasks[own] for own, task in self._model_names[name].items()}
+
+    def __getitem__(self, index: int | SeededIndex) -> dict:
+        """One sample, see :class:`PartialLabelDataset`."""
+        place, own = self._get_ori_dataset_idx(index)
+        item = self.datasets[place][own]
+        name = list(self.sets)[place]
+        for sample in batch_leaves([item['data_samples']] if 'data_samples' in item else []):
+            sample.set_metainfo(dict(dataset=name))
+            if 'img_id' in sample:
+                sample.set_metainfo(dict(img_id=f'{name}/{sample.img_id}'))
+            sample.gt = PixelData(**{self._model_names[name][own]: label
+                                     for own, label in sample.gt.items()})
+        return item
+
+    def get_data_info(self, idx: int) -> dict:
+        """What is known of an image before it is read, by the model's names of the tasks."""
+        place, own = self._get_ori_dataset_idx(idx)
+        info = self.datasets[place].get_data_info(own)
+        name = list(self.sets)[place]
+        labels = {self._model_names[name][task]: paths for task, paths in info['labels'].items()}
+        return info | dict(dataset=name, img_id=f'{name}/{info["img_id"]}', labels=labels)
+
+    def _refuse_strays(self) -> None:
+        """Raise ValueError where no set is labelled for a task of the model."""
+        there = {task for name in self.sets for task in self.tasks_of(name)}
+        missing = [task for task in self.tasks if task not in there]
+        if missing:
+            sets = '; '.join(f'{name}: {", ".join(self.tasks_of(name))}' for name in self.sets)
+            raise ValueError(f'JointDataset: no set has the task {", ".join(missing)}. The sets '
+                             f'have {sets}; tasks of a set says which it is labelled for')
+
+
+def _build(name: str, config: Any) -> PartialLabelDataset:
+    try:
+        dataset = DATASETS.build(config) if isinstance(config, Mapping) else config
+    except (ValueError, FileNotFoundError, TypeError) as error:
+        raise type(error)(f'{name}: {error}') from error
+    if not isinstance(dataset, PartialLabelDataset):
+        raise TypeError(f'JointDataset: datasets.{name} must be a dataset of labelled images, such '
+                        f'as PASCALContext or FolderDataset, got {type(dataset).__name__}; '
+                        'weights of JointSampler draw a set more often')
+    dataset.title = f'{name} ({dataset.title})'
+    return dataset
+
+
+def _refuse_shared_images(sets: Mapping[str, PartialLabelDataset]) -> None:
+    """Raise ValueError where an image file is in two sets: the model would not know it for one."""
+    first: dict[str, str] = {}
+    for name, dataset in sets.items():
+        for path in image_files(dataset):
+            other = first.setdefault(path, name)
+            if other != name:
+                raise ValueError(
+                    f'JointDataset: the image {path} is in {other} and in {name}. Labels of one '
+                    'image belong into one set: a FolderDataset with a folder for each task, or '
+                    'sets of other images')
+
+
+def image_files(dataset: PartialLabelDataset) -> Iterator[str]:
+    """The image files of a dataset, by paths without links in their folders."""
+    folders: dict[str, str] = {}
+    for index in range(len(dataset)):
+        folder, name = os.path.split(dataset.get_data_info(index)['img_path'])
+        if folder not in folders:
+            folders[folder] = os.path.realpath(folder)
+        yield os.path.join(folders[folder], name)

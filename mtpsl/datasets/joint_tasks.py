@@ -1,0 +1,160 @@
+"""What each set of a :class:`~mtpsl.datasets.joint.JointDataset` is labelled for."""
+
+import copy
+from collections.abc import Mapping, Sequence, Set
+from typing import Any
+
+from mtpsl.registry import DATASETS
+from mtpsl.structures.outputs import METRIC_PREFIXES
+from mtpsl.tasks import Task
+from mtpsl.tasks.stored import READING_OPTIONS
+
+# Begin names of figures, which a set's name does too.
+TAKEN = {prefix.rstrip('/') for prefix in METRIC_PREFIXES.values() if prefix} | {'delta_m'}
+
+
+def check_set_names(datasets: Mapping[str, object], tasks: Mapping[str, object]) -> None:
+    """Raise ValueError where a set's name cannot begin names of figures and of images."""
+    if not isinstance(datasets, Mapping) or not datasets:
+        raise ValueError('JointDataset: datasets must be a dict of set name -> dict(type=...), got '
+                         f'{datasets!r:.200}')
+    for name in datasets:
+        if not isinstance(name, str) or not name.isidentifier() or name in TAKEN | set(tasks):
+            raise ValueError('JointDataset: the name of a set must be a plain identifier and none '
+                             f'of {", ".join([*tasks, *sorted(TAKEN)])}, got {name!r}')
+
+
+def resolve_sets(tasks: Mapping[str, Any], datasets: Mapping[str, Any],
+                 names: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+    """The sets with their ``tasks`` written out, by the sets' own names.
+
+    Args:
+        tasks: task name -> config or task.
+        datasets: set name -> config, or a dataset that is built, which stays as it is.
+        names: set name -> task name -> the set's own name of it.
+
+    Raises:
+        ValueError: see :class:`~mtpsl.datasets.joint.JointDataset`.
+    """
+    for name, own in names.items():
+        unknown = [task for task in own if task not in tasks]
+        if name not in datasets or unknown:
+            raise ValueError(f'JointDataset: names must be of the sets {", ".join(datasets)} and '
+                             f'the tasks {", ".join(tasks)}, got {name}: {dict(own)}')
+    return {name: config if not isinstance(config, Mapping) else
+            {**config, 'tasks': _tasks_of(name, config, tasks, names.get(name, {}))}
+            for name, config in datasets.items()}
+
+
+def without_left_out(datasets: Mapping[str, Any], gone: Set[str]) -> dict[str, Any]:
+    """The sets that are not None, labelled for no task of ``gone``, which the model does not have.
+
+    Raises:
+        ValueError: a set that no task is left for.
+    """
+    kept = {name: config for name, config in datasets.items() if config is not None}
+    for name, config in kept.items():
+        given = config.get('tasks') if isinstance(config, Mapping) else None
+        if not given or isinstance(given, str) or gone.isdisjoint(given):
+            continue
+        left = ({task: given[task] for task in given if task not in gone}
+                if isinstance(given, Mapping) else [task for task in given if task not in gone])
+        if not left:
+            raise ValueError(f'datasets.{name} is labelled for {", ".join(given)}, which tasks '
+                             'leaves out: leave the set out by None too')
+        kept[name] = {**config, 'tasks': left}
+    return kept
+
+
+def shorten_sets(tasks: Mapping[str, Any], datasets: Mapping[str, Any],
+                 names: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+    """Undo :func:`resolve_sets` of configs, so that other ``tasks`` can take the place."""
+    short = {}
+    for name, config in datasets.items():
+        model_names: dict[Any, str] = {own: task for task, own in names.get(name, {}).items()}
+        given = config.get('tasks')
+        if isinstance(given, Mapping) and all('type' in one for one in given.values()):
+            given = {task: {key: value for key, value in given[own].items()
+                            if key in READING_OPTIONS and value != tasks[task].get(key)}
+                     for own, task in ((own, str(model_names.get(own, own))) for own in given)}
+        short[name] = {**config, 'tasks': given}
+    return short
+
+
+def _tasks_of(name: str, config: Mapping, tasks: Mapping[str, Any],
+              own_names: Mapping[str, str]) -> dict[str, Any]:
+    """A set's own task name -> config."""
+    given = config.get('tasks')
+    if given is None:
+        given = _known_tasks(name, config, tasks, own_names)
+    if isinstance(given, str) or not isinstance(given, (Mapping, Sequence)) or not given:
+        raise ValueError(f'datasets.{name}.tasks must be a list of some of {list(tasks)}, or a '
+                         f'dict of them, got {given!r}')
+    model_names: dict[Any, str] = {own: task for task, own in own_names.items()}
+    found: dict[str, Any] = {}
+    for key in given:
+        options = given[key] if isinstance(given, Mapping) else {}
+        # Written out already, by the set's own names.
+        written = isinstance(options, Task) or isinstance(options, Mapping) and 'type' in options
+        task: Any = model_names.get(key, key) if written else key
+        if task not in tasks:
+            raise ValueError(f'datasets.{name}.tasks names {key!r}, the tasks are '
+                             f'{", ".join(tasks)}')
+        own = own_names.get(task, task)
+        found[own] = (_same(name, task, options, tasks[task]) if written else
+                      _with_options(name, task, options, tasks[task], own))
+    return found
+
+
+def _known_tasks(name: str, config: Mapping, tasks: Mapping[str, Any],
+                 own_names: Mapping[str, str]) -> list[str]:
+    kind = config.get('type')
+    cls = DATASETS.get(kind) if isinstance(kind, str) else kind
+    labels = getattr(cls, 'LABELS', {})
+    known = [task for task in tasks if own_names.get(task, task) in labels]
+    if not known:
+        has = f'it has labels of {", ".join(labels)}' if labels else (
+            'which labels it has, its class does not say')
+        raise ValueError(f'datasets.{name}.tasks must say which of {", ".join(tasks)} it is '
+                         f'labelled for: {has}')
+    return known
+
+
+def _with_options(name: str, task: str, options: Any, shared: Any, own: str) -> Any:
+    """The shared task, read in the set's way."""
+    if not isinstance(options, Mapping) or set(options) - READING_OPTIONS:
+        raise ValueError(
+            f'datasets.{name}.tasks.{task} may hold what says how label files are read, '
+            f'{", ".join(sorted(READING_OPTIONS))}, got {options!r}: what the task is, tasks at '
+            'the top says for all sets')
+    if isinstance(shared, Task):
+        if options:
+            raise ValueError(f'datasets.{name}.tasks.{task}: options need the task as a config, '
+                             f'got a {type(shared).__name__}')
+        shared = copy.copy(shared)
+        shared.name = own
+        return shared
+    return {**shared, **options}
+
+
+def _same(name: str, task: str, given: Any, shared: Any) -> Any:
+    """A task that a set writes out, where it is the shared one but for how it is read."""
+    if isinstance(given, Task) != isinstance(shared, Task):
+        return given  # nothing to compare by
+    if isinstance(given, Task):
+        pairs = {key: (getattr(given, key, None), getattr(shared, key, None))
+                 for key in ('channels', 'class_names')}
+        pairs['type'] = (type(given).__name__, type(shared).__name__)
+    else:
+        pairs = {key: (given.get(key), shared.get(key))
+                 for key in sorted((set(given) | set(shared)) - READING_OPTIONS)}
+    for key, (own, others) in pairs.items():
+        if _plain(own) != _plain(others):
+            raise ValueError(f'datasets.{name}.tasks: {key} of {task} is {own!r}, for the other '
+                             f'sets and the model it is {others!r}; a task of another name may '
+                             'have other classes or units (names)')
+    return given
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

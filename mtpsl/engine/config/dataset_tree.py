@@ -1,0 +1,69 @@
+"""The datasets of a config: those inside of wrappers, and the named sets of a ``JointDataset``."""
+
+from collections.abc import Iterator, Mapping, Set
+
+from mmengine.config import Config
+
+from mtpsl.datasets.joint_tasks import (
+    check_set_names,
+    resolve_sets,
+    shorten_sets,
+    without_left_out,
+)
+
+
+def leaves(dataset: dict) -> Iterator[dict]:
+    """The datasets inside wrappers."""
+    for _, leaf in named_leaves(dataset):
+        yield leaf
+
+
+def named_leaves(dataset: dict) -> Iterator[tuple[str, dict]]:
+    """The same with their names in a ``JointDataset``; '' elsewhere."""
+    inner = dataset.get('datasets') or ([dataset['dataset']] if 'dataset' in dataset else [])
+    named = inner if isinstance(inner, Mapping) else {}
+    if not inner:
+        yield '', dataset
+    for name, child in named.items() or (('', child) for child in inner):
+        yield from ((name or below, leaf) for below, leaf in named_leaves(child))
+
+
+def joints(dataset: dict) -> Iterator[dict]:
+    """The datasets of named sets, inside of wrappers too."""
+    inner = dataset.get('datasets') or ([dataset['dataset']] if 'dataset' in dataset else [])
+    if isinstance(inner, Mapping):
+        yield dataset
+    else:
+        for child in inner:
+            yield from joints(child)
+
+
+def joint_datasets(cfg: Config) -> Iterator[dict]:
+    """Those of all data loaders."""
+    for split in ('train', 'val', 'test'):
+        loader = cfg.get(f'{split}_dataloader')
+        if loader:
+            yield from joints(loader['dataset'])
+
+
+def write_out_sets(cfg: Config) -> None:
+    """Give each named set its tasks, see :func:`mtpsl.datasets.joint_tasks.resolve_sets`."""
+    for joint in joint_datasets(cfg):
+        joint.setdefault('tasks', cfg.tasks)
+        check_set_names(joint['datasets'], joint['tasks'])
+        joint['datasets'] = resolve_sets(joint['tasks'], joint['datasets'],
+                                         joint.get('names') or {})
+
+
+def shorten_written_sets(cfg: Config) -> None:
+    """Undo it where the tasks are those at the top, for other ones to take their place."""
+    for joint in joint_datasets(cfg):
+        if joint.get('tasks') == cfg.tasks:
+            joint['datasets'] = shorten_sets(joint.pop('tasks'), joint['datasets'],
+                                             joint.get('names') or {})
+
+
+def leave_out_sets(cfg: Config, gone: Set[str]) -> None:
+    """Drop named sets that are None, and from the others the tasks that are gone."""
+    for joint in joint_datasets(cfg):
+        joint['datasets'] = without_left_out(joint['datasets'], gone)
