@@ -14,7 +14,7 @@ from mmengine.registry import init_default_scope
 from mtpsl.datasets import PartialLabelDataset, PASCALContext
 from mtpsl.datasets.sampler import SeededIndex, seeded
 from mtpsl.engine import load_config
-from mtpsl.engine.config.dataset_tree import leaves
+from mtpsl.engine.config.dataset_tree import only_leaf
 from mtpsl.engine.quiet import quieten
 from mtpsl.registry import DATASETS
 
@@ -29,7 +29,7 @@ CPU_TIME = 'CPU time (ms) an image'
 def run(args: argparse.Namespace) -> None:
     """Measure and report."""
     cfg = load_config(args.config, args.cfg_options)
-    (config,) = leaves(cfg.train_dataloader.dataset.to_dict())
+    config = only_leaf(cfg.train_dataloader.dataset.to_dict())
     dataset = build(config)  # errors before any process is started
     if args.against and not isinstance(dataset, PASCALContext):
         raise ValueError(f'--against needs a PASCALContext dataset, {args.config} trains on '

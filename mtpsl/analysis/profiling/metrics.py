@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from mtpsl.engine import load_config
-from mtpsl.engine.config.dataset_tree import leaves
+from mtpsl.engine.config.dataset_tree import only_leaf
 from mtpsl.tasks import Task, build_tasks
 from mtpsl.tasks.categorical import CategoricalTask
 
@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> None:
         json = args.json and args.json.with_name(f'{args.json.stem}_{name}{args.json.suffix}')
         setting = dict(command='metrics', config=args.config, task=name)
         if tasks[name].stats_on_cpu:
-            (config,) = leaves(cfg.test_dataloader.dataset.to_dict())
+            config = only_leaf(cfg.test_dataloader.dataset.to_dict())
             total = len(build(config))
             images = args.images or total
             maps = min(args.maps, total)

@@ -18,6 +18,16 @@ def leaves(dataset: dict) -> Iterator[dict]:
         yield leaf
 
 
+def only_leaf(dataset: dict) -> dict:
+    """The one dataset inside wrappers; ValueError where there are several."""
+    names = [name for name, _ in named_leaves(dataset)]
+    if len(names) > 1:
+        known = ', '.join(filter(None, names)) or f'{len(names)} of them'
+        raise ValueError(f'one dataset can be measured, the config has {known}; a named set is '
+                         'left out by dataset.datasets.NAME=None')
+    return next(leaves(dataset))
+
+
 def named_leaves(dataset: dict) -> Iterator[tuple[str, dict]]:
     """The same with their names in a ``JointDataset``; '' elsewhere."""
     inner = dataset.get('datasets') or ([dataset['dataset']] if 'dataset' in dataset else [])
