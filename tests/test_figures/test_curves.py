@@ -52,6 +52,13 @@ def test_the_drawing():
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ['a', 'b']
 
 
+def test_figures_of_named_sets_have_their_own_panels():
+    records = [dict(step=1, after=2, **{'a/depth/absErr': 2.0, 'b/depth/absErr': 3.0,
+                                        'a/initial/depth/absErr': 9.0})]
+    figure = draw_curves({'run': records})
+    assert [axes.get_title() for axes in figure.axes] == ['a depth absErr ↓', 'b depth absErr ↓']
+
+
 def test_seven_losses_take_two_rows():
     records = [dict(iter=1, **{f'loss_{letter}': 1.0 for letter in 'abcdefg'})]
     figure = draw_curves({'a': records})

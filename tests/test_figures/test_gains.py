@@ -39,6 +39,13 @@ def test_the_drawing(write):
     assert {text.get_text() for text in figure.axes[0].texts} == {'30.00', '40.00'}
 
 
+def test_figures_of_a_named_set(write):
+    _, gains = read_gains(write('a.json', {'rooms/depth/absErr': 2.0, 'b/initial/depth/absErr': 1.0,
+                                           'rooms/initial/depth/absErr': 3.0}))
+    assert gains['rooms/depth/absErr'].initial.mean == 3
+    assert draw_gains({'x': gains}).axes[0].get_title() == 'rooms depth absErr ↓'
+
+
 def test_ten_tasks_of_three_data_sets_fit_in_two_rows(write):
     _, gains = read_gains(write('a.json', METRICS))
     ten = {f'set{i}': gains for i in range(5)}

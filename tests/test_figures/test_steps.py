@@ -39,6 +39,7 @@ def test_a_work_dir_is_enough(config, write, tmp_path):
 
 
 def test_the_drawing():
+    assert draw_steps([row(1, {'a/depth/absErr': 1.0})]).axes[0].get_title() == 'a depth absErr ↓'
     worse, better = {'depth/absErr': 0.2, 'semseg/mIoU': 50.0}, {'depth/absErr': 0.1}
     figure = draw_steps([row(3, better), row(1, worse, worse | {'semseg/mIoU': 54.0})])
     panels = {axes.get_title(): axes for axes in figure.axes if axes.get_title()}

@@ -100,7 +100,7 @@ def draw_steps(rows: Sequence[StepRow]) -> Figure:
 
 def _draw_panel(axes: Axes, key: str, rows: Sequence[StepRow]) -> Axes:
     """Draw one metric; returns the axes of the multiply-adds."""
-    task, metric = key.split('/')
+    metric = key.rpartition('/')[2]
     costs = axes.twinx()
     costs.bar([row.steps for row in rows], [row.macs / 1e9 for row in rows], width=0.6,
               color='0.88', edgecolor='0.6', linewidth=0.5, hatch='////')
@@ -113,5 +113,5 @@ def _draw_panel(axes: Axes, key: str, rows: Sequence[StepRow]) -> Axes:
                   capsize=2, elinewidth=0.8)
     axes.margins(y=0.15)
     axes.set_xticks([row.steps for row in rows])
-    axes.set_title(f'{task} {metric} {ARROWS[metric_directions()[metric]]}')
+    axes.set_title(f'{key.replace("/", " ")} {ARROWS[metric_directions()[metric]]}')
     return costs
