@@ -2,7 +2,7 @@
 # makes them.
 _base_ = './joint_pascal_nyud.py'
 data_root = '{{$MTPSL_DATA:data}}/synthetic/joint'
-crop_size = (96, 96)  # of training; whole images are larger
+crop_size = (64, 64)
 data_preprocessor = dict(size=crop_size)
 train_pipeline = [
     dict(type='LoadImageFromFile'),
