@@ -92,6 +92,10 @@ def test_figures_are_of_each_set(trained, data, tmp_path, capsys):
     (('train_dataloader.sampler.weights={"nyud": 1}', 'train_dataloader.sampler.temperature=None'),
      ['weights must be a positive number for each of the sets masks, nyud, pascal']),
     (('train_dataloader.dataset.datasets.nyud.tasks=["parsing"]',), ['nyud', 'parsing']),
+    (('train_dataloader.dataset.datasets.nyud=3',), ['datasets must be a dict of set name']),
+    (('train_dataloader.dataset.datasets=3',), ['datasets must be a dict of set name']),
+    (('train_dataloader.dataset.names.nyud.depth=semseg',),
+     ['cannot use the semseg label', 'are they class ids?']),
 ])
 def test_wrong_settings_are_one_error(options, words, data, tmp_path, capsys):
     with pytest.raises(SystemExit):

@@ -219,6 +219,9 @@ def read_label(task: Task, files: tuple[tuple[str, ...], Callable], size: tuple[
         label = np.asarray(decode(size or (1, 1), *(opened[path] for path in paths)))
         _check_channels(label, task)
         if np.issubdtype(task.label_dtype, np.floating):
+            if label.dtype.kind in 'biu':
+                raise ValueError(f'a map of {task.name} has floats in its unit, the dataset gives '
+                                 f'{label.dtype}: are they class ids?')
             with np.errstate(over='ignore'):  # the check sees infinity
                 label = label.astype(task.label_dtype, copy=False)
         if min(size or label.shape[:2]) < task.least_side:

@@ -1,6 +1,7 @@
 """The datasets of a config: those inside of wrappers, and the named sets of a ``JointDataset``."""
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
+from typing import Any
 
 from mmengine.config import Config
 
@@ -30,22 +31,38 @@ def only_leaf(dataset: dict) -> dict:
 
 def named_leaves(dataset: dict) -> Iterator[tuple[str, dict]]:
     """The same with their names in a ``JointDataset``; '' elsewhere."""
-    inner = dataset.get('datasets') or ([dataset['dataset']] if 'dataset' in dataset else [])
-    named = inner if isinstance(inner, Mapping) else {}
+    inner = _inside(dataset)
     if not inner:
         yield '', dataset
-    for name, child in named.items() or (('', child) for child in inner):
+    pairs = inner.items() if isinstance(inner, Mapping) else [('', child) for child in inner]
+    for name, child in pairs:
         yield from ((name or below, leaf) for below, leaf in named_leaves(child))
 
 
 def joints(dataset: dict) -> Iterator[dict]:
     """The datasets of named sets, inside of wrappers too."""
-    inner = dataset.get('datasets') or ([dataset['dataset']] if 'dataset' in dataset else [])
+    inner = _inside(dataset)
     if isinstance(inner, Mapping):
         yield dataset
     else:
         for child in inner:
             yield from joints(child)
+
+
+def _inside(dataset: Mapping) -> Mapping[str, dict] | Sequence[Any]:
+    """What a wrapper wraps, by name in a ``JointDataset``; nothing of another dataset."""
+    if not isinstance(dataset, Mapping):
+        raise TypeError(f'a dataset must be a dict with a type, got {dataset!r}')
+    if not dataset.get('datasets'):
+        return [dataset['dataset']] if 'dataset' in dataset else []
+    inner = dataset['datasets']
+    values = inner.values() if isinstance(inner, Mapping) else inner
+    if not isinstance(inner, (Mapping, list, tuple)) or not all(
+            isinstance(one, Mapping) or one is None and isinstance(inner, Mapping)
+            for one in values):
+        raise TypeError('datasets must be a dict of set name -> dict(type=...) or a list of such '
+                        f'dicts, got {inner!r}; None leaves out a named set')
+    return inner
 
 
 def joint_datasets(cfg: Config) -> Iterator[dict]:
