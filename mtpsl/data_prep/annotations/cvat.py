@@ -84,10 +84,8 @@ def _outline(element: ElementTree.Element) -> Outline:
             raise ValueError(f'run lengths of {sum(lengths)} pixels in a mask of {width} x '
                              f'{height}')
         return Runs(top, left, (height, width), lengths)
-    points = []
-    for pair in element.attrib['points'].split(';'):
-        x, y = pair.split(',')
-        points.append((float(x), float(y)))
+    pairs = [pair.split(',') for pair in element.attrib['points'].split(';')]
+    points = [(float(across), float(down)) for across, down in pairs]
     if element.tag == 'polyline':
         return Line(points)
     if len(points) < 3:

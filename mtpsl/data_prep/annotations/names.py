@@ -50,5 +50,5 @@ def check_names(found: Annotations, known: Mapping[str, int | None],
         hint = next((f', is it {one}?' for one in classes if [one.lower()] == near), '')
         listed.append(f'{name!r} ({count} shape{"s" * (count > 1)}{hint})')
     raise ValueError(f'labels that are no class of the task: {", ".join(listed)}. Its classes are '
-                     f'{", ".join(classes)}; --map LABEL=CLASS, --ignore LABEL (unknown pixels) and '
-                     "--skip LABEL (not drawn) say what a label means, '*' is all others")
+                     f'{", ".join(classes)}; --map LABEL=CLASS, --ignore LABEL (unknown pixels) '
+                     "and --skip LABEL (not drawn) say what a label means, '*' is all others")

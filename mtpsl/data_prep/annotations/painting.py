@@ -33,9 +33,10 @@ class Rules:
         """What pixels of a label become; None where they are not drawn."""
         return self.meanings.get(name, self.meanings.get(REST))
 
-    def drawn(self, image: Annotated) -> list[Shape]:
-        """The shapes of an image that are drawn."""
-        return [shape for shape in image.shapes if self.id_of(shape.name) is not None]
+    def drawn(self, image: Annotated) -> list[tuple[int, Shape]]:
+        """The shapes of an image that are drawn, with their ids."""
+        return [(number, shape) for shape in image.shapes
+                if (number := self.id_of(shape.name)) is not None]
 
 
 def paint(image: Annotated, size: Size, rules: Rules, orientation: int = 1) -> np.ndarray:
@@ -50,12 +51,12 @@ def paint(image: Annotated, size: Size, rules: Rules, orientation: int = 1) -> n
     label = np.full(size, rules.outside, np.uint8)
     drawn = rules.drawn(image)
     if rules.by_area:  # drawn twice, since the masks of all would take a lot of memory
-        areas = [-shape.outline.window(size, rules.line_width).mask.sum() for shape in drawn]
+        areas = [-shape.outline.window(size, rules.line_width).mask.sum() for _, shape in drawn]
         drawn = [drawn[place] for place in np.argsort(areas, kind='stable')]
-    for shape in drawn:
+    for number, shape in drawn:
         top, left, mask = shape.outline.window(size, rules.line_width)
         height, width = mask.shape
-        label[top:top + height, left:left + width][mask] = rules.id_of(shape.name)
+        label[top:top + height, left:left + width][mask] = number
     if orientation == 1:
         return label
     picture = Image.fromarray(label)

@@ -66,4 +66,3 @@ def digest(files: Iterable[Path]) -> str:
     for path in files:
         found.update(path.name.encode() + b'\0' + hashlib.sha256(path.read_bytes()).digest())
     return found.hexdigest()[:16]
-

@@ -77,7 +77,7 @@ def _notes(items: Sequence[Item], found: Annotations, target: Target, rules: Rul
            names: Counter[str], empty: bool, absent: int, pixels: np.ndarray) -> list[str]:
     labelled = sum(item.label is not None for item in items)
     drawn = [rules.drawn(item.match.annotated) for item in items if item.match.annotated]
-    kinds = Counter(shape.kind for shapes in drawn for shape in shapes)
+    kinds = Counter(shape.kind for shapes in drawn for _, shape in shapes)
     bare = sum(not shapes for shapes in drawn)
     turned = sum(item.match.orientation != 1 for item in items)
     outside = 'unknown' if rules.outside == UNKNOWN else target.classes[rules.outside]
