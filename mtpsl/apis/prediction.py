@@ -74,17 +74,21 @@ class Prediction:
         maps = self.maps if stage is None else _entry(self.stages, stage, 'stage')
         return self.tasks[task].colorize(channels_first(maps[task]))
 
-    def panel(self) -> np.ndarray:
-        """Image, stages, final predictions and uncertainty of all tasks in one RGB picture."""
+    def panel(self, legend: bool = True) -> np.ndarray:
+        """Image, stages, final predictions and uncertainty of all tasks in one RGB picture.
+
+        Args:
+            legend: say below what the colours mean; without it all panels have one size.
+        """
         stages = {title(stage): stage for stage in self.stages}
         rows: dict[str, str | None] = stages | dict(prediction=None)
         if self.uncertainty:
             rows[UNCERTAINTY] = UNCERTAINTY
         pictures = {(row, task): _shrink(self.picture(task, stage), cv2.INTER_NEAREST)
                     for row, stage in rows.items() for task in self.maps}
-        legends = self.legends()
+        legends = self.legends() if legend else {}
         brightest = tuple(paint_uncertainty(np.ones((1, 1)))[0, 0].tolist())
-        for task, deviation in self.uncertainty.items():
+        for task, deviation in self.uncertainty.items() if legend else ():
             legends[task][f'uncertainty {deviation.max():.2g}'] = brightest
         return draw_panel(_shrink(self.image, cv2.INTER_AREA), list(rows), list(self.maps),
                           pictures, legends, self.name)

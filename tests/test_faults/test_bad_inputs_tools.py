@@ -194,7 +194,7 @@ CONVERTERS = [
                                                p.tmp / 'out', '--workers', '0'],
          'argument --workers: must be at least 1, got 0', status=2),
     case('labels of nothing', lambda p: [LABELS, '--from', 'coco', p.tmp / 'no.json', p.tmp / 'out',
-                                         '--config', p.config(), '--task', 'semseg'],
+                                         '--config', p.config(), '--task', 'saliency'],
          'there is no file or folder {tmp}/no.json'),
     case('labels of no task', lambda p: [LABELS, '--from', 'cvat', p.tmp, p.tmp / 'out', '--config',
                                          p.config(), '--task', 'sky'], "has no task 'sky'"),
