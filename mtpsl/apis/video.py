@@ -97,9 +97,13 @@ class VideoFiles:
         """Append to each file a picture, (H, W, 3) uint8 RGB.
 
         Raises:
+            FileExistsError: a file is there that is no result of an earlier call.
             OSError: a file cannot be written.
             ValueError: a picture of another size than those before.
         """
+        if not self._writers:
+            self.folder.say_overwritten(self.folder.existing(pictures))
+            self.folder.add(pictures)
         for path, picture in pictures.items():
             if path not in self._writers:
                 self._begin(path, picture.shape)
@@ -123,12 +127,12 @@ class VideoFiles:
             if int(written.get(cv2.CAP_PROP_FRAME_COUNT)) < self.count - 1:  # the last may lack
                 short.append(path)
             written.release()
-            if path not in short:
+            if self.count and path not in short:
                 os.replace(_unfinished(path), path)
             _unfinished(path).unlink(missing_ok=True)
         if short:
             raise OSError(f'cannot write {short[0]}: is the disk full?')
-        return list(self._writers)
+        return list(self._writers) if self.count else []
 
     def _begin(self, path: Path, shape: tuple[int, ...]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -173,18 +177,17 @@ def predict_video(infer: MultiTaskInferencer, path: str | Path, out_dir: str | P
     folder = ResultsFolder(Path(out_dir).expanduser())
     folder.existing(_videos(infer.final_files(folder.path, [name], tasks, ['png'])))
     bar = Progress(video.total, 'frames') if progress and video.total else None
-    files, planned = VideoFiles(folder, video.fps), False
+    files = VideoFiles(folder, video.fps)
+    brightest: dict[str, float] = {}  # as in the first frame, or it would flicker too
     try:
         for result in results:
-            result.name = name
-            pictures = {file.with_suffix('.mp4'): result.panel(legend=False) if task is None
-                        else result.picture(task, stage)
-                        for file, (stage, task) in result.files(folder.path).items()}
-            if not planned:
-                folder.say_overwritten(folder.existing(pictures))
-                folder.add(pictures)
-                planned = True
-            files.add(pictures)
+            if not files.count:
+                brightest = {task: float(values.max())
+                             for task, values in result.uncertainty.items()}
+            result.name, result.brightest = name, brightest
+            files.add({file.with_suffix('.mp4'): result.panel(legend=False) if task is None
+                       else result.picture(task, stage)
+                       for file, (stage, task) in result.files(folder.path).items()})
             if bar is not None:
                 bar.update(min(files.count, bar.total))
     except BaseException:
