@@ -259,10 +259,13 @@ def figures(setting: str, name: str) -> dict[str, float]:
 
 
 def photos(folder: Path, arguments: Sequence[str] = ()) -> None:
-    """A reader's own images, and weights of the model that docs/inference.md has."""
+    """A reader's own images and video, and weights of the model that docs/inference.md has."""
     (folder / 'photos').mkdir(exist_ok=True)
     for path in ('photo.jpg', 'photos/first.jpg', 'photos/second.png'):
         cv2.imwrite(str(folder / path), np.full((48, 64, 3), 99, np.uint8))
+    clip = cv2.VideoWriter(str(folder / 'clip.mp4'), cv2.VideoWriter.fourcc(*'mp4v'), 25, (64, 48))
+    clip.write(np.full((48, 64, 3), 99, np.uint8))
+    clip.release()
     if not (folder / 'epoch_100.pth').exists():
         write_weights(folder / 'epoch_100.pth', 'configs/diffusionmtl/pascal_random_r18.py')
 
