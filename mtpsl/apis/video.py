@@ -16,6 +16,7 @@ from .inferencer import MultiTaskInferencer
 from .results_folder import ResultsFolder
 
 CODEC = 'mp4v'  # MPEG-4, which every build of OpenCV writes
+EVERY = 100  # frames, after which there is a word where their number is not known
 USUAL_FPS = 25.0  # of a file that does not say
 
 
@@ -190,6 +191,8 @@ def predict_video(infer: MultiTaskInferencer, path: str | Path, out_dir: str | P
                        for file, (stage, task) in result.files(folder.path).items()})
             if bar is not None:
                 bar.update(min(files.count, bar.total))
+            elif progress and not files.count % EVERY:
+                print(f'{files.count} frames', flush=True)
     except BaseException:
         if files.close():
             print_log(f'stopped after {files.count} of {video.total or "?"} frames; the videos in '

@@ -16,7 +16,9 @@ from mtpsl.data_prep.annotations.outlines import Ellipse, Line, Polygons, fill, 
 CONFIG = f"""
 tasks = dict(classes=dict(type='Semseg', class_names={CLASSES}), mask=dict(type='Saliency'),
              roads=dict(type='Semseg', class_names=('road', 'sky')), depth=dict(type='Depth'),
-             numbers=dict(type='Saliency', values=(1, 2)))
+             numbers=dict(type='Saliency', values=(1, 2)),
+             zeros=dict(type='Semseg', class_names={CLASSES}, ignore=(0,)),
+             soft=dict(type='Saliency', ignore=(255,)))
 train_dataloader = dict(dataset=dict(type='FolderDataset', data_root='data', folders=dict(
     mask='masks')))
 """
@@ -192,6 +194,17 @@ def test_coco(convert, tmp_path, compressed):
     assert 'RLE 1, box 1, polygon 2; smaller shapes on larger ones' in out
 
 
+def test_coco_without_sizes(convert, tmp_path):
+    files.write_images(tmp_path / 'images', ['a.jpg'])
+    source = files.coco(tmp_path / 'a.json', ['a.jpg'], [
+        (0, 'dog', files.coco_polygon(HOLE))])
+    content = json.loads(source.read_text())
+    del content['images'][0]['height'], content['images'][0]['width']
+    source.write_text(json.dumps(content))
+    convert('coco', source)
+    np.testing.assert_array_equal(label(tmp_path), area(HOLE) * 2)
+
+
 def test_the_order_of_the_file_where_it_is_asked_for(convert, tmp_path):
     files.write_images(tmp_path / 'images', ['a.jpg'])
     source = files.coco(tmp_path / 'a.json', ['a.jpg'], [
@@ -212,6 +225,8 @@ def test_masks_are_black_and_white_or_arrays_where_pixels_are_unknown(convert, t
     out = convert('labelme', folder, '--map', 'person=yes', '--ignore', 'glare', task='mask')
     np.testing.assert_array_equal(label(tmp_path, task='masks'), area(SQUARE) + area(HOLE) * 254)
     assert written(tmp_path, 'masks') == ['a.npy', 'b.npy'] and 'ignore=(255,)' in out
+    convert('labelme', folder, '--map', 'person=yes', '--skip', 'glare', task='soft')  # ignore=255
+    np.testing.assert_array_equal(label(tmp_path, task='soft'), area(SQUARE))
 
 
 @pytest.mark.parametrize('orientation', range(2, 9))
@@ -287,6 +302,8 @@ def test_unknown_names_are_all_listed_with_their_counts(convert, folder, tmp_pat
     (['--map', 'a=dog', '--skip', 'a'], 'classes', 'name a label once, got a'),
     ([], 'roads', '--outside CLASS must say'), (['--outside', 'sea'], 'roads', 'got sea'),
     ([], 'sky', "no task 'sky'"), ([], 'depth', 'depth is Depth'), ([], 'numbers', 'values'),
+    ([], 'zeros', 'numbers of its own'),
+    (['--outside', 'unknown', '--empty', 'background'], 'classes', 'nothing is known'),
     (['--images', 'nowhere'], 'classes', 'no folder nowhere')])
 def test_arguments_that_cannot_be(convert, folder, arguments, task, said):
     assert said in convert('labelme', folder, *arguments, task=task, status=1)
@@ -321,11 +338,13 @@ def coco_of(*annotations):
     (damaged_xml, 'image a.jpg: a <mask>'), (video_xml, 'CVAT for images 1.1'),
     (other_text('labelme_a.json', '{}'), 'labelme_a.json is no JSON file of labelme'),
     (other_text('labelme_a.json', '{"shapes": ['), 'no JSON file of labelme'),
+    (other_text('labelme_a.json', '{"shapes": [{"label": "dog", "points": [[0, 0], [1, 1]], '
+                '"shape_type": "mask", "mask": null}]}'), 'a mask without pixels'),
     (other_text('labelme_a.txt', ''), 'has no JSON file'),
     (other_text('coco_a.json', '[]'), 'is no COCO JSON'),
     (other_text('cvat_a.txt', ''), 'neither annotations.xml'),
     (coco_of((0, 'dog', dict(segmentation=[[1, 2, 3, 4]]))), 'the annotation 0 cannot be read'),
-    (coco_of((0, 'dog', dict(segmentation=dict(size=[4, 4], counts=[16])))), 'a mask of [4, 4]'),
+    (coco_of((0, 'dog', dict(segmentation=dict(size=[4, 4], counts=[16])))), 'a mask of 4 x 4'),
     (lambda tmp_path: ('coco', tmp_path / 'no.json'), 'no file or folder'),
     (lambda tmp_path: ('coco', files.coco(tmp_path / 'x.json', [], [])), 'lists no image')])
 def test_files_that_cannot_be_read(convert, tmp_path, write, said):

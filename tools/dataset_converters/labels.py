@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from mtpsl.data_prep.annotations.sources import Annotations
 
 PROG = 'labels.py'
+MASK = ('no', 'yes')  # the classes of a task of masks
 EPILOG = """\
 labels are the names that annotators gave; they are taken for the classes of the task of that name
 in the config. --map, --ignore and --skip say what others mean; '*' is all that are not named. Of
@@ -76,10 +77,12 @@ def read_task(config: str, name: str) -> tuple[Any, dict[str, str]]:
     if not isinstance(task, (BinaryTask, CategoricalTask)):
         raise ValueError(f'--task: {name} is {type(task).__name__}, which takes no classes that '
                          'could be drawn')
-    if getattr(task, 'colour_coded', False) or task.stored.values is not None:
-        raise ValueError(f'--task: in {config} {name} reads numbers of its own (values or '
+    ids = range(len(getattr(task, 'class_names', MASK)))
+    if (getattr(task, 'colour_coded', False) or task.stored.values is not None
+            or set(task.stored.ignore) & set(ids)):
+        raise ValueError(f'--task: in {config} {name} reads numbers of its own (values, ignore or '
                          'colour_coded): leave these out, since the labels will be class ids')
-    dataset = cfg.get('train_dataloader', {}).get('dataset', {})
+    dataset = (cfg.get('train_dataloader') or {}).get('dataset') or {}
     return task, dict(images=dataset.get('images', 'images'),
                       labels=(dataset.get('folders') or {}).get(name, name))
 
@@ -129,16 +132,21 @@ def convert(args: argparse.Namespace) -> None:
         raise ValueError(f'--map takes LABEL=CLASS, got {" ".join(args.map)}')
     task, folders = read_task(args.config, args.task)
     mask = not hasattr(task, 'class_names')
-    classes = ('no', 'yes') if mask else task.class_names
+    classes = MASK if mask else task.class_names
     meanings = annotations.meanings(classes, renamed, args.ignore, args.skip)
     outside = outside_id(args.outside, classes)
+    if args.empty == 'background' and outside == annotations.UNKNOWN:
+        raise ValueError('--empty background and --outside unknown would make labels of which '
+                         'nothing is known')
+    # In a picture of a mask 255 is a yes, unless the config says that it is unknown.
+    array = mask and (task.stored.said or annotations.UNKNOWN in (outside, *meanings.values()))
     found = annotations.read_annotations(args.kind, args.source)
     annotations.check_names(found, meanings, classes)
     images, listed = find_images(args, found)
     rules = annotations.Rules(meanings, outside, (args.order or _order(args.kind)) == 'area',
                               args.line_width)
     target = annotations.Target(args.root / folders['images'], args.root / folders['labels'],
-                                classes, mask)
+                                classes, mask, array)
     annotations.convert_annotations(
         found, images, listed, target, rules, dict(tool=args.kind, task=args.task), args.workers,
         args.empty == 'background', args.allow_missing)

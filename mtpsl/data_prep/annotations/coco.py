@@ -18,25 +18,26 @@ def read(source: Path) -> Annotations:
         content = json.loads(path.read_bytes())
         names = {entry['id']: str(entry['name']).strip() for entry in content['categories']}
         images = {entry['id']: entry for entry in content['images']}
+        sizes = {key: _size(entry) for key, entry in images.items()}
+        files = {key: entry['file_name'].replace('\\', '/') for key, entry in images.items()}
         entries = content['annotations']
         if len(images) < len(content['images']):
             raise ValueError('two images have one id')
-    except (ValueError, LookupError, TypeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise ValueError(f'{path} is no COCO JSON, or it is damaged: {type(error).__name__} '
                          f'{error}') from error
     shapes: dict[int, list[Shape]] = defaultdict(list)
     for entry in entries:
         try:
-            image, name = images[entry['image_id']], names[entry['category_id']]
-            kind, outline = _outline(entry, (image['height'], image['width']))
+            key, name = entry['image_id'], names[entry['category_id']]
+            kind, outline = _outline(entry, sizes[key])
         except (ValueError, LookupError, TypeError) as error:
             raise ValueError(f'{path}: the annotation {entry.get("id")} cannot be read: '
                              f'{type(error).__name__} {error}') from error
-        shapes[image['id']].append(Shape(name, kind, outline))
+        shapes[key].append(Shape(name, kind, outline))
     if any(shape.kind == 'RLE' for found in shapes.values() for shape in found):
         pycocotools()  # before anything is written
-    found = [Annotated(entry['file_name'].replace('\\', '/'), (entry['height'], entry['width']),
-                       shapes[key], path) for key, entry in images.items()]
+    found = [Annotated(name, sizes[key], shapes[key], path) for key, name in files.items()]
     folder = path.parent
     return Annotations(found, [folder / 'images', folder, folder.parent / 'images'],
                        digest([path]), order='')
@@ -53,20 +54,26 @@ def _file(source: Path) -> Path:
     return files[0]
 
 
-def _outline(entry: dict, size: Size) -> tuple[str, Outline]:
+def _size(image: dict) -> Size | None:
+    height, width = image.get('height'), image.get('width')
+    return (height, width) if height and width else None
+
+
+def _outline(entry: dict, size: Size | None) -> tuple[str, Outline]:
     """Kind and outline of an annotation."""
     found = entry.get('segmentation')
     if not found:  # such as a rectangle of CVAT's
         left, top, width, height = entry['bbox']
         return 'box', rectangle(left, top, left + width, top + height)
     if isinstance(found, dict):
-        if tuple(found['size']) != size:
-            raise ValueError(f'a mask of {found["size"]} (height, width) in an image of '
-                             f'{list(size)}')
+        height, width = found['size']
+        if size not in (None, (height, width)):
+            raise ValueError(f'a mask of {height} x {width} (height x width) in an image of '
+                             f'{" x ".join(map(str, size or ()))}')
         counts = found['counts']
-        if not isinstance(counts, str) and sum(counts) != size[0] * size[1]:
-            raise ValueError(f'run lengths of {sum(counts)} pixels in a mask of {size}')
-        return 'RLE', CocoRuns(size, counts)
+        if not isinstance(counts, str) and sum(counts) != height * width:
+            raise ValueError(f'run lengths of {sum(counts)} pixels in a mask of {height} x {width}')
+        return 'RLE', CocoRuns((height, width), counts)
     rings = [list(zip(ring[::2], ring[1::2])) for ring in found]
     if any(len(ring) < 6 or len(ring) % 2 for ring in found):
         raise ValueError('a polygon must have three corners at least, x and y of each')

@@ -14,7 +14,6 @@ from mtpsl.data_prep.resumable import Plan, carry_out, check_folder
 from mtpsl.system.files import atomically, write_array, write_image
 
 from .matching import Match, match_images
-from .names import UNKNOWN
 from .painting import Rules, paint
 from .sources import Annotations
 from .summary import summarise
@@ -29,14 +28,16 @@ class Target(NamedTuple):
         images: folder of the images.
         labels: folder of the labels.
         classes: names in the order of their ids.
-        mask: whether the task takes a yes or no: black and white, or, where pixels are unknown,
-            arrays of 0, 1 and 255.
+        mask: whether the task takes a yes or no.
+        array: whether labels are arrays, so that 255 is unknown in a mask; else they are
+            pictures, masks black and white.
     """
 
     images: Path
     labels: Path
     classes: Sequence[str]
     mask: bool
+    array: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,8 +85,7 @@ def convert_annotations(found: Annotations, images: Path, listed: Mapping[str, s
         BrokenProcessPool: a worker died.
     """
     matches, absent = match_images(found, images, listed, missing)
-    array = target.mask and UNKNOWN in (rules.outside, *rules.meanings.values())
-    items = [_item(match, target, rules, empty, '.npy' if array else '.png') for match in matches]
+    items = [_item(match, target, rules, empty) for match in matches]
     plan = Plan(
         target.labels, 'conversion', '.labels', dict(
             settings, conversion_version=VERSION, source=found.digest,
@@ -94,16 +94,17 @@ def convert_annotations(found: Annotations, images: Path, listed: Mapping[str, s
             line_width=rules.line_width, images=len(items)), items, Item.paths, 'images')
     check_folder(plan)
     _check_copies(items)
-    return carry_out(plan, partial(_write, rules, target.mask and not array), workers,
+    return carry_out(plan, partial(_write, rules, target.mask and not target.array), workers,
                      lambda: summarise(items, found, target, rules, empty, absent, workers))
 
 
-def _item(match: Match, target: Target, rules: Rules, empty: bool, suffix: str) -> Item:
+def _item(match: Match, target: Target, rules: Rules, empty: bool) -> Item:
     copy: Path | None = target.images / match.image.name
     if copy is not None and copy.exists() and copy.samefile(match.image):
         copy = None
     labelled = match.annotated is not None and (empty or bool(rules.drawn(match.annotated)))
-    return Item(match, copy, target.labels / f'{match.image.stem}{suffix}' if labelled else None)
+    name = f'{match.image.stem}.{"npy" if target.array else "png"}'
+    return Item(match, copy, target.labels / name if labelled else None)
 
 
 def _check_copies(items: Sequence[Item]) -> None:

@@ -54,6 +54,7 @@ def _outline(kind: str, entry: dict) -> Outline:
     if kind == 'circle':  # its centre, and a point of its edge
         radius = math.hypot(x2 - x, y2 - y)
         return Ellipse((x, y), (radius, radius))
-    if kind == 'mask':
+    if kind == 'mask' and isinstance(entry.get('mask'), str):
         return Picture(round(y), round(x), entry['mask'])
-    raise ValueError(f'the unknown shape_type {kind!r}')
+    raise ValueError('a mask without pixels' if kind == 'mask' else
+                     f'the unknown shape_type {kind!r}')

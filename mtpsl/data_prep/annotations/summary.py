@@ -54,7 +54,7 @@ def summarise(items: Sequence[Item], found: Annotations, target: Target, rules: 
     labels = [item.label for item in items if item.label]
     pixels = np.array(run_in_workers(count_pixels, labels, workers, 'labels checked'))
     pixels = pixels.reshape(-1, 256)
-    if target.mask and labels and labels[0].suffix == '.png':
+    if target.mask and not target.array:
         pixels[:, 1], pixels[:, UNKNOWN] = pixels[:, UNKNOWN], 0
     annotated = [item.match.annotated for item in items if item.match.annotated]
     names = Counter(shape.name for image in annotated for shape in image.shapes)
