@@ -9,7 +9,7 @@ from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
 SHIPPED = ('configs', 'tools', 'demo', 'model-index.yml')  # inside of the wheel: mtpsl/.mim
-EXTRAS = ('webapp', 'deployment', 'docs', 'tests')
+EXTRAS = ('webapp', 'deployment', 'labels', 'docs', 'tests')
 
 
 def requirements(name: str) -> list[str]:

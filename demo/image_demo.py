@@ -1,6 +1,7 @@
-"""Predict all tasks of images: ``image_demo.py IMAGES [MODEL --weights CHECKPOINT]``."""
+"""Predict all tasks of images or a video: ``image_demo.py IMAGES [MODEL --weights CHECKPOINT]``."""
 
 import argparse
+from pathlib import Path
 
 from mtpsl.structures.outputs import INTERMEDIATE
 from mtpsl.system.arguments import at_least
@@ -9,13 +10,15 @@ from mtpsl.system.config_arguments import add_max_side, add_model, one_line_erro
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description='Predict all tasks of an image, or of a folder')
-    parser.add_argument('input', help='image file, or a folder of images')
+    parser = argparse.ArgumentParser(description='Predict all tasks of an image, of a '
+                                     'folder or of a video')
+    parser.add_argument('input', help='image file, a folder of images, or a video file')
     add_model(parser)
     parser.add_argument('--out-dir', default='predictions',
                         help='folder for the results (default: predictions)')
     parser.add_argument('--formats', nargs='+', choices=PREDICTION_FORMATS, default=['png'],
-                        help='pictures (png), arrays (npy) or both (default: png)')
+                        help='pictures (png), arrays (npy) or both (default: png); of a video a '
+                        'video')
     parser.add_argument('--tasks', nargs='+', metavar='TASK',
                         help='predict these tasks only (default: all)')
     parser.add_argument('--num-samples', type=at_least(1), metavar='K',
@@ -37,13 +40,23 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     with one_line_errors('image_demo.py'):  # here: --help needs no PyTorch
-        from mtpsl.apis import MultiTaskInferencer
-        from mtpsl.apis.sources import collect
+        from mtpsl.apis import MultiTaskInferencer, Video, predict_video
+        from mtpsl.apis.sources import collect, is_video
 
-        collect(args.input)  # is it there? now, not after the model
+        video = is_video(args.input) and not Path(args.input).is_dir()
+        if video and args.formats != ['png']:
+            raise ValueError('--formats: a video becomes videos; arrays of its frames are given by '
+                             'MultiTaskInferencer.stream(Video(path))')
+        # Is it there? Now, not after the model.
+        Video(args.input) if video else collect(args.input)
         infer = MultiTaskInferencer(args.model, args.weights, args.device, args.cfg_options,
                                     window=args.window, max_side=args.max_side,
                                     batch_size=args.batch_size)
+        if video:
+            files = predict_video(infer, args.input, args.out_dir, tasks=args.tasks,
+                                  num_samples=args.num_samples, stages=args.stages)
+            print('\n'.join(map(str, files)))
+            return
         count = 0
         for result in infer.stream(
                 args.input, tasks=args.tasks, num_samples=args.num_samples, stages=args.stages,

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from doc_figures import write_runs, write_weights
 from mmengine.config import Config
+from test_conversion import tool_files
 from test_conversion.official import (
     HEIGHT,
     TEST,
@@ -165,6 +166,35 @@ def official_cityscapes(folder: Path, arguments: list[str]) -> None:
         shutil.rmtree(folder / arguments[2], ignore_errors=True)
 
 
+def drawn_labels(folder: Path, arguments: list[str]) -> None:
+    """What a labelling tool has saved, with the labels of the command, and the config."""
+    shutil.rmtree(folder / 'data/mine', ignore_errors=True)
+    config = folder / after(arguments, '--config')
+    config.parent.mkdir(parents=True, exist_ok=True)
+    config.write_text(own.CONFIG)
+    source, names = folder / arguments[2], ['1.jpg', '2.jpg']
+    box = tool_files.corners(tool_files.SQUARE)
+    if source.suffix == '.json':
+        tool_files.write_images(folder / after(arguments, '--images'), names)
+        tool_files.coco(source, names, [(0, 'dog', tool_files.coco_polygon(tool_files.HOLE))])
+    elif after(arguments, '--from') == 'cvat':
+        tool_files.write_images(source / 'images', names)
+        points = tool_files.cvat_points(tool_files.SQUARE)
+        tool_files.cvat(source, {'1.jpg': ''.join(
+            f'<polygon label="{label}" points="{points}"/>'
+            for label in ('person', 'chair', 'table', 'glare', 'note'))})
+    else:
+        tool_files.write_images(source, names)
+        tool_files.labelme(source, '1.jpg', ('person', 'polygon', box))
+
+
+def drawn_splits(folder: Path, arguments: list[str]) -> None:
+    """Of the reader's config: a folder like that of docs/own_data.md."""
+    if 'configs/mine/rooms.py' in arguments:
+        shutil.rmtree(folder / 'data/mine', ignore_errors=True)
+        write_own_data(folder / 'data/mine')
+
+
 def published_checkpoint(folder: Path, arguments: list[str]) -> None:
     """The published implementation's names with the shapes of the thin model."""
     shapes = {name: tuple(n // SHARE if n >= 64 else n for n in shape)
@@ -230,10 +260,13 @@ def figures(setting: str, name: str) -> dict[str, float]:
 
 
 def photos(folder: Path, arguments: Sequence[str] = ()) -> None:
-    """A reader's own images, and weights of the model that docs/inference.md has."""
+    """A reader's own images and video, and weights of the model that docs/inference.md has."""
     (folder / 'photos').mkdir(exist_ok=True)
     for path in ('photo.jpg', 'photos/first.jpg', 'photos/second.png'):
         cv2.imwrite(str(folder / path), np.full((48, 64, 3), 99, np.uint8))
+    clip = cv2.VideoWriter(str(folder / 'clip.mp4'), cv2.VideoWriter.fourcc(*'mp4v'), 25, (64, 48))
+    clip.write(np.full((48, 64, 3), 99, np.uint8))
+    clip.release()
     if not (folder / 'epoch_100.pth').exists():
         write_weights(folder / 'epoch_100.pth', 'configs/diffusionmtl/pascal_random_r18.py')
 
@@ -242,6 +275,8 @@ PREPARE: dict[str, Callable[[Path, list[str]], None]] = {
     **{f'analysis_tools/plot_{figure}.py': write_runs(figures)
        for figure in ('curves', 'denoising', 'gains', 'methods', 'steps')},
     'dataset_converters/label_mapping.py': a_mapping,
+    'dataset_converters/labels.py': drawn_labels,
+    'analysis_tools/browse_dataset.py': drawn_splits,
     'dataset_converters/make_synthetic.py': no_scenes,
     'dataset_converters/nyud.py': official_nyud,
     'dataset_converters/cityscapes.py': official_cityscapes,

@@ -127,7 +127,7 @@ def test_requirements_are_those_of_the_files_and_are_met_here(metadata: Message)
               for extra in metadata.get_all('Provides-Extra')}
     everything = {name for names in files.values() for name in names}
     assert extras.pop('all') == extras.pop('tests') == everything
-    assert extras == {name: files[name] for name in ('webapp', 'deployment', 'docs')}
+    assert extras == {name: files[name] for name in ('webapp', 'deployment', 'labels', 'docs')}
     for requirement in requirements:
         found = version(requirement.name)
         assert requirement.specifier.contains(found, prereleases=True), (requirement, found)

@@ -1,6 +1,7 @@
-"""Predictions of a trained model for images."""
+"""Predictions of a trained model for images and videos."""
 
 from .inferencer import MultiTaskInferencer
 from .prediction import Prediction
+from .video import Video, predict_video
 
-__all__ = ['MultiTaskInferencer', 'Prediction']
+__all__ = ['MultiTaskInferencer', 'Prediction', 'Video', 'predict_video']

@@ -21,11 +21,13 @@ class Frame(NamedTuple):
 
     Attributes:
         name: what its results are called.
-        source: the image; the source's own name seeds the noise.
+        source: the image.
+        seed: what seeds its noise.
     """
 
     name: str
     source: Source
+    seed: str
 
 
 class Frames:
@@ -37,6 +39,7 @@ class Frames:
             generator may be more.
         numbers: where the numbers of arrays without a name come from.
         on_error: see :func:`mtpsl.apis.sources.collect`.
+        noise: what seeds the noise of all of them; None: the name of each.
 
     Attributes:
         single: whether one image is meant, not several.
@@ -48,7 +51,11 @@ class Frames:
     """
 
     def __init__(self, inputs: Stream, names: str | Iterable[str] | None,
-                 numbers: Iterator[int] | None = None, on_error: str = 'raise') -> None:
+                 numbers: Iterator[int] | None = None, on_error: str = 'raise',
+                 noise: str | None = None) -> None:
+        if not (noise is None or isinstance(noise, str)):
+            raise ValueError(f'noise must be text, or None, got {noise!r}')
+        self.noise = noise
         self.numbers = count() if numbers is None else numbers
         self.single, self.total, self._inputs = False, None, inputs
         known = not isinstance(inputs, Iterable) or isinstance(
@@ -93,12 +100,15 @@ class Frames:
                     raise ValueError(f'names ended before the images, after {place}')
                 source = source._replace(name=_checked(name, taken if self.total is None else ()))
                 taken.add(source.name)
-                yield Frame(source.name, source)
+                yield self._frame(source.name, source)
             else:
-                yield Frame(source.name if _is_file(source) else self._next(taken), source)
+                yield self._frame(source.name if _is_file(source) else self._next(taken), source)
         if isinstance(self._names, Sequence) and (left := list(names or ())):
             print_log(f'names were left over, {len(left)} of {len(self._names)}, from {left[0]!r}: '
                       'is each image called as it should be?', 'current', logging.WARNING)
+
+    def _frame(self, name: str, source: Source) -> Frame:
+        return Frame(name, source, source.name if self.noise is None else self.noise)
 
     def known_names(self) -> list[str]:
         """What results will be called, as far as it can be told before an image is asked for."""

@@ -118,14 +118,14 @@ class MultiTaskInferencer:
                  tasks: Sequence[str] | None = None, num_samples: int | None = None,
                  stages: Sequence[str] = (), out_dir: str | Path | None = None,
                  formats: Sequence[str] = ('png',), on_error: str = 'raise',
-                 progress: bool = True) -> Prediction | list[Prediction]:
+                 progress: bool = True, noise: str | None = None) -> Prediction | list[Prediction]:
         """Predict one image or several; arguments and errors are those of :meth:`stream`.
 
         Returns:
             The prediction of one image, or the list of those of several.
         """
         frames, results = self._start(inputs, names, tasks, num_samples, stages, out_dir, formats,
-                                      on_error, progress)
+                                      on_error, progress, noise)
         found = list(results)
         return found[0] if frames.single else found
 
@@ -133,7 +133,7 @@ class MultiTaskInferencer:
                tasks: Sequence[str] | None = None, num_samples: int | None = None,
                stages: Sequence[str] = (), out_dir: str | Path | None = None,
                formats: Sequence[str] = ('png',), on_error: str = 'raise',
-               progress: bool = True) -> Iterator[Prediction]:
+               progress: bool = True, noise: str | None = None) -> Iterator[Prediction]:
         """Predict images one after the other: for more than fit into memory.
 
         Args:
@@ -158,6 +158,8 @@ class MultiTaskInferencer:
             on_error: what an unreadable image among several does: ``'raise'``, or ``'skip'`` it
                 with a warning.
             progress: show a bar with the time left, where there are several images or windows.
+            noise: a text that seeds the noise of all images alike, as the frames of a video need,
+                whose maps would flicker; None: each image has its own.
 
         Raises:
             FileExistsError: a file in ``out_dir``, such as a label, is in the way.
@@ -166,13 +168,13 @@ class MultiTaskInferencer:
                 has no use for; before the first image is predicted where that can be known.
         """
         return self._start(inputs, names, tasks, num_samples, stages, out_dir, formats, on_error,
-                            progress)[1]
+                           progress, noise)[1]
 
     def _start(self, inputs: Stream, names: str | Iterable[str] | None,
                 tasks: Sequence[str] | None, num_samples: int | None, stages: Sequence[str],
                 out_dir: str | Path | None, formats: Sequence[str], on_error: str,
-                progress: bool) -> tuple[Frames, Iterator[Prediction]]:
-        frames = Frames(inputs, names, self._numbers, on_error)
+                progress: bool, noise: str | None) -> tuple[Frames, Iterator[Prediction]]:
+        frames = Frames(inputs, names, self._numbers, on_error, noise)
         check_formats(formats)
         if on_error not in ('raise', 'skip'):
             raise ValueError(f"on_error must be 'raise' or 'skip', got {on_error!r}")
@@ -180,13 +182,13 @@ class MultiTaskInferencer:
         folder = None
         if out_dir is not None:  # now, not after the first image
             folder = ResultsFolder(Path(out_dir).expanduser())
-            folder.existing(self._final_files(folder.path, frames.known_names(), tasks, formats))
+            folder.existing(self.final_files(folder.path, frames.known_names(), tasks, formats))
         skip = on_error == 'skip' and not frames.single
         results = self._results(frames, options, skip, progress)
         return frames, results if folder is None else save_each(results, folder, formats)
 
-    def _final_files(self, folder: Path, names: Iterable[str], tasks: Sequence[str] | None,
-                     formats: Sequence[str]) -> list[Path]:
+    def final_files(self, folder: Path, names: Iterable[str], tasks: Sequence[str] | None,
+                    formats: Sequence[str]) -> list[Path]:
         """The files of the predictions, without those of stages and uncertainty."""
         maps = dict.fromkeys(self.tasks if tasks is None else tasks, np.empty(0))
         return [file for name in names
@@ -234,7 +236,7 @@ class MultiTaskInferencer:
             try:
                 if isinstance(frame, Exception):
                     raise frame
-                bgr = self.reader.colour(frame.source.read(self.reader), frame.source.name)
+                bgr = self.reader.colour(frame.source.read(self.reader), frame.seed)
             except (OSError, ValueError) as error:
                 if not skip:
                     raise
@@ -243,15 +245,14 @@ class MultiTaskInferencer:
             yield self._windows(frame, bgr)
 
     def _windows(self, frame: Frame, bgr: np.ndarray) -> Iterator[_Crop]:
-        source = frame.source
         seen = resize_longest_side(bgr, self.max_side)
         if seen is not bgr:
-            self._say_shrunk(source.name, bgr, seen)
+            self._say_shrunk(frame.source.name, bgr, seen)
         windows = window_positions(seen.shape[:2], self.window, self.overlap)
         image = _Image(frame.name, bgr, WindowMerger(seen.shape[:2], len(windows), self.tasks))
         pixels = torch.from_numpy(np.ascontiguousarray(seen.transpose(2, 0, 1)))
         for top, left, height, width in windows:
-            name = source.name if len(windows) == 1 else f'{source.name}@{top},{left}'
+            name = frame.seed if len(windows) == 1 else f'{frame.seed}@{top},{left}'
             yield _Crop(pixels[:, top:top + height, left:left + width], name,
                         (top, left, height, width), image)
 

@@ -37,6 +37,7 @@ class Prediction:
             vectors, metres) together; empty where one was drawn.
         stages: ``initial``, ``noisy``, ``step2`` ... -> task name -> map in label form; those that
             were asked for.
+        brightest: task name -> uncertainty that is shown brightest; without it the map's largest.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Prediction:
     maps: dict[str, np.ndarray]
     uncertainty: dict[str, np.ndarray] = field(default_factory=dict)
     stages: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+    brightest: Mapping[str, float] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         maps = ', '.join(f'{task}: {values.dtype} {values.shape}'
@@ -70,22 +72,28 @@ class Prediction:
         if task not in self.maps:
             raise KeyError(f'the prediction has no task {task!r}; it has {list(self.maps)}')
         if stage == UNCERTAINTY:
-            return paint_uncertainty(_entry(self.uncertainty, task, UNCERTAINTY))
+            deviation = _entry(self.uncertainty, task, UNCERTAINTY)
+            return paint_uncertainty(deviation, self.brightest.get(task))
         maps = self.maps if stage is None else _entry(self.stages, stage, 'stage')
         return self.tasks[task].colorize(channels_first(maps[task]))
 
-    def panel(self) -> np.ndarray:
-        """Image, stages, final predictions and uncertainty of all tasks in one RGB picture."""
+    def panel(self, legend: bool = True) -> np.ndarray:
+        """Image, stages, final predictions and uncertainty of all tasks in one RGB picture.
+
+        Args:
+            legend: say below what the colours mean; without it all panels have one size.
+        """
         stages = {title(stage): stage for stage in self.stages}
         rows: dict[str, str | None] = stages | dict(prediction=None)
         if self.uncertainty:
             rows[UNCERTAINTY] = UNCERTAINTY
         pictures = {(row, task): _shrink(self.picture(task, stage), cv2.INTER_NEAREST)
                     for row, stage in rows.items() for task in self.maps}
-        legends = self.legends()
+        legends = self.legends() if legend else {}
         brightest = tuple(paint_uncertainty(np.ones((1, 1)))[0, 0].tolist())
-        for task, deviation in self.uncertainty.items():
-            legends[task][f'uncertainty {deviation.max():.2g}'] = brightest
+        for task, deviation in self.uncertainty.items() if legend else ():
+            largest = self.brightest.get(task, deviation.max())
+            legends[task][f'uncertainty {largest:.2g}'] = brightest
         return draw_panel(_shrink(self.image, cv2.INTER_AREA), list(rows), list(self.maps),
                           pictures, legends, self.name)
 

@@ -20,6 +20,10 @@ OneImage: TypeAlias = str | Path | np.ndarray | Image.Image
 Images: TypeAlias = OneImage | Sequence[OneImage]
 
 
+VIDEO_SUFFIXES = ('mp4', 'm4v', 'mov', 'avi', 'mkv', 'webm', 'mpg', 'mpeg', 'mts', 'm2ts', 'wmv',
+                  '3gp', 'flv', 'ogv')
+
+
 class PhotoReader:
     """Reads images as the pipeline of the test data does.
 
@@ -113,6 +117,11 @@ def locate(path: str | Path) -> Path:
     return shipped if shipped.exists() else given
 
 
+def is_video(path: str | Path) -> bool:
+    """Whether a file is a video by its name."""
+    return Path(path).suffix.lower().removeprefix('.') in VIDEO_SUFFIXES
+
+
 def is_single(inputs: Images) -> TypeGuard[OneImage]:
     """Whether one image is meant, not a folder or a list of them."""
     if isinstance(inputs, (str, Path)):
@@ -163,6 +172,9 @@ def _source(image: OneImage, number: int) -> Source:
         if not path.is_file():
             raise FileNotFoundError(f'{path} is no regular file' if path.exists() else
                                     f'there is no image {image}')
+        if is_video(path):
+            raise ValueError(f'{image} is a video: predict_video writes a video of each task, '
+                             'Video gives its frames')
         return Source(path.stem, path)
     if isinstance(image, (np.ndarray, Image.Image)):
         return Source(f'image{number}', image)

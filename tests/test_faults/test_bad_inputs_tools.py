@@ -15,6 +15,7 @@ FLOPS, TABLE = 'analysis_tools/get_flops.py', 'analysis_tools/complexity_table.p
 CHECK, COMPARE = 'analysis_tools/check_dataset.py', 'analysis_tools/compare.py'
 MAPPING, CONVERT = 'dataset_converters/label_mapping.py', 'dataset_converters/{}.py'
 SCENES, BENCHMARK = 'dataset_converters/make_synthetic.py', 'benchmark_synthetic.py'
+LABELS = 'dataset_converters/labels.py'
 REFERENCE = 'model_converters/reference_to_mtpsl.py'
 PUBLISH = 'model_converters/publish.py'
 STEPS, GAINS, CURVES, METHODS, DENOISING = (
@@ -192,6 +193,17 @@ CONVERTERS = [
     case('cityscapes by 0 workers', lambda p: [CONVERT.format('cityscapes'), 'convert', p.tmp,
                                                p.tmp / 'out', '--workers', '0'],
          'argument --workers: must be at least 1, got 0', status=2),
+    case('labels of nothing', lambda p: [LABELS, '--from', 'coco', p.tmp / 'no.json', p.tmp / 'out',
+                                         '--config', p.config(), '--task', 'saliency'],
+         'there is no file or folder {tmp}/no.json'),
+    case('labels of no task', lambda p: [LABELS, '--from', 'cvat', p.tmp, p.tmp / 'out', '--config',
+                                         p.config(), '--task', 'sky'], "has no task 'sky'"),
+    case('labels of another tool', lambda p: [LABELS, '--from', 'vott', p.tmp, p.tmp / 'out',
+                                              '--config', p.config(), '--task', 'semseg'],
+         "argument --from: invalid choice: 'vott'", status=2),
+    case('labels of lines of no width', lambda p: [
+        LABELS, '--from', 'cvat', 'a', 'b', '--config', 'c.py', '--task', 'd', '--line-width', '0'],
+         'argument --line-width: must be at least 1, got 0', status=2),
     case('publishing nothing', lambda p: [PUBLISH, p.tmp / 'a.pth', p.tmp / 'a.safetensors'],
          'there is no checkpoint file {tmp}/a.pth'),
     case('publishing text', lambda p: [PUBLISH, p.file('a.pth', ''), p.tmp / 'a.safetensors'],

@@ -1,0 +1,80 @@
+"""COCO JSON: one file for all images; polygons, run lengths (RLE) and boxes."""
+
+import json
+from collections import defaultdict
+from pathlib import Path
+
+from .outlines import CocoRuns, Outline, Polygons, Size, pycocotools, rectangle
+from .sources import Annotated, Annotations, Shape, digest
+
+
+def read(source: Path) -> Annotations:
+    """A JSON file, or an unpacked export with one in ``annotations``.
+
+    See :func:`mtpsl.data_prep.annotations.read_annotations`.
+    """
+    path = _file(source)
+    try:
+        content = json.loads(path.read_bytes())
+        names = {entry['id']: str(entry['name']).strip() for entry in content['categories']}
+        images = {entry['id']: entry for entry in content['images']}
+        sizes = {key: _size(entry) for key, entry in images.items()}
+        files = {key: entry['file_name'].replace('\\', '/') for key, entry in images.items()}
+        entries = content['annotations']
+        if len(images) < len(content['images']):
+            raise ValueError('two images have one id')
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise ValueError(f'{path} is no COCO JSON, or it is damaged: {type(error).__name__} '
+                         f'{error}') from error
+    shapes: dict[int, list[Shape]] = defaultdict(list)
+    for entry in entries:
+        try:
+            key, name = entry['image_id'], names[entry['category_id']]
+            kind, outline = _outline(entry, sizes[key])
+        except (ValueError, LookupError, TypeError) as error:
+            raise ValueError(f'{path}: the annotation {entry.get("id")} cannot be read: '
+                             f'{type(error).__name__} {error}') from error
+        shapes[key].append(Shape(name, kind, outline))
+    if any(shape.kind == 'RLE' for found in shapes.values() for shape in found):
+        pycocotools()  # before anything is written
+    found = [Annotated(name, sizes[key], shapes[key], path) for key, name in files.items()]
+    folder = path.parent
+    return Annotations(found, [folder / 'images', folder, folder.parent / 'images'],
+                       digest([path]), order='')
+
+
+def _file(source: Path) -> Path:
+    if source.is_file():
+        return source
+    folder = source / 'annotations' if (source / 'annotations').is_dir() else source
+    files = sorted(folder.glob('*.json'))
+    if len(files) != 1:
+        names = ', '.join(path.name for path in files) or 'none'
+        raise FileNotFoundError(f'{folder} must have one JSON file, it has {names}: give the file')
+    return files[0]
+
+
+def _size(image: dict) -> Size | None:
+    height, width = image.get('height'), image.get('width')
+    return (height, width) if height and width else None
+
+
+def _outline(entry: dict, size: Size | None) -> tuple[str, Outline]:
+    """Kind and outline of an annotation."""
+    found = entry.get('segmentation')
+    if not found:  # such as a rectangle of CVAT's
+        left, top, width, height = entry['bbox']
+        return 'box', rectangle(left, top, left + width, top + height)
+    if isinstance(found, dict):
+        height, width = found['size']
+        if size not in (None, (height, width)):
+            raise ValueError(f'a mask of {height} x {width} (height x width) in an image of '
+                             f'{" x ".join(map(str, size or ()))}')
+        counts = found['counts']
+        if not isinstance(counts, str) and sum(counts) != height * width:
+            raise ValueError(f'run lengths of {sum(counts)} pixels in a mask of {height} x {width}')
+        return 'RLE', CocoRuns((height, width), counts)
+    rings = [list(zip(ring[::2], ring[1::2])) for ring in found]
+    if any(len(ring) < 6 or len(ring) % 2 for ring in found):
+        raise ValueError('a polygon must have three corners at least, x and y of each')
+    return 'polygon', Polygons(rings)
