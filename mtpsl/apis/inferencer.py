@@ -12,6 +12,7 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from torch import Tensor
 
+from mtpsl.engine.config.precheck import other_colours
 from mtpsl.models import PredictOptions
 from mtpsl.structures import MultiTaskSample
 from mtpsl.structures.outputs import FINAL, INTERMEDIATE, UNCERTAINTY
@@ -104,6 +105,8 @@ class MultiTaskInferencer:
         cfg, weights = find_model(model, weights, cfg_options)
         self.model = load_model(cfg, weights, device)
         self.reader = PhotoReader(pipeline_of(cfg))
+        if told := other_colours(cfg, 'test'):
+            print_log(told, 'current', logging.WARNING)
         self.tasks = self.model.shown
         self.window = tuple(window or [max(2 * side, LEAST_WINDOW)
                                        for side in self.model.data_preprocessor.size])

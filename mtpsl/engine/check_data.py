@@ -6,9 +6,10 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from prettytable import PrettyTable
 
-from mtpsl.datasets.check_dataset import Report, check_configs, check_dataset
+from mtpsl.datasets.check_dataset import DIFFERS, Finding, Report, check_configs, check_dataset
 from mtpsl.datasets.look import look_at_labels
 from mtpsl.engine.config.load import leaves, load_config
+from mtpsl.engine.config.precheck import other_colours
 from mtpsl.registry import DATASETS
 from mtpsl.system.config_arguments import one_line_errors
 
@@ -27,6 +28,8 @@ def check_labels(runner: Runner, training: bool = True) -> None:
     if not training:
         compare_data(runner.test_dataloader.dataset, 'test data')
         look_at_labels(runner.test_dataloader.dataset, training=False)
+        if told := other_colours(runner.cfg, 'test'):
+            runner.logger.warning(told)
         return
     look_at_labels(runner.train_dataloader.dataset)
     if runner.val_loop is not None:
@@ -73,7 +76,16 @@ def run_config_check(tool: str, config: str, options: dict | None, sample: int |
     with one_line_errors(tool):
         cfg = load_config(config, options)
         report = check_configs(_datasets(cfg), sample)
+        _compare_colours(cfg, report)
     _conclude(config, report)
+
+
+def _compare_colours(cfg: Config, report: Report) -> None:
+    for split in ('val', 'test'):
+        if told := other_colours(cfg, split):
+            report.remarks.append(told)
+            report.findings.append(Finding(split, 'colours', 'others', 'as in training', DIFFERS))
+            return
 
 
 def _datasets(cfg: Config) -> dict[str, dict]:

@@ -132,12 +132,14 @@ def test_what_hooks_that_are_left_out_would_do_is_told(images, tmp_path):
             'default_hooks.skipped=None', 'default_hooks.panels=None',
             'model.backbone.frozen_stages=2', 'val_dataloader.dataset.split=train',
             'optim_wrapper.optimizer.lr=0',
+            'train_dataloader.dataset.pipeline.0.color_type=grayscale',
             'train_dataloader.sampler.shuffle=False'])
     log = next((tmp_path / 'run').glob('*/*.log')).read_text()
     for words in ('each epoch has the order of the first', 'no checkpoint will be saved: default_',
                   'frozen_stages=2 keeps stages of random weights', 'lr is 0: the weights stay',
                   'the images come in one order in all epochs',
-                  'validation images are training images too, such as '):
+                  'validation images are training images too, such as ',
+                  "has its colours changed by color_type='grayscale', of val_dataloader by no"):
         assert words in log
 
 

@@ -13,6 +13,7 @@ from mmengine.logging import print_log
 
 from mtpsl.tasks import Task
 
+from .colours import Look, look_of, refuse_other_shape
 from .formatting import PackMultiTaskInputs
 from .geometric import RandomCrop, RandomFlip, RandomScale, RandomScaleCrop
 from .image_only import moves_pixels, package_and_name
@@ -108,6 +109,17 @@ def photometric(steps: Sequence[Callable]) -> list[Callable]:
     return kept
 
 
+def looks(steps: Sequence[Callable]) -> list[Look]:
+    """What a pipeline makes of the colours of every image, in each of its views."""
+    found = []
+    for chain in _chains(steps):
+        loader = next((step for step in chain if isinstance(step, LoadImageFromFile)), None)
+        found.append(look_of(loader, [step for step in chain if not (
+            isinstance(step, (LoadImageFromFile, LoadLabels, *GEOMETRIC, *LAST))
+            or getattr(step, 'moves', MOVES[0]) != MOVES[0])]))
+    return found
+
+
 def _silent(step: Callable) -> Iterator[str]:
     """Names of transforms of one's own that do not say what they move; raises for the unfit."""
     package, name = package_and_name(step)
@@ -128,6 +140,7 @@ def _silent(step: Callable) -> Iterator[str]:
             instead = INSTEAD.get(name, "What only changes colours can go into dict(type="
                                         "'ImageOnly', transforms=[...]): every pixel stays there")
             raise ValueError(f'the transform {package}.{name} {does}. {instead}')
+        refuse_other_shape(step)
     elif package != 'mtpsl':
         yield f'{package}.{name}'
 

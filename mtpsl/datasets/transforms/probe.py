@@ -47,7 +47,7 @@ def check_geometry(steps: Sequence[Callable], tasks: Mapping[str, Task]) -> None
              if _is_foreign(step) or isinstance(step, (LoadLabels, PackMultiTaskInputs))]
     for number in range(DRAWS + LARGE_DRAWS):
         # Every second time what happens seldom happens.
-        tried = [_copied(step, surely=number % 2 == 0) for step in chain]
+        tried = [copied(step, surely=number % 2 == 0) for step in chain]
         with (seeded(SeededIndex(0, 0, number)), torch.random.fork_rng(devices=[]),
               warnings.catch_warnings()):
             warnings.simplefilter('ignore')
@@ -61,7 +61,7 @@ def _is_foreign(step: Callable) -> bool:
                                                                              'mmseg')
 
 
-def _copied(step: Callable, surely: bool) -> Callable:
+def copied(step: Callable, surely: bool = False) -> Callable:
     """A copy of a transform, whose state the trial leaves alone; ``surely`` it does its work."""
     try:
         step = copy.deepcopy(step)

@@ -5,8 +5,10 @@ import os
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
+from mtpsl.datasets.transforms.colours import Look
+from mtpsl.datasets.transforms.contract import looks
 from mtpsl.engine.quiet import silence
-from mtpsl.registry import DATASETS
+from mtpsl.registry import DATASETS, TRANSFORMS
 
 from .load import evaluators, leaves
 
@@ -60,6 +62,37 @@ def _plain(value: object) -> object:
     if isinstance(value, type):
         return value.__name__
     return value.rpartition('.')[2] if isinstance(value, str) else list(value)  # type: ignore[call-overload]
+
+
+def other_colours(cfg: Config, split: str) -> str:
+    """What is fixed of the colours of a split's images and is not in training, or the reverse.
+
+    Args:
+        cfg: a loaded config; without training data nothing is known.
+        split: ``'val'`` or ``'test'``, which prediction reads images by too.
+
+    Returns:
+        A sentence for a warning, '' where there is nothing to tell.
+    """
+    learned, there = (_looks(cfg, name) for name in ('train', split))
+    odd = next((look for look in there if not any(map(look.like, learned))), None)
+    if odd is None or not learned:
+        return ''
+    theirs = next((look for look in learned if look.names), learned[0])
+    names = [', '.join(look.names) or 'no transform' for look in (theirs, odd)]
+    return (f'every image of train_dataloader has its colours changed by {names[0]}, of '
+            f'{split}_dataloader by {names[1]}: the model is not shown what it has learned from. '
+            'What is not by chance belongs into both pipelines (prediction reads images as '
+            'test_dataloader does)')
+
+
+def _looks(cfg: Config, split: str) -> list[Look]:
+    """The looks of the images of a split's datasets, see :func:`looks`."""
+    loader = cfg.get(f'{split}_dataloader')
+    init_default_scope(cfg.get('default_scope') or 'mtpsl')
+    return [look for part in (leaves(loader.dataset) if loader else ())
+            for look in looks([TRANSFORMS.build(step) if isinstance(step, dict) else step
+                               for step in part.get('pipeline') or ()])]
 
 
 def check_data(cfg: Config, *splits: str) -> None:
