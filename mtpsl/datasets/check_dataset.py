@@ -165,7 +165,7 @@ def _check_sample(split: str, dataset: PartialLabelDataset, size: Sequence[int] 
         turned += results.get('orientation', 1) != 1
         for name, label in results['gt'].items():
             values[name].add(label, dataset.tasks[name].ignore_value,
-                             f'image {results["img_id"]}')
+                             ' + '.join(dataset.get_data_info(index)['labels'][name]))
     broken = len(report.problems) - before
     add = report.findings.append
     add(Finding(split, 'opened', f'{len(chosen) - broken} of {len(chosen)} images', 'all',

@@ -164,6 +164,7 @@ class FolderDataset(PartialLabelDataset):
         for task, files in found.items():
             if not files and task not in self.optional:
                 raise FileNotFoundError(self._without_labels(task, [images[i] for i in ids]))
+        self._check_suffixes(found)
         labelled = self._labelled(ids, found)
         if not any(labelled.values()):
             raise ValueError(f'no image of {self.image_folder} has a label of any task '
@@ -178,6 +179,16 @@ class FolderDataset(PartialLabelDataset):
                      guide={task: (starts[task] + found[task][i],) for task in (self.crop_guide,)
                             if task and task not in labelled[i] and i in found[task]})
                 for i in used]
+
+    def _check_suffixes(self, found: Mapping[str, Mapping[str, str]]) -> None:
+        """Raise ValueError where files are of a kind that a task cannot read as it is."""
+        for task, files in found.items():
+            kinds = {os.path.splitext(name)[1].lower(): name for name in files.values()}
+            try:
+                self.tasks[task].check_suffixes(kinds)
+            except ValueError as error:
+                raise ValueError(f'{self.title}, {self.label_folders[task]} with '
+                                 f'{", ".join(kinds.values())}: {error}') from error
 
     def _refuse_misspelt(self) -> None:
         """Raise FileNotFoundError where the folder of an optional task seems to be misspelt."""

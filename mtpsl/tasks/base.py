@@ -7,6 +7,7 @@ K statistics per image.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from functools import cached_property
 from numbers import Real
 from typing import TypeVar
@@ -89,6 +90,13 @@ class Task(AuxiliaryMaps, ABC):
         """
         raise ValueError(f'{type(self).__name__} does not say how a picture is read '
                          '(from_png); save the map as .npy')
+
+    def check_suffixes(self, suffixes: Collection[str]) -> None:  # noqa: B027, most have no say
+        """Raise ValueError where label files of a suffix need an option that is not given.
+
+        Args:
+            suffixes: those of a data set's label files, ``'.png'`` and ``'.npy'``.
+        """
 
     def from_palette(self, indices: np.ndarray, palette: np.ndarray) -> np.ndarray:
         """The same of a palette picture: (H, W) uint8 indices into (K, 3) RGB colours.
