@@ -3,7 +3,7 @@
 import logging
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from mmengine.logging import print_log
 
@@ -26,7 +26,7 @@ IMAGES = 2000  # that are asked which labels they have
 GOLDEN = (math.sqrt(5) - 1) / 2
 
 
-def look_at_labels(dataset: object, training: bool = True) -> None:
+def look_at_labels(dataset: object, training: bool = True) -> dict[str, tuple[Task, Seen]]:
     """Look at a few labels of each task of a dataset, spread over it, and say what is wrong.
 
     Eight labels of each task are opened, more where these say nothing; always the same ones, and
@@ -38,6 +38,9 @@ def look_at_labels(dataset: object, training: bool = True) -> None:
     Args:
         dataset: any; only a :class:`PartialLabelDataset` is looked at.
         training: the dataset is trained on: where nothing is to be learned is an error then.
+
+    Returns:
+        Task name -> the task and what was seen of its labels.
 
     Raises:
         ValueError: labels whose form is misread, such as masks of 0 and 255 where 255 is unknown;
@@ -54,6 +57,21 @@ def look_at_labels(dataset: object, training: bool = True) -> None:
         if not training:
             _refuse_doubles(looks)
         _conclude(looks, training)
+    return {name: (task, Seen.union([look.seen[name] for look in looks if name in look.seen]))
+            for one in looks for name, task in one.dataset.tasks.items()}
+
+
+def compare_labels(learned: Mapping[str, tuple[Task, Seen]],
+                   tested: Mapping[str, tuple[Task, Seen]]) -> Iterator[str]:
+    """What makes labels of training and of evaluation seem to be written in two ways.
+
+    Arguments are what :func:`look_at_labels` returned.
+    """
+    for name in (name for name in learned if name in tested):
+        (task, seen), (_, other) = learned[name], tested[name]
+        told = not seen.published and task.unlike(seen, other)
+        if told:
+            yield f'the labels of the task {name} {told}'
 
 
 def _refuse_doubles(looks: list['_Look']) -> None:

@@ -7,7 +7,7 @@ from mmengine.runner import Runner
 from prettytable import PrettyTable
 
 from mtpsl.datasets.check_dataset import DIFFERS, Finding, Report, check_configs, check_dataset
-from mtpsl.datasets.look import look_at_labels
+from mtpsl.datasets.look import compare_labels, look_at_labels
 from mtpsl.engine.config.load import leaves, load_config
 from mtpsl.engine.config.precheck import other_colours
 from mtpsl.registry import DATASETS
@@ -31,10 +31,12 @@ def check_labels(runner: Runner, training: bool = True) -> None:
         if told := other_colours(runner.cfg, 'test'):
             runner.logger.warning(told)
         return
-    look_at_labels(runner.train_dataloader.dataset)
+    learned = look_at_labels(runner.train_dataloader.dataset)
     if runner.val_loop is not None:
         compare_data(runner.val_dataloader.dataset, 'validation data')
-        look_at_labels(runner.val_dataloader.dataset, training=False)
+        tested = look_at_labels(runner.val_dataloader.dataset, training=False)
+        for told in compare_labels(learned, tested):
+            runner.logger.warning(told)
 
 
 def run_check(tool: str, config: str, root: str, sample: int | None) -> None:

@@ -167,6 +167,13 @@ class Task(AuxiliaryMaps, ABC):
         one = f'{seen.low:g}' if seen.low == seen.high else 'one vector'
         return Doubt(f'hold {one} wherever they are known', mute=True) if seen.alike else None
 
+    def unlike(self, learned: Seen, tested: Seen) -> str:
+        """Why labels that are tested on seem to be written otherwise than those of training.
+
+        To go on after "the labels of ... "; '' where they do not.
+        """
+        return ''
+
     # ---------------------------------------------------------------- tensors
 
     @abstractmethod

@@ -10,7 +10,7 @@ from torch import Tensor
 from mtpsl.registry import TASKS
 
 from .base import UNKNOWN_COLOUR, Label, Task, masked_mean
-from .seen import Doubt, One, Seen
+from .seen import Doubt, Seen
 from .stored import bytes_swapped, one_channel
 
 MILLIMETRE = 1e-3
@@ -151,7 +151,7 @@ class Depth(Task):
 
     def _doubt_turned_bits(self, seen: Seen) -> Doubt | None:
         """Of pictures of SUN RGB-D: nearly all numbers are multiples of 8, and not of 16."""
-        some = [one.some for one in seen.labels if one.known and not _is_array(one)]
+        some = [one.some for one in seen.labels if one.known and not one.is_array]
         if not self.metric or self.png_unit not in (MILLIMETRE, SUN_UNIT) or not some:
             return None
         numbers = np.rint(np.concatenate(some) / self.png_unit).astype(int)
@@ -193,7 +193,7 @@ class Depth(Task):
     def _unit_said(self, seen: Seen) -> bool:
         """Whether the options say the unit of all files that were seen."""
         return self.npy_unit is not None or self.png_unit is not None and not any(
-            map(_is_array, seen.labels))
+            one.is_array for one in seen.labels)
 
     def translate(self, label: np.ndarray) -> np.ndarray:
         for value in self.ignore or ():
@@ -299,10 +299,6 @@ class Depth(Task):
     def _nearness(self, share: np.ndarray) -> np.ndarray:
         """Shares of ``max_display`` as 0 (far) to 1 (near)."""
         return 1 - share
-
-
-def _is_array(one: One) -> bool:
-    return one.source.lower().endswith('.npy')
 
 
 def _measures(owner: str, values: Sequence[float | str]) -> tuple[float, ...]:

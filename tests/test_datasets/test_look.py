@@ -12,7 +12,7 @@ from PIL import Image
 
 from mtpsl.datasets import FolderDataset
 from mtpsl.datasets.check_dataset import check_configs
-from mtpsl.datasets.look import AT_LEAST, AT_MOST, look_at_labels, spread
+from mtpsl.datasets.look import AT_LEAST, AT_MOST, compare_labels, look_at_labels, spread
 
 from .conftest import READ, TEST
 
@@ -259,3 +259,25 @@ def test_unreadable_labels(tmp_path: Path) -> None:
 
 def test_other_data_sets_are_left_alone() -> None:
     look_at_labels([1, 2, 3])
+
+
+FROM_0 = np.arange(72).reshape(SIZE).astype(np.uint8) % 3
+THREE = dict(classes=dict(type='Semseg', class_names=('a', 'b', 'c', 'd')))
+
+
+def test_ids_from_1_beside_ids_from_0(tmp_path: Path, warned: list[str]) -> None:
+    root = write(tmp_path / 'a', 8, lambda number: FROM_0)
+    for number in range(0, 8, 2):  # in arrays
+        (root / f'classes/{number}.png').unlink()
+        np.save(root / f'classes/{number}.npy', FROM_0)
+    first = look_at_labels(dataset(root, THREE))
+    assert not warned
+    for number in range(0, 8, 2):
+        np.save(root / f'classes/{number}.npy', FROM_0 + 1)
+    second = look_at_labels(dataset(root, THREE))
+    assert 'hold 0 (a) in all labels of .png files and none of .npy files: are' in warned[0]
+    shifted = look_at_labels(dataset(write(tmp_path / 'b', 8, lambda number: FROM_0 + 1), THREE))
+    assert [*compare_labels(first, first), *compare_labels(shifted, shifted),
+            *compare_labels(second, first)] == [] and len(warned) == 1
+    told, = compare_labels(shifted, first)
+    assert 'the task classes hold 0 (a) in all labels of evaluation and none of training' in told
