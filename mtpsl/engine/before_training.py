@@ -14,6 +14,7 @@ from mmengine.hooks import (
 )
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
+from mtpsl.datasets.doubles import same_files, told_twice
 from mtpsl.datasets.look import leaves_of
 from mtpsl.engine.checkpoints.content import DATA_KEY, read_content
 from mtpsl.engine.checkpoints.resume import differences
@@ -203,17 +204,15 @@ def _monitored(runner: Runner) -> Iterator[tuple[str, str, str | None]]:
 
 
 def _validated_on_training(runner: Runner) -> Iterator[str]:
-    """Whether images are both trained and validated on."""
+    """Whether images are both trained and validated on, as far as it is told quickly."""
     if runner.val_loop is None:
         return
     training, validation = (
-        {info['img_path'] for leaf in leaves_of(loader.dataset)
+        {info['img_path']: None for leaf in leaves_of(loader.dataset)
          for info in map(leaf.get_data_info, range(len(leaf)))}
         for loader in (runner.train_dataloader, runner.val_dataloader))
-    both = training & validation
-    if both:
-        yield (f'{len(both)} of the {len(validation)} validation images are training images too, '
-               f'such as {min(both)}: figures of the validation will be too good')
+    if both := same_files(training, validation):
+        yield f'{told_twice(both, len(validation))}: figures of the validation will be too good'
 
 
 def _frozen_without_weights(runner: Runner) -> Iterator[str]:

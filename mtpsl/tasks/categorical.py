@@ -197,8 +197,8 @@ class CategoricalTask(ClassAuxMaps, Task):
         for here, there, names in ((one, other, (name, other_name)),
                                    (other, one, (other_name, name))):
             if here.lacks(0, there):
-                return (f'hold 0 ({self.class_names[0]}) in all labels of {names[1]} and none of {names[0]}: '
-                        'are the ids of the latter from 1? In both they are taken as they are')
+                return (f'hold 0 ({self.class_names[0]}) in all labels of {names[1]} and none of '
+                        f'{names[0]}: are the ids of the latter from 1? Both are taken as they are')
         return ''
 
     @staticmethod
