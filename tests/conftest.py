@@ -19,6 +19,7 @@ from mtpsl.registry import MODELS
 from mtpsl.structures import MultiTaskSample
 
 quieten()
+MMLogger.get_current_instance()  # now: a test's own output is closed after it
 torch.set_num_threads(1)
 
 

@@ -79,7 +79,6 @@ def main(argv: list[str] | None = None) -> None:
         check_meaning(args.checkpoint, cfg)
         check_data(cfg, 'test')
         begin = time.time()
-        before = set(Path(args.show_dir).rglob('*.png')) if args.show_dir else set()
         with naming_lost_ranks():
             runner = build_runner(cfg)
             check_labels(runner, training=False)
@@ -87,7 +86,7 @@ def main(argv: list[str] | None = None) -> None:
         if is_main_process():
             report(metrics, cfg, out)
             if args.show_dir:
-                report_panels(Path(args.show_dir), begin, before)
+                report_panels(Path(args.show_dir), begin)
             if html:
                 write_html(html, args.html_num, metrics, runner, args.checkpoint)
 
@@ -128,13 +127,11 @@ def put(path: Path, text: str) -> None:
     path.write_text(text)
 
 
-def report_panels(folder: Path, begin: float, before: set[Path]) -> None:
-    """Say where the panels are, and which pictures were there ``before`` this test."""
+def report_panels(folder: Path, begin: float) -> None:
+    """Say where the panels are, and how many of earlier tests are beside them."""
     older = sum(path.stat().st_mtime < begin for path in folder.rglob('*.png'))
-    told = [f'{older} of an earlier test are there too'] if older else []
-    replaced = sum(path.stat().st_mtime >= begin for path in before if path.exists())
-    told += [f'{replaced} that were there are replaced'] if replaced else []
-    print(f'panels:  {folder}' + (f' ({", ".join(told)})' if told else ''))
+    beside = f' ({older} of an earlier test are there too)' if older else ''
+    print(f'panels:  {folder}{beside}')
 
 
 def write_html(path: Path, number: int, metrics: dict[str, float], runner: 'Runner',

@@ -18,12 +18,12 @@ from mtpsl.structures import MultiTaskSample
 from mtpsl.structures.outputs import FINAL, INTERMEDIATE, UNCERTAINTY
 from mtpsl.system.checks import is_integer
 from mtpsl.system.parallel import Progress
+from mtpsl.system.results_folder import ResultsFolder
 from mtpsl.tasks.depth import Depth
 
 from .frames import Frame, Frames, Stream
 from .load_model import find_model, load_model, pipeline_of
 from .prediction import Prediction, check_formats, save_each
-from .results_folder import ResultsFolder
 from .sources import PhotoReader
 from .windows import WindowMerger, resize_longest_side, window_positions
 

@@ -144,6 +144,11 @@ FIGURES = [
          'the dataset has no image 7, x; it has 0, 1, 2, 3, 4, ...'),
     case('browse into a file', lambda p: [BROWSE, p.config(), '--out-dir', p.file('o', '')],
          "File exists: '{tmp}/o'"),
+    case('browse over a photo', lambda p: [BROWSE, p.config(), '--out-dir', p.file(
+        'o/0001_0.png', 'mine').parent, '--images', '0'],
+         '{tmp}/o/0001_0.png is there and is no figure of this package'),
+    case('curves over a photo', lambda p: [CURVES, 'a', '--out', p.file('a.png', 'mine')],
+         'argument --out: {tmp}/a.png is there and is no figure of this package', status=2),
     case('browse an epoch before the first', lambda p: [BROWSE, p.config(), '--out-dir', 'o',
                                                         '--epoch', '0'],
          'argument --epoch: must be at least 1, got 0', status=2),

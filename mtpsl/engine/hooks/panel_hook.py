@@ -8,6 +8,7 @@ from mmengine.runner import Runner
 
 from mtpsl.registry import HOOKS
 from mtpsl.structures import MultiTaskSample
+from mtpsl.system.results_folder import ResultsFolder
 
 
 @HOOKS.register_module()
@@ -29,28 +30,50 @@ class PanelHook(Hook):
         self.num_images = num_images
         self.in_validation = in_validation
         self._drawn = 0
+        self._folder: ResultsFolder | None = None
 
     def before_val_epoch(self, runner: Runner) -> None:
         self._drawn = 0
 
     def before_test_epoch(self, runner: Runner) -> None:
+        """Refuse a folder with other pictures of the first images' names, before all the work.
+
+        Raises:
+            FileExistsError: see :class:`mtpsl.system.results_folder.ResultsFolder`.
+        """
         self._drawn = 0
+        if self.out_dir is None:
+            return
+        self._folder = ResultsFolder(self.out_dir, '--show-dir')
+        dataset = runner.test_dataloader.dataset
+        if hasattr(dataset, 'get_data_info'):
+            infos = map(dataset.get_data_info,
+                        range(min(self.num_images * runner.world_size, len(dataset))))
+            self._folder.say_overwritten(self._folder.existing(
+                [self._file(info['img_id']) for info in infos if 'img_id' in info]))
 
     def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
                        outputs: Sequence[MultiTaskSample] | None = None) -> None:
         if self.in_validation:
-            self._draw(runner, data_batch or {}, outputs or (), None)
+            self._draw(runner, data_batch or {}, outputs or ())
 
     def after_test_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
                         outputs: Sequence[MultiTaskSample] | None = None) -> None:
-        self._draw(runner, data_batch or {}, outputs or (), self.out_dir)
+        self._draw(runner, data_batch or {}, outputs or (), self._folder)
 
     def _draw(self, runner: Runner, data_batch: dict, outputs: Sequence[MultiTaskSample],
-              out_dir: str | None) -> None:
+              folder: ResultsFolder | None = None) -> None:
         left = self.num_images - self._drawn
         for bgr, sample in list(zip(data_batch['inputs'], outputs))[:max(left, 0)]:
+            file = folder and self._file(sample.img_id)
+            if folder and file:
+                folder.existing([file])
+                folder.add([file])
             image = bgr.cpu().numpy().transpose(1, 2, 0)[..., ::-1]
             runner.visualizer.add_datasample(
                 f'panel/{sample.img_id}', image, sample, step=runner.iter,
-                out_file=out_dir and str(Path(out_dir, f'{sample.img_id}.png')))
+                out_file=file and str(file))
             self._drawn += 1
+
+    def _file(self, image_id: str) -> Path:
+        return Path(self.out_dir or '', f'{image_id}.png')
