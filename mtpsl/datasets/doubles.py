@@ -81,9 +81,9 @@ def _copies(learned: Iterable[str], tested: Iterable[str]) -> list[tuple[str, st
             for twin in sizes[size]:
                 parts[size].setdefault(_middle(twin, size), []).append(twin)
         twins = parts[size].get(_middle(path, size), ())
-        twin = next((twin for twin in twins if _equal(twin, path)), None)
-        if twin is not None:
-            found.append((twin, path))
+        same = next((twin for twin in twins if _equal(twin, path)), None)
+        if same is not None:
+            found.append((same, path))
     return found
 
 

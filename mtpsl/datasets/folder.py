@@ -14,7 +14,7 @@ from mtpsl.tasks import Task, build_tasks
 from .arrays import number_map
 from .id_list import read_id_list
 from .label_mapping import LabelMapping, count_labels
-from .listing import examples, list_images, list_labels
+from .listing import examples, list_images, list_labels, spellings
 from .partial_label import LabelFiles, PartialLabelDataset, refuse_missing
 from .pictures import Indexed
 from .unreadable import MixedCodingsError
@@ -207,7 +207,7 @@ class FolderDataset(PartialLabelDataset):
         if self.ids is None:
             return list(images)
         path = os.path.join(self.data_root, os.path.expanduser(self.ids))
-        ids = read_id_list(path)
+        ids = list(map(spellings(images), read_id_list(path)))
         missing = [image_id for image_id in ids if image_id not in images]
         if missing:
             raise FileNotFoundError(

@@ -64,7 +64,12 @@ def check_batches(runner: Runner) -> None:
     if not isinstance(runner.train_loop, EpochBasedTrainLoop):
         return  # iterations go round and round
     counts = runner.cfg.optim_wrapper.get('accumulative_counts', 1)
-    if len(loader) % counts:
+    if counts > len(loader):
+        runner.logger.warning(
+            f'optim_wrapper.accumulative_counts={counts} is more than the {len(loader)} steps of '
+            f'an epoch: the whole training makes '
+            f'{-(-runner.train_loop.max_iters // counts)} updates of the weights')
+    elif len(loader) % counts:
         runner.logger.warning(
             f'optim_wrapper.accumulative_counts={counts} does not divide the {len(loader)} steps '
             'of an epoch: a checkpoint in between has no part of the update that is under way, so '

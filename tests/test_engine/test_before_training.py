@@ -33,6 +33,8 @@ EPOCHS, STEPS = Length(100, 1000, 10), Length(None, 1000, 10)
     ([dict(type='PolyLR')], EPOCHS, 'ends after ever epochs'),
     ([dict(type='PolyLR', end=50)], EPOCHS, 'for the rest the learning rate stays at its least'),
     ([dict(type='MultiStepLR', milestones=[200, 300])], EPOCHS, 'makes its first step after the 1'),
+    ([dict(type='MultiStepLR', milestones=[60, 99])], EPOCHS, ''),
+    ([dict(type='MultiStepLR', milestones=[60, 100, 6000])], EPOCHS, '100, 6000 lie after the 100'),
     ([dict(type='StepLR', step_size=100)], EPOCHS, 'makes its first step after the 100 epochs'),
     ([dict(type='StepLR', step_size=100, by_epoch=False)], EPOCHS, ''),
     ([dict(type='LinearLR', begin=100, end=200)], EPOCHS, 'begins after 100 epochs, the training'),

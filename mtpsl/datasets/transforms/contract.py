@@ -20,6 +20,7 @@ from .image_only import moves_pixels, package_and_name
 from .loading import LoadImageFromFile, LoadLabels
 from .multi_view import MultiView
 from .probe import check_geometry
+from .probe_values import check_values
 
 MOVES = ('nothing', 'image and labels')
 COLOURS = ('AdjustGamma', 'CLAHE', 'PhotoMetricDistortion', 'RandomCutOut', 'RandomGrayscale',
@@ -55,6 +56,7 @@ def check_pipeline(steps: Sequence[Callable], tasks: Mapping[str, Task]) -> None
         _check_order(chain)
         silent = dict.fromkeys(name for step in chain for name in _silent(step))
         check_geometry(chain, tasks)
+        check_values(chain, tasks)
         if silent:
             print_log(
                 f'the transform {", ".join(silent)} does not say what it moves, and was only tried '
