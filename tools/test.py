@@ -119,12 +119,17 @@ def report(metrics: dict[str, float], cfg: 'Config', out: Path) -> None:
 
 def put(path: Path, text: str) -> None:
     """Write a file; one with another content that is there gets the time into its name."""
+    put_aside(path, text)
+    path.write_text(text)
+
+
+def put_aside(path: Path, text: str | None = None) -> None:
+    """Rename a file that is there and holds anything but ``text``."""
     if path.is_file() and path.read_text(errors='replace') != text:
         stamp = time.strftime('%Y%m%d_%H%M%S', time.localtime(path.stat().st_mtime))
         earlier = path.with_name(f'{path.stem}.{stamp}{path.suffix}')
         path.rename(earlier)
         print(f'earlier {path.name}, which differs: {earlier}')
-    path.write_text(text)
 
 
 def report_panels(folder: Path, begin: float) -> None:
@@ -158,6 +163,7 @@ def write_html(path: Path, number: int, metrics: dict[str, float], runner: 'Runn
     images = dict.fromkeys(image for extreme in chosen.values()
                            for image, _ in (*extreme.best, *extreme.worst))
     model = getattr(runner.model, 'module', runner.model)
+    put_aside(path)
     visualizer = MultiTaskVisualizer(tasks, name='report')  # the config's may be another
     write_report(path, title=Path(runner.cfg.filename).stem, checkpoint=checkpoint,
                  config=runner.cfg.pretty_text, metrics=metrics, tasks=tasks, scores=scores,

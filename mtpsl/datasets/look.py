@@ -15,6 +15,7 @@ from mtpsl.tasks.seen import Seen
 
 from .check_dataset import MANY
 from .partial_label import PartialLabelDataset
+from .pictures import LEVELS
 from .sampler import SeededIndex
 from .unreadable import MixedCodingsError, UnreadableFileError
 
@@ -124,6 +125,7 @@ class _Look:
         self.labelled: set[str] = set()
         self._arrived: set[str] = set()
         passed_over: set[str] = set()
+        self._greys: dict[int, tuple[float, float]] = {}  # by image, as the model gets it
         wanted = set(dataset.tasks)
         for number, index in enumerate(spread(len(dataset))):
             wanted = {name for name in wanted if self._wants(name, dataset.tasks[name])}
@@ -139,7 +141,27 @@ class _Look:
             if any(self._sent[name] < AT_LEAST for name in used - self._arrived):
                 self._arrived |= self._through_pipeline(index, used)
         self.complete = set(dataset.tasks) - passed_over
+        for number, index in enumerate(spread(len(dataset))):
+            if number >= AT_LEAST or not self.flat or not self._greys:
+                break
+            self._through_pipeline(index, set())
         self.lost = [name for name in dataset.tasks if name in self.labelled - self._arrived]
+
+    @property
+    def seen_images(self) -> int:
+        """Images that went through the pipeline."""
+        return len(self._greys)
+
+    @property
+    def flat(self) -> bool:
+        """Whether no image that was seen has more than a few greys."""
+        return all(high - low < LEVELS for low, high in self._greys.values())
+
+    @property
+    def greys(self) -> tuple[float, float]:
+        """The least and the largest value of the images that were seen."""
+        low, high = zip(*self._greys.values())
+        return min(low), max(high)
 
     def _wants(self, name: str, task: Task) -> bool:
         if not self._reads:
@@ -174,6 +196,8 @@ class _Look:
         self._sent.update(used)
         sample = self.dataset[SeededIndex(0, 0, index)]
         packed = sample.get('data_samples') if isinstance(sample, dict) else None
+        for image in batch_leaves([sample.get('inputs')]) if packed is not None else ():
+            self._greys[index] = float(image.min()), float(image.max())
         if packed is None:
             return used
         views = list(batch_leaves([packed]))
@@ -192,6 +216,10 @@ def _conclude(looks: list[_Look], training: bool) -> None:
             raise ValueError(f'{text}: nothing would be learned')
         print_log(text, 'current', logging.WARNING)
     remarks, refused, mute = [], False, []
+    for look in looks:
+        if look.seen_images and look.flat:
+            remarks.append('the images that were opened hold {:g} to {:g} only, of 0 to 255: '
+                           'nothing can be seen in them'.format(*look.greys))
     tasks = {name: task for look in looks for name, task in look.dataset.tasks.items()}
     for name, task in tasks.items():
         mine = [look for look in looks if name in look.dataset.tasks]

@@ -9,7 +9,7 @@ from prettytable import PrettyTable
 from mtpsl.datasets.check_dataset import DIFFERS, Finding, Report, check_configs, check_dataset
 from mtpsl.datasets.look import compare_labels, look_at_labels
 from mtpsl.engine.config.load import leaves, load_config
-from mtpsl.engine.config.precheck import other_colours
+from mtpsl.engine.config.precheck import other_colours, training_set_tested
 from mtpsl.registry import DATASETS
 from mtpsl.system.config_arguments import one_line_errors
 
@@ -28,8 +28,9 @@ def check_labels(runner: Runner, training: bool = True) -> None:
     if not training:
         compare_data(runner.test_dataloader.dataset, 'test data')
         look_at_labels(runner.test_dataloader.dataset, training=False)
-        if told := other_colours(runner.cfg, 'test'):
-            runner.logger.warning(told)
+        for told in (other_colours(runner.cfg, 'test'), training_set_tested(runner.cfg)):
+            if told:
+                runner.logger.warning(told)
         return
     learned = look_at_labels(runner.train_dataloader.dataset)
     if runner.val_loop is not None:

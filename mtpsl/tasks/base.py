@@ -164,6 +164,8 @@ class Task(AuxiliaryMaps, ABC):
         """Why nothing can be learned from the labels seen, or None; they are as read."""
         if not seen.known:
             return Doubt('hold no known pixel', mute=True)
+        if seen.copies:
+            return Doubt('are one and the same map, whatever the image: was one file copied?')
         one = f'{seen.low:g}' if seen.low == seen.high else 'one vector'
         return Doubt(f'hold {one} wherever they are known', mute=True) if seen.alike else None
 

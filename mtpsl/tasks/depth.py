@@ -67,8 +67,8 @@ class Depth(Task):
         self.aux_normal = aux_normal
         for name, value in (('max_display', max_display), ('png_unit', png_unit),
                             ('npy_unit', npy_unit), ('farthest', farthest)):
-            if value is not None and not value > 0:
-                raise ValueError(f'{type(self).__name__}: {name} must be positive, got {value}')
+            if value is not None and (isinstance(value, str) or not value > 0):
+                raise ValueError(f'{type(self).__name__}: {name} must be positive, got {value!r}')
         self.max_display = max_display
         self.png_unit = png_unit
         self.npy_unit = npy_unit

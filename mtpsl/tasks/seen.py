@@ -178,6 +178,14 @@ class Seen:
                                    for value in (one.low, one.high))
 
     @property
+    def copies(self) -> bool:
+        """Whether all of some labels are one and the same map, of several values."""
+        known = [one for one in self.labels if one.known]
+        return len(known) >= ENOUGH and not self.alike and all(
+            one.pixels == known[0].pixels and np.array_equal(one.some, known[0].some)
+            for one in known)
+
+    @property
     def mark(self) -> tuple[float, float] | None:
         """The largest measure and the next one, where the largest looks like a mark.
 

@@ -141,7 +141,7 @@ def test_what_hooks_that_are_left_out_would_do_is_told(images, tmp_path):
                   'frozen_stages=2 keeps stages of random weights', 'lr is 0: the weights stay',
                   'the images come in one order in all epochs',
                   'validation images are training images too, such as ',
-                  "has its colours changed by color_type='grayscale', of val_dataloader by no"):
+                  "changed by color_type='grayscale' in train_dataloader, and by no transform in "):
         assert words in log
 
 

@@ -34,7 +34,7 @@ def config(tmp_path: Path) -> str:
                     np.save(tmp_path / f'train/depth/{number}.npy', np.full((8, 9), 1.0 + number))
             else:
                 cv2.imwrite(str(tmp_path / split / f'semseg/{number}.png'),
-                            np.eye(8, 9, dtype=np.uint8))
+                            np.roll(np.eye(8, 9, dtype=np.uint8), number, 1))
     path = tmp_path / 'config.py'
     path.write_text(CONFIG.format(root=tmp_path))
     return str(path)

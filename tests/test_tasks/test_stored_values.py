@@ -250,8 +250,9 @@ def test_depth_in_kilometres_and_depth_as_inverse_depth() -> None:
     assert build('Depth', farthest=0.2).doubt(depths(RAMP / 1000)) is None
     doubt = build('InverseDepth').doubt(depths(*[RAMP[::-1]] * 8))
     assert doubt is not None and not doubt.certain and "the task's type is Depth" in doubt.text
-    assert build('InverseDepth').doubt(depths(*[RAMP] * 8)) is None
-    assert build('InverseDepth', npy_unit=1.0).doubt(depths(*[RAMP[::-1]] * 8)) is None
+    assert build('InverseDepth').doubt(depths(*[RAMP + k for k in range(8)])) is None
+    assert build('InverseDepth', npy_unit=1.0).doubt(
+        depths(*[RAMP[::-1] + k for k in range(8)])) is None
 
 
 def test_inverse_depth_as_depth_and_depth_over_its_largest() -> None:

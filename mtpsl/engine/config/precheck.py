@@ -12,6 +12,9 @@ from mtpsl.registry import DATASETS, TRANSFORMS
 
 from .load import evaluators, leaves
 
+# What says which images a dataset has.
+PLACE = ('type', 'data_root', 'split', 'images', 'ids')
+
 
 def check_together(cfg: Config) -> None:
     """Raise ValueError where of what goes together some is missing, or is of other tasks, or a
@@ -80,10 +83,21 @@ def other_colours(cfg: Config, split: str) -> str:
         return ''
     theirs = next((look for look in learned if look.names), learned[0])
     names = [', '.join(look.names) or 'no transform' for look in (theirs, odd)]
-    return (f'every image of train_dataloader has its colours changed by {names[0]}, of '
-            f'{split}_dataloader by {names[1]}: the model is not shown what it has learned from. '
+    return (f'the colours of every image are changed by {names[0]} in train_dataloader, and by '
+            f'{names[1]} in {split}_dataloader: the model is not shown what it has learned from. '
             'What is not by chance belongs into both pipelines (prediction reads images as '
             'test_dataloader does)')
+
+
+def training_set_tested(cfg: Config) -> str:
+    """Whether a test is on a set that the config trains on; a sentence for a warning, or ''."""
+    learned, tested = ([{key: part.get(key) for key in PLACE} for part in leaves(loader.dataset)]
+                       if (loader := cfg.get(f'{split}_dataloader')) else []
+                       for split in ('train', 'test'))
+    both = next((place for place in tested if place in learned), None)
+    return '' if both is None else (
+        f'test_dataloader reads the images of train_dataloader ({both["data_root"]}, split '
+        f'{both["split"]!r}): its figures are of images that were learned from')
 
 
 def _looks(cfg: Config, split: str) -> list[Look]:

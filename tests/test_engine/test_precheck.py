@@ -1,4 +1,4 @@
-"""Colours that are fixed in one of the pipelines and not in the other are told by every way in."""
+"""What the pipelines and the data of a config say of each other, by every way in."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from test_faults.tiny_run import write_config, write_images
 from mtpsl.apis import MultiTaskInferencer
 from mtpsl.engine import load_config
 from mtpsl.engine.check_data import run_config_check
-from mtpsl.engine.config.precheck import other_colours
+from mtpsl.engine.config.precheck import other_colours, training_set_tested
 
 GREY = dict(type='mmseg.RGB2Gray', out_channels=3)
 CLAHE = dict(type='mmseg.CLAHE')
@@ -27,9 +27,9 @@ def add(steps: list[dict], *more: dict) -> list[dict]:
 
 @pytest.mark.parametrize('train, test, told', [
     ([], [], ''), ([CLAHE], [CLAHE], ''), ([dict(type='PhotoMetricDistortion')], [], ''),
-    ([GREY], [], 'train_dataloader has its colours changed by RGB2Gray, of test_dataloader by no'),
-    ([], [CLAHE], 'changed by no transform, of test_dataloader by CLAHE'),
-    ([GREY, CLAHE], [CLAHE, GREY], 'by RGB2Gray, CLAHE, of test_dataloader by CLAHE, RGB2Gray')])
+    ([GREY], [], 'changed by RGB2Gray in train_dataloader, and by no transform in test_dataloader'),
+    ([], [CLAHE], 'changed by no transform in train_dataloader, and by CLAHE in test_dataloader'),
+    ([GREY, CLAHE], [CLAHE, GREY], 'by RGB2Gray, CLAHE in train_dataloader, and by CLAHE, RGB')])
 def test_fixed_colours_belong_into_both(train, test, told, config):
     cfg = load_config(str(config))
     for split, more in (('train', train), ('test', test)):
@@ -53,10 +53,20 @@ def test_every_way_in_tells(config, tmp_path, capsys, warned):
         load_tool('test.py').main([str(config), str(tmp_path / 'epoch_1.pth'), '--work-dir',
                                    str(tmp_path / 'test'), '--cfg-options', *grey])
     logs = [next(folder.glob('*/*.log')).read_text() for folder in (tmp_path, tmp_path / 'test')]
-    assert ['colours changed' in log for log in logs] == [False, True]
+    assert ['colours of every image are' in log for log in logs] == [False, True]
     with pytest.raises(SystemExit):
         run_config_check('check_dataset.py', str(config), dict([grey[0].split('=')]), 2)
     assert '| test  | colours ' in capsys.readouterr().out
     MultiTaskInferencer(str(config), str(tmp_path / 'epoch_1.pth'), 'cpu',
                         cfg_options=dict([grey[0].split('=')]))
-    assert any('colours changed' in text for text in warned)
+    assert any('colours of every image are' in text for text in warned)
+
+
+def test_a_test_on_the_training_set_is_told(config):
+    cfg = load_config(str(config))
+    assert training_set_tested(cfg) == ''
+    cfg.test_dataloader.dataset.split = 'train'
+    assert 'train_dataloader (' in training_set_tested(cfg) and "split 'train')" in (
+        training_set_tested(cfg))
+    cfg.train_dataloader = None
+    assert training_set_tested(cfg) == ''
