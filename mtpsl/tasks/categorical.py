@@ -10,7 +10,7 @@ from torch import Tensor
 from .auxiliary import AGREEMENT, CONFIDENCE, ClassAuxMaps
 from .base import Task, masked_mean
 from .class_list import check_names, check_palette, check_weights
-from .seen import Doubt, Seen
+from .seen import ENOUGH, Doubt, Seen
 from .stored import (
     Stored,
     StoredValues,
@@ -190,7 +190,11 @@ class CategoricalTask(ClassAuxMaps, Task):
                      'are known', mute=True)
 
     def unlike(self, learned: Seen, tested: Seen) -> str:
-        return self._shifted(learned, tested, 'training', 'evaluation')
+        shifted = self._shifted(learned, tested, 'training', 'evaluation')
+        new = [f'{number} ({name})' for number, name in enumerate(self.class_names)
+               if number and learned.lacks(number, tested) and learned.images >= ENOUGH]
+        return shifted or (new and f'hold {", ".join(new)} in all labels of evaluation and none of '
+                           'training that were opened: what is not learned is not found') or ''
 
     def _shifted(self, one: Seen, other: Seen, name: str, other_name: str) -> str:
         """Whether the class 0 is in all labels of a kind and in none of another."""

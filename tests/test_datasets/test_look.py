@@ -286,6 +286,14 @@ def test_ids_from_1_beside_ids_from_0(tmp_path: Path, warned: list[str]) -> None
     assert 'the task classes hold 0 (a) in all labels of evaluation and none of training' in told
 
 
+def test_a_class_that_is_only_evaluated(tmp_path: Path) -> None:
+    seen = [look_at_labels(dataset(write(tmp_path / name, 8, classes), THREE))
+            for name, classes in (('a', lambda number: FROM_0 % 2), ('b', lambda number: FROM_0))]
+    assert 'hold 2 (c) in all labels of evaluation and none of training' in ''.join(
+        compare_labels(*seen))
+    assert not list(compare_labels(*seen[::-1]))
+
+
 def test_images_without_contrast(tmp_path: Path, warned: list[str]) -> None:
     """As a picture of 0 to 1 that was saved as bytes."""
     root = write(tmp_path, classes=lambda number: FROM_0 * (number % 2))
