@@ -23,7 +23,7 @@ from mtpsl.evaluation import MultiTaskMetric
 from mtpsl.structures.outputs import METRIC_PREFIXES
 from mtpsl.tasks import Task
 
-from .config.precheck import other_colours
+from .config.precheck import other_colours, other_zoom
 from .ranks import compare_data, content_of
 from .schedules import length_of, schedule_doubts
 
@@ -43,7 +43,8 @@ def check_training(runner: Runner) -> None:
     for found in (*schedule_doubts(runner.cfg.get('param_scheduler'), length_of(runner)),
                   *_hook_doubts(runner), *_other_data(runner),
                   *_frozen_without_weights(runner), *_validated_on_training(runner),
-                  other_colours(runner.cfg, 'val') or other_colours(runner.cfg, 'test')):
+                  other_colours(runner.cfg, 'val') or other_colours(runner.cfg, 'test'),
+                  other_zoom(runner.cfg, 'val') or other_zoom(runner.cfg, 'test')):
         if found:
             runner.logger.warning(found)
     _check_monitors(runner)

@@ -9,7 +9,7 @@ from prettytable import PrettyTable
 from mtpsl.datasets.check_dataset import DIFFERS, Finding, Report, check_configs, check_dataset
 from mtpsl.datasets.look import compare_labels, look_at_labels
 from mtpsl.engine.config.load import leaves, load_config
-from mtpsl.engine.config.precheck import other_colours, training_set_tested
+from mtpsl.engine.config.precheck import other_colours, other_zoom, training_set_tested
 from mtpsl.registry import DATASETS
 from mtpsl.system.config_arguments import one_line_errors
 
@@ -28,7 +28,8 @@ def check_labels(runner: Runner, training: bool = True) -> None:
     if not training:
         compare_data(runner.test_dataloader.dataset, 'test data')
         look_at_labels(runner.test_dataloader.dataset, training=False)
-        for told in (other_colours(runner.cfg, 'test'), training_set_tested(runner.cfg)):
+        for told in (other_colours(runner.cfg, 'test'), other_zoom(runner.cfg, 'test'),
+                     training_set_tested(runner.cfg)):
             if told:
                 runner.logger.warning(told)
         return

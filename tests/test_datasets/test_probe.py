@@ -4,6 +4,7 @@ import cv2
 import mmseg.datasets.transforms
 import numpy as np
 import pytest
+import torch
 
 from mtpsl.datasets.transforms import PackMultiTaskInputs, RandomFlip
 from mtpsl.datasets.transforms.probe import check_geometry
@@ -208,3 +209,9 @@ def test_turns_by_the_tasks_own_ways(warned):
                               gt=gt)
     check(flip_and_turn)
     assert not warned
+
+
+def test_images_in_double_precision_are_packed_in_single():
+    image = np.full((4, 6, 3), 100.0)
+    packed = PackMultiTaskInputs(()).transform(dict(img=image, tasks=TASKS))
+    assert packed['inputs'].dtype == torch.float32 and (packed['inputs'] == 100).all()

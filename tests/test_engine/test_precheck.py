@@ -9,7 +9,7 @@ from test_faults.tiny_run import write_config, write_images
 from mtpsl.apis import MultiTaskInferencer
 from mtpsl.engine import load_config
 from mtpsl.engine.check_data import run_config_check
-from mtpsl.engine.config.precheck import other_colours, training_set_tested
+from mtpsl.engine.config.precheck import other_colours, other_zoom, training_set_tested
 
 GREY = dict(type='mmseg.RGB2Gray', out_channels=3)
 CLAHE = dict(type='mmseg.CLAHE')
@@ -44,6 +44,21 @@ def test_fixed_colours_belong_into_both(train, test, told, config):
     assert not other_colours(cfg, 'test')
     cfg.train_dataloader = None
     assert not other_colours(cfg, 'test')
+
+
+@pytest.mark.parametrize('train, test, told', [
+    ([(0.5, 2.0)], [], False), ([(0.5, 0.5)], [], True), ([(0.5, 1.0)], [], False),
+    ([(0.5, 0.5)], [(0.5, 0.5)], False), ([(1.5, 2.0), (0.5, 0.6)], [], False),
+    ([], [(2.0, 2.0)], True)])
+def test_a_zoom_of_all_training_images(train, test, told, config):
+    cfg = load_config(str(config))
+    for split, ranges in (('train', train), ('test', test)):
+        dataset = cfg[f'{split}_dataloader'].dataset
+        dataset.pipeline = add(dataset.pipeline, *(dict(type='RandomScale', scale_range=one)
+                                                   for one in ranges))
+    assert bool(other_zoom(cfg, 'test')) == told
+    cfg.train_dataloader = None
+    assert not other_zoom(cfg, 'test')
 
 
 def test_every_way_in_tells(config, tmp_path, capsys, warned):

@@ -6,6 +6,7 @@ transform of one's own says what it moves by an attribute of its class, ``moves`
 """
 
 import logging
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import mmcv.transforms
@@ -119,6 +120,16 @@ def looks(steps: Sequence[Callable]) -> list[Look]:
         found.append(look_of(loader, [step for step in chain if not (
             isinstance(step, (LoadImageFromFile, LoadLabels, *GEOMETRIC, *LAST))
             or getattr(step, 'moves', MOVES[0]) != MOVES[0])]))
+    return found
+
+
+def zooms(steps: Sequence[Callable]) -> list[tuple[float, float]]:
+    """By which factors a pipeline enlarges images by RandomScale, least and largest, in each view.
+    """
+    found = []
+    for chain in _chains(steps):
+        ranges = [step.scale_range for step in chain if isinstance(step, RandomScale)]
+        found.append((math.prod(low for low, _ in ranges), math.prod(high for _, high in ranges)))
     return found
 
 

@@ -1,17 +1,19 @@
 """What stops a run, found before a runner is built and prints what it runs on."""
 
 import os
+from collections.abc import Callable, Iterator
 
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from mtpsl.datasets.transforms.colours import Look
-from mtpsl.datasets.transforms.contract import looks
+from mtpsl.datasets.transforms.contract import looks, zooms
 from mtpsl.engine.quiet import silence
 from mtpsl.registry import DATASETS, TRANSFORMS
 
 from .load import evaluators, leaves
 
+NEAR = 1.05  # between zooms that are one
 # What says which images a dataset has.
 PLACE = ('type', 'data_root', 'split', 'images', 'ids')
 
@@ -100,13 +102,31 @@ def training_set_tested(cfg: Config) -> str:
         f'{both["split"]!r}): its figures are of images that were learned from')
 
 
+def other_zoom(cfg: Config, split: str) -> str:
+    """Whether no training image is as large as a split's are; arguments as :func:`other_colours`.
+    """
+    learned, there = ([zoom for steps in _pipelines(cfg, name) for zoom in zooms(steps)]
+                      for name in ('train', split))
+    odd = next((zoom for zoom in there if not any(
+        zoom[0] <= NEAR * high and low <= NEAR * zoom[1] for low, high in learned)), None)
+    return '' if odd is None or not learned else (
+        f'RandomScale zooms all training images by {learned[0][0]:g} to {learned[0][1]:g}, those '
+        f'of {split}_dataloader by {odd[0]:g} to {odd[1]:g}: the model is shown everything in '
+        'another size than it has learned. Images that are too large are to be shrunk on disk, '
+        'for both')
+
+
 def _looks(cfg: Config, split: str) -> list[Look]:
-    """The looks of the images of a split's datasets, see :func:`looks`."""
+    return [look for steps in _pipelines(cfg, split) for look in looks(steps)]
+
+
+def _pipelines(cfg: Config, split: str) -> Iterator[list[Callable]]:
+    """The built transforms of each dataset of a split."""
     loader = cfg.get(f'{split}_dataloader')
     init_default_scope(cfg.get('default_scope') or 'mtpsl')
-    return [look for part in (leaves(loader.dataset) if loader else ())
-            for look in looks([TRANSFORMS.build(step) if isinstance(step, dict) else step
-                               for step in part.get('pipeline') or ()])]
+    for part in leaves(loader.dataset) if loader else ():
+        yield [TRANSFORMS.build(step) if isinstance(step, dict) else step
+               for step in part.get('pipeline') or ()]
 
 
 def check_data(cfg: Config, *splits: str) -> None:
