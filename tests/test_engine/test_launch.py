@@ -102,8 +102,8 @@ def test_weights_of_a_part_are_found_or_it_is_an_error(part, tmp_path):
         cfg.model[part].init_cfg = dict(type='Pretrained', **init)
         return build_runner(cfg)
 
-    with pytest.raises(ValueError, match=f'{part}.init_cfg: .* there is no checkpont, but checkpo'):
-        build(checkpont=whole)
+    with pytest.raises(ValueError, match=f'{part}.init_cfg: .* there is no file, but checkpo'):
+        build(file=whole)
     for init in (dict(checkpoint=whole), dict(checkpoint=whole, prefix='decoders')):
         with pytest.raises(ValueError, match=f"whole.pth: .* needs prefix='{part}'"):
             build(**init)

@@ -39,7 +39,7 @@ class PanelHook(Hook):
         """Refuse a folder with other pictures of the first images' names, before all the work.
 
         Raises:
-            FileExistsError: see :class:`mtpsl.system.results_folder.ResultsFolder`.
+            FileExistsError: one is there that no earlier test wrote.
         """
         self._drawn = 0
         if self.out_dir is None:
