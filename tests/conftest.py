@@ -1,6 +1,8 @@
 """Fixtures that several test files share."""
 
+import logging
 import os
+from collections.abc import Iterator
 
 # Before torch: with AVX-512, oneDNN's convolutions of 4 and 8 channels, as the tests' thin models
 # have them, write beyond their memory in the backward pass (torch 2.13). See docs/faults.md.
@@ -9,6 +11,7 @@ os.environ.setdefault('ONEDNN_MAX_CPU_ISA', 'AVX2')
 import numpy as np
 import pytest
 import torch
+from mmengine.logging import MMLogger
 from tiny import make_samples, tiny_model_config
 
 from mtpsl.engine.quiet import quieten
@@ -16,6 +19,7 @@ from mtpsl.registry import MODELS
 from mtpsl.structures import MultiTaskSample
 
 quieten()
+MMLogger.get_current_instance()  # now: a test's own output is closed after it
 torch.set_num_threads(1)
 
 
@@ -55,3 +59,14 @@ def batch() -> tuple[torch.Tensor, list[MultiTaskSample]]:
     images = torch.from_numpy(
         np.random.default_rng(0).standard_normal((3, 3, 64, 64)).astype(np.float32))
     return images, make_samples([['semseg', 'normal'], [], ['parsing', 'saliency', 'semseg']])
+
+
+@pytest.fixture
+def warned() -> Iterator[list[str]]:
+    """The warnings of the log."""
+    records: list[str] = []
+    handler, logger = logging.Handler(logging.WARNING), MMLogger.get_current_instance()
+    handler.emit = lambda record: records.append(record.getMessage())
+    logger.addHandler(handler)
+    yield records
+    logger.removeHandler(handler)

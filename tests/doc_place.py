@@ -60,7 +60,7 @@ def write_own_data(root: Path) -> None:
     """docs/own_data.md's folder, two scenes twice over."""
     for split, images in (('train', own.TRAIN), ('val', own.VAL)):
         for number, (image, labels) in enumerate(images.items()):
-            scene = render_scene(number % 2, *own.SIZE)
+            scene = render_scene(number % 2 + 2 * (split == 'val'), *own.SIZE)
             write_png((root / split / f'images/{image}.png'), scene.image)
             for task, kind in labels.items():
                 (root / split / task).mkdir(exist_ok=True)

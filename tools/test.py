@@ -79,7 +79,6 @@ def main(argv: list[str] | None = None) -> None:
         check_meaning(args.checkpoint, cfg)
         check_data(cfg, 'test')
         begin = time.time()
-        before = set(Path(args.show_dir).rglob('*.png')) if args.show_dir else set()
         with naming_lost_ranks():
             runner = build_runner(cfg)
             check_labels(runner, training=False)
@@ -87,7 +86,7 @@ def main(argv: list[str] | None = None) -> None:
         if is_main_process():
             report(metrics, cfg, out)
             if args.show_dir:
-                report_panels(Path(args.show_dir), begin, before)
+                report_panels(Path(args.show_dir), begin)
             if html:
                 write_html(html, args.html_num, metrics, runner, args.checkpoint)
 
@@ -120,21 +119,24 @@ def report(metrics: dict[str, float], cfg: 'Config', out: Path) -> None:
 
 def put(path: Path, text: str) -> None:
     """Write a file; one with another content that is there gets the time into its name."""
+    put_aside(path, text)
+    path.write_text(text)
+
+
+def put_aside(path: Path, text: str | None = None) -> None:
+    """Rename a file that is there and holds anything but ``text``."""
     if path.is_file() and path.read_text(errors='replace') != text:
         stamp = time.strftime('%Y%m%d_%H%M%S', time.localtime(path.stat().st_mtime))
         earlier = path.with_name(f'{path.stem}.{stamp}{path.suffix}')
         path.rename(earlier)
         print(f'earlier {path.name}, which differs: {earlier}')
-    path.write_text(text)
 
 
-def report_panels(folder: Path, begin: float, before: set[Path]) -> None:
-    """Say where the panels are, and which pictures were there ``before`` this test."""
+def report_panels(folder: Path, begin: float) -> None:
+    """Say where the panels are, and how many of earlier tests are beside them."""
     older = sum(path.stat().st_mtime < begin for path in folder.rglob('*.png'))
-    told = [f'{older} of an earlier test are there too'] if older else []
-    replaced = sum(path.stat().st_mtime >= begin for path in before if path.exists())
-    told += [f'{replaced} that were there are replaced'] if replaced else []
-    print(f'panels:  {folder}' + (f' ({", ".join(told)})' if told else ''))
+    beside = f' ({older} of an earlier test are there too)' if older else ''
+    print(f'panels:  {folder}{beside}')
 
 
 def write_html(path: Path, number: int, metrics: dict[str, float], runner: 'Runner',
@@ -161,6 +163,7 @@ def write_html(path: Path, number: int, metrics: dict[str, float], runner: 'Runn
     images = dict.fromkeys(image for extreme in chosen.values()
                            for image, _ in (*extreme.best, *extreme.worst))
     model = getattr(runner.model, 'module', runner.model)
+    put_aside(path)
     visualizer = MultiTaskVisualizer(tasks, name='report')  # the config's may be another
     write_report(path, title=Path(runner.cfg.filename).stem, checkpoint=checkpoint,
                  config=runner.cfg.pretty_text, metrics=metrics, tasks=tasks, scores=scores,

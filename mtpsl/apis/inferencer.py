@@ -12,17 +12,18 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from torch import Tensor
 
+from mtpsl.engine.config.precheck import other_colours
 from mtpsl.models import PredictOptions
 from mtpsl.structures import MultiTaskSample
 from mtpsl.structures.outputs import FINAL, INTERMEDIATE, UNCERTAINTY
 from mtpsl.system.checks import is_integer
 from mtpsl.system.parallel import Progress
+from mtpsl.system.results_folder import ResultsFolder
 from mtpsl.tasks.depth import Depth
 
 from .frames import Frame, Frames, Stream
 from .load_model import find_model, load_model, pipeline_of
 from .prediction import Prediction, check_formats, save_each
-from .results_folder import ResultsFolder
 from .sources import PhotoReader
 from .windows import WindowMerger, resize_longest_side, window_positions
 
@@ -104,6 +105,8 @@ class MultiTaskInferencer:
         cfg, weights = find_model(model, weights, cfg_options)
         self.model = load_model(cfg, weights, device)
         self.reader = PhotoReader(pipeline_of(cfg))
+        if told := other_colours(cfg, 'test'):
+            print_log(told, 'current', logging.WARNING)
         self.tasks = self.model.shown
         self.window = tuple(window or [max(2 * side, LEAST_WINDOW)
                                        for side in self.model.data_preprocessor.size])

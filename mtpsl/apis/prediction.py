@@ -14,9 +14,8 @@ from mtpsl.engine.visualization import draw_panel, paint_uncertainty
 from mtpsl.structures.outputs import UNCERTAINTY, title
 from mtpsl.system.choices import PREDICTION_FORMATS as FORMATS
 from mtpsl.system.files import write_array, write_image
+from mtpsl.system.results_folder import ResultsFolder
 from mtpsl.tasks import Task
-
-from .results_folder import ResultsFolder
 
 PANEL_SIDE = 640  # pixels; larger images are shrunk in panels
 Value = TypeVar('Value')

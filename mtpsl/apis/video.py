@@ -11,9 +11,9 @@ import numpy as np
 from mmengine.logging import print_log
 
 from mtpsl.system.parallel import Progress
+from mtpsl.system.results_folder import ResultsFolder
 
 from .inferencer import MultiTaskInferencer
-from .results_folder import ResultsFolder
 
 CODEC = 'mp4v'  # MPEG-4, which every build of OpenCV writes
 EVERY = 100  # frames, after which there is a word where their number is not known

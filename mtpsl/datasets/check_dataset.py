@@ -12,6 +12,7 @@ from mmengine.utils import track_iter_progress
 from mtpsl.registry import DATASETS
 from mtpsl.tasks.seen import Seen
 
+from .doubles import same_files, told_twice
 from .label_mapping import count_labels
 from .partial_label import PartialLabelDataset
 
@@ -96,7 +97,7 @@ def check_configs(datasets: Mapping[str, dict], sample: int | None = 20) -> Repo
         datasets: what each is called in the table -> its config, ``tasks`` included.
         sample: how many images of each are opened, evenly spread; None for all.
     """
-    report = Report([], [], [])
+    report, learned = Report([], [], []), dict[str, None]()
     for name, config in datasets.items():
         try:
             dataset = DATASETS.build({**config, 'pipeline': _readers(config)})
@@ -106,7 +107,17 @@ def check_configs(datasets: Mapping[str, dict], sample: int | None = 20) -> Repo
             continue
         report.findings.append(Finding(name, 'images', str(len(dataset)), 'any', OK))
         _check_sample(name, dataset, None, sample, report)
+        if name.startswith('train'):
+            learned.update(_paths(dataset))
+        elif both := same_files(learned, _paths(dataset), thorough=True):
+            report.findings.append(Finding(name, 'trained on too', f'{len(both)} images', 'none',
+                                           DIFFERS))
+            report.remarks.append(f'{name}: {told_twice(both, len(dataset))}')
     return report
+
+
+def _paths(dataset: PartialLabelDataset) -> dict[str, None]:
+    return {info['img_path']: None for info in map(dataset.get_data_info, range(len(dataset)))}
 
 
 def _readers(config: Mapping) -> Sequence[dict]:
@@ -165,7 +176,7 @@ def _check_sample(split: str, dataset: PartialLabelDataset, size: Sequence[int] 
         turned += results.get('orientation', 1) != 1
         for name, label in results['gt'].items():
             values[name].add(label, dataset.tasks[name].ignore_value,
-                             f'image {results["img_id"]}')
+                             ' + '.join(dataset.get_data_info(index)['labels'][name]))
     broken = len(report.problems) - before
     add = report.findings.append
     add(Finding(split, 'opened', f'{len(chosen) - broken} of {len(chosen)} images', 'all',

@@ -14,7 +14,7 @@ from mtpsl.tasks import Task, build_tasks
 from .arrays import number_map
 from .id_list import read_id_list
 from .label_mapping import LabelMapping, count_labels
-from .listing import examples, list_images, list_labels
+from .listing import examples, list_images, list_labels, spellings
 from .partial_label import LabelFiles, PartialLabelDataset, refuse_missing
 from .pictures import Indexed
 from .unreadable import MixedCodingsError
@@ -164,6 +164,7 @@ class FolderDataset(PartialLabelDataset):
         for task, files in found.items():
             if not files and task not in self.optional:
                 raise FileNotFoundError(self._without_labels(task, [images[i] for i in ids]))
+        self._check_suffixes(found)
         labelled = self._labelled(ids, found)
         if not any(labelled.values()):
             raise ValueError(f'no image of {self.image_folder} has a label of any task '
@@ -178,6 +179,16 @@ class FolderDataset(PartialLabelDataset):
                      guide={task: (starts[task] + found[task][i],) for task in (self.crop_guide,)
                             if task and task not in labelled[i] and i in found[task]})
                 for i in used]
+
+    def _check_suffixes(self, found: Mapping[str, Mapping[str, str]]) -> None:
+        """Raise ValueError where files are of a kind that a task cannot read as it is."""
+        for task, files in found.items():
+            kinds = {os.path.splitext(name)[1].lower(): name for name in files.values()}
+            try:
+                self.tasks[task].check_suffixes(kinds)
+            except ValueError as error:
+                raise ValueError(f'{self.title}, {self.label_folders[task]} with '
+                                 f'{", ".join(kinds.values())}: {error}') from error
 
     def _refuse_misspelt(self) -> None:
         """Raise FileNotFoundError where the folder of an optional task seems to be misspelt."""
@@ -196,7 +207,7 @@ class FolderDataset(PartialLabelDataset):
         if self.ids is None:
             return list(images)
         path = os.path.join(self.data_root, os.path.expanduser(self.ids))
-        ids = read_id_list(path)
+        ids = list(map(spellings(images), read_id_list(path)))
         missing = [image_id for image_id in ids if image_id not in images]
         if missing:
             raise FileNotFoundError(

@@ -3,7 +3,8 @@
 import logging
 import os
 import re
-from collections.abc import Collection, Iterable
+import unicodedata
+from collections.abc import Callable, Collection, Iterable
 
 from mmengine.logging import print_log
 
@@ -84,8 +85,10 @@ def list_labels(folder: str, ids: Collection[str],
     foreign, twice, strangers = [], set(), []
     files, folders = _entries(folder) if os.path.isdir(folder) else ([], [])
     others: list[str] = []
+    as_spelt = spellings(ids)
     for name in files:
         image_id, _, suffix = name.rpartition('.')
+        image_id = as_spelt(image_id)
         is_label = suffix.lower() in LABEL_SUFFIXES
         if image_id not in ids:
             strangers += [name] * is_label
@@ -113,6 +116,17 @@ def list_labels(folder: str, ids: Collection[str],
         print_log(f'{text}; they are left out', logger='current', level=logging.WARNING)
         found = {i: name for i, name in found.items() if name not in twice}
     return found, strangers
+
+
+def spellings(ids: Collection[str]) -> Callable[[str], str]:
+    """From a name to the id that it is: systems write one accented letter in several ways."""
+    forms = {unicodedata.normalize('NFC', name): name for name in ids if not name.isascii()}
+
+    def as_spelt(name: str) -> str:
+        if name.isascii() or name in ids:
+            return name
+        return forms.get(unicodedata.normalize('NFC', name), name)
+    return as_spelt
 
 
 def _entries(folder: str) -> tuple[list[str], list[str]]:

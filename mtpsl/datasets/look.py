@@ -3,7 +3,7 @@
 import logging
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from mmengine.logging import print_log
 
@@ -16,6 +16,7 @@ from mtpsl.tasks.seen import Seen
 from .check_dataset import MANY
 from .joint import JointDataset
 from .partial_label import PartialLabelDataset
+from .pictures import LEVELS
 from .sampler import SeededIndex
 from .unreadable import MixedCodingsError, UnreadableFileError
 
@@ -27,7 +28,7 @@ IMAGES = 2000  # that are asked which labels they have
 GOLDEN = (math.sqrt(5) - 1) / 2
 
 
-def look_at_labels(dataset: object, training: bool = True) -> None:
+def look_at_labels(dataset: object, training: bool = True) -> dict[str, tuple[Task, Seen]]:
     """Look at a few labels of each task of a dataset, spread over it, and say what is wrong.
 
     Eight labels of each task are opened, more where these say nothing; always the same ones, and
@@ -39,6 +40,9 @@ def look_at_labels(dataset: object, training: bool = True) -> None:
     Args:
         dataset: any; only a :class:`PartialLabelDataset` is looked at.
         training: the dataset is trained on: where nothing is to be learned is an error then.
+
+    Returns:
+        Task name, of named sets ``<task> of <set>`` -> the task and what was seen of its labels.
 
     Raises:
         ValueError: labels whose form is misread, such as masks of 0 and 255 where 255 is unknown;
@@ -54,9 +58,27 @@ def look_at_labels(dataset: object, training: bool = True) -> None:
     if not training and len(looks) > 1 and not isinstance(dataset, JointDataset):
         _refuse_doubles(looks)
     # Each named set is to have labels of its own tasks; of others, what one lacks another may have.
-    for together in ([[look] for look in looks] if isinstance(dataset, JointDataset)
-                     else [looks] if looks else []):
+    parts = ({name: [look] for name, look in zip(dataset.sets, looks)}
+             if isinstance(dataset, JointDataset) else {'': looks} if looks else {})
+    for together in parts.values():
         _conclude(together, training)
+    return {f'{name} of {dataset_name}' if dataset_name else name: (
+                task, Seen.union([look.seen[name] for look in together if name in look.seen]))
+            for dataset_name, together in parts.items()
+            for one in together for name, task in one.dataset.tasks.items()}
+
+
+def compare_labels(learned: Mapping[str, tuple[Task, Seen]],
+                   tested: Mapping[str, tuple[Task, Seen]]) -> Iterator[str]:
+    """What makes labels of training and of evaluation seem to be written in two ways.
+
+    Arguments are what :func:`look_at_labels` returned.
+    """
+    for name in (name for name in learned if name in tested):
+        (task, seen), (_, other) = learned[name], tested[name]
+        told = not seen.published and task.unlike(seen, other)
+        if told:
+            yield f'the labels of the task {name} {told}'
 
 
 def _refuse_doubles(looks: list['_Look']) -> None:
@@ -110,6 +132,7 @@ class _Look:
         self.labelled: set[str] = set()
         self._arrived: set[str] = set()
         passed_over: set[str] = set()
+        self._greys: dict[int, tuple[float, float]] = {}  # by image, as the model gets it
         wanted = set(dataset.tasks)
         for number, index in enumerate(spread(len(dataset))):
             wanted = {name for name in wanted if self._wants(name, dataset.tasks[name])}
@@ -125,7 +148,27 @@ class _Look:
             if any(self._sent[name] < AT_LEAST for name in used - self._arrived):
                 self._arrived |= self._through_pipeline(index, used)
         self.complete = set(dataset.tasks) - passed_over
+        for number, index in enumerate(spread(len(dataset))):
+            if number >= AT_LEAST or not self.flat or not self._greys:
+                break
+            self._through_pipeline(index, set())
         self.lost = [name for name in dataset.tasks if name in self.labelled - self._arrived]
+
+    @property
+    def seen_images(self) -> int:
+        """Images that went through the pipeline."""
+        return len(self._greys)
+
+    @property
+    def flat(self) -> bool:
+        """Whether no image that was seen has more than a few greys."""
+        return all(high - low < LEVELS for low, high in self._greys.values())
+
+    @property
+    def greys(self) -> tuple[float, float]:
+        """The least and the largest value of the images that were seen."""
+        low, high = zip(*self._greys.values())
+        return min(low), max(high)
 
     def _wants(self, name: str, task: Task) -> bool:
         if not self._reads:
@@ -160,6 +203,8 @@ class _Look:
         self._sent.update(used)
         sample = self.dataset[SeededIndex(0, 0, index)]
         packed = sample.get('data_samples') if isinstance(sample, dict) else None
+        for image in batch_leaves([sample.get('inputs')]) if packed is not None else ():
+            self._greys[index] = float(image.min()), float(image.max())
         if packed is None:
             return used
         views = list(batch_leaves([packed]))
@@ -178,6 +223,10 @@ def _conclude(looks: list[_Look], training: bool) -> None:
             raise ValueError(f'{text}: nothing would be learned')
         print_log(text, 'current', logging.WARNING)
     remarks, refused, mute = [], False, []
+    for look in looks:
+        if look.seen_images and look.flat:
+            remarks.append('the images that were opened hold {:g} to {:g} only, of 0 to 255: '
+                           'nothing can be seen in them'.format(*look.greys))
     tasks = {name: task for look in looks for name, task in look.dataset.tasks.items()}
     for name, task in tasks.items():
         mine = [look for look in looks if name in look.dataset.tasks]

@@ -7,6 +7,8 @@ import numpy as np
 from PIL import Image
 from PIL.ImageFile import ImageFile
 
+from mtpsl.tasks.stored import bytes_swapped
+
 from .mended import say_once
 
 WHITE = 65535  # of a file of 16 bits
@@ -104,6 +106,10 @@ def to_bytes(pixels: np.ndarray, white: float | None = None, name: str = 'an ima
         if above > pixels.size * FEW:
             raise ValueError(f'an image of 16 bits goes up to {pixels.max()}, above white={white}')
         say_once('above white', name, f'{above} values above white={white} are clipped to it')
+    if bytes_swapped(pixels):
+        raise ValueError('an image of 16 bits that is smooth only with the two bytes of its '
+                         'numbers swapped: it was written in the other order of bytes; byteswap() '
+                         'it')
     if white is None:
         _refuse_dark(pixels)
         _say_flat(pixels, most, name)

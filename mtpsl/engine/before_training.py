@@ -14,6 +14,7 @@ from mmengine.hooks import (
 )
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
+from mtpsl.datasets.doubles import same_files, told_twice
 from mtpsl.datasets.joint import JointDataset
 from mtpsl.datasets.look import leaves_of
 from mtpsl.engine.checkpoints.content import DATA_KEY, read_content
@@ -23,6 +24,7 @@ from mtpsl.evaluation import MultiTaskMetric
 from mtpsl.structures.outputs import METRIC_PREFIXES
 from mtpsl.tasks import Task
 
+from .config.precheck import other_colours, other_zoom
 from .ranks import compare_data, content_of
 from .schedules import length_of, schedule_doubts
 
@@ -41,8 +43,11 @@ def check_training(runner: Runner) -> None:
     _check_custom_keys(runner)
     for found in (*schedule_doubts(runner.cfg.get('param_scheduler'), length_of(runner)),
                   *_hook_doubts(runner), *_other_data(runner),
-                  *_frozen_without_weights(runner), *_validated_on_training(runner)):
-        runner.logger.warning(found)
+                  *_frozen_without_weights(runner), *_validated_on_training(runner),
+                  other_colours(runner.cfg, 'val') or other_colours(runner.cfg, 'test'),
+                  other_zoom(runner.cfg, 'val') or other_zoom(runner.cfg, 'test')):
+        if found:
+            runner.logger.warning(found)
     _check_monitors(runner)
 
 
@@ -61,7 +66,12 @@ def check_batches(runner: Runner) -> None:
     if not isinstance(runner.train_loop, EpochBasedTrainLoop):
         return  # iterations go round and round
     counts = runner.cfg.optim_wrapper.get('accumulative_counts', 1)
-    if len(loader) % counts:
+    if counts > len(loader):
+        runner.logger.warning(
+            f'optim_wrapper.accumulative_counts={counts} is more than the {len(loader)} steps of '
+            f'an epoch: the whole training makes '
+            f'{-(-runner.train_loop.max_iters // counts)} updates of the weights')
+    elif len(loader) % counts:
         runner.logger.warning(
             f'optim_wrapper.accumulative_counts={counts} does not divide the {len(loader)} steps '
             'of an epoch: a checkpoint in between has no part of the update that is under way, so '
@@ -202,17 +212,15 @@ def _monitored(runner: Runner) -> Iterator[tuple[str, str, str | None]]:
 
 
 def _validated_on_training(runner: Runner) -> Iterator[str]:
-    """Whether images are both trained and validated on."""
+    """Whether images are both trained and validated on, as far as it is told quickly."""
     if runner.val_loop is None:
         return
     training, validation = (
-        {info['img_path'] for leaf in leaves_of(loader.dataset)
+        {info['img_path']: None for leaf in leaves_of(loader.dataset)
          for info in map(leaf.get_data_info, range(len(leaf)))}
         for loader in (runner.train_dataloader, runner.val_dataloader))
-    both = training & validation
-    if both:
-        yield (f'{len(both)} of the {len(validation)} validation images are training images too, '
-               f'such as {min(both)}: figures of the validation will be too good')
+    if both := same_files(training, validation):
+        yield f'{told_twice(both, len(validation))}: figures of the validation will be too good'
 
 
 def _frozen_without_weights(runner: Runner) -> Iterator[str]:

@@ -6,10 +6,11 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from prettytable import PrettyTable
 
-from mtpsl.datasets.check_dataset import Report, check_configs, check_dataset
-from mtpsl.datasets.look import look_at_labels
+from mtpsl.datasets.check_dataset import DIFFERS, Finding, Report, check_configs, check_dataset
+from mtpsl.datasets.look import compare_labels, look_at_labels
 from mtpsl.engine.config.dataset_tree import named_leaves
 from mtpsl.engine.config.load import load_config
+from mtpsl.engine.config.precheck import other_colours, other_zoom, training_set_tested
 from mtpsl.registry import DATASETS
 from mtpsl.system.config_arguments import one_line_errors
 
@@ -28,11 +29,17 @@ def check_labels(runner: Runner, training: bool = True) -> None:
     if not training:
         compare_data(runner.test_dataloader.dataset, 'test data')
         look_at_labels(runner.test_dataloader.dataset, training=False)
+        for told in (other_colours(runner.cfg, 'test'), other_zoom(runner.cfg, 'test'),
+                     training_set_tested(runner.cfg)):
+            if told:
+                runner.logger.warning(told)
         return
-    look_at_labels(runner.train_dataloader.dataset)
+    learned = look_at_labels(runner.train_dataloader.dataset)
     if runner.val_loop is not None:
         compare_data(runner.val_dataloader.dataset, 'validation data')
-        look_at_labels(runner.val_dataloader.dataset, training=False)
+        tested = look_at_labels(runner.val_dataloader.dataset, training=False)
+        for told in compare_labels(learned, tested):
+            runner.logger.warning(told)
 
 
 def run_check(tool: str, config: str, root: str, sample: int | None) -> None:
@@ -74,7 +81,16 @@ def run_config_check(tool: str, config: str, options: dict | None, sample: int |
     with one_line_errors(tool):
         cfg = load_config(config, options)
         report = check_configs(_datasets(cfg), sample)
+        _compare_colours(cfg, report)
     _conclude(config, report)
+
+
+def _compare_colours(cfg: Config, report: Report) -> None:
+    for split in ('val', 'test'):
+        if told := other_colours(cfg, split):
+            report.remarks.append(told)
+            report.findings.append(Finding(split, 'colours', 'others', 'as in training', DIFFERS))
+            return
 
 
 def _datasets(cfg: Config) -> dict[str, dict]:

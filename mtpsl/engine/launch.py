@@ -1,6 +1,7 @@
 """From a config to a runner, on one process or many, with or without a GPU."""
 
 import json
+import logging
 import os
 from pathlib import Path
 
@@ -50,8 +51,9 @@ def build_runner(cfg: Config) -> Runner:
         ValueError: one of another model or with weights that are not finite, to resume one of
             another config, or all are damaged; or the processes' settings differ.
     """
+    check_init_cfg(cfg)
     checkpoint, damage = _find_checkpoint(cfg)
-    given = (cfg.model.get('init_cfg') or {}) if checkpoint and not cfg.get('resume') else {}
+    given = (cfg.model.get('init_cfg') or {}) if checkpoint else {}
     if checkpoint:  # these weights are replaced: do not look for them
         cfg.model.init_cfg = None
         if cfg.model.get('backbone'):
@@ -66,8 +68,12 @@ def build_runner(cfg: Config) -> Runner:
     if damage:
         runner.logger.warning(f'{damage}: going on from {checkpoint}')
     if isinstance(given, dict) and given.get('checkpoint'):
-        runner.logger.warning(f'model.init_cfg.checkpoint={given["checkpoint"]} is not read: '
-                              f'load_from={checkpoint} has all weights')
+        resumed = bool(cfg.get('resume'))
+        runner.logger.log(
+            logging.INFO if resumed else logging.WARNING,
+            f'model.init_cfg.checkpoint={given["checkpoint"]} is not read: '
+            f'{"the run goes on from " if resumed else "load_from="}{checkpoint}, which has all '
+            'weights')
     if checkpoint:
         _check_weights(checkpoint, model, bool(cfg.get('resume')))
         if cfg.get('resume'):
@@ -164,19 +170,39 @@ def set_work_dir(cfg: Config, work_dir: str | None) -> None:
 
 def _check_pretrained(cfg: Config, model: torch.nn.Module) -> str:
     """Of files only; returns that of the whole model, '' where there is none."""
-    def local_file(part: dict) -> str:
-        init = part.get('init_cfg') or {}
-        path = init.get('checkpoint', '') if isinstance(init, dict) else ''
-        return '' if '://' in path else path
-
-    whole = local_file(cfg.model)
+    inits = _pretrained_parts(cfg)
+    files = {name: init['checkpoint'] for name, init in inits.items()
+             if '://' not in init['checkpoint']}
+    whole = files.pop('', '')
     if whole:
         check_whole(whole)
         check_finite(whole)
-    path = local_file(cfg.model.get('backbone', {}))
-    if path:  # mmengine only logs that nothing in it fits
-        check_pretrained(path, model.get_submodule('backbone'))
+    for name, path in files.items():  # mmengine only logs that nothing in it fits
+        check_pretrained(path, model.get_submodule(name), inits[name].get('prefix'), name)
     return whole
+
+
+def _pretrained_parts(cfg: Config) -> dict[str, dict]:
+    """``init_cfg`` of type Pretrained of the model ('') and of its parts, by name."""
+    parts = {'': cfg.model} | {name: part for name, part in cfg.model.items()
+                               if isinstance(part, dict)}
+    found = {name: part.get('init_cfg') for name, part in parts.items()}
+    return {name: init for name, init in found.items()
+            if isinstance(init, dict) and init.get('type') == 'Pretrained'}
+
+
+def check_init_cfg(cfg: Config) -> None:
+    """Raise ValueError where pretrained weights are given by what nothing reads."""
+    for name, init in _pretrained_parts(cfg).items():
+        known = {'type', 'checkpoint', 'map_location'} | ({'prefix'} if name else set())
+        place = f'model{"." * bool(name)}{name}.init_cfg'
+        wrong = [key for key in init if key not in known]
+        if wrong:
+            raise ValueError(f'{place}: of type Pretrained there is no {", ".join(wrong)}, but '
+                             f'{", ".join(sorted(known - {"type"}))}')
+        if not init.get('checkpoint') or not isinstance(init['checkpoint'], str):
+            raise ValueError(f'{place}.checkpoint must be a file or an address, got '
+                             f'{init.get("checkpoint")!r}')
 
 
 def check_launcher(cfg: Config) -> None:

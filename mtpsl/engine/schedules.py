@@ -74,6 +74,9 @@ def schedule_doubts(schedules: Any, length: Length) -> Iterator[str]:
                 default=0) >= total:
             yield f'{name} makes its first step after the {total} {unit} of the training: it ' \
                   'does nothing'
+        elif late := [stone for stone in one.get('milestones', ()) if begin + stone >= total]:
+            yield (f'{name}: the milestones {", ".join(map(str, late))} lie after the {total} '
+                   f'{unit} of the training and are never reached')
     if not ends:
         return
     _, name, end, told = max(ends)

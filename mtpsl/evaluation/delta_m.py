@@ -1,11 +1,16 @@
 """Delta_m: the mean relative gain of a multi-task model over single-task ones."""
 
 import json
+import logging
 import math
 from collections.abc import Mapping
 from pathlib import Path
 
+from mmengine.logging import print_log
+
 from mtpsl.tasks import Task
+from mtpsl.tasks.binary import BinaryTask
+from mtpsl.tasks.categorical import CategoricalTask
 
 
 def delta_m(scores: Mapping[str, float], single_task: Mapping[str, float],
@@ -66,6 +71,11 @@ def single_task_figures(figures: Mapping[str, float | str],
     read = {name: _read(figure, f'{name}/{tasks[name].primary_metric}')
             if isinstance(figure, str) else float(figure) for name, figure in figures.items()}
     _require(read, tasks)  # now, not after the evaluation
+    fractions = [f'{name}={read[name]:g}' for name, task in tasks.items()
+                 if isinstance(task, (CategoricalTask, BinaryTask)) and read[name] <= 1]
+    if fractions:
+        print_log(f'single_task has {", ".join(fractions)}: figures are in percent, as testing '
+                  'gives them; are these fractions?', 'current', logging.WARNING)
     return read
 
 
@@ -96,6 +106,9 @@ def _require(figures: Mapping[str, float], tasks: Mapping[str, Task]) -> None:
     if missing:
         raise ValueError(f'single_task must hold a non-zero figure for each of {list(tasks)}, '
                          f'missing: {missing}')
+    wrong = {name: figures[name] for name in tasks if not 0 < figures[name] < math.inf}
+    if wrong:
+        raise ValueError(f'single_task must hold figures above 0, got {wrong}')
 
 
 def _read(path: str, key: str) -> float:

@@ -1,9 +1,12 @@
 """From a list of samples to a batch on the device: normalise, pad around the centre, stack."""
 
+import logging
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from mmengine.logging import print_log
 from mmengine.model import BaseDataPreprocessor
 from mmengine.structures import PixelData
 from torch import Tensor
@@ -11,6 +14,8 @@ from torch import Tensor
 from mtpsl.registry import MODELS
 from mtpsl.structures import MultiTaskSample
 from mtpsl.tasks import Task, build_tasks
+
+IMAGENET_MEAN = (123.675, 116.28, 103.53)  # of R, G and B
 
 
 @MODELS.register_module()
@@ -23,8 +28,8 @@ class MultiTaskDataPreprocessor(BaseDataPreprocessor):
 
     Args:
         tasks: task name -> task or its config.
-        mean: of R, G and B in 0..255.
-        std: of R, G and B in 0..255.
+        mean: of R, G and B in 0..255; of B, G and R without ``bgr_to_rgb``.
+        std: the same.
         bgr_to_rgb: whether the images come as BGR.
         size: (H, W) that images are padded to at least.
         size_divisor: H and W of the batch are rounded up to a multiple of this.
@@ -40,6 +45,7 @@ class MultiTaskDataPreprocessor(BaseDataPreprocessor):
                  size: tuple[int, int] = (512, 512), size_divisor: int = 32) -> None:
         super().__init__(non_blocking=True)
         _check_scale(mean, std)
+        _check_order(mean, bgr_to_rgb)
         if not isinstance(size, Sequence) or isinstance(size, str) or len(size) != 2:
             raise ValueError(f'size must be (height, width), got {size!r}')
         if size_divisor < 1 or min(size) < 1:
@@ -117,6 +123,15 @@ class MultiTaskDataPreprocessor(BaseDataPreprocessor):
     def _pad_labels(self, sample: MultiTaskSample, padding: tuple[int, ...]) -> PixelData:
         return PixelData(**{name: F.pad(label, padding, value=self.ignore_value[name])
                             for name, label in sample.gt.items()})
+
+
+def _check_order(mean: Sequence[float], bgr_to_rgb: bool) -> None:
+    """Warn of ImageNet's mean in the other order of channels than the model gets them in."""
+    if np.allclose(mean, IMAGENET_MEAN[::-1 if bgr_to_rgb else 1], atol=0.5):
+        got, given = ('R, G, B', 'B, G, R') if bgr_to_rgb else ('B, G, R', 'R, G, B')
+        print_log(f"data_preprocessor.mean {list(mean)} is ImageNet's in the order {given}, and "
+                  f'with bgr_to_rgb={bgr_to_rgb} the model gets images in {got}: mean and std go '
+                  'in that order', 'current', logging.WARNING)
 
 
 def _check_scale(mean: Sequence[float], std: Sequence[float]) -> None:

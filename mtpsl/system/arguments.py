@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
@@ -19,6 +19,17 @@ def at_least(least: int) -> Callable[[str], int]:
             raise argparse.ArgumentTypeError(f'must be at least {least}, got {value}')
         return value
     return parse
+
+
+def add_force(parser: argparse.ArgumentParser, what: str) -> None:
+    """``--force``, without which a tool replaces no file, see :func:`told_to_keep`."""
+    parser.add_argument('--force', action='store_true', help=f'overwrite {what}')
+
+
+def told_to_keep(what: str, paths: Iterable[str | Path], force: bool) -> str:
+    """The error of a tool whose output would replace a file; '' where it would not or may."""
+    there = next((path for path in paths if os.path.lexists(path)), None)
+    return '' if there is None or force else f'{what}{there} exists; give --force to overwrite it'
 
 
 def split_name(text: str) -> tuple[str, str]:

@@ -157,6 +157,9 @@ def _explain(error: Exception) -> str:
         text = re.split(r'\n(?=\S)', text.rpartition('\n  File "')[2], maxsplit=1)[-1]
         text = re.sub(r'^[\w.]+: ', '', text)
     text = ' '.join(text.split())
+    if text.startswith('Expected more than 1 value per channel when training'):
+        return (f'a batch of one image, whose deepest map is one pixel, has no batch statistics: '
+                f'train_dataloader.drop_last=True, another batch_size, or larger images ({text})')
     if isinstance(error, KeyError) and not re.search(r'\S \S', text):
         return f'there is no {error.args[0]!r}' if error.args else 'an entry is missing'
     return text or _NAMELESS.get(type(error), type(error).__name__)

@@ -15,11 +15,14 @@ def check_figure_path(path: str | Path) -> Path:
     """``path``, if a figure can be written there.
 
     Raises:
-        ValueError: another suffix than those of ``FIGURE_SUFFIXES``, or a folder.
+        ValueError: another suffix than those of ``FIGURE_SUFFIXES``, a folder, or a file that is
+            no figure of matplotlib, such as a photo: figures replace figures only.
     """
     path = Path(path)
     if path.suffix not in FIGURE_SUFFIXES or path.is_dir():
         raise ValueError(f'must be a {", ".join(FIGURE_SUFFIXES)} file, got {path}')
+    if path.is_file() and b'atplotlib' not in path.read_bytes():
+        raise ValueError(f'{path} is there and is no figure of this package: it is not replaced')
     return path
 
 

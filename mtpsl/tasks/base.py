@@ -7,6 +7,7 @@ K statistics per image.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from functools import cached_property
 from numbers import Real
 from typing import TypeVar
@@ -90,6 +91,13 @@ class Task(AuxiliaryMaps, ABC):
         raise ValueError(f'{type(self).__name__} does not say how a picture is read '
                          '(from_png); save the map as .npy')
 
+    def check_suffixes(self, suffixes: Collection[str]) -> None:  # noqa: B027, most have no say
+        """Raise ValueError where label files of a suffix need an option that is not given.
+
+        Args:
+            suffixes: those of a data set's label files, ``'.png'`` and ``'.npy'``.
+        """
+
     def from_palette(self, indices: np.ndarray, palette: np.ndarray) -> np.ndarray:
         """The same of a palette picture: (H, W) uint8 indices into (K, 3) RGB colours.
 
@@ -156,8 +164,17 @@ class Task(AuxiliaryMaps, ABC):
         """Why nothing can be learned from the labels seen, or None; they are as read."""
         if not seen.known:
             return Doubt('hold no known pixel', mute=True)
+        if seen.copies:
+            return Doubt('are one and the same map, whatever the image: was one file copied?')
         one = f'{seen.low:g}' if seen.low == seen.high else 'one vector'
         return Doubt(f'hold {one} wherever they are known', mute=True) if seen.alike else None
+
+    def unlike(self, learned: Seen, tested: Seen) -> str:
+        """Why labels that are tested on seem to be written otherwise than those of training.
+
+        To go on after "the labels of ... "; '' where they do not.
+        """
+        return ''
 
     # ---------------------------------------------------------------- tensors
 

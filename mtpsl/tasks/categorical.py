@@ -10,7 +10,7 @@ from torch import Tensor
 from .auxiliary import AGREEMENT, CONFIDENCE, ClassAuxMaps
 from .base import Task, masked_mean
 from .class_list import check_names, check_palette, check_weights
-from .seen import Doubt, Seen
+from .seen import ENOUGH, Doubt, Seen
 from .stored import (
     Stored,
     StoredValues,
@@ -179,7 +179,8 @@ class CategoricalTask(ClassAuxMaps, Task):
                          '1, write values=(0, (1, 255)) for the task, if it is unknown, '
                          'ignore=(255,)', certain=True)
         if not seen.known or not seen.alike:
-            return super().doubt(seen)
+            shifted = not seen.published and self._shifted(*seen.arrays, '.npy files', '.png files')
+            return Doubt(shifted) if shifted else super().doubt(seen)
         number = int(seen.low)
         if not number and seen.known < seen.pixels and not self.stored.said:
             return Doubt('hold 0 and 255 only, and 255 is unknown: if 255 is a class, write '
@@ -187,6 +188,22 @@ class CategoricalTask(ClassAuxMaps, Task):
                          certain=True)
         return Doubt(f'hold one class only, {number} ({self.class_names[number]}), wherever they '
                      'are known', mute=True)
+
+    def unlike(self, learned: Seen, tested: Seen) -> str:
+        shifted = self._shifted(learned, tested, 'training', 'evaluation')
+        new = [f'{number} ({name})' for number, name in enumerate(self.class_names)
+               if number and learned.lacks(number, tested) and learned.images >= ENOUGH]
+        return shifted or (new and f'hold {", ".join(new)} in all labels of evaluation and none of '
+                           'training that were opened: what is not learned is not found') or ''
+
+    def _shifted(self, one: Seen, other: Seen, name: str, other_name: str) -> str:
+        """Whether the class 0 is in all labels of a kind and in none of another."""
+        for here, there, names in ((one, other, (name, other_name)),
+                                   (other, one, (other_name, name))):
+            if here.lacks(0, there):
+                return (f'hold 0 ({self.class_names[0]}) in all labels of {names[1]} and none of '
+                        f'{names[0]}: are the ids of the latter from 1? Both are taken as they are')
+        return ''
 
     @staticmethod
     def _mixed_masks(seen: Seen) -> bool:

@@ -1,6 +1,6 @@
 """Depth estimation."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import cv2
 import numpy as np
@@ -11,7 +11,7 @@ from mtpsl.registry import TASKS
 
 from .base import UNKNOWN_COLOUR, Label, Task, masked_mean
 from .seen import Doubt, Seen
-from .stored import one_channel
+from .stored import bytes_swapped, one_channel
 
 MILLIMETRE = 1e-3
 FARTHEST = 1000.0  # metres
@@ -20,6 +20,7 @@ USUALLY_NEARER, USUALLY_FARTHER = 100.0, 0.05  # metres
 # units in use: millimetres, centimetres, 1/256 m (KITTI), 1/5000 m (TUM).
 LARGEST_NUMBER = 65535
 UNITS = (1e-3, 1e-2, 1 / 256, 1 / 5000)
+SUN_STEPS, SUN_UNIT = 8, MILLIMETRE / 8  # SUN RGB-D turns the bits of millimetres left by three
 
 
 @TASKS.register_module()
@@ -31,8 +32,8 @@ class Depth(Task):
     Args:
         loss_weight: see :class:`Task`.
         max_display: depth in metres at the far end of the colour map.
-        png_unit: metres of one step of a depth saved as a picture of integers, > 0; None for
-            millimetres, which take more than 8 bits.
+        png_unit: metres of one step of a depth saved as a picture of integers, > 0, such as 0.001
+            for millimetres. None refuses pictures: integers have no unit of themselves.
         aux_normal: mean and standard deviation in metres: depth enters an auxiliary network as
             the normal distribution's share below it (JTR). None: as depth over the map's largest
             (XTC).
@@ -66,13 +67,22 @@ class Depth(Task):
         self.aux_normal = aux_normal
         for name, value in (('max_display', max_display), ('png_unit', png_unit),
                             ('npy_unit', npy_unit), ('farthest', farthest)):
-            if value is not None and not value > 0:
-                raise ValueError(f'{type(self).__name__}: {name} must be positive, got {value}')
+            if value is not None and (isinstance(value, str) or not value > 0):
+                raise ValueError(f'{type(self).__name__}: {name} must be positive, got {value!r}')
         self.max_display = max_display
         self.png_unit = png_unit
         self.npy_unit = npy_unit
         self.farthest = farthest
         self.ignore = None if ignore is None else _measures(type(self).__name__, ignore)
+
+    def check_suffixes(self, suffixes: Collection[str]) -> None:
+        """Pictures hold integers, whose unit must be said."""
+        if self.metric and self.png_unit is None and '.png' in suffixes:
+            raise ValueError(
+                f'pictures (.png) of {self.name} hold whole numbers, and png_unit of the task must '
+                'say how many metres one is: png_unit=0.001 for millimetres, 0.01 for centimetres, '
+                f'{1 / 5000:g} for 1/5000 m (TUM), {1 / 256:g} for 1/256 m (KITTI), {SUN_UNIT:g} '
+                'for SUN RGB-D')
 
     def check(self, label: np.ndarray) -> None:
         if not np.isfinite(label).all():
@@ -137,10 +147,28 @@ class Depth(Task):
                          for one in seen.leap)
             return Doubt(f'hold {low} or less, or else {high} or more, and nothing between: are '
                          'they in two units? One folder must have one')
-        return self._doubt_unit(seen) or super().doubt(seen)
+        return self._doubt_turned_bits(seen) or self._doubt_unit(seen) or super().doubt(seen)
+
+    def _doubt_turned_bits(self, seen: Seen) -> Doubt | None:
+        """Of pictures of SUN RGB-D: nearly all numbers are multiples of 8, and not of 16."""
+        some = [one.some for one in seen.labels if one.known and not one.is_array]
+        if not self.metric or self.png_unit not in (MILLIMETRE, SUN_UNIT) or not some:
+            return None
+        numbers = np.rint(np.concatenate(some) / self.png_unit).astype(int)
+        known = numbers[numbers > 0]
+        turned = known % SUN_STEPS == 0
+        if turned.mean() < 0.9 or (known[turned] % (2 * SUN_STEPS) == 0).all():
+            return None
+        if self.png_unit == SUN_UNIT and turned.all():
+            return None
+        return Doubt(f'hold multiples of {SUN_STEPS} {"only" if turned.all() else "mostly"}, as '
+                     'those of SUN RGB-D, which turns the bits of millimetres: where all is nearer '
+                     f'than 8.19 m, png_unit={SUN_UNIT:g} of the task reads them, else save '
+                     '(v >> 3) | (v << 13) of each; of millimetres in such steps a .npy in metres '
+                     'says that they are right')
 
     def _doubt_unit(self, seen: Seen) -> Doubt | None:
-        said = self.npy_unit is not None or self.png_unit is not None
+        said = self._unit_said(seen)
         ends = [float(one.high.max()) for one in seen.labels if one.known]
         alone = not (seen.published or said) and self.farthest > 1 and self.ignore != ()
         if self.metric and alone and len(ends) > 2 and set(ends) == {1.0} and not seen.alike:
@@ -162,6 +190,11 @@ class Depth(Task):
                          'npy_unit=1.0 says that they are metres')
         return None
 
+    def _unit_said(self, seen: Seen) -> bool:
+        """Whether the options say the unit of all files that were seen."""
+        return self.npy_unit is not None or self.png_unit is not None and not any(
+            one.is_array for one in seen.labels)
+
     def translate(self, label: np.ndarray) -> np.ndarray:
         for value in self.ignore or ():
             label = np.where(np.isclose(label, value, 1e-6, 0, equal_nan=True),
@@ -170,13 +203,19 @@ class Depth(Task):
 
     def from_png(self, pixels: np.ndarray) -> np.ndarray:
         """Integers (H, W) times ``png_unit``; 0 is unknown."""
+        self.check_suffixes(('.png',))
         pixels = one_channel(pixels)
         if pixels.ndim != 2 or pixels.dtype.kind not in 'iu':
             raise ValueError(f'a picture of {self.name} must be integers of one channel, got '
                              f'{pixels.dtype} of shape {pixels.shape}')
-        if pixels.dtype.itemsize == 1 and self.png_unit is None:
+        fine = self.png_unit is None or self.metric and self.png_unit <= MILLIMETRE
+        if pixels.dtype.itemsize == 1 and fine:
             raise ValueError(f'a picture of {self.name} of 8 bits is too coarse; save 16 bits, or '
                              'say by png_unit what one step is')
+        if bytes_swapped(pixels):
+            raise ValueError(f'a picture of {self.name} that is smooth only with the two bytes of '
+                             'its numbers swapped: it was written in the other order of bytes; '
+                             'byteswap() it, or save what is really so rough as .npy')
         unit = self.smallest if self.png_unit is None else self.png_unit
         return self._measure(pixels, unit)
 

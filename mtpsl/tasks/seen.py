@@ -11,6 +11,7 @@ KEPT = 1000  # values of a label, about, that are kept for the median
 # labels at least, on so many pixels of these.
 APART, SPOT = 1.5, 10
 ENOUGH = 8  # labels that tell where it is near
+SOME = 3  # labels of which all hold a class, or none
 LEAP = 30  # between medians of one unit; 1000 lie between millimetres and metres
 
 
@@ -52,6 +53,11 @@ class One(NamedTuple):
     rise: float
     some: np.ndarray
     source: str = ''
+
+    @property
+    def is_array(self) -> bool:
+        """Whether it is of a ``.npy`` file."""
+        return self.source.lower().endswith('.npy')
 
 
 class Seen:
@@ -143,6 +149,20 @@ class Seen:
         return len(known) >= ENOUGH and sum(known) >= 0.9 * len(known)
 
     @property
+    def arrays(self) -> tuple['Seen', 'Seen']:
+        """What was seen in arrays (``.npy``), and in other files."""
+        parts = Seen(self.published), Seen(self.published)
+        for one in self.labels:
+            parts[not one.is_array].labels.append(one)
+        return parts
+
+    def lacks(self, number: int, other: 'Seen') -> bool:
+        """Whether no label here holds a number that all labels of the other hold; of some each."""
+        mine, theirs = ([bool((one.some == number).any()) for one in seen.labels if one.known]
+                        for seen in (self, other))
+        return min(len(mine), len(theirs)) >= SOME and not any(mine) and all(theirs)
+
+    @property
     def leap(self) -> tuple[One, One] | None:
         """Two labels of measures between whose medians, far from each other, no other's lies."""
         known = [(float(np.median(one.some)), one) for one in self.labels if one.known]
@@ -156,6 +176,14 @@ class Seen:
         known = [one for one in self.labels if one.known]
         return bool(known) and all(np.array_equal(value, known[0].low) for one in known
                                    for value in (one.low, one.high))
+
+    @property
+    def copies(self) -> bool:
+        """Whether all of some labels are one and the same map, of several values."""
+        known = [one for one in self.labels if one.known]
+        return len(known) >= ENOUGH and not self.alike and all(
+            one.pixels == known[0].pixels and np.array_equal(one.some, known[0].some)
+            for one in known)
 
     @property
     def mark(self) -> tuple[float, float] | None:

@@ -10,6 +10,8 @@ FOREIGN = -2
 # Options of tasks that say how label files are read, not what is predicted.
 READING_OPTIONS = frozenset(('values', 'ignore', 'colour_coded', 'png_unit', 'npy_unit', 'farthest',
                              'zero_sum_unknown'))
+# Rows of a map, pairs of neighbours and how much rougher they must be than with bytes swapped.
+ROWS, PAIRS, ROUGHER = 64, 64, 16
 
 Stored = int | Sequence[int]
 
@@ -109,6 +111,24 @@ def one_channel(pixels: np.ndarray) -> np.ndarray:
     if pixels.ndim == 3 and (pixels == pixels[..., :1]).all():
         return pixels[..., 0]
     return pixels
+
+
+def bytes_swapped(numbers: np.ndarray) -> bool:
+    """Whether a map of 16 bits, (H, W) or (H, W, C), was written in the other order of bytes.
+
+    Neighbours then differ by hundreds of steps that differ by a few with the bytes swapped.
+    """
+    if numbers.dtype.kind != 'u' or numbers.dtype.itemsize != 2:
+        return False
+    rows = numbers[::max(len(numbers) // ROWS, 1)].astype(np.uint16)
+    left, right = rows[:, :-1], rows[:, 1:]
+    differ = (left != right) & (left > 0) & (right > 0)
+    # 8 bits in the upper half of 16 are no swapped ones.
+    if np.count_nonzero(differ) < PAIRS or len(np.unique(rows & 255)) < 3:
+        return False
+    given, turned = (np.median(np.abs(one[differ].astype(int) - other[differ]))
+                     for one, other in ((left, right), (left.byteswap(), right.byteswap())))
+    return bool(given > ROUGHER * turned)
 
 
 def used_indices(indices: np.ndarray) -> np.ndarray:

@@ -1,7 +1,5 @@
 """An inferencer of a tiny model with random weights, and images."""
 
-import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -9,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.logging import MMLogger
 from tiny import PASCAL_TASKS, tiny_model_config
 
 from mtpsl.apis import MultiTaskInferencer
@@ -57,14 +54,3 @@ def folder(picture: np.ndarray, tmp_path: Path) -> Path:
     for name, image in (('0', picture), ('2', picture[:40]), ('10', picture[::-1])):
         cv2.imwrite(str(folder / f'{name}.png'), image[..., ::-1])
     return folder
-
-
-@pytest.fixture
-def warned() -> Iterator[list[str]]:
-    """The warnings of the log."""
-    records: list[str] = []
-    handler, logger = logging.Handler(logging.WARNING), MMLogger.get_current_instance()
-    handler.emit = lambda record: records.append(record.getMessage())
-    logger.addHandler(handler)
-    yield records
-    logger.removeHandler(handler)

@@ -56,7 +56,8 @@ def predicted(model, image):
 def test_an_exported_file_predicts_as_testing_does(name, suffix, tmp_path, capsys, monkeypatch):
     config, checkpoint = saved(MODELS_EXPORTED[name], tmp_path)
     out = tmp_path / f'model.{suffix}'
-    load_tool('deployment/export.py').main([config, checkpoint, '--out', str(out)])
+    out.write_text('an earlier one')
+    load_tool('deployment/export.py').main([config, checkpoint, '--out', str(out), '--force'])
     assert 'equal to PyTorch within 0.0001' in capsys.readouterr().out
     model = MultiTaskInferencer(config, checkpoint, 'cpu').model
     image = torch.randint(0, 256, (1, 3, 64, 64), dtype=torch.uint8)

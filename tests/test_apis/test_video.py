@@ -8,8 +8,8 @@ import pytest
 from in_process import ROOT, load_module
 
 from mtpsl.apis import Video, predict_video
-from mtpsl.apis.results_folder import ResultsFolder
 from mtpsl.apis.video import VideoFiles
+from mtpsl.system.results_folder import ResultsFolder
 
 FPS = 12.5
 

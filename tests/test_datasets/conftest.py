@@ -1,7 +1,6 @@
 """A PASCAL-Context folder written by hand, with label maps whose decoded values are known."""
 
 import json
-import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +8,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from mmengine.logging import MMLogger
 from PIL import Image
 from scipy.io import savemat
 
@@ -123,15 +121,3 @@ def published() -> Path:
     if not folder:
         pytest.skip('MTPSL_PUBLISHED_SPLITS does not name the folder of published splits')
     return Path(folder)
-
-
-@pytest.fixture
-def warned() -> list[str]:
-    """The warnings of the log."""
-    messages: list[str] = []
-    handler = logging.Handler(logging.WARNING)
-    handler.emit = lambda record: messages.append(record.getMessage())
-    logger = MMLogger.get_current_instance()
-    logger.addHandler(handler)
-    yield messages
-    logger.removeHandler(handler)

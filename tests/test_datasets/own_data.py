@@ -10,7 +10,8 @@ from .conftest import READ
 
 SIZE = (20, 30)
 TASKS = dict(classes=dict(type='Semseg', class_names=('wall', 'door', 'floor')),
-             mask=dict(type='Saliency'), normal=dict(type='Normal'), depth=dict(type='Depth'))
+             mask=dict(type='Saliency'), normal=dict(type='Normal'),
+             depth=dict(type='Depth', png_unit=0.001))
 ROWS, COLUMNS = np.indices(SIZE)
 IDS = ('1', '2', '10', 'x.y')
 # Which file each label is kept in; image x.y has none.

@@ -5,7 +5,7 @@ import pytest
 
 from mtpsl.datasets.look import look_at_labels
 from mtpsl.datasets.transforms import ImageOnly, PackMultiTaskInputs
-from mtpsl.datasets.transforms.contract import check_pipeline, photometric
+from mtpsl.datasets.transforms.contract import check_pipeline, looks, photometric
 from mtpsl.registry import TRANSFORMS
 from mtpsl.tasks import build_tasks
 
@@ -169,3 +169,48 @@ def test_photometric_transforms_of_a_pipeline(warned):
                         (Own(), 'Own .* may move'), (MIRROR, 'mtpsl.RandomFlip')):
         with pytest.raises(ValueError, match=words):
             photometric(build(IMAGE, step))
+
+
+@pytest.mark.parametrize('step, words', [
+    (dict(type='mmcv.RandomGrayscale', prob=0.001), r'RandomGrayscale .*write keep_channels=True'),
+    (dict(type='mmcv.RandomApply', transforms=[dict(type='mmcv.RandomGrayscale')], prob=0.1),
+     'keep_channels=True'),
+    (dict(type='mmseg.RGB2Gray', out_channels=1), r'RGB2Gray .*\(32, 48, 1\).* out_channels=3')])
+def test_another_shape_is_found_before_an_image_is_read(step, words):
+    with pytest.raises(ValueError, match=words):
+        check(step)
+
+
+class Own4(Stays):
+    """A fixed colour of the user's own, of all images."""
+
+    def __call__(self, results):
+        return results | dict(img=results['img'] // 4)
+
+
+GREY = dict(type='mmseg.RGB2Gray', out_channels=3, weights=(0.114, 0.587, 0.299))  # of BGR
+
+
+@pytest.mark.parametrize('steps, names', [
+    ([IMAGE, LABELS, FLIP, CROP, PACK], []),
+    ([IMAGE, dict(type='mmseg.PhotoMetricDistortion'), dict(type='mtpsl.RandAugment')], []),
+    ([IMAGE, dict(type='mmcv.RandomApply', transforms=[GAMMA], prob=0.5)], []),
+    ([IMAGE, GAMMA | dict(gamma=1.0), Stays(), Own()], []),  # which change nothing
+    ([IMAGE, GAMMA | dict(gamma=2.0), dict(type='mmseg.CLAHE')], ['AdjustGamma', 'CLAHE']),
+    ([IMAGE, dict(type='mmcv.RandomGrayscale', prob=1.0, keep_channels=True)],
+     ['RandomGrayscale']),
+    ([IMAGE, dict(type='mtpsl.ImageOnly', transforms=[GAMMA | dict(gamma=2.0)])], ['ImageOnly']),
+    ([IMAGE, Own4(), lambda results: 1 / 0], ['Own4']),
+    ([IMAGE | dict(color_type='grayscale', white=4095)],
+     ["color_type='grayscale'", 'white=4095'])])
+def test_what_is_fixed_of_the_colours(steps, names):
+    look, = looks(build(*steps))
+    assert list(look.names) == names
+
+
+def test_the_same_look_by_other_transforms():
+    plain, loader, step = (looks(build(*steps))[0] for steps in (
+        [IMAGE], [IMAGE | dict(color_type='grayscale')], [IMAGE, GREY]))
+    assert loader.like(step) and not loader.like(plain)
+    views = looks(build(IMAGE, dict(type='mtpsl.MultiView', views=[[], [GREY]])))
+    assert [look.like(plain) for look in views] == [True, False]

@@ -1,6 +1,8 @@
 """What a folder of one's own can have wrong, and what is said of it."""
 
 
+import unicodedata
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -177,3 +179,30 @@ def test_a_misspelt_folder_of_an_optional_task(tmp_path):
                 folder_dataset(root, optional=('normal',), folders=dict(normal=name))
         else:
             folder_dataset(root, optional=('normal',), folders=dict(normal=name))
+
+
+def test_one_name_written_in_two_ways(tmp_path):
+    """As macOS (NFD) and others (NFC) write accented letters."""
+    root = write_own_data(tmp_path)
+    names = [unicodedata.normalize(form, 'Küche') for form in ('NFC', 'NFD')]
+    train = root / 'train'
+    (train / 'images/2.png').rename(train / f'images/{names[0]}.png')
+    (train / 'mask/2.npy').rename(train / f'mask/{names[1]}.npy')
+    (train / 'normals/2.npy').rename(train / f'normals/{names[0]}.npy')
+    (root / 'ids.txt').write_text(f'{names[1]}\n1\n10\n', encoding='utf-8')
+    for arguments in ({}, dict(ids='ids.txt')):
+        assert labelled(folder_dataset(root, **arguments))[names[0]] == ['mask', 'normal']
+    (train / f'mask/{names[0]}.npy').write_bytes((train / f'mask/{names[1]}.npy').read_bytes())
+    with pytest.raises(ValueError, match='has two labels of one image'):
+        folder_dataset(root)
+
+
+def test_pictures_of_depth_without_a_unit_end_it_at_once(root):
+    """Before a file is opened, also where unreadable ones would be left out."""
+    tasks = TASKS | dict(depth=dict(type='Depth'))
+    with pytest.raises(ValueError, match=r'^FolderDataset train, .*depth with .*1\.png.*: pictures '
+                       r'.*png_unit of the task must say'):
+        folder_dataset(root, tasks, on_error='skip')
+    (root / 'train/depth/1.png').unlink()
+    folder_dataset(root, tasks)
+    folder_dataset(root, tasks | dict(depth=dict(type='InverseDepth')))

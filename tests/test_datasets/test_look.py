@@ -12,7 +12,7 @@ from PIL import Image
 
 from mtpsl.datasets import FolderDataset
 from mtpsl.datasets.check_dataset import check_configs
-from mtpsl.datasets.look import AT_LEAST, AT_MOST, look_at_labels, spread
+from mtpsl.datasets.look import AT_LEAST, AT_MOST, compare_labels, look_at_labels, spread
 
 from .conftest import READ, TEST
 
@@ -26,9 +26,12 @@ def write(root: Path, count: int = 12, classes: Callable[[int], np.ndarray] = la
     """Images 0, 1, ... with both labels."""
     for folder in ('images', 'classes', 'mask'):
         (root / folder).mkdir(parents=True)
+    rng = np.random.default_rng(0)
     for number in range(count):
-        for folder, pixels in (('images', np.full((*SIZE, 3), number, np.uint8)),
-                               ('classes', classes(number)), ('mask', mask(number))):
+        for folder, pixels in (('images', rng.integers(0, 256, (*SIZE, 3), np.uint8)),
+
+                               ('classes', np.roll(classes(number), number, 1)),
+                               ('mask', np.roll(mask(number), number, 1))):
             cv2.imwrite(str(root / f'{folder}/{number}.png'), pixels)
     return root
 
@@ -259,3 +262,52 @@ def test_unreadable_labels(tmp_path: Path) -> None:
 
 def test_other_data_sets_are_left_alone() -> None:
     look_at_labels([1, 2, 3])
+
+
+FROM_0 = np.arange(72).reshape(SIZE).astype(np.uint8) % 3
+THREE = dict(classes=dict(type='Semseg', class_names=('a', 'b', 'c', 'd')))
+
+
+def test_ids_from_1_beside_ids_from_0(tmp_path: Path, warned: list[str]) -> None:
+    root = write(tmp_path / 'a', 8, lambda number: FROM_0)
+    for number in range(0, 8, 2):  # in arrays
+        (root / f'classes/{number}.png').unlink()
+        np.save(root / f'classes/{number}.npy', np.roll(FROM_0, number, 1))
+    first = look_at_labels(dataset(root, THREE))
+    assert not warned
+    for number in range(0, 8, 2):
+        np.save(root / f'classes/{number}.npy', np.roll(FROM_0, number, 1) + 1)
+    second = look_at_labels(dataset(root, THREE))
+    assert 'hold 0 (a) in all labels of .png files and none of .npy files: are' in warned[0]
+    shifted = look_at_labels(dataset(write(tmp_path / 'b', 8, lambda number: FROM_0 + 1), THREE))
+    assert [*compare_labels(first, first), *compare_labels(shifted, shifted),
+            *compare_labels(second, first)] == [] and len(warned) == 1
+    told, = compare_labels(shifted, first)
+    assert 'the task classes hold 0 (a) in all labels of evaluation and none of training' in told
+
+
+def test_a_class_that_is_only_evaluated(tmp_path: Path) -> None:
+    seen = [look_at_labels(dataset(write(tmp_path / name, 8, classes), THREE))
+            for name, classes in (('a', lambda number: FROM_0 % 2), ('b', lambda number: FROM_0))]
+    assert 'hold 2 (c) in all labels of evaluation and none of training' in ''.join(
+        compare_labels(*seen))
+    assert not list(compare_labels(*seen[::-1]))
+
+
+def test_images_without_contrast(tmp_path: Path, warned: list[str]) -> None:
+    """As a picture of 0 to 1 that was saved as bytes."""
+    root = write(tmp_path, classes=lambda number: FROM_0 * (number % 2))
+    for number in range(12):
+        cv2.imwrite(str(root / f'images/{number}.png'), np.dstack([FROM_0] * 3))
+    look_at_labels(dataset(root, THREE))
+    assert warned == ['FolderDataset: the images that were opened hold 0 to 2 only, of 0 to 255: '
+                      'nothing can be seen in them']
+
+
+def test_one_label_copied_for_all_images(tmp_path: Path, warned: list[str]) -> None:
+    root = write(tmp_path, classes=lambda number: np.roll(FROM_0, -number, 1))
+    look_at_labels(dataset(root, THREE))
+    assert 'that were opened are one and the same map, whatever the image' in warned[0]
+    cv2.imwrite(str(root / 'classes/0.png'), np.roll(FROM_0, 1))
+    look_at_labels(dataset(root, THREE))
+    assert len(warned) == 1

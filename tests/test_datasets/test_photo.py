@@ -25,7 +25,7 @@ from .conftest import PERSON, READ, reader
 from .own_data import folder_dataset
 
 TASKS = dict(classes=dict(type='Semseg', class_names=('a', 'b', 'c')),
-             normal=dict(type='Normal'), depth=dict(type='Depth'))
+             normal=dict(type='Normal'), depth=dict(type='Depth', png_unit=0.001))
 ROWS, COLUMNS = np.indices((24, 40))
 PIXELS = np.stack([ROWS * 10, COLUMNS * 6, ROWS + COLUMNS], 2).astype(np.uint8)  # as stored
 

@@ -4,9 +4,11 @@ import cv2
 import mmseg.datasets.transforms
 import numpy as np
 import pytest
+import torch
 
 from mtpsl.datasets.transforms import PackMultiTaskInputs, RandomFlip
 from mtpsl.datasets.transforms.probe import check_geometry
+from mtpsl.datasets.transforms.probe_values import check_values
 from mtpsl.registry import TRANSFORMS
 from mtpsl.tasks import build_tasks
 
@@ -16,8 +18,10 @@ READ = [dict(type='mtpsl.LoadImageFromFile'), dict(type='mtpsl.LoadLabels')]
 
 
 def check(*steps, read=READ, tasks=TASKS):
-    check_geometry([TRANSFORMS.build(step) if isinstance(step, dict) else step
-                    for step in (*read, *steps)], tasks)
+    built = [TRANSFORMS.build(step) if isinstance(step, dict) else step
+             for step in (*read, *steps)]
+    check_geometry(built, tasks)
+    check_values(built, tasks)
 
 
 def of_image(change):
@@ -53,7 +57,7 @@ def warp(image):
     (lambda results: results | dict(gt=results['gt'] | dict(depth=results['gt']['depth'][::-1])),
      r'moves image and labels apart \(depth\): it changes one of them only'),
     (lambda results: half(results, of_all(lambda pixels: pixels[:, ::-1])),
-     'moves the normal label without its values: mirrored left to right x changes its sign'),
+     'moves the normal label without its values, which point 90 degrees aside: mirrored left to'),
     (lambda results: results | dict(gt=results['gt'] | dict(normal=-results['gt']['normal'])),
      'moves the normal label without its values')])
 def test_what_moves_one_of_them_is_refused(step, words):
@@ -138,3 +142,76 @@ def test_sizes_are_compared_where_a_sample_is_packed():
     with pytest.raises(ValueError, match='^PackMultiTaskInputs: got an image of 4 x 6 with a depth '
                        'label of 4 x 5; a transform before it changed one without the other'):
         PackMultiTaskInputs(()).transform(results)
+
+
+def affine(degrees=0.0, zoom=1.0, turn=False, divide=False, ids=cv2.INTER_NEAREST, fill=255,
+           depth=cv2.INTER_NEAREST, spread=0.0, task_names=None):
+    """A transform of a user's own: turns and zooms image and labels, values too if it is told."""
+    def change(results):
+        factor = zoom + spread * np.random.uniform(-1, 1)
+        height, width = results['img'].shape[:2]
+        matrix = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, factor)
+
+        def moved(pixels, interpolation, value):
+            return cv2.warpAffine(pixels, matrix, (width, height), flags=interpolation,
+                                  borderValue=[value] * 4)
+        gt = {}
+        for name, label in results['gt'].items():
+            if label.dtype == np.uint8:
+                gt[name] = moved(label, ids, fill)
+            elif label.ndim == 2:
+                gt[name] = moved(label, depth, 0) / (factor if divide else 1)
+            else:
+                normal, angle = moved(label, cv2.INTER_LINEAR, 0), np.radians(degrees)
+                if turn:
+                    x, y = normal[..., 0].copy(), normal[..., 1].copy()
+                    normal[..., 0] = np.cos(angle) * x - np.sin(angle) * y
+                    normal[..., 1] = np.sin(angle) * x + np.cos(angle) * y
+                gt[name] = normal
+        return results | dict(img=moved(results['img'], cv2.INTER_LINEAR, 0), gt=gt)
+    return change
+
+
+@pytest.mark.parametrize('options', [
+    dict(), dict(degrees=30, turn=True), dict(degrees=-75, turn=True), dict(degrees=2),
+    dict(zoom=1.5, divide=True), dict(zoom=1.5, spread=0.4, divide=True),
+    dict(degrees=20, turn=True, zoom=0.8, spread=0.2, divide=True),
+    dict(zoom=0.5)])  # of all images: metres may stay
+def test_values_that_are_moved_rightly(options, warned):
+    check(affine(**options))
+    assert not warned
+
+
+@pytest.mark.parametrize('options, words', [
+    (dict(degrees=30), 'moves the normal label without its values, which point 30 degrees aside'),
+    (dict(degrees=-8), 'moves the normal label .* point 8 degrees'),
+    (dict(degrees=30, turn=True, ids=cv2.INTER_LINEAR), 'blends the numbers of the semseg label: '),
+    (dict(degrees=30, turn=True, depth=cv2.INTER_LINEAR), 'blends known and unknown .* depth lab')])
+def test_values_that_are_moved_wrongly(options, words):
+    with pytest.raises(ValueError, match=f'^the transform .*change {words}'):
+        check(affine(**options))
+
+
+def test_what_may_be_meant_is_warned_of(warned):
+    check(affine(zoom=1.6, spread=0.4))
+    text, = warned
+    assert 'zooms by chance, and of a depth of 4 makes 4.00 at a zoom of' in text
+    check(affine(degrees=30, turn=True, fill=0))
+    assert 'writes 0 into the semseg label where there was nothing of the image' in warned[1]
+
+
+def test_turns_by_the_tasks_own_ways(warned):
+    def flip_and_turn(results):
+        tasks = results['tasks']
+        gt = {name: tasks[name].flip(tasks[name].transpose(label))
+              for name, label in results['gt'].items()}
+        return results | dict(img=np.ascontiguousarray(results['img'].swapaxes(0, 1)[:, ::-1]),
+                              gt=gt)
+    check(flip_and_turn)
+    assert not warned
+
+
+def test_images_in_double_precision_are_packed_in_single():
+    image = np.full((4, 6, 3), 100.0)
+    packed = PackMultiTaskInputs(()).transform(dict(img=image, tasks=TASKS))
+    assert packed['inputs'].dtype == torch.float32 and (packed['inputs'] == 100).all()

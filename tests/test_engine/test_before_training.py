@@ -33,6 +33,8 @@ EPOCHS, STEPS = Length(100, 1000, 10), Length(None, 1000, 10)
     ([dict(type='PolyLR')], EPOCHS, 'ends after ever epochs'),
     ([dict(type='PolyLR', end=50)], EPOCHS, 'for the rest the learning rate stays at its least'),
     ([dict(type='MultiStepLR', milestones=[200, 300])], EPOCHS, 'makes its first step after the 1'),
+    ([dict(type='MultiStepLR', milestones=[60, 99])], EPOCHS, ''),
+    ([dict(type='MultiStepLR', milestones=[60, 100, 6000])], EPOCHS, '100, 6000 lie after the 100'),
     ([dict(type='StepLR', step_size=100)], EPOCHS, 'makes its first step after the 100 epochs'),
     ([dict(type='StepLR', step_size=100, by_epoch=False)], EPOCHS, ''),
     ([dict(type='LinearLR', begin=100, end=200)], EPOCHS, 'begins after 100 epochs, the training'),
@@ -132,12 +134,14 @@ def test_what_hooks_that_are_left_out_would_do_is_told(images, tmp_path):
             'default_hooks.skipped=None', 'default_hooks.panels=None',
             'model.backbone.frozen_stages=2', 'val_dataloader.dataset.split=train',
             'optim_wrapper.optimizer.lr=0',
+            'train_dataloader.dataset.pipeline.0.color_type=grayscale',
             'train_dataloader.sampler.shuffle=False'])
     log = next((tmp_path / 'run').glob('*/*.log')).read_text()
     for words in ('each epoch has the order of the first', 'no checkpoint will be saved: default_',
                   'frozen_stages=2 keeps stages of random weights', 'lr is 0: the weights stay',
                   'the images come in one order in all epochs',
-                  'validation images are training images too, such as '):
+                  'validation images are training images too, such as ',
+                  "changed by color_type='grayscale' in train_dataloader, and by no transform in "):
         assert words in log
 
 

@@ -1,5 +1,6 @@
 """The commands that check datasets, as the tools call them."""
 
+import shutil
 from pathlib import Path
 
 import cv2
@@ -27,13 +28,13 @@ def config(tmp_path: Path) -> str:
             (tmp_path / split / folder).mkdir(parents=True)
         for number in range(count):
             cv2.imwrite(str(tmp_path / split / f'images/{number}.png'),
-                        np.full((8, 9, 3), number, np.uint8))
+                        np.full((8, 9, 3), number + 100 * (split == 'val'), np.uint8))
             if number % 2:
                 if split == 'train':
                     np.save(tmp_path / f'train/depth/{number}.npy', np.full((8, 9), 1.0 + number))
             else:
                 cv2.imwrite(str(tmp_path / split / f'semseg/{number}.png'),
-                            np.eye(8, 9, dtype=np.uint8))
+                            np.roll(np.eye(8, 9, dtype=np.uint8), number, 1))
     path = tmp_path / 'config.py'
     path.write_text(CONFIG.format(root=tmp_path))
     return str(path)
@@ -100,10 +101,22 @@ def test_a_data_set_that_cannot_be_built(config, tmp_path, capsys):
 
 def test_wrapped_data_sets_are_opened_one_by_one(config, capsys):
     inside = dict(type='FolderDataset', data_root=str(Path(config).parent))
-    check(config, train_dataloader=dict(dataset=dict(
-        _delete_=True, type='ConcatDataset', datasets=[
-            dict(inside, split='train'), dict(inside, split='val', optional=['depth'])])))
-    assert {row[0] for row in rows(capsys.readouterr().out)} == {'train 1', 'train 2', 'val'}
+    with pytest.raises(SystemExit):  # since it trains on what it tests on
+        check(config, train_dataloader=dict(dataset=dict(
+            _delete_=True, type='ConcatDataset', datasets=[
+                dict(inside, split='train'), dict(inside, split='val', optional=['depth'])])))
+    found = rows(capsys.readouterr().out)
+    assert {row[0] for row in found} == {'train 1', 'train 2', 'val'}
+    assert ['val', 'trained on too', '2 images', 'none', 'differs'] in found
+
+
+def test_copies_under_another_name(config, tmp_path, capsys):
+    shutil.copy(tmp_path / 'train/images/7.png', tmp_path / 'val/images/1.png')
+    with pytest.raises(SystemExit):
+        check(config)
+    assert ('val: 1 of the 2 validation images are training images too, such as '
+            f'{tmp_path}/val/images/1.png, which is {tmp_path}/train/images/7.png'
+            ) in capsys.readouterr().out
 
 
 def test_one_line_errors(tmp_path, capsys):

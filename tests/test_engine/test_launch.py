@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.runner import Runner
 from tiny import tiny_model_config
 from torch import nn
 
@@ -87,6 +88,33 @@ def test_building_checks_what_will_be_loaded(tmp_path):
         build_runner(cfg)
     cfg.model.backbone.init_cfg.checkpoint = 'nowhere.pth'
     with pytest.raises(FileNotFoundError, match='nowhere.pth'):
+        build_runner(cfg)
+
+
+@pytest.mark.parametrize('part', ['backbone', 'neck'])
+def test_weights_of_a_part_are_found_or_it_is_an_error(part, tmp_path):
+    model = MODELS.build(tiny_model_config())
+    whole = save(tmp_path / 'whole.pth', dict(state_dict=model.state_dict()))
+    own = save(tmp_path / 'own.pth', model.get_submodule(part).state_dict())
+
+    def build(**init: object) -> Runner:
+        cfg = runner_config(tmp_path)
+        cfg.model[part].init_cfg = dict(type='Pretrained', **init)
+        return build_runner(cfg)
+
+    with pytest.raises(ValueError, match=f'{part}.init_cfg: .* there is no file, but checkpo'):
+        build(file=whole)
+    for init in (dict(checkpoint=whole), dict(checkpoint=whole, prefix='decoders')):
+        with pytest.raises(ValueError, match=f"whole.pth: .* needs prefix='{part}'"):
+            build(**init)
+    for init in (dict(checkpoint=whole, prefix=part), dict(checkpoint=own)):
+        runner = build(**init)
+        runner.model.init_weights()
+        for name, value in runner.model.get_submodule(part).state_dict().items():
+            assert torch.equal(value, model.get_submodule(part).state_dict()[name])
+    cfg = runner_config(tmp_path)
+    cfg.model.init_cfg = dict(type='Pretrained', checkpoint=whole, prefix='backbone.')
+    with pytest.raises(ValueError, match='model.init_cfg: .* there is no prefix'):
         build_runner(cfg)
 
 

@@ -30,6 +30,7 @@ NAN = float('nan')
     ({'param_scheduler': [dict(type='CosineAnnealingLR', eta_min_ratio=2, T_max=9)]},
      r'eta_min_ratio must be in \[0, 1\], got 2'),
     ({'val_dataloader.drop_last': True}, 'val_dataloader.drop_last must be False'),
+    ({'test_dataloader.num_batch_per_epoch': 1}, 'num_batch_per_epoch must be None: .*max_images'),
     ({'test_dataloader.sampler': dict(type='InfiniteSampler')}, 'test_data.* never ends'),
     ({'train_dataloader.sampler.type': 'InfiniteSampler'}, 'train_data.* never ends, so that'),
     ({'train_dataloader.shuffle': True}, 'train_dataloader.sampler.shuffle=True says it'),

@@ -98,3 +98,17 @@ def test_bad_figures(tmp_path: Path) -> None:
         single_task_figures(dict(semseg=50, depth=str(path)), CITYSCAPES)
     with pytest.raises(FileNotFoundError, match='nowhere.json'):
         single_task_figures(dict(semseg=50, depth=str(tmp_path / 'nowhere.json')), CITYSCAPES)
+
+
+@pytest.mark.parametrize('figure, words', [(-1.0, 'above 0'), (float('nan'), 'above 0'),
+                                           (float('inf'), 'above 0')])
+def test_figures_that_are_none(figure: float, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        single_task_figures(dict(semseg=figure, depth=0.5), CITYSCAPES)
+
+
+def test_fractions_are_told(warned: list[str]) -> None:
+    single_task_figures(dict(semseg=43.0, depth=0.01), CITYSCAPES)
+    assert not warned
+    single_task_figures(dict(semseg=0.43, depth=0.01), CITYSCAPES)
+    assert 'semseg=0.43: figures are in percent' in warned[0]

@@ -149,6 +149,8 @@ DATA = [
     case('batch of more images', lambda p: p.train('train_dataloader.batch_size=7',
                                                    'train_dataloader.drop_last=True'),
          'the 6 training images make no batch of 7 on 1 processes'),
+    case('one image left over', lambda p: p.ids('0\n1\n2\n'),
+         'a batch of one image, whose deepest map is one pixel', 'train_dataloader.drop_last=True'),
     case('no ids', lambda p: p.ids('\n\n'), 'the id list {tmp}/ids.txt is empty'),
     case('ids twice', lambda p: p.ids('0\n1\n0\n'), 'ids.txt names 0 more than once'),
     case('ids of no image', lambda p: p.ids('0\n99\n'), '1 ids of {tmp}/ids.txt have no image in '

@@ -82,3 +82,14 @@ def test_where_no_figure_goes(name, tmp_path):
     with pytest.raises(ValueError, match=r'must be a \.pdf, \.svg, \.png file, got .*' + name):
         check_figure_path(tmp_path / name)
     assert check_figure_path('b.svg') == Path('b.svg')
+
+
+@pytest.mark.parametrize('suffix', SUFFIXES)
+def test_a_figure_replaces_figures_only(suffix, tmp_path):
+    path = tmp_path / f'a{suffix}'
+    for _ in range(2):
+        save_figure(Figure(), path)
+    path.write_bytes(b'a photo')
+    with pytest.raises(ValueError, match='is no figure of this package: it is not replaced'):
+        save_figure(Figure(), path)
+    assert path.read_bytes() == b'a photo'

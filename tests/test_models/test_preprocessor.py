@@ -74,3 +74,12 @@ def test_mean_and_std_of_another_scale_are_refused(numbers, words):
 @pytest.mark.parametrize('mean, std', [(0, 1), (0, 255), (127.5, 127.5), (116, 1)])
 def test_other_usual_scales_are_fine(mean, std):
     MultiTaskDataPreprocessor(PASCAL_TASKS, mean=(mean,) * 3, std=(std,) * 3)
+
+
+@pytest.mark.parametrize('mean, bgr_to_rgb, told', [
+    ((123.675, 116.28, 103.53), True, False), ((103.53, 116.28, 123.675), False, False),
+    ((103.53, 116.28, 123.675), True, True), ((123.675, 116.28, 103.53), False, True),
+    ((100.0, 116.0, 124.0), True, False)])
+def test_a_mean_in_the_other_order_is_told(mean, bgr_to_rgb, told, warned):
+    MultiTaskDataPreprocessor(dict(semseg=dict(type='Semseg')), mean, bgr_to_rgb=bgr_to_rgb)
+    assert [f'bgr_to_rgb={bgr_to_rgb}' in text for text in warned] == [True] * told

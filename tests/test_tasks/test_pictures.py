@@ -1,14 +1,19 @@
 """Labels that are saved as pictures."""
 
+import re
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 import pytest
 
+from mtpsl.datasets.pictures import to_bytes
 from mtpsl.tasks import Task, build_tasks
+from mtpsl.tasks.seen import Seen
 
 TASKS = build_tasks(dict(
     semseg=dict(type='Semseg'), saliency=dict(type='Saliency'), boundary=dict(type='Boundary'),
-    normal=dict(type='Normal'), depth=dict(type='Depth'),
+    normal=dict(type='Normal'), depth=dict(type='Depth', png_unit=0.001),
     disparity=dict(type='InverseDepth', png_unit=0.5)))
 
 
@@ -178,9 +183,9 @@ def test_arrays_of_normals_are_unit_vectors() -> None:
     assert TASKS['normal'].from_array(np.int8([[[0, 0, 1]]])).tolist() == [[[0, 0, 1]]]
 
 
-def test_depth_is_in_millimetres_unless_said() -> None:
+def test_pictures_of_depth_are_in_the_unit_that_is_said() -> None:
     pixels = np.array([[0, 1500, 65535]], np.uint16)
-    taken = build_tasks(dict(depth=dict(type='Depth', ignore=())))['depth']
+    taken = build_tasks(dict(depth=dict(type='Depth', png_unit=0.001, ignore=())))['depth']
     np.testing.assert_allclose(taken.from_png(pixels), [[0, 1.5, 65.535]])
     np.testing.assert_allclose(TASKS['depth'].from_png(pixels[:, :2]), [[0, 1.5]])
     np.testing.assert_allclose(TASKS['disparity'].from_png(pixels), [[0, 750, 32767.5]])
@@ -188,7 +193,55 @@ def test_depth_is_in_millimetres_unless_said() -> None:
     np.testing.assert_allclose(taken.from_png(np.dstack([pixels] * 3)), [[0, 1.5, 65.535]])
 
 
+SMOOTH = np.add.outer(np.arange(40) * 9, np.arange(60) * 4).astype(np.uint16) + 900
+
+
+@pytest.mark.parametrize('change, swapped', [
+    (lambda map: map, False), (lambda map: map.byteswap(), True),
+    (lambda map: np.where(map % 7 == 0, 0, map).astype(np.uint16).byteswap(), True),
+    (lambda map: map // 64 * 64, False),  # coarse steps
+    (lambda map: (map // 8) << 8, False), (lambda map: (map // 8) * 257, False),  # 8 bits in 16
+    (lambda map: map * 0 + 5, False), (lambda map: map[:3, :3].byteswap(), False),
+    (lambda map: np.random.default_rng(0).integers(0, 65536, map.shape, np.uint16), False)])
+def test_bytes_in_the_other_order_are_refused(change: Callable, swapped: bool) -> None:
+    pixels = change(SMOOTH)
+    for read in (build_tasks(dict(depth=dict(type='Depth', png_unit=1e-5)))['depth'].from_png,
+                 TASKS['disparity'].from_png, lambda pixels: to_bytes(pixels, 65535)):
+        if swapped:
+            with pytest.raises(ValueError, match='in the other order of bytes'):
+                read(pixels)
+        else:
+            read(pixels)
+
+
+def turned_bits(metres: np.ndarray) -> np.ndarray:
+    """As SUN RGB-D saves depth."""
+    steps = (metres * 1000).astype(np.uint16)
+    return (steps << 3) | (steps >> 13)
+
+
+@pytest.mark.parametrize('farthest, unit, told', [
+    (7, 0.001, 'multiples of 8 only, .* png_unit=0.000125 of the task reads them'),
+    (7, 0.000125, ''), (8.5, 0.000125, 'multiples of 8 mostly'), (8.5, 0.001, '8 mostly')])
+def test_depth_in_the_coding_of_sun_rgbd(farthest: float, unit: float, told: str) -> None:
+    task = build_tasks(dict(depth=dict(type='Depth', png_unit=unit)))['depth']
+    metres = np.random.default_rng(0).uniform(1.5, farthest, (40, 60))
+    seen = Seen()
+    for label in (task.from_png(turned_bits(metres)), ):
+        seen.add(label, 0, 'a.png')
+    doubt = task.doubt(seen)
+    assert bool(doubt) == bool(told) and re.search(told, doubt.text if doubt else '')
+    if unit == 0.000125 and not told:
+        np.testing.assert_allclose(label, metres, atol=1e-3)
+    plain = Seen()
+    plain.add(metres.astype(np.float32), 0, 'a.png')
+    assert not task.doubt(plain)
+
+
 def test_units_of_depth_by_default() -> None:
+    from mtpsl.tasks.depth import Depth
+    with pytest.raises(ValueError, match=r'png_unit .* must say .*0.001 for millimetres, .*TUM'):
+        Depth().from_png(np.array([[1500]], np.uint16))
     from mtpsl.tasks.inverse_depth import InverseDepth
     assert InverseDepth().from_png(np.array([[65535]], np.uint16)).item() == pytest.approx(1)
     with pytest.raises(ValueError, match='8 bits is too coarse'):

@@ -174,7 +174,7 @@ def test_without_weights_or_with_equal_ones_the_loss_is_the_mean() -> None:
 
 def test_what_sensors_write_where_they_measured_nothing() -> None:
     pixels = np.array([[0, 1500, 65535]], np.uint16)
-    for unit, metres in ((None, 65.535), (1 / 256, 255.9961), (0.0125, 819.1875)):
+    for unit, metres in ((0.001, 65.535), (1 / 256, 255.9961), (0.0125, 819.1875)):
         task = build('Depth', png_unit=unit)
         with pytest.raises(ValueError, match=rf'up to {metres} m, the largest 16-bit number, .*'
                            rf'ignore=\({metres},\) of the task makes it unknown'):
@@ -250,8 +250,9 @@ def test_depth_in_kilometres_and_depth_as_inverse_depth() -> None:
     assert build('Depth', farthest=0.2).doubt(depths(RAMP / 1000)) is None
     doubt = build('InverseDepth').doubt(depths(*[RAMP[::-1]] * 8))
     assert doubt is not None and not doubt.certain and "the task's type is Depth" in doubt.text
-    assert build('InverseDepth').doubt(depths(*[RAMP] * 8)) is None
-    assert build('InverseDepth', npy_unit=1.0).doubt(depths(*[RAMP[::-1]] * 8)) is None
+    assert build('InverseDepth').doubt(depths(*[RAMP + k for k in range(8)])) is None
+    assert build('InverseDepth', npy_unit=1.0).doubt(
+        depths(*[RAMP[::-1] + k for k in range(8)])) is None
 
 
 def test_inverse_depth_as_depth_and_depth_over_its_largest() -> None:

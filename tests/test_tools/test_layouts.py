@@ -46,7 +46,7 @@ def test_a_setting_trains_and_tests(layout, setting, config, data, tmp_path):
         assert metrics[f'{task}/{HEADLINES[task]}'] is not None, task
         assert f'{task} {HEADLINES[task]}' in done.stdout
     assert not [key for key in metrics if key.split('/')[0] in set(HEADLINES) - set(tasks)]
-    panel, = (tmp_path / 'panels').iterdir()
+    panel, = (tmp_path / 'panels').glob('*.png')
     assert cv2.imread(str(panel)).shape[1] > len(tasks) * SIZES[layout][1]
 
 

@@ -112,7 +112,7 @@ def test_the_config_of_the_document_trains_and_is_tested(place, tmp_path):
     assert 'semseg/IoU.furniture' in metrics and not any('normal' in name for name in metrics)
     row = next(line for line in done.stdout.splitlines() if line.startswith('| final'))
     assert [cell.strip() == '-' for cell in row.split('|')[2:6]] == [False, False, True, False]
-    assert sorted(path.name for path in (tmp_path / 'panels').iterdir()) == [
+    assert sorted(path.name for path in (tmp_path / 'panels').glob('*.png')) == [
         f'{image_id}.png' for image_id in VAL]
 
 

@@ -34,7 +34,7 @@ def test_testing_prints_the_table_writes_metrics_and_panels(trained, options, tm
     assert (tmp_path / 'out.md').read_text().strip() in done.stdout
     assert 'semseg/IoU.person' in metrics and 'delta_m' not in metrics
     assert f'{metrics["normal/mErr"]:.2f}' in done.stdout and 'semseg mIoU ↑' in done.stdout
-    panels = sorted((tmp_path / 'panels').iterdir())
+    panels = sorted((tmp_path / 'panels').glob('*.png'))
     assert len(panels) == 2
     assert cv2.imread(str(panels[0])).shape[0] > 4 * 64  # truth, initial, noisy, denoised
     check_report((tmp_path / 'report/page.html').read_text(), metrics, panels)

@@ -5,6 +5,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from mtpsl.system.arguments import add_force, told_to_keep
 from mtpsl.system.choices import PASCAL_TASKS, SETTINGS
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def make_parser() -> argparse.ArgumentParser:
     people.add_argument('root', help='the PASCALContext folder')
     for command, kind in ((generate, 'JSON'), (published, 'JSON'), (people, 'text')):
         command.add_argument('--out', required=True, help=f'{kind} file to write')
-        command.add_argument('--force', action='store_true', help='overwrite --out')
+        add_force(command, '--out')
     return parser
 
 
@@ -45,8 +46,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if os.path.isdir(args.out):
         parser.error(f'--out must be a file, {args.out} is a folder')
-    if os.path.exists(args.out) and not args.force:
-        parser.error(f'{args.out} exists; give --force to overwrite it')
+    if told := told_to_keep('', [args.out], args.force):
+        parser.error(told)
     if args.command == 'generate':
         pairs = [item.partition('=') for item in args.only]
         if not all(file for _, _, file in pairs):

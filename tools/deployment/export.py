@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mtpsl.system.arguments import at_least
+from mtpsl.system.arguments import add_force, at_least, told_to_keep
 from mtpsl.system.config_arguments import config_parser, one_line_errors
 from mtpsl.system.files import atomically, write_json
 
@@ -28,17 +28,25 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
                         help='of the images (default: data_preprocessor.size)')
     parser.add_argument('--batch', type=at_least(1), default=1, metavar='B',
                         help='images at a time (default: 1)')
+    add_force(parser, '--out and its .json')
     args = parser.parse_args(argv)
     for out in map(Path, args.out):
         if out.suffix not in NEEDED:
             parser.error(f'--out must end in {" or ".join(NEEDED)}, got {out}')
         if not out.absolute().parent.is_dir():
             parser.error(f'--out: there is no folder {out.parent}')
+        if told := told_to_keep('--out: ', (out, beside(out)), args.force):
+            parser.error(told)
         missing = [name for name in NEEDED[out.suffix] if not importlib.util.find_spec(name)]
         if missing:
             parser.error(f'--out {out} needs {", ".join(missing)}: pip install '
                          f'{" ".join(missing)}')
     return args
+
+
+def beside(out: Path) -> Path:
+    """The file that says what goes into an exported one and comes out."""
+    return out.with_name(f'{out.name}.json')
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -59,7 +67,7 @@ def main(argv: list[str] | None = None) -> None:
         for out in map(Path, args.out):
             print(f'{out}: exporting ...', flush=True)
             atomically(out, lambda name: _write(module, args.batch, size, Path(name)))
-            write_json(out.with_name(f'{out.name}.json'), description)
+            write_json(beside(out), description)
             print(f'{out}: {out.stat().st_size / 2**20:.1f} MB, inputs '
                   f'{", ".join(module.input_names)}; equal to PyTorch within {TOLERANCE:g}')
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mtpsl.system.arguments import add_force, told_to_keep
 from mtpsl.system.config_arguments import one_line_errors
 from mtpsl.system.files import atomically
 
@@ -25,12 +26,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
                                      'checkpoint: its weights alone, in half precision')
     parser.add_argument('checkpoint', type=Path, help='checkpoint of tools/train.py')
     parser.add_argument('out', type=Path, help='the .safetensors file to write')
-    parser.add_argument('--force', action='store_true', help='overwrite OUT')
+    add_force(parser, 'OUT')
     args = parser.parse_args(argv)
     if args.out.suffix != '.safetensors':
         parser.error(f'OUT must be a .safetensors file, got {args.out}')
-    if args.out.exists() and not args.force:
-        parser.error(f'OUT {args.out} exists; give --force to overwrite it')
+    if told := told_to_keep('OUT ', [args.out], args.force):
+        parser.error(told)
     return args
 
 

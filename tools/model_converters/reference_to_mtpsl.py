@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mtpsl import __version__
+from mtpsl.system.arguments import add_force, told_to_keep
 from mtpsl.system.config_arguments import one_line_errors
 from mtpsl.system.files import atomically
 
@@ -44,7 +45,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('dst', type=Path, help='the .pth file to write')
     parser.add_argument('--config', default=os.path.relpath(CONFIG),
                         help='config of a Feature Diffusion model (default: %(default)s)')
-    parser.add_argument('--force', action='store_true', help='overwrite DST')
+    add_force(parser, 'DST')
     return parser.parse_args(argv)
 
 
@@ -61,8 +62,8 @@ def check_paths(src: Path, dst: Path, force: bool) -> None:
         raise ValueError(f'DST must be a file, {dst} is a folder')
     if dst.exists() and dst.samefile(src):
         raise ValueError(f'DST {dst} is SRC itself')
-    if dst.exists() and not force:
-        raise FileExistsError(f'DST {dst} exists; give --force to overwrite it')
+    if told := told_to_keep('DST ', [dst], force):
+        raise FileExistsError(told)
 
 
 def read_weights(path: Path) -> 'dict[str, Tensor]':

@@ -9,6 +9,7 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
+from mtpsl.system.figure_arguments import check_figure_path
 from mtpsl.system.files import atomically
 
 DPI = 300  # of .png
@@ -50,7 +51,11 @@ def save_figure(figure: Figure, path: Path) -> None:
     Args:
         figure: what was drawn under :func:`paper_style`.
         path: see :func:`mtpsl.system.figure_arguments.check_figure_path`; its folder is made.
+
+    Raises:
+        ValueError: another file is there, or it is no path of a figure.
     """
+    check_figure_path(path)
     vector = path.suffix != '.png'
     for axes in figure.axes:
         # A document has each picture in its own pixels, which its reader scales.

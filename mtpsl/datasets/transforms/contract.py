@@ -6,6 +6,7 @@ transform of one's own says what it moves by an attribute of its class, ``moves`
 """
 
 import logging
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import mmcv.transforms
@@ -13,12 +14,14 @@ from mmengine.logging import print_log
 
 from mtpsl.tasks import Task
 
+from .colours import Look, look_of, refuse_other_shape
 from .formatting import PackMultiTaskInputs
 from .geometric import RandomCrop, RandomFlip, RandomScale, RandomScaleCrop
 from .image_only import moves_pixels, package_and_name
 from .loading import LoadImageFromFile, LoadLabels
 from .multi_view import MultiView
 from .probe import check_geometry
+from .probe_values import check_values
 
 MOVES = ('nothing', 'image and labels')
 COLOURS = ('AdjustGamma', 'CLAHE', 'PhotoMetricDistortion', 'RandomCutOut', 'RandomGrayscale',
@@ -54,6 +57,7 @@ def check_pipeline(steps: Sequence[Callable], tasks: Mapping[str, Task]) -> None
         _check_order(chain)
         silent = dict.fromkeys(name for step in chain for name in _silent(step))
         check_geometry(chain, tasks)
+        check_values(chain, tasks)
         if silent:
             print_log(
                 f'the transform {", ".join(silent)} does not say what it moves, and was only tried '
@@ -108,6 +112,27 @@ def photometric(steps: Sequence[Callable]) -> list[Callable]:
     return kept
 
 
+def looks(steps: Sequence[Callable]) -> list[Look]:
+    """What a pipeline makes of the colours of every image, in each of its views."""
+    found = []
+    for chain in _chains(steps):
+        loader = next((step for step in chain if isinstance(step, LoadImageFromFile)), None)
+        found.append(look_of(loader, [step for step in chain if not (
+            isinstance(step, (LoadImageFromFile, LoadLabels, *GEOMETRIC, *LAST))
+            or getattr(step, 'moves', MOVES[0]) != MOVES[0])]))
+    return found
+
+
+def zooms(steps: Sequence[Callable]) -> list[tuple[float, float]]:
+    """By which factors a pipeline enlarges images by RandomScale, least and largest, in each view.
+    """
+    found = []
+    for chain in _chains(steps):
+        ranges = [step.scale_range for step in chain if isinstance(step, RandomScale)]
+        found.append((math.prod(low for low, _ in ranges), math.prod(high for _, high in ranges)))
+    return found
+
+
 def _silent(step: Callable) -> Iterator[str]:
     """Names of transforms of one's own that do not say what they move; raises for the unfit."""
     package, name = package_and_name(step)
@@ -128,6 +153,7 @@ def _silent(step: Callable) -> Iterator[str]:
             instead = INSTEAD.get(name, "What only changes colours can go into dict(type="
                                         "'ImageOnly', transforms=[...]): every pixel stays there")
             raise ValueError(f'the transform {package}.{name} {does}. {instead}')
+        refuse_other_shape(step)
     elif package != 'mtpsl':
         yield f'{package}.{name}'
 

@@ -63,7 +63,9 @@ class PackMultiTaskInputs(BaseTransform):
         sample.gt = PixelData(**{
             name: _to_tensor(results['tasks'][name].mark_ignored(label))
             for name, label in results.get('gt', {}).items()})
-        return dict(inputs=_to_tensor(results['img']), data_samples=sample)
+        image = results['img']  # double precision, as mmseg.RGB2Gray gives, fits no weights
+        image = image.astype(np.float32) if image.dtype.kind == 'f' else image
+        return dict(inputs=_to_tensor(image), data_samples=sample)
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(meta_keys={self.meta_keys})'

@@ -63,18 +63,32 @@ def check_checkpoint(path: str, model: nn.Module) -> None:
             raise ValueError(f'{path}: {error}') from error
 
 
-def check_pretrained(path: str, backbone: nn.Module) -> None:
-    """Raise unless a file of pretrained weights holds all the backbone's; it may hold more.
+def check_pretrained(path: str, part: nn.Module, prefix: str | None = None,
+                     name: str = 'backbone') -> None:
+    """Raise unless a file of pretrained weights holds all of a part's; it may hold more.
+
+    Args:
+        path: the file.
+        part: the part of the model, such as the backbone.
+        prefix: of the weights in the file that are the part's; None for none, as mmengine has it.
+        name: of the part.
 
     Raises:
         FileNotFoundError: no such file.
         ValueError: no checkpoint, or one of another backbone.
     """
-    shapes = {key.removeprefix('backbone.'): shape for key, shape in read_shapes(path).items()}
+    shapes, start = read_shapes(path), f'{(prefix or "").rstrip(".")}.'.lstrip('.')
     # ImageNet files may be older than BatchNorm's counter.
-    expected = {key: value for key, value in backbone.state_dict().items()
+    expected = {key: value for key, value in part.state_dict().items()
                 if not key.endswith('num_batches_tracked')}
-    _compare(path, shapes, expected, extra_allowed=True)
+    inside = {key.removeprefix(start): shape for key, shape in shapes.items()
+              if key.startswith(start)}
+    if not set(expected) & set(inside):  # or some of another shape, which is told
+        where = f'{name}.{next(iter(expected), "")}'
+        if where in shapes:
+            raise ValueError(f"{path}: the weights of the {name} are called '{name}....' there: "
+                             f"init_cfg of the {name} needs prefix='{name}'")
+    _compare(path, inside, expected, extra_allowed=True)
 
 
 def read_content(path: str) -> Mapping:

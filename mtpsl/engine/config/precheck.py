@@ -1,16 +1,22 @@
 """What stops a run, found before a runner is built and prints what it runs on."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
+from mtpsl.datasets.transforms.colours import Look
+from mtpsl.datasets.transforms.contract import looks, zooms
 from mtpsl.engine.quiet import silence
-from mtpsl.registry import DATASETS
+from mtpsl.registry import DATASETS, TRANSFORMS
 
 from .dataset_tree import joints, leaves
 from .load import evaluators
+
+NEAR = 1.05  # between zooms that are one
+# What says which images a dataset has.
+PLACE = ('type', 'data_root', 'split', 'images', 'ids')
 
 
 def check_together(cfg: Config) -> None:
@@ -76,6 +82,66 @@ def _plain(value: object) -> object:
     if isinstance(value, type):
         return value.__name__
     return value.rpartition('.')[2] if isinstance(value, str) else list(value)  # type: ignore[call-overload]
+
+
+def other_colours(cfg: Config, split: str) -> str:
+    """What is fixed of the colours of a split's images and is not in training, or the reverse.
+
+    Args:
+        cfg: a loaded config; without training data nothing is known.
+        split: ``'val'`` or ``'test'``, which prediction reads images by too.
+
+    Returns:
+        A sentence for a warning, '' where there is nothing to tell.
+    """
+    learned, there = (_looks(cfg, name) for name in ('train', split))
+    odd = next((look for look in there if not any(map(look.like, learned))), None)
+    if odd is None or not learned:
+        return ''
+    theirs = next((look for look in learned if look.names), learned[0])
+    names = [', '.join(look.names) or 'no transform' for look in (theirs, odd)]
+    return (f'the colours of every image are changed by {names[0]} in train_dataloader, and by '
+            f'{names[1]} in {split}_dataloader: the model is not shown what it has learned from. '
+            'What is not by chance belongs into both pipelines (prediction reads images as '
+            'test_dataloader does)')
+
+
+def training_set_tested(cfg: Config) -> str:
+    """Whether a test is on a set that the config trains on; a sentence for a warning, or ''."""
+    learned, tested = ([{key: part.get(key) for key in PLACE} for part in leaves(loader.dataset)]
+                       if (loader := cfg.get(f'{split}_dataloader')) else []
+                       for split in ('train', 'test'))
+    both = next((place for place in tested if place in learned), None)
+    return '' if both is None else (
+        f'test_dataloader reads the images of train_dataloader ({both["data_root"]}, split '
+        f'{both["split"]!r}): its figures are of images that were learned from')
+
+
+def other_zoom(cfg: Config, split: str) -> str:
+    """Whether no training image is as large as a split's are; arguments as :func:`other_colours`.
+    """
+    learned, there = ([zoom for steps in _pipelines(cfg, name) for zoom in zooms(steps)]
+                      for name in ('train', split))
+    odd = next((zoom for zoom in there if not any(
+        zoom[0] <= NEAR * high and low <= NEAR * zoom[1] for low, high in learned)), None)
+    return '' if odd is None or not learned else (
+        f'RandomScale zooms all training images by {learned[0][0]:g} to {learned[0][1]:g}, those '
+        f'of {split}_dataloader by {odd[0]:g} to {odd[1]:g}: the model is shown everything in '
+        'another size than it has learned. Images that are too large are to be shrunk on disk, '
+        'for both')
+
+
+def _looks(cfg: Config, split: str) -> list[Look]:
+    return [look for steps in _pipelines(cfg, split) for look in looks(steps)]
+
+
+def _pipelines(cfg: Config, split: str) -> Iterator[list[Callable]]:
+    """The built transforms of each dataset of a split."""
+    loader = cfg.get(f'{split}_dataloader')
+    init_default_scope(cfg.get('default_scope') or 'mtpsl')
+    for part in leaves(loader.dataset) if loader else ():
+        yield [TRANSFORMS.build(step) if isinstance(step, dict) else step
+               for step in part.get('pipeline') or ()]
 
 
 def check_data(cfg: Config, *splits: str) -> None:

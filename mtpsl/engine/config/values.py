@@ -176,6 +176,9 @@ def _check_loader(split: str, loader: Any, cfg: Config) -> None:
         return
     if loader.get('drop_last') and loader.get('batch_size', 1) > 1:
         raise ValueError(f'{key}.drop_last must be False: with it some images would not be scored')
+    if loader.get('num_batch_per_epoch') is not None:
+        raise ValueError(f'{key}.num_batch_per_epoch must be None: the other images would not be '
+                         f'scored; {key}.dataset.max_images takes the first ones, and is logged')
     if kind.endswith('InfiniteSampler'):
         raise ValueError(f'{key}.sampler.type={kind} never ends: SeededSampler does')
 

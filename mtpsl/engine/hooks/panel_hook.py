@@ -9,6 +9,7 @@ from mmengine.runner import Runner
 
 from mtpsl.registry import HOOKS
 from mtpsl.structures import MultiTaskSample
+from mtpsl.system.results_folder import ResultsFolder
 
 
 @HOOKS.register_module()
@@ -31,30 +32,56 @@ class PanelHook(Hook):
         self.num_images = num_images
         self.in_validation = in_validation
         self._drawn: Counter[str] = Counter()
+        self._folder: ResultsFolder | None = None
 
     def before_val_epoch(self, runner: Runner) -> None:
         self._drawn.clear()
 
     def before_test_epoch(self, runner: Runner) -> None:
+        """Refuse a folder with other pictures of the first images' names, before all the work.
+
+        Raises:
+            FileExistsError: one is there that no earlier test wrote.
+        """
         self._drawn.clear()
+        if self.out_dir is None:
+            return
+        self._folder = ResultsFolder(self.out_dir, '--show-dir')
+        dataset = runner.test_dataloader.dataset
+        if hasattr(dataset, 'get_data_info'):
+            files: dict[str, list[Path]] = {}  # by set
+            for info in map(dataset.get_data_info, range(len(dataset))):
+                if 'img_id' in info:
+                    files.setdefault(info.get('dataset', ''), []).append(
+                        self._file(info['img_id']))
+            self._folder.say_overwritten(self._folder.existing(
+                [file for own in files.values()
+                 for file in own[:self.num_images * runner.world_size]]))
 
     def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
                        outputs: Sequence[MultiTaskSample] | None = None) -> None:
         if self.in_validation:
-            self._draw(runner, data_batch or {}, outputs or (), None)
+            self._draw(runner, data_batch or {}, outputs or ())
 
     def after_test_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
                         outputs: Sequence[MultiTaskSample] | None = None) -> None:
-        self._draw(runner, data_batch or {}, outputs or (), self.out_dir)
+        self._draw(runner, data_batch or {}, outputs or (), self._folder)
 
     def _draw(self, runner: Runner, data_batch: dict, outputs: Sequence[MultiTaskSample],
-              out_dir: str | None) -> None:
+              folder: ResultsFolder | None = None) -> None:
         for bgr, sample in zip(data_batch['inputs'], outputs):
             dataset = sample.get('dataset', '')
             if self._drawn[dataset] >= self.num_images:
                 continue
+            file = folder and self._file(sample.img_id)
+            if folder and file:
+                folder.existing([file])
+                folder.add([file])
             image = bgr.cpu().numpy().transpose(1, 2, 0)[..., ::-1]
             runner.visualizer.add_datasample(
                 f'panel/{sample.img_id}', image, sample, step=runner.iter,
-                out_file=out_dir and str(Path(out_dir, f'{sample.img_id}.png')))
+                out_file=file and str(file))
             self._drawn[dataset] += 1
+
+    def _file(self, image_id: str) -> Path:
+        return Path(self.out_dir or '', f'{image_id}.png')

@@ -5,8 +5,6 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from mmengine.logging import print_log
-
 LIST = '.mtpsl_predictions'
 
 
@@ -18,20 +16,21 @@ class ResultsFolder:
 
     Args:
         path: the folder; it is made.
+        what: the option or argument that named it, for what is told.
 
     Raises:
         OSError: it cannot be made; the message names it.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | Path, what: str = 'out_dir') -> None:
+        self.path, self.what = Path(path), what
         self._listed: set[str] | None = None  # read when a file is there already
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except FileExistsError:
-            raise FileExistsError(f'out_dir must be a folder, {path} is a file') from None
+            raise FileExistsError(f'{what} must be a folder, {path} is a file') from None
         except OSError as error:
-            raise OSError(f'out_dir: the folder {path} cannot be made: {error}') from error
+            raise OSError(f'{what}: the folder {path} cannot be made: {error}') from error
 
     def existing(self, files: Iterable[Path]) -> list[Path]:
         """Those that are there: results.
@@ -47,15 +46,16 @@ class ResultsFolder:
             raise FileExistsError(
                 f'{others[0]} is there and is not listed as a result of an earlier call '
                 f'({self.path / LIST}), so it is not overwritten: a label, or a result of an '
-                'earlier version? Choose another out_dir, or delete such files')
+                f'earlier version? Choose another {self.what}, or delete such files')
         return there
 
     def say_overwritten(self, files: Sequence[Path]) -> bool:
         """Warn where there are any; whether there are."""
         if files:
-            print_log(f'out_dir {self.path} has results of an earlier call, such as '
+            from mmengine.logging import print_log  # not for a command line's help
+            print_log(f'{self.what} {self.path} has results of an earlier call, such as '
                       f'{files[0].relative_to(self.path)}: those of one name are overwritten. '
-                      'Another out_dir, or names, keeps both', 'current', logging.WARNING)
+                      f'Another {self.what}, or names, keeps both', 'current', logging.WARNING)
         return bool(files)
 
     def add(self, files: Iterable[Path]) -> None:

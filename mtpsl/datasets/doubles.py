@@ -1,0 +1,104 @@
+"""Images that are both trained and evaluated on, under whatever names."""
+
+import filecmp
+import os
+from collections.abc import Collection, Iterable, Sequence
+
+PART = 1 << 12  # bytes of each file that are compared first
+AT_ONCE = 200  # pairs of one name that are compared before a run
+
+
+def same_files(learned: Iterable[str], tested: Collection[str],
+               thorough: bool = False) -> list[tuple[str, str]]:
+    """Pairs of a training image and an evaluated one that are the same file or a copy.
+
+    Of copies only those of one name and size are looked for, and of these the first
+    ``AT_ONCE``, so that a run may ask.
+
+    Args:
+        learned: paths of the training images.
+        tested: paths of the others.
+        thorough: every copy, of any name: all images of equal sizes are read.
+
+    Returns:
+        (training image, evaluated image) of each evaluated one that is found, in their order.
+    """
+    learned = list(learned)
+    paths = set(learned)
+    if thorough:
+        return _copies(learned, tested)
+    by_name = {os.path.basename(path): path for path in learned}
+    found, compared = [], 0
+    for path in tested:
+        twin = path if path in paths else by_name.get(os.path.basename(path))
+        if twin is None:
+            continue
+        if twin != path and not _linked(twin, path):
+            if compared >= AT_ONCE:
+                continue
+            compared += 1
+            if not _equal(twin, path):
+                continue
+        found.append((twin, path))
+    return found
+
+
+def told_twice(pairs: Sequence[tuple[str, str]], number: int) -> str:
+    """The finding in words, of ``number`` evaluated images."""
+    learned, tested = min(pairs)
+    twin = '' if learned == tested else f', which is {learned}'
+    return (f'{len(pairs)} of the {number} validation images are training images too, such as '
+            f'{tested}{twin}')
+
+
+def _linked(one: str, other: str) -> bool:
+    try:
+        return os.path.samefile(one, other)
+    except OSError:  # reading it will say so
+        return False
+
+
+def _equal(one: str, other: str) -> bool:
+    try:
+        return filecmp.cmp(one, other, shallow=False)
+    except OSError:
+        return False
+
+
+def _copies(learned: Iterable[str], tested: Iterable[str]) -> list[tuple[str, str]]:
+    sizes: dict[int, list[str]] = {}
+    for path in learned:
+        if (size := _size(path)) is not None:
+            sizes.setdefault(size, []).append(path)
+    parts: dict[int, dict[bytes, list[str]]] = {}  # of sizes that occur on both sides only
+    found = []
+    for path in tested:
+        size = _size(path)
+        if size is None or size not in sizes:
+            continue
+        if size not in parts:
+            parts[size] = {}
+            for twin in sizes[size]:
+                parts[size].setdefault(_middle(twin, size), []).append(twin)
+        twins = parts[size].get(_middle(path, size), ())
+        same = next((twin for twin in twins if _equal(twin, path)), None)
+        if same is not None:
+            found.append((same, path))
+    return found
+
+
+def _size(path: str) -> int | None:
+    try:
+        return os.path.getsize(path)
+    except OSError:
+        return None
+
+
+def _middle(path: str, size: int) -> bytes:
+    """Some bytes of a file, in which different images differ as a rule."""
+    try:
+        with open(path, 'rb') as file:
+            file.seek(max(size // 2 - PART // 2, 0))
+            return file.read(PART)
+    except OSError:
+        return b''

@@ -1,0 +1,55 @@
+"""Images that are trained and evaluated on."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mtpsl.datasets.doubles import same_files
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> tuple[list[str], list[str]]:
+    """Paths of two splits of arrays of one size; all differ."""
+    paths: dict[str, list[str]] = dict(train=[], val=[])
+    for split in paths:
+        for number in range(4):
+            path = tmp_path / split / f'{number}.npy'
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(bytes([number, len(split)]) * 5000)
+            paths[split].append(str(path))
+    return paths['train'], paths['val']
+
+
+def replace(path: str, make: object, source: str) -> None:
+    os.unlink(path)
+    make(source, path)
+
+
+def copy(source: str, path: str) -> None:
+    Path(path).write_bytes(Path(source).read_bytes())
+
+
+def test_nothing_is_found_where_nothing_is(folders):
+    for thorough in (False, True):
+        assert same_files(*folders, thorough) == []
+    assert same_files(folders[0], ['nowhere/0.npy'], True) == same_files(['a/0'], ['b/0']) == []
+
+
+@pytest.mark.parametrize('make', [os.symlink, os.link, copy])
+def test_the_same_file_by_its_path_a_link_or_a_copy(folders, make):
+    train, val = folders
+    assert same_files(train, [train[2]]) == [(train[2], train[2])]
+    replace(val[1], make, train[1])  # of one name
+    replace(val[3], make, train[0])  # of another
+    assert same_files(train, val) == [(train[1], val[1])]
+    assert same_files(train, val, True) == [(train[1], val[1]), (train[0], val[3])]
+
+
+def test_one_byte_at_the_end_differs(folders):
+    train, val = folders
+    content = np.frombuffer(Path(train[0]).read_bytes(), np.uint8).copy()
+    content[-1] ^= 1
+    Path(val[0]).write_bytes(content.tobytes())
+    assert same_files(train, val) == same_files(train, val, True) == []
