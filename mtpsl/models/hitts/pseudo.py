@@ -4,26 +4,39 @@ Shapes: N samples, C channels of a task's logits, K of its bins' scores, H x W p
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from mtpsl.models.to_device import resize
 from mtpsl.registry import MODELS
 from mtpsl.tasks import Task
 
 
 class TeacherMaps(NamedTuple):
-    """The teacher's maps at the input's resolution.
+    """What a teacher gives for the samples, without gradients.
 
     Attributes:
-        prediction: as ``Task.activate`` returns it, (N, C, H, W).
-        scores: logits of the task's bins, or its logits where it has none, (N, K, H, W).
+        logits: of the task, (N, C, h, w).
+        scores: logits of its bins, or the same where it has none, (N, K, h, w).
+        size: H and W.
     """
 
-    prediction: Tensor
+    logits: Tensor
     scores: Tensor
+    size: Sequence[int]
+
+    def prediction(self, task: Task) -> Tensor:
+        """(N, C, H, W), as ``Task.activate`` returns it."""
+        return task.activate(resize(self.logits.float(), self.size))
+
+    def lead(self, temperature: float) -> Tensor:
+        """(N, 1, H, W): the largest softmax(temperature scores)."""
+        full = resize(self.scores.float(), self.size)
+        return (temperature * full).softmax(1).amax(1, keepdim=True)
 
 
 class PseudoLoss(ABC):
@@ -79,7 +92,7 @@ class PseudoLabel(PseudoLoss):
                              'values: PseudoValue with bins of the decoder')
 
     def loss(self, task: Task, logits: Tensor, teacher: TeacherMaps) -> Tensor:
-        prediction = teacher.prediction
+        prediction = teacher.prediction(task)
         label = task.pseudo_label(prediction, prediction, self.threshold)
         loss = task.loss(logits, label)
         if self.over == 'kept':
@@ -115,9 +128,9 @@ class PseudoValue(PseudoLoss):
                              f'sure the teacher is: decoder.bins has no {task.name}')
 
     def loss(self, task: Task, logits: Tensor, teacher: TeacherMaps) -> Tensor:
-        score = (self.temperature * teacher.scores).softmax(1).amax(1, keepdim=True)
+        score = teacher.lead(self.temperature)
         kept = torch.where(score > self.threshold, score, 0)
-        return ((task.activate(logits) - teacher.prediction).abs() * kept).flatten(1).mean(1)
+        return ((task.activate(logits) - teacher.prediction(task)).abs() * kept).flatten(1).mean(1)
 
 
 @MODELS.register_module()
@@ -142,7 +155,7 @@ class WaveringBoundary(PseudoLoss):
                              'another task')
 
     def loss(self, task: Task, logits: Tensor, teacher: TeacherMaps) -> Tensor:
-        p = teacher.prediction
+        p = teacher.prediction(task)
         kept = (2 * p - 1).abs() < self.threshold
         label = torch.where(kept, (p > 0.99).to(torch.uint8), task.ignore_value)
         return task.loss(logits, label.to(torch.uint8))

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mtpsl.models.hitts import HeadOutput, TeacherMaps
 from mtpsl.models.hitts.bins import UNKNOWN
-from mtpsl.models.hitts.teacher import load_teacher
+from mtpsl.models.hitts.teacher import load_teacher, teacher_checkpoint
 from mtpsl.models.to_device import labelled_index, resize
 from mtpsl.registry import MODELS
 from mtpsl.structures import MultiTaskSample
@@ -166,6 +166,14 @@ class DistilledHiTTs(HiTTs):
                 built[name].check(task, name in self.decoders.bins)
         return built
 
+    def teacher_checkpoint(self) -> str:
+        """The file that the teacher is read from.
+
+        Raises:
+            FileNotFoundError: it is not there.
+        """
+        return teacher_checkpoint(self.teacher)
+
     def init_weights(self) -> None:
         """Those of the student, once the teacher is there."""
         self.load_teacher()
@@ -215,9 +223,7 @@ class DistilledHiTTs(HiTTs):
         total = []
         for name, index in labelled_index(rest, inputs.device).items():
             task, pseudo = self.tasks[name], self.pseudo[name]
-            with torch.no_grad():
-                maps = TeacherMaps(task.activate(resize(taught[1][name][index].float(), size)),
-                                   resize(taught[0][name].scores[index].float(), size))
+            maps = TeacherMaps(taught[1][name][index], taught[0][name].scores[index], size)
             loss = pseudo.loss(task, resize(logits[name][index].float(), size), maps)
             total.append(task.loss_weight * pseudo.weight * loss.sum())
         if not total:
