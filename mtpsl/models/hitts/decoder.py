@@ -70,12 +70,14 @@ class TokenDecoders(BaseModule):
             type='Xavier', layer=['Conv2d', 'Linear'], distribution='normal'))
         norm_cfg = norm_cfg or dict(type='BN')
         self.in_channels = tuple(in_channels)
-        self.bins = nn.ModuleDict(self._build_bins(tasks, bins or {}))
+        built = self._build_bins(tasks, bins or {})
+        self.bins = nn.ModuleDict(built)
         self.tokens = TaskTokens(list(tasks), self.in_channels, channels, head_channels, norm_cfg,
                                  train_tokens)
         self.heads = nn.ModuleDict({
-            name: TokenHead(channels, head_channels, self._scores(name, task), dilations, dropout,
-                            token_over_batch, norm_cfg, with_cp)
+            name: TokenHead(channels, head_channels,
+                            built[name].channels if name in built else task.channels, dilations,
+                            dropout, token_over_batch, norm_cfg, with_cp)
             for name, task in tasks.items()})
 
     def _build_bins(self, tasks: Mapping[str, Task], bins: Mapping[str, dict]) -> dict[str, Bins]:
@@ -91,9 +93,6 @@ class TokenDecoders(BaseModule):
                                  f'have {own.value_channels} channels, {name} has '
                                  f'{tasks[name].channels}')
         return built
-
-    def _scores(self, name: str, task: Task) -> int:
-        return self.bins[name].channels if name in self.bins else task.channels
 
     def forward(self, stages: Sequence[Tensor], learning: Container[str] | None = None,
                 tasks: Container[str] | None = None,

@@ -4,6 +4,7 @@ Shapes: B samples, maps of h x w at stride 4, D channels of a head, K scores.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -145,7 +146,7 @@ class TokenHead(nn.Module):
 
     def forward(self, x: Tensor, token: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(B, C, h, w) and (D,) to feature (B, D, h, w), token (B, D), scores (B, K, h, w)."""
-        def run(part: nn.Module, *inputs: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        def run(part: nn.Module, *inputs: Tensor) -> Any:
             return checkpoint_module(part, *inputs) if self.with_cp else part(*inputs)
 
         x = self.dropout(run(self.aspp, x))  # which draws, and so is not made again

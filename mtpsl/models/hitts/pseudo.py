@@ -105,7 +105,7 @@ class PseudoValue(PseudoLoss):
     """L1 to the teacher's values, weighted by how much one bin leads, where that is enough.
 
     The confidence is s = max_k softmax(temperature z_k) of the teacher's scores z; the loss is the
-    mean of |student - teacher| s [s > threshold] over all pixels and channels.
+    mean of abs(student - teacher) s [s > threshold] over all pixels and channels.
 
     Args:
         threshold: confidence above which a value counts.
@@ -138,8 +138,8 @@ class WaveringBoundary(PseudoLoss):
     """The published code's pseudo-labels of boundaries, for parity with its numbers only.
 
     Its mask is the wrong way round: with p the teacher's probability the pixels with
-    \\|2 p - 1\\| < threshold count, and are labelled [p > 0.99]. So the student learns "no" wherever
-    the teacher wavers. The mean is over the pixels that count.
+    abs(2 p - 1) < threshold count, and are labelled [p > 0.99]. So the student learns "no"
+    wherever the teacher wavers. The mean is over the pixels that count.
 
     Args:
         threshold: published 0.99.

@@ -24,13 +24,13 @@ from .base import MultiTaskModel
 class HiTTs(MultiTaskModel):
     """Stage 1 of HiTTs (arXiv:2411.18823): tokens of the tasks meet at each stage of the encoder.
 
-    Tasks with bins (:class:`~mtpsl.models.hitts.TokenDecoders`) have, beside their loss, the
+    Tasks with bins (:class:`~mtpsl.models.TokenDecoders`) have, beside their loss, the
     cross-entropy of their nearest bin.
 
     Args:
         tasks: task name -> task or its config.
         backbone: see :class:`MultiTaskModel`; its stages go to the decoders.
-        decoder: config of :class:`~mtpsl.models.hitts.TokenDecoders`.
+        decoder: config of :class:`~mtpsl.models.TokenDecoders`.
         bin_loss_weight: factor on the cross-entropy of the bins, beside the task's own weight.
         label_balance: weigh the labelled pairs by T / (B \\|L_i\\|), as all methods here; False is
             T / B, as published.
@@ -61,7 +61,7 @@ class HiTTs(MultiTaskModel):
             rows, logits)
 
     def _check_batch(self, inputs: Tensor) -> None:
-        if len(inputs) == 1 and any(isinstance(module, nn.BatchNorm2d)
+        if len(inputs) == 1 and any(isinstance(module, nn.BatchNorm2d) and module.training
                                     for module in self.decoders.modules()):
             raise ValueError(f'{type(self).__name__} trains on batches of at least 2 images, since '
                              'it normalises averages of whole images over the batch, got 1: raise '
@@ -108,7 +108,7 @@ class DistilledHiTTs(HiTTs):
     """Stage 2 of HiTTs: a new student learns also from a frozen teacher, the model of stage 1.
 
     With T tasks and B samples, f the heads' features, e the relevance of the teacher's token (see
-    :meth:`HeadOutput.relevance`), beside the losses of :class:`HiTTs`:
+    :meth:`~mtpsl.models.hitts.decoder.HeadOutput.relevance`), beside the losses of :class:`HiTTs`:
 
         L_feature = feature_weight T / B sum_i sum_t mean (f - f')^2 [e' where t not in L_i]
         L_pseudo = T / B sum_i sum_{t not in L_i} w_t weight_t P_t
