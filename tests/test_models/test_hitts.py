@@ -284,3 +284,7 @@ def test_a_batch_of_one_image_and_other_stages_are_errors():
         build().train()(images(1), make_samples([['semseg']]), mode='loss')
     with pytest.raises(ValueError, match=r'in_channels is \(8, 16, 32, 16\)'):
         build(in_channels=(8, 16, 32, 16)).eval()(images(1))
+    config = tiny_hitts_config() | dict(type='MultiTaskModel', neck=None,
+                                        decoder=dict(type='TaskDecoders', channels=8))
+    with pytest.raises(ValueError, match='makes of the 4 stages'):
+        MODELS.build(config)(images(1))
