@@ -298,7 +298,10 @@ def thin(cfg: Config) -> Config:
     if model and 'depth' in model.backbone and not ships:
         expansion = 4 if model.backbone.depth == 50 else 1
         model.backbone.update(init_cfg=None, stem_channels=STAGES[0], base_channels=STAGES[0])
-        model.neck.update(in_channels=[expansion * c for c in STAGES], out_channels=CHANNELS)
+        if 'neck' in model:
+            model.neck.update(in_channels=[expansion * c for c in STAGES], out_channels=CHANNELS)
+        else:
+            model.decoder.update(in_channels=STAGES, head_channels=CHANNELS)
         model.decoder.channels = CHANNELS
         if 'diffusion' in model:
             model.diffusion.channels = CHANNELS

@@ -35,11 +35,11 @@ OURS = {
     'MTL Baseline': (157_237_346, 607_486_214_144),
     'SS': (157_237_346, 607_486_214_144),
     'XTC': (172_185_122, 607_486_214_144),
-    'JTR': (182_237_636, 607_486_214_144)}
+    'JTR': (182_237_636, 607_486_214_144), 'HiTTs': (62_101_948, 535_322_768_000)}
 # What the paper prints otherwise, and the only rows of which it prints nothing.
 DISAGREE = {(f'R18 {NO_CONDITION}', 'params'), (f'R50 {NO_CONDITION}', 'params'),
             ('Single-Task', 'macs')}
-UNPRINTED = ['SS', 'JTR']
+UNPRINTED = ['SS', 'JTR', 'HiTTs']
 
 
 @pytest.fixture(scope='module')
@@ -86,6 +86,7 @@ def test_notes_tell_what_differs(table):
     f_cond = 9 * 512 * (34 + 5 * 512) + 6 * 512
     assert f'{f_cond / 1e6:.2f}M' in notes['a']
     assert '717.9G' in notes['b'] and '14.95M' in notes['d'] and '25.00M' in notes['e']
+    assert '473.5G' in notes['f']
     cells = [[cell.strip() for cell in line.split('|')] for line in printed.splitlines()]
     figures = {line[1]: line[2:-1] for line in cells if len(line) > 1}
     assert figures[f'R18 {NO_CONDITION} (a)'] == [
@@ -108,7 +109,7 @@ def test_a_folder_that_is_not_there_is_an_error_at_once(capsys, tmp_path):
         assert '--json' in capsys.readouterr().err.splitlines()[-1]
 
 
-@pytest.mark.parametrize('name', ['diffusionmtl', 'xtc', 'jtr'])
+@pytest.mark.parametrize('name', ['diffusionmtl', 'xtc', 'jtr', 'hitts'])
 def test_models_without_values_count_alike(name):
     cfg = load_config(str(ROOT / f'configs/synthetic/{name}_onelabel.py')).model
     model, usual = build_without_values(cfg), MODELS.build(cfg)

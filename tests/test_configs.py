@@ -30,13 +30,16 @@ def test_there_are_configs():
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda p: str(p.relative_to(ROOT / 'configs')))
-def test_the_config_s_model_trains_and_is_tested(path):
+def test_the_config_s_model_trains_and_is_tested(path, tmp_path):
     """One step of every config by its own optimiser, groups and schedule, then its evaluator."""
     cfg = load_config(str(path))
     shrink(cfg.model)
     if 'map_stride' in cfg.model.get('regularizer', {}):
         cfg.model.regularizer.map_stride = 1  # the images are small
     model = MODELS.build(cfg.model)
+    if 'teacher' in cfg.model:
+        model.teacher = str(tmp_path / 'teacher.pth')
+        torch.save(dict(state_dict=model.state_dict()), model.teacher)
     first, second = (list(cfg.tasks) * 2)[:2]
     semseg = model.tasks.get('semseg')
     samples = make_views([[first], [second]], getattr(getattr(model, 'regularizer', None),

@@ -58,7 +58,7 @@ def published() -> dict[tuple[str, str], Result]:
 # ---------------------------------------------------------------- metafiles
 
 def test_the_index_names_the_metafile_of_every_method():
-    assert {*OWNERS.values(), 'diffusionmtl', 'jtr'} == set(FOLDERS)
+    assert {*OWNERS.values(), 'diffusionmtl', 'jtr', 'hitts'} == set(FOLDERS)
     index = load(str(ROOT / 'model-index.yml'))
     assert sorted(index['Import']) == [f'configs/{folder}/metafile.yml'
                                        for folder in sorted([*FOLDERS, *OURS])]

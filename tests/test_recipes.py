@@ -127,3 +127,46 @@ def test_a_single_task_model_trains_on_its_own_images(task: str, weight: float) 
     assert list(cfg.tasks) == [task] and cfg.tasks[task].loss_weight == weight
     assert cfg.train_dataloader.dataset.drop_unlabelled
     assert not differing(cfg, TRAINING | POLY | BACKBONE | BASELINE)
+
+
+# ---------------------------------------------------------------- HiTTs (arXiv:2411.18823)
+
+HITTS = {
+    'model.backbone.depth': 18, 'model.decoder.in_channels': (64, 128, 256, 512),
+    'model.decoder.channels': 512, 'model.decoder.head_channels': 256,
+    'model.decoder.dilations': (12, 24, 36), 'model.decoder.dropout': 0.5,
+    'model.bin_loss_weight': 0.1}
+DEPTH = {'nyud': dict(type='DepthBins', low=0.67, high=10.0, num=30),
+         'cityscapes': dict(type='DepthBins', low=0.01, high=0.4922, num=50)}
+# Its thresholds; that of boundary, 0.99 of |2 p - 1|, as a probability.
+THRESHOLDS = {
+    'pascal': dict(semseg=0.9, parsing=0.85, saliency=0.7, normal=0.7, boundary=(1 + 0.99) / 2),
+    'nyud_onelabel': dict(semseg=0.9, depth=0.85, normal=0.85),
+    'nyud_random': dict(semseg=0.9, depth=0.95, normal=0.85),
+    'cityscapes': dict(semseg=0.95, depth=0.95)}
+
+
+@pytest.mark.parametrize('data, setting', [
+    (data, setting) for method, data, setting in RECIPES if method == 'ss'])
+def test_both_stages_of_hitts_are_the_published_ones(data, setting):
+    name = f'hitts/{data}_{setting}_r18'
+    keys, steps = DATA['pascal' if data == 'nyud' else data]  # PASCAL's augmentation on NYUD, too
+    for cfg in (loaded(name), loaded(f'{name}_stage2')):
+        assert not differing(cfg, TRAINING | POLY | HITTS | DATA[data][0])
+        pipeline = {step['type']: step for step in cfg.train_dataloader.dataset.pipeline}
+        size = (288, 384) if data == 'nyud' else keys['data_preprocessor.size']
+        assert not differing(pipeline, steps | (
+            {'RandomCrop.size': size} if 'RandomCrop.size' in steps else {}))
+        assert cfg.train_dataloader.dataset.label_mapping == (
+            f'label_mappings/{SETTINGS[setting]}.json')
+        bins = cfg.model.decoder.bins
+        assert bins.get('depth') == DEPTH.get(data)
+        assert ('normal' in bins) == (data != 'cityscapes')
+        assert bins.get('normal', {}).get('num', 40) == 40
+    assert cfg.model.teacher == f'work_dirs/{name}'
+    pseudo = cfg.model.pseudo
+    assert {task: own.threshold for task, own in pseudo.items()} == pytest.approx(
+        THRESHOLDS.get(data) or THRESHOLDS[f'{data}_{setting}'])
+    assert {task: own.get('weight', 1) for task, own in pseudo.items()} == {
+        task: 0.05 if task == 'boundary' else 1 for task in cfg.tasks}
+    assert {task for task, own in pseudo.items() if own.get('over') == 'kept'} <= {'boundary'}

@@ -83,13 +83,29 @@ def tiny_model_config(diffusion: str = 'PredictionDiffusion', condition: str | N
                        condition=condition and dict(type=kinds[diffusion], detach=detach)))
 
 
+def tiny_hitts_config(tasks: dict | None = None, **decoder: object) -> dict:
+    """Stage 1 of HiTTs of a few thousand parameters, with bins for normal and depth."""
+    tasks = tasks or PASCAL_TASKS
+    bins = dict(normal=dict(type='DirectionBins', num=12),
+                depth=dict(type='DepthBins', low=0.5, high=6.0, num=6))
+    return dict(
+        type='HiTTs', tasks=tasks, data_preprocessor=dict(size=(64, 64)),
+        backbone=dict(type='mmseg.ResNet', depth=18, stem_channels=8, base_channels=8),
+        decoder=dict(type='TokenDecoders', in_channels=(8, 16, 32, 64), channels=16,
+                     head_channels=16, dilations=(1, 2, 3),
+                     bins={name: own for name, own in bins.items() if name in tasks}) | decoder)
+
+
 def shrink(model: ConfigDict) -> None:
     """Make a config's model thin: 8 channels, as many in the backbone's first stage."""
     channels = 8
     stages = [channels * factor for factor in (1, 2, 4, 8)]
     expansion = 4 if model.backbone.depth == 50 else 1
     model.backbone.update(init_cfg=None, stem_channels=channels, base_channels=channels)
-    model.neck.update(out_channels=channels, in_channels=[expansion * c for c in stages])
+    if 'neck' in model:
+        model.neck.update(out_channels=channels, in_channels=[expansion * c for c in stages])
+    else:
+        model.decoder.update(in_channels=stages, head_channels=channels)
     model.decoder.channels = channels
     if 'diffusion' in model:
         model.diffusion.channels = channels

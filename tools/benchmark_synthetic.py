@@ -20,7 +20,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from mtpsl.analysis.benchmark.methods import METHODS, config_options
+from mtpsl.analysis.benchmark.methods import METHODS, config_options, teacher_of
 from mtpsl.system.arguments import at_least, exit_with_one_line
 from mtpsl.system.choices import PASCAL_TASKS as TASKS
 
@@ -87,6 +87,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         if value % divisor or value < least:
             parser.error(f'--{name} must be a multiple of {divisor} of at least {least}, got '
                          f'{value}')
+    if args.batch < 2 and 'HiTTs' in args.methods:  # it normalises averages of whole images
+        parser.error(f'--batch must be at least 2 for HiTTs, got {args.batch}; --methods leaves '
+                     'it out')
     if set(str(args.out.resolve())) & set(' ,()[]\'"'):
         parser.error('--out must be a path without blanks, commas, brackets and quotes, which '
                      f'--cfg-options would take for others, got {args.out.resolve()}')
@@ -177,17 +180,28 @@ def train_all(args: argparse.Namespace, data: Path, todo: list[Job], record: 'Re
 
 
 def run(job: Job, args: argparse.Namespace, data: Path) -> None:
-    """Train and test one model in this process; what the tools say goes to ``log.txt``."""
+    """Train and test one model in this process; what the tools say goes to ``log.txt``.
+
+    A model with a teacher trains that first, in a folder of its own work dir.
+    """
     folder = job.folder(args.out)
     folder.mkdir(parents=True, exist_ok=True)
-    options = config_options(job.config, data, size=args.size, channels=args.channels,
-                             batch=args.batch, epochs=args.epochs, workers=args.workers,
-                             seed=job.seed, validations=args.validations)
-    config = str(ROOT / f'configs/synthetic/{job.config}.py')
-    common = ['--work-dir', str(folder), '--cfg-options', *options]
+
+    def line(config: str, work_dir: Path, *more: str) -> tuple[str, list[str]]:
+        options = config_options(config, data, size=args.size, channels=args.channels,
+                                 batch=args.batch, epochs=args.epochs, workers=args.workers,
+                                 seed=job.seed, validations=args.validations)
+        return str(ROOT / f'configs/synthetic/{config}.py'), [
+            '--work-dir', str(work_dir), '--cfg-options', *options, *more]
+
+    teacher, stage_1 = teacher_of(job.config), folder.resolve() / 'stage1'
+    config, common = line(job.config, folder, *([f'model.teacher={stage_1}'] if teacher else []))
     with (folder / 'log.txt').open('a') as log, contextlib.redirect_stdout(log), \
             contextlib.redirect_stderr(log):
         try:
+            if teacher:
+                first, options = line(teacher, stage_1)
+                _main('train.py')([first, '--resume', *options])
             _main('train.py')([config, '--resume', *common])
             _main('test.py')([config, (folder / 'last_checkpoint').read_text(), *common])
         except BaseException:

@@ -36,6 +36,7 @@ def main(argv: list[str] | None = None) -> None:
         from mtpsl.engine.config.precheck import check_data, check_together
         from mtpsl.engine.launch import check_launcher, set_work_dir
         from mtpsl.engine.ranks import naming_lost_ranks
+        from mtpsl.models.hitts.teacher import teacher_checkpoint
 
         cfg = load_config(args.config, args.cfg_options)
         require(cfg, 'model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
@@ -54,6 +55,8 @@ def main(argv: list[str] | None = None) -> None:
                 latest_checkpoint(cfg.work_dir)[0])
             if cfg.resume:  # else there is nothing yet, and the training starts from load_from
                 cfg.load_from = None if args.resume == 'auto' else args.resume
+        if cfg.model.get('teacher'):  # the run is of this file, also when it is resumed
+            cfg.model.teacher = teacher_checkpoint(cfg.model.teacher)
         check_together(cfg)
         check_launcher(cfg)
         check_data(cfg, 'train', 'val')

@@ -17,8 +17,8 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 from mtpsl.datasets.doubles import same_files, told_twice
 from mtpsl.datasets.joint import JointDataset
 from mtpsl.datasets.look import leaves_of
-from mtpsl.engine.checkpoints.content import DATA_KEY, read_content
-from mtpsl.engine.checkpoints.resume import differences
+from mtpsl.engine.checkpoints.content import DATA_KEY, check_checkpoint, read_content
+from mtpsl.engine.checkpoints.resume import check_teacher, differences
 from mtpsl.engine.hooks.checkpoint_hook import known_direction
 from mtpsl.evaluation import MultiTaskMetric
 from mtpsl.structures.outputs import METRIC_PREFIXES
@@ -39,6 +39,7 @@ def check_training(runner: Runner) -> None:
     _check_slice(runner)
     compare_data(runner.train_dataloader.dataset, 'training data')
     _check_losses(runner)
+    _check_teacher(runner)
     check_batches(runner)
     _check_custom_keys(runner)
     for found in (*schedule_doubts(runner.cfg.get('param_scheduler'), length_of(runner)),
@@ -83,6 +84,18 @@ def _check_losses(runner: Runner) -> None:
     if tasks and all(task.loss_weight == 0 for task in tasks.values()):
         raise ValueError(f'loss_weight is 0 for all tasks, {", ".join(tasks)}: nothing would be '
                          'trained')
+
+
+def _check_teacher(runner: Runner) -> None:
+    """Raise where a model learns from another that is not there, or that is not like it."""
+    model = getattr(runner.model, 'module', runner.model)
+    if hasattr(model, 'teacher_checkpoint'):
+        path = model.teacher_checkpoint()
+        try:
+            check_checkpoint(path, model)
+        except ValueError as error:
+            raise ValueError(f'model.teacher: {error}') from error
+        check_teacher(path, runner.cfg)
 
 
 def _check_slice(runner: Runner) -> None:

@@ -8,12 +8,29 @@ from .diffusion import (
     PredictionDiffusion,
     ProjectedCondition,
 )
-from .methods import DiffusionMTL, MultiTaskModel, PredictOptions, RegularizedMTL
+from .hitts import (
+    DepthBins,
+    DirectionBins,
+    PseudoLabel,
+    PseudoValue,
+    TokenDecoders,
+    WaveringBoundary,
+)
+from .methods import (
+    DiffusionMTL,
+    DistilledHiTTs,
+    HiTTs,
+    MultiTaskModel,
+    PredictOptions,
+    RegularizedMTL,
+)
 from .neck import MultiScaleFusion
 from .preprocessor import MultiTaskDataPreprocessor
 from .regularizers import CrossTaskConsistency, JointTaskRegularization, ViewConsistency
 
-__all__ = ['ConcatenatedCondition', 'CrossTaskConsistency', 'DiffusionMTL', 'FeatureDiffusion',
+__all__ = ['ConcatenatedCondition', 'CrossTaskConsistency', 'DepthBins', 'DiffusionMTL',
+           'DirectionBins', 'DistilledHiTTs', 'FeatureDiffusion', 'HiTTs',
            'JointTaskRegularization', 'MultiScaleFusion', 'MultiTaskDataPreprocessor',
            'MultiTaskModel', 'NoiseSchedule', 'PredictOptions', 'PredictionDiffusion',
-           'ProjectedCondition', 'RegularizedMTL', 'TaskDecoders', 'ViewConsistency']
+           'ProjectedCondition', 'PseudoLabel', 'PseudoValue', 'RegularizedMTL', 'TaskDecoders',
+           'TokenDecoders', 'ViewConsistency', 'WaveringBoundary']

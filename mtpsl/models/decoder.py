@@ -70,8 +70,11 @@ class TaskDecoders(BaseModule):
             tasks: those to decode; None is all.
 
         Raises:
-            ValueError: a feature of other channels than ``channels``.
+            ValueError: a feature of other channels than ``channels``, or stages of a backbone.
         """
+        if not isinstance(feature, Tensor):
+            raise ValueError(f'{type(self).__name__} takes one map, which model.neck makes of the '
+                             f'{len(feature)} stages of the backbone, and model.neck is None')
         if feature.shape[1] != self.channels:
             raise ValueError(f'{type(self).__name__}: the map of the neck has {feature.shape[1]} '
                              f'channels, channels is {self.channels}')

@@ -11,7 +11,14 @@ import pytest
 import torch
 from mmengine.runner import load_checkpoint
 from test_scale.gradients import noise_by_image
-from tiny import PASCAL_TASKS, make_samples, make_views, tiny_model_config, tiny_regularized_config
+from tiny import (
+    PASCAL_TASKS,
+    make_samples,
+    make_views,
+    tiny_hitts_config,
+    tiny_model_config,
+    tiny_regularized_config,
+)
 from torch import nn
 
 from mtpsl.engine import FiniteOptimWrapper
@@ -37,6 +44,7 @@ CONFIGS = dict(
     residual=lambda: _residual(tiny_model_config()),
     feature=lambda: tiny_model_config('FeatureDiffusion'),
     attached=lambda: tiny_model_config(detach=False),
+    hitts=lambda: tiny_hitts_config(dropout=0.0),
     ss=lambda: tiny_regularized_config('ViewConsistency'),
     xtc=lambda: tiny_regularized_config('CrossTaskConsistency', map_stride=2),
     jtr=lambda: tiny_regularized_config('JointTaskRegularization', map_stride=2))

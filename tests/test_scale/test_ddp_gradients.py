@@ -7,7 +7,7 @@ from test_scale.ranks import run_ranks
 
 
 @pytest.mark.parametrize('world_size, kinds', [
-    (2, ('prediction', 'feature', 'baseline', 'ss')), (4, ('prediction', 'feature'))])
+    (2, ('prediction', 'feature', 'baseline', 'ss', 'hitts')), (4, ('prediction', 'feature'))])
 def test_the_gradients_are_those_of_the_whole_batch(world_size, kinds, tmp_path):
     """With the batch statistics frozen; on two ranks of accumulated gradients too.
 

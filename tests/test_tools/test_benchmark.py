@@ -326,6 +326,8 @@ def test_the_options_give_every_config_the_sizes(config):
         backbone=dict(stem_channels=8, base_channels=8), decoder=dict(channels=8),
         neck=dict(in_channels=(8, 16, 32, 64), out_channels=8), diffusion=dict(channels=8),
         regularizer=dict(channels=(4, 8, 16, 32, 64)))
+    if config.startswith('hitts'):
+        widths['decoder'] |= dict(in_channels=(8, 16, 32, 64), head_channels=8)
     for part, options in widths.items():
         if part in cfg.model and not config.startswith('ss'):
             assert {key: cfg.model[part][key] for key in options} == options

@@ -61,6 +61,22 @@ def small(tmp_path_factory) -> tuple[Path, str]:
     return out, said.getvalue()
 
 
+def test_a_model_with_a_teacher_trains_it_first(tmp_path):
+    with running_here() as patch, redirect_stdout(io.StringIO()):
+        for pool in ('ProcessPoolExecutor', 'ThreadPoolExecutor'):
+            patch.setattr(TOOL, pool, ThisProcess)
+        TOOL.main(['--out', str(tmp_path / 'one'), *SMALL, '--seeds', '1', '--batch', '4',
+                   '--methods', 'HiTTs'])
+        with pytest.raises(SystemExit):
+            TOOL.main(['--out', str(tmp_path / 'other'), *SMALL, '--methods', 'HiTTs'])
+    folder = tmp_path / 'one/runs/hitts_onelabel_stage2_seed0'
+    assert (folder / 'stage1/epoch_1.pth').is_file()
+    log = (folder / 'log.txt').read_text()
+    assert log.count('Epoch(train) [1]') == 2 and f'teacher is {folder}/stage1/epoch_1.pth' in log
+    run, = json.loads((tmp_path / 'one/runs.json').read_text())['runs'].values()
+    assert run['method'] == 'HiTTs'
+
+
 def test_all_models_are_trained_tested_and_reported(small):
     out, said = small
     assert '16 models, 16 of them to train' in said and '16/16 ' in said and 'FAILED' not in said

@@ -28,6 +28,7 @@ CONFIGS = [
     ('xtc/cityscapes_onelabel_r18', 'cityscapes', (128, 256)),
     ('jtr/nyud_random_r18', 'nyud', (288, 384)),
     ('jtr/pascal_random_r18', 'pascal', (512, 512)),
+    ('hitts/nyud_random_r18', 'nyud', (288, 384)),
     ('diffusionmtl/nyud_random_r18_scale-crop', 'nyud', (288, 384)),
     ('diffusionmtl/cityscapes_onelabel_r18_steps3', 'cityscapes', (128, 256)),
 ]

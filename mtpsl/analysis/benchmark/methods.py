@@ -10,6 +10,7 @@ METHODS = {
     'SS': 'ss_{setting}',
     'XTC': 'xtc_{setting}',
     'JTR': 'jtr_{setting}',
+    'HiTTs': 'hitts_{setting}_stage2',
     'DiffusionMTL (Prediction)': 'diffusionmtl_{setting}',
     'DiffusionMTL (Feature)': 'diffusionmtl_{setting}_feature',
     'DiffusionMTL (Prediction, residual)': 'diffusionmtl_{setting}_residual',
@@ -40,6 +41,14 @@ RESIDUAL_ORDERINGS = {
 }
 
 
+STAGE_2 = '_stage2'  # ends the name of a config whose teacher is trained by the one without
+
+
+def teacher_of(config: str) -> str | None:
+    """The config that trains a config's teacher; None where it has none."""
+    return config.removesuffix(STAGE_2) if config.endswith(STAGE_2) else None
+
+
 def config_options(config: str, data: Path, *, size: int, channels: int, batch: int, epochs: int,
                    workers: int, seed: int, validations: int = 0) -> list[str]:
     """``--cfg-options`` that give a synthetic config the benchmark's sizes.
@@ -64,7 +73,6 @@ def config_options(config: str, data: Path, *, size: int, channels: int, batch: 
         'train_cfg.max_epochs': epochs, 'train_cfg.val_interval': interval,
         'train_cfg.val_begin': interval,
         'model.backbone.stem_channels': channels, 'model.backbone.base_channels': channels,
-        'model.neck.in_channels': stages, 'model.neck.out_channels': channels,
         'model.decoder.channels': channels,
         'default_hooks.checkpoint.interval': max(epochs // 6, 1),
         'default_hooks.logger.interval': 50, 'val_evaluator.workers': 0,
@@ -73,6 +81,10 @@ def config_options(config: str, data: Path, *, size: int, channels: int, batch: 
         options |= {f'{split}_dataloader.dataset.data_root': data,
                     f'{split}_dataloader.num_workers': workers,
                     f'{split}_dataloader.persistent_workers': workers > 0}
+    if config.startswith('hitts'):
+        options |= {'model.decoder.in_channels': stages, 'model.decoder.head_channels': channels}
+    else:
+        options |= {'model.neck.in_channels': stages, 'model.neck.out_channels': channels}
     if config.startswith('diffusionmtl'):
         options['model.diffusion.channels'] = channels
     if config.startswith(('xtc', 'jtr')):

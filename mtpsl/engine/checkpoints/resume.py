@@ -13,8 +13,8 @@ from mtpsl.tasks.stored import READING_OPTIONS
 
 from .content import RUN_KEY, check_finite, check_whole, read_content
 
-__all__ = ['RUN_KEY', 'check_meaning', 'check_same_config', 'fingerprint', 'differences',
-           'latest_checkpoint', 'other_reading', 'other_settings', 'plain']
+__all__ = ['RUN_KEY', 'check_meaning', 'check_same_config', 'check_teacher', 'fingerprint',
+           'differences', 'latest_checkpoint', 'other_reading', 'other_settings', 'plain']
 
 # What decides the numbers of a run, and what of it does not.
 FINGERPRINT_KEYS = ('model', 'tasks', 'optim_wrapper', 'param_scheduler', 'randomness',
@@ -27,7 +27,10 @@ NOT_PREDICTING = {'loss_weight', 'initial_loss_weight', 'class_weight', 'positiv
                   'ignore', 'colour_coded', 'palette', 'png_unit', 'npy_unit', 'farthest',
                   'max_dist', 'max_display', 'absent_iou', 'double_sigmoid', 'zero_sum_unknown',
                   'divide_when_zoomed', 'aux_normal', 'outputs', 'num_samples', 'test_seed',
-                  'channels_last', 'shortcut', 'regularizer'}
+                  'channels_last', 'shortcut', 'regularizer', 'teacher', 'pseudo',
+                  'feature_weight', 'bin_loss_weight', 'label_balance', 'train_tokens', 'dropout'}
+# Those that decide what a model's features and predictions mean.
+PREDICTING_PARTS = ('tasks', 'backbone', 'neck', 'decoder', 'diffusion')
 SHOWN = 10
 
 
@@ -137,6 +140,26 @@ def other_settings(path: str, cfg: Config) -> str:
     found = differences(_predicting(before), _predicting(plain(cfg.model)))
     return found and (f'{path} was trained with other settings of the model than the config has, '
                       f'which changes what its weights mean (trained with -> config): {found}')
+
+
+def check_teacher(path: str, cfg: Config) -> None:
+    """Raise unless a teacher predicts as the config's model does.
+
+    Args:
+        path: its checkpoint.
+        cfg: a config of its student, whose weights have the same names and shapes.
+
+    Raises:
+        ValueError: its tasks, classes, bins or parts are others; the message lists them.
+    """
+    check_meaning(path, cfg)
+    before = _model_of(path)
+    models = (before, cast(dict, plain(cfg.model)))
+    found = before and differences(*({part: _predicting(model.get(part))
+                                      for part in PREDICTING_PARTS} for model in models))
+    if found:
+        raise ValueError(f'model.teacher: {path} is of another model than the student '
+                         f'(teacher -> student): {found}')
 
 
 def _predicting(model: object) -> object:

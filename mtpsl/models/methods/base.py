@@ -42,7 +42,8 @@ class MultiTaskModel(OrderedTasks):
     Args:
         tasks: task name -> task or its config.
         backbone: config of an encoder that returns its stages, finest first (mmseg's).
-        neck: config of the part that fuses the stages to one map.
+        neck: config of the part that fuses the stages to one map; None where the decoders take the
+            stages.
         decoder: config of the decoders, which give task features and initial predictions.
         data_preprocessor: config of the data preprocessor.
         init_cfg: see :class:`mmengine.model.BaseModule`, and :meth:`init_weights`.
@@ -57,7 +58,7 @@ class MultiTaskModel(OrderedTasks):
 
     init_cfg: Any
 
-    def __init__(self, tasks: Mapping[str, dict | Task], backbone: dict, neck: dict,
+    def __init__(self, tasks: Mapping[str, dict | Task], backbone: dict, neck: dict | None,
                  decoder: dict, data_preprocessor: dict | None = None,
                  init_cfg: dict | None = None, channels_last: bool = True) -> None:
         built = build_tasks(tasks)
@@ -65,7 +66,7 @@ class MultiTaskModel(OrderedTasks):
         super().__init__(MODELS.build(preprocessor | (data_preprocessor or {})), init_cfg)
         self.shown, self.tasks = built, in_order(built)
         self.backbone = MODELS.build(backbone)
-        self.neck = MODELS.build(neck)
+        self.neck = MODELS.build(neck) if neck else nn.Identity()
         self.decoders = MODELS.build(dict(tasks=self.tasks) | decoder)
         self.channels_last = channels_last
         self.noise = NoiseSource(0, {})
@@ -112,8 +113,8 @@ class MultiTaskModel(OrderedTasks):
             return self.logits(inputs, data_samples)[FINAL]
         raise ValueError(f"mode must be 'loss', 'predict' or 'tensor', got {mode!r}")
 
-    def extract_feat(self, inputs: Tensor) -> Tensor:
-        """(B, 3, H, W) to F_backbone (B, C, h, w)."""
+    def extract_feat(self, inputs: Tensor) -> Any:
+        """(B, 3, H, W) to F_backbone (B, C, h, w); to the stages where there is no neck."""
         return self.neck(self.backbone(inputs))
 
     # ---------------------------------------------------------------- what a method overrides

@@ -1,0 +1,7 @@
+# A new student, from ImageNet's weights, and the model of stage 1 as its teacher.
+_base_ = './cityscapes_onelabel_r18.py'
+model = dict(
+    type='DistilledHiTTs', teacher='work_dirs/hitts/cityscapes_onelabel_r18',
+    pseudo=dict(
+        semseg=dict(type='PseudoLabel', threshold=0.95),
+        depth=dict(type='PseudoValue', threshold=0.95)))

@@ -1,0 +1,124 @@
+"""The decoders of HiTTs: task tokens over the stages, one head per task."""
+
+from collections.abc import Container, Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from mtpsl.registry import MODELS
+from mtpsl.tasks import Task
+
+from .bins import Bins
+from .head import TokenHead
+from .tokens import TaskTokens
+
+
+class HeadOutput(NamedTuple):
+    """What a task's head gives.
+
+    Attributes:
+        feature: f, (B, D, h, w).
+        token: h', (B, D).
+        scores: logits of the task's bins, or of the task itself where it has none, (B, K, h, w).
+    """
+
+    feature: Tensor
+    token: Tensor
+    scores: Tensor
+
+    def relevance(self) -> Tensor:
+        """Where the token agrees with the feature, sigmoid <f, h'>, (B, 1, h, w)."""
+        product = self.feature.float() * self.token.float()[..., None, None]
+        return product.sum(1, keepdim=True).sigmoid()
+
+
+@MODELS.register_module()
+class TokenDecoders(BaseModule):
+    """Hierarchical task tokens and heads (arXiv:2411.18823), on a backbone's stages.
+
+    Args:
+        tasks: task name -> task.
+        in_channels: channels of the stages, finest first.
+        channels: of a head's input.
+        head_channels: D.
+        bins: task name -> config of its bins; other tasks are predicted as they are.
+        dilations: of the heads' pyramid.
+        dropout: after it.
+        train_tokens: False leaves the global tokens as they are initialised.
+        token_over_batch: average each token over the batch.
+        norm_cfg: mmcv's normalisation config.
+        with_cp: keep less for the backward pass of the heads: less memory, more work.
+        init_cfg: see :class:`mmengine.model.BaseModule`; None for Xavier's rule, normal.
+
+    The two tokens' options are there for parity with the published code, which has ``False`` and
+    ``True``.
+
+    Raises:
+        ValueError: bins of no task, or of other channels than its task's.
+    """
+
+    def __init__(self, tasks: Mapping[str, Task],
+                 in_channels: Sequence[int] = (64, 128, 256, 512), channels: int = 512,
+                 head_channels: int = 256, bins: Mapping[str, dict] | None = None,
+                 dilations: Sequence[int] = (12, 24, 36), dropout: float = 0.5,
+                 train_tokens: bool = True, token_over_batch: bool = False,
+                 norm_cfg: dict | None = None, with_cp: bool = False,
+                 init_cfg: dict | None = None) -> None:
+        super().__init__(init_cfg or dict(
+            type='Xavier', layer=['Conv2d', 'Linear'], distribution='normal'))
+        norm_cfg = norm_cfg or dict(type='BN')
+        self.in_channels = tuple(in_channels)
+        built = self._build_bins(tasks, bins or {})
+        self.bins = nn.ModuleDict(built)
+        self.tokens = TaskTokens(list(tasks), self.in_channels, channels, head_channels, norm_cfg,
+                                 train_tokens)
+        self.heads = nn.ModuleDict({
+            name: TokenHead(channels, head_channels,
+                            built[name].channels if name in built else task.channels, dilations,
+                            dropout, token_over_batch, norm_cfg, with_cp)
+            for name, task in tasks.items()})
+
+    def _build_bins(self, tasks: Mapping[str, Task], bins: Mapping[str, dict]) -> dict[str, Bins]:
+        owner = type(self).__name__
+        unknown = [name for name in bins if name not in tasks]
+        if unknown:
+            raise ValueError(f'{owner}: bins must be of some of the tasks {list(tasks)}, got '
+                             f'{unknown[0]!r}')
+        built = {name: MODELS.build(bins[name]) for name in tasks if name in bins}
+        for name, own in built.items():
+            if own.value_channels != tasks[name].channels:
+                raise ValueError(f'{owner}: bins.{name} is a {type(own).__name__}, whose values '
+                                 f'have {own.value_channels} channels, {name} has '
+                                 f'{tasks[name].channels}')
+        return built
+
+    def forward(self, stages: Sequence[Tensor], learning: Container[str] | None = None,
+                tasks: Container[str] | None = None,
+                ) -> tuple[dict[str, HeadOutput], dict[str, Tensor]]:
+        """The stages to the heads' outputs and the logits (B, C_t, h, w) by task, at stride 4.
+
+        Where a task has bins its logits are the expectation over them.
+
+        Args:
+            stages: (B, C, h, w) each, finest first.
+            learning: tasks that a gradient may come back for; the others' graph is not kept.
+                None is all.
+            tasks: those to decode; None is all.
+
+        Raises:
+            ValueError: stages of other channels than ``in_channels``.
+        """
+        given = tuple(stage.shape[1] for stage in stages)
+        if given != self.in_channels:
+            raise ValueError(f'{type(self).__name__}: the stages of the backbone have {given} '
+                             f'channels, in_channels is {self.in_channels}')
+        outputs, logits = {}, {}
+        for name, (feature, token) in self.tokens(stages, learning, tasks).items():
+            with torch.set_grad_enabled(torch.is_grad_enabled()
+                                        and (learning is None or name in learning)):
+                outputs[name] = HeadOutput(*self.heads[name](feature, token))
+                scores = outputs[name].scores
+                logits[name] = self.bins[name](scores) if name in self.bins else scores
+        return outputs, logits

@@ -1,0 +1,161 @@
+"""What a teacher's predictions tell a student where no label is given (HiTTs, stage 2).
+
+Shapes: N samples, C channels of a task's logits, K of its bins' scores, H x W pixels of the input.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mtpsl.models.to_device import resize
+from mtpsl.registry import MODELS
+from mtpsl.tasks import Task
+
+
+class TeacherMaps(NamedTuple):
+    """What a teacher gives for the samples, without gradients.
+
+    Attributes:
+        logits: of the task, (N, C, h, w).
+        scores: logits of its bins, or the same where it has none, (N, K, h, w).
+        size: H and W.
+    """
+
+    logits: Tensor
+    scores: Tensor
+    size: Sequence[int]
+
+    def prediction(self, task: Task) -> Tensor:
+        """(N, C, H, W), as ``Task.activate`` returns it."""
+        return task.activate(resize(self.logits.float(), self.size))
+
+    def lead(self, temperature: float) -> Tensor:
+        """(N, 1, H, W): the largest softmax(temperature scores)."""
+        full = resize(self.scores.float(), self.size)
+        return (temperature * full).softmax(1).amax(1, keepdim=True)
+
+
+class PseudoLoss(ABC):
+    """The loss of the samples that are not labelled for a task.
+
+    Args:
+        threshold: what the teacher's confidence must exceed, in [0, 1).
+        weight: factor on the loss, >= 0.
+
+    Raises:
+        ValueError: an argument out of its range.
+    """
+
+    def __init__(self, threshold: float, weight: float = 1.0) -> None:
+        if not (0 <= threshold < 1 and weight >= 0):
+            raise ValueError(f'{type(self).__name__}: threshold must be in [0, 1) and weight >= 0, '
+                             f'got {threshold} and {weight}')
+        self.threshold = threshold
+        self.weight = weight
+
+    @abstractmethod
+    def check(self, task: Task, binned: bool) -> None:
+        """Raise ValueError where it is not for such a task; ``binned``: whether it has bins."""
+
+    @abstractmethod
+    def loss(self, task: Task, logits: Tensor, teacher: TeacherMaps) -> Tensor:
+        """(N, C, H, W) logits of the student to (N,) losses, without ``weight``."""
+
+
+@MODELS.register_module()
+class PseudoLabel(PseudoLoss):
+    """The teacher's class, or its yes or no, by the task's own loss where it is sure of it.
+
+    Args:
+        threshold: probability above which the teacher's answer is a label.
+        weight: see :class:`PseudoLoss`.
+        over: 'all' divides by all pixels, so that few sure ones count little; 'kept' by the sure
+            ones.
+
+    Raises:
+        ValueError: an argument out of its range.
+    """
+
+    def __init__(self, threshold: float, weight: float = 1.0, over: str = 'all') -> None:
+        super().__init__(threshold, weight)
+        if over not in ('all', 'kept'):
+            raise ValueError(f"PseudoLabel: over must be 'all' or 'kept', got {over!r}")
+        self.over = over
+
+    def check(self, task: Task, binned: bool) -> None:
+        if np.dtype(task.label_dtype).kind != 'u':
+            raise ValueError(f'PseudoLabel is for classes and for yes or no, {task.name} is of '
+                             'values: PseudoValue with bins of the decoder')
+
+    def loss(self, task: Task, logits: Tensor, teacher: TeacherMaps) -> Tensor:
+        prediction = teacher.prediction(task)
+        label = task.pseudo_label(prediction, prediction, self.threshold)
+        loss = task.loss(logits, label)
+        if self.over == 'kept':
+            return loss
+        return loss * task.valid(label).flatten(1).float().mean(1)
+
+
+@MODELS.register_module()
+class PseudoValue(PseudoLoss):
+    """L1 to the teacher's values, weighted by how much one bin leads, where that is enough.
+
+    The confidence is s = max_k softmax(temperature z_k) of the teacher's scores z; the loss is the
+    mean of abs(student - teacher) s [s > threshold] over all pixels and channels.
+
+    Args:
+        threshold: confidence above which a value counts.
+        weight: see :class:`PseudoLoss`.
+        temperature: factor on the scores, > 0.
+
+    Raises:
+        ValueError: an argument out of its range.
+    """
+
+    def __init__(self, threshold: float, weight: float = 1.0, temperature: float = 5.0) -> None:
+        super().__init__(threshold, weight)
+        if not temperature > 0:
+            raise ValueError(f'PseudoValue: temperature must be > 0, got {temperature}')
+        self.temperature = temperature
+
+    def check(self, task: Task, binned: bool) -> None:
+        if not binned:
+            raise ValueError(f'PseudoValue needs the bins of {task.name}, whose scores tell how '
+                             f'sure the teacher is: decoder.bins has no {task.name}')
+
+    def loss(self, task: Task, logits: Tensor, teacher: TeacherMaps) -> Tensor:
+        score = teacher.lead(self.temperature)
+        kept = torch.where(score > self.threshold, score, 0)
+        return ((task.activate(logits) - teacher.prediction(task)).abs() * kept).flatten(1).mean(1)
+
+
+@MODELS.register_module()
+class WaveringBoundary(PseudoLoss):
+    """The published code's pseudo-labels of boundaries, for parity with its numbers only.
+
+    Its mask is the wrong way round: with p the teacher's probability the pixels with
+    abs(2 p - 1) < threshold count, and are labelled [p > 0.99]. So the student learns "no"
+    wherever the teacher wavers. The mean is over the pixels that count.
+
+    Args:
+        threshold: published 0.99.
+        weight: published 0.05.
+    """
+
+    def __init__(self, threshold: float = 0.99, weight: float = 0.05) -> None:
+        super().__init__(threshold, weight)
+
+    def check(self, task: Task, binned: bool) -> None:
+        if np.dtype(task.label_dtype).kind != 'u' or task.channels != 1:
+            raise ValueError(f'WaveringBoundary is for a yes or no of one channel, {task.name} is '
+                             'another task')
+
+    def loss(self, task: Task, logits: Tensor, teacher: TeacherMaps) -> Tensor:
+        p = teacher.prediction(task)
+        kept = (2 * p - 1).abs() < self.threshold
+        label = torch.where(kept, (p > 0.99).to(torch.uint8), task.ignore_value)
+        return task.loss(logits, label.to(torch.uint8))

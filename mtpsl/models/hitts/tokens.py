@@ -1,0 +1,140 @@
+"""Global task tokens over the stages of a backbone (HiTTs).
+
+Shapes: B samples, T tasks, C channels of a stage of h x w, D channels of a head.
+"""
+
+from collections.abc import Container, Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from mmcv.cnn import build_norm_layer
+from torch import Tensor, nn
+
+from mtpsl.models.to_device import resize
+
+
+def conv_norm_relu(channels: int, norm_cfg: dict) -> nn.Sequential:
+    """3x3 convolution with a bias, which the normalisation takes away again, as published."""
+    return nn.Sequential(nn.Conv2d(channels, channels, 3, padding=1),
+                         build_norm_layer(norm_cfg, channels)[1], nn.ReLU(inplace=True))
+
+
+class ScaleExchange(nn.Module):
+    """Tokens look at one stage, and tasks exchange what they see.
+
+    Each task's token, through a linear layer of its own, gives by its product with the stage's
+    pixels the task's map a_t in (0, 1), its feature being f_t = a_t x. A T x T attention between
+    the tokens, the same for all images, mixes tokens and features of the tasks. Since all f_t are
+    of one x, it is the maps that are mixed.
+
+    Args:
+        tasks: names of the tasks.
+        token_channels: of the global tokens.
+        channels: C.
+    """
+
+    def __init__(self, tasks: Sequence[str], token_channels: int, channels: int) -> None:
+        super().__init__()
+        self.down = nn.ModuleDict({name: nn.Linear(token_channels, channels) for name in tasks})
+        self.reduce = nn.Conv2d(channels, channels, 1, groups=channels)
+        self.query = nn.Linear(channels, channels)
+        self.key = nn.Linear(channels, channels)
+
+    def forward(self, stage: Tensor, tokens: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """(B, C, h, w) and global tokens (1, .) to mixed maps (B, T, h, w) and tokens (T, C)."""
+        own = torch.cat([down(tokens[name]) for name, down in self.down.items()])
+        maps = F.conv2d(self.reduce(stage), own[..., None, None]).sigmoid()
+        scale = own.shape[1] ** -0.5
+        mixing = (self.query(own) @ self.key(own).T * scale).softmax(1)
+        return F.conv2d(maps, mixing[..., None, None].to(maps.dtype)), mixing @ own
+
+
+class TokenExchange(nn.Module):
+    """The global tokens, and their exchange at each stage: all tasks take part, labelled or not.
+
+    Args:
+        tasks: names of the tasks.
+        in_channels: channels of the stages; the global tokens have those of the last.
+        train_tokens: False keeps the global tokens as they are initialised.
+    """
+
+    def __init__(self, tasks: Sequence[str], in_channels: Sequence[int],
+                 train_tokens: bool) -> None:
+        super().__init__()
+        # An embedding of one row starts from N(0, 1).
+        self.globals = nn.ModuleDict({name: nn.Embedding(1, in_channels[-1]) for name in tasks})
+        self.globals.requires_grad_(train_tokens)
+        self.scales = nn.ModuleList(
+            ScaleExchange(tasks, in_channels[-1], channels) for channels in in_channels)
+
+    def forward(self, stages: Sequence[Tensor]) -> list[dict[str, tuple[Tensor, Tensor]]]:
+        """For each stage the task's mixed map (B, 1, h, w) and token (C,), by task."""
+        tokens = {name: part.weight for name, part in self.globals.items()}
+        mixed = [scale(stage, tokens) for scale, stage in zip(self.scales, stages)]
+        return [{name: (maps[:, k, None], own[k]) for k, name in enumerate(tokens)}
+                for maps, own in mixed]
+
+
+class TaskBranch(nn.Module):
+    """What one task makes of the exchange: the feature and the token of its head.
+
+    Args:
+        in_channels: channels of the stages.
+        channels: of the feature.
+        head_channels: D.
+        norm_cfg: mmcv's normalisation config.
+    """
+
+    def __init__(self, in_channels: Sequence[int], channels: int, head_channels: int,
+                 norm_cfg: dict) -> None:
+        super().__init__()
+        self.refine = nn.ModuleList(conv_norm_relu(own, norm_cfg) for own in in_channels)
+        self.up = nn.ModuleList(nn.Linear(own, head_channels) for own in in_channels)
+        self.fuse = nn.Conv2d(sum(in_channels), channels, 1)
+
+    def forward(self, stages: Sequence[Tensor],
+                mixed: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+        """Stages, and the task's map and token of each, to (B, channels, h, w) and (D,)."""
+        maps = [refine(stage * own) for refine, stage, (own, _) in zip(self.refine, stages, mixed)]
+        full = [maps[0], *(resize(one, maps[0].shape[-2:]) for one in maps[1:])]
+        tokens = [up(own) for up, (_, own) in zip(self.up, mixed)]
+        return self.fuse(torch.cat(full, 1)), torch.stack(tokens).sum(0)
+
+
+class TaskTokens(nn.Module):
+    """The features and the token of each task's head, from a backbone's stages.
+
+    Args:
+        tasks: names of the tasks.
+        in_channels: channels of the stages.
+        channels: of the features.
+        head_channels: D.
+        norm_cfg: mmcv's normalisation config.
+        train_tokens: see :class:`TokenExchange`.
+    """
+
+    def __init__(self, tasks: Sequence[str], in_channels: Sequence[int], channels: int,
+                 head_channels: int, norm_cfg: dict, train_tokens: bool) -> None:
+        super().__init__()
+        self.exchange = TokenExchange(tasks, in_channels, train_tokens)
+        self.branches = nn.ModuleDict({
+            name: TaskBranch(in_channels, channels, head_channels, norm_cfg) for name in tasks})
+
+    def forward(self, stages: Sequence[Tensor], learning: Container[str] | None = None,
+                tasks: Container[str] | None = None) -> dict[str, tuple[Tensor, Tensor]]:
+        """Stages, finest first, to (B, channels, h, w) at the first's size and (D,), by task.
+
+        Args:
+            stages: (B, C, h, w) each.
+            learning: tasks whose branches a gradient may come back for; None is all.
+            tasks: those to return; None is all.
+        """
+        mixed = self.exchange(stages)
+        found = {}
+        for name, branch in self.branches.items():
+            if tasks is not None and name not in tasks:
+                continue
+            with torch.set_grad_enabled(torch.is_grad_enabled()
+                                        and (learning is None or name in learning)):
+                found[name] = branch(stages, [scale[name] for scale in mixed])
+        return found
