@@ -174,7 +174,8 @@ def _check_pretrained(cfg: Config, model: torch.nn.Module) -> str:
         check_whole(whole)
         check_finite(whole)
     path = local_file(cfg.model.get('backbone', {}))
-    if path:  # mmengine only logs that nothing in it fits
+    if path and not getattr(model.get_submodule('backbone'), 'reads_files', False):
+        # mmengine only logs that nothing in it fits
         check_pretrained(path, model.get_submodule('backbone'))
     return whole
 

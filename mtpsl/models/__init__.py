@@ -1,4 +1,4 @@
-"""Models and their parts. Backbones are mmseg's, by name (``mmseg.ResNet``)."""
+"""Models and their parts. Backbones are mmseg's, by name (``mmseg.ResNet``), or timm's."""
 
 from .decoder import TaskDecoders
 from .diffusion import (
@@ -12,8 +12,9 @@ from .methods import DiffusionMTL, MultiTaskModel, PredictOptions, RegularizedMT
 from .neck import MultiScaleFusion
 from .preprocessor import MultiTaskDataPreprocessor
 from .regularizers import CrossTaskConsistency, JointTaskRegularization, ViewConsistency
+from .timm_backbone import TimmBackbone
 
 __all__ = ['ConcatenatedCondition', 'CrossTaskConsistency', 'DiffusionMTL', 'FeatureDiffusion',
            'JointTaskRegularization', 'MultiScaleFusion', 'MultiTaskDataPreprocessor',
            'MultiTaskModel', 'NoiseSchedule', 'PredictOptions', 'PredictionDiffusion',
-           'ProjectedCondition', 'RegularizedMTL', 'TaskDecoders', 'ViewConsistency']
+           'ProjectedCondition', 'RegularizedMTL', 'TaskDecoders', 'TimmBackbone', 'ViewConsistency']

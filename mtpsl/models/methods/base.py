@@ -13,6 +13,7 @@ from mmengine.structures import PixelData
 from torch import Tensor, nn
 
 from mtpsl.models.diffusion.noise import NoiseSource
+from mtpsl.models.stages import build_neck, check_normalisation
 from mtpsl.models.task_order import OrderedTasks, in_order
 from mtpsl.models.to_device import labelled_index, refuse_not_finite, resize, to_device
 from mtpsl.models.transfer import Transfer
@@ -42,7 +43,8 @@ class MultiTaskModel(OrderedTasks):
     Args:
         tasks: task name -> task or its config.
         backbone: config of an encoder that returns its stages, finest first (mmseg's).
-        neck: config of the part that fuses the stages to one map.
+        neck: config of the part that fuses the stages to one map; what it does not say of them is
+            asked of the backbone.
         decoder: config of the decoders, which give task features and initial predictions.
         data_preprocessor: config of the data preprocessor.
         init_cfg: see :class:`mmengine.model.BaseModule`, and :meth:`init_weights`.
@@ -65,7 +67,8 @@ class MultiTaskModel(OrderedTasks):
         super().__init__(MODELS.build(preprocessor | (data_preprocessor or {})), init_cfg)
         self.shown, self.tasks = built, in_order(built)
         self.backbone = MODELS.build(backbone)
-        self.neck = MODELS.build(neck)
+        check_normalisation(self.backbone, self.data_preprocessor.mean, self.data_preprocessor.std)
+        self.neck = build_neck(neck, self.backbone, self.data_preprocessor.least_size)
         self.decoders = MODELS.build(dict(tasks=self.tasks) | decoder)
         self.channels_last = channels_last
         self.noise = NoiseSource(0, {})
