@@ -12,9 +12,11 @@ from .methods import DiffusionMTL, MultiTaskModel, PredictOptions, RegularizedMT
 from .neck import MultiScaleFusion
 from .preprocessor import MultiTaskDataPreprocessor
 from .regularizers import CrossTaskConsistency, JointTaskRegularization, ViewConsistency
+from .test_time_augmentation import MultiTaskTTA
 from .timm_backbone import TimmBackbone
 
 __all__ = ['ConcatenatedCondition', 'CrossTaskConsistency', 'DiffusionMTL', 'FeatureDiffusion',
            'JointTaskRegularization', 'MultiScaleFusion', 'MultiTaskDataPreprocessor',
-           'MultiTaskModel', 'NoiseSchedule', 'PredictOptions', 'PredictionDiffusion',
-           'ProjectedCondition', 'RegularizedMTL', 'TaskDecoders', 'TimmBackbone', 'ViewConsistency']
+           'MultiTaskModel', 'MultiTaskTTA', 'NoiseSchedule', 'PredictOptions',
+           'PredictionDiffusion', 'ProjectedCondition', 'RegularizedMTL', 'TaskDecoders',
+           'TimmBackbone', 'ViewConsistency']

@@ -1,6 +1,7 @@
 """From the backbone's stages to one map."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -67,11 +68,11 @@ class MultiScaleFusion(BaseModule):
                 enlarged.setdefault(shape, []).append((stage, kernel))
             else:
                 fine.append((resize(stage, size), kernel))
-        fused = F.conv2d(*_joined(fine), self.conv.bias, padding=1) if fine else None
+        bias: Any = self.conv.bias
+        fused = F.conv2d(*_joined(fine), bias, padding=1) if fine else bias[:, None, None]
         for group in enlarged.values():
-            part = enlarged_convolution(*_joined(group), size)
-            fused = part if fused is None else fused + part
-        return fused if fine else fused + self.conv.bias[:, None, None]
+            fused = fused + enlarged_convolution(*_joined(group), size)
+        return fused
 
 
 def check_channels(neck: str, stages: Sequence[int], in_channels: Sequence[int]) -> None:

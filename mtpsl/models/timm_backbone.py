@@ -47,6 +47,7 @@ class TimmBackbone(BaseModule):
     """
 
     init_cfg: Any
+    network: Any
     reads_files = True
 
     def __init__(self, name: str, out_indices: Sequence[int] | None = None,
@@ -103,8 +104,8 @@ class TimmBackbone(BaseModule):
         left = [name for name, value in taken.named_parameters()
                 if value.ndim > 1 and torch.equal(value, random.get_parameter(name))]
         if left:
-            raise ValueError(f'{checkpoint}: {len(left)} weights of {self.name} are not in it, such '
-                             f'as {left[0]}; it must be of this network')
+            raise ValueError(f'{checkpoint}: {len(left)} weights of {self.name} are not in it, '
+                             f'such as {left[0]}; it must be of this network')
         self.network.load_state_dict(taken.state_dict())
         print_log(f'{self.name}: weights of {checkpoint}{told}', 'current')
 
@@ -124,7 +125,7 @@ class TimmBackbone(BaseModule):
         torch.manual_seed(0)
         return self._build(**weights)
 
-    def _build(self, **weights: object) -> nn.Module:
+    def _build(self, **weights: object) -> Any:
         timm = _library()
         arguments = dict(features_only=True, **self.arguments, **weights)
         try:
@@ -136,13 +137,13 @@ class TimmBackbone(BaseModule):
                 return timm.create_model(self.name, **arguments)
         except (RuntimeError, TypeError, AssertionError, LookupError, ValueError) as error:
             names = timm.list_models()
-            known = self.name.partition('.')[0] in names
             near = difflib.get_close_matches(self.name, names, 3)
-            asked = {**self.arguments, **weights}
-            text = f'{type(error).__name__}: {error}'.splitlines()
-            raise ValueError(f'TimmBackbone: timm builds no {self.name!r} with {asked}: '
-                             f'{" ".join(text[:2])}' + (f'; near: {", ".join(near)}' if near and not known else '')
-                             ) from error
+            if self.name.partition('.')[0] in names:
+                near = []
+            text = ' '.join(f'{type(error).__name__}: {error}'.splitlines()[:2])
+            raise ValueError(
+                f'TimmBackbone: timm builds no {self.name!r} with {self.arguments | weights}: '
+                + text + (f'; near: {", ".join(near)}' if near else '')) from error
 
 
 @contextmanager

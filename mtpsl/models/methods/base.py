@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from mtpsl.models.diffusion.noise import NoiseSource
 from mtpsl.models.stages import build_neck, check_normalisation
 from mtpsl.models.task_order import OrderedTasks, in_order
+from mtpsl.models.test_time_augmentation import MultiTaskTTA
 from mtpsl.models.to_device import labelled_index, refuse_not_finite, resize, to_device
 from mtpsl.models.transfer import Transfer
 from mtpsl.registry import MODELS
@@ -54,6 +55,7 @@ class MultiTaskModel(OrderedTasks):
     Attributes:
         tasks: task name -> task, in the model's order.
         shown: the same in the order of the argument, for tables and pictures.
+        tta: test-time augmentation, None without; see :meth:`augment_tests`.
         noise: where noise is drawn; of no maps where the model takes none.
     """
 
@@ -71,6 +73,7 @@ class MultiTaskModel(OrderedTasks):
         self.neck = build_neck(neck, self.backbone, self.data_preprocessor.least_size)
         self.decoders = MODELS.build(dict(tasks=self.tasks) | decoder)
         self.channels_last = channels_last
+        self.tta: MultiTaskTTA | None = None
         self.noise = NoiseSource(0, {})
         self._set_memory_format()
 
@@ -264,7 +267,26 @@ class MultiTaskModel(OrderedTasks):
             ValueError: see :meth:`check_options`; or predictions that are not finite.
         """
         self.check_options(options)
-        return self.attach(self.prediction_maps(inputs, data_samples, options), data_samples)
+        if self.tta is None:
+            maps = self.prediction_maps(inputs, data_samples, options)
+        else:
+            maps = self.tta(self.prediction_maps, inputs, data_samples, options, self.tasks,
+                            self.data_preprocessor.size_divisor)
+        return self.attach(maps, data_samples)
+
+    def augment_tests(self, tta: Mapping[str, Any] | None = None) -> None:
+        """Average all predictions from now on over views of the image.
+
+        Args:
+            tta: config of the augmentation; None, and what it does not say, is
+                :class:`~mtpsl.models.MultiTaskTTA`'s.
+
+        Raises:
+            ValueError: a task that does not say how its predictions are mirrored.
+        """
+        augmentation = MODELS.build(dict(type=MultiTaskTTA) | dict(tta or {}))
+        augmentation.check_tasks(self.tasks)
+        self.tta = augmentation
 
     @staticmethod
     def attach(maps: Mapping[str, Mapping[str, Tensor]],
