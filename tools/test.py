@@ -84,9 +84,9 @@ def main(argv: list[str] | None = None) -> None:
         before = set(Path(args.show_dir).rglob('*.png')) if args.show_dir else set()
         with naming_lost_ranks():
             runner = build_runner(cfg)
-            check_labels(runner, training=False)
             if args.tta:
                 augment(runner)
+            check_labels(runner, training=False)
             metrics = runner.test()
         if is_main_process():
             report(metrics, cfg, out)
