@@ -155,9 +155,8 @@ def test_command_line(capsys, tmp_path):
         main(['x.py', '--shape', '8', '8'])
 
 
-@pytest.mark.parametrize('name, close', [('mtl_baseline', 1e-6), ('diffusionmtl', 0.1)])
-def test_memory_of_a_step_is_what_a_real_one_keeps(name, close):
-    """To the byte but for attention, whose kernels differ in what they keep by device."""
+@pytest.mark.parametrize('name', ['mtl_baseline', 'diffusionmtl'])
+def test_memory_of_a_step_is_what_a_real_one_keeps(name):
     cfg = load_config(str(ROOT / f'configs/synthetic/{name}_onelabel.py')).model
     model, kept = MODELS.build(cfg), {}
 
@@ -173,7 +172,7 @@ def test_memory_of_a_step_is_what_a_real_one_keeps(name, close):
     size = sum(size for pointer, (_, size) in kept.items() if pointer not in own)
     weights = sum(p.nbytes for p in model.parameters())
     counted = training_memory(model, 2, (64, 64))
-    assert counted.kept == pytest.approx(size, rel=close)
+    assert counted.kept == size
     assert counted.optimizer == 3 * weights and weights < counted.weights < 1.1 * weights
 
 

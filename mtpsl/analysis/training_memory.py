@@ -1,9 +1,12 @@
 """What a training step holds in memory, counted without running it."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from mtpsl.models import MultiTaskModel
 
@@ -31,6 +34,30 @@ class TrainingMemory(NamedTuple):
                 f'{sum(self) / GIB:.2f} at least')
 
 
+class _Attention(torch.autograd.Function):
+    """Keeps what fused kernels keep; meta tensors would go through the explicit softmax."""
+
+    @staticmethod
+    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        *outer, heads, length, _ = query.shape
+        output = query.new_empty(*outer, length, heads, value.shape[-1]).transpose(-3, -2)
+        ctx.save_for_backward(query, key, value, output, query.new_empty(query.shape[:-1]))
+        return output
+
+
+class _FusedAttention(TorchFunctionMode):
+    """Attention as the fused kernels do it, where these take it: without a mask."""
+
+    def __torch_function__(self, func: Callable, types: tuple[type, ...], args: tuple = (),
+                           kwargs: dict | None = None) -> object:
+        kwargs = kwargs or {}
+        masked = len(args) > 3 and args[3] is not None or kwargs.get('attn_mask') is not None
+        if func is F.scaled_dot_product_attention and not masked:
+            named = dict(zip(('query', 'key', 'value'), args)) | kwargs
+            return _Attention.apply(named['query'], named['key'], named['value'])
+        return func(*args, **kwargs)
+
+
 def training_memory(model: MultiTaskModel, batch: int, shape: tuple[int, int],
                     labels: str = 'one') -> TrainingMemory:
     """Count what is alive between the forward and the backward pass, in float32.
@@ -56,7 +83,7 @@ def training_memory(model: MultiTaskModel, batch: int, shape: tuple[int, int],
         kept[storage._cdata] = tensor, storage.nbytes()
         return tensor
 
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor), _FusedAttention():
         losses = model(torch.empty(batch, 3, *shape, device='meta'),
                        [sample.to('meta') for sample in samples], mode='loss')
         graph = sum(losses.values())
