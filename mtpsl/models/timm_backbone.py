@@ -136,13 +136,16 @@ class TimmBackbone(BaseModule):
                     raise
                 return timm.create_model(self.name, **arguments)
         except (RuntimeError, TypeError, AssertionError, LookupError, ValueError) as error:
+            text = ' '.join(f'{type(error).__name__}: {error}'.splitlines()[:2])
+            if weights:
+                raise ValueError(f'TimmBackbone: {self._checkpoint()} has no weights of '
+                                 f'{self.name}, by timm: {text}') from error
             names = timm.list_models()
             near = difflib.get_close_matches(self.name, names, 3)
             if self.name.partition('.')[0] in names:
                 near = []
-            text = ' '.join(f'{type(error).__name__}: {error}'.splitlines()[:2])
             raise ValueError(
-                f'TimmBackbone: timm builds no {self.name!r} with {self.arguments | weights}: '
+                f'TimmBackbone: timm builds no {self.name!r} with {self.arguments}: '
                 + text + (f'; near: {", ".join(near)}' if near else '')) from error
 
 
