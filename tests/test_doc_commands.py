@@ -37,6 +37,8 @@ ELSEWHERE = {
     'make demo': ('minutes', 'tests/test_tools/test_train_test.py'),
     'make test': ('is this suite', '.ci/run'),
     'make env': ('installs', 'Makefile'),
+    'python -m pytest -q -rs tests/test_models/test_backbones.py': (
+        'is of this suite', 'tests/test_models/test_backbones.py'),
     'make lint': ('the other half of continuous integration', '.ci/run'),
     'pip install': ('changes the environment', 'Makefile'),
     'pip wheel': ('needs a checkout, and is built there', 'tests/test_packaging.py'),
@@ -70,7 +72,8 @@ READERS = ('mtpsl.engine', 'mtpsl.engine.check_data', 'mtpsl.apis.load_model',
            'mtpsl.analysis.profiling.metrics', 'mtpsl.analysis.figures.steps',
            'mtpsl.analysis.figures.image_predictions')
 # Documents whose Python other tests run, on data of their own.
-PYTHON_ELSEWHERE = {'docs/deployment.md': 'tests/test_apis/test_deployment.py',
+PYTHON_ELSEWHERE = {'docs/backbones.md': 'tests/test_doc_backbones.py',
+                    'docs/deployment.md': 'tests/test_apis/test_deployment.py',
                     'docs/new_task.md': 'tests/test_docs.py',
                     'docs/own_data.md': 'tests/test_tools/test_own_data.py'}
 

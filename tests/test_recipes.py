@@ -24,8 +24,7 @@ TRAINING = {
     'param_scheduler.0.end': 101, 'auto_scale_lr.base_batch_size': 6}
 POLY = {'param_scheduler.0.type': 'PolyLR', 'param_scheduler.0.eta_min': 0}
 BACKBONE = {
-    'model.backbone.depth': 18, 'model.neck.in_channels': (64, 128, 256, 512),
-    'model.neck.out_channels': 512, 'model.decoder.channels': 512}
+    'model.backbone.depth': 18, 'model.neck.out_channels': 512, 'model.decoder.channels': 512}
 BASELINE = {'model.decoder.num_blocks': 6}
 DIFFUSION = {
     'model.decoder.num_blocks': 2, 'model.initial_loss_weight': 0.5,
@@ -79,8 +78,7 @@ ABLATIONS = {
     'diffusionmtl/pascal_onelabel_r18_wo-cond': {'model.diffusion.condition': None},
     **{f'diffusionmtl/cityscapes_onelabel_r18_steps{steps}': {
         'model.diffusion.schedule.num_steps': steps} for steps in (1, 3, 4, 5)},
-    'diffusionmtl/pascal_onelabel_r50': {
-        'model.backbone.depth': 50, 'model.neck.in_channels': (256, 512, 1024, 2048)}}
+    'diffusionmtl/pascal_onelabel_r50': {'model.backbone.depth': 50}}
 RECIPES = [(method, data, setting) for method in METHODS for data in DATA for setting in SETTINGS
            if (data, setting) != ('cityscapes', 'random')]
 

@@ -25,6 +25,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--show-dir', help='folder for picture panels')
     parser.add_argument('--show-num', type=int, default=50,
                         help='panels at most, on each process (default: 50)')
+    parser.add_argument('--tta', action='store_true', help='average over scales and mirror images, '
+                        "those of the config's tta_model (default: scales 0.75, 1 and 1.25)")
     parser.add_argument('--html', help='file for a report: the table, scores of classes and '
                         'images, panels of the best and worst; one file, without a network')
     parser.add_argument('--html-num', type=at_least(1), default=3,
@@ -81,6 +83,8 @@ def main(argv: list[str] | None = None) -> None:
         begin = time.time()
         with naming_lost_ranks():
             runner = build_runner(cfg)
+            if args.tta:
+                augment(runner)
             check_labels(runner, training=False)
             metrics = runner.test()
         if is_main_process():
@@ -98,6 +102,13 @@ def tell_unread(options: dict) -> None:
         if key.startswith(('val_dataloader', 'val_evaluator')) and read not in options:
             warnings.warn(f'--cfg-options {key} has no effect on a test, which reads {read}',
                           stacklevel=3)
+
+
+def augment(runner: 'Runner') -> None:
+    """Let the model average over the views of the config's ``tta_model``."""
+    model = getattr(runner.model, 'module', runner.model)
+    model.augment_tests(runner.cfg.get('tta_model'))
+    runner.logger.info(f'test-time augmentation: {len(model.tta.views)} views of an image')
 
 
 def report(metrics: dict[str, float], cfg: 'Config', out: Path) -> None:

@@ -1,5 +1,4 @@
 _base_ = './pascal_onelabel_r18.py'
 model = dict(
     backbone=dict(depth=50, init_cfg=dict(
-        checkpoint='https://download.pytorch.org/models/resnet50-0676ba61.pth')),
-    neck=dict(in_channels=(256, 512, 1024, 2048)))
+        checkpoint='https://download.pytorch.org/models/resnet50-0676ba61.pth')))

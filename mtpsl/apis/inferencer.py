@@ -71,6 +71,7 @@ class MultiTaskInferencer:
             None shrinks none; ``'auto'`` is the longer side of the default ``window``, and None
             where a window is given.
         batch_size: windows, or images of one padded size, that go through the model together.
+        tta: average over scales and mirror images, those of the config's ``tta_model``.
 
     Attributes:
         tasks: task name -> :class:`mtpsl.tasks.Task`.
@@ -94,7 +95,8 @@ class MultiTaskInferencer:
     def __init__(self, model: str | Path | Config, weights: str | Path | None = None,
                  device: str | None = None, cfg_options: Mapping[str, object] | None = None, *,
                  window: Sequence[int] | None = None, overlap: float = 1 / 3,
-                 max_side: int | str | None = 'auto', batch_size: int = 1) -> None:
+                 max_side: int | str | None = 'auto', batch_size: int = 1,
+                 tta: bool = False) -> None:
         if window is not None and not (len(window) == 2 and all(map(is_integer, window))):
             raise ValueError(f'window must be (height, width) in pixels, got {window!r}')
         if not 0 <= overlap < 1:
@@ -104,6 +106,8 @@ class MultiTaskInferencer:
                              f'least 1, got {batch_size!r} and {max_side!r}')
         cfg, weights = find_model(model, weights, cfg_options)
         self.model = load_model(cfg, weights, device)
+        if tta:
+            self.model.augment_tests(cfg.get('tta_model'))
         self.reader = PhotoReader(pipeline_of(cfg))
         if told := other_colours(cfg, 'test'):
             print_log(told, 'current', logging.WARNING)

@@ -177,8 +177,10 @@ def _check_pretrained(cfg: Config, model: torch.nn.Module) -> str:
     if whole:
         check_whole(whole)
         check_finite(whole)
-    for name, path in files.items():  # mmengine only logs that nothing in it fits
-        check_pretrained(path, model.get_submodule(name), inits[name].get('prefix'), name)
+    for name, path in files.items():
+        if not getattr(model.get_submodule(name), 'reads_files', False):
+            # mmengine only logs that nothing in it fits
+            check_pretrained(path, model.get_submodule(name), inits[name].get('prefix'), name)
     return whole
 
 

@@ -1,4 +1,4 @@
-"""Models and their parts. Backbones are mmseg's, by name (``mmseg.ResNet``)."""
+"""Models and their parts. Backbones are mmseg's, by name (``mmseg.ResNet``), or timm's."""
 
 from .decoder import TaskDecoders
 from .diffusion import (
@@ -27,10 +27,13 @@ from .methods import (
 from .neck import MultiScaleFusion
 from .preprocessor import MultiTaskDataPreprocessor
 from .regularizers import CrossTaskConsistency, JointTaskRegularization, ViewConsistency
+from .test_time_augmentation import MultiTaskTTA
+from .timm_backbone import TimmBackbone
 
 __all__ = ['ConcatenatedCondition', 'CrossTaskConsistency', 'DepthBins', 'DiffusionMTL',
            'DirectionBins', 'DistilledHiTTs', 'FeatureDiffusion', 'HiTTs',
            'JointTaskRegularization', 'MultiScaleFusion', 'MultiTaskDataPreprocessor',
-           'MultiTaskModel', 'NoiseSchedule', 'PredictOptions', 'PredictionDiffusion',
-           'ProjectedCondition', 'PseudoLabel', 'PseudoValue', 'RegularizedMTL', 'TaskDecoders',
-           'TokenDecoders', 'ViewConsistency', 'WaveringBoundary']
+           'MultiTaskModel', 'MultiTaskTTA', 'NoiseSchedule', 'PredictOptions',
+           'PredictionDiffusion', 'ProjectedCondition', 'PseudoLabel', 'PseudoValue',
+           'RegularizedMTL', 'TaskDecoders', 'TimmBackbone', 'TokenDecoders', 'ViewConsistency',
+           'WaveringBoundary']

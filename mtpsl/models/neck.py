@@ -1,6 +1,7 @@
 """From the backbone's stages to one map."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -11,55 +12,81 @@ from mtpsl.registry import MODELS
 
 from .to_device import resize
 
+STRIDE = 8  # of the maps that decoders and denoiser work on, as released
+
 
 @MODELS.register_module()
 class MultiScaleFusion(BaseModule):
     """All stages at one resolution, concatenated, through one 3x3 convolution (paper, Sec. 4.1).
 
+    A model gives its neck ``in_channels`` and ``in_stride`` as its backbone has them, where the
+    config does not say them.
+
     Args:
         in_channels: channels of the backbone's stages.
         out_channels: C, channels of the fused map.
-        scale: resolution of the fused map over the first stage's: with a plain ResNet 0.5, as
-            released, is stride 8; 1 is stride 4.
+        scale: resolution of the fused map over the first stage's; None is what makes ``stride``.
         shortcut: convolve the coarse stages at their own resolution: the same values with a
             fraction of the multiply-adds. False is as the paper counts.
         init_cfg: see :class:`mmengine.model.BaseModule`.
+        in_stride: pixels of the image a pixel of the first stage.
+        stride: the same of the fused map, at least 1; None is 8, as released.
     """
 
     def __init__(self, in_channels: Sequence[int] = (64, 128, 256, 512), out_channels: int = 512,
-                 scale: float = 0.5, shortcut: bool = True,
-                 init_cfg: dict | None = None) -> None:
+                 scale: float | None = None, shortcut: bool = True, init_cfg: dict | None = None,
+                 in_stride: float = 4, stride: float | None = None) -> None:
         super().__init__(init_cfg)
-        if not 0 < scale <= 1:
-            raise ValueError(f'scale must be in (0, 1], got {scale}')
+        if scale is not None and stride is not None:
+            raise ValueError(f'{type(self).__name__}: scale and stride both say how large the '
+                             f'fused map is, got {scale} and {stride}; leave one out')
+        if scale is not None and not scale > 0:
+            raise ValueError(f'scale must be positive, got {scale}')
+        if stride is not None and not stride >= 1:
+            raise ValueError(f'stride must be at least 1, got {stride}')
         self.in_channels = tuple(in_channels)
-        self.scale = scale
+        self.scale = scale or in_stride / (stride or STRIDE)
         self.shortcut = shortcut
         self.conv = nn.Conv2d(sum(in_channels), out_channels, 3, padding=1)
 
     def forward(self, stages: Sequence[Tensor]) -> Tensor:
-        """(B, C_k, H / 2^(k+1), W / 2^(k+1)) stages, k = 1.., to (B, C, h, w).
+        """(B, C_k, H_k, W_k) stages, the finest first, to (B, C, h, w).
 
         Raises:
             ValueError: stages of other channels than ``in_channels``.
         """
-        given = tuple(stage.shape[1] for stage in stages)
-        if given != self.in_channels:
-            raise ValueError(f'{type(self).__name__}: the stages of the backbone have {given} '
-                             f'channels, in_channels is {self.in_channels}')
+        check_channels(type(self).__name__, [stage.shape[1] for stage in stages], self.in_channels)
         size = [max(int(side * self.scale), 1) for side in stages[0].shape[-2:]]
         if not self.shortcut:
             return self.conv(torch.cat([resize(stage, size) for stage in stages], 1))
-        coarse = [all(own < side for own, side in zip(stage.shape[-2:], size)) for stage in stages]
-        fine = [resize(stage, size) for stage, skip in zip(stages, coarse) if not skip]
-        kernels = self.conv.weight.split(self.in_channels, 1)
-        fused = F.conv2d(
-            torch.cat(fine, 1), torch.cat([k for k, skip in zip(kernels, coarse) if not skip], 1),
-            self.conv.bias, padding=1)
-        for stage, kernel, skip in zip(stages, kernels, coarse):
-            if skip:
-                fused = fused + enlarged_convolution(stage, kernel, size)
+        # Stages of one resolution together; those that are not enlarged by themselves.
+        enlarged: dict[torch.Size, list[tuple[Tensor, Tensor]]] = {}
+        fine = []
+        for stage, kernel in zip(stages, self.conv.weight.split(self.in_channels, 1)):
+            shape = stage.shape[-2:]
+            if all(own < side for own, side in zip(shape, size)):
+                enlarged.setdefault(shape, []).append((stage, kernel))
+            else:
+                fine.append((resize(stage, size), kernel))
+        bias: Any = self.conv.bias
+        fused = F.conv2d(*_joined(fine), bias, padding=1) if fine else bias[:, None, None]
+        for group in enlarged.values():
+            fused = fused + enlarged_convolution(*_joined(group), size)
         return fused
+
+
+def check_channels(neck: str, stages: Sequence[int], in_channels: Sequence[int]) -> None:
+    """Raise ValueError where a backbone's stages have other channels than a neck takes."""
+    if tuple(stages) != tuple(in_channels):
+        raise ValueError(f'{neck}: the stages of the backbone have {tuple(stages)} channels, '
+                         f'in_channels is {tuple(in_channels)}; without in_channels in the config '
+                         'the neck takes what the backbone has')
+
+
+def _joined(pairs: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """Maps (B, C_k, h, w) and their kernels (C, C_k, 3, 3), each as one along C_k."""
+    maps, kernels = zip(*pairs)
+    return torch.cat(maps, 1), torch.cat(kernels, 1)
 
 
 def enlarged_convolution(maps: Tensor, kernel: Tensor, size: Sequence[int]) -> Tensor:

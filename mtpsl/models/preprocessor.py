@@ -108,9 +108,14 @@ class MultiTaskDataPreprocessor(BaseDataPreprocessor):
                     f'but not their padded size; set data_preprocessor.size (now {self.size}) to '
                     'the largest image, or test with batch_size=1')
 
+    @property
+    def least_size(self) -> tuple[int, int]:
+        """(H, W) that images are padded to at least, a multiple of the divisor."""
+        return self.padded_size(())
+
     def padded_size(self, images: Sequence[Tensor]) -> tuple[int, int]:
         def side(axis: int, least: int) -> int:
-            longest = max(least, *(image.shape[axis] for image in images))
+            longest = max((least, *(image.shape[axis] for image in images)))
             return -(-longest // self.size_divisor) * self.size_divisor
 
         return side(-2, self.size[0]), side(-1, self.size[1])

@@ -202,6 +202,10 @@ class Task(AuxiliaryMaps, ABC):
         """Prediction to the label form, (N, c, H, W)."""
         return prediction
 
+    def mirror(self, prediction: Tensor) -> Tensor:
+        """Mirror predictions (N, C, H, W) left to right, as :meth:`flip` does labels."""
+        return prediction.flip(-1)
+
     def from_mean(self, mean: Tensor) -> Tensor:
         """A mean of predictions, (N, C, H, W), as one itself (unit vectors are again)."""
         return mean

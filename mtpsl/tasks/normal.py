@@ -133,6 +133,9 @@ class Normal(Task):
         # F.normalize takes a norm over strided channels, which is slow on a CPU.
         return logits * logits.square().sum(1, keepdim=True).clamp(min=1e-24).rsqrt()
 
+    def mirror(self, prediction: Tensor) -> Tensor:
+        return prediction.flip(-1) * prediction.new_tensor([-1, 1, 1])[:, None, None]
+
     def from_mean(self, mean: Tensor) -> Tensor:
         return self.activate(mean)
 

@@ -38,6 +38,16 @@ def test_maps_are_those_of_testing_in_the_image_s_size(infer, picture, folder):
     assert result.maps['normal'].shape == (50, 71, 3) and not result.uncertainty
 
 
+def test_augmentation_is_that_of_testing(config, checkpoint, infer, picture):
+    config.tta_model = dict(scales=(1.0, 1.5), flip=True)
+    augmented = MultiTaskInferencer(config, str(checkpoint), device='cpu', tta=True)
+    found = augmented(picture)
+    sample = by_testing(augmented, picture, 'image0')
+    normal = sample.pred.normal.permute(1, 2, 0).numpy()
+    np.testing.assert_array_equal(found.maps['normal'], normal)
+    assert not np.allclose(normal, infer(picture).maps['normal'], atol=1e-3)
+
+
 def test_paths_arrays_and_pil_images_are_one(infer, picture, folder):
     from PIL import Image
     infer.model.test_noise = lambda *_: None  # the noise depends on the name

@@ -235,7 +235,7 @@ def test_dicts_may_be_options():
     ('train_dataloader.dataset.pipeline.0.type', 'LoadImage', 'pipeline.0.type: LoadImage is not'),
     ('visualizer.vis_backends', [dict(type='TensorboardVisBackend', dir='x')],
      r"visualizer.vis_backends.0: TensorboardVisBackend.__init__\(\) got .*'dir'"),
-    ('model.neck.in_channels.0.x', 1, '--cfg-options model.neck.in_channels.0.x: ')])
+    ('data_preprocessor.size.0.x', 1, '--cfg-options data_preprocessor.size.0.x: ')])
 def test_parts_are_held_against_what_they_build(option, value, match):
     with pytest.raises((TypeError, ValueError, KeyError), match=match):
         load_config(PASCAL, {option: value})

@@ -102,3 +102,14 @@ def test_the_model_that_ships_knows_what_it_was_trained_with():
 def test_weights_without_a_run_say_nothing(tmp_path):
     torch.save(MODELS.build(config().model).state_dict(), tmp_path / 'plain.pth')
     assert other_settings(str(tmp_path / 'plain.pth'), config()) == ''
+
+
+def test_channels_of_the_stages_said_or_not_are_one_run(checkpoint: str) -> None:
+    said, asked = config(), config()
+    said.model.neck.in_stride = 4
+    del asked.model.neck['in_channels']
+    assert fingerprint(said, 1) == fingerprint(asked, 1)
+    assert not other_settings(checkpoint, asked)
+    asked.model.neck.stride = 4
+    assert fingerprint(said, 1) != fingerprint(asked, 1)
+    assert 'neck.stride' in other_settings(checkpoint, asked)

@@ -42,7 +42,10 @@ NAN = float('nan')
     ({'train_dataloader.dataset.tasks.semseg.values': (1, 0)},
      'train_dataloader.dataset.tasks.semseg has no type: tasks of a part'),
     ({'val_dataloader.dataset.pipeline.0': dict(_delete_=True, type='TestTimeAug',
-                                                transforms=[])}, 'no model here merges')])
+                                                transforms=[])}, 'no model here merges'),
+    ({'tta_model': 3}, 'tta_model must be a dict, got 3'),
+    ({'tta_model.scale': (1.0,)}, "tta_model: MultiTaskTTA.*unexpected keyword argument 'scale'"),
+    ({'tta_model.scales': 'all'}, 'tta_model: MultiTaskTTA: scales must be')])
 def test_a_value_that_cannot_be_right_is_an_error(options, words):
     with pytest.raises((ValueError, KeyError, TypeError), match=words):
         load_config(PASCAL, options)

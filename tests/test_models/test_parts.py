@@ -32,8 +32,14 @@ def test_neck_resizes_all_stages_to_half_of_the_first():
 def test_neck_at_the_first_stage_s_own_resolution():
     neck = MultiScaleFusion((1, 2), 3, scale=1.0)
     assert neck([torch.randn(1, 1, 8, 8), torch.randn(1, 2, 4, 4)]).shape == (1, 3, 8, 8)
-    with pytest.raises(ValueError, match=r'scale must be in \(0, 1\], got 2'):
-        MultiScaleFusion(scale=2)
+
+
+@pytest.mark.parametrize('arguments, message', [
+    (dict(scale=0), 'scale must be positive, got 0'), (dict(stride=0.5), 'stride must be at least'),
+    (dict(scale=0.5, stride=8), 'scale and stride')])
+def test_sizes_that_cannot_be(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        MultiScaleFusion(**arguments)
 
 
 def test_initial_weights_are_the_published_ones():

@@ -160,6 +160,13 @@ def test_flip(task: Task) -> None:
     assert np.array_equal(task.flip(label) != task.ignore_value, known[:, ::-1])
 
 
+def test_predictions_are_mirrored_as_labels_are(task: Task) -> None:
+    prediction = task.activate(make_logits(task))
+    for mirrored, label in zip(task.decode(task.mirror(prediction)), task.decode(prediction)):
+        flipped = task.flip(np.squeeze(label.numpy().transpose(1, 2, 0)))
+        np.testing.assert_array_equal(np.squeeze(mirrored.numpy().transpose(1, 2, 0)), flipped)
+
+
 def test_label_transforms_keep_type_and_unknowns(task: Task) -> None:
     label = np.squeeze(make_label(task, 1)[0].numpy().transpose(1, 2, 0))
     task.check(label)

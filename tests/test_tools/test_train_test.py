@@ -40,6 +40,20 @@ def test_testing_prints_the_table_writes_metrics_and_panels(trained, options, tm
     check_report((tmp_path / 'report/page.html').read_text(), metrics, panels)
 
 
+def test_augmented_testing(trained, options, tmp_path):
+    scores = {}
+    for name, extra in dict(plain=[], one=['tta_model.scales=(1.0,)', 'tta_model.flip=False'],
+                            six=[]).items():
+        tta = [] if name == 'plain' else ['--tta']
+        done = run('test.py', CONFIG, trained / 'epoch_2.pth', '--work-dir', tmp_path, '--out',
+                   tmp_path / f'{name}.json', *tta, *options, *extra)
+        assert ('6 views of an image' in done.stdout) == (name == 'six')
+        scores[name] = json.loads((tmp_path / f'{name}.json').read_text())
+    assert scores['one'] == scores['plain']
+    for metric in ('normal/mErr', 'initial/normal/mErr'):
+        assert scores['six'][metric] != scores['plain'][metric]
+
+
 def check_report(page, metrics, panels):
     """The figures of metrics.json, whole by itself, and the panels of the images it names."""
     assert not re.findall(r'(?:src|href)="(?!data:|#)', page) and '<script' not in page

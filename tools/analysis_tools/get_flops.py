@@ -6,6 +6,8 @@ from pathlib import Path
 
 from prettytable import PrettyTable
 
+from mtpsl.system.arguments import at_least
+from mtpsl.system.choices import BENCHMARK_LABELS
 from mtpsl.system.config_arguments import check_json, config_parser, one_line_errors
 
 
@@ -17,6 +19,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
                         help='levels of parts to break down to (default: 2)')
     parser.add_argument('--tasks', nargs='+', metavar='TASK',
                         help='only what predicting these tasks costs (default: all)')
+    parser.add_argument('--train-memory', type=at_least(1), metavar='BATCH',
+                        help='also what a training step of so many images holds in memory')
+    parser.add_argument('--labels', choices=BENCHMARK_LABELS, default='one',
+                        help='tasks that an image of it is labelled for (default: one)')
     parser.add_argument('--json', help='also write the numbers to this file')
     args = parser.parse_args(argv)
     if args.shape and min(args.shape) < 32:
@@ -31,6 +37,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     with one_line_errors('get_flops.py'):  # here: --help needs no PyTorch
         from mtpsl.analysis.complexity import complexity
+        from mtpsl.analysis.training_memory import training_memory
         from mtpsl.engine import load_config
         from mtpsl.registry import MODELS
 
@@ -41,6 +48,8 @@ def main(argv: list[str] | None = None) -> None:
         height, width = args.shape or model.data_preprocessor.size
         if args.tasks:
             model.check_tasks(args.tasks)
+        memory = args.train_memory and training_memory(
+            MODELS.build(cfg.model), args.train_memory, (height, width), args.labels)
         counts = complexity(model, (height, width), args.depth, args.tasks)
         if args.json:
             Path(args.json).write_text(json.dumps(counts, indent=2) + '\n')
@@ -53,6 +62,8 @@ def main(argv: list[str] | None = None) -> None:
     print(table)
     print(f'input: 1 x 3 x {height} x {width}; attention is counted'
           + (f'; of {", ".join(args.tasks)}' if args.tasks else ''))
+    if memory:
+        print(f'a training step of {args.train_memory} x 3 x {height} x {width}: {memory}')
 
 
 if __name__ == '__main__':

@@ -7,5 +7,5 @@ model = dict(
         # torchvision's ImageNet weights, read without torchvision; a local path does as well.
         init_cfg=dict(type='Pretrained',
                       checkpoint='https://download.pytorch.org/models/resnet18-f37072fd.pth')),
-    neck=dict(type='MultiScaleFusion', in_channels=(64, 128, 256, 512), out_channels=512),
+    neck=dict(type='MultiScaleFusion', out_channels=512),
     decoder=dict(type='TaskDecoders', channels=512, num_blocks=6))

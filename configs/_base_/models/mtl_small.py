@@ -3,5 +3,5 @@
 _base_ = './mtl_r18.py'
 model = dict(
     backbone=dict(stem_channels=32, base_channels=32, init_cfg=None),
-    neck=dict(in_channels=(32, 64, 128, 256), out_channels=32, scale=1.0),
+    neck=dict(out_channels=32, scale=1.0),
     decoder=dict(channels=32))

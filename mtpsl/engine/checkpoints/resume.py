@@ -16,19 +16,21 @@ from .content import RUN_KEY, check_finite, check_whole, read_content
 __all__ = ['RUN_KEY', 'check_meaning', 'check_same_config', 'check_teacher', 'fingerprint',
            'differences', 'latest_checkpoint', 'other_reading', 'other_settings', 'plain']
 
+STAGES = {'in_channels', 'in_stride'}  # of a neck, which are the backbone's, said or not
 # What decides the numbers of a run, and what of it does not.
 FINGERPRINT_KEYS = ('model', 'tasks', 'optim_wrapper', 'param_scheduler', 'randomness',
             'train_dataloader')
 IGNORED_KEYS = {'init_cfg', 'data_root', 'num_workers', 'persistent_workers',
                   'prefetch_factor', 'pin_memory', 'timeout', 'multiprocessing_context', '_scope_',
-                  'fused', 'foreach', 'capturable', 'with_cp', 'on_error'}
+                  'fused', 'foreach', 'capturable', 'with_cp', 'on_error', *STAGES}
 # Entries of a model's config that do not change what its weights predict.
 NOT_PREDICTING = {'loss_weight', 'initial_loss_weight', 'class_weight', 'positive_weight', 'values',
                   'ignore', 'colour_coded', 'palette', 'png_unit', 'npy_unit', 'farthest',
                   'max_dist', 'max_display', 'absent_iou', 'double_sigmoid', 'zero_sum_unknown',
                   'divide_when_zoomed', 'aux_normal', 'outputs', 'num_samples', 'test_seed',
                   'channels_last', 'shortcut', 'regularizer', 'teacher', 'pseudo',
-                  'feature_weight', 'bin_loss_weight', 'label_balance', 'train_tokens', 'dropout'}
+                  'feature_weight', 'bin_loss_weight', 'label_balance', 'train_tokens', 'dropout',
+                  *STAGES}
 # Those that decide what a model's features and predictions mean.
 PREDICTING_PARTS = ('tasks', 'backbone', 'neck', 'decoder', 'diffusion')
 SHOWN = 10

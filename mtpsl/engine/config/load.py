@@ -49,7 +49,7 @@ HOOKS_OF_MMENGINE = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_s
 OF_WORKERS = ('persistent_workers', 'prefetch_factor', 'timeout')
 CONFIG_KEYS = RUNNER_KEYS | {'tasks', 'sync_bn', 'model_wrapper_cfg', 'find_unused_parameters',
                              'compile', 'custom_imports', 'activation_checkpointing',
-                             'efficient_conv_bn_eval'}
+                             'efficient_conv_bn_eval', 'tta_model'}
 
 
 def load_config(path: str, options: Mapping[str, object] | None = None) -> Config:

@@ -75,6 +75,8 @@ def check_kinds(cfg: Config) -> None:
                     value, 'priority'):  # a hook that is built
                 raise TypeError(f'{name}.{key} must be a dict with a type, or None to leave it '
                                 f'out, got {value!r}')
+    if not isinstance(cfg.get('tta_model') or {}, Mapping):
+        raise TypeError(f'tta_model must be a dict, got {cfg.tta_model!r}')
     for split in ('train', 'val', 'test'):
         evaluator = cfg.get(f'{split}_evaluator')
         listed = evaluator if isinstance(evaluator, (list, tuple)) else [evaluator or {}]
@@ -105,6 +107,9 @@ def parts(cfg: Mapping) -> Iterator[Part]:
     if isinstance(own, Mapping) and 'type' not in own and str(model.get('type')) in ours.MODELS:
         own = dict(own, type='MultiTaskDataPreprocessor', tasks=model.get('tasks', {}))
         yield Part('model.data_preprocessor', own, ours.MODELS)
+    tta = cfg.get('tta_model')
+    if isinstance(tta, Mapping):
+        yield Part('tta_model', dict(type='MultiTaskTTA') | dict(tta), ours.MODELS)
     for name, registry in (('model', ours.MODELS), ('visualizer', ours.VISUALIZERS),
                            ('optim_wrapper', ours.OPTIM_WRAPPERS),
                            ('log_processor', ours.LOG_PROCESSORS), ('train_cfg', ours.LOOPS),
@@ -137,7 +142,8 @@ def check_part(part: Part) -> None:
     cls = part.registry.get(kind) if isinstance(kind, str) else kind
     if str(kind).endswith('TestTimeAug'):
         raise ValueError(f'{part.path}.type: {kind} gives several views of an image, which no '
-                         'model here merges; leave its transforms out of the pipeline')
+                         'model here merges; leave its transforms out of the pipeline: test.py '
+                         '--tta makes views of the batch')
     if cls is None:
         raise KeyError(f'{part.path}.type: {kind} is not in the mtpsl::{part.registry.name} '
                        'registry; is it misspelt, or is the module that registers it not in '

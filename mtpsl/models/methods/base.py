@@ -13,7 +13,9 @@ from mmengine.structures import PixelData
 from torch import Tensor, nn
 
 from mtpsl.models.diffusion.noise import NoiseSource
+from mtpsl.models.stages import build_neck, check_normalisation
 from mtpsl.models.task_order import OrderedTasks, in_order
+from mtpsl.models.test_time_augmentation import MultiTaskTTA
 from mtpsl.models.to_device import labelled_index, refuse_not_finite, resize, to_device
 from mtpsl.models.transfer import Transfer
 from mtpsl.registry import MODELS
@@ -42,8 +44,8 @@ class MultiTaskModel(OrderedTasks):
     Args:
         tasks: task name -> task or its config.
         backbone: config of an encoder that returns its stages, finest first (mmseg's).
-        neck: config of the part that fuses the stages to one map; None where the decoders take the
-            stages.
+        neck: config of the part that fuses the stages to one map; what it does not say of them is
+            asked of the backbone. None where the decoders take the stages.
         decoder: config of the decoders, which give task features and initial predictions.
         data_preprocessor: config of the data preprocessor.
         init_cfg: see :class:`mmengine.model.BaseModule`, and :meth:`init_weights`.
@@ -53,6 +55,7 @@ class MultiTaskModel(OrderedTasks):
     Attributes:
         tasks: task name -> task, in the model's order.
         shown: the same in the order of the argument, for tables and pictures.
+        tta: test-time augmentation, None without; see :meth:`augment_tests`.
         noise: where noise is drawn; of no maps where the model takes none.
     """
 
@@ -66,9 +69,12 @@ class MultiTaskModel(OrderedTasks):
         super().__init__(MODELS.build(preprocessor | (data_preprocessor or {})), init_cfg)
         self.shown, self.tasks = built, in_order(built)
         self.backbone = MODELS.build(backbone)
-        self.neck = MODELS.build(neck) if neck else nn.Identity()
+        check_normalisation(self.backbone, self.data_preprocessor.mean, self.data_preprocessor.std)
+        self.neck = (build_neck(neck, self.backbone, self.data_preprocessor.least_size)
+                     if neck else nn.Identity())
         self.decoders = MODELS.build(dict(tasks=self.tasks) | decoder)
         self.channels_last = channels_last
+        self.tta: MultiTaskTTA | None = None
         self.noise = NoiseSource(0, {})
         self._set_memory_format()
 
@@ -262,7 +268,26 @@ class MultiTaskModel(OrderedTasks):
             ValueError: see :meth:`check_options`; or predictions that are not finite.
         """
         self.check_options(options)
-        return self.attach(self.prediction_maps(inputs, data_samples, options), data_samples)
+        if self.tta is None:
+            maps = self.prediction_maps(inputs, data_samples, options)
+        else:
+            maps = self.tta(self.prediction_maps, inputs, data_samples, options, self.tasks,
+                            self.data_preprocessor.size_divisor)
+        return self.attach(maps, data_samples)
+
+    def augment_tests(self, tta: Mapping[str, Any] | None = None) -> None:
+        """Average all predictions from now on over views of the image.
+
+        Args:
+            tta: config of the augmentation; None, and what it does not say, is
+                :class:`~mtpsl.models.MultiTaskTTA`'s.
+
+        Raises:
+            ValueError: a task that does not say how its predictions are mirrored.
+        """
+        augmentation = MODELS.build(dict(type=MultiTaskTTA) | dict(tta or {}))
+        augmentation.check_tasks(self.tasks)
+        self.tta = augmentation
 
     @staticmethod
     def attach(maps: Mapping[str, Mapping[str, Tensor]],

@@ -1,0 +1,123 @@
+"""Predictions averaged over scales and mirror images of the input."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import product
+from numbers import Real
+from typing import Protocol
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from mtpsl.models.methods.options import PredictOptions
+from mtpsl.models.to_device import resize
+from mtpsl.registry import MODELS
+from mtpsl.structures import MultiTaskSample
+from mtpsl.structures.outputs import METRIC_PREFIXES
+from mtpsl.tasks import Task
+
+Maps = dict[str, dict[str, Tensor]]  # output -> task -> (B, C, H, W)
+
+
+class PredictMaps(Protocol):
+    """See :meth:`mtpsl.models.MultiTaskModel.prediction_maps`."""
+
+    def __call__(self, inputs: Tensor, data_samples: list[MultiTaskSample],
+                 options: PredictOptions) -> Maps: ...
+
+
+@MODELS.register_module()
+class MultiTaskTTA:
+    """Test-time augmentation: an image is seen at several sizes, and mirrored.
+
+    What a view predicts is brought back to the image by its task: mirrored with its values (a
+    normal's x changes sign), resized, and depth multiplied by the scale, since training divides it
+    by a zoom. The mean is taken of what a task predicts: probabilities, unit vectors, which are
+    made unit again, metres. Views are made of the batch on its device, so that labels, metrics
+    and files are those of a test without.
+
+    Averaged are the fields that are scored, ``pred`` and ``initial``. Others, such as
+    ``uncertainty``, are of the view that is nearest to the image itself.
+
+    Args:
+        scales: of height and width, > 0.
+        flip: whether each scale is seen mirrored as well.
+    """
+
+    def __init__(self, scales: Sequence[float] = (0.75, 1.0, 1.25), flip: bool = True) -> None:
+        if not (isinstance(scales, Sequence) and scales and not isinstance(scales, str)
+                and all(isinstance(scale, (float, Real)) and 0 < scale < math.inf
+                        for scale in scales)):
+            raise ValueError('MultiTaskTTA: scales must be positive numbers such as '
+                             f'(0.75, 1.0, 1.25), got {scales!r}')
+        if not isinstance(flip, bool):
+            raise ValueError(f'MultiTaskTTA: flip must be True or False, got {flip!r}')
+        nearest = sorted(dict.fromkeys(scales), key=lambda scale: abs(math.log(scale)))
+        self.views = list(product((False, True) if flip else (False,), nearest))
+
+    def check_tasks(self, tasks: Mapping[str, Task]) -> None:
+        """Raise ValueError where a task says how a label is mirrored, but not how a prediction."""
+        def depth(task: Task, method: str) -> int:
+            return next(level for level, cls in enumerate(type(task).__mro__)
+                        if method in vars(cls))
+
+        for name, task in tasks.items():
+            if depth(task, 'flip') < depth(task, 'mirror') and any(flip for flip, _ in self.views):
+                raise ValueError(f'{type(task).__name__} of {name} has a flip of labels of its own '
+                                 'and no mirror, which does the same to predictions; '
+                                 'tta_model.flip=False goes without')
+
+    def __call__(self, predict: PredictMaps, inputs: Tensor, samples: list[MultiTaskSample],
+                 options: PredictOptions, tasks: Mapping[str, Task], divisor: int) -> Maps:
+        """Predict a batch.
+
+        Args:
+            predict: predicts one view.
+            inputs: (B, 3, H, W) normalised images.
+            samples: theirs.
+            options: of the prediction.
+            tasks: task name -> task.
+            divisor: what the sides of images must be multiples of.
+
+        Returns:
+            (B, C, H, W) by output and task.
+        """
+        total: Maps = {}
+        for flip, scale in self.views:
+            maps = _one_view(predict, inputs, samples, options, tasks, divisor, scale, flip)
+            if not total:
+                total = maps
+                scored = [output for output in METRIC_PREFIXES if output in total]
+                options = replace(options, outputs=scored)
+                continue
+            for output in scored:
+                for name, values in maps[output].items():
+                    total[output][name] = total[output][name] + values
+        if len(self.views) > 1:
+            for output in scored:
+                total[output] = {name: tasks[name].from_mean(values / len(self.views))
+                                 for name, values in total[output].items()}
+        return total
+
+
+def _one_view(predict: PredictMaps, inputs: Tensor, samples: list[MultiTaskSample],
+              options: PredictOptions, tasks: Mapping[str, Task], divisor: int, scale: float,
+              flip: bool) -> Maps:
+    """What one view predicts, as predictions of the image."""
+    whole = inputs.shape[-2:]
+    size = [max(round(side * scale), 1) for side in whole]
+    seen = inputs if scale == 1 else resize(inputs, size)
+    if flip:
+        seen = seen.flip(-1)
+    below, right = (-side % divisor for side in size)
+    maps = predict(F.pad(seen, (0, right, 0, below)), samples, options)
+
+    def back(name: str, values: Tensor) -> Tensor:
+        values = values[..., :size[0], :size[1]]
+        if flip:
+            values = tasks[name].mirror(values)
+        return values if scale == 1 else tasks[name].rescale(resize(values, whole), 1 / scale)
+
+    return {output: {name: back(name, values) for name, values in by_task.items()}
+            for output, by_task in maps.items()}
