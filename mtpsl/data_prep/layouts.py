@@ -21,6 +21,11 @@ SPLITS = ('train', 'val')
 # semseg, parsing, saliency, normal, boundary (PASCAL); semseg, depth, normal (NYUD).
 TASK_NAMES = dict(semseg='semseg', depth='depth', human_parts='parsing', sal='saliency',
                   normals='normal', edge='boundary')
+# Body part -> the names of its annotated pieces in ``human_parts``, on both sides of the body.
+PART_PIECES = {1: ('head', 'hair', 'lear', 'rear', 'lebrow', 'rebrow', 'leye', 'reye', 'mouth',
+                   'nose'),
+               2: ('torso', 'neck'), 3: ('luarm', 'ruarm'), 4: ('llarm', 'rlarm', 'lhand', 'rhand'),
+               5: ('luleg', 'ruleg'), 6: ('llleg', 'rlleg', 'lfoot', 'rfoot')}
 # PASCAL-Context classes on which the distilled normals are used.
 NORMAL_CLASSES = (
     3, 4, 6, 9, 10, 11, 13, 15, 17, 18, 22, 23, 29, 30, 33, 34, 36, 37, 38, 39, 41, 43, 46, 49, 50,

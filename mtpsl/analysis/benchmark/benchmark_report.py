@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
-from mtpsl.analysis.comparison import DELTA, FORMATS, Comparison, compare
+from mtpsl.analysis.comparison import DELTA, Comparison, compare
+from mtpsl.analysis.comparison_formats import to_markdown
 from mtpsl.analysis.results import group_by_method, metric_directions, read_results, summarize
 from mtpsl.evaluation.delta_m import mean_gain
 from mtpsl.evaluation.table import ARROWS
@@ -81,8 +82,6 @@ def orderings(comparison: Comparison, seeds: Sequence[int]) -> list[Ordering]:
         comparison: a table with a baseline, of results of one set.
         seeds: the seed of each of the set's results; of two methods the seeds count that both have.
     """
-    from mtpsl.analysis.comparison import DELTA
-
     rows = {row.method.name: row for row in comparison.rows if DELTA in row.scores}
     columns = {key: better for key, better in comparison.columns.items() if key != DELTA}
     if comparison.baseline is None:
@@ -142,7 +141,7 @@ def _save(figure: Figure, stem: Path) -> None:
 
 def _section(setting: str, comparison: Comparison, seeds: Sequence[int],
              runs: Sequence[Run]) -> str:
-    lines = [f'### {setting}', '', FORMATS['md'](comparison), '']
+    lines = [f'### {setting}', '', to_markdown(comparison), '']
     stages = stage_table(runs)
     if stages:
         lines += ['Initial predictions, and by how much denoising changes them, ± standard error:',

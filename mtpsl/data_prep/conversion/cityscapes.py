@@ -10,8 +10,7 @@ from PIL import Image
 from mtpsl.data_prep import layouts
 from mtpsl.system.files import write_array
 
-from .convert import Conversion, Item, convert, digest
-from .resize import pick_nearest, shrink_image
+from .convert import Conversion, Item, convert, digest, pick_nearest, shrink_image
 from .target import Target
 
 VERSION = 1  # of the conversion: raise it when the same source no longer gives the same files

@@ -10,7 +10,7 @@ import numpy as np
 from mtpsl.data_prep import layouts
 from mtpsl.system.files import write_array
 
-from .convert import Conversion, Item, convert, digest
+from .convert import Conversion, Item, convert, digest, pick_nearest, shrink_image
 from .matlab import (
     cache_for_one,
     close_hdf5,
@@ -21,7 +21,6 @@ from .matlab import (
 )
 from .normals import RADIUS, Intrinsics, normals_from_depth
 from .nyud_classes import class_ids, class_table, format_class_table, read_class_table
-from .resize import pick_nearest, shrink_image
 from .target import Target
 
 VERSION = 1  # of the conversion: raise it when the same source no longer gives the same files

@@ -27,21 +27,18 @@ import numpy as np
 from scipy.io import loadmat, savemat
 
 from mtpsl.data_prep.layouts import NORMAL_CLASSES as NORMAL_IDS
-from mtpsl.data_prep.layouts import SPLITS
+from mtpsl.data_prep.layouts import PART_PIECES, SPLITS
 from mtpsl.system.files import atomically, write_image, write_json
 
 from .layout import id_number
 from .render import RenderedScene
 
-# The two tables below repeat those of the PASCAL reader and the segmentation task: importing
-# them would load torch in every worker, which takes longer than rendering dozens of scenes. The
-# tests hold them equal.
+# Some of the segmentation task's classes, which a test holds equal: importing them would load torch
+# in every worker, which takes longer than rendering dozens of scenes.
 SKY_ID = 360
 CLASS_NAMES = {5: 'bottle', 7: 'car', 9: 'chair', 11: 'diningtable', 12: 'dog', 15: 'person',
                16: 'pottedplant', 18: 'sofa', 20: 'tvmonitor'}
-# A name for each side; one name where the body has one part.
-PART_NAMES = {1: ('head', 'head'), 2: ('torso', 'torso'), 3: ('luarm', 'ruarm'),
-              4: ('llarm', 'rlarm'), 5: ('luleg', 'ruleg'), 6: ('llleg', 'rlleg')}
+LIMBS = (3, 4, 5, 6)  # body parts of which there is a left and a right one
 FALLBACK_EVERY = 5
 
 
@@ -71,11 +68,11 @@ def context_labels(instance: np.ndarray) -> np.ndarray:
 
 def _part_masks(parsing: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
     """(name, mask) of the body parts in one person's (H, W) labels; paired limbs separated."""
-    for part, (left, right) in PART_NAMES.items():
+    for part, (left, right, *_) in PART_PIECES.items():
         mask = parsing == part
         if not mask.any():
             continue
-        if left == right:
+        if part not in LIMBS:
             yield left, mask
             continue
         count, pieces = cv2.connectedComponents(mask.astype(np.uint8))

@@ -4,7 +4,6 @@ from collections import defaultdict
 
 import torch
 from torch import Tensor, nn
-from torch._utils import _unflatten_dense_tensors
 
 
 class BufferSnapshot:
@@ -35,7 +34,9 @@ class BufferSnapshot:
         """Go back where the boolean scalar ``condition``, which stays on the device, is true."""
         for buffers, before in self._groups:
             chosen = torch.where(condition, before, _flat(buffers))
-            torch._foreach_copy_(buffers, _unflatten_dense_tensors(chosen, buffers))
+            parts = chosen.split([buffer.numel() for buffer in buffers])
+            torch._foreach_copy_(buffers, [part.view_as(buffer)
+                                           for part, buffer in zip(parts, buffers)])
 
 
 def _flat(tensors: list[Tensor]) -> Tensor:
