@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.textpath import TextPath
 
+from mtpsl.engine.visualization.panels import Colour, Legends, flow_legend
 from mtpsl.system.choices import PAGE
 
 from .style import paper_style
@@ -19,10 +20,7 @@ GAP, STRIP, LINE, SWATCH = 0.04, 0.14, 0.14, 0.08
 TEXT, SMALL, TINY = 7, 6, 5  # points
 STEEPEST = 4  # height over width of a row's place for a picture
 HIGHEST = 200  # inches of a figure: the limit of PDF
-Colour = tuple[int, int, int]
-Legends = Mapping[str, Mapping[str, Colour]]
 Box = tuple[float, float, float, float]  # left, top, width, height in inches
-Entry = tuple[float, float, Colour | None, str]  # of a legend: place, swatch, words
 
 
 class Mark(NamedTuple):
@@ -78,7 +76,9 @@ def draw_pictures(rows: Sequence[PictureRow], columns: Sequence[str], legends: L
                 for number, row in enumerate(rows)]
     bottom = LINE + sum(heights) + sum(headings) + len(rows) * GAP
     with paper_style():
-        entries, below = _flow(legends, width)
+        entries, below = flow_legend(legends, _length, STRIP, width, 2 * GAP, LINE, SWATCH + GAP,
+                                     2 * GAP)
+        below += GAP if entries else 0
         if bottom + below > HIGHEST:
             raise ValueError(f'the figure would be {bottom + below:.0f} inches high, at most '
                              f'{HIGHEST} are possible: choose fewer images or tasks, or a smaller '
@@ -102,7 +102,7 @@ def draw_pictures(rows: Sequence[PictureRow], columns: Sequence[str], legends: L
                                  mark.text, TINY)
             y += height + GAP
         for x, line, colour, words in entries:
-            _draw_entry(axes, x, bottom + line, colour, words)
+            _draw_entry(axes, x, bottom + GAP + line, colour, words)
         axes.set(xlim=(0, width), ylim=(bottom + below, 0), aspect='auto')
         axes.axis('off')
     return figure
@@ -148,25 +148,6 @@ def _draw_entry(axes: Axes, x: float, y: float, colour: Colour | None, words: st
                                  facecolor=np.array(colour) / 255, edgecolor='0.3'))
         x += SWATCH + GAP
     _write(axes, x, y + LINE / 2, words, ha='left', size=SMALL)
-
-
-def _flow(legends: Legends, width: float) -> tuple[list[Entry], float]:
-    """Places of swatches and words, and the height they need."""
-    legends = {title: colours for title, colours in legends.items() if colours}
-    indent = STRIP + 2 * GAP + max(map(_length, legends), default=0)
-    entries: list[Entry] = []
-    y = GAP
-    for title, colours in legends.items():
-        entries.append((STRIP, y, None, title))
-        x = indent
-        for name, colour in colours.items():
-            step = SWATCH + 3 * GAP + _length(name)
-            if x > indent and x + step - 2 * GAP > width:
-                x, y = indent, y + LINE
-            entries.append((x, y, colour, name))
-            x += step
-        y += LINE
-    return entries, y if entries else 0
 
 
 def _length(words: str) -> float:

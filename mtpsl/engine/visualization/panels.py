@@ -1,6 +1,6 @@
 """Panels of pictures: an image and its maps by output and task; uncertainty as a picture."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -13,7 +13,9 @@ NOTHING = (236, 236, 236)
 LEAST = 1e-6  # uncertainty below it is rounding
 LARGEST_WIDTH = 1024  # of an enlarged picture, in pixels
 
-Legends = Mapping[str, Mapping[str, tuple[int, int, int]]]
+Colour = tuple[int, int, int]
+Legends = Mapping[str, Mapping[str, Colour]]
+Entry = tuple[float, float, Colour | None, str]  # of a legend: place, swatch, words
 
 
 def draw_panel(image: np.ndarray, rows: Sequence[str], columns: Sequence[str],
@@ -71,34 +73,57 @@ def draw_panel(image: np.ndarray, rows: Sequence[str], columns: Sequence[str],
 
 def _legend(legends: Legends, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, text: int,
             margin: int, width: int) -> Image.Image | None:
-    """One paragraph a column that has entries: its name, then swatches with names, wrapped."""
-    legends = {column: entries for column, entries in legends.items() if entries}
-    if not legends:
-        return None
+    """A picture of the legend; None where no column has entries."""
     line, swatch = text * 3 // 2, text
-    indent = 2 * margin + max(int(font.getlength(column)) for column in legends)
-    # x, y, colour of the swatch or None, words
-    marks: list[tuple[int, int, tuple[int, int, int] | None, str]] = []
-    y = 0
-    for column, entries in legends.items():
-        marks.append((margin, y, None, column))
-        x = indent
-        for name, colour in entries.items():
-            step = swatch + text // 3 + int(font.getlength(name)) + text
-            if x > indent and x + step - text > width - margin:
-                x, y = indent, y + line
-            marks.append((x, y, colour, name))
-            x += step
-        y += line
-    legend = Image.new('RGB', (width, y + margin), 'white')
+    entries, height = flow_legend(
+        legends, lambda words: int(font.getlength(words)), margin, width - margin, margin, line,
+        swatch + text // 3, text)
+    if not entries:
+        return None
+    legend = Image.new('RGB', (width, int(height) + margin), 'white')
     draw = ImageDraw.Draw(legend)
-    for x, y, fill, words in marks:
+    for x, y, fill, words in entries:
         if fill is not None:
             draw.rectangle((x, y + (line - swatch) // 2, x + swatch - 1,
                             y + (line + swatch) // 2 - 1), fill, PALE_INK)
             x += swatch + text // 3
         draw.text((x, y + line // 2), words, INK, font, anchor='lm')
     return legend
+
+
+def flow_legend(legends: Legends, length: Callable[[str], float], left: float, right: float,
+                gap: float, line: float, swatch: float, apart: float) -> tuple[list[Entry], float]:
+    """Place a paragraph per title that has entries: the title, then swatches with names, wrapped.
+
+    Args:
+        legends: title -> name -> RGB.
+        length: width of some words. All lengths are in one unit, that of the caller.
+        left: of the titles.
+        right: end of the lines.
+        gap: between the longest title and the first swatch.
+        line: height of a line.
+        swatch: width of a swatch with the space to its name.
+        apart: space between a name and the next swatch.
+
+    Returns:
+        Titles (without a colour) and names at the top left of their line or swatch, and the height.
+    """
+    legends = {title: colours for title, colours in legends.items() if colours}
+    indent = left + gap + max(map(length, legends), default=0)
+    entries: list[Entry] = []
+    y = 0.0
+    for title, colours in legends.items():
+        entries.append((left, y, None, title))
+        x = indent
+        for name, colour in colours.items():
+            end = x + swatch + length(name)
+            if x > indent and end > right:
+                x, y = indent, y + line
+                end = x + swatch + length(name)
+            entries.append((x, y, colour, name))
+            x = end + apart
+        y += line
+    return entries, y
 
 
 def _enlarge(picture: np.ndarray, factor: int) -> Image.Image:
