@@ -1,4 +1,4 @@
-"""Tables of any results side by side: a row a method, a column a primary metric, Delta_m last."""
+"""Compares results: a row per method, a column per primary metric, Delta_m last."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,8 +23,8 @@ class Row:
     """A method in a table.
 
     Attributes:
-        method: what it shows.
-        scores: column -> mean and deviation; a column that the method has no figure for is absent.
+        method: the method.
+        scores: column -> mean and deviation; columns without a score of the method are absent.
     """
 
     method: Method
@@ -33,13 +33,13 @@ class Row:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A table before it is written in some format.
+    """A table, independent of its format.
 
     Attributes:
-        columns: ``<task>/<metric>``, and ``delta_m`` last where there is a baseline -> whether
-            higher is better.
-        rows: one a method.
-        baseline: what Delta_m is relative to.
+        columns: ``<task>/<metric>``, and ``delta_m`` last if there is a baseline -> whether higher
+            is better.
+        rows: one per method.
+        baseline: method that Delta_m is relative to.
     """
 
     columns: Mapping[str, bool]
@@ -47,9 +47,9 @@ class Comparison:
     baseline: Method | None
 
     def best(self, column: str) -> set[str]:
-        """Methods whose mean is the best of a column as it is shown: what looks equal is equal.
+        """Return the methods with the best mean of a column, compared as printed.
 
-        Empty where fewer than two have a figure. The baseline takes part like any other row.
+        Empty if fewer than two methods have a score. The baseline counts like any other row.
         """
         means = {row.method.name: row.scores[column].mean for row in self.rows
                  if column in row.scores}
@@ -61,26 +61,25 @@ class Comparison:
 
 
 def beside_paper(paper: Sequence[Method], own: Sequence[Method]) -> list[Method]:
-    """The paper's methods in front of one's own; of a name that both have, ``NAME (paper)``."""
+    """Put the paper's methods first; one named as one of ``own`` becomes ``NAME (paper)``."""
     names = {method.name for method in own}
     return [replace(method, name=f'{method.name} (paper)') if method.name in names else method
             for method in paper] + list(own)
 
 
 def compare(methods: Sequence[Method], baseline: Method | None = None) -> Comparison:
-    """Put methods beside each other.
+    """Make a table of methods.
 
     Args:
         methods: the rows.
-        baseline: what Delta_m is relative to (the means of its runs), one of ``methods`` or not;
-            then it is a row in front of them. None leaves Delta_m out.
+        baseline: method that Delta_m is relative to (the means of its runs). If it is not one of
+            ``methods``, it becomes the first row. None leaves Delta_m out.
 
     Returns:
-        The table. A method's Delta_m is that of each run, then their mean and deviation.
+        The table. Delta_m is computed per run, then its mean and deviation over the runs.
 
     Raises:
-        ValueError: no method; two rows of one name; a baseline that lacks a column or is zero
-            there.
+        ValueError: no method; two rows of one name; the baseline lacks a column or is zero in it.
     """
     if not methods:
         raise ValueError('no results given')
@@ -120,9 +119,9 @@ def _reference(baseline: Method, columns: Mapping[str, bool]) -> dict[str, float
 
 
 def read_baseline(texts: Sequence[str], setting: str | None = None) -> Method:
-    """Read a baseline, one model or one model a task, as one row.
+    """Read a baseline, one model or one model per task, as one row.
 
-    It is called as its files agree on, else ``Baseline``.
+    Its name is that of its files if they agree, else ``Baseline``.
 
     Args:
         texts: see :func:`read_argument`; the results of a set are seeds.
@@ -140,7 +139,7 @@ def read_baseline(texts: Sequence[str], setting: str | None = None) -> Method:
                              'the results and the name of one of its methods as the baseline')
     refuse_overlap(groups)
     runs = [result for _, results in groups for result in results]
-    if len(groups) > 1:  # the size of one model is not that of them all
+    if len(groups) > 1:  # the size of one model is not that of all of them
         runs = [replace(run, params=None, macs=None) for run in runs]
     methods = {run.method for run in runs}
     return Method(methods.pop() if len(methods) == 1 else 'Baseline', tuple(runs))
@@ -148,7 +147,7 @@ def read_baseline(texts: Sequence[str], setting: str | None = None) -> Method:
 
 def find_baseline(texts: Sequence[str], methods: Sequence[Method],
                   setting: str | None = None) -> Method:
-    """The baseline that ``texts`` means: the name of one of ``methods``, or files.
+    """Find the baseline: ``texts`` are the name of one of ``methods``, or files.
 
     Raises:
         FileNotFoundError: neither a method nor a file.
@@ -165,10 +164,10 @@ def find_baseline(texts: Sequence[str], methods: Sequence[Method],
 
 
 def disagreements(comparison: Comparison) -> list[str]:
-    """Rows whose Delta_m is not the one that their source prints, one line each.
+    """List the rows whose Delta_m differs from the one printed by their source, one line each.
 
-    Only where the baseline is of the same file, and beyond what rounding explains: every figure
-    may be off by half a unit of the last digit that it is shown with.
+    Only rows of the baseline's own file are compared. Rounding is allowed for: each number may be
+    off by half a unit of its last printed digit.
     """
     lines: list[str] = []
     baseline = comparison.baseline

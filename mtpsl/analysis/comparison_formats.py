@@ -14,7 +14,7 @@ from .results import Score
 
 @dataclass(frozen=True)
 class Style:
-    """How a format writes the parts of a table."""
+    """The notation of a format."""
 
     escape: Callable[[str], str]
     bold: str
@@ -32,17 +32,17 @@ MARKDOWN = Style(lambda text: text.replace('|', r'\|').replace('*', r'\*'),
                  '**{}**', ' ± ', '%', DELTA, ARROWS)
 LATEX = Style(lambda text: text.translate(TEX_ESCAPES), r'\textbf{{{}}}', r' $\pm$ ', r'\%',
               r'$\Delta_m$', {True: r'$\uparrow$', False: r'$\downarrow$'})
-# Column of a size -> its title, unit and the unit's letter.
+# Size -> title of its column, unit and the unit's letter.
 SIZES = {'params': ('#params', 1e6, 'M'), 'macs': ('FLOPs', 1e9, 'G')}
 
 
 def to_markdown(comparison: Comparison) -> str:
-    """Aligned Markdown."""
+    """Format as aligned Markdown."""
     return markdown_table(*_cells(comparison, MARKDOWN)) + '\n'
 
 
 def to_latex(comparison: Comparison) -> str:
-    """A ``tabular`` of the package booktabs."""
+    """Format as a LaTeX ``tabular`` with the package booktabs."""
     header, rows = _cells(comparison, LATEX)
     # After the \\ of the row before, LaTeX would read a leading [ or * as its argument.
     rows = [['{}' + row[0] if row[0][:1] in '[*' else row[0], *row[1:]] for row in rows]
@@ -53,7 +53,7 @@ def to_latex(comparison: Comparison) -> str:
 
 
 def to_csv(comparison: Comparison) -> str:
-    """Plain numbers in full: mean and deviation of each column, and the number of runs."""
+    """Format as CSV with unrounded means and deviations, and the number of runs."""
     sizes = _sizes(comparison)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator='\n')
@@ -69,7 +69,7 @@ def to_csv(comparison: Comparison) -> str:
 
 
 def _plain(text: str) -> str:
-    """A cell that spreadsheets take for text: they would run what begins like a formula."""
+    """Quote a cell that spreadsheets would run as a formula."""
     return f"'{text}" if text.lstrip()[:1] in tuple('=+-@') or text[:1] in '\t\r' and text else text
 
 
@@ -77,7 +77,7 @@ FORMATS = dict(zip(TABLE_FORMATS, (to_markdown, to_latex, to_csv), strict=True))
 
 
 def _sizes(comparison: Comparison) -> dict[str, list[float | None]]:
-    """``params`` and ``macs`` of each row, where any row has them."""
+    """Return ``params`` and ``macs`` of each row, if any row has them."""
     sizes = {}
     for column in SIZES:
         values = [next((size for run in row.method.runs
@@ -89,7 +89,7 @@ def _sizes(comparison: Comparison) -> dict[str, list[float | None]]:
 
 
 def _cells(comparison: Comparison, style: Style) -> tuple[list[str], list[list[str]]]:
-    """Header and rows as text."""
+    """Return the header and rows as text."""
     sizes = _sizes(comparison)
     header = ['method', *(style.escape(SIZES[column][0]) for column in sizes)]
     for column, better in comparison.columns.items():

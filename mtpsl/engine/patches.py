@@ -1,13 +1,13 @@
-"""All that is changed in other packages: importing this module applies it, once per process.
+"""Patches of other packages, applied once per process when this module is imported.
 
 | package | what | why |
 |:--|:--|:--|
 | mmengine 0.10 | loaders of checkpoints: files, addresses, ``torchvision://`` | \
-weights are read without running code in them, checked for damage, ``.safetensors`` too |
-| mmengine 0.10 | loaders of ``open-mmlab://`` and the like | refused with what to give instead |
-| mmengine 0.10 | the local file backend | files appear whole or not at all, after a kill too |
+run no code, detect damage, read ``.safetensors`` too |
+| mmengine 0.10 | loaders of ``open-mmlab://`` and the like | refused with a hint |
+| mmengine 0.10 | the local file backend | files appear whole or not at all, even after a kill |
 | mmengine 0.10 | names of packages for ``mmengine.hub`` | finds this package's configs |
-| yapf 0.40 and later | ``FormatCode`` | a config's text is laid out once, not at each logging |
+| yapf 0.40 and later | ``FormatCode`` | a config's text is formatted once, not at each logging |
 
 Also filtered: harmless warnings (:mod:`mtpsl.engine.quiet`), and what mmseg prints when it is
 imported (:mod:`mtpsl.datasets.transforms`).

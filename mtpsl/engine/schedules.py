@@ -1,4 +1,4 @@
-"""Whether schedules of the learning rate go with the training's length."""
+"""Checks learning rate schedules against the length of the training."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -6,19 +6,19 @@ from typing import Any, NamedTuple
 from mmengine.optim.scheduler.param_scheduler import INF
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
-# Schedules that come down to their least value at their end, and those that step down on the way.
+# Schedules that reach their minimum at their end, and those that decay in steps.
 TO_THE_END = ('PolyLR', 'GroupPolyLR', 'CosineAnnealingLR')
 IN_STEPS = ('StepLR', 'GroupStepLR', 'MultiStepLR')
 WARM_UPS = ('LinearLR', 'ConstantLR')
 
 
 class Length(NamedTuple):
-    """How long a training is.
+    """The length of a training.
 
     Attributes:
-        epochs: None where it goes by iterations.
-        steps: iterations in all.
-        epoch: iterations of one epoch of the data.
+        epochs: number of epochs; None if it runs by iterations.
+        steps: total number of iterations.
+        epoch: iterations per epoch of the data.
     """
 
     epochs: int | None
@@ -27,14 +27,14 @@ class Length(NamedTuple):
 
 
 def length_of(runner: Runner) -> Length:
-    """Of a built runner."""
+    """Return the length of a runner's training."""
     loop = runner.train_loop
     epochs = loop.max_epochs if isinstance(loop, EpochBasedTrainLoop) else None
     return Length(epochs, loop.max_iters, max(len(runner.train_dataloader), 1))
 
 
 def schedule_doubts(schedules: Any, length: Length) -> Iterator[str]:
-    """What of schedules of the learning rate does not go with the training's length.
+    """Yield warnings of learning rate schedules that do not fit the length of the training.
 
     Raises:
         ValueError: a schedule by epochs in a training by iterations, which mmengine never steps.
@@ -78,7 +78,7 @@ def schedule_doubts(schedules: Any, length: Length) -> Iterator[str]:
         return
     _, name, end, told = max(ends)
     place, _, unit = told.partition(' ')
-    if end > int(place) + 1:  # mmengine's PolyLR reaches its least value at the end's last step
+    if end > int(place) + 1:  # mmengine's PolyLR reaches its minimum one step before its end
         yield (f'{name} ends after {"ever" if end >= INF else end} {unit}, the training after '
                f'{place}: the learning rate will not have come down; end={place} goes with it')
     elif end < int(place) - 1:
@@ -87,6 +87,6 @@ def schedule_doubts(schedules: Any, length: Length) -> Iterator[str]:
 
 
 def _rises(schedule: Mapping[str, Any]) -> bool:
-    """Whether a LinearLR or ConstantLR starts below the full learning rate."""
+    """Return whether a LinearLR or ConstantLR starts below the full learning rate."""
     start = schedule.get('start_factor', schedule.get('factor', 1 / 3))
     return start < schedule.get('end_factor', 1.0)

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Atomic writing of files."""
 
 import json
 import os
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def folder_lookup() -> Callable[[str | os.PathLike[str]], bool]:
-    """Tells whether a file is there; lists each folder once, far cheaper than asking each time."""
+    """Return a test for existing files that lists each folder once, which is much faster."""
     @cache
     def names(folder: str) -> set[str]:
         return set(os.listdir(folder)) if os.path.isdir(folder) else set()
@@ -25,9 +25,9 @@ def folder_lookup() -> Callable[[str | os.PathLike[str]], bool]:
 
 
 def atomically(path: Path, write: Callable[[str], object]) -> None:
-    """Let ``write`` fill a temporary file, then move it to ``path``: never half a file.
+    """Let ``write`` fill a temporary file, then move it to ``path``: never leave half a file.
 
-    The temporary name keeps the suffix, by which writers choose the format.
+    The temporary name keeps the suffix, from which writers choose the format.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f'.{os.getpid()}.{path.name}')
@@ -39,7 +39,7 @@ def atomically(path: Path, write: Callable[[str], object]) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text, on the disk before it takes the place of what was there."""
+    """Write UTF-8 text atomically, synced to disk before it replaces an earlier file."""
     def write(name: str) -> None:
         with open(name, 'w', encoding='utf-8') as file:
             file.write(text)
@@ -59,7 +59,7 @@ def write_image(path: Path, pixels: 'np.ndarray', options: Sequence[int] = ()) -
     Raises:
         OSError: it cannot be written.
     """
-    import cv2  # not for a command line that only asks for help
+    import cv2  # not imported for --help
 
     def write(name: str) -> None:
         try:
@@ -79,7 +79,7 @@ def write_array(path: Path, values: 'np.ndarray') -> None:
     """
     import numpy as np
 
-    # Through memory: NumPy's own writing to a file does not notice that the disk is full.
+    # Through memory, since NumPy's writing to a file does not notice a full disk.
     content = BytesIO()
     np.save(content, values, allow_pickle=False)
 

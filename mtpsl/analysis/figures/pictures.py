@@ -1,4 +1,4 @@
-"""Pictures in rows and columns, with titles and legends: of pictures, or of what is missing."""
+"""Draws a grid of pictures with titles and legends; missing pictures are hatched."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,13 +18,13 @@ from .style import paper_style
 # Inches.
 GAP, STRIP, LINE, SWATCH = 0.04, 0.14, 0.14, 0.08
 TEXT, SMALL, TINY = 7, 6, 5  # points
-STEEPEST = 4  # height over width of a row's place for a picture
-HIGHEST = 200  # inches of a figure: the limit of PDF
+STEEPEST = 4  # largest height over width of a cell
+HIGHEST = 200  # inches: the limit of PDF
 Box = tuple[float, float, float, float]  # left, top, width, height in inches
 
 
 class Mark(NamedTuple):
-    """A short text in a picture, at (x, y) in shares of its width and height."""
+    """A short text in a picture at (x, y), relative to its width and height."""
 
     x: float
     y: float
@@ -36,13 +36,13 @@ class PictureRow:
     """A row of pictures of one size.
 
     Attributes:
-        title: what stands left of it, such as a task.
-        cells: column -> picture, (H, W, 3) uint8 RGB, or a text in its place, such as 'no label';
-            an absent column stays blank.
-        size: (H, W), whose proportions the pictures have; very elongated ones are made smaller
-            than the column is wide, or leave some of the row's height empty.
-        heading: a line above the row, such as the image's name; '' for none.
-        marks: column -> what is written into its picture.
+        title: text on the left, such as a task.
+        cells: column -> picture, (H, W, 3) uint8 RGB, or a text instead, such as 'no label'; absent
+            columns stay blank.
+        size: (H, W), the proportions of the pictures; very elongated ones are narrower than the
+            column or lower than the row.
+        heading: line above the row, such as the image's name; '' for none.
+        marks: column -> texts written into its picture.
     """
 
     title: str
@@ -54,21 +54,21 @@ class PictureRow:
 
 def draw_pictures(rows: Sequence[PictureRow], columns: Sequence[str], legends: Legends,
                   width: float = PAGE) -> Figure:
-    """Lay out rows of pictures under the columns' titles, the legends below.
+    """Draw rows of pictures below the titles of the columns, and legends below them.
 
-    What is missing is hatched, which no picture is.
+    Missing pictures are hatched.
 
     Args:
         rows: one or more.
         columns: left to right.
-        legends: title -> name -> RGB; one without entries is left out.
-        width: inches of the figure.
+        legends: title -> name -> RGB; empty ones are left out.
+        width: width of the figure in inches.
 
     Returns:
         The figure, as high as its rows need.
 
     Raises:
-        ValueError: it would be higher than ``HIGHEST``.
+        ValueError: the figure would be higher than ``HIGHEST``.
     """
     side = (width - STRIP - len(columns) * GAP) / len(columns)
     heights = [min(max(row.size[0] / row.size[1] * side, LINE), STEEPEST * side) for row in rows]
@@ -84,7 +84,7 @@ def draw_pictures(rows: Sequence[PictureRow], columns: Sequence[str], legends: L
                              f'{HIGHEST} are possible: choose fewer images or tasks, or a smaller '
                              'width')
         figure = Figure(figsize=(width, bottom + below))
-        axes = figure.add_axes((0, 0, 1, 1))  # in inches, from the top left
+        axes = figure.add_axes((0, 0, 1, 1))  # units are inches from the top left
         for number, column in enumerate(columns):
             _write(axes, _left(number, side) + side / 2, LINE / 2, column)
         y = LINE
@@ -113,7 +113,7 @@ def _left(number: int, side: float) -> float:
 
 
 def _fit(size: tuple[int, int], place: Box) -> Box:
-    """The largest box of the proportions of (H, W) in the middle of a place."""
+    """Return the largest centred box with the proportions of (H, W) in a cell."""
     x, y, width, height = place
     scale = min(width / size[1], height / size[0])
     wide, high = size[1] * scale, size[0] * scale
@@ -151,5 +151,5 @@ def _draw_entry(axes: Axes, x: float, y: float, colour: Colour | None, words: st
 
 
 def _length(words: str) -> float:
-    """Width in inches of a text of the legend."""
+    """Return the width of a text of the legend in inches."""
     return TextPath((0, 0), words, size=SMALL).get_extents().width / 72 if words.strip() else 0

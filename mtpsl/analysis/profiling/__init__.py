@@ -1,4 +1,4 @@
-"""How fast things run: procedures measured side by side, each in a process of its own."""
+"""Measures the speed of procedures in turns, each in a process of its own."""
 
 from .measure import Measurement, Setup, measure
 from .speed_report import as_table, publish

@@ -1,4 +1,4 @@
-"""Time of inference: from a batch on the host to the predictions of all tasks."""
+"""Times inference, from a batch on the host to the predictions of all tasks."""
 
 import argparse
 from collections.abc import Callable
@@ -37,13 +37,13 @@ def run(args: argparse.Namespace) -> None:
 
 def prepare(config: dict, size: tuple[int, int], batch: int,
             execution: Execution) -> Callable[[], None]:
-    """What is timed: one whole step of mmengine's test loop, for the final predictions alone.
+    """Return the timed step: a step of mmengine's test loop, for final predictions only.
 
     Args:
         config: the loaded config.
         size: H and W of the images.
-        batch: images at once.
-        execution: how the model is run; a plain procedure is ``predict(model, inputs, samples)``.
+        batch: images per batch.
+        execution: how to run the model; a plain procedure is ``predict(model, inputs, samples)``.
     """
     cfg = Config(config)
     model = build_model(cfg, execution)

@@ -1,4 +1,4 @@
-"""Time of a training step: from a batch on the host to the updated weights."""
+"""Times training steps, from a batch on the host to the updated weights."""
 
 import argparse
 from collections.abc import Callable
@@ -24,7 +24,7 @@ from .model import (
 from .random_batch import random_batch
 from .speed_report import publish
 
-BATCHES = 8  # different ones, gone through in turns: the number of labelled pairs changes
+BATCHES = 8  # different batches in turns, since the number of labelled pairs varies
 
 
 def run(args: argparse.Namespace) -> None:
@@ -45,17 +45,17 @@ def run(args: argparse.Namespace) -> None:
 
 def prepare(config: dict, size: tuple[int, int], batch: int, labels: str,
             execution: Execution) -> Callable[[], dict[str, int]]:
-    """What is timed: one whole step of mmengine's training loop.
+    """Return the timed step: a step of mmengine's training loop.
 
-    The plain procedure, ``losses(model, inputs, samples)`` of its file, gets torch's own
-    choice of the optimiser's implementation.
+    The plain procedure, ``losses(model, inputs, samples)`` of its file, uses torch's default
+    implementation of the optimiser.
 
     Args:
         config: the loaded config.
         size: H and W of the images.
-        batch: images of a step.
+        batch: images per step.
         labels: see :func:`~mtpsl.analysis.profiling.random_batch.draw_labelled`.
-        execution: how the model is run.
+        execution: how to run the model.
     """
     cfg = Config(config)
     model = build_model(cfg, execution)
@@ -72,7 +72,7 @@ def prepare(config: dict, size: tuple[int, int], batch: int, labels: str,
     graphs: list[int] = []
 
     def step() -> dict[str, int]:
-        model.train_step(next(batches), optim_wrapper)  # the samples of the host stay as they are
+        model.train_step(next(batches), optim_wrapper)  # the host's samples are not changed
         if not execution.compile:
             return {}
         graphs.append(compiled_graphs())

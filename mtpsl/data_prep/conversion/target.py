@@ -14,11 +14,11 @@ from mtpsl.system.parallel import run_in_workers
 
 @dataclass(frozen=True)
 class Target:
-    """A folder to convert into.
+    """The output folder of a conversion.
 
     Args:
         root: the folder.
-        labels: task -> where its label lies, as in :mod:`mtpsl.data_prep.layouts`.
+        labels: task -> path of its label, as in :mod:`mtpsl.data_prep.layouts`.
         size: height and width of all files.
     """
 
@@ -27,7 +27,7 @@ class Target:
     size: tuple[int, int]
 
     def paths(self, split: str, number: int) -> dict[str, Path]:
-        """The files of an image: 'image', then task -> label."""
+        """Return the files of an image: 'image', then task -> label."""
         return {name: self.root / template.format(split=split, id=number)
                 for name, template in {'image': IMAGE, **self.labels}.items()}
 
@@ -37,10 +37,10 @@ class _Holdings:
     """Sums over the images of a split; shares are of ``pixels``.
 
     Args:
-        pixels: of all images.
+        pixels: number of pixels of all images.
         per_class: (1 + C,) pixels of unknown class, then of each class.
-        depth: smallest and largest known depth; inf and 0 where there is none.
-        known: task -> pixels whose label is known.
+        depth: smallest and largest known depth; inf and 0 if none is known.
+        known: task -> number of pixels with a known label.
         size: bytes of all files.
     """
 
@@ -70,7 +70,7 @@ def _load(path: Path, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _measure(target: Target, num_classes: int, item: tuple[str, int]) -> _Holdings:
-    """What one image's labels hold."""
+    """Measure the labels of one image."""
     paths, size = target.paths(*item), target.size
     _load(paths['image'], (*size, 3))
     labels = _load(paths['semseg'], size)
@@ -89,7 +89,7 @@ def _measure(target: Target, num_classes: int, item: tuple[str, int]) -> _Holdin
 
 def summarise(target: Target, classes: tuple[str, ...], counts: Mapping[str, int],
               workers: int) -> str:
-    """A table of what is in each split, over all of its files.
+    """Make a table of the content of each split, from all files.
 
     Args:
         target: the dataset.
@@ -118,7 +118,7 @@ def summarise(target: Target, classes: tuple[str, ...], counts: Mapping[str, int
 
 
 def _column(total: _Holdings, classes: tuple[str, ...], count: int) -> dict[str, str]:
-    """Row -> figure of one split."""
+    """Return row -> text of one split."""
     def share(pixels: int) -> str:
         return f'{100 * pixels / total.pixels:.2f} %'
 

@@ -1,4 +1,4 @@
-"""Panels of pictures: an image and its maps by output and task; uncertainty as a picture."""
+"""Draws panels: an image with its maps by output and task, and legends; paints uncertainty."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -10,7 +10,7 @@ INK = (30, 30, 30)
 PALE_INK = (140, 140, 140)
 NOTHING = (236, 236, 236)
 
-LEAST = 1e-6  # uncertainty below it is rounding
+LEAST = 1e-6  # uncertainty below it is a rounding error
 LARGEST_WIDTH = 1024  # of an enlarged picture, in pixels
 
 Colour = tuple[int, int, int]
@@ -25,7 +25,7 @@ def draw_panel(image: np.ndarray, rows: Sequence[str], columns: Sequence[str],
 
     Args:
         image: the input, (H, W, 3) uint8 RGB.
-        rows: stages, top to bottom.
+        rows: outputs, top to bottom.
         columns: tasks, left to right.
         pictures: (row, column) -> (H, W, 3) uint8 RGB; an absent key is drawn as missing.
         legends: column -> name -> RGB.
@@ -35,10 +35,10 @@ def draw_panel(image: np.ndarray, rows: Sequence[str], columns: Sequence[str],
     Returns:
         (H', W', 3) uint8 RGB panel.
     """
-    # Of an image that is far wider than high, the width counts.
+    # The width limits the factor of an image that is far wider than high.
     factor = max(1, min(-(-min_side // image.shape[0]), LARGEST_WIDTH // image.shape[1]))
     height, width = image.shape[0] * factor, image.shape[1] * factor
-    text = max(14, min(height, width) // 14)  # stays legible when a large panel is shown smaller
+    text = max(14, min(height, width) // 14)  # legible when a large panel is shown smaller
     font, margin, line = ImageFont.load_default(text), text // 2, text * 3 // 2
     left = 2 * margin + width + line  # of the grid; a row's name runs upwards left of it
     top = margin + line * (2 if title else 1)
@@ -73,7 +73,7 @@ def draw_panel(image: np.ndarray, rows: Sequence[str], columns: Sequence[str],
 
 def _legend(legends: Legends, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, text: int,
             margin: int, width: int) -> Image.Image | None:
-    """A picture of the legend; None where no column has entries."""
+    """Draw the legends; None if no column has entries."""
     line, swatch = text * 3 // 2, text
     entries, height = flow_legend(
         legends, lambda words: int(font.getlength(words)), margin, width - margin, margin, line,
@@ -127,16 +127,16 @@ def flow_legend(legends: Legends, length: Callable[[str], float], left: float, r
 
 
 def _enlarge(picture: np.ndarray, factor: int) -> Image.Image:
-    """By a whole factor, pixels stay squares."""
+    """Enlarge by a whole factor; pixels stay squares."""
     return Image.fromarray(np.ascontiguousarray(picture.repeat(factor, 0).repeat(factor, 1)))
 
 
 def paint_uncertainty(deviation: np.ndarray, largest: float | None = None) -> np.ndarray:
-    """Dark where the draws agree, bright where they differ; also in grey.
+    """Colour uncertainty: dark where draws of noise agree, bright where they differ.
 
     Args:
         deviation: (H, W) standard deviation, in the unit of the task's predictions.
-        largest: what is brightest; the map's own maximum if None.
+        largest: value of the brightest colour; None for the map's maximum.
 
     Returns:
         (H, W, 3) uint8 RGB.
