@@ -7,7 +7,6 @@ import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -18,6 +17,7 @@ from torch.distributed.distributed_c10d import _get_default_store
 from torch.utils.data import Dataset
 
 from mtpsl.engine.checkpoints.resume import differences, fingerprint, plain
+from mtpsl.system.parallel import is_alive
 
 PATIENCE = 5.0  # seconds in which all live ranks notice a lost one
 LOST = re.compile(r'Connection (closed|reset) by peer|Broken pipe|Connection refused|recvBytes|'
@@ -136,7 +136,7 @@ def _find_lost() -> list[int]:
     while time.monotonic() < deadline:
         silent = [rank for rank in others if not _noticed(rank)]
         dead = [rank for rank in silent
-                if _ranks[rank].host == here and not _is_alive(_ranks[rank].process)]
+                if _ranks[rank].host == here and not is_alive(_ranks[rank].process)]
         if dead:
             return dead
         time.sleep(0.05)
@@ -152,12 +152,3 @@ def _noticed(rank: int) -> bool:
         return _store().check([f'mtpsl/noticed/{rank}'])
     except RuntimeError:  # the store ended with rank 0
         return rank != 0
-
-
-def _is_alive(process: int) -> bool:
-    """Return whether a process exists and is not a zombie."""
-    try:
-        state = Path(f'/proc/{process}/stat').read_text().rpartition(')')[2].split()[0]
-    except OSError:
-        return False
-    return state not in 'ZX'

@@ -40,7 +40,7 @@ def schedule_doubts(schedules: Any, length: Length) -> Iterator[str]:
         ValueError: a schedule by epochs in a training by iterations, which mmengine never steps.
     """
     listed = schedules if isinstance(schedules, (list, tuple)) else [schedules or {}]
-    ends: list[tuple[float, str, float, str]] = []
+    ends: list[tuple[float, str, float, int, str]] = []
     for number, one in enumerate(listed):
         kind = str(one.get('type')).rpartition('.')[2] if isinstance(one, Mapping) else ''
         if not kind.endswith('LR'):
@@ -68,22 +68,25 @@ def schedule_doubts(schedules: Any, length: Length) -> Iterator[str]:
                    'would end amid the cycle')
         elif kind in TO_THE_END:
             end = min(one.get('end', INF), begin + (one.get('T_max') or INF))
-            ends.append((end / total, name, end, f'{total} {unit}'))
+            ends.append((end / total, name, end, total, unit))
         elif kind in IN_STEPS and begin + min(
                 [*one.get('milestones', ()), *([one['step_size']] if 'step_size' in one else ())],
                 default=0) >= total:
             yield f'{name} makes its first step after the {total} {unit} of the training: it ' \
                   'does nothing'
-    if not ends:
-        return
-    _, name, end, told = max(ends)
-    place, _, unit = told.partition(' ')
-    if end > int(place) + 1:  # mmengine's PolyLR reaches its minimum one step before its end
+    if ends:
+        _, name, end, total, unit = max(ends)
+        yield from _end_doubts(name, end, total, unit)
+
+
+def _end_doubts(name: str, end: float, total: int, unit: str) -> Iterator[str]:
+    """Yield a warning if a schedule does not reach its minimum at the end of the training."""
+    if end > total + 1:  # mmengine's PolyLR reaches its minimum one step before its end
         yield (f'{name} ends after {"ever" if end >= INF else end} {unit}, the training after '
-               f'{place}: the learning rate will not have come down; end={place} goes with it')
-    elif end < int(place) - 1:
-        yield (f'{name} ends after {end} {unit}, the training after {place}: for the rest the '
-               f'learning rate stays at its least; end={place} goes with it')
+               f'{total}: the learning rate will not have come down; end={total} goes with it')
+    elif end < total - 1:
+        yield (f'{name} ends after {end} {unit}, the training after {total}: for the rest the '
+               f'learning rate stays at its least; end={total} goes with it')
 
 
 def _rises(schedule: Mapping[str, Any]) -> bool:

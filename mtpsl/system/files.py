@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from io import BytesIO
 from pathlib import Path
+from re import fullmatch
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -36,6 +37,12 @@ def atomically(path: Path, write: Callable[[str], object]) -> None:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def left_behind(name: str) -> tuple[int, str] | None:
+    """Split the name of a temporary file of :func:`atomically` into process and final name."""
+    found = fullmatch(r'\.(\d+)\.(.+)', name)
+    return (int(found[1]), found[2]) if found else None
 
 
 def write_text(path: Path, text: str) -> None:

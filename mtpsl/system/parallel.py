@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context, parent_process
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import TypeVar
 
 BAR = 20  # characters
@@ -96,6 +97,21 @@ def start_worker() -> None:
     parent = parent_process()
     if parent is not None:
         threading.Thread(target=_follow, args=(parent,), daemon=True).start()
+
+
+def is_alive(process: int) -> bool:
+    """Return whether a process of this machine exists and is not a zombie."""
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # a process of another user
+        return True
+    try:
+        state = Path(f'/proc/{process}/stat').read_text().rpartition(')')[2].split()[0]
+    except OSError:  # not on Linux
+        return True
+    return state not in 'ZX'
 
 
 def _follow(parent: BaseProcess) -> None:

@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 from mtpsl.analysis.results import metric_directions
 from mtpsl.engine.visualization import read_curves
+from mtpsl.structures import outputs
 from mtpsl.system.files import write_json
 
-INITIAL = 'initial/'  # prefix of the metrics of initial predictions
+INITIAL = outputs.METRIC_PREFIXES[outputs.INITIAL]
 
 
 class Run(NamedTuple):

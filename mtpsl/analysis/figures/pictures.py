@@ -91,21 +91,25 @@ def draw_pictures(rows: Sequence[PictureRow], columns: Sequence[str], legends: L
         for row, height, heading in zip(rows, heights, headings):
             if row.heading:
                 _write(axes, STRIP, y + heading - LINE / 2, row.heading, ha='left', size=SMALL)
-            y += heading
-            _write(axes, STRIP / 2, y + height / 2, row.title, rotation=90)
-            for number, column in enumerate(columns):
-                place = _fit(row.size, (_left(number, side), y, side, height))
-                if column in row.cells:
-                    _draw_cell(axes, row.cells[column], place)
-                for mark in row.marks.get(column, ()):
-                    _write_boxed(axes, place[0] + mark.x * place[2], place[1] + mark.y * place[3],
-                                 mark.text, TINY)
-            y += height + GAP
+            _draw_row(axes, row, columns, y + heading, side, height)
+            y += heading + height + GAP
         for x, line, colour, words in entries:
             _draw_entry(axes, x, bottom + GAP + line, colour, words)
         axes.set(xlim=(0, width), ylim=(bottom + below, 0), aspect='auto')
         axes.axis('off')
     return figure
+
+
+def _draw_row(axes: Axes, row: PictureRow, columns: Sequence[str], y: float, side: float,
+              height: float) -> None:
+    _write(axes, STRIP / 2, y + height / 2, row.title, rotation=90)
+    for number, column in enumerate(columns):
+        place = _fit(row.size, (_left(number, side), y, side, height))
+        if column in row.cells:
+            _draw_cell(axes, row.cells[column], place)
+        for mark in row.marks.get(column, ()):
+            _write_boxed(axes, place[0] + mark.x * place[2], place[1] + mark.y * place[3],
+                         mark.text, TINY)
 
 
 def _left(number: int, side: float) -> float:

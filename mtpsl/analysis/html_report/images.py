@@ -13,6 +13,7 @@ from mmengine.dataset import BaseDataset, pseudo_collate
 from mmengine.model import BaseModel
 
 from mtpsl.engine.visualization import MultiTaskVisualizer
+from mtpsl.structures.outputs import FINAL
 from mtpsl.tasks import Task
 
 Confusion = list[tuple[str, list[float]]]
@@ -40,8 +41,8 @@ def image_scores(statistics: Mapping[str, Mapping[tuple[str, str], np.ndarray]],
     scores: dict[str, dict[str, float]] = {name: {} for name in tasks}
     for image, stats in sorted(statistics.items()):
         for name, task in tasks.items():
-            if ('pred', name) in stats:
-                row = torch.from_numpy(np.asarray(stats['pred', name]))[None]
+            if (FINAL, name) in stats:
+                row = torch.from_numpy(np.asarray(stats[FINAL, name]))[None]
                 value = task.score(row)[task.primary_metric]
                 if math.isfinite(value):
                     scores[name][image] = value
@@ -62,7 +63,7 @@ def confusions(statistics: Mapping[str, Mapping[tuple[str, str], np.ndarray]],
     """
     found = {}
     for name, task in tasks.items():
-        rows = [stats['pred', name] for stats in statistics.values() if ('pred', name) in stats]
+        rows = [stats[FINAL, name] for stats in statistics.values() if (FINAL, name) in stats]
         if not rows:
             continue
         matrix = task.confusion_matrix(torch.from_numpy(np.stack(rows)))

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,8 @@ import cv2
 import numpy as np
 
 from mtpsl.data_prep.resumable import Plan, carry_out
-from mtpsl.system.files import write_text
+from mtpsl.system.files import left_behind, write_text
+from mtpsl.system.parallel import is_alive
 
 from .target import Target, summarise
 
@@ -65,19 +65,9 @@ def _remove_temporaries(conversion: Conversion) -> None:
     """Remove temporary files of killed writers, which loaders would count as images."""
     for folder in {path.parent for item in conversion.items for path in conversion.paths(item)}:
         for name in os.listdir(folder):
-            found = re.fullmatch(r'\.(\d+)\.\d+\.npy', name)
-            if found and not _is_alive(int(found[1])):  # otherwise another run is working
+            found = left_behind(name)
+            if found and not is_alive(found[0]):  # otherwise another run is working
                 (folder / name).unlink(missing_ok=True)
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:  # a process of another user
-        return True
-    return True
 
 
 def convert(conversion: Conversion, write: Callable[[Item], None], workers: int) -> int:

@@ -1,7 +1,6 @@
-"""Maps names of Feature Diffusion's weights between the published implementation and ours.
+"""Maps names of Feature Diffusion's weights to those of the published implementation.
 
-One table holds the correspondence for both directions. Nothing here imports torch: a weight is
-anything with a shape.
+Nothing here imports torch: a weight is anything with a shape.
 """
 
 import re
@@ -10,6 +9,7 @@ from typing import Protocol
 
 from mtpsl.data_prep.layouts import TASK_NAMES
 
+THEIR_TASKS = {ours: theirs for theirs, ours in TASK_NAMES.items()}
 # Their module -> ours; {task} is each side's name of a task, {n} the number of a block.
 MODULES = {
     'backbone': 'backbone',
@@ -46,28 +46,18 @@ class Shaped(Protocol):
         """The size along each axis."""
 
 
-def our_name(key: str) -> str | None:
-    """Return our name of one of their weights, without their ``module.``; None if unknown."""
-    return _translate(key, MODULES, TASK_NAMES)
-
-
 def reference_name(key: str) -> str | None:
     """Return their name of one of our weights; None if unknown."""
-    return _translate(key, {ours: theirs for theirs, ours in MODULES.items()},
-                      {ours: theirs for theirs, ours in TASK_NAMES.items()})
-
-
-def _translate(key: str, modules: Mapping[str, str], tasks: Mapping[str, str]) -> str | None:
-    for source, target in modules.items():
-        module = source.replace('.', r'\.').format(task=r'(?P<task>\w+)', n=r'(?P<n>\d+)')
+    for theirs, ours in MODULES.items():
+        module = ours.replace('.', r'\.').format(task=r'(?P<task>\w+)', n=r'(?P<n>\d+)')
         match = re.fullmatch(module + r'(?P<leaf>\..+)', key)
         if match:
             bound = match.groupdict()
             if 'task' in bound:
-                if bound['task'] not in tasks:
+                if bound['task'] not in THEIR_TASKS:
                     return None
-                bound['task'] = tasks[bound['task']]
-            return target.format_map(bound) + bound['leaf']
+                bound['task'] = THEIR_TASKS[bound['task']]
+            return theirs.format_map(bound) + bound['leaf']
     return None
 
 

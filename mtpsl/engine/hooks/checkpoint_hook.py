@@ -15,14 +15,14 @@ from mtpsl.engine.checkpoints.resume import fingerprint
 from mtpsl.engine.checkpoints.work_dir import POINTER, hold, refuse_used
 from mtpsl.engine.ranks import content_of
 from mtpsl.registry import HOOKS, TASKS
-from mtpsl.system.files import write_text
+from mtpsl.system.files import left_behind, write_text
 
 from .non_finite_hook import NonFiniteError
 
 BEST_OF = 'best_of'  # metric and validation data of the best score so far
 OUTDATED = 'outdated_ckpt_ids'  # steps of the checkpoints that the newest one replaces
-# Temporary files that ``atomically`` leaves when killed.
-LEFT_BEHIND = re.compile(r'\.\d+\.((epoch_|iter_|best_).*\.pth|last_checkpoint|curves\.json)')
+# Files of a run of which a kill may leave a temporary one.
+WRITTEN = re.compile(r'(epoch_|iter_|best_).*\.pth|last_checkpoint|curves\.json')
 BEST = re.compile(r'best_.+\.pth')
 
 
@@ -85,7 +85,8 @@ class SafeCheckpointHook(CheckpointHook):
                     refuse_used(self.out_dir)
             for folder in {self.out_dir, runner.work_dir}:
                 for path in Path(folder).glob('.*'):
-                    if LEFT_BEHIND.fullmatch(path.name):
+                    found = left_behind(path.name)
+                    if found and WRITTEN.fullmatch(found[1]):
                         path.unlink()
             self._remove(info.get(OUTDATED, []))
             # Checkpoints of later steps or of an earlier run are not this run's.
