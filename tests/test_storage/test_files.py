@@ -6,7 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mtpsl.system.files import atomically, folder_lookup, left_behind, write_array, write_image, write_text
+from mtpsl.system.files import (
+    atomically,
+    folder_lookup,
+    left_behind,
+    write_array,
+    write_image,
+    write_text,
+)
 
 
 def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
