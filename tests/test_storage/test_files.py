@@ -38,7 +38,7 @@ def test_a_temporary_file_names_its_process_and_its_file(tmp_path: Path) -> None
 
     atomically(tmp_path / 'epoch_1.pth', write)
     assert found == [(os.getpid(), 'epoch_1.pth')]
-    assert left_behind('epoch_1.pth') is left_behind('.5pth') is left_behind('.hidden.1.pth') is None
+    assert not any(map(left_behind, ('epoch_1.pth', '.5pth', '.hidden.1.pth')))
 
 
 def test_arrays_and_images(tmp_path: Path) -> None:
