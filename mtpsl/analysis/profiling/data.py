@@ -20,7 +20,7 @@ from mtpsl.registry import DATASETS
 
 from .measure import Measurement, measure
 from .model import load_function
-from .speed_report import publish
+from .speed_report import report
 
 WORKERS = 8
 CPU_TIME = 'CPU time (ms) an image'
@@ -35,17 +35,17 @@ def run(args: argparse.Namespace) -> None:
         raise ValueError(f'--against needs a PASCALContext dataset, {args.config} trains on '
                          f'{type(dataset).__name__}')
     count = min(args.samples, len(dataset))
-    sides = {which: partial(prepare, config, count, which) for which in
+    procedures = {which: partial(prepare, config, count, which) for which in
              ('labels of the setting', 'no label', 'all labels')}
     if args.against:
         load_function(args.against, 'training_sample')
-        sides['plain'] = partial(prepare_plain, config, count, args.against)
-    measured = measure(sides, args.repeats, args.warm_up, count)
-    publish(measured, dict(command='data', config=args.config, samples=count), args.json)
-    print(enough(measured[0], cfg.train_dataloader.batch_size))
+        procedures['plain'] = partial(prepare_plain, config, count, args.against)
+    measured = measure(procedures, args.repeats, args.warm_up, count)
+    report(measured, dict(command='data', config=args.config, samples=count), args.json)
+    print(shortest_step(measured[0], cfg.train_dataloader.batch_size))
 
 
-def enough(measured: Measurement, batch: int) -> str:
+def shortest_step(measured: Measurement, batch: int) -> str:
     """Shortest step time at which data loading is not the bottleneck."""
     rate = 1e3 / measured.facts[CPU_TIME]
     return (f'{WORKERS} workers on a core each make {WORKERS} x {rate:.1f} = {WORKERS * rate:.0f} '

@@ -55,7 +55,7 @@ class Measurement(NamedTuple):
         return self.items / self.median
 
 
-def measure(sides: Mapping[str, Setup], repeats: int, warm_up: int = 3, items: int = 1,
+def measure(procedures: Mapping[str, Setup], repeats: int, warm_up: int = 3, items: int = 1,
             device: str = 'cpu', afterwards: Callable[[Callable], dict] | None = None,
             settle: int = 0) -> list[Measurement]:
     """Time procedures in turns (A, B, A, B), so that a slow minute of the machine hits all alike.
@@ -63,7 +63,7 @@ def measure(sides: Mapping[str, Setup], repeats: int, warm_up: int = 3, items: i
     Each procedure has a new process, for its own peak memory; only one works at a time.
 
     Args:
-        sides: name -> function that sets the procedure up.
+        procedures: name -> function that sets the procedure up.
         repeats: number of timed calls of each.
         warm_up: number of calls before them.
         items: number of items per call, such as images.
@@ -78,7 +78,7 @@ def measure(sides: Mapping[str, Setup], repeats: int, warm_up: int = 3, items: i
     context = get_context('spawn')
     workers: dict[str, tuple] = {}
     try:
-        for name, setup in sides.items():
+        for name, setup in procedures.items():
             ours, theirs = context.Pipe()
             process = context.Process(target=_work,
                                       args=(setup, theirs, device, afterwards, settle))
@@ -86,8 +86,8 @@ def measure(sides: Mapping[str, Setup], repeats: int, warm_up: int = 3, items: i
             process.start()
             theirs.close()
             _ask(name, ours)  # set up one by one, since they would slow each other down
-        facts: dict[str, dict] = {name: {} for name in sides}
-        seconds: dict[str, list[float]] = {name: [] for name in sides}
+        facts: dict[str, dict] = {name: {} for name in procedures}
+        seconds: dict[str, list[float]] = {name: [] for name in procedures}
         for turn in range(warm_up + repeats):
             for name, (_, pipe) in workers.items():
                 pipe.send('step')

@@ -18,7 +18,7 @@ from mtpsl.tasks.categorical import CategoricalTask
 from .data import CPU_TIME, build, with_cpu_time
 from .measure import Measurement, measure
 from .model import load_function
-from .speed_report import publish
+from .speed_report import report
 
 STRIDE = 8  # stride of the logits from which a model's maps are upsampled
 
@@ -40,25 +40,25 @@ def run(args: argparse.Namespace) -> None:
             total = len(build(config))
             images = args.images or total
             maps = min(args.maps, total)
-            sides = {f'{kind} predictions': partial(prepare_boundary, config, name, maps, kind)
+            procedures = {f'{kind} predictions': partial(prepare_boundary, config, name, maps, kind)
                      for kind in MAPS}
-            measured = measure(sides, args.repeats, args.warm_up, maps)
-            publish(measured, setting | dict(maps=maps), json, item='maps')
-            print('\n'.join(extrapolated(m, images) for m in measured))
+            measured = measure(procedures, args.repeats, args.warm_up, maps)
+            report(measured, setting | dict(maps=maps), json, item='maps')
+            print('\n'.join(extrapolate(m, images) for m in measured))
             continue
         side = partial(prepare, cfg.tasks.to_dict(), name, tuple(args.size))
-        sides = {'ours': side}
+        procedures = {'ours': side}
         if isinstance(tasks[name], CategoricalTask):
-            sides['ours, classes given'] = partial(side, classes_given=True)
+            procedures['ours, classes given'] = partial(side, classes_given=True)
             if args.against:
-                sides['plain, classes given'] = partial(side, args.against, classes_given=True)
+                procedures['plain, classes given'] = partial(side, args.against, classes_given=True)
         if args.against and tasks[name].label_dtype is np.uint8:
-            sides['plain'] = partial(side, args.against)
-        measured = measure(sides, args.repeats, args.warm_up)
-        publish(measured, setting | dict(size=tuple(args.size)), json)
+            procedures['plain'] = partial(side, args.against)
+        measured = measure(procedures, args.repeats, args.warm_up)
+        report(measured, setting | dict(size=tuple(args.size)), json)
 
 
-def extrapolated(measured: Measurement, images: int) -> str:
+def extrapolate(measured: Measurement, images: int) -> str:
     """Extrapolate the time of a set of images on this machine's cores."""
     cores = os.cpu_count() or 1
     seconds = measured.facts[CPU_TIME] / 1e3

@@ -62,13 +62,13 @@ class Execution(NamedTuple):
     against: str | None = None
 
 
-def described(args: argparse.Namespace) -> dict[str, object]:
+def describe(args: argparse.Namespace) -> dict[str, object]:
     """Describe the measurement for the report."""
     return dict(config=args.config, device=args.device, amp=args.amp, compile=args.compile,
                 against=args.against, options=args.cfg_options or {})
 
 
-def sides(args: argparse.Namespace) -> dict[str, Execution]:
+def procedures(args: argparse.Namespace) -> dict[str, Execution]:
     """Return the measured procedures by name, ours first, the plain one last."""
     ours = Execution(args.device, args.amp, args.compile)
     if not args.against:

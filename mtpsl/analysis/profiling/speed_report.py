@@ -45,7 +45,7 @@ def as_table(measurements: Sequence[Measurement], item: str = 'images') -> str:
     return str(table)
 
 
-def publish(measurements: Sequence[Measurement], setting: Mapping[str, object],
+def report(measurements: Sequence[Measurement], setting: Mapping[str, object],
             json: Path | None = None, device: str = 'cpu', item: str = 'images') -> None:
     """Print the setting, the table and the procedures' facts; write all as JSON.
 

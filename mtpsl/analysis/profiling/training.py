@@ -16,13 +16,13 @@ from .measure import measure
 from .model import (
     Execution,
     build_model,
-    described,
+    describe,
     load,
     load_function,
-    sides,
+    procedures,
 )
 from .random_batch import random_batch
-from .speed_report import publish
+from .speed_report import report
 
 BATCHES = 8  # different batches in turns, since the number of labelled pairs varies
 
@@ -35,12 +35,12 @@ def run(args: argparse.Namespace) -> None:
     size = tuple(args.size or cfg.model.data_preprocessor.size)
     batch = args.batch or cfg.train_dataloader.batch_size
     setups = {name: partial(prepare, cfg.to_dict(), size, batch, args.labels, execution)
-              for name, execution in sides(args).items()}
-    setting = dict(command='train', **described(args), size=size, batch=batch,
+              for name, execution in procedures(args).items()}
+    setting = dict(command='train', **describe(args), size=size, batch=batch,
                    labels=args.labels)
     measured = measure(setups, args.repeats, args.warm_up, batch, args.device,
                        matrix_share if args.matrix_share else None, settle=1)
-    publish(measured, setting, args.json, args.device)
+    report(measured, setting, args.json, args.device)
 
 
 def prepare(config: dict, size: tuple[int, int], batch: int, labels: str,
