@@ -16,7 +16,6 @@ from mtpsl.engine.config.load import require
 from mtpsl.models.preprocessor import MultiTaskDataPreprocessor
 from mtpsl.registry import DATA_SAMPLERS, DATASETS, MODELS
 from mtpsl.structures import MultiTaskSample, batch_leaves
-from mtpsl.system.choices import PAGE
 from mtpsl.tasks import Task, build_tasks
 
 from .image_predictions import choose_images
@@ -124,8 +123,7 @@ def _preprocessed(preprocessor: MultiTaskDataPreprocessor, training: bool,
     return list(rgb.permute(0, 2, 3, 1).numpy()), batch['data_samples']
 
 
-def draw_views(name: str, views: Sequence[View], tasks: Mapping[str, Task],
-               width: float = PAGE) -> Figure:
+def draw_views(name: str, views: Sequence[View], tasks: Mapping[str, Task]) -> Figure:
     """Draw a row per view: the image, and each task's label or a mark that it is withheld."""
     rows = []
     for number, view in enumerate(views):
@@ -137,4 +135,4 @@ def draw_views(name: str, views: Sequence[View], tasks: Mapping[str, Task],
                                view.image.shape[:2], '' if number else name))
     legends = {task: legend(tasks[task], [view.labels[task] for view in views
                                           if task in view.labels]) for task in tasks}
-    return draw_pictures(rows, [INPUT, *tasks], legends, width)
+    return draw_pictures(rows, [INPUT, *tasks], legends)

@@ -102,13 +102,13 @@ def read_slice(path: Path, name: str, index: int, cache: int) -> np.ndarray:
                          f'is damaged: {error}') from error
 
 
-def read_strings(path: Path, name: str, count: int | None = None) -> list[str]:
+def read_strings(path: Path, name: str) -> list[str]:
     """Read a cell array of strings, (1, N), of a v7.3 file.
 
     Raises:
         ValueError: the variable is something else.
     """
-    found = find_array(path, name, (1, count), 'cells')
+    found = find_array(path, name, (1, None), 'cells')
     file = open_hdf5(path)
     try:
         return [''.join(map(chr, np.asarray(file[reference]).ravel())) for reference in found[0]]

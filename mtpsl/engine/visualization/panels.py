@@ -11,6 +11,7 @@ PALE_INK = (140, 140, 140)
 NOTHING = (236, 236, 236)
 
 LEAST = 1e-6  # uncertainty below it is a rounding error
+MIN_HEIGHT = 160  # of a picture in pixels: smaller ones are enlarged by whole factors
 LARGEST_WIDTH = 1024  # of an enlarged picture, in pixels
 
 Colour = tuple[int, int, int]
@@ -20,7 +21,7 @@ Entry = tuple[float, float, Colour | None, str]  # of a legend: place, swatch, w
 
 def draw_panel(image: np.ndarray, rows: Sequence[str], columns: Sequence[str],
                pictures: Mapping[tuple[str, str], np.ndarray], legends: Legends,
-               title: str = '', min_side: int = 160) -> np.ndarray:
+               title: str = '') -> np.ndarray:
     """Lay out the input and a grid of pictures, labelled, with the legends below.
 
     Args:
@@ -30,13 +31,12 @@ def draw_panel(image: np.ndarray, rows: Sequence[str], columns: Sequence[str],
         pictures: (row, column) -> (H, W, 3) uint8 RGB; an absent key is drawn as missing.
         legends: column -> name -> RGB.
         title: heading of the panel.
-        min_side: pictures are enlarged by whole factors to at least this height in pixels.
 
     Returns:
         (H', W', 3) uint8 RGB panel.
     """
     # The width limits the factor of an image that is far wider than high.
-    factor = max(1, min(-(-min_side // image.shape[0]), LARGEST_WIDTH // image.shape[1]))
+    factor = max(1, min(-(-MIN_HEIGHT // image.shape[0]), LARGEST_WIDTH // image.shape[1]))
     height, width = image.shape[0] * factor, image.shape[1] * factor
     text = max(14, min(height, width) // 14)  # legible when a large panel is shown smaller
     font, margin, line = ImageFont.load_default(text), text // 2, text * 3 // 2
@@ -131,16 +131,14 @@ def _enlarge(picture: np.ndarray, factor: int) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(picture.repeat(factor, 0).repeat(factor, 1)))
 
 
-def paint_uncertainty(deviation: np.ndarray, largest: float | None = None) -> np.ndarray:
-    """Colour uncertainty: dark where draws of noise agree, bright where they differ.
+def paint_uncertainty(deviation: np.ndarray) -> np.ndarray:
+    """Colour uncertainty from dark, where draws of noise agree, to bright, the map's maximum.
 
     Args:
         deviation: (H, W) standard deviation, in the unit of the task's predictions.
-        largest: value of the brightest colour; None for the map's maximum.
 
     Returns:
         (H, W, 3) uint8 RGB.
     """
-    largest = float(deviation.max()) if largest is None else largest
-    level = np.clip(deviation / max(largest, LEAST), 0, 1)
+    level = np.clip(deviation / max(float(deviation.max()), LEAST), 0, 1)
     return cv2.applyColorMap((255 * level).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
