@@ -4,7 +4,7 @@ PREDICTION_FORMATS = ('png', 'npy')
 TABLE_FORMATS = ('md', 'tex', 'csv')
 FIGURE_SUFFIXES = ('.pdf', '.svg', '.png')
 COLUMN, PAGE = 3.25, 6.875  # widths in inches of one column and of both in a two-column paper
-MAX_SIDE = 1024  # pixels of a photo's longest side: objects are then as large as in training
+MAX_SIDE = 1024  # longest side of a photo in pixels: objects are no larger than in training
 SETTINGS = ('onelabel', 'randomlabels', 'full')  # of label mappings
 PASCAL_TASKS = ('semseg', 'parsing', 'saliency', 'normal', 'boundary')
 # Layout of synthetic scenes -> default height and width of an image.

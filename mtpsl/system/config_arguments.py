@@ -135,7 +135,7 @@ def one_line_errors(tool: str) -> Iterator[None]:
 
 
 def _await_turn(text: str) -> str:
-    """Print the text when it is this process's turn: a launcher ends all with the first one."""
+    """Return the text after this process's turn has come: a launcher ends all with the first."""
     rank = os.environ.get('RANK') or os.environ.get('SLURM_PROCID') or '0'
     if LOST.search(text):
         time.sleep(TURN)  # the process that ended has reported why

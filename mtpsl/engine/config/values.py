@@ -73,10 +73,15 @@ def check_left_out(name: str, tasks: Mapping, present: Collection[str], given: b
                        f'{", ".join(others)}')
 
 
-def value_of(cfg: Config, key: str) -> Any:
-    """Return the value at a dotted key; None if there is none."""
-    return reduce(lambda part, name: part.get(name) if hasattr(part, 'get') else None,
-                  key.split('.'), cfg)
+def value_of(cfg: Config | Mapping, key: str) -> Any:
+    """Return the value at a dotted key, in which lists have numbers; None if there is none."""
+    def step(part: Any, name: str) -> Any:
+        if isinstance(part, Mapping):
+            return part.get(name)
+        is_place = isinstance(part, (list, tuple)) and name.isdigit() and int(name) < len(part)
+        return part[int(name)] if is_place else None
+
+    return reduce(step, key.split('.'), dict(cfg.items()))
 
 
 def _check_number(key: str, value: Any, above: bool = False) -> None:

@@ -9,12 +9,13 @@ import difflib
 import os
 import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from functools import reduce
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from mmengine.config import Config
 from mmengine.fileio import load
+
+from .values import value_of
 
 BASE = '_base_'
 SHOWN = 8
@@ -88,9 +89,9 @@ def _check_override(name: str, file: _File, used: bool, cfg: Mapping,
         return
     places = _places(list(base.family()), name) or (  # a config dumped by a run
         key for key in _keys(before) if key.rpartition('.')[2] == name and key != name
-        and _at(before, key) == before[name])
+        and value_of(before, key) == before[name])
     stale = [key for key in dict.fromkeys(places) if key.split('.')[0] in known
-             and _at(cfg, key) is not None and _at(cfg, key) == _at(before, key)]
+             and value_of(cfg, key) is not None and value_of(cfg, key) == value_of(before, key)]
     if not stale:
         return
     where = ', '.join(stale[:SHOWN]) + (f' and {len(stale) - SHOWN} more' * (len(stale) > SHOWN))
@@ -114,8 +115,8 @@ def _check_pair(kind: str, file: _File, cfg: Mapping) -> None:
     for base in file.bases:
         if other in _places(list(base.family()), name):
             before = Config.fromfile(base.path)
-            if _at(before, test) == _at(before, val) != _at(cfg, val) and (
-                    _at(cfg, test) == _at(before, test)):
+            if value_of(before, test) == value_of(before, val) != value_of(cfg, val) and (
+                    value_of(cfg, test) == value_of(before, test)):
                 _warn(f'{file.path} sets {val}, and {test} keeps what {base.path} has made of the '
                       f'former: testing is as before. {other} = ... says what it is to be')
 
@@ -229,17 +230,6 @@ def _inside(node: ast.AST, place: str, name: str) -> Iterator[str]:
             yield from _inside(value, f'{place}.{number}', name)
     elif any(_means(part, name) for part in ast.walk(node)):
         yield place
-
-
-def _at(cfg: Any, key: str) -> Any:
-    """Return the value at a dotted key; None if there is none."""
-    def step(part: Any, name: str) -> Any:
-        if isinstance(part, Mapping):
-            return part.get(name)
-        is_place = isinstance(part, (list, tuple)) and name.isdigit() and int(name) < len(part)
-        return part[int(name)] if is_place else None
-
-    return reduce(step, key.split('.'), dict(cfg.items()))
 
 
 def _keys(part: Any, place: str = '') -> Iterator[str]:
