@@ -138,9 +138,7 @@ class SafeCheckpointHook(CheckpointHook):
         """Check that the weights are finite."""
         _check_weights(runner)
 
-    def before_test_epoch(self, runner: Runner) -> None:
-        """Check that the weights are finite."""
-        _check_weights(runner)
+    before_test_epoch = before_val_epoch
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Add the config's fingerprint, the order of the tasks and the data to the checkpoint."""

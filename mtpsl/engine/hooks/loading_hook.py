@@ -44,6 +44,4 @@ class LoadingHook(Hook):
         """Compare the weights of all processes, each of which reads its own file."""
         compare_weights(runner)
 
-    def before_test(self, runner: Runner) -> None:
-        """Compare the weights of all processes."""
-        compare_weights(runner)
+    before_test = before_train

@@ -33,8 +33,7 @@ class PanelHook(Hook):
     def before_val_epoch(self, runner: Runner) -> None:
         self._drawn = 0
 
-    def before_test_epoch(self, runner: Runner) -> None:
-        self._drawn = 0
+    before_test_epoch = before_val_epoch
 
     def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
                        outputs: Sequence[MultiTaskSample] | None = None) -> None:
