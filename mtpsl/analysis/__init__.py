@@ -1,1 +1,1 @@
-"""Looking at results: figures, reports, tables, complexity, speed."""
+"""Analysis of results: figures, reports, tables, complexity, speed."""

@@ -1,13 +1,10 @@
-"""Tables of any results side by side: a row a method, a column a primary metric, Delta_m last."""
+"""Compares results: a row per method, a column per primary metric, Delta_m last."""
 
-import csv
-import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from mtpsl.evaluation.delta_m import mean_gain
-from mtpsl.evaluation.table import ARROWS, decimals, figure, markdown_table, signed
-from mtpsl.system.choices import TABLE_FORMATS
+from mtpsl.evaluation.table import decimals, figure, signed
 
 from .results import (
     Method,
@@ -26,8 +23,8 @@ class Row:
     """A method in a table.
 
     Attributes:
-        method: what it shows.
-        scores: column -> mean and deviation; a column that the method has no figure for is absent.
+        method: the method.
+        scores: column -> mean and deviation; columns without a score of the method are absent.
     """
 
     method: Method
@@ -36,13 +33,13 @@ class Row:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A table before it is written in some format.
+    """A table, independent of its format.
 
     Attributes:
-        columns: ``<task>/<metric>`` or ``<set>/<task>/<metric>``, and ``delta_m`` last where there
-            is a baseline -> whether higher is better.
-        rows: one a method.
-        baseline: what Delta_m is relative to.
+        columns: ``<task>/<metric>`` or ``<set>/<task>/<metric>``, and ``delta_m`` last if there is
+            a baseline -> whether higher is better.
+        rows: one per method.
+        baseline: method that Delta_m is relative to.
     """
 
     columns: Mapping[str, bool]
@@ -50,9 +47,9 @@ class Comparison:
     baseline: Method | None
 
     def best(self, column: str) -> set[str]:
-        """Methods whose mean is the best of a column as it is shown: what looks equal is equal.
+        """Return the methods with the best mean of a column, compared as printed.
 
-        Empty where fewer than two have a figure. The baseline takes part like any other row.
+        Empty if fewer than two methods have a score. The baseline counts like any other row.
         """
         means = {row.method.name: row.scores[column].mean for row in self.rows
                  if column in row.scores}
@@ -64,26 +61,25 @@ class Comparison:
 
 
 def beside_paper(paper: Sequence[Method], own: Sequence[Method]) -> list[Method]:
-    """The paper's methods in front of one's own; of a name that both have, ``NAME (paper)``."""
+    """Put the paper's methods first; one named as one of ``own`` becomes ``NAME (paper)``."""
     names = {method.name for method in own}
     return [replace(method, name=f'{method.name} (paper)') if method.name in names else method
             for method in paper] + list(own)
 
 
 def compare(methods: Sequence[Method], baseline: Method | None = None) -> Comparison:
-    """Put methods beside each other.
+    """Make a table of methods.
 
     Args:
         methods: the rows.
-        baseline: what Delta_m is relative to (the means of its runs), one of ``methods`` or not;
-            then it is a row in front of them. None leaves Delta_m out.
+        baseline: method that Delta_m is relative to (the means of its runs). If it is not one of
+            ``methods``, it becomes the first row. None leaves Delta_m out.
 
     Returns:
-        The table. A method's Delta_m is that of each run, then their mean and deviation.
+        The table. Delta_m is computed per run, then its mean and deviation over the runs.
 
     Raises:
-        ValueError: no method; two rows of one name; a baseline that lacks a column or is zero
-            there.
+        ValueError: no method; two rows of one name; the baseline lacks a column or is zero in it.
     """
     if not methods:
         raise ValueError('no results given')
@@ -123,9 +119,9 @@ def _reference(baseline: Method, columns: Mapping[str, bool]) -> dict[str, float
 
 
 def read_baseline(texts: Sequence[str], setting: str | None = None) -> Method:
-    """Read a baseline, one model or one model a task, as one row.
+    """Read a baseline, one model or one model per task, as one row.
 
-    It is called as its files agree on, else ``Baseline``.
+    Its name is that of its files if they agree, else ``Baseline``.
 
     Args:
         texts: see :func:`read_argument`; the results of a set are seeds.
@@ -143,7 +139,7 @@ def read_baseline(texts: Sequence[str], setting: str | None = None) -> Method:
                              'the results and the name of one of its methods as the baseline')
     refuse_overlap(groups)
     runs = [result for _, results in groups for result in results]
-    if len(groups) > 1:  # the size of one model is not that of them all
+    if len(groups) > 1:  # the size of one model is not that of all of them
         runs = [replace(run, params=None, macs=None) for run in runs]
     methods = {run.method for run in runs}
     return Method(methods.pop() if len(methods) == 1 else 'Baseline', tuple(runs))
@@ -151,7 +147,7 @@ def read_baseline(texts: Sequence[str], setting: str | None = None) -> Method:
 
 def find_baseline(texts: Sequence[str], methods: Sequence[Method],
                   setting: str | None = None) -> Method:
-    """The baseline that ``texts`` means: the name of one of ``methods``, or files.
+    """Find the baseline: ``texts`` are the name of one of ``methods``, or files.
 
     Raises:
         FileNotFoundError: neither a method nor a file.
@@ -168,10 +164,10 @@ def find_baseline(texts: Sequence[str], methods: Sequence[Method],
 
 
 def disagreements(comparison: Comparison) -> list[str]:
-    """Rows whose Delta_m is not the one that their source prints, one line each.
+    """List the rows whose Delta_m differs from the one printed by their source, one line each.
 
-    Only where the baseline is of the same file, and beyond what rounding explains: every figure
-    may be off by half a unit of the last digit that it is shown with.
+    Only rows of the baseline's own file are compared. Rounding is allowed for: each number may be
+    off by half a unit of its last printed digit.
     """
     lines: list[str] = []
     baseline = comparison.baseline
@@ -192,114 +188,3 @@ def disagreements(comparison: Comparison) -> list[str]:
                          f'{baseline.name}, but its source prints '
                          f'{signed(run.printed_delta_m)}%')
     return lines
-
-
-@dataclass(frozen=True)
-class Style:
-    """How a format writes the parts of a table."""
-
-    escape: Callable[[str], str]
-    bold: str
-    plus_minus: str
-    percent: str
-    delta: str
-    arrows: Mapping[bool, str]
-
-
-TEX_ESCAPES = str.maketrans({
-    '\\': r'\textbackslash{}', '~': r'\textasciitilde{}', '^': r'\textasciicircum{}',
-    '<': r'\textless{}', '>': r'\textgreater{}', '|': r'\textbar{}',
-    **{letter: f'\\{letter}' for letter in '&%$#_{}'}})
-MARKDOWN = Style(lambda text: text.replace('|', r'\|').replace('*', r'\*'),
-                 '**{}**', ' ± ', '%', DELTA, ARROWS)
-LATEX = Style(lambda text: text.translate(TEX_ESCAPES), r'\textbf{{{}}}', r' $\pm$ ', r'\%',
-              r'$\Delta_m$', {True: r'$\uparrow$', False: r'$\downarrow$'})
-# Column of a size -> its title, unit and the unit's letter.
-SIZES = {'params': ('#params', 1e6, 'M'), 'macs': ('FLOPs', 1e9, 'G')}
-
-
-def to_markdown(comparison: Comparison) -> str:
-    """Aligned Markdown."""
-    return markdown_table(*_cells(comparison, MARKDOWN)) + '\n'
-
-
-def to_latex(comparison: Comparison) -> str:
-    """A ``tabular`` of the package booktabs."""
-    header, rows = _cells(comparison, LATEX)
-    # After the \\ of the row before, LaTeX would read a leading [ or * as its argument.
-    rows = [['{}' + row[0] if row[0][:1] in '[*' else row[0], *row[1:]] for row in rows]
-    lines = [r'% \usepackage{booktabs}', f'\\begin{{tabular}}{{l{"r" * (len(header) - 1)}}}',
-             r'\toprule', ' & '.join(header) + r' \\', r'\midrule',
-             *(' & '.join(row) + r' \\' for row in rows), r'\bottomrule', r'\end{tabular}']
-    return '\n'.join(lines) + '\n'
-
-
-def to_csv(comparison: Comparison) -> str:
-    """Plain numbers in full: mean and deviation of each column, and the number of runs."""
-    sizes = _sizes(comparison)
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator='\n')
-    writer.writerow(['method', 'runs', *sizes, *(
-        _plain(title) for column in comparison.columns for title in (column, f'{column} std'))])
-    for number, row in enumerate(comparison.rows):
-        scores = [row.scores.get(column) for column in comparison.columns]
-        writer.writerow([_plain(row.method.name), row.method.most_runs, *(
-            values[number] for values in sizes.values()), *(
-            value for score in scores
-            for value in ((score.mean, score.std) if score else (None, None)))])
-    return out.getvalue()
-
-
-def _plain(text: str) -> str:
-    """A cell that spreadsheets take for text: they would run what begins like a formula."""
-    return f"'{text}" if text.lstrip()[:1] in tuple('=+-@') or text[:1] in '\t\r' and text else text
-
-
-FORMATS = dict(zip(TABLE_FORMATS, (to_markdown, to_latex, to_csv), strict=True))
-
-
-def _sizes(comparison: Comparison) -> dict[str, list[float | None]]:
-    """``params`` and ``macs`` of each row, where any row has them."""
-    sizes = {}
-    for column in SIZES:
-        values = [next((size for run in row.method.runs
-                        if (size := getattr(run, column)) is not None), None)
-                  for row in comparison.rows]
-        if any(value is not None for value in values):
-            sizes[column] = values
-    return sizes
-
-
-def _cells(comparison: Comparison, style: Style) -> tuple[list[str], list[list[str]]]:
-    """Header and rows as text."""
-    sizes = _sizes(comparison)
-    header = ['method', *(style.escape(SIZES[column][0]) for column in sizes)]
-    for column, better in comparison.columns.items():
-        title = style.delta if column == DELTA else style.escape(column.replace('/', ' '))
-        header.append(f'{title} {style.arrows[better]}')
-    best = {column: comparison.best(column) for column in comparison.columns}
-    rows = []
-    for number, row in enumerate(comparison.rows):
-        name, runs = row.method.name, row.method.most_runs
-        cells = [style.escape(name) + (f' ({runs} runs)' if runs > 1 else '')]
-        cells += [_size(values[number], column) for column, values in sizes.items()]
-        for column in comparison.columns:
-            text = _score(row.scores.get(column), column, style)
-            cells.append(style.bold.format(text) if name in best[column] else text)
-        rows.append(cells)
-    return header, rows
-
-
-def _size(value: float | None, column: str) -> str:
-    _, unit, letter = SIZES[column]
-    return '-' if value is None else f'{value / unit:.{0 if value >= 100 * unit else 2}f}{letter}'
-
-
-def _score(score: Score | None, column: str, style: Style) -> str:
-    if score is None:
-        return '-'
-    delta = column == DELTA
-    text = signed(score.mean) if delta else figure(score.mean)
-    if score.std is not None:
-        text += f'{style.plus_minus}{score.std:.{2 if delta else decimals(score.mean)}f}'
-    return text + style.percent if delta else text

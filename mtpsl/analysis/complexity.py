@@ -1,4 +1,4 @@
-"""Parameters and multiply-adds of a model, in all and by part, without running it."""
+"""Counts parameters and multiply-adds of a model, in total and by part, without running it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -14,9 +14,9 @@ from mtpsl.structures.outputs import FINAL
 
 
 class _EmptyOnMeta(TorchFunctionMode):
-    """``torch.empty``, by which layers make their weights, gives tensors without values.
+    """Makes ``torch.empty``, which layers use for their weights, return meta tensors.
 
-    Not all tensors, as ``torch.device('meta')`` would: a noise schedule needs its values.
+    Unlike ``torch.device('meta')``, other tensors keep values: a noise schedule needs them.
     """
 
     def __torch_function__(self, func: Callable, types: tuple[type, ...], args: tuple = (),
@@ -28,10 +28,10 @@ class _EmptyOnMeta(TorchFunctionMode):
 
 
 def build_without_values(model: Mapping[str, object]) -> Any:
-    """Build a model whose weights have no values: a tenth of the time, and no memory.
+    """Build a model whose weights have no values, in a tenth of the time and without memory.
 
     Args:
-        model: its config, see ``mtpsl.registry.MODELS``.
+        model: config of the model, see ``mtpsl.registry.MODELS``.
     """
     with _EmptyOnMeta():
         return MODELS.build(model)
@@ -40,26 +40,26 @@ def build_without_values(model: Mapping[str, object]) -> Any:
 def complexity(model: nn.Module, shape: tuple[int, int] = (512, 512),
                depth: int = 2,
                tasks: Sequence[str] | None = None) -> dict[str, dict[str, int]]:
-    """Count what one forward pass of one image costs, attention included.
+    """Count the cost of a forward pass of one image, attention included.
 
-    Multiply-adds (half of the floating-point operations) of convolutions, linear layers and
-    matrix products, as the literature counts "FLOPs": of the method as it is written, without the
-    shortcuts by which the same values are had for less. The model is moved to the meta device
-    and is of no further use.
+    Counts multiply-adds (half of the floating-point operations) of convolutions, linear layers and
+    matrix products, as the literature counts "FLOPs". They are those of the method as published,
+    without the code's faster forms of the same computation. The model is moved to the meta device
+    and cannot be used afterwards.
 
     Args:
         model: a model whose forward takes (1, 3, H, W) images.
         shape: H and W in pixels.
-        depth: levels of the module tree to break the numbers down to.
-        tasks: of a multi-task model, those that are predicted; None is all.
+        depth: number of levels of the module tree to report.
+        tasks: tasks that a multi-task model predicts; None for all.
 
     Returns:
-        ``{part: {'params': n, 'macs': n}}`` in the order of the tree; the whole is the part ``''``.
+        ``{part: {'params': n, 'macs': n}}`` in the order of the tree; part ``''`` is the model.
     """
-    # On the meta device attention is counted too; on the CPU it is silently missed.
+    # The counter misses attention on the CPU, but not on the meta device.
     model = model.to('meta').eval()
     for module in model.modules():
-        # Not what another library calls so.
+        # Not an attribute of another library's module.
         if type(module).__module__.startswith('mtpsl.') and hasattr(module, 'shortcut'):
             module.shortcut = False  # type: ignore[assignment]  # torch: a tensor or a module
     counter = FlopCounterMode(display=False)
@@ -70,13 +70,13 @@ def complexity(model: nn.Module, shape: tuple[int, int] = (512, 512),
         else:
             logits: Any = model.logits
             model.forward = lambda inputs: logits(inputs, None, PredictOptions(tasks))[FINAL]
-            model(image)  # by the call, so that the whole is counted as well
+            model(image)  # called, so that the whole model is counted as well
     root = type(model).__name__
     called = {name.removeprefix(root).removeprefix('.'): sum(operations.values()) // 2
               for name, operations in counter.get_flop_counts().items() if name != 'Global'}
 
     def macs(path: str, module: nn.Module) -> int:
-        """A part that is no call of its own (a ModuleDict) costs what its children do."""
+        """Return the cost of a part; one that is not called (a ModuleDict) sums its children."""
         if path in called:
             return called[path]
         return sum(macs(f'{path}.{name}'.lstrip('.'), child)

@@ -1,1 +1,1 @@
-"""Making datasets: converters of the published ones, rendered scenes."""
+"""Makes datasets: converts published ones, renders scenes."""

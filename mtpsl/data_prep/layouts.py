@@ -1,26 +1,30 @@
-"""Facts of the datasets' layouts that readers and writers share; nothing here imports PyTorch.
+"""Layouts of datasets that readers and writers share; nothing here imports PyTorch.
 
-Where the files of the NYUD and Cityscapes layouts lie:
-
-``{split}`` stands for ``train`` or ``val``, ``{id}`` for the number of the image, from 0. All are
-``.npy``: images (H, W, 3) RGB in [0, 1]; class ids (H, W), -1 unknown; depth or inverse depth
-(H, W, 1), 0 unknown; normals (H, W, 3), the zero vector unknown.
+Paths of the files of the NYUD and Cityscapes layouts: ``{split}`` stands for ``train`` or ``val``,
+``{id}`` for the number of the image, from 0. All are ``.npy``: images (H, W, 3) RGB in [0, 1];
+class ids (H, W), -1 unknown; depth or inverse depth (H, W, 1), 0 unknown; normals (H, W, 3), the
+zero vector unknown.
 """
 
 IMAGE = '{split}/image/{id}.npy'
 NYUD = dict(semseg='{split}/label/{id}.npy', depth='{split}/depth/{id}.npy',
             normal='{split}/normal/{id}.npy')
 CITYSCAPES = dict(semseg='{split}/label_7/{id}.npy', depth='{split}/depth/{id}.npy')
-# What the class ids of ``semseg`` mean; the configs of the datasets repeat them.
+# Names of the class ids of ``semseg``; the configs of the datasets repeat them.
 NYUD_CLASSES = ('bed', 'books', 'ceiling', 'chair', 'floor', 'furniture', 'objects', 'picture',
                 'sofa', 'table', 'tv', 'wall', 'window')
 CITYSCAPES_CLASSES = ('flat', 'construction', 'object', 'nature', 'sky', 'human', 'vehicle')
 SPLITS = ('train', 'val')
-# What the published implementation calls the tasks, in its label mappings and checkpoints.
-# Theirs -> ours, in the order in which they concatenate the predictions of any dataset:
-# semseg, parsing, saliency, normal, boundary (PASCAL); semseg, depth, normal (NYUD).
+# The published implementation's names of tasks, in its label mappings and checkpoints. Theirs ->
+# ours, in the order in which they concatenate predictions: semseg, parsing, saliency, normal,
+# boundary (PASCAL); semseg, depth, normal (NYUD).
 TASK_NAMES = dict(semseg='semseg', depth='depth', human_parts='parsing', sal='saliency',
                   normals='normal', edge='boundary')
+# Body part -> the names of its annotated pieces in ``human_parts``, on both sides of the body.
+PART_PIECES = {1: ('head', 'hair', 'lear', 'rear', 'lebrow', 'rebrow', 'leye', 'reye', 'mouth',
+                   'nose'),
+               2: ('torso', 'neck'), 3: ('luarm', 'ruarm'), 4: ('llarm', 'rlarm', 'lhand', 'rhand'),
+               5: ('luleg', 'ruleg'), 6: ('llleg', 'rlleg', 'lfoot', 'rfoot')}
 # PASCAL-Context classes on which the distilled normals are used.
 NORMAL_CLASSES = (
     3, 4, 6, 9, 10, 11, 13, 15, 17, 18, 22, 23, 29, 30, 33, 34, 36, 37, 38, 39, 41, 43, 46, 49, 50,

@@ -1,4 +1,4 @@
-"""Making a dataset item by item: resumable, its manifest last, nothing overwritten."""
+"""Makes a dataset item by item: resumable, the manifest last, nothing overwritten."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,17 +14,17 @@ T = TypeVar('T')
 
 @dataclass(frozen=True)
 class Plan(Generic[T]):
-    """What is to be made.
+    """A dataset to make.
 
     Attributes:
-        root: the dataset's folder; absent, empty, or of the same plan.
-        kind: what is made, for messages, such as 'conversion'.
+        root: folder of the dataset: absent, empty, or of the same plan.
+        kind: kind of the work for messages, such as 'conversion'.
         name: ``<name>.unfinished.json`` is written first and ``<name>.json``, the manifest, last.
-        settings: all that the result depends on, for the manifest.
-        items: what is written one by one, in the order to work in.
-        paths: the files of an item.
-        unit: what the items are, for the progress, such as 'images'.
-        others: files besides those of the items, which ``finish`` of :func:`carry_out` writes.
+        settings: everything that the result depends on, for the manifest.
+        items: items to write, in order.
+        paths: function that gives the files of an item.
+        unit: name of the items for the progress, such as 'images'.
+        others: other files, which ``finish`` of :func:`carry_out` writes.
     """
 
     root: Path
@@ -45,7 +45,7 @@ class Plan(Generic[T]):
         return self.root / f'{self.name}.unfinished.json'
 
     def missing(self) -> dict[T, Path]:
-        """The items that lack a file, each with the first it lacks."""
+        """Return the items with a missing file, each with its first missing file."""
         there, found = folder_lookup(), {}
         for item in self.items:
             lacking = next((path for path in self.paths(item) if not there(path)), None)
@@ -56,21 +56,21 @@ class Plan(Generic[T]):
 
 def carry_out(plan: Plan[T], write: Callable[[T], None], workers: int,
               finish: Callable[[], str | None]) -> int:
-    """Make what is not there yet.
+    """Make the missing items.
 
     Args:
-        plan: what to make.
-        write: picklable; writes the files of one item.
+        plan: the plan.
+        write: picklable function that writes the files of an item.
         workers: processes, at least 1.
-        finish: called when all items are there, before the manifest is written; writes the other
-            files, checks the whole, and returns what to print, or None.
+        finish: called after all items are written and before the manifest is; writes the other
+            files, checks the dataset, and returns a text to print, or None.
 
     Returns:
-        Number of items written, 0 if all were there.
+        Number of items written, 0 if all existed.
 
     Raises:
-        ValueError: the folder holds something else, or its manifest is damaged; what ``write`` and
-            ``finish`` raise.
+        ValueError: the folder has other content, or its manifest is damaged; errors of ``write``
+            and ``finish``.
         OSError: a file or folder cannot be written.
     """
     check_folder(plan)
@@ -86,7 +86,7 @@ def carry_out(plan: Plan[T], write: Callable[[T], None], workers: int,
     run_in_workers(write, missing, workers, plan.unit)
     text = finish()
     write_json(plan.manifest, dict(plan.settings))
-    plan.unfinished.unlink(missing_ok=True)  # another run on the same folder may have been first
+    plan.unfinished.unlink(missing_ok=True)  # another run on the folder may have been first
     if text:
         print(text)
     return len(missing)
@@ -121,8 +121,8 @@ def check_folder(plan: Plan) -> None:
 
 
 def _read_manifest(plan: Plan) -> tuple[Path, object] | None:
-    """A manifest of the folder and its content, None if it is damaged; None where there is none."""
-    # A run at work there may replace one by the other between two looks: hence the third.
+    """Return a manifest's path and content (None if damaged); None without a manifest."""
+    # A running process may replace one by the other between two looks: hence a third look.
     for path in (plan.unfinished, plan.manifest, plan.unfinished):
         try:
             return path, json.loads(path.read_bytes())

@@ -5,7 +5,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from mtpsl.data_prep.layouts import NORMAL_CLASSES
+from mtpsl.data_prep.layouts import NORMAL_CLASSES, PART_PIECES
 from mtpsl.registry import DATASETS
 from mtpsl.tasks.boundary_match import thin
 
@@ -15,10 +15,7 @@ PERSON = 15
 CONTEXT_CLASSES = 459
 
 # Body part of each annotated piece of a person.
-PARTS = {name: part for part, names in enumerate((
-    'hair head lear rear lebrow rebrow leye reye mouth nose', 'neck torso', 'luarm ruarm',
-    'llarm rlarm lhand rhand', 'luleg ruleg', 'llleg rlleg lfoot rfoot'), start=1)
-    for name in names.split()}
+PARTS = {name: part for part, names in PART_PIECES.items() for name in names}
 
 HAS_NORMAL = np.isin(np.arange(CONTEXT_CLASSES + 1), NORMAL_CLASSES)
 

@@ -1,4 +1,4 @@
-"""What runs: config loading, runner building, hooks, optimiser wrappers."""
+"""Engine: config loading, runner building, hooks, optimiser wrappers."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""The names of :mod:`mtpsl.engine`, which imports them when they are asked for."""
+"""The public names of :mod:`mtpsl.engine`, imported lazily."""
 
 import mtpsl.engine.patches  # noqa: F401  (applies them)
 from mtpsl.engine.checkpoints.local_backend import AtomicLocalBackend

@@ -1,4 +1,4 @@
-"""From a config to a runner, on one process or many, with or without a GPU."""
+"""Builds the runner of a config, for one or many processes, with or without a GPU."""
 
 import json
 import logging
@@ -40,21 +40,21 @@ def build_runner(cfg: Config) -> Runner:
 
     Args:
         cfg: what :func:`mtpsl.engine.load_config` returned, with ``work_dir`` and ``launcher``
-            set. On machines without a GPU processes talk by gloo, and each keeps its own batch
+            set. Without a GPU processes communicate by gloo, and each keeps its own batch
             statistics.
 
     Returns:
         mmengine's runner, ready to ``train()`` or ``test()``.
 
     Raises:
-        FileNotFoundError: a checkpoint or a file of pretrained weights that is not there.
-        ValueError: one of another model or with weights that are not finite, to resume one of
-            another config, or all are damaged; or the processes' settings differ.
+        FileNotFoundError: a checkpoint or a file of pretrained weights does not exist.
+        ValueError: a checkpoint is of another model, has weights that are not finite, or is to be
+            resumed with another config; all are damaged; or processes have different settings.
     """
     check_init_cfg(cfg)
     checkpoint, damage = _find_checkpoint(cfg)
     given = (cfg.model.get('init_cfg') or {}) if checkpoint else {}
-    if checkpoint:  # these weights are replaced: do not look for them
+    if checkpoint:  # replaced by the checkpoint: do not load them
         cfg.model.init_cfg = None
         if cfg.model.get('backbone'):
             cfg.model.backbone.init_cfg = None
@@ -93,7 +93,7 @@ def build_runner(cfg: Config) -> Runner:
 
 
 def _find_checkpoint(cfg: Config) -> tuple[str | None, str]:
-    """What to load or resume, None where there is nothing, and the damage of newer ones to tell."""
+    """Find the checkpoint to load or resume (None if there is none), and damage of newer ones."""
     checkpoint, damage = cfg.get('load_from'), ''
     if checkpoint:
         check_whole(checkpoint)
@@ -106,13 +106,12 @@ def _find_checkpoint(cfg: Config) -> tuple[str | None, str]:
                 f'{cfg.work_dir} holds checkpoints of an earlier run, such as {earlier[0]}, and '
                 f'none of the one that began last: --resume {Path(cfg.work_dir, earlier[0])} goes '
                 'on with that, and another --work-dir starts anew')
-        cfg.load_from = checkpoint  # mmengine takes this one then
+        cfg.load_from = checkpoint  # mmengine resumes from it
     return checkpoint, damage
 
 
 def _keeping_config(cfg: Config) -> Runner:
-    """The runner; it writes its config into the work dir, where a test must not replace the run's.
-    """
+    """Build the runner; a test must not replace the config of the training in the work dir."""
     path = Path(cfg.work_dir, Path(cfg.filename or '').name)
     kept = path.read_text() if path.is_file() and not cfg.get('resume') and checkpoints_in(
         cfg.work_dir) else None
@@ -123,7 +122,7 @@ def _keeping_config(cfg: Config) -> Runner:
 
 
 def _check_weights(checkpoint: str, model: torch.nn.Module, resume: bool) -> None:
-    """Refuse those of another model; say how a training takes what fits."""
+    """Refuse weights of another model; say how to train from those that fit."""
     try:
         check_checkpoint(checkpoint, model)
     except ValueError as error:
@@ -136,7 +135,7 @@ def _check_weights(checkpoint: str, model: torch.nn.Module, resume: bool) -> Non
 
 
 def _check_same_config(checkpoint: str, runner: Runner) -> None:
-    """Refuse to go on with another config; another number of processes is only a warning."""
+    """Refuse to resume with another config; warn of another number of processes."""
     content = read_content(checkpoint)
     meta = content.get('meta') or {}
     if not {'optimizer', 'message_hub'} <= set(content) or not {'epoch', 'iter'} <= set(meta):
@@ -159,9 +158,9 @@ def _check_same_config(checkpoint: str, runner: Runner) -> None:
 
 
 def set_work_dir(cfg: Config, work_dir: str | None) -> None:
-    """The command line's folder, else the config's, else ``work_dirs/<its folder>/<its name>``.
+    """Set the command line's folder, the config's, or ``work_dirs/<its folder>/<its name>``.
 
-    With the folder, since the methods' configs are called alike.
+    The folder is part of it since configs of different methods have the same names.
     """
     path = Path(cfg.filename).resolve()
     cfg.work_dir = work_dir or cfg.get('work_dir') or str(
@@ -169,7 +168,7 @@ def set_work_dir(cfg: Config, work_dir: str | None) -> None:
 
 
 def _check_pretrained(cfg: Config, model: torch.nn.Module) -> str:
-    """Of files only; returns that of the whole model, '' where there is none."""
+    """Check files of pretrained weights; return that of the whole model, '' if there is none."""
     inits = _pretrained_parts(cfg)
     files = {name: init['checkpoint'] for name, init in inits.items()
              if '://' not in init['checkpoint']}
@@ -179,7 +178,7 @@ def _check_pretrained(cfg: Config, model: torch.nn.Module) -> str:
         check_finite(whole)
     for name, path in files.items():
         if not getattr(model.get_submodule(name), 'reads_files', False):
-            # mmengine only logs that nothing in it fits
+            # mmengine would only log that nothing fits
             check_pretrained(path, model.get_submodule(name), inits[name].get('prefix'), name)
     return whole
 
@@ -208,7 +207,7 @@ def check_init_cfg(cfg: Config) -> None:
 
 
 def check_launcher(cfg: Config) -> None:
-    """Raise RuntimeError where a launcher has not said which process this is; without a GPU."""
+    """Raise RuntimeError if, without a GPU, a launcher has not set the process's rank."""
     if cfg.get('launcher', 'none') == 'none' or torch.cuda.is_available():
         return
     if cfg.launcher == 'slurm':
@@ -219,7 +218,7 @@ def check_launcher(cfg: Config) -> None:
 
 
 def _prepare_cpu_processes(cfg: Config) -> None:
-    """mmengine's launchers ask for a GPU; without one, join a gloo group before it looks."""
+    """Join a gloo group: mmengine's own launchers need a GPU."""
     check_launcher(cfg)
     if not torch.distributed.is_initialized():
         torch.distributed.init_process_group('gloo')
@@ -232,7 +231,7 @@ def _prepare_cpu_processes(cfg: Config) -> None:
 
 
 def _translate_slurm() -> None:
-    """torchrun's names for what slurm tells each of its processes."""
+    """Set torchrun's environment variables from those of slurm."""
     names = dict(RANK='SLURM_PROCID', WORLD_SIZE='SLURM_NTASKS', LOCAL_RANK='SLURM_LOCALID')
     missing = [slurm for name, slurm in names.items()
                if name not in os.environ and slurm not in os.environ]

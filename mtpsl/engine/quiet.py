@@ -12,7 +12,7 @@ _NOISE = ('FileClient', 'HardDiskBackend', 'MultiScaleDeformableAttention',
 
 
 def quieten(logger: logging.Logger | None = None) -> None:
-    """Filter the known messages out of the warnings and, where there is one, of a logger."""
+    """Filter the known messages out of warnings and of a logger, if one is given."""
     for word in _NOISE:
         warnings.filterwarnings('ignore', message=f'.*{word}')
     if logger is not None:
@@ -21,9 +21,9 @@ def quieten(logger: logging.Logger | None = None) -> None:
 
 @contextmanager
 def silence() -> Iterator[None]:
-    """Let mmengine's current logger say errors only, for a while.
+    """Limit mmengine's current logger to errors inside the context.
 
-    Not by ``logging.disable``: mmengine's loggers would remember it.
+    ``logging.disable`` does not do: mmengine's loggers cache it.
     """
     logger = MMLogger.get_current_instance()
     before = logger.level

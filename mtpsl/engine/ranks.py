@@ -1,4 +1,4 @@
-"""Several processes of one training: do they have the same settings, and is one of them gone?"""
+"""Compares settings, data and weights of the ranks, and names ranks that were lost."""
 
 import hashlib
 import os
@@ -7,7 +7,6 @@ import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -18,11 +17,12 @@ from torch.distributed.distributed_c10d import _get_default_store
 from torch.utils.data import Dataset
 
 from mtpsl.engine.checkpoints.resume import differences, fingerprint, plain
+from mtpsl.system.parallel import is_alive
 
-PATIENCE = 5.0  # seconds in which all that are alive notice that one is not
+PATIENCE = 5.0  # seconds in which all live ranks notice a lost one
 LOST = re.compile(r'Connection (closed|reset) by peer|Broken pipe|Connection refused|recvBytes|'
                   r'Socket (Timeout|closed)|failed to recv', re.IGNORECASE)
-# What ranks must have alike beside what decides the numbers of a run: they would wait for another.
+# Entries that must be equal on all ranks besides the fingerprint, or ranks would wait for others.
 TOGETHER = ('train_cfg', 'val_cfg', 'test_cfg', 'val_dataloader', 'test_dataloader', 'custom_hooks',
             'auto_scale_lr', 'sync_bn', 'resume')
 
@@ -36,7 +36,7 @@ _ranks: list[_Rank] = []
 
 
 def compare_settings(runner: Runner) -> None:
-    """Raise ValueError, on all ranks, where one has other settings than rank 0."""
+    """Stop all ranks if one has other settings than rank 0, which raises ValueError."""
     if get_world_size() == 1:
         return
     _ranks[:] = all_gather_object(_Rank(socket.gethostname(), os.getpid()))
@@ -47,13 +47,13 @@ def compare_settings(runner: Runner) -> None:
 
 
 def compare_data(dataset: Dataset, what: str) -> None:
-    """The same of the images of a dataset and of what each is labelled for."""
+    """Stop all ranks if one has other images or labelled tasks than rank 0."""
     if get_world_size() > 1:
         _compare(content_of(dataset), what)
 
 
 def content_of(dataset: Dataset) -> dict:
-    """How many images a dataset has, and a digest of their ids and labelled tasks, in order."""
+    """Return the number of images and a digest of their ids and labelled tasks, in order."""
     digest = hashlib.sha256()
     number = len(dataset)  # type: ignore[arg-type]  # all here have a length
     for index in range(number):
@@ -64,9 +64,9 @@ def content_of(dataset: Dataset) -> dict:
 
 
 def compare_weights(runner: Runner) -> None:
-    """The same of what a training starts with or a test uses, whatever file it was read from.
+    """Stop all ranks if one has other loaded weights than rank 0, whichever file it read.
 
-    Weights and buffers, the optimiser's state and the iteration, as they are in the processes.
+    Compares weights, buffers, the optimiser's state and the iteration as they are in memory.
     """
     if get_world_size() == 1:
         return
@@ -84,7 +84,7 @@ def _differ(own: dict) -> bool:
 
 
 def _digest(content: object) -> str:
-    """Of the tensors in nested dicts, bit for bit."""
+    """Return a digest of the tensors in nested dicts, bit for bit."""
     digest = hashlib.sha256()
 
     def add(place: str, part: object) -> None:
@@ -105,7 +105,7 @@ def _compare(own: dict, what: str) -> None:
         found = differences(everyone[0], other)
         if not found:
             continue
-        if get_rank() != 0:  # rank 0 says it for all
+        if get_rank() != 0:  # rank 0 reports for all
             raise SystemExit(1)
         raise ValueError(f'rank {rank} has other {what} than rank 0 (-> is rank {rank}): {found}; '
                          'start all with the same command, config, data and weights')
@@ -113,7 +113,7 @@ def _compare(own: dict, what: str) -> None:
 
 @contextmanager
 def naming_lost_ranks() -> Iterator[None]:
-    """Say which rank is gone where the communication breaks: gloo names an address only."""
+    """Name the lost rank where communication breaks: gloo gives an address only."""
     try:
         yield
     except RuntimeError as error:
@@ -128,7 +128,7 @@ def naming_lost_ranks() -> Iterator[None]:
 
 
 def _find_lost() -> list[int]:
-    """The ranks of this machine whose process is no more, else those that give no sign."""
+    """Return the ranks of this machine that have ended, else those without a sign of life."""
     with suppress(RuntimeError):
         _store().set(f'mtpsl/noticed/{get_rank()}', '1')
     others = [rank for rank in range(len(_ranks)) if rank != get_rank()]
@@ -136,7 +136,7 @@ def _find_lost() -> list[int]:
     while time.monotonic() < deadline:
         silent = [rank for rank in others if not _noticed(rank)]
         dead = [rank for rank in silent
-                if _ranks[rank].host == here and not _is_alive(_ranks[rank].process)]
+                if _ranks[rank].host == here and not is_alive(_ranks[rank].process)]
         if dead:
             return dead
         time.sleep(0.05)
@@ -150,14 +150,5 @@ def _store() -> torch.distributed.Store:
 def _noticed(rank: int) -> bool:
     try:
         return _store().check([f'mtpsl/noticed/{rank}'])
-    except RuntimeError:  # it went with rank 0
+    except RuntimeError:  # the store ended with rank 0
         return rank != 0
-
-
-def _is_alive(process: int) -> bool:
-    """Whether there is such a process that is not a zombie."""
-    try:
-        state = Path(f'/proc/{process}/stat').read_text().rpartition(')')[2].split()[0]
-    except OSError:
-        return False
-    return state not in 'ZX'

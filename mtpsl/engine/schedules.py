@@ -1,4 +1,4 @@
-"""Whether schedules of the learning rate go with the training's length."""
+"""Checks learning rate schedules against the length of the training."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -6,19 +6,19 @@ from typing import Any, NamedTuple
 from mmengine.optim.scheduler.param_scheduler import INF
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
-# Schedules that come down to their least value at their end, and those that step down on the way.
+# Schedules that reach their minimum at their end, and those that decay in steps.
 TO_THE_END = ('PolyLR', 'GroupPolyLR', 'CosineAnnealingLR')
 IN_STEPS = ('StepLR', 'GroupStepLR', 'MultiStepLR')
 WARM_UPS = ('LinearLR', 'ConstantLR')
 
 
 class Length(NamedTuple):
-    """How long a training is.
+    """The length of a training.
 
     Attributes:
-        epochs: None where it goes by iterations.
-        steps: iterations in all.
-        epoch: iterations of one epoch of the data.
+        epochs: number of epochs; None if it runs by iterations.
+        steps: total number of iterations.
+        epoch: iterations per epoch of the data.
     """
 
     epochs: int | None
@@ -27,20 +27,20 @@ class Length(NamedTuple):
 
 
 def length_of(runner: Runner) -> Length:
-    """Of a built runner."""
+    """Return the length of a runner's training."""
     loop = runner.train_loop
     epochs = loop.max_epochs if isinstance(loop, EpochBasedTrainLoop) else None
     return Length(epochs, loop.max_iters, max(len(runner.train_dataloader), 1))
 
 
 def schedule_doubts(schedules: Any, length: Length) -> Iterator[str]:
-    """What of schedules of the learning rate does not go with the training's length.
+    """Yield warnings of learning rate schedules that do not fit the length of the training.
 
     Raises:
         ValueError: a schedule by epochs in a training by iterations, which mmengine never steps.
     """
     listed = schedules if isinstance(schedules, (list, tuple)) else [schedules or {}]
-    ends: list[tuple[float, str, float, str]] = []
+    ends: list[tuple[float, str, float, int, str]] = []
     for number, one in enumerate(listed):
         kind = str(one.get('type')).rpartition('.')[2] if isinstance(one, Mapping) else ''
         if not kind.endswith('LR'):
@@ -68,7 +68,7 @@ def schedule_doubts(schedules: Any, length: Length) -> Iterator[str]:
                    'would end amid the cycle')
         elif kind in TO_THE_END:
             end = min(one.get('end', INF), begin + (one.get('T_max') or INF))
-            ends.append((end / total, name, end, f'{total} {unit}'))
+            ends.append((end / total, name, end, total, unit))
         elif kind in IN_STEPS and begin + min(
                 [*one.get('milestones', ()), *([one['step_size']] if 'step_size' in one else ())],
                 default=0) >= total:
@@ -77,19 +77,22 @@ def schedule_doubts(schedules: Any, length: Length) -> Iterator[str]:
         elif late := [stone for stone in one.get('milestones', ()) if begin + stone >= total]:
             yield (f'{name}: the milestones {", ".join(map(str, late))} lie after the {total} '
                    f'{unit} of the training and are never reached')
-    if not ends:
-        return
-    _, name, end, told = max(ends)
-    place, _, unit = told.partition(' ')
-    if end > int(place) + 1:  # mmengine's PolyLR reaches its least value at the end's last step
+    if ends:
+        _, name, end, total, unit = max(ends)
+        yield from _end_doubts(name, end, total, unit)
+
+
+def _end_doubts(name: str, end: float, total: int, unit: str) -> Iterator[str]:
+    """Yield a warning if a schedule does not reach its minimum at the end of the training."""
+    if end > total + 1:  # mmengine's PolyLR reaches its minimum one step before its end
         yield (f'{name} ends after {"ever" if end >= INF else end} {unit}, the training after '
-               f'{place}: the learning rate will not have come down; end={place} goes with it')
-    elif end < int(place) - 1:
-        yield (f'{name} ends after {end} {unit}, the training after {place}: for the rest the '
-               f'learning rate stays at its least; end={place} goes with it')
+               f'{total}: the learning rate will not have come down; end={total} goes with it')
+    elif end < total - 1:
+        yield (f'{name} ends after {end} {unit}, the training after {total}: for the rest the '
+               f'learning rate stays at its least; end={total} goes with it')
 
 
 def _rises(schedule: Mapping[str, Any]) -> bool:
-    """Whether a LinearLR or ConstantLR starts below the full learning rate."""
+    """Return whether a LinearLR or ConstantLR starts below the full learning rate."""
     start = schedule.get('start_factor', schedule.get('factor', 1 / 3))
     return start < schedule.get('end_factor', 1.0)

@@ -1,4 +1,4 @@
-"""Evaluation: one metric for all tasks, Delta_m, and tables of them."""
+"""Evaluation: one metric for all tasks, Delta_m, and tables of both."""
 
 from .delta_m import delta_m
 from .multitask_metric import MultiTaskMetric

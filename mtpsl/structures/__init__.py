@@ -1,4 +1,4 @@
-"""Containers that travel between the parts, and the names of what they hold."""
+"""Containers that the packages exchange, and the names of their fields."""
 
 from typing import TYPE_CHECKING
 

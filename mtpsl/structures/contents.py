@@ -1,4 +1,4 @@
-"""The names of :mod:`mtpsl.structures`, which imports them when they are asked for."""
+"""The public names of :mod:`mtpsl.structures`, imported lazily."""
 
 from .multitask_sample import MultiTaskSample, batch_leaves, labelled_rows
 

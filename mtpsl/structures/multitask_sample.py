@@ -1,4 +1,4 @@
-"""One image's labels and predictions, addressed by task name; walking over a batch of them."""
+"""The labels and predictions of an image by task name, and iteration over a batch."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -15,25 +15,25 @@ class MultiTaskSample(BaseDataElement):
     ``sample.pred.depth`` is its predicted map. Shapes: (C, H, W), C channels of the map.
 
     Fields, whose names :mod:`mtpsl.structures.outputs` owns:
-        gt: labels as their task writes them, unknown pixels holding the task's ``ignore_value``.
+        gt: labels; unknown pixels have the task's ``ignore_value``.
         pred: final predictions (what ``Task.activate`` returns).
         initial: predictions of the initial backbone model, before denoising.
         noisy: the noisy maps X_S, as predictions.
         step<s>: X_0 as denoising step s > 1 predicts it (step 1's is ``pred``).
         uncertainty: standard deviation of ``pred`` over several draws of noise, (1, H, W).
 
-    Metainfo that the parts rely on: ``img_id``, ``img_path``, and, once preprocessed,
+    Metainfo that other parts need: ``img_id``, ``img_path``, and, once preprocessed,
     ``padding`` (left, right, top, bottom in pixels).
     """
 
 
 def labelled_rows(samples: Sequence[MultiTaskSample], task: str) -> list[int]:
-    """Indices in the batch of the samples that are labelled for ``task``."""
+    """Return the indices in the batch of the samples that are labelled for ``task``."""
     return [row for row, sample in enumerate(samples) if task in sample.gt]
 
 
 def batch_leaves(tree: Tensor | MultiTaskSample | Iterable) -> Iterator[Any]:
-    """Images (3, H, W) or samples of a batch: a list of them or, of several views, of lists."""
+    """Yield the images (3, H, W) or samples of a batch: a list or, with several views, lists."""
     if isinstance(tree, MultiTaskSample) or isinstance(tree, Tensor) and tree.ndim == 3:
         yield tree
     else:

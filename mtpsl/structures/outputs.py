@@ -1,17 +1,17 @@
-"""What a model gives for an image: the fields of a sample, their order, titles and suffixes.
+"""The outputs of a model: fields of a sample, their order, titles and suffixes.
 
-The one owner of these names. Nothing here imports PyTorch, so that command lines can offer them.
+This module owns the names. It does not import PyTorch, so that command lines can list them.
 """
 
 import re
 from collections.abc import Iterable
 
 TRUTH, INITIAL, NOISY, FINAL, UNCERTAINTY = 'gt', 'initial', 'noisy', 'pred', 'uncertainty'
-STEPS = 'steps'  # asks for the fields of all denoising steps but the last, which gives FINAL
-INTERMEDIATE = (INITIAL, NOISY, STEPS)  # what can be asked for besides the final predictions
+STEPS = 'steps'  # requests the fields of all denoising steps but the last (FINAL)
+INTERMEDIATE = (INITIAL, NOISY, STEPS)  # outputs available besides the final predictions
 OUTPUTS = (FINAL, *INTERMEDIATE)
-METRIC_PREFIXES = {FINAL: '', INITIAL: 'initial/'}  # of the fields that are scored
-LOSS_SUFFIXES = {FINAL: '', INITIAL: '_initial'}  # of the fields that are trained
+METRIC_PREFIXES = {FINAL: '', INITIAL: 'initial/'}  # of the fields with metrics
+LOSS_SUFFIXES = {FINAL: '', INITIAL: '_initial'}  # of the fields with losses
 _STEP = re.compile(r'step(\d+)')
 
 
@@ -25,19 +25,19 @@ def final_metric(key: str) -> str | None:
 
 
 def step_field(step: int) -> str:
-    """The field of X_0 as denoising step ``step`` predicts it."""
+    """Return the field of X_0 as predicted by denoising step ``step``."""
     return FINAL if step == 1 else f'step{step}'
 
 
 def intermediate_fields(num_steps: int) -> list[str]:
-    """The fields before the final predictions of a model with so many steps, in their order."""
+    """Return the fields before the final predictions of a model with S steps, in order."""
     return [INITIAL, NOISY, *map(step_field, range(num_steps, 1, -1))] if num_steps else []
 
 
 def titles(fields: Iterable[str]) -> dict[str, str]:
-    """Title -> field, in the order in which they are computed; the truth first.
+    """Return title -> field in the order of computation, the truth first.
 
-    Final predictions are called 'denoised' where something before them is among the fields.
+    The final predictions are called 'denoised' if initial predictions or steps are given too.
     """
     fields = set(fields)
     steps = sorted((int(match[1]) for match in map(_STEP.fullmatch, fields) if match), reverse=True)
@@ -49,5 +49,5 @@ def titles(fields: Iterable[str]) -> dict[str, str]:
 
 
 def title(field: str) -> str:
-    """A field before the final predictions as people read it: ``step2`` is step 2."""
+    """Return the title of an intermediate field: ``step2`` becomes 'step 2'."""
     return field.replace('step', 'step ')

@@ -1,1 +1,1 @@
-"""Command lines, files and processes. Nothing here imports PyTorch when it is imported."""
+"""Command lines, files and processes. Importing these modules does not import PyTorch."""

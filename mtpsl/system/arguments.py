@@ -1,4 +1,4 @@
-"""What command lines share: argument types, named paths, the datasets' tools."""
+"""Shared parts of command lines: argument types, named paths, tools of datasets."""
 
 import argparse
 import os
@@ -33,7 +33,7 @@ def told_to_keep(what: str, paths: Iterable[str | Path], force: bool) -> str:
 
 
 def split_name(text: str) -> tuple[str, str]:
-    """``NAME=PATH`` or ``PATH`` as (name or '', path); a path that is there may have a ``=``.
+    """Split ``NAME=PATH`` or ``PATH`` into (name or '', path); an existing path may have a ``=``.
 
     Raises:
         ValueError: no name before the ``=``.
@@ -47,7 +47,7 @@ def split_name(text: str) -> tuple[str, str]:
 
 
 def split_paths(text: str) -> list[str]:
-    """``PATH,PATH`` as a list; a path that is there may have a comma."""
+    """Split ``PATH,PATH``; an existing path may have a comma."""
     return [text] if Path(text).exists() else text.split(',')
 
 
@@ -62,7 +62,7 @@ def sample_size(text: str) -> int | None:
 
 def add_check(commands: argparse._SubParsersAction,
               check: Callable[[argparse.Namespace], None]) -> None:
-    """The subcommand ``check ROOT``; ``check`` gets its arguments."""
+    """Add the subcommand ``check ROOT``, which calls ``check`` with its arguments."""
     parser = commands.add_parser(
         'check', help='verify the dataset on disk: files, counts, sizes, values, label mappings')
     parser.add_argument('root', help='the folder of the dataset')
@@ -74,7 +74,7 @@ def add_check(commands: argparse._SubParsersAction,
 def run_tool(program: str, description: str,
              add_convert: Callable[[argparse._SubParsersAction], None],
              check: Callable[[argparse.Namespace], None], argv: list[str] | None) -> None:
-    """The command line of a converter: ``convert``, which ``add_convert`` adds, and ``check``.
+    """Run a converter's command line: ``convert``, which ``add_convert`` adds, and ``check``.
 
     Exits with status 1 and one line after an error, 130 after Ctrl-C.
     """
@@ -87,7 +87,7 @@ def run_tool(program: str, description: str,
 
 
 def add_common_arguments(parser: argparse.ArgumentParser, size: tuple[int, int]) -> None:
-    """``--workers`` and ``--size``, whose default is ``size``: height and width."""
+    """Add ``--workers`` and ``--size`` (height and width, by default ``size``)."""
     parser.add_argument('--workers', type=at_least(1), default=os.cpu_count(), metavar='N',
                         help='processes (default: one per core)')
     parser.add_argument('--size', type=at_least(1), nargs=2, default=list(size),
@@ -96,10 +96,10 @@ def add_common_arguments(parser: argparse.ArgumentParser, size: tuple[int, int])
 
 
 def exit_with_one_line(program: str, action: Callable[[], object]) -> None:
-    """Call ``action``; an error or an interruption ends the program with one line.
+    """Call ``action``; end the program with one line after an error or an interruption.
 
-    Exit status 1 after an error, 130 after Ctrl-C. Where the environment variable MTPSL_TRACEBACK
-    is set, Python's traceback comes instead.
+    The exit status is 1 after an error, 130 after Ctrl-C. If the environment variable
+    MTPSL_TRACEBACK is set, Python's traceback is printed instead.
     """
     again = 'the same command goes on where it stopped'
     try:
@@ -113,11 +113,11 @@ def exit_with_one_line(program: str, action: Callable[[], object]) -> None:
     except Exception as error:  # a file or a library can raise anything
         if os.environ.get('MTPSL_TRACEBACK'):
             raise
-        # Libraries put line breaks into theirs.
+        # Messages of libraries have line breaks.
         status, text = 1, f'error: {" ".join(str(error).split())}'
         if not isinstance(error, (ValueError, OSError)) or not str(error):
             text += f'  [{type(error).__name__}; MTPSL_TRACEBACK=1 shows where]'
-    # Below the live line of the progress.
+    # Start below the live progress line.
     gap = '\n' if sys.stdout.isatty() else ''
     print(f'{gap}{program}: {text}', file=sys.stderr)
     raise SystemExit(status)

@@ -1,4 +1,4 @@
-"""What the command lines share: their common arguments, and errors as one clear line."""
+"""Shared arguments of the command lines with a config, and errors as one line."""
 
 import argparse
 import os
@@ -16,12 +16,12 @@ from typing import Any, NoReturn
 from .arguments import at_least
 from .option_value import read_value
 
-TURN = 3  # seconds that another rank leaves rank 0 to say what stops all of them alike
+TURN = 3  # seconds that other ranks wait for rank 0 to report a common error
 LOST = re.compile('Connection (closed|reset) by peer|Broken pipe|ncclRemoteError')
 
 
 class OptionAction(argparse.Action):
-    """``KEY=VALUE`` pairs to a dict, added to that of an earlier use; see :func:`read_value`."""
+    """Collects ``KEY=VALUE`` pairs of all uses in a dict; see :func:`read_value`."""
 
     def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace,
                  values: str | Sequence[Any] | None, option_string: str | None = None) -> None:
@@ -38,7 +38,7 @@ class OptionAction(argparse.Action):
 
 
 class TurnParser(argparse.ArgumentParser):
-    """A parser of several processes of which one tells what is wrong with the command line."""
+    """A parser that reports an error of the command line on one of several processes."""
 
     def error(self, message: str) -> NoReturn:
         _await_turn(message)
@@ -46,7 +46,7 @@ class TurnParser(argparse.ArgumentParser):
 
 
 def config_parser(description: str) -> argparse.ArgumentParser:
-    """A parser with ``config`` and ``--cfg-options``."""
+    """Make a parser with ``config`` and ``--cfg-options``."""
     parser = TurnParser(description=description)
     parser.add_argument('config', help='config file, or the name of one that ships (mtpsl list)')
     add_cfg_options(parser)
@@ -54,13 +54,13 @@ def config_parser(description: str) -> argparse.ArgumentParser:
 
 
 def add_cfg_options(parser: argparse.ArgumentParser, of: str = 'the config') -> None:
-    """``--cfg-options``, overrides of one config or of several."""
+    """Add ``--cfg-options``, overrides of one or several configs."""
     parser.add_argument('--cfg-options', nargs='+', action=OptionAction, metavar='KEY=VALUE',
                         help=f'override parts of {of}, e.g. model.initial_loss_weight=1.0')
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
-    """``model``, ``--weights``, ``--device`` and ``--cfg-options``, for those who predict."""
+    """Add ``model``, ``--weights``, ``--device`` and ``--cfg-options`` to a tool that predicts."""
     parser.add_argument('model', nargs='?', default='synthetic', help='config file, its name such '
                         'as diffusionmtl/pascal_random_r18, or a name of model-index.yml (default: '
                         'synthetic, a small model of rendered scenes, whose weights ship)')
@@ -70,7 +70,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 
 
 def add_max_side(parser: argparse.ArgumentParser) -> None:
-    """``--max-side``, the same for all who predict."""
+    """Add ``--max-side`` to a tool that predicts."""
     parser.add_argument('--max-side', type=_side, default='auto', metavar='PIXELS',
                         help='shrink images with a longer side, and enlarge their maps again; none '
                         'shrinks none (default: twice the size of the training, at least 512; none '
@@ -82,7 +82,7 @@ def _side(text: str) -> int | str | None:
 
 
 def runner_parser(description: str) -> argparse.ArgumentParser:
-    """The same, with what running needs: ``--work-dir`` and ``--launcher``."""
+    """Make a :func:`config_parser` with ``--work-dir`` and ``--launcher``."""
     parser = config_parser(description)
     parser.add_argument('--work-dir', help='folder for logs and results '
                         '(default: work_dirs/<folder of the config>/<its name>)')
@@ -93,14 +93,14 @@ def runner_parser(description: str) -> argparse.ArgumentParser:
 
 
 def check_json(parser: argparse.ArgumentParser, path: str | Path | None) -> None:
-    """End with an error where ``--json`` cannot be written, before the work rather than after."""
+    """End with an error, before any work, if ``--json`` cannot be written."""
     if path and not Path(path).absolute().parent.is_dir():
         parser.error(f'--json: there is no folder {Path(path).parent}')
     if path and Path(path).is_dir():
         parser.error(f'--json must be a file, got the folder {path}')
 
 
-# What ends a worker, with the usual reason and the remedy.
+# Signals that end a worker, with the usual cause and the remedy.
 _SIGNALS = {
     'Killed': 'SIGKILL, usually by the kernel or the batch system for lack of memory: lower '
               'num_workers, prefetch_factor or batch_size of the data loader, or allow the job '
@@ -116,8 +116,9 @@ _SIGNALS = {
 def one_line_errors(tool: str) -> Iterator[None]:
     """Turn an error into ``tool: error: cause`` on the last line, exit status 1.
 
-    Of several processes one speaks: rank 0, or the one concerned. Python's traceback comes before
-    it where the environment variable MTPSL_TRACEBACK is set. Ctrl-C is a line too, status 130.
+    Only one of several processes reports: rank 0, or the one concerned. If the environment
+    variable MTPSL_TRACEBACK is set, Python's traceback comes first. Ctrl-C gives a line too, with
+    status 130.
     """
     try:
         yield
@@ -134,10 +135,10 @@ def one_line_errors(tool: str) -> Iterator[None]:
 
 
 def _await_turn(text: str) -> str:
-    """The text, once it is this process's turn: a launcher ends the others with the first."""
+    """Return the text after this process's turn has come: a launcher ends all with the first."""
     rank = os.environ.get('RANK') or os.environ.get('SLURM_PROCID') or '0'
     if LOST.search(text):
-        time.sleep(TURN)  # the process that has ended has said why
+        time.sleep(TURN)  # the process that ended has reported why
         text = f'rank {rank} lost another process of the run, whose own line says why: {text}'
     elif rank != '0':
         time.sleep(TURN)
@@ -146,14 +147,14 @@ def _await_turn(text: str) -> str:
 
 
 def _explain(error: Exception) -> str:
-    """The cause on one line, also of what happened in a worker process of a data loader."""
-    # A KeyError's text is its key's repr; a message of ours must not wear quotes.
+    """Return the cause of an error on one line, also of one in a data loader's worker."""
+    # The text of a KeyError is the repr of its key; our messages must have no quotes.
     text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
     if text.startswith('DataLoader worker (pid'):
         _end_workers()
         return _worker_death(error)
     if re.match(r'Caught \w+ in DataLoader worker process', text):
-        # The worker's traceback as text; after its last frame comes 'Type: message'.
+        # The worker's traceback as text, which ends with 'Type: message'.
         text = re.split(r'\n(?=\S)', text.rpartition('\n  File "')[2], maxsplit=1)[-1]
         text = re.sub(r'^[\w.]+: ', '', text)
     text = ' '.join(text.split())
@@ -170,12 +171,12 @@ _NAMELESS: dict[type[Exception], str] = {
 
 
 def _kind(error: Exception) -> str:
-    """The type of an error and, where its text may tell little, the place that it comes from."""
+    """Return the type of an error and, where its text may say little, its file and line."""
     name, frames = type(error).__name__, traceback.extract_tb(error.__traceback__)
     said = (ValueError, OSError, RuntimeError, ImportError)
     if isinstance(error, said) and str(error).strip() and not isinstance(error, RecursionError):
         return name
-    # What was raised in words, not by an operation that failed.
+    # Raised with a message, not by an operation that failed.
     if not frames or isinstance(error, KeyError) and ' ' in str(error) or (
             isinstance(error, TypeError) and (frames[-1].line or '').startswith('raise TypeError')):
         return name
@@ -184,8 +185,8 @@ def _kind(error: Exception) -> str:
 
 
 def _end_workers() -> None:
-    """End the other workers: left alone in an exchange they would print tracebacks at the end."""
-    handler = signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's raises at their deaths
+    """End the other workers, which would print tracebacks if left alone."""
+    handler = signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's handler raises when they end
     workers = [process for process in active_children() if process.daemon]
     for process in workers:
         process.kill()
@@ -195,7 +196,7 @@ def _end_workers() -> None:
 
 
 def _worker_death(error: BaseException) -> str:
-    """Which signal it was: torch says so in the error or in the one that it was raised from."""
+    """Find the signal that ended a worker in torch's error or its cause."""
     texts = [str(error)]
     while cause := error.__cause__ or error.__context__:
         error = cause

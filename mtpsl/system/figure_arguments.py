@@ -1,4 +1,4 @@
-"""What the command lines of the figures share."""
+"""Shared arguments of the command lines of figures."""
 
 import argparse
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ Run = TypeVar('Run')
 
 
 def check_figure_path(path: str | Path) -> Path:
-    """``path``, if a figure can be written there.
+    """Return ``path`` if a figure can be written there.
 
     Raises:
         ValueError: another suffix than those of ``FIGURE_SUFFIXES``, a folder, or a file that is
@@ -27,7 +27,7 @@ def check_figure_path(path: str | Path) -> Path:
 
 
 def figure_path(text: str) -> Path:
-    """A ``type`` of argparse: where a figure can be written."""
+    """An argparse type: a path to which a figure can be written."""
     try:
         return check_figure_path(text)
     except ValueError as error:
@@ -35,7 +35,7 @@ def figure_path(text: str) -> Path:
 
 
 def figure_parser(description: str) -> argparse.ArgumentParser:
-    """A parser with ``--out``."""
+    """Make a parser with ``--out``."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument('--out', required=True, type=figure_path, metavar='FILE',
                         help=f'the figure, a {", ".join(FIGURE_SUFFIXES)} file')
@@ -43,7 +43,7 @@ def figure_parser(description: str) -> argparse.ArgumentParser:
 
 
 def picture_parser(description: str) -> argparse.ArgumentParser:
-    """The same, with what pictures of images need."""
+    """Make a :func:`figure_parser` with the arguments of pictures of images."""
     parser = figure_parser(description)
     parser.add_argument('--images', nargs='+', metavar='ID',
                         help="ids of images of the config's test data")
@@ -60,14 +60,14 @@ def picture_parser(description: str) -> argparse.ArgumentParser:
 
 
 def by_name(named: Sequence[tuple[str, Run]], form: str) -> dict[str, Run]:
-    """Runs by their names.
+    """Return runs by name.
 
     Args:
         named: names and runs.
         form: of an argument that gives a run another name.
 
     Raises:
-        ValueError: two of one name.
+        ValueError: two runs of one name.
     """
     runs = dict(named)
     if len(runs) < len(named):
@@ -77,7 +77,7 @@ def by_name(named: Sequence[tuple[str, Run]], form: str) -> dict[str, Run]:
 
 
 def inches(text: str) -> float:
-    """A ``type`` of argparse: the width of a figure, 1 to 100 inches."""
+    """An argparse type: the width of a figure, 1 to 100 inches."""
     try:
         width = float(text)
     except ValueError:
@@ -88,10 +88,10 @@ def inches(text: str) -> float:
 
 
 def choose_named(tasks: Mapping[str, Run], names: Sequence[str] | None) -> dict[str, Run]:
-    """Those that are named, in that order; all where none are.
+    """Return the named ones in the given order; all if none are named.
 
     Raises:
-        ValueError: one that there is not.
+        ValueError: a name that does not exist.
     """
     unknown = [name for name in names or () if name not in tasks]
     if unknown:

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Atomic writing of files."""
 
 import json
 import os
@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from io import BytesIO
 from pathlib import Path
+from re import fullmatch
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def folder_lookup() -> Callable[[str | os.PathLike[str]], bool]:
-    """Tells whether a file is there; lists each folder once, far cheaper than asking each time."""
+    """Return a test for existing files that lists each folder once, which is much faster."""
     @cache
     def names(folder: str) -> set[str]:
         return set(os.listdir(folder)) if os.path.isdir(folder) else set()
@@ -25,9 +26,9 @@ def folder_lookup() -> Callable[[str | os.PathLike[str]], bool]:
 
 
 def atomically(path: Path, write: Callable[[str], object]) -> None:
-    """Let ``write`` fill a temporary file, then move it to ``path``: never half a file.
+    """Let ``write`` fill a temporary file, then move it to ``path``: never leave half a file.
 
-    The temporary name keeps the suffix, by which writers choose the format.
+    The temporary name keeps the suffix, from which writers choose the format.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f'.{os.getpid()}.{path.name}')
@@ -38,8 +39,14 @@ def atomically(path: Path, write: Callable[[str], object]) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def left_behind(name: str) -> tuple[int, str] | None:
+    """Split the name of a temporary file of :func:`atomically` into process and final name."""
+    found = fullmatch(r'\.(\d+)\.(.+)', name)
+    return (int(found[1]), found[2]) if found else None
+
+
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text, on the disk before it takes the place of what was there."""
+    """Write UTF-8 text atomically, synced to disk before it replaces an earlier file."""
     def write(name: str) -> None:
         with open(name, 'w', encoding='utf-8') as file:
             file.write(text)
@@ -59,7 +66,7 @@ def write_image(path: Path, pixels: 'np.ndarray', options: Sequence[int] = ()) -
     Raises:
         OSError: it cannot be written.
     """
-    import cv2  # not for a command line that only asks for help
+    import cv2  # not imported for --help
 
     def write(name: str) -> None:
         try:
@@ -79,7 +86,7 @@ def write_array(path: Path, values: 'np.ndarray') -> None:
     """
     import numpy as np
 
-    # Through memory: NumPy's own writing to a file does not notice that the disk is full.
+    # Through memory, since NumPy's writing to a file does not notice a full disk.
     content = BytesIO()
     np.save(content, values, allow_pickle=False)
 

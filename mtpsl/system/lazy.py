@@ -1,6 +1,4 @@
-"""Packages whose contents are imported when one of them is asked for.
-
-``--help`` of a tool must not load PyTorch for what it does not use.
+"""Lazy imports of the contents of packages, so that ``--help`` of a tool does not load PyTorch.
 """
 
 from collections.abc import Callable
@@ -10,10 +8,10 @@ from typing import Any
 
 
 def contents_of(package: str) -> Callable[[str], Any]:
-    """The ``__getattr__`` of a package whose names are those of its module ``contents``.
+    """Return a package's ``__getattr__``, which takes names from its module ``contents``.
 
     Args:
-        package: its full name; no submodule may be called like one of the contents.
+        package: full name; no submodule may have the name of one of the contents.
     """
     def find(name: str) -> Any:
         if name == '__all__' or not name.startswith('__'):

@@ -1,4 +1,4 @@
-"""The values of ``--cfg-options``: mmengine's forms, and dicts."""
+"""Reads values of ``--cfg-options``: mmengine's forms, and dicts."""
 
 import ast
 
@@ -6,13 +6,13 @@ PAIRS = {')': '(', ']': '[', '}': '{'}
 
 
 def read_value(text: str) -> object:
-    """A number, True, False, None, a text, a list, a tuple or a dict.
+    """Read a number, True, False, None, a string, a list, a tuple or a dict.
 
     ``1,2`` and ``[1,2]`` are lists, ``(1,2)`` is a tuple, ``dict(a=1)`` and ``{'a': 1}`` are dicts,
-    and all of them nest. Words need no quotes, except in dicts those that are no plain names.
+    and all of them nest. Strings need no quotes, except in dicts if they are no plain names.
 
     Raises:
-        ValueError: brackets that do not match, or a dict that is none.
+        ValueError: brackets do not match, or a dict is malformed.
     """
     if '{' in text or 'dict(' in text:
         try:
@@ -22,7 +22,7 @@ def read_value(text: str) -> object:
                              'no plain name needs quotes in it') from None
     if (',' in text or text[:1] in ('(', '[') or text[-1:] in (')', ']')) and not _balanced(text):
         raise ValueError(f'the brackets of {text!r} do not match')
-    from mmengine.config import DictAction  # not for --help
+    from mmengine.config import DictAction  # not imported for --help
     return DictAction._parse_iterable(text)
 
 
@@ -37,7 +37,7 @@ def _balanced(text: str) -> bool:
 
 
 def _literal(node: ast.expr) -> object:
-    """Python's literals, calls of ``dict`` by keywords, and names as text."""
+    """Evaluate literals, calls of ``dict`` with keywords, and names as strings."""
     if isinstance(node, ast.Name):
         return {'true': True, 'false': False}.get(node.id, node.id)
     if isinstance(node, ast.Tuple):

@@ -1,4 +1,4 @@
-"""Work on many files in several processes, with its progress and the time that is left."""
+"""Processes many files in parallel, and shows progress and remaining time."""
 
 import os
 import signal
@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context, parent_process
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import TypeVar
 
 BAR = 20  # characters
@@ -20,8 +21,8 @@ class Progress:
     """Rate and remaining time: a live bar on a terminal, else a line per tenth.
 
     Args:
-        total: how many there are to do, at least 1.
-        noun: what they are, such as 'scenes'.
+        total: number of items, at least 1.
+        noun: name of the items, such as 'scenes'.
     """
 
     def __init__(self, total: int, noun: str) -> None:
@@ -29,7 +30,7 @@ class Progress:
         self.start, self.shown = time.perf_counter(), 0.0
 
     def update(self, done: int) -> None:
-        """Say that the first ``done`` are finished, if it is time to say something."""
+        """Show that ``done`` items are finished, if it is time for an update."""
         live, now = sys.stdout.isatty(), time.perf_counter()
         step = -(-self.total // 10)
         if done < self.total and (now - self.shown < 0.2 if live else done % step):
@@ -45,19 +46,19 @@ class Progress:
 
 def run_in_workers(function: Callable[[Item], Result], items: Sequence[Item], workers: int,
                    noun: str) -> list[Result]:
-    """Call ``function``, a picklable one, on each item and show the progress.
+    """Call a picklable ``function`` on each item and show the progress.
 
     Args:
-        function: what to do with one item.
-        items: the items, picklable.
-        workers: processes, at least 1; with 1 all is done in this process.
-        noun: what the items are, in the plural.
+        function: processes one item.
+        items: picklable items.
+        workers: number of processes, at least 1; 1 is this process.
+        noun: name of the items, in the plural.
 
     Returns:
         The results, in the order of the items.
 
     Raises:
-        Exception: the first that ``function`` raised; what was not begun is left.
+        Exception: the first that ``function`` raised; remaining items are not begun.
         BrokenProcessPool: a worker died.
     """
     if not items:
@@ -73,10 +74,10 @@ def run_in_workers(function: Callable[[Item], Result], items: Sequence[Item], wo
 
     if workers == 1 or len(items) < 2:
         return follow(map(function, items))
-    # Spawned, not forked: threads of libraries loaded here must not be copied half-way.
+    # Spawned, not forked: a fork may copy libraries' threads in an inconsistent state.
     with ProcessPoolExecutor(workers, get_context('spawn'), start_worker) as pool:
         try:
-            # Workers inherit the mask: Ctrl-C is for this process, which lets them finish an item.
+            # Workers inherit the mask: this process handles Ctrl-C, and lets them finish an item.
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
             try:
                 results = pool.map(function, items, chunksize=4)
@@ -90,12 +91,27 @@ def run_in_workers(function: Callable[[Item], Result], items: Sequence[Item], wo
 
 def start_worker() -> None:
     """Let a worker use one core, and end with its parent even if that is killed."""
-    import cv2  # not for a command line that only asks for help
+    import cv2  # not imported for --help
 
     cv2.setNumThreads(1)
     parent = parent_process()
     if parent is not None:
         threading.Thread(target=_follow, args=(parent,), daemon=True).start()
+
+
+def is_alive(process: int) -> bool:
+    """Return whether a process of this machine exists and is not a zombie."""
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # a process of another user
+        return True
+    try:
+        state = Path(f'/proc/{process}/stat').read_text().rpartition(')')[2].split()[0]
+    except OSError:  # not on Linux
+        return True
+    return state not in 'ZX'
 
 
 def _follow(parent: BaseProcess) -> None:

@@ -1,4 +1,4 @@
-"""torchrun whose last line is the cause of a failure: ``python -m mtpsl.system.torchrun``."""
+"""torchrun that ends with the cause of a failure: ``python -m mtpsl.system.torchrun``."""
 
 import logging
 import signal
@@ -9,12 +9,12 @@ from torch.distributed.run import parse_args, run
 
 
 def main(argv: list[str] | None = None) -> None:
-    """As ``python -m torch.distributed.run``, without its page on a failure.
+    """Run ``torch.distributed.run`` without its long report of a failure.
 
-    A tool has said in a line what happened. A process that a signal ended could not, so this does.
+    A tool reports its own error in a line; this function reports processes ended by a signal.
     """
     args = parse_args(argv)
-    for name in ('api', 'agent.server.api', 'multiprocessing.api'):  # who tells of each end
+    for name in ('api', 'agent.server.api', 'multiprocessing.api'):  # report each process
         logging.getLogger(f'torch.distributed.elastic.{name}').addFilter(_keep)
     try:
         run(args)

@@ -18,7 +18,7 @@ from test_conversion.official import (
 from test_conversion.tool import TOOLS, Tool
 
 from mtpsl.data_prep.conversion import convert_cityscapes
-from mtpsl.data_prep.conversion.resize import shrink_image
+from mtpsl.data_prep.conversion.convert import shrink_image
 
 SIZE = ('--size', 16, 32)
 # The official table, id by id.

@@ -3,8 +3,7 @@
 import pytest
 from yapf.yapflib import yapf_api
 
-from mtpsl.engine import load_config
-from mtpsl.engine.config import text as config_text
+from mtpsl.engine import load_config, patches
 
 STYLE = dict(based_on_style='pep8', blank_line_before_nested_class_or_def=True,
              split_before_expression_after_opening_paren=True)  # mmengine's
@@ -15,7 +14,7 @@ def test_the_text_is_that_of_yapf(name, monkeypatch):
     cfg = load_config(name)
     monkeypatch.setattr(yapf_api, 'FormatCode', lambda text, **_: (text, True))
     raw = cfg.pretty_text
-    assert config_text.format_code(raw, style_config=STYLE) == config_text._format_code(
+    assert patches.format_code(raw, style_config=STYLE) == patches._format_code(
         raw, style_config=STYLE)
 
 
@@ -25,16 +24,16 @@ def test_a_second_time_costs_nothing(monkeypatch):
     def count(text, **options):
         calls.append(text)
         return text, False
-    monkeypatch.setattr(config_text, '_format_code', count)
-    config_text._lay_out.cache_clear()
+    monkeypatch.setattr(patches, '_format_code', count)
+    patches._lay_out.cache_clear()
     try:
         text = 'a = dict(\n    x=1)\nb = 2\n'
-        assert config_text.format_code(text, style_config=STYLE) == (text, False)
-        assert config_text.format_code(text + 'c = 3\n', style_config=STYLE)[0] == text + 'c = 3\n'
+        assert patches.format_code(text, style_config=STYLE) == (text, False)
+        assert patches.format_code(text + 'c = 3\n', style_config=STYLE)[0] == text + 'c = 3\n'
         assert calls == ['a = dict(\n    x=1)\n', 'b = 2\n', 'c = 3\n']
-        assert yapf_api.FormatCode is config_text.format_code
+        assert yapf_api.FormatCode is patches.format_code
     finally:
-        config_text._lay_out.cache_clear()
+        patches._lay_out.cache_clear()
 
 
 def test_other_calls_are_yapf_s_own():

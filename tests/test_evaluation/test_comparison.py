@@ -8,13 +8,13 @@ from dataclasses import replace
 import pytest
 
 from mtpsl.analysis.comparison import (
-    FORMATS,
     Comparison,
     beside_paper,
     compare,
     disagreements,
     find_baseline,
 )
+from mtpsl.analysis.comparison_formats import FORMATS
 from mtpsl.analysis.results import Method, Result
 
 

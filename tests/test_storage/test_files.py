@@ -6,7 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mtpsl.system.files import atomically, folder_lookup, write_array, write_image, write_text
+from mtpsl.system.files import (
+    atomically,
+    folder_lookup,
+    left_behind,
+    write_array,
+    write_image,
+    write_text,
+)
 
 
 def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
@@ -20,6 +27,18 @@ def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
     with pytest.raises(OSError, match='disk full'):
         atomically(path, fail)
     assert path.read_text() == 'first' and os.listdir(path.parent) == ['a.txt']
+
+
+def test_a_temporary_file_names_its_process_and_its_file(tmp_path: Path) -> None:
+    found = []
+
+    def write(name: str) -> None:
+        found.append(left_behind(Path(name).name))
+        Path(name).write_text('whole')
+
+    atomically(tmp_path / 'epoch_1.pth', write)
+    assert found == [(os.getpid(), 'epoch_1.pth')]
+    assert not any(map(left_behind, ('epoch_1.pth', '.5pth', '.hidden.1.pth')))
 
 
 def test_arrays_and_images(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Work in several processes: what a user sees of it."""
 
+import os
+import subprocess
 import sys
 
 import pytest
@@ -58,3 +60,12 @@ def test_results_keep_the_order_of_the_items(capsys: pytest.CaptureFixture[str])
         assert parallel.run_in_workers(abs, list(range(-20, 0)), workers, 'numbers') == list(
             range(20, 0, -1))
     assert '20/20 numbers' in capsys.readouterr().out
+
+
+def test_a_process_is_alive_until_it_ends():
+    process = subprocess.Popen([sys.executable, '-c', ''])
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    assert not parallel.is_alive(process.pid)  # a zombie
+    process.wait()
+    assert not parallel.is_alive(process.pid) and not parallel.is_alive(10 ** 30)
+    assert parallel.is_alive(os.getpid()) and parallel.is_alive(1)

@@ -2,15 +2,12 @@
 import subprocess
 import sys
 
+from mtpsl.data_prep.layouts import PART_PIECES
 from mtpsl.data_prep.synthetic import people
 from mtpsl.data_prep.synthetic.furniture import BUILDERS
-from mtpsl.data_prep.synthetic.pascal_layout import CLASS_NAMES, NORMAL_IDS, PART_NAMES
-from mtpsl.datasets.pascal_context import NORMAL_CLASSES, PARTS
+from mtpsl.data_prep.synthetic.pascal_layout import CLASS_NAMES, LIMBS
+from mtpsl.datasets.pascal_context import PARTS
 from mtpsl.tasks.semseg import VOC_CLASSES
-
-
-def test_normals_are_kept_where_the_reader_keeps_them() -> None:
-    assert NORMAL_IDS == NORMAL_CLASSES
 
 
 def test_classes_are_those_of_the_task() -> None:
@@ -19,9 +16,9 @@ def test_classes_are_those_of_the_task() -> None:
 
 
 def test_body_parts_are_those_of_the_reader() -> None:
-    assert [PARTS[name] for names in PART_NAMES.values() for name in names] == [
-        part for part in PART_NAMES for _ in range(2)]
-    assert list(PART_NAMES) == sorted(set(PARTS.values()))
+    assert {part: PART_PIECES[part][:2] for part in LIMBS} == {
+        3: ('luarm', 'ruarm'), 4: ('llarm', 'rlarm'), 5: ('luleg', 'ruleg'), 6: ('llleg', 'rlleg')}
+    assert list(PART_PIECES) == list(range(1, 7)) and len(PARTS) == 24
     drawn = (people.HEAD, people.TORSO, people.UPPER_ARM, people.LOWER_ARM, people.UPPER_LEG,
              people.LOWER_LEG)
     assert drawn == tuple(PARTS[name] for name in ('head', 'torso', 'luarm', 'llarm', 'luleg',

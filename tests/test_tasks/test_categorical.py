@@ -106,16 +106,6 @@ def test_iou_is_that_of_mmseg(seed: int, absent_iou: float | None) -> None:
                                    rtol=1e-6)
 
 
-def test_statistics_of_images_add_up_to_that_of_all_pixels() -> None:
-    task = make_task()
-    logits, label = random_batch()
-    stats = task.stats(task.activate(logits), label)
-    together = task.stats(task.activate(torch.cat(list(logits), 1)[None]),
-                          torch.cat(list(label), 1)[None])
-    assert torch.equal(stats.sum(0, keepdim=True), together)
-    assert task.score(stats) == task.score(together)
-
-
 @pytest.mark.parametrize('bad', [4, 254, 256, 1000])
 def test_check(bad: int) -> None:
     task = make_task()

@@ -143,6 +143,15 @@ def test_score(task: Task) -> None:
     assert task.score(stats[[2, 0, 1]])[primary] == pytest.approx(scores[primary])
 
 
+@pytest.mark.parametrize('task', BY_PIXEL, indirect=True)
+def test_statistics_of_images_add_up_to_that_of_all_pixels(task: Task) -> None:
+    label, prediction = make_label(task), task.activate(make_logits(task))
+    stats = task.stats(prediction, label)
+    together = task.stats(torch.cat(list(prediction), 1)[None], torch.cat(list(label), 1)[None])
+    torch.testing.assert_close(stats.sum(0, keepdim=True), together)
+    assert task.score(stats) == pytest.approx(task.score(together))
+
+
 def test_nothing_to_measure_is_no_number(task: Task) -> None:
     """Above all not 0, which is perfect where lower is better."""
     label = torch.full_like(make_label(task), task.ignore_value)

@@ -104,16 +104,6 @@ def test_angles_near_the_ends_are_exact(angle: float) -> None:
     assert mean_error == pytest.approx(angle, abs=1e-5)
 
 
-def test_statistics_of_images_add_up_to_that_of_all_pixels() -> None:
-    task = Normal()
-    logits, label = random_batch()
-    stats = task.stats(task.activate(logits), label)
-    together = task.stats(task.activate(torch.cat(list(logits), 1)[None]),
-                          torch.cat(list(label), 1)[None])
-    torch.testing.assert_close(stats.sum(0, keepdim=True), together)
-    assert task.score(stats) == pytest.approx(task.score(together))
-
-
 def test_a_prediction_that_is_no_number_shows_in_the_score() -> None:
     task = Normal()
     prediction = task.activate(vectors((math.nan, 0, 0), (1, 0, 0)))

@@ -1,9 +1,15 @@
 """The config that is printed is the one that a run reads."""
 
 import ast
+import os
+import subprocess
+import sys
 
 import pytest
+import torch
 from in_process import load_tool
+from test_faults.poison import train
+from test_faults.tiny_run import write_config, write_images
 
 from mtpsl.engine import load_config
 
@@ -25,3 +31,32 @@ def test_another_kind_of_file_is_refused(capsys):
     with pytest.raises(SystemExit):
         load_tool('misc/print_config.py').main([NAME, '--out', 'config.yml'])
     assert '--out must end in .py, got config.yml' in capsys.readouterr().err
+
+
+PLAIN = """\
+import sys
+
+from mmengine.config import Config
+from mmengine.registry import MODELS, init_default_scope
+from mmengine.runner import Runner
+
+cfg = Config.fromfile(sys.argv[1])
+cfg.work_dir = sys.argv[2]
+init_default_scope(cfg.default_scope)
+MODELS.build(cfg.model)
+assert 'mtpsl.engine.config.load' not in sys.modules
+Runner.from_cfg(cfg).train()
+"""
+
+
+def test_plain_mmengine_trains_the_printed_config_to_the_same_weights(tmp_path):
+    config = write_config(tmp_path / 'config.py', write_images(tmp_path / 'images'))
+    printed = tmp_path / 'printed.py'
+    load_tool('misc/print_config.py').main([str(config), '--out', str(printed)])
+    subprocess.run([sys.executable, '-c', PLAIN, str(printed), str(tmp_path / 'plain')], check=True,
+                   env=os.environ | dict(OMP_NUM_THREADS='1'), capture_output=True, timeout=300)
+    train(str(config), str(tmp_path / 'ours'))
+    plain, ours = (torch.load(tmp_path / folder / 'epoch_1.pth', weights_only=False)['state_dict']
+                   for folder in ('plain', 'ours'))
+    assert plain.keys() == ours.keys()
+    assert all(torch.equal(value, ours[name]) for name, value in plain.items())

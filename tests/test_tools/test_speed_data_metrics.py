@@ -21,12 +21,13 @@ from .conftest import CONFIG, data_options
 
 @pytest.fixture
 def measured_here(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
-    """Measure in this process, one call a side; the names of the sides by the tool's module."""
+    """Measure in this process, one call each; the names of the procedures by the tool's module."""
     def recorder(names: list[str]) -> Callable:
-        def measure(sides: dict, repeats: int, warm_up: int, items: int = 1) -> list[Measurement]:
-            names.extend(sides)
+        def measure(procedures: dict, repeats: int, warm_up: int,
+                    items: int = 1) -> list[Measurement]:
+            names.extend(procedures)
             return [Measurement(name, (0.5,), items, 0, setup()())
-                    for name, setup in sides.items()]
+                    for name, setup in procedures.items()]
         return measure
 
     seen: dict[str, list[str]] = dict(data=[], metrics=[])
@@ -64,7 +65,8 @@ def test_the_tool_measures_data_and_metrics(
 def test_arithmetic_of_eight_workers() -> None:
     """10 ms an image: 8 workers make 800 a second, six of them every 7.5 ms."""
     measured = Measurement('ours', (1.0,), 50, 0, {data.CPU_TIME: 10.0})
-    assert '800 images/s' in data.enough(measured, 6) and '7.5 ms' in data.enough(measured, 6)
+    text = data.shortest_step(measured, 6)
+    assert '800 images/s' in text and '7.5 ms' in text
 
 
 def test_what_is_timed_reads_the_labels_that_it_says(scenes: Path,

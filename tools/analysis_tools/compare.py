@@ -37,12 +37,12 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     with one_line_errors('compare.py'):  # here: --help needs no PyTorch
         from mtpsl.analysis.comparison import (
-            FORMATS,
             beside_paper,
             compare,
             disagreements,
             find_baseline,
         )
+        from mtpsl.analysis.comparison_formats import FORMATS
         from mtpsl.analysis.results import group_by_method, paper_results, read_argument
 
         files = [Path(file).resolve() for text in args.results

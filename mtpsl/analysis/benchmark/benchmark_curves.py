@@ -1,4 +1,4 @@
-"""Initial and final predictions against training steps: when does the denoising overtake?"""
+"""Plots initial and final predictions against training steps."""
 
 from collections.abc import Mapping, Sequence
 from statistics import fmean
@@ -15,15 +15,15 @@ COLOURS = ('#000000', '#D55E00', '#0072B2', '#009E73', '#CC79A7', '#56B4E9', '#E
 
 
 def draw_stage_curves(runs: Sequence[Run]) -> Figure | None:
-    """A panel a task, a colour a method: initial predictions dashed, final ones solid.
+    """Draw a panel per task and a colour per method: initial predictions dashed, final solid.
 
-    Each line is the mean over the seeds, at the iterations that all of them have measured.
+    Each line is the mean over the seeds, at the iterations that all of them measured.
 
     Args:
-        runs: those of one setting.
+        runs: the runs of one setting.
 
     Returns:
-        The figure; None where no run was validated on its way.
+        The figure; None if no run was validated during training.
     """
     methods: dict[str, list[Run]] = {}
     for run in runs:
@@ -53,7 +53,7 @@ def draw_stage_curves(runs: Sequence[Run]) -> Figure | None:
 
 
 def mean_curve(runs: Sequence[Run], key: str) -> list[tuple[int, float]]:
-    """(iteration, mean over the runs), where all of them have the figure ``key``."""
+    """Return (iteration, mean over the runs) where all runs have the metric ``key``."""
     values: list[Mapping[int, float]] = [
         {step: figures[key] for step, figures in run.curves if key in figures} for run in runs]
     return [(step, fmean(value[step] for value in values)) for step in sorted(values[0])
@@ -61,10 +61,10 @@ def mean_curve(runs: Sequence[Run], key: str) -> list[tuple[int, float]]:
 
 
 def overtaken(runs: Sequence[Run], key: str, higher_is_better: bool) -> int | None:
-    """The first step from which the mean final figure stays ahead of the initial one.
+    """Find the first step from which the mean final score stays better than the initial one.
 
     Returns:
-        The iteration; None where it is behind, or level, at the last one.
+        The iteration; None if the final score is worse or equal at the last one.
     """
     final, initial = (dict(mean_curve(runs, name)) for name in (key, INITIAL + key))
     since = None

@@ -1,4 +1,4 @@
-"""The report of the synthetic benchmark: tables, orderings, plot, result set."""
+"""Writes the report of the synthetic benchmark: tables, orderings, plot, result set."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
-from mtpsl.analysis.comparison import DELTA, FORMATS, Comparison, compare
+from mtpsl.analysis.comparison import DELTA, Comparison, compare
+from mtpsl.analysis.comparison_formats import to_markdown
 from mtpsl.analysis.results import group_by_method, metric_directions, read_results, summarize
 from mtpsl.evaluation.delta_m import mean_gain
 from mtpsl.evaluation.table import ARROWS
@@ -24,7 +25,7 @@ class Ordering(NamedTuple):
 
     Attributes:
         name: see ``PAPER_ORDERINGS`` and ``RESIDUAL_ORDERINGS``.
-        gains: for each seed, by how much the Delta_m of the first is higher.
+        gains: per seed, the first method's Delta_m minus the second's.
     """
 
     name: str
@@ -32,12 +33,12 @@ class Ordering(NamedTuple):
 
     @property
     def standard_error(self) -> float | None:
-        """Of the mean gain; None with one seed."""
+        """The standard error of the mean gain; None with one seed."""
         return stdev(self.gains) / len(self.gains) ** 0.5 if len(self.gains) > 1 else None
 
     @property
     def verdict(self) -> str:
-        """'holds' or 'does not'; with several seeds 'unclear' within two standard errors of 0."""
+        """'holds', 'does not' or, with several seeds, 'unclear' within two standard errors of 0."""
         mean, error = fmean(self.gains), self.standard_error
         if error is not None and abs(mean) <= 2 * error:
             return 'unclear'
@@ -45,10 +46,10 @@ class Ordering(NamedTuple):
 
 
 def result_set(runs: Sequence[Run]) -> tuple[dict, list[int]]:
-    """The runs as a result set, one entry a method, setting and seed; single tasks are joined.
+    """Make a result set with an entry per method, setting and seed; join single-task models.
 
-    Where the seeds of a method differ in their tasks, as after a failure of some single-task
-    models, those with the most are kept.
+    If the seeds of a method differ in their tasks, for instance after a single-task model has
+    failed, only those with the most tasks are kept.
 
     Returns:
         The set, and the seed of each of its results.
@@ -75,14 +76,12 @@ def _place(figure: tuple[str, float]) -> int:
 
 
 def orderings(comparison: Comparison, seeds: Sequence[int]) -> list[Ordering]:
-    """By how much, seed by seed, each expected ordering holds in a table's Delta_m.
+    """Compute, seed by seed, by how much each expected ordering holds in a table's Delta_m.
 
     Args:
         comparison: a table with a baseline, of results of one set.
-        seeds: the seed of each of the set's results; of two methods the seeds count that both have.
+        seeds: seed of each result of the set; only seeds that both methods have are compared.
     """
-    from mtpsl.analysis.comparison import DELTA
-
     rows = {row.method.name: row for row in comparison.rows if DELTA in row.scores}
     columns = {key: better for key, better in comparison.columns.items() if key != DELTA}
     if comparison.baseline is None:
@@ -103,7 +102,7 @@ def orderings(comparison: Comparison, seeds: Sequence[int]) -> list[Ordering]:
 
 
 def write_report(out: Path, runs: Sequence[Run]) -> str:
-    """Write ``results.json``, ``report.md``, ``plot.*`` and ``curves.*`` of what is finished.
+    """Write ``results.json``, ``report.md``, ``plot.*`` and ``curves.*`` of the finished runs.
 
     Args:
         out: the benchmark's folder.
@@ -142,7 +141,7 @@ def _save(figure: Figure, stem: Path) -> None:
 
 def _section(setting: str, comparison: Comparison, seeds: Sequence[int],
              runs: Sequence[Run]) -> str:
-    lines = [f'### {setting}', '', FORMATS['md'](comparison), '']
+    lines = [f'### {setting}', '', to_markdown(comparison), '']
     stages = stage_table(runs)
     if stages:
         lines += ['Initial predictions, and by how much denoising changes them, ± standard error:',
@@ -165,10 +164,10 @@ def _section(setting: str, comparison: Comparison, seeds: Sequence[int],
 
 
 def stage_table(runs: Sequence[Run]) -> str:
-    """What the denoising does: ``initial, final - initial`` by method and task, in Markdown.
+    """Tabulate the effect of denoising, ``initial, final - initial`` by method and task.
 
-    Means over the seeds, with the standard error of the difference. Empty where no run has
-    initial predictions.
+    Markdown of means over the seeds, with the standard error of the difference. Empty if no run
+    has initial predictions.
     """
     def cell(seeds: Sequence[Run], key: str) -> str:
         initial = summarize([run.metrics[INITIAL + key] for run in seeds])
@@ -180,7 +179,7 @@ def stage_table(runs: Sequence[Run]) -> str:
 
 
 def overtaking_table(runs: Sequence[Run]) -> str:
-    """From which step on the denoising helps, by method and task; empty without curves."""
+    """Tabulate the step from which denoising helps, by method and task; empty without curves."""
     directions = metric_directions()
 
     def cell(seeds: Sequence[Run], key: str) -> str:
@@ -195,7 +194,7 @@ def _has_initial(figures: Mapping[str, float]) -> bool:
 
 
 def _by_method(runs: Sequence[Run], cell: Callable[[Sequence[Run], str], str]) -> str:
-    """A Markdown table: a row a method, a column a primary metric figure."""
+    """Make a Markdown table with a row per method and a column per primary metric."""
     if not runs:
         return ''
     directions = metric_directions()
@@ -210,7 +209,7 @@ def _by_method(runs: Sequence[Run], cell: Callable[[Sequence[Run], str], str]) -
 
 
 def plot(comparisons: Mapping[str, Comparison]) -> Figure:
-    """Each column a panel, each method a line: mean and standard deviation of every setting."""
+    """Draw a panel per column and a line per method: mean and standard deviation by setting."""
     columns = {column: better for comparison in comparisons.values()
                for column, better in comparison.columns.items()}
     names = list(dict.fromkeys(row.method.name for comparison in comparisons.values()

@@ -19,7 +19,7 @@ METHODS = {
     'w/o Multi-Task Cond': 'diffusionmtl_{setting}_wo-cond',
     'one step': 'diffusionmtl_{setting}_steps1',
 }
-# The first of each pair is expected to have the higher Delta_m: what the paper finds, ...
+# Pairs of methods of which the first should have the higher Delta_m: as in the paper, ...
 PAPER_ORDERINGS = {
     'diffusion over baseline (Prediction)': ('DiffusionMTL (Prediction)', 'MTL Baseline'),
     'diffusion over baseline (Feature)': ('DiffusionMTL (Feature)', 'MTL Baseline'),
@@ -28,7 +28,7 @@ PAPER_ORDERINGS = {
     'both steps over one': ('DiffusionMTL (Prediction)', 'one step'),
     'XTC over baseline': ('XTC', 'MTL Baseline'),
 }
-# ... and what the residual step is for.
+# ... and for the residual step.
 RESIDUAL_ORDERINGS = {
     'residual over published (Prediction)': (
         'DiffusionMTL (Prediction, residual)', 'DiffusionMTL (Prediction)'),
@@ -51,18 +51,18 @@ def teacher_of(config: str) -> str | None:
 
 def config_options(config: str, data: Path, *, size: int, channels: int, batch: int, epochs: int,
                    workers: int, seed: int, validations: int = 0) -> list[str]:
-    """``--cfg-options`` that give a synthetic config the benchmark's sizes.
+    """Return the ``--cfg-options`` that give a synthetic config the benchmark's sizes.
 
     Args:
         config: file below ``configs/synthetic``, without suffix.
         data: folder of the scenes.
         size: side of the square training crops in pixels.
         channels: C of the neck, the decoders and the denoiser, and of the backbone's first stage.
-        batch: images of a training step.
-        epochs: of training; the learning rate decays over all of them.
+        batch: images per training step.
+        epochs: length of the training, over which the learning rate decays.
         workers: data loading processes.
-        seed: of the run.
-        validations: how often the run is validated on its way, at equal distances; 0 is never.
+        seed: seed of the run.
+        validations: number of evenly spaced validations during training; 0 for none.
     """
     stages = tuple(channels * factor for factor in (1, 2, 4, 8))
     interval = max(epochs // validations, 1) if validations else epochs + 1

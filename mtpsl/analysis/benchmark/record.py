@@ -1,4 +1,4 @@
-"""What the finished runs of a benchmark have given, in one file that can be kept and carried."""
+"""Keeps the results of a benchmark's finished runs in one portable file."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 from mtpsl.analysis.results import metric_directions
 from mtpsl.engine.visualization import read_curves
+from mtpsl.structures import outputs
 from mtpsl.system.files import write_json
 
-INITIAL = 'initial/'  # begins the keys of the initial predictions' figures
+INITIAL = outputs.METRIC_PREFIXES[outputs.INITIAL]
 
 
 class Run(NamedTuple):
@@ -18,9 +19,9 @@ class Run(NamedTuple):
     Attributes:
         method: its row in the table.
         setting: 'onelabel' or 'random'.
-        seed: of the run.
+        seed: seed of the run.
         metrics: ``<task>/<primary metric>`` and ``initial/<task>/<primary metric>`` -> figure.
-        curves: the same figures on the way: ``(iterations done, figures)`` of each validation.
+        curves: the same metrics during training: ``(iterations done, metrics)`` per validation.
     """
 
     method: str
@@ -33,14 +34,14 @@ class Run(NamedTuple):
 class Record:
     """The finished runs by name, ``{"sizes": {...}, "runs": {name: {...}}}`` in a JSON file.
 
-    A run that stands in it is not done again, on whatever machine the file is.
+    A recorded run is not repeated, on any machine that has the file.
 
     Args:
-        path: the file; it need not be there yet.
-        sizes: what all runs have in common.
+        path: the file, which may not exist yet.
+        sizes: the sizes that all runs share.
 
     Raises:
-        ValueError: the file is no record, or one of other sizes.
+        ValueError: the file is not a record, or has other sizes.
     """
 
     def __init__(self, path: Path, sizes: Mapping[str, int]) -> None:
@@ -48,7 +49,7 @@ class Record:
         self.runs: dict[str, Run] = {}
         if path.is_file():
             self._read(path.read_text(encoding='utf-8'))
-        write_json(path, self._content())  # can it be written? now, not after the first run
+        write_json(path, self._content())  # fail before the first run if it cannot be written
 
     def _read(self, text: str) -> None:
         try:
@@ -68,7 +69,7 @@ class Record:
                     runs={name: self.runs[name]._asdict() for name in sorted(self.runs)})
 
     def add(self, name: str, method: str, setting: str, seed: int, folder: Path) -> None:
-        """Keep the figures of a run that has left its ``metrics.json`` in ``folder``."""
+        """Add the metrics of a run from ``metrics.json`` in ``folder``."""
         metrics = _primary_metrics(json.loads((folder / 'metrics.json').read_text()))
         curves = [(record['after'], _primary_metrics(record))
                   for record in read_curves(folder / 'curves.json') if 'after' in record]
@@ -77,7 +78,7 @@ class Record:
 
 
 def _primary_metrics(figures: Mapping[str, float | None]) -> dict[str, float]:
-    """The measured primary metric figures of final and initial predictions, to a hundredth."""
+    """Return the primary metrics of final and initial predictions, rounded to a hundredth."""
     primary_metrics = metric_directions()
     return {key: round(value, 2) for key, value in figures.items()
             if key.removeprefix(INITIAL).count('/') == 1 and value is not None

@@ -1,4 +1,4 @@
-"""The paper's figures, drawn from one's own runs."""
+"""The paper's figures, drawn from the user's runs."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""What a config's pipeline feeds a model: the samples of a data loader, as pictures."""
+"""Draws the samples that a config's data loader feeds to a model."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
@@ -16,7 +16,6 @@ from mtpsl.engine.config.load import require
 from mtpsl.models.preprocessor import MultiTaskDataPreprocessor
 from mtpsl.registry import DATA_SAMPLERS, DATASETS, MODELS
 from mtpsl.structures import MultiTaskSample, batch_leaves
-from mtpsl.system.choices import PAGE
 from mtpsl.tasks import Task, build_tasks
 
 from .image_predictions import choose_images
@@ -25,11 +24,11 @@ from .pictures import PictureRow, draw_pictures
 
 
 class View(NamedTuple):
-    """A view of a sample, as the model gets it.
+    """A view of a sample as the model receives it.
 
     Attributes:
         image: (H, W, 3) uint8 RGB.
-        labels: task -> (c, H, W) map; a label withheld is absent.
+        labels: task -> (c, H, W) map; withheld labels are absent.
     """
 
     image: np.ndarray
@@ -37,18 +36,18 @@ class View(NamedTuple):
 
 
 class LoaderPreview:
-    """The samples of a split in the order and the augmentation of a run's first epoch.
+    """The samples of a split, in the order and with the augmentation of an epoch of a run.
 
     Args:
         cfg: a loaded config.
         split: ``'train'``, ``'val'`` or ``'test'``.
-        seed: the run's, which decides order and augmentation; None is the config's.
-        epoch: which epoch, 0 or more.
-        preprocess: whether to let the model's data preprocessor pad (and normalise, which is
-            undone for the picture).
+        seed: seed of the run, which decides order and augmentation; None for the config's.
+        epoch: number of the epoch, from 0.
+        preprocess: whether to apply the model's data preprocessor, which pads (and normalises,
+            which is undone for the picture).
 
     Raises:
-        ValueError: the config has no such split, or no tasks.
+        ValueError: the config lacks the split or has no tasks.
     """
 
     def __init__(self, cfg: Config, split: str = 'train', seed: int | None = None, epoch: int = 0,
@@ -75,15 +74,15 @@ class LoaderPreview:
         return len(self.sampler)
 
     def draws(self, images: Sequence[str] | None = None) -> Iterator[SeededIndex | int]:
-        """What the sampler asks for in an epoch, as many draws at most as there are images.
+        """Yield the sampler's indices of an epoch, at most as many as there are images.
 
         Args:
-            images: ids; only these are yielded, each once, in the sampler's order.
+            images: ids of images to yield, each once, in the sampler's order.
 
         Raises:
-            ValueError: an id that the dataset does not have, or that the sampler does not draw.
+            ValueError: the dataset does not have an id, or the sampler does not draw it.
         """
-        epoch = islice(self.sampler, len(self.dataset))  # some samplers never end
+        epoch = islice(self.sampler, len(self.dataset))  # some samplers are infinite
         if images is None:
             yield from epoch
             return
@@ -100,7 +99,7 @@ class LoaderPreview:
                          'this epoch')
 
     def views(self, draw: SeededIndex | int) -> tuple[str, list[View]]:
-        """Id and views of one sample; most pipelines make a single one."""
+        """Return the id and the views of a sample; most pipelines make one view."""
         item = self.dataset[draw]
         pixels: list[Any] = list(batch_leaves([item['inputs']]))
         samples: list[Any] = list(batch_leaves([item['data_samples']]))
@@ -115,7 +114,7 @@ class LoaderPreview:
 def _preprocessed(preprocessor: MultiTaskDataPreprocessor, training: bool,
                   pixels: list[torch.Tensor], samples: list[MultiTaskSample],
                   ) -> tuple[list[np.ndarray], list[MultiTaskSample]]:
-    """Images and samples as the model gets them; the pad's colour is the mean, 0 to it."""
+    """Return preprocessed images and samples; padding has the mean colour, 0 to the model."""
     batch = preprocessor(dict(inputs=pixels, data_samples=samples), training)
     rgb = batch['inputs'] * preprocessor.std + preprocessor.mean
     rgb = rgb.round().clamp(0, 255).to(torch.uint8)
@@ -124,9 +123,8 @@ def _preprocessed(preprocessor: MultiTaskDataPreprocessor, training: bool,
     return list(rgb.permute(0, 2, 3, 1).numpy()), batch['data_samples']
 
 
-def draw_views(name: str, views: Sequence[View], tasks: Mapping[str, Task],
-               width: float = PAGE) -> Figure:
-    """A row a view: the image, and the label of each task or that it is withheld."""
+def draw_views(name: str, views: Sequence[View], tasks: Mapping[str, Task]) -> Figure:
+    """Draw a row per view: the image, and each task's label or a mark that it is withheld."""
     rows = []
     for number, view in enumerate(views):
         cells: dict[str, np.ndarray | str] = {INPUT: view.image}
@@ -137,4 +135,4 @@ def draw_views(name: str, views: Sequence[View], tasks: Mapping[str, Task],
                                view.image.shape[:2], '' if number else name))
     legends = {task: legend(tasks[task], [view.labels[task] for view in views
                                           if task in view.labels]) for task in tasks}
-    return draw_pictures(rows, [INPUT, *tasks], legends, width)
+    return draw_pictures(rows, [INPUT, *tasks], legends)

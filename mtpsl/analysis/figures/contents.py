@@ -1,4 +1,4 @@
-"""The names of :mod:`mtpsl.analysis.figures`, which imports them when they are asked for."""
+"""The public names of :mod:`mtpsl.analysis.figures`, imported lazily."""
 
 from .browse import LoaderPreview, draw_views
 from .curve_figures import draw_curves, read_run

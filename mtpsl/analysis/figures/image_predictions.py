@@ -1,4 +1,4 @@
-"""What models say of images, stage by stage, beside the truth."""
+"""Collects the predictions of models for images, output by output, and the truth."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from mtpsl.structures.outputs import FINAL, INTERMEDIATE, OUTPUTS, titles
 from mtpsl.system.choices import MAX_SIDE
 from mtpsl.tasks import Task, build_tasks
 
-TRUTH, FINALS = 'truth', ('denoised', 'prediction')  # titles of stages, as panels have them
+TRUTH, FINALS = 'truth', ('denoised', 'prediction')  # titles of outputs, as in panels
 Maps = dict[str, np.ndarray]  # task -> (c, H, W) in label form
 
 
@@ -31,9 +31,9 @@ class ImagePredictions:
     """An image with its predictions.
 
     Attributes:
-        name: the image's.
+        name: name of the image.
         image: (H, W, 3) uint8 RGB.
-        maps: title of a stage, such as 'initial' -> the maps of its tasks.
+        maps: title of an output, such as 'initial' -> the maps of its tasks.
     """
 
     name: str
@@ -45,22 +45,22 @@ class TrainedModel:
     """A trained model with its test images.
 
     Args:
-        config: path of a config, or its name.
-        checkpoint: its weights.
+        config: path or name of a config.
+        checkpoint: file of its weights.
         options: overrides of the config.
         device: see :class:`mtpsl.apis.MultiTaskInferencer`.
-        every_stage: whether initial, noisy and each step's predictions are wanted too.
-        max_side: of image files; see :class:`mtpsl.apis.MultiTaskInferencer`.
+        every_stage: whether to add initial, noisy and each step's predictions.
+        max_side: longest side of image files; see :class:`mtpsl.apis.MultiTaskInferencer`.
 
     Attributes:
         tasks: task name -> task.
-        titles: of the stages of a model with denoising steps, as in
+        titles: titles of the outputs of a model with denoising steps, as in
             :attr:`ImagePredictions.maps`; empty without ``every_stage``.
 
     Raises:
         FileNotFoundError: no such config or checkpoint.
-        ValueError: a checkpoint of another model; ``every_stage`` of a model without denoising;
-            ``max_side`` below 1.
+        ValueError: the checkpoint is of another model; ``every_stage`` for a model without
+            denoising; ``max_side`` below 1.
     """
 
     def __init__(self, config: str, checkpoint: str, options: Mapping[str, object] | None = None,
@@ -80,13 +80,13 @@ class TrainedModel:
             self.titles = list(titles([*model.intermediate_outputs, FINAL]))
 
     def dataset(self) -> BaseDataset:
-        """The images that the config tests on."""
+        """The config's test images."""
         require(self.cfg, 'test_dataloader')
         return DATASETS.build(self.cfg.test_dataloader.dataset)
 
     @torch.inference_mode()
     def of_dataset(self, item: Mapping[str, Any]) -> ImagePredictions:
-        """Predictions and truth of what the test pipeline made of an image."""
+        """Return predictions and truth of an item of the test dataset."""
         model = self.infer.model
         data = dict(inputs=[item['inputs']], data_samples=[item['data_samples']])
         if self.titles:
@@ -98,7 +98,7 @@ class TrainedModel:
         return shown_of(item['inputs'], sample, self.tasks)
 
     def of_file(self, path: str) -> ImagePredictions:
-        """Predictions of an image file, whose pictures are of ``max_side`` at most, too."""
+        """Return predictions of an image file; pictures are at most ``max_side`` wide or high."""
         stages, num_samples = (INTERMEDIATE, 1) if self.titles else ((), None)
         result = self.infer(path, stages=stages, num_samples=num_samples, progress=False)
         assert isinstance(result, Prediction)  # of one image
@@ -113,7 +113,7 @@ class TrainedModel:
 
 def read_tasks(configs: Iterable[str], options: Mapping[str, object] | None = None,
                ) -> dict[str, Task]:
-    """The tasks of several configs, without their models."""
+    """Build the tasks of several configs, without their models."""
     tasks: dict[str, Task] = {}
     for config in configs:
         cfg = load_config(config, options)
@@ -124,7 +124,7 @@ def read_tasks(configs: Iterable[str], options: Mapping[str, object] | None = No
 
 def shown_of(pixels: torch.Tensor, sample: MultiTaskSample,
              tasks: Mapping[str, Task]) -> ImagePredictions:
-    """A sample's image, (3, H, W) uint8 BGR, and maps."""
+    """Convert an image, (3, H, W) uint8 BGR, and the maps of its sample."""
     maps = {name: label_form(sample, output, tasks)
             for name, output in titles(sample.keys()).items()}
     image = np.ascontiguousarray(pixels.cpu().numpy().transpose(1, 2, 0)[..., ::-1])
@@ -132,16 +132,16 @@ def shown_of(pixels: torch.Tensor, sample: MultiTaskSample,
 
 
 def choose_images(dataset: BaseDataset, images: Sequence[str] | None, number: int) -> list[int]:
-    """Positions of the named images, or of some spread evenly over the dataset.
+    """Return positions of the named images, or of evenly spaced ones.
 
     Args:
-        dataset: of :class:`mtpsl.datasets.PartialLabelDataset` or another whose data have an
+        dataset: a :class:`mtpsl.datasets.PartialLabelDataset` or another one whose data have an
             ``img_id``.
-        images: their ids.
-        number: how many where none are named.
+        images: ids of the images.
+        number: number of images if none are named.
 
     Raises:
-        ValueError: an id that the dataset does not have.
+        ValueError: the dataset does not have an id.
     """
     if images is None:
         count = min(number, len(dataset))

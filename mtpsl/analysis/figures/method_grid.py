@@ -1,4 +1,4 @@
-"""Figs. 5, 7 and 9: rows of pictures from what models say of images."""
+"""Figs. 5, 7 and 9: rows of pictures of predictions."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,21 +15,21 @@ from .pictures import Colour, Mark, PictureRow, draw_pictures
 
 INPUT = 'input'
 NO_LABEL, NOT_PREDICTED = 'no label', 'not predicted'
-NARROWEST = 0.03  # radius of a region that takes a number, as a share of the picture's width
+NARROWEST = 0.03  # least radius of a region with a number, as a share of the picture's width
 
 
 def draw_stages(images: Sequence[ImagePredictions], tasks: Mapping[str, Task],
                 stages: Sequence[str], width: float = PAGE, number_classes: bool = False) -> Figure:
-    """A row for each task of each image: the input, then the stages.
+    """Draw a row for each task of each image: the input, then the outputs.
 
     Args:
-        images: what is said of each.
+        images: images with their predictions.
         tasks: task name -> task, the rows.
-        stages: titles of the columns, as in :attr:`ImagePredictions.maps`. A map that an image
-            does not have is drawn as missing.
-        width: inches of the figure.
-        number_classes: write the number that a class has in the legend into its largest region:
-            for print without colour, where some classes' colours are alike.
+        stages: titles of the columns, as in :attr:`ImagePredictions.maps`. Maps that an image
+            lacks are drawn as missing.
+        width: width of the figure in inches.
+        number_classes: whether to write each class's number in the legend into its largest region,
+            for print without colour.
     """
     legends = {name: legend(task, [shown.maps[stage][name] for shown in images for stage in stages
                                    if name in shown.maps.get(stage, {})])
@@ -60,12 +60,12 @@ def legend(task: Task, maps: Sequence[np.ndarray]) -> dict[str, Colour]:
 
 
 def class_marks(picture: np.ndarray, classes: Mapping[str, Colour]) -> list[Mark]:
-    """The numbers of the classes in a picture, each where its widest region is widest.
+    """Place the number of each class at the widest point of its widest region in a picture.
 
     Args:
         picture: (H, W, 3) uint8 RGB.
-        classes: name -> RGB; they are numbered from 1. One without a region that is wide enough
-            for a number gets none.
+        classes: name -> RGB, numbered from 1. A class without a region wide enough for a number
+            gets none.
     """
     height, width = picture.shape[:2]
     marks = []
@@ -85,11 +85,11 @@ def _cell(stage: str, maps: Maps, name: str, task: Task) -> np.ndarray | str:
 
 
 def merge_methods(methods: Mapping[str, Sequence[ImagePredictions]]) -> list[ImagePredictions]:
-    """The final predictions of several methods for the same images, as stages of one.
+    """Merge the final predictions of several methods for the same images, a column per method.
 
     Args:
-        methods: name -> what it says of the images; of one that is several models (single-task
-            models) all that they say.
+        methods: name -> its predictions for the images; of a method of several (single-task)
+            models the predictions of all of them.
     """
     images: dict[str, ImagePredictions] = {}
     for method, said in methods.items():

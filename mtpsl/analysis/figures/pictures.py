@@ -1,4 +1,4 @@
-"""Pictures in rows and columns, with titles and legends: of pictures, or of what is missing."""
+"""Draws a grid of pictures with titles and legends; missing pictures are hatched."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.textpath import TextPath
 
+from mtpsl.engine.visualization.panels import Colour, Legends, flow_legend
 from mtpsl.system.choices import PAGE
 
 from .style import paper_style
@@ -17,16 +18,13 @@ from .style import paper_style
 # Inches.
 GAP, STRIP, LINE, SWATCH = 0.04, 0.14, 0.14, 0.08
 TEXT, SMALL, TINY = 7, 6, 5  # points
-STEEPEST = 4  # height over width of a row's place for a picture
-HIGHEST = 200  # inches of a figure: the limit of PDF
-Colour = tuple[int, int, int]
-Legends = Mapping[str, Mapping[str, Colour]]
+STEEPEST = 4  # largest height over width of a cell
+HIGHEST = 200  # inches: the limit of PDF
 Box = tuple[float, float, float, float]  # left, top, width, height in inches
-Entry = tuple[float, float, Colour | None, str]  # of a legend: place, swatch, words
 
 
 class Mark(NamedTuple):
-    """A short text in a picture, at (x, y) in shares of its width and height."""
+    """A short text in a picture at (x, y), relative to its width and height."""
 
     x: float
     y: float
@@ -38,13 +36,13 @@ class PictureRow:
     """A row of pictures of one size.
 
     Attributes:
-        title: what stands left of it, such as a task.
-        cells: column -> picture, (H, W, 3) uint8 RGB, or a text in its place, such as 'no label';
-            an absent column stays blank.
-        size: (H, W), whose proportions the pictures have; very elongated ones are made smaller
-            than the column is wide, or leave some of the row's height empty.
-        heading: a line above the row, such as the image's name; '' for none.
-        marks: column -> what is written into its picture.
+        title: text on the left, such as a task.
+        cells: column -> picture, (H, W, 3) uint8 RGB, or a text instead, such as 'no label'; absent
+            columns stay blank.
+        size: (H, W), the proportions of the pictures; very elongated ones are narrower than the
+            column or lower than the row.
+        heading: line above the row, such as the image's name; '' for none.
+        marks: column -> texts written into its picture.
     """
 
     title: str
@@ -56,21 +54,21 @@ class PictureRow:
 
 def draw_pictures(rows: Sequence[PictureRow], columns: Sequence[str], legends: Legends,
                   width: float = PAGE) -> Figure:
-    """Lay out rows of pictures under the columns' titles, the legends below.
+    """Draw rows of pictures below the titles of the columns, and legends below them.
 
-    What is missing is hatched, which no picture is.
+    Missing pictures are hatched.
 
     Args:
         rows: one or more.
         columns: left to right.
-        legends: title -> name -> RGB; one without entries is left out.
-        width: inches of the figure.
+        legends: title -> name -> RGB; empty ones are left out.
+        width: width of the figure in inches.
 
     Returns:
         The figure, as high as its rows need.
 
     Raises:
-        ValueError: it would be higher than ``HIGHEST``.
+        ValueError: the figure would be higher than ``HIGHEST``.
     """
     side = (width - STRIP - len(columns) * GAP) / len(columns)
     heights = [min(max(row.size[0] / row.size[1] * side, LINE), STEEPEST * side) for row in rows]
@@ -78,34 +76,40 @@ def draw_pictures(rows: Sequence[PictureRow], columns: Sequence[str], legends: L
                 for number, row in enumerate(rows)]
     bottom = LINE + sum(heights) + sum(headings) + len(rows) * GAP
     with paper_style():
-        entries, below = _flow(legends, width)
+        entries, below = flow_legend(legends, _length, STRIP, width, 2 * GAP, LINE, SWATCH + GAP,
+                                     2 * GAP)
+        below += GAP if entries else 0
         if bottom + below > HIGHEST:
             raise ValueError(f'the figure would be {bottom + below:.0f} inches high, at most '
                              f'{HIGHEST} are possible: choose fewer images or tasks, or a smaller '
                              'width')
         figure = Figure(figsize=(width, bottom + below))
-        axes = figure.add_axes((0, 0, 1, 1))  # in inches, from the top left
+        axes = figure.add_axes((0, 0, 1, 1))  # units are inches from the top left
         for number, column in enumerate(columns):
             _write(axes, _left(number, side) + side / 2, LINE / 2, column)
         y = LINE
         for row, height, heading in zip(rows, heights, headings):
             if row.heading:
                 _write(axes, STRIP, y + heading - LINE / 2, row.heading, ha='left', size=SMALL)
-            y += heading
-            _write(axes, STRIP / 2, y + height / 2, row.title, rotation=90)
-            for number, column in enumerate(columns):
-                place = _fit(row.size, (_left(number, side), y, side, height))
-                if column in row.cells:
-                    _draw_cell(axes, row.cells[column], place)
-                for mark in row.marks.get(column, ()):
-                    _write_boxed(axes, place[0] + mark.x * place[2], place[1] + mark.y * place[3],
-                                 mark.text, TINY)
-            y += height + GAP
+            _draw_row(axes, row, columns, y + heading, side, height)
+            y += heading + height + GAP
         for x, line, colour, words in entries:
-            _draw_entry(axes, x, bottom + line, colour, words)
+            _draw_entry(axes, x, bottom + GAP + line, colour, words)
         axes.set(xlim=(0, width), ylim=(bottom + below, 0), aspect='auto')
         axes.axis('off')
     return figure
+
+
+def _draw_row(axes: Axes, row: PictureRow, columns: Sequence[str], y: float, side: float,
+              height: float) -> None:
+    _write(axes, STRIP / 2, y + height / 2, row.title, rotation=90)
+    for number, column in enumerate(columns):
+        place = _fit(row.size, (_left(number, side), y, side, height))
+        if column in row.cells:
+            _draw_cell(axes, row.cells[column], place)
+        for mark in row.marks.get(column, ()):
+            _write_boxed(axes, place[0] + mark.x * place[2], place[1] + mark.y * place[3],
+                         mark.text, TINY)
 
 
 def _left(number: int, side: float) -> float:
@@ -113,7 +117,7 @@ def _left(number: int, side: float) -> float:
 
 
 def _fit(size: tuple[int, int], place: Box) -> Box:
-    """The largest box of the proportions of (H, W) in the middle of a place."""
+    """Return the largest centred box with the proportions of (H, W) in a cell."""
     x, y, width, height = place
     scale = min(width / size[1], height / size[0])
     wide, high = size[1] * scale, size[0] * scale
@@ -150,25 +154,6 @@ def _draw_entry(axes: Axes, x: float, y: float, colour: Colour | None, words: st
     _write(axes, x, y + LINE / 2, words, ha='left', size=SMALL)
 
 
-def _flow(legends: Legends, width: float) -> tuple[list[Entry], float]:
-    """Places of swatches and words, and the height they need."""
-    legends = {title: colours for title, colours in legends.items() if colours}
-    indent = STRIP + 2 * GAP + max(map(_length, legends), default=0)
-    entries: list[Entry] = []
-    y = GAP
-    for title, colours in legends.items():
-        entries.append((STRIP, y, None, title))
-        x = indent
-        for name, colour in colours.items():
-            step = SWATCH + 3 * GAP + _length(name)
-            if x > indent and x + step - 2 * GAP > width:
-                x, y = indent, y + LINE
-            entries.append((x, y, colour, name))
-            x += step
-        y += LINE
-    return entries, y if entries else 0
-
-
 def _length(words: str) -> float:
-    """Width in inches of a text of the legend."""
+    """Return the width of a text of the legend in inches."""
     return TextPath((0, 0), words, size=SMALL).get_extents().width / 72 if words.strip() else 0

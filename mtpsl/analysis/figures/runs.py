@@ -1,4 +1,4 @@
-"""Where a run has left what a figure shows."""
+"""Finds the files of runs that figures show."""
 
 from pathlib import Path
 
@@ -12,10 +12,10 @@ RESULT, CURVES = 'metrics.json', 'curves.json'
 
 
 def run_file(path: str, name: str) -> Path:
-    """The file itself, or that of ``name`` in a work dir.
+    """Return the file itself, or the file ``name`` in a work dir.
 
     Raises:
-        FileNotFoundError: it is not there.
+        FileNotFoundError: it does not exist.
     """
     file = Path(path, name) if Path(path).is_dir() else Path(path)
     if not file.is_file():
@@ -24,17 +24,17 @@ def run_file(path: str, name: str) -> Path:
 
 
 def run_title(path: str) -> str:
-    """What a work dir, or a file in one, is called where nobody names it: after the folder."""
+    """Return the default name of a work dir, or of a file in one: the folder's name."""
     resolved = Path(path).resolve()
     return (resolved if resolved.is_dir() else resolved.parent).name
 
 
 def run_config(work_dir: str) -> str:
-    """The config that a run has left in its work dir, overrides included.
+    """Find the config in the work dir of a run, which includes overrides.
 
     Raises:
-        FileNotFoundError: there is none.
-        ValueError: there are several.
+        FileNotFoundError: there is no config.
+        ValueError: there are several configs.
     """
     found = sorted(map(str, Path(work_dir).glob('*.py')))
     if not found:
@@ -47,12 +47,12 @@ def run_config(work_dir: str) -> str:
 
 
 def parse_method(text: str) -> tuple[str, list[tuple[str, str]]]:
-    """Name and (config, checkpoint) pairs of ``NAME=MODEL[,MODEL...]``.
+    """Parse ``NAME=MODEL[,MODEL...]`` into a name and (config, checkpoint) pairs.
 
-    A ``MODEL`` is ``CONFIG:CHECKPOINT``, or a work dir, of which the newest checkpoint is taken.
+    A ``MODEL`` is ``CONFIG:CHECKPOINT``, or a work dir, which stands for its newest checkpoint.
 
     Raises:
-        ValueError: it is not of this form, or the name is that of another column.
+        ValueError: another form, or the name of another column.
         FileNotFoundError: there is no such checkpoint.
     """
     name, rest = split_name(text)

@@ -21,13 +21,13 @@ from .style import paper_style
 
 @dataclass(frozen=True)
 class StepRow:
-    """A model of so many steps.
+    """The results of a model with S denoising steps.
 
     Attributes:
         steps: S.
         macs: multiply-adds of one image.
-        method: its results; several runs are seeds.
-        origin: what it was read from, for messages.
+        method: results; several runs are seeds.
+        origin: source of the results, for messages.
     """
 
     steps: int
@@ -37,15 +37,15 @@ class StepRow:
 
 
 def read_step_row(text: str, options: Mapping[str, object] | None = None) -> StepRow:
-    """A row from ``WORK_DIR`` (its config and metrics.json) or ``CONFIG=METRICS[,METRICS...]``.
+    """Read ``WORK_DIR`` (its config and metrics.json) or ``CONFIG=METRICS[,METRICS...]``.
 
     Args:
         text: as above; several result files are seeds.
         options: overrides of the config, as ``--cfg-options`` gives them.
 
     Raises:
-        FileNotFoundError: a file that is not there.
-        ValueError: neither of the forms, a config without denoising steps, no result file.
+        FileNotFoundError: a file does not exist.
+        ValueError: another form, a config without denoising steps, or not a result file.
     """
     if Path(text).is_dir():
         config, files = run_config(text), [text]
@@ -67,13 +67,13 @@ def read_step_row(text: str, options: Mapping[str, object] | None = None) -> Ste
 
 
 def draw_steps(rows: Sequence[StepRow]) -> Figure:
-    """A panel a primary metric: the metric as a line (left axis), multiply-adds as bars (right).
+    """Draw a panel per primary metric: a line of it (left axis), bars of multiply-adds (right).
 
     Args:
-        rows: one or more, in any order; of several seeds mean and standard deviation are drawn.
+        rows: one or more, in any order; several seeds are drawn as mean and standard deviation.
 
     Raises:
-        ValueError: two rows of as many steps.
+        ValueError: two rows with the same number of steps.
     """
     ordered = sorted(rows, key=lambda row: row.steps)
     for first, second in zip(ordered, ordered[1:]):
@@ -99,13 +99,13 @@ def draw_steps(rows: Sequence[StepRow]) -> Figure:
 
 
 def _draw_panel(axes: Axes, key: str, rows: Sequence[StepRow]) -> Axes:
-    """Draw one metric; returns the axes of the multiply-adds."""
+    """Draw one metric; return the axes of the multiply-adds."""
     metric = key.rpartition('/')[2]
     costs = axes.twinx()
     costs.bar([row.steps for row in rows], [row.macs / 1e9 for row in rows], width=0.6,
               color='0.88', edgecolor='0.6', linewidth=0.5, hatch='////')
     costs.set_ylim(0, 1.15 * max(row.macs for row in rows) / 1e9)
-    axes.set_zorder(costs.get_zorder() + 1)  # the line before the bars
+    axes.set_zorder(costs.get_zorder() + 1)  # draw the line over the bars
     axes.patch.set_visible(False)
     points = [(row.steps, score) for row in rows if (score := row.method.score(key))]
     axes.errorbar([steps for steps, _ in points], [score.mean for _, score in points],

@@ -1,4 +1,4 @@
-"""How the figures look: a paper's widths, text that stays text, lines told apart without colour."""
+"""Style of the figures: widths of a paper, text as text, lines distinct without colour."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from mtpsl.system.figure_arguments import check_figure_path
 from mtpsl.system.files import atomically
 
-DPI = 300  # of .png
+DPI = 300  # dots per inch of .png
 RC: dict[Any, Any] = {
     'font.family': 'sans-serif', 'font.sans-serif': ['DejaVu Sans'], 'font.size': 7,
     'axes.titlesize': 7, 'axes.labelsize': 7, 'xtick.labelsize': 6, 'ytick.labelsize': 6,
@@ -20,11 +20,11 @@ RC: dict[Any, Any] = {
     'axes.titlepad': 3, 'axes.labelpad': 2, 'xtick.major.pad': 2, 'ytick.major.pad': 2,
     'xtick.major.size': 2, 'ytick.major.size': 2, 'grid.linewidth': 0.3, 'grid.color': '0.8',
     'hatch.linewidth': 0.3,
-    # Text as text, that an editor and a search find: TrueType in PDF, <text> in SVG.
+    # Keep text editable and searchable: TrueType in PDF, <text> in SVG.
     'pdf.fonttype': 42, 'svg.fonttype': 'none',
-    'text.parse_math': False,  # a name may have a $
-    'svg.hashsalt': 'mtpsl'}  # the same figure is the same file
-# Okabe and Ito's colours, told apart by the colour-blind; the dashes and markers in grey.
+    'text.parse_math': False,  # names may contain a $
+    'svg.hashsalt': 'mtpsl'}  # the same figure gives the same file
+# Okabe and Ito's colours for colour-blind readers; dashes and markers for print in grey.
 COLOURS = ('#000000', '#0072B2', '#D55E00', '#009E73', '#CC79A7', '#56B4E9')
 DASHES = ('-', (0, (4, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1)), (0, (8, 2)), (0, (3, 1, 1, 1, 1, 1)))
 MARKERS = ('o', 's', '^', 'D', 'v', 'P', 'X')
@@ -32,13 +32,13 @@ MARKERS = ('o', 's', '^', 'D', 'v', 'P', 'X')
 
 @contextmanager
 def paper_style() -> Iterator[None]:
-    """The settings of matplotlib that figures are drawn and saved with."""
+    """Set matplotlib's parameters for drawing and saving figures."""
     with matplotlib.rc_context(RC):
         yield
 
 
 def line_styles(names: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Arguments of ``plot`` by name: each line has a colour, a dash pattern and a marker."""
+    """Return arguments of ``plot`` by name: a colour, a dash pattern and a marker per line."""
     looks = zip(cycle(COLOURS), cycle(DASHES), cycle(MARKERS))
     return {name: dict(color=colour, linestyle=dash, marker=marker, markeredgewidth=0.6,
                        markerfacecolor='white' if number % 2 else colour)
@@ -46,10 +46,10 @@ def line_styles(names: Iterable[str]) -> dict[str, dict[str, Any]]:
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure in the format of the suffix; drawn again it is the same file.
+    """Write a figure in the format of the suffix, reproducibly to the byte.
 
     Args:
-        figure: what was drawn under :func:`paper_style`.
+        figure: a figure drawn under :func:`paper_style`.
         path: see :func:`mtpsl.system.figure_arguments.check_figure_path`; its folder is made.
 
     Raises:
@@ -58,7 +58,7 @@ def save_figure(figure: Figure, path: Path) -> None:
     check_figure_path(path)
     vector = path.suffix != '.png'
     for axes in figure.axes:
-        # A document has each picture in its own pixels, which its reader scales.
+        # PDF and SVG keep the pixels of each picture, which the viewer scales.
         for image in axes.get_images():
             image.set_interpolation('none' if vector else 'antialiased')
     dates = {'.pdf': {'CreationDate': None}, '.svg': {'Date': None}}

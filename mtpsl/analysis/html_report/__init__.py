@@ -1,4 +1,4 @@
-"""The report of a test: one HTML file with figures, distributions and pictures."""
+"""The report of a test: one HTML file with metrics, distributions and pictures."""
 
 from .html import write_report
 from .images import Extremes, confusions, extremes, image_scores, redraw

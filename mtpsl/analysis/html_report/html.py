@@ -1,4 +1,4 @@
-"""The page: a template filled with the figures of a test."""
+"""Fills the template of the page with the results of a test."""
 
 import base64
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +19,7 @@ from .images import Confusion, Extremes
 
 BINS = 20
 TIMES = ('time', 'data_time')  # of a batch, in the log
-QUALITY = 85  # of the panels' JPEG
+QUALITY = 85  # JPEG quality of the panels
 
 
 def write_report(path: Path, *, title: str, checkpoint: str, config: str,
@@ -30,15 +30,15 @@ def write_report(path: Path, *, title: str, checkpoint: str, config: str,
     """Write a page that needs no other file and no network.
 
     Args:
-        path: of the file.
+        path: path of the file.
         title: heading, such as the config's name.
-        checkpoint: whose weights were tested.
-        config: the config's text.
-        metrics: as the evaluator returned them.
+        checkpoint: file of the tested weights.
+        config: text of the config.
+        metrics: metrics returned by the evaluator.
         tasks: task name -> task.
         scores: task name -> image id -> primary metric.
         chosen: task name -> its best and worst images.
-        panels: image id and panel, (H, W, 3) uint8 RGB, of the chosen images.
+        panels: image ids and panels, (H, W, 3) uint8 RGB, of the chosen images.
         confusions: task name -> confusion matrix, see :func:`confusions`; None for none.
     """
     environment = Environment(loader=PackageLoader('mtpsl.analysis.html_report'), autoescape=True,
@@ -58,7 +58,7 @@ def write_report(path: Path, *, title: str, checkpoint: str, config: str,
 
 
 def histogram(values: Sequence[float]) -> list[tuple[float, float, int]]:
-    """(from, to, how many) of equal bins over the range of the values; none without values."""
+    """Count values in equal bins over their range: (from, to, count); [] without values."""
     if not values:
         return []
     counts, edges = np.histogram(values, BINS)
@@ -67,7 +67,7 @@ def histogram(values: Sequence[float]) -> list[tuple[float, float, int]]:
 
 def _classes(metrics: Mapping[str, float],
              tasks: Mapping[str, Task]) -> dict[str, list[tuple[str, float]]]:
-    """Task name, after that of its set, -> class and its score in percent, where asked for."""
+    """Return the task's name, after its set's, -> class and its score in percent, if asked for."""
     found: dict[str, list[tuple[str, float]]] = {}
     for known, own in by_set(metrics, tasks).items():
         for key, value in own.items():

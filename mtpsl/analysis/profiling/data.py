@@ -1,4 +1,4 @@
-"""Time of making training samples on one core: the labels of the setting, all labels, none."""
+"""Times training samples on one core: with the setting's labels, all labels, and none."""
 
 import argparse
 import statistics
@@ -20,7 +20,7 @@ from mtpsl.registry import DATASETS
 
 from .measure import Measurement, measure
 from .model import load_function
-from .speed_report import publish
+from .speed_report import report
 
 WORKERS = 8
 CPU_TIME = 'CPU time (ms) an image'
@@ -30,22 +30,22 @@ def run(args: argparse.Namespace) -> None:
     """Measure and report."""
     cfg = load_config(args.config, args.cfg_options)
     config = only_leaf(cfg.train_dataloader.dataset.to_dict())
-    dataset = build(config)  # errors before any process is started
+    dataset = build(config)  # raise errors before any process is started
     if args.against and not isinstance(dataset, PASCALContext):
         raise ValueError(f'--against needs a PASCALContext dataset, {args.config} trains on '
                          f'{type(dataset).__name__}')
     count = min(args.samples, len(dataset))
-    sides = {which: partial(prepare, config, count, which) for which in
+    procedures = {which: partial(prepare, config, count, which) for which in
              ('labels of the setting', 'no label', 'all labels')}
     if args.against:
         load_function(args.against, 'training_sample')
-        sides['plain'] = partial(prepare_plain, config, count, args.against)
-    measured = measure(sides, args.repeats, args.warm_up, count)
-    publish(measured, dict(command='data', config=args.config, samples=count), args.json)
-    print(enough(measured[0], cfg.train_dataloader.batch_size))
+        procedures['plain'] = partial(prepare_plain, config, count, args.against)
+    measured = measure(procedures, args.repeats, args.warm_up, count)
+    report(measured, dict(command='data', config=args.config, samples=count), args.json)
+    print(shortest_step(measured[0], cfg.train_dataloader.batch_size))
 
 
-def enough(measured: Measurement, batch: int) -> str:
+def shortest_step(measured: Measurement, batch: int) -> str:
     """Shortest step time at which data loading is not the bottleneck."""
     rate = 1e3 / measured.facts[CPU_TIME]
     return (f'{WORKERS} workers on a core each make {WORKERS} x {rate:.1f} = {WORKERS * rate:.0f} '
@@ -54,7 +54,7 @@ def enough(measured: Measurement, batch: int) -> str:
 
 
 def build(config: dict) -> PartialLabelDataset:
-    """The dataset, in a process of one thread as a loader's worker is."""
+    """Build the dataset in a process with one thread, like a data loader's worker."""
     quieten()
     init_default_scope('mtpsl')
     cv2.setNumThreads(0)
@@ -63,10 +63,10 @@ def build(config: dict) -> PartialLabelDataset:
 
 
 def prepare(config: dict, count: int, which: str) -> Callable[[], dict[str, float]]:
-    """What is timed: the first images of the set through its own pipeline.
+    """Return the timed step: the first images of the set through its pipeline.
 
     Args:
-        config: of the dataset.
+        config: config of the dataset.
         count: number of images.
         which: 'labels of the setting', 'all labels' or 'no label'.
     """
@@ -85,7 +85,7 @@ def prepare(config: dict, count: int, which: str) -> Callable[[], dict[str, floa
 
 
 def prepare_plain(config: dict, count: int, path: str) -> Callable[[], dict]:
-    """The same images by the function ``training_sample`` of another file."""
+    """Return a timed step that calls ``training_sample`` of another file on the same images."""
     dataset = build(config)
     training_sample = load_function(path, 'training_sample')
     images = [dataset.get_data_info(index) for index in range(count)]
@@ -99,7 +99,7 @@ def prepare_plain(config: dict, count: int, path: str) -> Callable[[], dict]:
 
 
 def with_cpu_time(step: Callable[[], object], count: int) -> Callable[[], dict[str, float]]:
-    """A step that also says its core's time, which other work on the machine does not lengthen."""
+    """Add CPU time to the facts of a step, which other processes do not lengthen."""
     times: list[float] = []
 
     def timed() -> dict[str, float]:

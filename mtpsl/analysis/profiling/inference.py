@@ -1,4 +1,4 @@
-"""Time of inference: from a batch on the host to the predictions of all tasks."""
+"""Times inference, from a batch on the host to the predictions of all tasks."""
 
 import argparse
 from collections.abc import Callable
@@ -13,37 +13,37 @@ from .measure import measure
 from .model import (
     Execution,
     build_model,
-    described,
+    describe,
     load,
     load_function,
-    sides,
+    procedures,
 )
 from .random_batch import random_batch
-from .speed_report import publish
+from .speed_report import report
 
 
 def run(args: argparse.Namespace) -> None:
     """Measure and report each batch size."""
     cfg = load(args, 'predict')
     size = tuple(args.size or cfg.model.data_preprocessor.size)
-    setting = dict(command='inference', **described(args), size=size)
+    setting = dict(command='inference', **describe(args), size=size)
     for batch in args.batch:
         setups = {name: partial(prepare, cfg.to_dict(), size, batch, execution)
-                  for name, execution in sides(args).items()}
+                  for name, execution in procedures(args).items()}
         measured = measure(setups, args.repeats, args.warm_up, batch, args.device, settle=1)
         json = args.json and args.json.with_name(f'{args.json.stem}_batch{batch}{args.json.suffix}')
-        publish(measured, setting | dict(batch=batch), json, args.device)
+        report(measured, setting | dict(batch=batch), json, args.device)
 
 
 def prepare(config: dict, size: tuple[int, int], batch: int,
             execution: Execution) -> Callable[[], None]:
-    """What is timed: one whole step of mmengine's test loop, for the final predictions alone.
+    """Return the timed step: a step of mmengine's test loop, for final predictions only.
 
     Args:
         config: the loaded config.
         size: H and W of the images.
-        batch: images at once.
-        execution: how the model is run; a plain procedure is ``predict(model, inputs, samples)``.
+        batch: images per batch.
+        execution: how to run the model; a plain procedure is ``predict(model, inputs, samples)``.
     """
     cfg = Config(config)
     model = build_model(cfg, execution)

@@ -1,4 +1,4 @@
-"""How near to the card's matrix rate a step comes while in convolutions and matrix products."""
+"""Compares a step's convolutions and matrix products with the GPU's matrix rate."""
 
 import re
 import time
@@ -8,24 +8,23 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
-# Kernels of cuDNN, cuBLAS, CUTLASS and of attention, by what their names have in common.
+# Parts of the names of cuDNN's, cuBLAS's, CUTLASS's and attention's kernels.
 MATRIX_KERNEL = re.compile(
     r'gemm|gemv|conv|xmma|cutlass|wgrad|dgrad|fprop|implicit|flash|fmha|splitk|nvjet|winograd',
     re.IGNORECASE)
-SIDE = 8192  # of the square matrices that the card's rate is measured with
+SIDE = 8192  # side of the square matrices with which the GPU's rate is measured
 PRODUCTS = 20
 
 
 def matrix_share(step: Callable[[], object]) -> dict[str, float]:
-    """Facts on one step on a GPU, which is run twice more.
+    """Profile a step on a GPU by running it twice more.
 
     Args:
-        step: runs a whole step.
+        step: function that runs a whole step.
 
     Returns:
-        Its floating-point operations in convolutions and matrix products (two of a
-        multiply-add), the time in their kernels, and their rate as a share of the card's bf16
-        rate.
+        The floating-point operations in convolutions and matrix products (two per multiply-add),
+        the time in their kernels, and their rate as a share of the GPU's bf16 rate.
     """
     counter = FlopCounterMode(display=False)
     with counter:
@@ -38,12 +37,12 @@ def matrix_share(step: Callable[[], object]) -> dict[str, float]:
 
 
 def share_facts(flops: int, kernels: Iterable[tuple[str, float]], rate: float) -> dict[str, float]:
-    """The arithmetic of :func:`matrix_share`.
+    """Compute the results of :func:`matrix_share`.
 
     Args:
         flops: floating-point operations in convolutions and matrix products.
-        kernels: (name, microseconds in all) of every kernel.
-        rate: floating-point operations a second of the card.
+        kernels: (name, total microseconds) of each kernel.
+        rate: the GPU's floating-point operations per second.
     """
     times = list(kernels)
     matrix = sum(us for name, us in times if MATRIX_KERNEL.search(name)) / 1e6
@@ -56,7 +55,7 @@ def share_facts(flops: int, kernels: Iterable[tuple[str, float]], rate: float) -
 
 
 def bf16_rate() -> float:
-    """Floating-point operations a second of a large bf16 matrix product, the best of many."""
+    """Measure floating-point operations per second of a large bf16 matrix product, best of many."""
     a, b = (torch.randn(SIDE, SIDE, device='cuda', dtype=torch.bfloat16) for _ in range(2))
     best = float('inf')
     for _ in range(PRODUCTS):

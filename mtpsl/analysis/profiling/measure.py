@@ -1,4 +1,4 @@
-"""Median time and peak memory of procedures, measured in turns."""
+"""Measures median time and peak memory of procedures in turns."""
 
 import os
 import resource
@@ -12,22 +12,22 @@ from typing import Any, NamedTuple
 
 import torch
 
-# Called in the new process, it prepares and returns what is timed. It must be picklable: a
-# function of a module, or a functools.partial of one. What the timed function returns in the
-# first call, if it is a dict of numbers, is reported too.
+# Called in the new process, it prepares and returns the timed function. It must be picklable: a
+# function of a module, or a functools.partial of one. If the first call of the timed function
+# returns a dict of numbers, these are reported too.
 Setup = Callable[[], Callable[[], object]]
 
 
 class Measurement(NamedTuple):
-    """What was measured of one procedure.
+    """The measurement of one procedure.
 
     Attributes:
-        name: of the procedure.
-        seconds: of each repeat, in their order.
-        items: images (or what else is counted) of one repeat.
-        peak_bytes: on a GPU the most memory that tensors took; else the most that the whole
-            process had in memory (resident set), interpreter and libraries included.
-        facts: what the procedure says of itself, numbers by name.
+        name: name of the procedure.
+        seconds: time of each repeat, in order.
+        items: number of images (or other items) per repeat.
+        peak_bytes: on a GPU the peak memory of tensors; on a CPU the peak resident set of the
+            process, interpreter and libraries included.
+        facts: numbers by name that the procedure returns.
     """
 
     name: str
@@ -38,12 +38,12 @@ class Measurement(NamedTuple):
 
     @property
     def median(self) -> float:
-        """Seconds."""
+        """Median time in seconds."""
         return statistics.median(self.seconds)
 
     @property
     def quartiles(self) -> tuple[float, float]:
-        """Lower and upper, in seconds; with one repeat both are it."""
+        """Lower and upper quartile in seconds; with one repeat both are its time."""
         if len(self.seconds) == 1:
             return self.seconds[0], self.seconds[0]
         lower, _, upper = statistics.quantiles(self.seconds, n=4, method='inclusive')
@@ -51,26 +51,26 @@ class Measurement(NamedTuple):
 
     @property
     def rate(self) -> float:
-        """Items a second, from the median."""
+        """Items per second, from the median."""
         return self.items / self.median
 
 
-def measure(sides: Mapping[str, Setup], repeats: int, warm_up: int = 3, items: int = 1,
+def measure(procedures: Mapping[str, Setup], repeats: int, warm_up: int = 3, items: int = 1,
             device: str = 'cpu', afterwards: Callable[[Callable], dict] | None = None,
             settle: int = 0) -> list[Measurement]:
-    """Time procedures in turns: A, B, A, B, so that a slow minute of the machine hits all alike.
+    """Time procedures in turns (A, B, A, B), so that a slow minute of the machine hits all alike.
 
-    Each lives in a fresh process, whose peak memory is its own; only one works at a time.
+    Each procedure has a new process, for its own peak memory; only one works at a time.
 
     Args:
-        sides: name -> how to set the procedure up.
-        repeats: timed calls of each.
-        warm_up: calls before them.
-        items: what one call works on, such as images.
-        device: 'cpu' or 'cuda', which is waited for before a clock is read.
-        afterwards: takes what was timed once all is measured, and gives facts on it.
-        settle: calls before each timed one that are not: a call finds caches and threads as the
-            other procedure has left them, a loop as it has left them itself.
+        procedures: name -> function that sets the procedure up.
+        repeats: number of timed calls of each.
+        warm_up: number of calls before them.
+        items: number of items per call, such as images.
+        device: 'cpu' or 'cuda', which is synchronised before the clock is read.
+        afterwards: called with the timed function after all measurements; returns facts.
+        settle: number of untimed calls before each timed one. Without them a call finds caches and
+            threads as the other procedure left them, unlike in a loop.
 
     Raises:
         RuntimeError: a procedure failed; the message ends with its error.
@@ -78,16 +78,16 @@ def measure(sides: Mapping[str, Setup], repeats: int, warm_up: int = 3, items: i
     context = get_context('spawn')
     workers: dict[str, tuple] = {}
     try:
-        for name, setup in sides.items():
+        for name, setup in procedures.items():
             ours, theirs = context.Pipe()
             process = context.Process(target=_work,
                                       args=(setup, theirs, device, afterwards, settle))
             workers[name] = process, ours
             process.start()
             theirs.close()
-            _ask(name, ours)  # one after the other: they would slow each other down
-        facts: dict[str, dict] = {name: {} for name in sides}
-        seconds: dict[str, list[float]] = {name: [] for name in sides}
+            _ask(name, ours)  # set up one by one, since they would slow each other down
+        facts: dict[str, dict] = {name: {} for name in procedures}
+        seconds: dict[str, list[float]] = {name: [] for name in procedures}
         for turn in range(warm_up + repeats):
             for name, (_, pipe) in workers.items():
                 pipe.send('step')
@@ -124,7 +124,7 @@ def _ask(name: str, pipe: Connection) -> Any:
 
 def _work(setup: Setup, pipe: Connection, device: str,
           afterwards: Callable[[Callable], dict] | None, settle: int) -> None:
-    """The measuring process: set up, then a step for each message until the end."""
+    """Run in the measuring process: set up, then a call for each message until the end."""
     try:
         step = setup()
         pipe.send(('ready', None))
@@ -140,7 +140,7 @@ def _work(setup: Setup, pipe: Connection, device: str,
         peak = peak_memory(device)
         pipe.send(('peak', (peak, afterwards(step) if afterwards else {})))
     except EOFError:
-        return  # the measuring was given up
+        return  # the measurement was aborted
     except Exception as error:
         told = traceback.format_exc() if os.environ.get('MTPSL_TRACEBACK') else (
             f'{type(error).__name__}: {error}')
@@ -153,10 +153,10 @@ def _wait(device: str) -> None:
 
 
 def peak_memory(device: str = 'cpu') -> int:
-    """Bytes; see :class:`Measurement`."""
+    """Return the peak memory in bytes, see :class:`Measurement`."""
     if device == 'cuda':
         return torch.cuda.max_memory_allocated()
-    # Linux hands the parent's peak on through getrusage, so ask for the process's own first.
+    # On Linux getrusage inherits the parent's peak, so read the process's own first.
     try:
         with open('/proc/self/status') as status:
             return next(1024 * int(line.split()[1]) for line in status

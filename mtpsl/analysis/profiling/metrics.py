@@ -1,4 +1,4 @@
-"""Time of a metric's statistics of one image, and of matching the boundaries of a whole set."""
+"""Times the statistics of metrics per image, and the matching of boundaries of a dataset."""
 
 import argparse
 import os
@@ -18,9 +18,9 @@ from mtpsl.tasks.categorical import CategoricalTask
 from .data import CPU_TIME, build, with_cpu_time
 from .measure import Measurement, measure
 from .model import load_function
-from .speed_report import publish
+from .speed_report import report
 
-STRIDE = 8  # of the logits that a model's maps are upsampled from
+STRIDE = 8  # stride of the logits from which a model's maps are upsampled
 
 
 def run(args: argparse.Namespace) -> None:
@@ -40,26 +40,26 @@ def run(args: argparse.Namespace) -> None:
             total = len(build(config))
             images = args.images or total
             maps = min(args.maps, total)
-            sides = {f'{kind} predictions': partial(prepare_boundary, config, name, maps, kind)
+            procedures = {f'{kind} predictions': partial(prepare_boundary, config, name, maps, kind)
                      for kind in MAPS}
-            measured = measure(sides, args.repeats, args.warm_up, maps)
-            publish(measured, setting | dict(maps=maps), json, item='maps')
-            print('\n'.join(extrapolated(m, images) for m in measured))
+            measured = measure(procedures, args.repeats, args.warm_up, maps)
+            report(measured, setting | dict(maps=maps), json, item='maps')
+            print('\n'.join(extrapolate(m, images) for m in measured))
             continue
         side = partial(prepare, cfg.tasks.to_dict(), name, tuple(args.size))
-        sides = {'ours': side}
+        procedures = {'ours': side}
         if isinstance(tasks[name], CategoricalTask):
-            sides['ours, classes given'] = partial(side, classes_given=True)
+            procedures['ours, classes given'] = partial(side, classes_given=True)
             if args.against:
-                sides['plain, classes given'] = partial(side, args.against, classes_given=True)
+                procedures['plain, classes given'] = partial(side, args.against, classes_given=True)
         if args.against and tasks[name].label_dtype is np.uint8:
-            sides['plain'] = partial(side, args.against)
-        measured = measure(sides, args.repeats, args.warm_up)
-        publish(measured, setting | dict(size=tuple(args.size)), json)
+            procedures['plain'] = partial(side, args.against)
+        measured = measure(procedures, args.repeats, args.warm_up)
+        report(measured, setting | dict(size=tuple(args.size)), json)
 
 
-def extrapolated(measured: Measurement, images: int) -> str:
-    """How long a set of images takes on this machine's cores."""
+def extrapolate(measured: Measurement, images: int) -> str:
+    """Extrapolate the time of a set of images on this machine's cores."""
     cores = os.cpu_count() or 1
     seconds = measured.facts[CPU_TIME] / 1e3
     minutes = images * seconds / cores / 60
@@ -69,15 +69,15 @@ def extrapolated(measured: Measurement, images: int) -> str:
 
 def prepare(tasks: dict, name: str, size: tuple[int, int],
             against: str | None = None, classes_given: bool = False) -> Callable[[], dict]:
-    """What is timed: the statistics of one random image.
+    """Return the timed function: the statistics of one random image.
 
     Args:
-        tasks: the config's.
-        name: of one of them.
+        tasks: tasks of the config.
+        name: name of one of them.
         size: H and W.
-        against: a file whose functions ``statistics`` and ``class_counts`` take the place of the
-            task's ``stats`` and ``confusion``.
-        classes_given: start from the predicted classes, not from the probabilities.
+        against: a file whose functions ``statistics`` and ``class_counts`` replace the task's
+            ``stats`` and ``confusion``.
+        classes_given: whether to start from predicted classes instead of probabilities.
     """
     torch.set_num_threads(1)
     task = build_tasks(tasks)[name]
@@ -95,7 +95,7 @@ def prepare(tasks: dict, name: str, size: tuple[int, int],
 
 
 def random_maps(task: Task, size: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Prediction and label of one image; a tenth of the rows is unknown."""
+    """Make a random prediction and label of an image; a tenth of the rows is unknown."""
     generator = torch.Generator().manual_seed(0)
     prediction = task.activate(torch.randn(1, task.channels, *size, generator=generator))
     label = task.decode(task.activate(torch.randn(1, task.channels, *size, generator=generator)))
@@ -106,13 +106,13 @@ def random_maps(task: Task, size: tuple[int, int]) -> tuple[torch.Tensor, torch.
 
 
 def prepare_boundary(config: dict, name: str, count: int, kind: str) -> Callable[[], dict]:
-    """What is timed: matching the first boundary maps of a dataset, one after the other.
+    """Return the timed function: matching the first boundary maps of a dataset one by one.
 
     Args:
-        config: of the dataset.
-        name: of the task.
+        config: config of the dataset.
+        name: name of the task.
         count: number of maps.
-        kind: of the predictions, a key of :data:`MAPS`.
+        kind: kind of the predictions, a key of :data:`MAPS`.
     """
     dataset = build(config)
     task, rng = dataset.tasks[name], np.random.default_rng(0)
@@ -128,11 +128,11 @@ def prepare_boundary(config: dict, name: str, count: int, kind: str) -> Callable
 
 
 def smooth(truth: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """As a trained model's: wide ridges along the truth, false ones beside, from a coarse grid.
+    """Imitate a trained model: wide ridges along the truth and false ones, from a coarse grid.
 
     Args:
         truth: (H, W) bool.
-        rng: draws the noise.
+        rng: source of the noise.
 
     Returns:
         (H, W) float32 in [0, 1].
@@ -147,7 +147,7 @@ def smooth(truth: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def noisy(truth: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The same with noise in each pixel: five times the pixels left by the suppression."""
+    """Add noise per pixel to :func:`smooth`: suppression keeps five times as many pixels."""
     ridge = cv2.GaussianBlur(truth.astype(np.float32), (0, 0), 2)
     logits = 6 * ridge / max(ridge.max(), 1e-6) - 3
     return 1 / (1 + np.exp(-logits - 0.7 * rng.standard_normal(truth.shape, np.float32)))

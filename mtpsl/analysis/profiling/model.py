@@ -1,4 +1,4 @@
-"""What the measurements of a model share: options, building, the plain procedure beside it."""
+"""Shared parts of measurements of a model: options, building, the plain procedure."""
 
 import argparse
 import importlib
@@ -19,14 +19,14 @@ from mtpsl.registry import MODELS
 
 
 def load(args: argparse.Namespace, function: str) -> Config:
-    """The config, without pretrained weights: their values do not change the speed.
+    """Load the config without pretrained weights, which do not change the speed.
 
     Args:
-        args: of ``tools/analysis_tools/benchmark.py``; gets the device where it names none.
-        function: that the file of ``--against`` must have.
+        args: arguments of ``tools/analysis_tools/benchmark.py``; a missing device is filled in.
+        function: name of a function that the file of ``--against`` must have.
 
     Raises:
-        ValueError: options that do not go with it.
+        ValueError: incompatible options.
     """
     args.device = args.device or ('cuda' if torch.cuda.is_available() else 'cpu')
     if args.device == 'cuda' and not torch.cuda.is_available():
@@ -39,7 +39,7 @@ def load(args: argparse.Namespace, function: str) -> Config:
                          'cannot be measured')
     cfg.model.backbone.init_cfg = None
     if args.against:
-        load_function(args.against, function)  # to fail before anything is built
+        load_function(args.against, function)  # fail before anything is built
         if 'diffusion' not in cfg.model:
             raise ValueError(f'--against needs a model with a denoiser, that of {args.config} is '
                              f'{cfg.model.type}')
@@ -47,13 +47,13 @@ def load(args: argparse.Namespace, function: str) -> Config:
 
 
 class Execution(NamedTuple):
-    """How a model is run: the same values, to rounding.
+    """The way to run a model, which changes its values by rounding only.
 
     Attributes:
         device: 'cpu' or 'cuda'.
-        amp: in bfloat16.
-        compile: with the parts that :class:`~mtpsl.engine.CompileHook` takes compiled.
-        against: a file whose function takes the place of the model's own; then none of these.
+        amp: whether to use bfloat16.
+        compile: whether to compile the parts of :class:`~mtpsl.engine.CompileHook`.
+        against: a file whose function replaces the model's own; excludes the other options.
     """
 
     device: str
@@ -62,14 +62,14 @@ class Execution(NamedTuple):
     against: str | None = None
 
 
-def described(args: argparse.Namespace) -> dict[str, object]:
-    """What was measured, for the report."""
+def describe(args: argparse.Namespace) -> dict[str, object]:
+    """Describe the measurement for the report."""
     return dict(config=args.config, device=args.device, amp=args.amp, compile=args.compile,
                 against=args.against, options=args.cfg_options or {})
 
 
-def sides(args: argparse.Namespace) -> dict[str, Execution]:
-    """What is measured by name: ours, and the plain procedure last."""
+def procedures(args: argparse.Namespace) -> dict[str, Execution]:
+    """Return the measured procedures by name, ours first, the plain one last."""
     ours = Execution(args.device, args.amp, args.compile)
     if not args.against:
         return {'ours': ours}
@@ -77,8 +77,8 @@ def sides(args: argparse.Namespace) -> dict[str, Execution]:
 
 
 def build_model(cfg: Config, execution: Execution) -> BaseModel:
-    """The same random weights in every process."""
-    quieten()  # each process
+    """Build the model with the same random weights in each process."""
+    quieten()  # in each process
     init_default_scope('mtpsl')
     torch.manual_seed(0)
     model = MODELS.build(cfg.model).to(execution.device)
@@ -88,11 +88,11 @@ def build_model(cfg: Config, execution: Execution) -> BaseModel:
 
 
 def load_function(path: str, name: str) -> Callable:
-    """A function of a Python file, which may import its neighbours (``from .other import x``).
+    """Load a function of a Python file, which may import neighbours (``from .other import x``).
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: it has no such function.
+        ValueError: the file has no such function.
     """
     file = Path(path).resolve()
     if not file.is_file() or file.suffix != '.py':

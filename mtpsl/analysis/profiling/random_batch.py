@@ -1,4 +1,4 @@
-"""Batches of random images and labels in the form that a data loader gives."""
+"""Makes batches of random images and labels in the format of a data loader."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,17 +8,17 @@ from mmengine.structures import PixelData
 from mtpsl.structures import MultiTaskSample
 from mtpsl.tasks import Task
 
-UNKNOWN = 0.1  # share of a label map's rows that are unknown
+UNKNOWN = 0.1  # share of unknown rows of a label map
 
 
 def draw_labelled(tasks: Sequence[str], labels: str, generator: torch.Generator) -> list[str]:
-    """The tasks that a sample is labelled for.
+    """Draw the tasks for which a sample is labelled.
 
     Args:
         tasks: all tasks.
-        labels: 'one', each as likely; 'random', 1 to T - 1 of them, each number and set as
-            likely (one of one task); 'all'.
-        generator: to draw with.
+        labels: 'one', uniformly; 'random', 1 to T - 1 tasks (1 if T = 1), number and set uniformly;
+            'all'.
+        generator: random generator.
     """
     if labels == 'all':
         return list(tasks)
@@ -31,14 +31,14 @@ def draw_labelled(tasks: Sequence[str], labels: str, generator: torch.Generator)
 
 def random_batch(tasks: Mapping[str, Task], batch: int, size: tuple[int, int], labels: str,
                  seed: int = 0) -> dict:
-    """``inputs``: B random (3, H, W) uint8 images; ``data_samples``: B samples with labels.
+    """Make ``inputs``, B random (3, H, W) uint8 images, and ``data_samples``, B labelled samples.
 
     Args:
         tasks: task name -> task.
         batch: B.
         size: H and W in pixels.
         labels: see :func:`draw_labelled`.
-        seed: of all that is drawn.
+        seed: seed of all random values.
     """
     generator = torch.Generator().manual_seed(seed)
     samples = []
@@ -53,10 +53,10 @@ def random_batch(tasks: Mapping[str, Task], batch: int, size: tuple[int, int], l
 
 
 def _random_label(task: Task, size: tuple[int, int], generator: torch.Generator) -> torch.Tensor:
-    """(c, H, W): what random logits decode to, its first rows unknown."""
+    """Decode random logits to a label (c, H, W), with the first rows unknown."""
     logits = torch.randn(1, task.channels, *size, generator=generator)
     label = task.decode(task.activate(logits))[0]
-    if task.label_dtype().dtype.kind == 'u':  # a decoded binary map is a probability
+    if task.label_dtype().dtype.kind == 'u':  # decoded binary maps are probabilities
         label = label.round().to(torch.uint8)
     label[:, :round(UNKNOWN * size[0])] = task.ignore_value
     return label

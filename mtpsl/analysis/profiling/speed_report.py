@@ -1,4 +1,4 @@
-"""Measurements as a table and as JSON, with the machine that they belong to."""
+"""Reports measurements as a table and as JSON, with a description of the machine."""
 
 import platform
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from .measure import Measurement
 
 
 def machine(device: str = 'cpu') -> dict[str, object]:
-    """What ran: processor, threads, card, versions, date."""
+    """Describe the machine: processor, threads, GPU, versions, date."""
     facts: dict[str, object] = dict(cpu=_processor(), threads=torch.get_num_threads(),
                                     python=platform.python_version(), torch=torch.__version__,
                                     date=date.today().isoformat())
@@ -32,7 +32,7 @@ def _processor() -> str:
 
 
 def as_table(measurements: Sequence[Measurement], item: str = 'images') -> str:
-    """Text; the last column says how many times as fast as the last row each one is."""
+    """Format as text; the last column is the speed relative to the last row."""
     table = PrettyTable(['procedure', 'median (ms)', 'quartiles (ms)', 'N', f'{item} / s',
                          'peak (MiB)', 'speed'], align='r')
     table.align['procedure'] = 'l'
@@ -45,16 +45,16 @@ def as_table(measurements: Sequence[Measurement], item: str = 'images') -> str:
     return str(table)
 
 
-def publish(measurements: Sequence[Measurement], setting: Mapping[str, object],
+def report(measurements: Sequence[Measurement], setting: Mapping[str, object],
             json: Path | None = None, device: str = 'cpu', item: str = 'images') -> None:
-    """Print setting, table and what the procedures said of themselves; write all that as JSON.
+    """Print the setting, the table and the procedures' facts; write all as JSON.
 
     Args:
-        measurements: what is compared with the last of them.
-        setting: what was measured, shown as it is.
-        json: a file for the numbers, with all repeats in seconds.
+        measurements: measurements, of which the last is the reference.
+        setting: what was measured, printed as it is.
+        json: file for the numbers, with the time of each repeat in seconds.
         device: 'cpu' or 'cuda'.
-        item: what is counted, in the plural.
+        item: name of the counted items, in the plural.
     """
     print('  '.join(f'{key}={value}' for key, value in (dict(setting) | machine(device)).items()))
     print(as_table(measurements, item))

@@ -1,4 +1,4 @@
-"""Time of a training step: from a batch on the host to the updated weights."""
+"""Times training steps, from a batch on the host to the updated weights."""
 
 import argparse
 from collections.abc import Callable
@@ -16,15 +16,15 @@ from .measure import measure
 from .model import (
     Execution,
     build_model,
-    described,
+    describe,
     load,
     load_function,
-    sides,
+    procedures,
 )
 from .random_batch import random_batch
-from .speed_report import publish
+from .speed_report import report
 
-BATCHES = 8  # different ones, gone through in turns: the number of labelled pairs changes
+BATCHES = 8  # different batches in turns, since the number of labelled pairs varies
 
 
 def run(args: argparse.Namespace) -> None:
@@ -35,27 +35,27 @@ def run(args: argparse.Namespace) -> None:
     size = tuple(args.size or cfg.model.data_preprocessor.size)
     batch = args.batch or cfg.train_dataloader.batch_size
     setups = {name: partial(prepare, cfg.to_dict(), size, batch, args.labels, execution)
-              for name, execution in sides(args).items()}
-    setting = dict(command='train', **described(args), size=size, batch=batch,
+              for name, execution in procedures(args).items()}
+    setting = dict(command='train', **describe(args), size=size, batch=batch,
                    labels=args.labels)
     measured = measure(setups, args.repeats, args.warm_up, batch, args.device,
                        matrix_share if args.matrix_share else None, settle=1)
-    publish(measured, setting, args.json, args.device)
+    report(measured, setting, args.json, args.device)
 
 
 def prepare(config: dict, size: tuple[int, int], batch: int, labels: str,
             execution: Execution) -> Callable[[], dict[str, int]]:
-    """What is timed: one whole step of mmengine's training loop.
+    """Return the timed step: a step of mmengine's training loop.
 
-    The plain procedure, ``losses(model, inputs, samples)`` of its file, gets torch's own
-    choice of the optimiser's implementation.
+    The plain procedure, ``losses(model, inputs, samples)`` of its file, uses torch's default
+    implementation of the optimiser.
 
     Args:
         config: the loaded config.
         size: H and W of the images.
-        batch: images of a step.
+        batch: images per step.
         labels: see :func:`~mtpsl.analysis.profiling.random_batch.draw_labelled`.
-        execution: how the model is run.
+        execution: how to run the model.
     """
     cfg = Config(config)
     model = build_model(cfg, execution)
@@ -72,7 +72,7 @@ def prepare(config: dict, size: tuple[int, int], batch: int, labels: str,
     graphs: list[int] = []
 
     def step() -> dict[str, int]:
-        model.train_step(next(batches), optim_wrapper)  # the samples of the host stay as they are
+        model.train_step(next(batches), optim_wrapper)  # the host's samples are not changed
         if not execution.compile:
             return {}
         graphs.append(compiled_graphs())

@@ -1,6 +1,6 @@
-"""The published NYU Depth v2 and Cityscapes files -> the layouts that training reads.
+"""Converts the published NYU Depth v2 and Cityscapes to the layouts that training reads.
 
-Nothing here loads torch, so that worker processes start in a moment.
+Nothing here imports torch, so that worker processes start fast.
 """
 
 from .cityscapes import convert_cityscapes

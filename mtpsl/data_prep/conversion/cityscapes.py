@@ -1,4 +1,4 @@
-"""Cityscapes as published -> the Cityscapes layout of :mod:`mtpsl.data_prep.layouts`."""
+"""Converts the published Cityscapes to the layout of :mod:`mtpsl.data_prep.layouts`."""
 
 import os
 from functools import partial
@@ -10,15 +10,14 @@ from PIL import Image
 from mtpsl.data_prep import layouts
 from mtpsl.system.files import write_array
 
-from .convert import Conversion, Item, convert, digest
-from .resize import pick_nearest, shrink_image
+from .convert import Conversion, Item, convert, digest, pick_nearest, shrink_image
 from .target import Target
 
-VERSION = 1  # of the conversion: raise it when the same source no longer gives the same files
+VERSION = 1  # of the conversion: increase it when the same source gives other files
 # First and last id of each class among the official ids 0..33; 0 to 6 are void.
 _RANGES = ((7, 10), (11, 16), (17, 20), (21, 22), (23, 23), (24, 25), (26, 33))
-# Rare ones: parking, rail track, guard rail, bridge, tunnel, polegroup, caravan, trailer. The
-# benchmark of 19 classes leaves them out, and so does the later loader of MTAN's author.
+# Rare ids: parking, rail track, guard rail, bridge, tunnel, polegroup, caravan, trailer. The
+# benchmark of 19 classes leaves them out, as does the later loader of MTAN's author.
 RARE = (9, 10, 14, 15, 16, 18, 29, 30)
 NAMES = '{split}/names.txt'
 IMAGE = 'leftImg8bit/{split}/{name}_leftImg8bit.png'
@@ -27,7 +26,7 @@ LABELS = {'gtFine': 'gtFine/{split}/{name}_gtFine_labelIds.png',
 
 
 def category_ids(void_rare: bool = False) -> np.ndarray:
-    """(34,) float32: the class id of each official id, -1 for void, with ``void_rare`` for RARE."""
+    """Return class ids (34,) float32 by official id; -1 for void and, if ``void_rare``, RARE."""
     ids = np.full(34, -1, np.float32)
     for category, (first, last) in enumerate(_RANGES):
         ids[first:last + 1] = category
@@ -37,26 +36,25 @@ def category_ids(void_rare: bool = False) -> np.ndarray:
 
 
 def inverse_depth(disparity: np.ndarray) -> np.ndarray:
-    """Disparity files -> the layout's inverse depth.
+    """Convert a disparity file to the layout's inverse depth.
 
-    The official formula is d = (p - 1) / 256 pixels for p > 0. Published results measure absErr
-    in the unit of the preprocessed archive in circulation, uint16 / 65535, in which 256 d / 65535
-    is stored.
+    The official formula is d = (p - 1) / 256 pixels for p > 0. The preprocessed archive in
+    circulation stores 256 d / 65535 (uint16 / 65535), the unit of absErr in published results.
 
     Args:
-        disparity: uint16 as in the file; 0 unknown.
+        disparity: uint16 of the file; 0 is unknown.
 
     Returns:
-        float32 in [0, 1], in that archive 0..0.4922; 0 unknown or infinitely far.
+        float32 in [0, 1], in that archive at most 0.4922; 0 is unknown or infinitely far.
     """
     return (np.maximum(disparity.astype(np.float64) - 1, 0) / 65535).astype(np.float32)
 
 
 def find_images(source: Path) -> dict[str, list[str]]:
-    """Split -> CITY/NAME of its images, sorted; each has its labels.
+    """Find the images: split -> sorted CITY/NAME, all with labels.
 
     Raises:
-        ValueError: a folder, a split or a label is not there.
+        ValueError: a folder, a split or a label is missing.
     """
     if not source.is_dir():
         hint = ': unpack it and give the folder' if source.is_file() else ''
@@ -67,7 +65,7 @@ def find_images(source: Path) -> dict[str, list[str]]:
         suffix = IMAGE.rpartition('{name}')[2]
         found[split] = sorted(f'{path.parent.name}/{path.name.removesuffix(suffix)}'
                               for path in source.glob(pattern)
-                              # Some systems put such files beside those they copy.
+                              # Some systems add such files when copying.
                               if not path.name.startswith('.'))
         if not found[split]:
             raise ValueError(f'there are no images {source / pattern}; give the folder that holds '
@@ -83,12 +81,12 @@ def find_images(source: Path) -> dict[str, list[str]]:
 
 
 def _read(path: Path, modes: tuple[str, ...], wanted: str) -> np.ndarray:
-    """The pixels of a PNG file of one of Pillow's modes."""
-    # Not OpenCV: it fills what a truncated file lacks without an error.
+    """Read the pixels of a PNG file that has one of the given Pillow modes."""
+    # Not OpenCV, which fills the rest of a truncated file without an error.
     try:
         with Image.open(path, formats=('PNG',)) as image:
             mode, pixels = image.mode, np.asarray(image)
-    # Pillow raises these on damaged files; an OSError of the disk's is told from its text.
+    # Pillow raises these for damaged files; only its text tells an OSError of the disk.
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise ValueError(f'cannot read {path}, it is truncated or no PNG file: {error}') from error
     if mode not in modes:
@@ -101,12 +99,12 @@ def convert_image(source: Path, target: Target, void_rare: bool, item: Item) -> 
 
     Args:
         source: folder of the published files.
-        target: where to.
+        target: output folder.
         void_rare: see :func:`category_ids`.
         item: the image; ``source`` is CITY/NAME.
 
     Raises:
-        ValueError: a file cannot be read, is of another kind or size, or has an id that is none.
+        ValueError: a file cannot be read, is of another kind or size, or has an invalid id.
     """
     paths = {kind: source / template.format(split=item.split, name=item.source)
              for kind, template in dict(LABELS, image=IMAGE).items()}
@@ -127,12 +125,12 @@ def convert_image(source: Path, target: Target, void_rare: bool, item: Item) -> 
 
 
 def plan_cityscapes(images: dict[str, list[str]], target: Target, void_rare: bool) -> Conversion:
-    """The plan of a conversion; see :func:`convert_cityscapes`."""
+    """Plan a conversion, see :func:`convert_cityscapes`."""
     settings: dict[str, str | int] = {
         'dataset': 'Cityscapes', 'conversion_version': VERSION,
         **{f'num_{split}': len(names) for split, names in images.items()},
         'names': digest(str(images)), 'height': target.size[0], 'width': target.size[1]}
-    if void_rare:  # conversions of before know nothing of it
+    if void_rare:  # older conversions lack this setting
         settings['void_ids'] = ' '.join(map(str, RARE))
     items = [Item(split, number, name) for split, names in images.items()
              for number, name in enumerate(names)]
@@ -144,23 +142,23 @@ def plan_cityscapes(images: dict[str, list[str]], target: Target, void_rare: boo
 def convert_cityscapes(source: str | os.PathLike[str], root: str | os.PathLike[str],
                        workers: int | None = None, size: tuple[int, int] = (128, 256),
                        void_rare: bool = False) -> int:
-    """Convert Cityscapes into ``root``; an interrupted conversion is taken up where it stopped.
+    """Convert Cityscapes into ``root``; an interrupted conversion is resumed.
 
-    See :func:`inverse_depth` for the unit of the depth. ``names.txt`` of a split names its images
-    in the source.
+    For the unit of depth see :func:`inverse_depth`. ``names.txt`` of a split lists the names of its
+    images in the source.
 
     Args:
         source: folder with ``leftImg8bit``, ``gtFine`` and ``disparity``.
-        root: the folder to make; absent, empty, or made by this function with these settings.
+        root: output folder: absent, empty, or of an earlier call with the same settings.
         workers: processes, at least 1; ``None`` for one per core.
         size: height and width of all files.
-        void_rare: leave the pixels of eight rare ids unknown, which belong to a category.
+        void_rare: whether to mark eight rare ids as unknown although they have a category.
 
     Returns:
-        Number of images converted, 0 if all were there.
+        Number of images converted, 0 if all existed.
 
     Raises:
-        ValueError: a source file is not as it should be, or ``root`` holds something else.
+        ValueError: a source file is invalid, or ``root`` has other content.
         OSError: a file cannot be written.
         BrokenProcessPool: a worker died.
     """

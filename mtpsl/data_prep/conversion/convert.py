@@ -1,19 +1,21 @@
-"""Converting a dataset image by image, see :mod:`mtpsl.data_prep.resumable`."""
+"""Converts a dataset image by image, see :mod:`mtpsl.data_prep.resumable`."""
 
 import hashlib
 import os
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from mtpsl.data_prep.resumable import Plan, carry_out
-from mtpsl.system.files import write_text
+import cv2
+import numpy as np
 
-from .summary import summarise
-from .target import Target
+from mtpsl.data_prep.resumable import Plan, carry_out
+from mtpsl.system.files import left_behind, write_text
+from mtpsl.system.parallel import is_alive
+
+from .target import Target, summarise
 
 
 class Item(NamedTuple):
@@ -22,7 +24,7 @@ class Item(NamedTuple):
     Args:
         split: 'train' or 'val'.
         id: number in the split, from 0.
-        source: what it is in the source: an index or a name.
+        source: index or name in the source.
     """
 
     split: str
@@ -32,14 +34,15 @@ class Item(NamedTuple):
 
 @dataclass(frozen=True)
 class Conversion:
-    """What a conversion makes.
+    """A conversion to carry out.
 
     Args:
-        target: the folder to make.
-        settings: all that the result depends on, for the manifest; long ones as a :func:`digest`.
+        target: output folder.
+        settings: everything that the result depends on, for the manifest; long settings as a
+            :func:`digest`.
         classes: names of the classes of ``semseg``.
-        items: the images, in the order to work in.
-        texts: small files beside them: name -> content.
+        items: images in the order of conversion.
+        texts: additional small files: name -> content.
     """
 
     target: Target
@@ -49,47 +52,37 @@ class Conversion:
     texts: Mapping[str, str]
 
     def paths(self, item: Item) -> list[Path]:
-        """The files of an image."""
+        """Return the files of an image."""
         return list(self.target.paths(item.split, item.id).values())
 
 
 def digest(text: str) -> str:
-    """16 hexadecimal digits that tell one text from another."""
+    """Return 16 hexadecimal digits of a text's hash."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _remove_temporaries(conversion: Conversion) -> None:
-    """Remove what killed writers left: loaders that count files would count these."""
+    """Remove temporary files of killed writers, which loaders would count as images."""
     for folder in {path.parent for item in conversion.items for path in conversion.paths(item)}:
         for name in os.listdir(folder):
-            found = re.fullmatch(r'\.(\d+)\.\d+\.npy', name)
-            if found and not _is_alive(int(found[1])):  # else another run is at work
+            found = left_behind(name)
+            if found and not is_alive(found[0]):  # otherwise another run is working
                 (folder / name).unlink(missing_ok=True)
 
 
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:  # someone else's
-        return True
-    return True
-
-
 def convert(conversion: Conversion, write: Callable[[Item], None], workers: int) -> int:
-    """Convert the images that are not there yet, and print what the dataset then holds.
+    """Convert the missing images, and print a summary of the dataset.
 
     Args:
-        conversion: what to make.
-        write: picklable; writes the files of one image, those of ``conversion.paths``.
+        conversion: the conversion.
+        write: picklable function that writes the files ``conversion.paths`` of an image.
         workers: processes, at least 1.
 
     Returns:
-        Number of images converted, 0 if all were there.
+        Number of images converted, 0 if all existed.
 
     Raises:
-        ValueError, OSError: see :func:`mtpsl.data_prep.resumable.carry_out`; a file there that is
+        ValueError, OSError: see :func:`mtpsl.data_prep.resumable.carry_out`; an existing file is
             damaged.
     """
     root = conversion.target.root
@@ -106,3 +99,18 @@ def convert(conversion: Conversion, write: Callable[[Item], None], workers: int)
     plan = Plan(root, 'conversion', 'conversion', conversion.settings, conversion.items,
                 conversion.paths, 'images', list(texts))
     return carry_out(plan, write, workers, finish)
+
+
+def shrink_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Shrink by area averages: (H, W, 3) uint8 -> (height, width, 3) float32 in [0, 1]."""
+    # Convert to floats first, or averages would be rounded to a 255th.
+    values = image.astype(np.float32) / 255
+    return np.clip(cv2.resize(values, size[::-1], interpolation=cv2.INTER_AREA), 0, 1)
+
+
+def pick_nearest(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Sample the values at the centres of the new pixels: (H, W, ...) -> (height, width, ...)."""
+    # Not OpenCV's INTER_NEAREST, which samples the corner and so shifts labels.
+    rows, columns = (((np.arange(new) + 0.5) * old / new).astype(np.intp)
+                     for new, old in zip(size, values.shape))
+    return values[rows[:, None], columns]

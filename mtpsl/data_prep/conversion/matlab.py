@@ -1,4 +1,4 @@
-"""MATLAB files of any kind, with errors that name the file and the variable."""
+"""Reads MATLAB files of all versions; errors name the file and the variable."""
 
 from functools import lru_cache
 from math import ceil, prod
@@ -14,7 +14,7 @@ _TYPES = {'uint8': 'u1', 'integers': 'u1 u2 u4 u8 i1 i2 i4 i8', 'floats': 'f4 f8
 
 
 def require_file(path: Path) -> None:
-    """Raise a ValueError where ``path`` is not a file, or is a web page."""
+    """Raise ValueError if ``path`` is not a file, or is a web page."""
     if not path.is_file():
         raise ValueError(f'{path} is not a file' if path.exists() else f'there is no file {path}')
     with open(path, 'rb') as file:
@@ -25,19 +25,19 @@ def require_file(path: Path) -> None:
 
 @lru_cache(maxsize=1)
 def _opened(path: Path, cache: int) -> h5py.File:
-    # Slots: many more than chunks, as HDF5 advises; a prime.
+    # Slots: a prime, much larger than the number of chunks, as HDF5 advises.
     return h5py.File(path, 'r', rdcc_nbytes=cache, rdcc_nslots=100_003)
 
 
 def open_hdf5(path: Path, cache: int = 1 << 20) -> h5py.File:
-    """A MATLAB v7.3 file to read from; it stays open in this process, see :func:`close_hdf5`.
+    """Open a MATLAB v7.3 file for reading; it stays open in this process, see :func:`close_hdf5`.
 
     Args:
         path: the file.
-        cache: bytes to keep of each variable.
+        cache: bytes of chunk cache per variable.
 
     Raises:
-        ValueError: it is not such a file, or is not whole.
+        ValueError: it is not such a file, or is incomplete.
     """
     require_file(path)
     if not h5py.is_hdf5(path):
@@ -49,22 +49,22 @@ def open_hdf5(path: Path, cache: int = 1 << 20) -> h5py.File:
 
 
 def close_hdf5() -> None:
-    """Close what :func:`open_hdf5` left open in this process."""
+    """Close the file that :func:`open_hdf5` keeps open in this process."""
     _opened.cache_clear()
 
 
 def find_array(path: Path, name: str, shape: tuple[int | None, ...],
                types: str) -> h5py.Dataset:
-    """A variable of a v7.3 file, checked.
+    """Find a variable of a v7.3 file and check it.
 
     Args:
         path: the file.
         name: the variable.
         shape: in HDF5's order, the reverse of MATLAB's; ``None`` for any length.
-        types: what will do: 'uint8', 'integers', 'floats', 'numbers' or 'cells'.
+        types: accepted types: 'uint8', 'integers', 'floats', 'numbers' or 'cells'.
 
     Raises:
-        ValueError: it is not there or not as wanted.
+        ValueError: it is missing, or has another shape or type.
     """
     found = open_hdf5(path).get(name)
     if not isinstance(found, h5py.Dataset):
@@ -80,7 +80,7 @@ def find_array(path: Path, name: str, shape: tuple[int | None, ...],
 
 
 def cache_for_one(found: h5py.Dataset) -> int:
-    """Bytes of the chunks that ``found[i]`` is in: kept, they serve the next i as well."""
+    """Return the bytes of the chunks of ``found[i]``, which a cache keeps for the next i."""
     if found.chunks is None:
         return 1 << 20
     inside = prod(ceil(length / chunk) * chunk
@@ -89,26 +89,26 @@ def cache_for_one(found: h5py.Dataset) -> int:
 
 
 def read_slice(path: Path, name: str, index: int, cache: int) -> np.ndarray:
-    """``name[index]`` of a v7.3 file, axes in MATLAB's order.
+    """Read ``name[index]`` of a v7.3 file, with axes in MATLAB's order.
 
     Raises:
         ValueError: it cannot be read.
     """
     try:
         return np.asarray(open_hdf5(path, cache)[name][index]).T
-    # A damaged file can raise nearly anything.
+    # a damaged file can raise nearly anything
     except (OSError, RuntimeError, KeyError) as error:
         raise ValueError(f'{path}: cannot read number {index + 1} of variable {name!r}, the file '
                          f'is damaged: {error}') from error
 
 
-def read_strings(path: Path, name: str, count: int | None = None) -> list[str]:
-    """A cell array of texts, (1, N), of a v7.3 file.
+def read_strings(path: Path, name: str) -> list[str]:
+    """Read a cell array of strings, (1, N), of a v7.3 file.
 
     Raises:
-        ValueError: it is something else.
+        ValueError: the variable is something else.
     """
-    found = find_array(path, name, (1, count), 'cells')
+    found = find_array(path, name, (1, None), 'cells')
     file = open_hdf5(path)
     try:
         return [''.join(map(chr, np.asarray(file[reference]).ravel())) for reference in found[0]]
@@ -117,10 +117,10 @@ def read_strings(path: Path, name: str, count: int | None = None) -> list[str]:
 
 
 def read_numbers(path: Path, names: tuple[str, ...]) -> list[np.ndarray]:
-    """Small variables of a MATLAB file of any version, each as (N,) int64.
+    """Read small variables of a MATLAB file of any version, each as (N,) int64.
 
     Raises:
-        ValueError: the file or a variable is not as wanted.
+        ValueError: the file or a variable is invalid.
     """
     require_file(path)
     if h5py.is_hdf5(path):

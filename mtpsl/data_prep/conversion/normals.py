@@ -1,9 +1,9 @@
-"""Surface normals from a depth map: planes fitted in windows that do not straddle depth edges.
+"""Computes surface normals from depth by fitting planes in windows that avoid depth edges.
 
 The inverse depth of a plane is linear in pixel coordinates, 1/Z = a u + b v + c. With
 u = fx X/Z + cx, v = fy Y/Z + cy (X right, Y down, Z forward) that is
-a fx X + b fy Y + (a cx + b cy + c) Z = 1: the vector of these three factors points away from the
-camera. Facing it, in axes x right, y up, z towards the viewer, it is
+a fx X + b fy Y + (a cx + b cy + c) Z = 1. The vector of these three factors points away from the
+camera; the normal that faces the camera, in axes x right, y up, z towards the viewer, is
 (-a fx, b fy, a cx + b cy + c).
 """
 
@@ -13,11 +13,12 @@ import cv2
 import numpy as np
 
 RADIUS = 7  # pixels, at 480 rows
-MIN_SHARE = 0.2  # of a window's pixels that must be known
-MIN_VARIANCE = 0.5  # squared pixels, across the narrowest direction: three pixels in a row, 0.67
+MIN_SHARE = 0.2  # least share of known pixels in a window
+# Squared pixels: least variance of positions in any direction; three pixels in a row have 0.67.
+MIN_VARIANCE = 0.5
 
-# Factor on the residual of a window whose middle the pixel is, its root where it is the middle of
-# one side: of windows that fit alike the outer ones see a curved surface from the side.
+# Factor on the residual of a window centred on the pixel; its root if the pixel is in the middle of
+# a side. Of windows that fit equally well, outer ones have a bias on curved surfaces.
 FAVOUR = 0.5
 
 
@@ -31,11 +32,11 @@ class Intrinsics(NamedTuple):
 
 
 class _Planes(NamedTuple):
-    """The plane of the window round each pixel: 1/Z = a x + b y + c, x and y from its centre.
+    """The plane of the window around each pixel: 1/Z = a x + b y + c, x and y from its centre.
 
     Args:
         a, b, c: (H, W) float64, 1/metre per pixel and 1/metre.
-        residual: (H, W) standard deviation of 1/Z over its mean; inf where there is no plane.
+        residual: (H, W) standard deviation of 1/Z over its mean; inf without a plane.
     """
 
     a: np.ndarray
@@ -45,7 +46,7 @@ class _Planes(NamedTuple):
 
 
 def _fit_planes(inverse: np.ndarray, known: np.ndarray, radius: int) -> _Planes:
-    """Least squares over the known pixels of the square window round each pixel."""
+    """Fit by least squares over the known pixels of the square window around each pixel."""
     ones = np.ones(2 * radius + 1)
     line = np.arange(-radius, radius + 1, dtype=np.float64)
 
@@ -72,7 +73,7 @@ def _fit_planes(inverse: np.ndarray, known: np.ndarray, radius: int) -> _Planes:
 
 
 def _shifted(values: np.ndarray, down: int, right: int, fill: float) -> np.ndarray:
-    """``values[i + down, j + right]`` at (i, j), ``ignore_value`` beyond the border."""
+    """Return ``values[i + down, j + right]`` at (i, j), ``ignore_value`` beyond the border."""
     height, width = values.shape
     found = np.full_like(values, fill)
     rows, columns = slice(max(-down, 0), height - max(down, 0)), slice(
@@ -85,21 +86,21 @@ def _shifted(values: np.ndarray, down: int, right: int, fill: float) -> np.ndarr
 
 def normals_from_depth(depth: np.ndarray, camera: Intrinsics, known: np.ndarray | None = None,
                        radius: int = RADIUS) -> np.ndarray:
-    """Unit normals of the surface at each pixel, facing the camera.
+    """Compute unit normals of the surface at each pixel, facing the camera.
 
-    Of the nine windows that a pixel lies in the middle, at a side or at a corner of, the one
-    whose plane fits best counts, with some favour for the middle: beside a depth edge that is one
-    on the pixel's own side.
+    A pixel is at the centre, the middle of a side or a corner of nine windows. The plane that fits
+    best is used, with a preference for the central window: next to a depth edge it is a window on
+    the pixel's own side.
 
     Args:
-        depth: (H, W) metres along the optical axis; not finite or not positive: unknown.
-        camera: of the depth map.
-        known: (H, W) bool, pixels to use; ``None`` for all whose depth is known.
-        radius: of the windows, pixels, at least 1; they are 2 radius + 1 wide.
+        depth: (H, W) metres along the optical axis; values not finite or not positive are unknown.
+        camera: camera of the depth map.
+        known: (H, W) bool, pixels to use; ``None`` for all with known depth.
+        radius: radius of the windows in pixels, at least 1; they are 2 radius + 1 wide.
 
     Returns:
-        (H, W, 3) float32, x right, y up, z towards the viewer; the zero vector where the pixel
-        is unknown or too few pixels round it are known.
+        (H, W, 3) float32, x right, y up, z towards the viewer; the zero vector if the pixel is
+        unknown or too few pixels around it are known.
     """
     sound = np.isfinite(depth) & (depth > 0)
     known = sound if known is None else sound & known

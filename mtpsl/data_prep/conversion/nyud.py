@@ -1,4 +1,4 @@
-"""NYU Depth v2 as published -> the NYUD layout of :mod:`mtpsl.data_prep.layouts`."""
+"""Converts the published NYU Depth v2 to the layout of :mod:`mtpsl.data_prep.layouts`."""
 
 import os
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ import numpy as np
 from mtpsl.data_prep import layouts
 from mtpsl.system.files import write_array
 
-from .convert import Conversion, Item, convert, digest
+from .convert import Conversion, Item, convert, digest, pick_nearest, shrink_image
 from .matlab import (
     cache_for_one,
     close_hdf5,
@@ -21,15 +21,14 @@ from .matlab import (
 )
 from .normals import RADIUS, Intrinsics, normals_from_depth
 from .nyud_classes import class_ids, class_table, format_class_table, read_class_table
-from .resize import pick_nearest, shrink_image
 from .target import Target
 
-VERSION = 1  # of the conversion: raise it when the same source no longer gives the same files
+VERSION = 1  # of the conversion: increase it when the same source gives other files
 DEPTHS = ('depths', 'rawDepths')
 CLASS_TABLE = 'classes.csv'
 NUMBERS = '{split}/numbers.txt'
-# The RGB camera, to which the depth maps are registered, as calibrated for 640x480 pixels;
-# published with the first pixel at (1, 1).
+# The RGB camera, to which depth maps are registered, calibrated at 640x480 pixels; published with
+# the first pixel at (1, 1).
 _FULL_SIZE = (480, 640)
 _CAMERA = Intrinsics(518.85790117450188, 519.46961112127485, 325.58244941119034 - 1,
                      253.73616633400465 - 1)
@@ -37,14 +36,14 @@ _CAMERA = Intrinsics(518.85790117450188, 519.46961112127485, 325.58244941119034 
 
 @dataclass(frozen=True)
 class LabelledFile:
-    """``nyu_depth_v2_labeled.mat``, checked.
+    """The file ``nyu_depth_v2_labeled.mat`` after checks.
 
     Args:
         path: the file.
         count: number of images.
-        size: their height and width.
-        names: raw names of the labels, that of label 1 first.
-        cache: bytes to keep of each variable, for reading image after image.
+        size: height and width of the images.
+        names: raw names of the labels, from label 1 on.
+        cache: bytes of chunk cache per variable, for reading images in order.
     """
 
     path: Path
@@ -55,10 +54,10 @@ class LabelledFile:
 
 
 def inspect(path: Path) -> LabelledFile:
-    """Check all of the .mat file that is cheap to check.
+    """Run the cheap checks of the .mat file.
 
     Raises:
-        ValueError: it is not the file it should be.
+        ValueError: it is another file.
     """
     images = find_array(path, 'images', (None, 3, None, None), 'uint8')
     count, _, width, height = images.shape
@@ -71,10 +70,10 @@ def inspect(path: Path) -> LabelledFile:
 
 
 def read_splits(path: Path, count: int) -> dict[str, list[int]]:
-    """Split -> the numbers of its images, from 1, in the order of ``splits.mat``.
+    """Read split -> numbers of its images, from 1, in the order of ``splits.mat``.
 
     Raises:
-        ValueError: the file is not as it should be, or does not go with ``count`` images.
+        ValueError: the file is invalid, or does not fit ``count`` images.
     """
     variables = ('trainNdxs', 'testNdxs')
     found = [values.tolist() for values in read_numbers(path, variables)]
@@ -94,20 +93,20 @@ def read_splits(path: Path, count: int) -> dict[str, list[int]]:
 
 
 def camera_for(size: tuple[int, int]) -> Intrinsics:
-    """The RGB camera for pictures of another height and width."""
+    """Scale the RGB camera to another height and width."""
     down, across = (new / full for new, full in zip(size, _FULL_SIZE))
-    # Half a pixel: the picture's corner, which scaling leaves in place, lies at (-0.5, -0.5).
+    # Scaling keeps the picture's corner, which is at (-0.5, -0.5).
     return Intrinsics(_CAMERA.fx * across, _CAMERA.fy * down,
                       (_CAMERA.cx + 0.5) * across - 0.5, (_CAMERA.cy + 0.5) * down - 0.5)
 
 
 def window_radius(size: tuple[int, int]) -> int:
-    """Of the windows that normals are fitted in, for pictures of another height and width."""
+    """Scale the radius of the windows for normals to another height and width."""
     return max(2, round(RADIUS * size[0] / _FULL_SIZE[0]))
 
 
 def _known_depth(depth: np.ndarray) -> np.ndarray:
-    """Float32 metres, 0 where there is none."""
+    """Convert depth to float32 metres, 0 if unknown."""
     return np.where(np.isfinite(depth) & (depth > 0), depth, 0).astype(np.float32)
 
 
@@ -118,12 +117,12 @@ def convert_image(source: LabelledFile, ids: np.ndarray, depth_kind: str, target
     Args:
         source: the .mat file.
         ids: (1 + names,) class id of each raw label.
-        depth_kind: variable to take the depth from.
-        target: where to.
+        depth_kind: variable of the depth.
+        target: output folder.
         item: the image; ``source`` is its index in the .mat file, from 0.
 
     Raises:
-        ValueError: it cannot be read, or has a label without a name.
+        ValueError: the image cannot be read, or has a label without a name.
     """
     index = int(item.source)
     image, labels, filled, raw = (
@@ -133,7 +132,7 @@ def convert_image(source: LabelledFile, ids: np.ndarray, depth_kind: str, target
         raise ValueError(f'{source.path}: image {index + 1} has labels {labels.min()} to '
                          f'{labels.max()}, but there are {len(ids) - 1} names')
     filled, raw = _known_depth(filled), _known_depth(raw)
-    # In-painted depth is a guess: it counts neither as a place nor as a neighbour.
+    # Exclude in-painted depth, a guess, both as pixels and as neighbours.
     normal = normals_from_depth(filled, camera_for(source.size), raw > 0,
                                 window_radius(source.size))
     size = target.size
@@ -146,7 +145,7 @@ def convert_image(source: LabelledFile, ids: np.ndarray, depth_kind: str, target
 
 def plan_nyud(source: LabelledFile, splits: dict[str, list[int]], table: dict[str, str],
               target: Target, depth: str) -> Conversion:
-    """The plan of a conversion; see :func:`convert_nyud`."""
+    """Plan a conversion, see :func:`convert_nyud`."""
     texts = {NUMBERS.format(split=split): ''.join(f'{number}\n' for number in numbers)
              for split, numbers in splits.items()}
     texts[CLASS_TABLE] = format_class_table(table)
@@ -159,7 +158,7 @@ def plan_nyud(source: LabelledFile, splits: dict[str, list[int]], table: dict[st
         'width': target.size[1]}
     items = [Item(split, index, number - 1) for split, numbers in splits.items()
              for index, number in enumerate(numbers)]
-    # In the order of the file: a chunk of it may hold many images, and is unpacked whole.
+    # In the file's order: a chunk may hold many images and is decompressed as a whole.
     items.sort(key=lambda item: item.source)
     return Conversion(target, settings, layouts.NYUD_CLASSES, items, texts)
 
@@ -168,27 +167,26 @@ def convert_nyud(mat: str | os.PathLike[str], splits: str | os.PathLike[str],
                  root: str | os.PathLike[str], workers: int | None = None,
                  size: tuple[int, int] = (288, 384), depth: str = 'depths',
                  table: str | os.PathLike[str] | None = None) -> int:
-    """Convert NYU Depth v2 into ``root``; an interrupted conversion is taken up where it stopped.
+    """Convert NYU Depth v2 into ``root``; an interrupted conversion is resumed.
 
-    Depth is in metres. Normals are fitted to the in-painted depth at full size and known where
-    the sensor measured. ``numbers.txt`` of a split names its images in the .mat file, from 1;
-    ``classes.csv`` says which class each raw label became.
+    Depth is in metres. Normals are fitted to the in-painted depth at full size, and known where the
+    sensor measured. ``numbers.txt`` of a split lists the numbers of its images in the .mat file,
+    from 1; ``classes.csv`` lists the class of each raw label.
 
     Args:
         mat: ``nyu_depth_v2_labeled.mat``.
         splits: ``splits.mat``.
-        root: the folder to make; absent, empty, or made by this function with these settings.
+        root: output folder: absent, empty, or of an earlier call with the same settings.
         workers: processes, at least 1; ``None`` for one per core.
         size: height and width of all files.
         depth: 'depths', in-painted, or 'rawDepths', the sensor's, with holes.
         table: CSV file of classes, see :func:`read_class_table`; ``None`` for the standard ones.
 
     Returns:
-        Number of images converted, 0 if all were there.
+        Number of images converted, 0 if all existed.
 
     Raises:
-        ValueError: a source file or an argument is not as it should be, or ``root`` holds
-            something else.
+        ValueError: a source file or an argument is invalid, or ``root`` has other content.
         OSError: a file cannot be read or written.
         BrokenProcessPool: a worker died.
     """

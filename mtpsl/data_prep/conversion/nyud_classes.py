@@ -1,10 +1,10 @@
-"""The 894 names of NYU Depth v2's labels -> the 13 classes, through the 40 of Gupta et al. 2013.
+"""Maps the 894 label names of NYU Depth v2 to 13 classes, through the 40 of Gupta et al. 2013.
 
-37 of the 40 are the labels of the same name. All other labels fall to the 40-class set's "other
-structure" or "other prop", which are objects here, or to its "other furniture", which is
-furniture. The result is, name by name, that of the published tables one after the other:
-classMapping40 (894 -> 40) and class13Mapping (40 -> 13), with which the literature's preprocessed
-archive was made. A table of one's own replaces it wholly or in part, see :func:`read_class_table`.
+37 of the 40 are the labels of the same name. All other labels are in "other structure" or "other
+prop", which are objects here, or in "other furniture", which is furniture. Name by name, the result
+is that of the published tables classMapping40 (894 -> 40) and class13Mapping (40 -> 13), with which
+the literature's preprocessed archive was made. The user's own table can replace all or some of it,
+see :func:`read_class_table`.
 """
 
 import csv
@@ -17,7 +17,7 @@ import numpy as np
 from mtpsl.data_prep.layouts import NYUD_CLASSES as CLASSES
 
 UNKNOWN = 'unknown'  # in a class table; -1 in the files
-# The named ones of the 40 classes, by the class that each is part of.
+# The 37 named ones of the 40 classes, by their class among the 13.
 NAMED = {
     'bed': ('bed',),
     'books': ('books',),
@@ -35,8 +35,8 @@ NAMED = {
     'wall': ('wall', 'door'),
     'window': ('window', 'blinds', 'curtain'),
 }
-# Some are surprising, as the 40-class set is: it counts bins, pets' beds and heaters as furniture,
-# but a wine rack and a game table among its props.
+# Some are surprising: the 40-class set counts bins, pets' beds and heaters as furniture, but a wine
+# rack and a game table as props.
 OTHER_FURNITURE = frozenset((
     'baby chair', 'barrel', 'bassinet', 'bean bag', 'bench', 'bookrack', 'bunk bed', 'cat bed',
     'cat cage', 'chart stand', 'chest', 'cloth drying stand', 'clothing dryer',
@@ -58,11 +58,11 @@ _BY_NAME = {name: title for title, names in NAMED.items() for name in names} | d
 
 
 def class_table(names: Sequence[str], replaced: Mapping[str, str]) -> dict[str, str]:
-    """Name -> class of each of the raw names, in their order.
+    """Return name -> class of the raw names, in their order.
 
     Args:
-        names: raw names, as in the .mat file.
-        replaced: name -> class of those to take from here, see :func:`read_class_table`.
+        names: raw names of the .mat file.
+        replaced: name -> class of names to map differently, see :func:`read_class_table`.
 
     Raises:
         ValueError: ``replaced`` has a name that is not among ``names``.
@@ -75,13 +75,13 @@ def class_table(names: Sequence[str], replaced: Mapping[str, str]) -> dict[str, 
 
 
 def class_ids(names: Sequence[str], table: Mapping[str, str]) -> np.ndarray:
-    """(len(names) + 1,) float32: the class id of each raw label, -1 for label 0 and unknowns."""
+    """Return class ids (len(names) + 1,) float32 by raw label, -1 for label 0 and unknowns."""
     ids = dict(zip((UNKNOWN, *CLASSES), range(-1, len(CLASSES))))
     return np.array([-1, *(ids[table[name]] for name in names)], np.float32)
 
 
 def format_class_table(table: Mapping[str, str]) -> str:
-    """The table as CSV, what :func:`read_class_table` reads."""
+    """Format the table as CSV for :func:`read_class_table`."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator='\n')
     writer.writerow(('name', 'class'))
@@ -90,14 +90,14 @@ def format_class_table(table: Mapping[str, str]) -> str:
 
 
 def read_class_table(path: Path) -> dict[str, str]:
-    """Name -> class from a CSV file with the header ``name,class``.
+    """Read name -> class from a CSV file with the header ``name,class``.
 
     Raises:
-        ValueError: it is not such a file, has a class that is none, or a name with two classes.
+        ValueError: it is another file, has an unknown class, or a name with two classes.
         OSError: it cannot be read.
     """
     try:
-        # utf-8-sig: spreadsheets put a mark before the first byte.
+        # utf-8-sig: spreadsheets write a byte order mark.
         rows = [row for row in csv.reader(path.read_text('utf-8-sig').splitlines()) if row]
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f'{path} is not a CSV file in UTF-8: {error}') from error

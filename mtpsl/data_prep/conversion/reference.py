@@ -1,7 +1,6 @@
-"""The published implementation's names of the weights of Feature Diffusion, and ours.
+"""Maps names of Feature Diffusion's weights to those of the published implementation.
 
-One table owns the correspondence and is read both ways. Nothing here loads torch: a weight is
-anything with a shape.
+Nothing here imports torch: a weight is anything with a shape.
 """
 
 import re
@@ -10,7 +9,8 @@ from typing import Protocol
 
 from mtpsl.data_prep.layouts import TASK_NAMES
 
-# Their module -> ours; {task} is a task by the name of its side, {n} the number of a block.
+THEIR_TASKS = {ours: theirs for theirs, ours in TASK_NAMES.items()}
+# Their module -> ours; {task} is each side's name of a task, {n} the number of a block.
 MODULES = {
     'backbone': 'backbone',
     'backbone_embed': 'neck.conv',
@@ -19,7 +19,7 @@ MODULES = {
     'diffusion_model.pred_combinator.out_layer': 'diffusion.condition.reduce',
     'diffusion_model.denoiser.pre_layer.{task}': 'diffusion.denoiser.embed.{task}',
     'diffusion_model.denoiser.t_embedder': 'diffusion.denoiser.step_embedding',
-    # Their "kv" is the stream of the task embedding, which the condition asks.
+    # Their "kv" is the task embedding, which the condition attends to.
     'diffusion_model.denoiser.crossblocks.{n}.norm2_kv':
         'diffusion.denoiser.blocks.{n}.norm_embedding_ffn',
     'diffusion_model.denoiser.crossblocks.{n}.mlp_kv.fc1':
@@ -43,49 +43,39 @@ class Shaped(Protocol):
 
     @property
     def shape(self) -> Sequence[int]:
-        """Its size along each axis."""
-
-
-def our_name(key: str) -> str | None:
-    """Our name of a weight of theirs, without their ``module.``; None where there is none."""
-    return _translate(key, MODULES, TASK_NAMES)
+        """The size along each axis."""
 
 
 def reference_name(key: str) -> str | None:
-    """Their name of a weight of ours; None where there is none."""
-    return _translate(key, {ours: theirs for theirs, ours in MODULES.items()},
-                      {ours: theirs for theirs, ours in TASK_NAMES.items()})
-
-
-def _translate(key: str, modules: Mapping[str, str], tasks: Mapping[str, str]) -> str | None:
-    for source, target in modules.items():
-        module = source.replace('.', r'\.').format(task=r'(?P<task>\w+)', n=r'(?P<n>\d+)')
+    """Return their name of one of our weights; None if unknown."""
+    for theirs, ours in MODULES.items():
+        module = ours.replace('.', r'\.').format(task=r'(?P<task>\w+)', n=r'(?P<n>\d+)')
         match = re.fullmatch(module + r'(?P<leaf>\..+)', key)
         if match:
             bound = match.groupdict()
             if 'task' in bound:
-                if bound['task'] not in tasks:
+                if bound['task'] not in THEIR_TASKS:
                     return None
-                bound['task'] = tasks[bound['task']]
-            return target.format_map(bound) + bound['leaf']
+                bound['task'] = THEIR_TASKS[bound['task']]
+            return theirs.format_map(bound) + bound['leaf']
     return None
 
 
 def is_schedule_buffer(key: str) -> bool:
-    """Whether a key of theirs holds numbers of the noise schedule, which ours works out."""
+    """Return whether one of their keys is a buffer of the noise schedule, which we compute."""
     return re.fullmatch(r'diffusion_model\.[^.]+', key) is not None
 
 
 def check_model(names: Iterable[str], tasks: Sequence[str]) -> None:
-    """Raise unless a model of ours has what theirs has and no more.
+    """Raise unless our model has the same weights as theirs.
 
     Args:
-        names: of the model's weights.
-        tasks: in the order in which the condition concatenates their predictions.
+        names: names of the model's weights.
+        tasks: tasks in the order in which the condition concatenates their predictions.
 
     Raises:
         ValueError: weights without a counterpart, or tasks in another order: the weights would
-            fit, but meet the channels of other tasks.
+            fit, but apply to channels of other tasks.
     """
     foreign = [name for name in names if reference_name(name) is None]
     if foreign:
@@ -99,17 +89,17 @@ def check_model(names: Iterable[str], tasks: Sequence[str]) -> None:
 
 def convert_weights(weights: Mapping[str, Shaped],
                     model: Mapping[str, Shaped]) -> tuple[dict[str, Shaped], list[str]]:
-    """Give weights of theirs our names.
+    """Rename their weights.
 
     Args:
-        weights: theirs by name; all names may begin with ``module.``.
-        model: the weights of our model, which passes :func:`check_model`; only shapes are read.
+        weights: their weights by name; all names may begin with ``module.``.
+        model: weights of our model, which passes :func:`check_model`; only shapes are read.
 
     Returns:
-        The weights by our names, in the model's order, and the buffers that were dropped.
+        The weights by our names, in the model's order, and the dropped buffers.
 
     Raises:
-        ValueError: names that are unknown or missing, or other shapes; the message lists them.
+        ValueError: unknown or missing names, or other shapes; the message lists them.
     """
     if all(key.startswith('module.') for key in weights):  # saved from a parallel wrapper
         weights = {key.removeprefix('module.'): value for key, value in weights.items()}
@@ -130,5 +120,5 @@ def convert_weights(weights: Mapping[str, Shaped],
 
 
 def _list(names: Sequence[str], title: str) -> str:
-    """How many they are, and all of them."""
+    """Format the number of names and all names."""
     return f'{len(names)} {title}: {", ".join(names)}'

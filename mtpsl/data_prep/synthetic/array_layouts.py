@@ -1,4 +1,4 @@
-"""Write rendered scenes as the arrays of the NYUD and Cityscapes layouts.
+"""Writes rendered scenes as the arrays of the NYUD and Cityscapes layouts.
 
 Paths are those of ``mtpsl.data_prep.layouts``, ids count from 0 in each split; all arrays are
 float32. Depth and normals are the rendered ones, exactly; the sky has neither, so both are 0.
@@ -16,11 +16,11 @@ from .pascal_layout import CLASS_NAMES
 from .render import RenderedScene
 
 UNKNOWN = 'unknown'
-SKY, GROUND, WALL, OBJECT = range(4)  # kinds; OBJECT + c is an object of PASCAL VOC class c
+SKY, GROUND, WALL, OBJECT = range(4)  # kinds; OBJECT + c is an object of VOC class c
 
 
 def scene_kinds(scene: RenderedScene) -> np.ndarray:
-    """What a pixel shows, (H, W) int: ``SKY``, ``GROUND``, ``WALL`` or ``OBJECT`` + VOC class."""
+    """Return each pixel's kind, (H, W) int: SKY, GROUND, WALL or OBJECT + VOC class."""
     is_object = scene.instance > GROUND + scene.walls
     return np.where(is_object, OBJECT + scene.semseg.astype(np.int32),
                     np.minimum(scene.instance, WALL))
@@ -28,7 +28,7 @@ def scene_kinds(scene: RenderedScene) -> np.ndarray:
 
 def _class_table(names: Sequence[str], sky: str, ground: str, wall: str, other: str,
                  objects: Mapping[str, str]) -> np.ndarray:
-    """Class ids by kind, (24,) float32, -1 unknown; ``objects`` maps VOC names to ``names``."""
+    """Return class ids by kind, (24,) float32, -1 unknown; ``objects``: VOC names -> ``names``."""
     ids = {UNKNOWN: -1} | {name: number for number, name in enumerate(names)}
     table = np.full(OBJECT + 21, ids[other], dtype=np.float32)
     table[[SKY, GROUND, WALL]] = [ids[sky], ids[ground], ids[wall]]
@@ -62,8 +62,8 @@ class ArrayLayout:
     """A layout of numbered ``.npy`` files without lists, see :class:`.layout.Layout`.
 
     Args:
-        paths: Path of each file by what it holds, with ``{split}`` and ``{id}``.
-        arrays: What each file holds: a function from a scene to the array.
+        paths: content -> path of the file, with ``{split}`` and ``{id}``.
+        arrays: content -> function from a scene to the array.
     """
 
     def __init__(self, paths: Mapping[str, str],
@@ -71,22 +71,22 @@ class ArrayLayout:
         self.paths, self.arrays = paths, arrays
 
     def scene_files(self, root: Path, identifier: str) -> dict[str, Path]:
-        """Paths of one scene's files, by what they hold."""
+        """Return the paths of a scene's files by content."""
         split, number = scene_place(identifier)
         return {name: root / path.format(split=split, id=number)
                 for name, path in self.paths.items()}
 
     def write(self, files: Mapping[str, Path], identifier: str, scene: RenderedScene) -> None:
-        """Write those of one scene's files that are given, by what they hold."""
+        """Write the given files of a scene, by content."""
         for name, path in files.items():
             write_array(path, self.arrays[name](scene))
 
     def list_files(self, root: Path) -> list[Path]:
-        """None: the images are counted."""
+        """Return no files: the images are counted."""
         return []
 
     def write_lists(self, root: Path, splits: Mapping[str, Sequence[str]]) -> None:
-        """Nothing to write."""
+        """Do nothing."""
 
 
 NYUD_LAYOUT = ArrayLayout(

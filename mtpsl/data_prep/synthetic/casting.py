@@ -1,8 +1,8 @@
-"""Rays against a whole scene.
+"""Casts rays into a scene.
 
 Bounding spheres, of things and then of primitives, leave few (primitive, ray) pairs. All pairs of
-one shape are intersected together, so the cost does not hang on the number of primitives. Rays go
-through in blocks that stay in the cache.
+a shape are intersected together, so the cost does not depend on the number of primitives. Rays are
+processed in blocks that fit the cache.
 """
 from collections.abc import Callable, Iterator, Sequence
 
@@ -18,11 +18,11 @@ class World:
     """Primitives of a scene as arrays.
 
     Args:
-        things: What the rays may meet, T of them, with P primitives in all.
+        things: T things that rays may hit, with P primitives in total.
 
     Attributes:
-        primitives: The P primitives in order.
-        owner: (P,) int, the thing that each belongs to.
+        primitives: the P primitives in order.
+        owner: (P,) int, the thing of each primitive.
     """
 
     def __init__(self, things: Sequence[Thing]) -> None:
@@ -45,15 +45,15 @@ class World:
 
     def first_hits(self, origins: np.ndarray, directions: np.ndarray, limit: float
                    ) -> tuple[np.ndarray, np.ndarray]:
-        """Nearest hit of every ray.
+        """Find the nearest hit of each ray.
 
         Args:
             origins: (3, N) or (3, 1) float32, world.
             directions: (3, N) float32, world, unit.
-            limit: Hits further away are dropped, metres.
+            limit: metres beyond which hits are dropped.
 
         Returns:
-            Distance (N,) float32, inf without a hit; and the primitive hit (N,) int, else -1.
+            Distances (N,) float32, inf without a hit; and primitives (N,) int, -1 without a hit.
         """
         distance = np.full(directions.shape[1], MISS, dtype=np.float32)
         index = np.full(directions.shape[1], -1)
@@ -65,9 +65,9 @@ class World:
         return distance, index
 
     def occluded(self, origins: np.ndarray, direction: np.ndarray) -> np.ndarray:
-        """Whether (N,) anything solid lies from origins (3, N) along one direction (3, 1), unit.
+        """Return (N,) whether a solid lies from origins (3, N) along a unit direction (3, 1).
 
-        Planes are left out: a scene's ground and walls have it on their lit side.
+        Planes do not count: the light is always on the lit side of ground and walls.
         """
         hidden = np.zeros(origins.shape[1], dtype=bool)
         for _, ray, t in self._hits(origins, direction, planes=False):
@@ -75,7 +75,7 @@ class World:
         return hidden
 
     def normals(self, index: np.ndarray, points: np.ndarray) -> np.ndarray:
-        """Unit outward normals (3, N), world, at points (3, N) on primitives (N,); 0 for -1."""
+        """Return outward unit world normals at points (3, N) on primitives (N,); 0 for -1."""
         normal = np.zeros_like(points)
         shape = np.where(index >= 0, self.shape[index], -1)
         for number, (_, local_normal) in enumerate(SHAPES.values()):
@@ -110,26 +110,26 @@ class World:
 
     def _enter(self, name: str, which: np.ndarray | slice, o: np.ndarray, d: np.ndarray
                ) -> np.ndarray:
-        """Distances (M,) at which rays (3, M) or (3, 1) enter primitives (M,) of one shape."""
-        # What all rays share is brought into each canonical frame once, not per ray.
+        """Return distances (M,) at which rays (3, M) or (3, 1) enter primitives (M,) of a shape."""
+        # Values that all rays share are transformed once per primitive, not per ray.
         local, along = (
             apply(self.inverse, o - self.centre)[:, which] if o.shape[1] == 1
             else apply(self.inverse[:, :, which], o - self.centre[:, which]),
             apply(self.inverse, d)[:, which] if d.shape[1] == 1
             else apply(self.inverse[:, :, which], d))
-        # Start from the point nearest to the centre: the quadratics then keep their digits.
+        # Start from the point nearest to the centre, for the precision of the quadratics.
         start = -dot(local, along) / dot(along, along)
         with np.errstate(divide='ignore', invalid='ignore', over='ignore'):
             t = start + SHAPES[name][0](local + start * along, along, self.parameter[which])
             return np.where(t > 1e-4, t, MISS)
 
     def _pairs(self, o: np.ndarray, d: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(primitive, ray) pairs whose bounding spheres the rays meet."""
+        """Return the (primitive, ray) pairs in which the ray meets the bounding sphere."""
         near: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
         if o.shape[1] == 1:
             near, rays, centres = _near_fan, d, self.centre - o
         else:
-            # Along the last axis of this frame all rays run parallel.
+            # In this frame all rays are parallel to the last axis.
             frame = aim(d[:, 0]).T.astype(np.float32)
             near, rays, centres = _near_beam, apply(frame, o), apply(frame, self.centre)
         primitives, index = [], []
@@ -155,7 +155,7 @@ def _padded(radii: list[float]) -> np.ndarray:
 
 
 def _near_fan(centres: np.ndarray, radii: np.ndarray, directions: np.ndarray) -> np.ndarray:
-    """Whether (P, M) unit rays (3, M) from 0 may meet balls of radii (P,) at (3, P)."""
+    """Return (P, M) whether unit rays (3, M) from 0 may meet balls of radii (P,) at (3, P)."""
     # A ball at distance |c| is met where c . d >= sqrt(|c|^2 - r^2), everywhere from inside it.
     square = dot(centres, centres) - radii * radii
     least = np.where(square > 0, np.sqrt(np.maximum(square, 0)), -MISS).astype(np.float32)
@@ -164,7 +164,7 @@ def _near_fan(centres: np.ndarray, radii: np.ndarray, directions: np.ndarray) ->
 
 
 def _near_beam(centres: np.ndarray, radii: np.ndarray, origins: np.ndarray) -> np.ndarray:
-    """Whether (P, M) rays from (3, M) along the third axis may meet balls (P,) at (3, P)."""
+    """Return (P, M) whether rays from (3, M) along z may meet balls of radii (P,) at (3, P)."""
     c = centres[..., None]
     square = (c[0] - origins[0]) ** 2 + (c[1] - origins[1]) ** 2
     return (square <= (radii * radii)[:, None]) & (origins[2] <= c[2] + radii[:, None])

@@ -1,4 +1,4 @@
-"""Make a whole synthetic dataset in one of the layouts: parallel, resumable, manifest last."""
+"""Makes a synthetic dataset in one of the layouts: parallel, resumable, manifest last."""
 import os
 from functools import partial
 from pathlib import Path
@@ -11,8 +11,8 @@ from .layout import FIRST_VAL, Layout, scene_id, scene_seed
 from .pascal_layout import PascalLayout
 from .render import render_scene
 
-VERSION = 1  # of the generator: raise it when the same seed no longer gives the same files
-MAX_SCENES = FIRST_VAL  # per split; ids have room for no more
+VERSION = 1  # of the generator: increase it when the same seed gives other files
+MAX_SCENES = FIRST_VAL  # per split, the limit of ids
 LAYOUTS: dict[str, Layout] = {
     'pascal': PascalLayout(), 'nyud': NYUD_LAYOUT, 'cityscapes': CITYSCAPES_LAYOUT}
 LIMITS = {'num_train': (0, MAX_SCENES), 'num_val': (0, MAX_SCENES), 'height': (32, 8192),
@@ -23,7 +23,7 @@ Manifest = dict[str, Any]
 
 def write_scene(root: Path, identifier: str, layout: str, height: int, width: int, seed: int
                 ) -> None:
-    """Render one scene of the dataset of ``seed`` and write its files that are not there yet."""
+    """Render a scene of the dataset of ``seed`` and write its missing files."""
     files = {name: path for name, path in LAYOUTS[layout].scene_files(root, identifier).items()
              if not path.exists()}
     if files:
@@ -46,7 +46,7 @@ def _check(manifest: Manifest, workers: int) -> None:
 
 
 def _finish(plan: Plan[str], layout: Layout, splits: dict[str, list[str]]) -> None:
-    """Write the lists and make sure that nothing has gone meanwhile."""
+    """Write the lists, and check that no file has been removed meanwhile."""
     gone: object
     try:
         layout.write_lists(plan.root, splits)
@@ -62,13 +62,12 @@ def write_scenes(root: str | os.PathLike[str], layout: str, num_train: int, num_
                  height: int, width: int, seed: int, workers: int | None = None) -> int:
     """Render scenes into ``root`` in one of the layouts.
 
-    A scene depends on its split, its number, the seed and the size alone: it is the same one in
-    every layout. An interrupted run is taken up where it stopped, and files that have gone since
-    are written again. ``synthetic.json`` is written last, so where it is, the dataset was once
-    whole.
+    A scene depends on its split, its number, the seed and the size only, and is the same in every
+    layout. An interrupted run is resumed, and files removed since are written again.
+    ``synthetic.json`` is written last, so that it marks a dataset that was once complete.
 
     Args:
-        root: The dataset's folder; absent, empty, or made by this function.
+        root: The dataset's folder: absent, empty, or of an earlier call.
         layout: 'pascal' (``root`` is the ``PASCALContext`` folder), 'nyud' or 'cityscapes'.
         num_train: Training scenes, 0 to 500000.
         num_val: Validation scenes, 0 to 500000.
@@ -78,11 +77,11 @@ def write_scenes(root: str | os.PathLike[str], layout: str, num_train: int, num_
         workers: Processes, at least 1; ``None`` for one per core.
 
     Returns:
-        Number of scenes written, 0 if all were already there.
+        Number of scenes written, 0 if all existed.
 
     Raises:
-        ValueError: If an argument is out of range, ``root`` holds something else, its manifest is
-            damaged, or another run takes files away.
+        ValueError: If an argument is out of range, ``root`` has other content, its manifest is
+            damaged, or another process removes files.
         OSError: If a file or folder cannot be written.
     """
     root, workers = Path(root), os.cpu_count() or 1 if workers is None else workers

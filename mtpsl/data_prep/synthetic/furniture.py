@@ -1,4 +1,4 @@
-"""Objects other than people, composed of primitives: x right, y forward (their front), z up.
+"""Builds objects other than people of primitives: x right, y forward (their front), z up.
 
 Every builder takes the generator and material indices and returns primitives that stand on z = 0.
 """
@@ -187,7 +187,7 @@ def cabinet(rng: np.random.Generator, m: Materials) -> list[Primitive]:
 
 
 Builder = Callable[[np.random.Generator, Materials], list[Primitive]]
-# PASCAL VOC class id and builder; people are in people.py.
+# Name -> PASCAL VOC class id and builder; people are in people.py.
 BUILDERS: dict[str, tuple[int, Builder]] = {
     'bottle': (5, bottle), 'car': (7, car), 'chair': (9, chair),
     'diningtable': (11, dining_table), 'dog': (12, dog), 'pottedplant': (16, potted_plant),

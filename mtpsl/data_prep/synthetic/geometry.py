@@ -1,7 +1,7 @@
-"""Solid primitives, and rays against them.
+"""Solid primitives and their intersections with rays.
 
-Vectors are stored as (3, N) float32 arrays, one row per coordinate: rows stay contiguous, and no
-product goes through a threaded library, so results do not depend on the number of threads.
+Vectors are (3, N) float32 arrays with a row per coordinate. Rows are contiguous, and no product
+uses a threaded library, so results do not depend on the number of threads.
 
 Every primitive is a canonical shape, scaled along its own axes, rotated and moved. A ray
 ``origin + t * direction`` keeps its ``t`` in the canonical frame because directions are not
@@ -30,7 +30,7 @@ class Primitive:
 
     Args:
         shape: One of the keys of ``SHAPES``.
-        centre: (3,) where the canonical origin goes, metres.
+        centre: (3,) position of the canonical origin, metres.
         rotation: (3, 3) orthonormal, canonical axes in its columns.
         scale: (3,) positive, metres per canonical unit.
         parameter: Shape parameter, see the module's docstring; in [0, 1] for wedge and cone.
@@ -48,7 +48,7 @@ class Primitive:
 
     @cached_property
     def radius(self) -> float:
-        """Radius of the bounding sphere about ``centre``, metres."""
+        """The radius of the bounding sphere around ``centre`` in metres."""
         x, y, z = (float(value) for value in self.scale)
         if self.shape == 'sphere':
             return max(x, y, z)
@@ -61,7 +61,7 @@ class Primitive:
         return float('inf')
 
     def moved(self, rotation: np.ndarray, offset: np.ndarray) -> 'Primitive':
-        """The same primitive after x -> rotation @ x + offset, (3, 3) and (3,)."""
+        """Return the primitive after x -> rotation @ x + offset, (3, 3) and (3,)."""
         return Primitive(self.shape, rotation @ self.centre + offset, rotation @ self.rotation,
                          self.scale, self.parameter, self.part, self.material)
 
@@ -73,7 +73,7 @@ class Thing:
     Args:
         category: PASCAL VOC class id, 0 for background surfaces.
         primitives: At least one primitive, in world coordinates.
-        rotation: (3, 3) the object's own axes in its columns; textures are attached to them.
+        rotation: (3, 3) axes of the object and its textures in the columns.
         origin: (3,) origin of the object's own frame, metres.
     """
 
@@ -84,7 +84,7 @@ class Thing:
 
     @cached_property
     def ball(self) -> tuple[np.ndarray, float]:
-        """Bounding sphere: centre (3,) and radius, metres (inf for a plane)."""
+        """The bounding sphere: centre (3,) and radius in metres (inf for a plane)."""
         centres = np.stack([primitive.centre for primitive in self.primitives])
         radii = np.array([primitive.radius for primitive in self.primitives])
         middle = (centres.min(axis=0) + centres.max(axis=0)) / 2
@@ -92,14 +92,14 @@ class Thing:
 
 
 def dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Dot products (N,) of the columns of (3, N) arrays; (3, 1) broadcasts."""
+    """Compute dot products (N,) of the columns of (3, N) arrays; (3, 1) broadcasts."""
     return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 
 
 def apply(matrix: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    """Products (3, N) of one matrix (3, 3), or one per column (3, 3, N), with (3, N) vectors."""
+    """Multiply a matrix (3, 3), or one per column (3, 3, N), with vectors (3, N)."""
     columns = matrix if matrix.ndim == 3 else matrix[..., None]
-    # Added in place, in this order: fewer temporary arrays, same rounding.
+    # Add in place, in this order: fewer temporary arrays, same rounding.
     product = columns[:, 0] * vectors[0]
     product += columns[:, 1] * vectors[1]
     product += columns[:, 2] * vectors[2]
@@ -107,12 +107,12 @@ def apply(matrix: np.ndarray, vectors: np.ndarray) -> np.ndarray:
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
-    """Columns of (3, N) scaled to length 1."""
+    """Scale the columns of (3, N) to length 1."""
     return vectors / np.sqrt(np.maximum(dot(vectors, vectors), TINY))
 
 
 def _enter_plane(o: np.ndarray, d: np.ndarray, _: np.ndarray) -> np.ndarray:
-    # The start is the point nearest to the centre; keep only rays that come from the front.
+    # Rays start at the point nearest to the centre; keep only those from the front.
     return np.where(d[2] < 0, -o[2] / d[2], MISS)
 
 
@@ -131,7 +131,7 @@ def _enter_box(o: np.ndarray, d: np.ndarray, _: np.ndarray) -> np.ndarray:
 
 
 def _wedge_gaps(p: np.ndarray, taper: np.ndarray) -> np.ndarray:
-    """Slack (6, N) to the faces +x -x +y -y +z -z; the four sides lean by the taper."""
+    """Return the slack (6, N) to the faces +x -x +y -y +z -z; the sides lean by the taper."""
     r = (1 + taper) / 2 + (taper - 1) / 2 * p[2]
     return np.stack([r - p[0], r + p[0], r - p[1], r + p[1], 1 - p[2], 1 + p[2]])
 
@@ -141,7 +141,7 @@ def _enter_wedge(o: np.ndarray, d: np.ndarray, taper: np.ndarray) -> np.ndarray:
     along = np.stack([d[0] - lean, -d[0] - lean, d[1] - lean, -d[1] - lean, d[2], -d[2]])
     gap = _wedge_gaps(o, taper)
     t = gap / along
-    # The latest entry into a half-space, unless one is left before, or never entered.
+    # The last entry into a half-space, unless another is left before or never entered.
     near = np.where(along < 0, t, -MISS).max(axis=0)
     outside = np.where((along == 0) & (gap < 0), -MISS, MISS)
     far = np.where(along > 0, t, outside).min(axis=0)
@@ -150,12 +150,12 @@ def _enter_wedge(o: np.ndarray, d: np.ndarray, taper: np.ndarray) -> np.ndarray:
 
 def _enter_cone(o: np.ndarray, d: np.ndarray, taper: np.ndarray) -> np.ndarray:
     mean, slope = (1 + taper) / 2, (taper - 1) / 2
-    # Entry through the flat end that faces the ray.
+    # Entry through the flat end facing the ray.
     end = -np.sign(d[2])
     lid = (end - o[2]) / d[2]
     x, y = o[0] + lid * d[0], o[1] + lid * d[1]
     best = np.where(x * x + y * y <= (mean + slope * end) ** 2, lid, MISS)
-    # Side: x^2 + y^2 = (mean + slope z)^2, both roots since a cone's leading term can be negative.
+    # Side: x^2 + y^2 = (mean + slope z)^2; both roots, as a cone's leading term may be negative.
     r = mean + slope * o[2]
     a = d[0] ** 2 + d[1] ** 2 - (slope * d[2]) ** 2
     a = np.where(np.abs(a) < TINY, TINY, a)
@@ -175,7 +175,7 @@ def _enter_capsule(o: np.ndarray, d: np.ndarray, half: np.ndarray) -> np.ndarray
     square = b * b - a * (o[0] ** 2 + o[1] ** 2 - 1)
     side = (-b - np.sqrt(np.maximum(square, 0))) / a
     z = o[2] + side * d[2]
-    # Beyond the straight part, the round end on that side is what the ray can meet.
+    # Beyond the straight part the ray can only meet the round end on that side.
     ball = _enter_sphere(np.stack([o[0], o[1], o[2] - np.sign(z) * half]), d, half)
     return np.where(square >= 0, np.where(np.abs(z) <= half, side, ball), MISS)
 

@@ -1,16 +1,16 @@
-"""Write rendered scenes to disk in the PASCAL-Context multi-task layout.
+"""Writes rendered scenes in the PASCAL-Context multi-task layout.
 
-What goes where, below the root (``PASCALContext``):
+Files below the root (``PASCALContext``):
 
 - ``JPEGImages/ID.jpg``, quality 95;
 - ``semseg/VOC12/ID.png``, ids 0..20; every fifth scene has it in ``semseg/pascal-context/ID.png``
   instead, as the real data have for images outside VOC 2012;
-- ``pascal-context/trainval/ID.mat``, ``LabelMap`` uint16: one Context id per instance, and per
-  ground and wall. All come from ``NORMAL_IDS``, the classes where readers keep normals, and never
+- ``pascal-context/trainval/ID.mat``, ``LabelMap`` uint16: one Context id per instance, ground
+  and wall. All ids are in ``NORMAL_IDS``, the classes for which readers keep normals. They never
   cancel in a Laplacian, so |Laplacian(LabelMap)| > 0 marks exactly the pixels whose 4-neighbours
-  differ. The sky has no surface: its ``SKY_ID`` is not in the list, so its normals are ignored;
-- ``human_parts/ID.mat``, ``anno``: visible objects of every class, parts only for people. A limb
-  in two pieces gets a left and a right name; which of them is left means nothing;
+  differ. The sky has no surface: ``SKY_ID`` is not in the list, so its normals are ignored;
+- ``human_parts/ID.mat``, ``anno``: visible objects of all classes, parts of people only. Of a
+  limb in two pieces one gets the left name, the other the right one, arbitrarily;
 - ``normals_distill/ID.png``, RGB v = round((n + 1) / 2 * 255), camera axes x right, y up, z
   towards the viewer;
 - ``sal_distill/ID.png``, 255 on salient objects, else 0;
@@ -27,26 +27,23 @@ import numpy as np
 from scipy.io import loadmat, savemat
 
 from mtpsl.data_prep.layouts import NORMAL_CLASSES as NORMAL_IDS
-from mtpsl.data_prep.layouts import SPLITS
+from mtpsl.data_prep.layouts import PART_PIECES, SPLITS
 from mtpsl.system.files import atomically, write_image, write_json
 
 from .layout import id_number
 from .render import RenderedScene
 
-# The two tables below repeat those of the PASCAL reader and the segmentation task: importing
-# them would load torch in every worker, which takes longer than rendering dozens of scenes. The
-# tests hold them equal.
+# Some classes of the segmentation task, equal by a test: importing them would load torch in every
+# worker, which takes longer than rendering dozens of scenes.
 SKY_ID = 360
 CLASS_NAMES = {5: 'bottle', 7: 'car', 9: 'chair', 11: 'diningtable', 12: 'dog', 15: 'person',
                16: 'pottedplant', 18: 'sofa', 20: 'tvmonitor'}
-# A name for each side; one name where the body has one part.
-PART_NAMES = {1: ('head', 'head'), 2: ('torso', 'torso'), 3: ('luarm', 'ruarm'),
-              4: ('llarm', 'rlarm'), 5: ('luleg', 'ruleg'), 6: ('llleg', 'rlleg')}
+LIMBS = (3, 4, 5, 6)  # body parts with a left and a right side
 FALLBACK_EVERY = 5
 
 
 def context_labels(instance: np.ndarray) -> np.ndarray:
-    """Instances (H, W) int32, 0 sky, as Context ids (H, W) uint16, drawn from ``NORMAL_IDS``.
+    """Map instances (H, W) int32, 0 sky, to Context ids (H, W) uint16 from ``NORMAL_IDS``.
 
     Raises:
         ValueError: If there are more instances than ids, or no draw of them shows every boundary
@@ -63,19 +60,19 @@ def context_labels(instance: np.ndarray) -> np.ndarray:
     for _ in range(1000):
         ids = np.where(present == 0, SKY_ID, rng.permutation(NORMAL_IDS)[:present.size])
         labels = ids[index].astype(np.uint16)
-        # The neighbours' ids may average to the centre's by chance: then draw again.
+        # Draw again if the neighbours' ids average to the centre's by chance.
         if np.array_equal(cv2.Laplacian(labels, cv2.CV_64F) != 0, differs):
             return labels
     raise ValueError('found no Context ids whose Laplacian shows every boundary')
 
 
 def _part_masks(parsing: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-    """(name, mask) of the body parts in one person's (H, W) labels; paired limbs separated."""
-    for part, (left, right) in PART_NAMES.items():
+    """Yield (name, mask) of the body parts in a person's labels (H, W); split paired limbs."""
+    for part, (left, right, *_) in PART_PIECES.items():
         mask = parsing == part
         if not mask.any():
             continue
-        if left == right:
+        if part not in LIMBS:
             yield left, mask
             continue
         count, pieces = cv2.connectedComponents(mask.astype(np.uint8))
@@ -85,7 +82,7 @@ def _part_masks(parsing: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def _struct(rows: list[tuple], names: tuple[str, ...]) -> np.ndarray:
-    """A 1 x len(rows) MATLAB struct array."""
+    """Make a 1 x len(rows) MATLAB struct array."""
     array = np.empty((1, len(rows)), dtype=[(name, object) for name in names])
     for number, row in enumerate(rows):
         array[0, number] = row
@@ -93,7 +90,7 @@ def _struct(rows: list[tuple], names: tuple[str, ...]) -> np.ndarray:
 
 
 def human_parts(identifier: str, scene: RenderedScene) -> np.ndarray:
-    """``anno`` (1, 1) struct: imname, objects (class, class_ind, mask, parts (part_name, mask))."""
+    """Make the struct ``anno``: imname, objects (class, class_ind, mask, parts (name, mask))."""
     objects = []
     for number in np.unique(scene.instance[scene.semseg > 0]):
         mask = scene.instance == number
@@ -110,7 +107,7 @@ def human_parts(identifier: str, scene: RenderedScene) -> np.ndarray:
 def _write_mat(path: Path, name: str, content: np.ndarray) -> None:
     def write(temporary: str) -> None:
         savemat(temporary, {name: content}, do_compression=True)
-        # The first 116 bytes hold the time of writing: the same scene must give the same bytes.
+        # Overwrite the time of writing (116 bytes): the same scene must give the same bytes.
         with open(temporary, 'r+b') as file:
             file.write(b'MATLAB 5.0 MAT-file, rendered scene'.ljust(116))
     atomically(path, write)
@@ -120,7 +117,7 @@ class PascalLayout:
     """The PASCAL-Context multi-task layout, see :class:`.layout.Layout`."""
 
     def scene_files(self, root: Path, identifier: str) -> dict[str, Path]:
-        """Paths of one scene's six files, by what they hold."""
+        """Return the paths of a scene's six files by content."""
         fallback = id_number(identifier) % FALLBACK_EVERY == 0
         semseg = 'pascal-context' if fallback else 'VOC12'
         return {'image': root / 'JPEGImages' / f'{identifier}.jpg',
@@ -131,7 +128,7 @@ class PascalLayout:
                 'saliency': root / 'sal_distill' / f'{identifier}.png'}
 
     def write(self, files: Mapping[str, Path], identifier: str, scene: RenderedScene) -> None:
-        """Write those of one scene's files that are given, by what they hold."""
+        """Write the given files of a scene, by content."""
         if 'semseg' in files:
             write_image(files['semseg'], scene.semseg)
         if 'saliency' in files:
@@ -147,12 +144,12 @@ class PascalLayout:
             write_image(files['image'], scene.image[..., ::-1], (cv2.IMWRITE_JPEG_QUALITY, 95))
 
     def list_files(self, root: Path) -> list[Path]:
-        """The lists of ids and of classes."""
+        """Return the paths of the lists of ids and classes."""
         return [root / 'ImageSets' / kind / f'{split}.txt'
                 for kind in ('Context', 'Parts') for split in SPLITS]
 
     def write_lists(self, root: Path, splits: Mapping[str, Sequence[str]]) -> None:
-        """Write the lists, from the files of the scenes of each split."""
+        """Write the lists from the scenes' files of each split."""
         for split, identifiers in splits.items():
             categories = {}
             for identifier in identifiers:

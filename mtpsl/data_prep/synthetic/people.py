@@ -1,4 +1,4 @@
-"""Articulated people: capsules on a skeleton in a random pose."""
+"""Builds articulated people: capsules on a skeleton in a random pose."""
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -35,7 +35,7 @@ class Pose:
 
 
 def random_pose(rng: np.random.Generator, seated: bool) -> Pose:
-    """Standing, walking, waving, reaching or (``seated``) sitting."""
+    """Draw a pose: standing, walking, waving, reaching or (``seated``) sitting."""
     kind = rng.choice(['stand', 'walk', 'wave', 'reach'], p=[0.3, 0.35, 0.2, 0.15])
     swing = rng.uniform(0.3, 0.65) * rng.choice([-1, 1])
     hips, knees = rng.uniform(-0.1, 0.15, 2), rng.uniform(0.0, 0.15, 2)
@@ -58,7 +58,7 @@ def random_pose(rng: np.random.Generator, seated: bool) -> Pose:
 
 def _chain(start: np.ndarray, lengths: tuple[float, float], swing: float, spread: float,
            bend: float, side: int) -> tuple[np.ndarray, np.ndarray]:
-    """Ends of the two bones of a limb that hangs, swings forwards, spreads and bends."""
+    """Return the ends of the two bones of a limb, by its forward swing, spread and bend."""
     out = np.array([[np.cos(spread), 0, -side * np.sin(spread)], [0, 1, 0],
                     [side * np.sin(spread), 0, np.cos(spread)]])
     down = np.array([0.0, 0.0, -1.0])
@@ -112,14 +112,14 @@ def _arms(pose: Pose, h: float, stout: float, sleeve: int, skin: int) -> list[Pr
 
 
 def lowest(capsule: Primitive) -> float:
-    """Smallest z that a capsule reaches, metres."""
+    """Return the smallest z of a capsule in metres."""
     reach = 1 + abs(float(capsule.rotation[2, 2])) * capsule.parameter
     return float(capsule.centre[2] - reach * capsule.scale[2])
 
 
 def person(rng: np.random.Generator, materials: tuple[int, ...], seat: float | None = None
            ) -> list[Primitive]:
-    """A person facing +y.
+    """Build a person facing +y.
 
     Args:
         rng: Source of size and pose.

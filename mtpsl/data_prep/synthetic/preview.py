@@ -1,4 +1,4 @@
-"""Contact sheet of rendered scenes, to look at."""
+"""Draws a contact sheet of rendered scenes."""
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,12 +11,12 @@ def _grey(values: np.ndarray) -> np.ndarray:
 
 
 def panels(scene: RenderedScene) -> list[np.ndarray]:
-    """Seven (H, W, 3) uint8 RGB pictures of one scene.
+    """Draw seven (H, W, 3) uint8 RGB pictures of a scene.
 
     In order: image, semantic classes, body parts, saliency, normals, instances with their
     boundaries in white, depth (near is bright).
     """
-    # Imported here: workers load this module but draw nothing, and the tasks bring torch along.
+    # Imported here, since tasks import torch: workers load this module, but draw nothing.
     from mtpsl.tasks.categorical import bit_palette
 
     colours = bit_palette(64)
@@ -33,7 +33,7 @@ def panels(scene: RenderedScene) -> list[np.ndarray]:
 
 
 def contact_sheet(scenes: Sequence[RenderedScene]) -> np.ndarray:
-    """Rows of :func:`panels`, one per scene.
+    """Draw a row of :func:`panels` per scene.
 
     Args:
         scenes: At least one scene, all of one size (H, W).

@@ -1,8 +1,8 @@
-"""Ray casting of random scenes: a picture and exact labels for six tasks.
+"""Renders random scenes by ray casting: a picture and exact labels for six tasks.
 
 Camera axes: x right, y up, z backwards, out of the picture towards the viewer. Depth is measured
-along the optical axis, -z. Mirroring a picture left to right negates the x of its normals and
-changes nothing else. The pixel at row i, column j looks along
+along the optical axis, -z. Flipping a picture horizontally negates the x of its normals and changes
+no other label value. The pixel at row i, column j looks along
 ((j + 0.5 - W / 2) / focal, -(i + 0.5 - H / 2) / focal, -1).
 """
 from dataclasses import dataclass, fields
@@ -14,9 +14,9 @@ from .geometry import apply, dot, unit
 from .scene import Scene, compose_scene
 from .texture import noise, reflectance
 
-FAR = 60.0  # metres; beyond, the ground is taken for sky
-SALIENT_AREA = 0.01  # share of the picture below which nothing is salient
-EDGE_OFFSETS = ((-0.31, 0.22), (0.31, -0.22))  # rows, columns of the extra rays
+FAR = 60.0  # metres, beyond which the ground counts as sky
+SALIENT_AREA = 0.01  # least share of the picture of a salient object
+EDGE_OFFSETS = ((-0.31, 0.22), (0.31, -0.22))  # rows and columns of extra rays per pixel
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class RenderedScene:
         normal: (H, W, 3) float32 unit normals in camera axes, facing the camera; 0 in the sky.
         depth: (H, W) float32 metres along the optical axis; 0 in the sky.
         focal: Focal length in pixels; the principal point is the picture's centre.
-        walls: Number of walls of the scene, seen or not.
+        walls: Number of walls of the scene, visible or not.
     """
 
     image: np.ndarray
@@ -51,12 +51,12 @@ class RenderedScene:
 
 @dataclass(frozen=True)
 class Hits:
-    """What N rays meet.
+    """The hits of N rays.
 
     Args:
         direction: (3, N) float32 unit directions of the rays, world.
-        distance: (N,) float32 metres, inf for nothing.
-        primitive: (N,) int, -1 for nothing.
+        distance: (N,) float32 metres, inf without a hit.
+        primitive: (N,) int, -1 without a hit.
         point: (3, N) float32, world.
         normal: (3, N) float32 unit normals, world, facing the eye.
     """
@@ -68,7 +68,7 @@ class Hits:
     normal: np.ndarray
 
     def joined(self, other: 'Hits') -> 'Hits':
-        """These rays, then the other's."""
+        """Append the hits of other rays."""
         return Hits(*(np.concatenate([getattr(self, field.name), getattr(other, field.name)], -1)
                       for field in fields(self)))
 
@@ -94,22 +94,22 @@ class Renderer:
         self.plane = np.array([p.shape == 'plane' for p in kinds])
 
     def rays(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-        """Unit world directions (3, N) float32 through pixel coordinates (N,)."""
+        """Return unit world directions (3, N) float32 through pixel coordinates (N,)."""
         x = (columns + 0.5 - self.size[1] / 2) / self.focal
         y = -(rows + 0.5 - self.size[0] / 2) / self.focal
         return unit(apply(self.axes, np.stack([x, y, -np.ones_like(x)]).astype(np.float32)))
 
     def cast(self, directions: np.ndarray) -> Hits:
-        """First hits of unit rays (3, N) from the eye."""
+        """Find the first hits of unit rays (3, N) from the eye."""
         distance, primitive = self.world.first_hits(self.eye, directions, FAR)
         point = self.eye + np.where(primitive >= 0, distance, 0) * directions
         normal = self.world.normals(primitive, point)
-        # Rounding at a silhouette may turn a normal just away; labels must face the camera.
+        # Rounding at a silhouette may turn a normal away, but labels must face the camera.
         normal *= np.where(dot(normal, directions) > 0, np.float32(-1), np.float32(1))
         return Hits(directions, distance, primitive, point, normal)
 
     def colours(self, hits: Hits) -> np.ndarray:
-        """Linear RGB (3, N) that rays see."""
+        """Compute linear RGB (3, N) of rays."""
         light = self.scene.light
         picture = np.empty_like(hits.point)
         at, sky = np.flatnonzero(hits.primitive >= 0), np.flatnonzero(hits.primitive < 0)
@@ -135,7 +135,7 @@ class Renderer:
         return picture
 
     def _local(self, primitive: np.ndarray, point: np.ndarray) -> np.ndarray:
-        """World points (3, N) in the frames of the things whose primitives they are on."""
+        """Transform world points (3, N) to the frames of their things."""
         things = self.scene.things
         frames = np.stack([thing.rotation.T for thing in things], axis=2).astype(np.float32)
         origins = np.stack([thing.origin for thing in things], axis=1).astype(np.float32)
@@ -144,7 +144,7 @@ class Renderer:
 
     def _ambience(self, point: np.ndarray, normal: np.ndarray, primitive: np.ndarray
                   ) -> np.ndarray:
-        """Share (N,) of the ambient light that reaches points (3, N): less low and under things."""
+        """Return the share (N,) of ambient light at points (3, N): less low and under things."""
         share = 0.72 + 0.28 * normal[2]
         background = self.plane[primitive]
         share *= np.where(background, 1, 0.65 + 0.35 * np.clip(point[2] / 0.5, 0, 1))
@@ -171,11 +171,11 @@ class Renderer:
 
 
 def salient_instances(instance: np.ndarray, semseg: np.ndarray) -> list[int]:
-    """Instances that a viewer would call the subject of the picture.
+    """Find the instances that a viewer would call the subject of the picture.
 
-    Among the objects (semseg > 0) that cover at least 1 % of the picture, each scores
+    Each object (semseg > 0) that covers at least 1 % of the picture scores
     area * exp(-(d / 0.35)^2), where d is the distance of its visible centroid to the picture's
-    centre over the diagonal. Those that score at least half of the best are salient.
+    centre over the diagonal. Objects with at least half of the best score are salient.
 
     Args:
         instance: (H, W) int32.
@@ -208,21 +208,21 @@ def _edges(label: np.ndarray) -> np.ndarray:
 
 
 def _picture(renderer: Renderer, hits: Hits) -> np.ndarray:
-    """Linear RGB (3, H * W); pixels on the edge of a primitive are averaged over extra rays."""
+    """Compute linear RGB (3, H * W); average pixels on edges of primitives over extra rays."""
     at = np.flatnonzero(_edges(hits.primitive.reshape(renderer.size)))
     rows, columns = np.divmod(at, renderer.size[1])
     down, across = np.array(EDGE_OFFSETS).T[:, :, None]
     extra = renderer.cast(renderer.rays((rows + down).ravel(), (columns + across).ravel()))
     colours = renderer.colours(hits.joined(extra))
     picture, samples = np.split(colours, [hits.primitive.size], axis=1)
-    # Clipped before averaging, or one highlight would outshine the rest of its pixel.
+    # Clip before averaging, or a highlight would dominate its pixel.
     picture[:, at] += np.clip(samples, 0, 1.5).reshape(3, len(EDGE_OFFSETS), -1).sum(axis=1)
     picture[:, at] /= len(EDGE_OFFSETS) + 1
     return picture
 
 
 def develop(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """What a camera makes of linear RGB (H, W, 3): exposure, vignette, noise, gamma; uint8."""
+    """Develop linear RGB (H, W, 3) to uint8: exposure, vignette, noise, gamma."""
     height, width = picture.shape[:2]
     exposure = rng.uniform(0.34, 0.46) / max(float(picture.mean()), 0.05)
     tint = rng.uniform(0.94, 1.06, 3).astype(np.float32)
@@ -230,7 +230,7 @@ def develop(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     vignette = 1 - np.float32(rng.uniform(0.0, 0.15)) * (x * x + y * y)
     light = picture * (tint * np.float32(np.clip(exposure, 0.6, 1.8)))
     light = light * vignette.astype(np.float32)[..., None]
-    # Soft shoulder instead of clipping, then shot and read noise, then display gamma.
+    # A soft shoulder instead of clipping, then shot and read noise, then display gamma.
     light = np.maximum(light, 0)
     light = light * (1 + light / 4) / (1 + light / 1.6)
     grain = rng.standard_normal(picture.shape, dtype=np.float32)

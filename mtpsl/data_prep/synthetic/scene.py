@@ -1,6 +1,6 @@
-"""Random scenes: what stands where, who looks at it, and under which light.
+"""Composes random scenes: objects, camera and light.
 
-World axes: the camera stands over the origin and looks along +y; x right, z up, ground z = 0.
+World axes: the camera is above the origin and looks along +y; x right, z up, ground z = 0.
 """
 from dataclasses import dataclass, replace
 
@@ -12,7 +12,7 @@ from .people import person
 from .shapes import turn_z
 from .texture import Material, noise_table, random_colour, random_material
 
-# One instance before it is placed: class id, primitives in a frame shared by its set-up.
+# An instance before placement: class id, primitives in the frame of its set-up.
 Draft = tuple[int, list[Primitive]]
 TABLE_HEIGHT = 0.75
 CABINET_HEIGHT = 0.6
@@ -67,7 +67,7 @@ class Light:
 
 @dataclass(frozen=True)
 class Scene:
-    """Everything the renderer needs; among ``things`` the ground is first, then ``walls`` walls."""
+    """Input of the renderer; ``things`` are the ground, then ``walls`` walls, then objects."""
 
     things: tuple[Thing, ...]
     materials: tuple[Material, ...]
@@ -78,32 +78,32 @@ class Scene:
 
 
 class Composer:
-    """Builds one scene from one generator: materials are drawn without regard to the class."""
+    """Builds a scene from one generator; materials do not depend on the class."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         self.rng = rng
         self.materials: list[Material] = []
 
     def paint(self, size: float, flat: bool = False) -> int:
-        """Draw a material for something of ``size`` metres; returns its index."""
+        """Draw a material for a thing of ``size`` metres; return its index."""
         self.materials.append(random_material(self.rng, size, flat))
         return len(self.materials) - 1
 
     def build(self, name: str, offset: tuple[float, float, float] = (0, 0, 0),
               yaw: float = 0.0) -> Draft:
-        """One object by its name in ``BUILDERS``, moved within its set-up."""
+        """Build an object by its name in ``BUILDERS``, moved within its set-up."""
         category, builder = BUILDERS[name]
         paints = tuple(self.paint(0.6) for _ in range(4))
         return category, _moved(builder(self.rng, paints), yaw, offset)
 
     def human(self, seat: float | None = None, offset: tuple[float, float, float] = (0, 0, 0),
               yaw: float = 0.0) -> Draft:
-        """One person, seated at height ``seat`` if given."""
+        """Build a person, seated at height ``seat`` if given."""
         paints = tuple(self.paint(0.5) for _ in range(4))
         return 15, _moved(person(self.rng, paints, seat), yaw, offset)
 
     def setup(self, name: str) -> list[Draft]:
-        """Objects that belong together, in one frame: a laid table, someone on a chair."""
+        """Build objects that belong together in one frame: a laid table, someone on a chair."""
         if name == 'person':
             return [self.human()]
         if name == 'sitter':
@@ -145,7 +145,7 @@ def _moved(solids: list[Primitive], yaw: float, offset: tuple[float, float, floa
 
 
 def _extent(drafts: list[Draft]) -> tuple[float, float]:
-    """Radius about the vertical axis and height of a set-up, metres (from bounding boxes)."""
+    """Return the radius around the vertical axis and the height of a set-up in metres."""
     solids = [solid for _, draft in drafts for solid in draft]
     centre = np.stack([solid.centre for solid in solids])
     size = np.stack([solid.scale for solid in solids])
@@ -162,7 +162,7 @@ def _placed(drafts: list[Draft], yaw: float, at: np.ndarray) -> list[Thing]:
 
 
 def _facing(rng: np.random.Generator, name: str) -> float:
-    """Yaw of a set-up: mostly towards the camera for what has a front."""
+    """Draw the yaw of a set-up; objects with a front mostly face the camera."""
     if name == 'laid':
         return float(rng.uniform(-0.5, 0.5))
     if name in ('car', 'dog', 'dining'):
@@ -171,7 +171,7 @@ def _facing(rng: np.random.Generator, name: str) -> float:
 
 
 def _walls(composer: Composer, distance: float, amount: float) -> list[Thing]:
-    """No wall, one behind the subject, or a corner; all keep the camera in front of them."""
+    """Draw no wall, one behind the subject, or a corner, all with the camera in front."""
     rng = composer.rng
     if rng.random() > amount:
         return []
@@ -186,7 +186,7 @@ def _walls(composer: Composer, distance: float, amount: float) -> list[Thing]:
     for normal, point in facings:
         subject = (np.array([0, distance, 0]) - point) @ normal
         if subject > 0.35 * distance and -point @ normal > 0.3:
-            # Local y is the vertical, so that courses of tiles are level.
+            # Local y is vertical, so that rows of tiles are level.
             axes = np.stack([np.cross([0, 0, 1], normal), [0, 0, 1], normal], axis=1)
             plane = Primitive('plane', point, axes, np.ones(3), 1.0, 0, paint)
             walls.append(Thing(0, (plane,), axes, point))
@@ -195,7 +195,7 @@ def _walls(composer: Composer, distance: float, amount: float) -> list[Thing]:
 
 def _populate(composer: Composer, subject: str, others: tuple[str, ...], distance: float,
               first: list[Draft], walls: list[Thing], half_width: float) -> list[Thing]:
-    """The subject at ``distance``, then further set-ups where they overlap nothing."""
+    """Place the subject at ``distance``, then further set-ups without overlap."""
     rng = composer.rng
     radius = _extent(first)[0]
     things = _placed(first, _facing(rng, subject), np.array([0.0, distance]))
@@ -211,7 +211,7 @@ def _populate(composer: Composer, subject: str, others: tuple[str, ...], distanc
             inside = all((np.append(at, 0) - wall.origin) @ wall.rotation[:, 2] > size
                          for wall in walls)
             apart = all(np.hypot(*(at - other)) > 0.85 * (size + span) for other, span in taken)
-            # Nothing large may stand right in front of the lens or of the subject.
+            # Nothing large may stand close to the lens or in front of the subject.
             clear = y - size > 0.45 * distance and (
                 y > distance or abs(at[0]) > 0.6 * (size + radius))
             if inside and apart and clear:
@@ -249,7 +249,7 @@ def compose_scene(rng: np.random.Generator, aspect: float) -> Scene:
     """Draw a scene.
 
     Args:
-        rng: Source of everything.
+        rng: Random generator.
         aspect: Width over height of the picture, positive.
     """
     composer = Composer(rng)
@@ -263,7 +263,7 @@ def compose_scene(rng: np.random.Generator, aspect: float) -> Scene:
         distance, middle = focal * radius / fill + 0.35, TABLE_HEIGHT + 0.12
         eye = np.array([0.0, 0.0, TABLE_HEIGHT + rng.uniform(0.2, 0.8)])
     else:
-        # The subject fills a given share of the picture, seen from somewhat above or level.
+        # The subject fills a given share of the picture, seen level or from slightly above.
         away, middle = focal * max(height, 1.4 * radius) / fill + 0.5 * radius, 0.5 * height
         rise = np.clip(away * np.sin(rng.uniform(-0.05, 0.6)), 0.45 - middle, 2.8 - middle)
         distance = float(np.sqrt(max(away * away - rise * rise, 0.25 * away * away)))

@@ -9,20 +9,20 @@ Point = Sequence[float] | np.ndarray
 
 
 def turn_z(angle: float) -> np.ndarray:
-    """Rotation (3, 3) about the vertical by an angle in radians."""
+    """Return the rotation (3, 3) about the vertical by an angle in radians."""
     c, s = np.cos(angle), np.sin(angle)
     return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
 
 
 def turn_x(angle: float) -> np.ndarray:
-    """Rotation (3, 3) about the x axis by an angle in radians; positive lifts +y."""
+    """Return the rotation (3, 3) about the x axis by an angle in radians; positive lifts +y."""
     c, s = np.cos(angle), np.sin(angle)
     return np.array([[1.0, 0.0, 0.0], [0.0, c, -s], [0.0, s, c]])
 
 
 def aim(direction: Point, side: Point = (1.0, 0.0, 0.0)) -> np.ndarray:
-    """Rotation (3, 3) whose z axis is ``direction`` and whose x axis is nearest to ``side``."""
-    # Plain arithmetic: for three numbers it is much faster than array functions.
+    """Return the rotation (3, 3) with z axis ``direction`` and the x axis nearest to ``side``."""
+    # Plain arithmetic is much faster than array functions for three numbers.
     zx, zy, zz = (float(value) for value in direction)
     length = (zx * zx + zy * zy + zz * zz) ** 0.5
     zx, zy, zz = zx / length, zy / length, zz / length
@@ -39,14 +39,14 @@ def aim(direction: Point, side: Point = (1.0, 0.0, 0.0)) -> np.ndarray:
 
 def box(centre: Point, size: Point, material: int, taper: float = 1.0,
         rotation: np.ndarray | None = None) -> Primitive:
-    """A box of full ``size`` (3,); its top is ``taper`` times its bottom."""
+    """Make a box of full ``size`` (3,); its top is ``taper`` times its bottom."""
     return Primitive('box' if taper == 1 else 'wedge', np.asarray(centre, dtype=float),
                      np.eye(3) if rotation is None else rotation,
                      np.asarray(size, dtype=float) / 2, taper, 0, material)
 
 
 def tube(start: Point, end: Point, radius: float, material: int, taper: float = 1.0) -> Primitive:
-    """A cylinder from ``start`` to ``end`` (3,), narrowing to ``taper`` times its radius."""
+    """Make a cylinder from ``start`` to ``end`` (3,), narrowing to ``taper`` of its radius."""
     start, end = np.asarray(start, dtype=float), np.asarray(end, dtype=float)
     length = float(np.linalg.norm(end - start))
     return Primitive('cone', (start + end) / 2, aim(end - start),
@@ -55,7 +55,7 @@ def tube(start: Point, end: Point, radius: float, material: int, taper: float = 
 
 def limb(start: Point, end: Point, radius: float, material: int, part: int = 0,
          flat: float = 1.0, side: Point = (1.0, 0.0, 0.0)) -> Primitive:
-    """A capsule around the segment from ``start`` to ``end`` (3,).
+    """Make a capsule around the segment from ``start`` to ``end`` (3,).
 
     Its section is ``radius`` along ``side`` and ``flat * radius`` across.
     """
@@ -67,7 +67,7 @@ def limb(start: Point, end: Point, radius: float, material: int, part: int = 0,
 
 def blob(centre: Point, radii: Point, material: int, part: int = 0,
          rotation: np.ndarray | None = None) -> Primitive:
-    """An ellipsoid of half-axes ``radii`` (3,)."""
+    """Make an ellipsoid with half-axes ``radii`` (3,)."""
     return Primitive('sphere', np.asarray(centre, dtype=float),
                      np.eye(3) if rotation is None else rotation,
                      np.asarray(radii, dtype=float), 1.0, part, material)

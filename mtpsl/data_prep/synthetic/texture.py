@@ -1,4 +1,4 @@
-"""Procedural solid textures: materials drawn from one distribution, whatever they cover."""
+"""Procedural solid textures; materials of all things are drawn from one distribution."""
 import colorsys
 from bisect import bisect
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 PATTERNS = ('plain', 'mottled', 'stripes', 'checks', 'dots', 'wood', 'tiles')
-# Cumulative shares of the patterns, on objects and on ground and walls.
+# Cumulative probabilities of the patterns, on objects and on ground and walls.
 SOLID_SHARES = (0.3, 0.52, 0.65, 0.73, 0.8)
 FLAT_SHARES = (0.1, 0.4, 0.46, 0.56, 0.56, 0.7)
 TABLE_SIZE = 32
@@ -15,7 +15,7 @@ TABLE_SIZE = 32
 
 @dataclass(frozen=True)
 class Material:
-    """How a surface looks.
+    """The appearance of a surface.
 
     Args:
         pattern: One of ``PATTERNS``; tiles are for planes (they use local x and y only).
@@ -35,7 +35,7 @@ class Material:
 
 
 def random_colour(rng: np.random.Generator) -> np.ndarray:
-    """Linear RGB reflectance (3,) in [0, 1]: greys, earths, muted and vivid tones."""
+    """Draw linear RGB reflectance (3,) in [0, 1]: greys, earths, muted and vivid tones."""
     kind, hue, chroma, value = rng.random(4)
     if kind < 0.25:
         hsv = (hue, 0.06 * chroma, 0.15 + 0.78 * value)
@@ -49,7 +49,7 @@ def random_colour(rng: np.random.Generator) -> np.ndarray:
 
 
 def random_material(rng: np.random.Generator, size: float, flat: bool = False) -> Material:
-    """A material for something of about ``size`` metres; ``flat`` surfaces may be tiled."""
+    """Draw a material for a thing of about ``size`` metres; ``flat`` surfaces may be tiled."""
     kind, twotone, shade, frequency, grain, gloss = rng.random(6)
     pattern = PATTERNS[bisect(FLAT_SHARES if flat else SOLID_SHARES, kind)]
     first, second = random_colour(rng), random_colour(rng)
@@ -57,7 +57,7 @@ def random_material(rng: np.random.Generator, size: float, flat: bool = False) -
     if twotone < 0.7:
         second = first * np.float32(0.35 + 0.45 * shade)
     if flat:
-        # Large surfaces in full colour would tint the whole picture.
+        # Large saturated surfaces would tint the whole picture.
         first, second = (0.48 * tone + 0.52 * tone.mean() for tone in (first, second))
     axis = np.eye(3)[rng.integers(2 if flat else 3)] + 0.15 * rng.standard_normal(3)
     return Material(pattern, np.stack([first, second]).astype(np.float32),
@@ -66,12 +66,12 @@ def random_material(rng: np.random.Generator, size: float, flat: bool = False) -
 
 
 def noise_table(rng: np.random.Generator) -> np.ndarray:
-    """Random lattice (TABLE_SIZE ** 3,) float32 in [-1, 1] that :func:`noise` interpolates."""
+    """Draw the lattice (TABLE_SIZE ** 3,) float32 in [-1, 1] that :func:`noise` interpolates."""
     return rng.random(TABLE_SIZE ** 3, dtype=np.float32) * 2 - 1
 
 
 def noise(table: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Smooth noise (N,) float32 in [-1, 1], one cell per unit, at points (3, N)."""
+    """Compute smooth noise (N,) float32 in [-1, 1], one cell per unit, at points (3, N)."""
     cell = np.floor(points)
     f = points - cell
     f = f * f * (3 - 2 * f)
@@ -96,7 +96,7 @@ def _wave(phase: np.ndarray, sharpness: float) -> np.ndarray:
 
 
 def pattern_weight(material: Material, table: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Share (N,) in [0, 1] of the material's second colour at points (3, N), object frame."""
+    """Compute the share (N,) of the second colour at points (3, N) in the object's frame."""
     p = points * np.float32(material.frequency) + np.float32(0.37)
     if material.pattern == 'plain':
         return np.zeros_like(p[0])
@@ -127,14 +127,14 @@ def _tile_tone(table: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 def reflectance(materials: Sequence[Material], table: np.ndarray, index: np.ndarray,
                 points: np.ndarray, footprint: np.ndarray) -> np.ndarray:
-    """Colours of surface points.
+    """Compute the colours of surface points.
 
     Args:
         materials: The scene's materials.
         table: From :func:`noise_table`.
         index: (N,) int, material of each point.
-        points: (3, N) float32, metres, in the frame of the object that the point is on.
-        footprint: (N,) float32, metres that a pixel covers there; finer detail is faded out.
+        points: (3, N) float32, metres, in the frame of their objects.
+        footprint: (N,) float32, metres that a pixel covers; finer detail is faded out.
 
     Returns:
         (3, N) float32 linear RGB reflectances in [0, 1].

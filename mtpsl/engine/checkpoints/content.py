@@ -1,6 +1,6 @@
-"""Reading checkpoints: nothing in them is run, and one that does not fit the model is an error.
+"""Reads checkpoints without running code in them; raises where one does not fit the model.
 
-mmengine only logs what differs, and loads what it cannot load safely by running it.
+mmengine only logs what differs, and runs code of files that it cannot load safely.
 """
 
 import json
@@ -20,36 +20,36 @@ from mmengine.runner.checkpoint import get_torchvision_models
 from torch import Tensor, nn
 
 SHOWN = 5
-# Entries of a checkpoint's meta: what decides its run (see ``resume``), the order of its tasks, its
-# training data (see ``ranks.content_of``).
+# Entries of a checkpoint's meta: fingerprint of the run's config (see ``resume``), the order of its
+# tasks, a digest of its training data (see ``ranks.content_of``).
 OTHER_MODEL = "is of another model than the config's"
 RUN_KEY, TASKS_KEY, DATA_KEY = 'mtpsl_run', 'mtpsl_tasks', 'mtpsl_data'
 
 
 def _statistic(owner: object, name: str) -> object:
-    """``getattr`` as far as a logged curve needs it: its own statistics, by name."""
+    """``getattr``, limited to the statistics of a logged curve."""
     if owner is not HistoryBuffer and not isinstance(owner, HistoryBuffer):
         raise pickle.UnpicklingError(f'getattr of {owner!r} is not for a checkpoint')
     return getattr(owner, name)
 
 
-# What a runner's checkpoint holds beside tensors: the logged curves, as arrays of numbers.
+# Types in a runner's checkpoint besides tensors: logged curves are arrays of numbers.
 SAFE = [HistoryBuffer, (_statistic, 'builtins.getattr'), slice, np.ndarray, np.dtype,
         np.zeros(1).__reduce__()[0], np.float64(0).__reduce__()[0],
         *(type(np.dtype(kind)) for kind in ('float64', 'int64', 'uint32'))]
 
 
 def check_checkpoint(path: str, model: nn.Module) -> None:
-    """Raise unless a checkpoint holds exactly the model's weights. No weight is read.
+    """Raise unless a checkpoint holds exactly the model's weights. Compares names and shapes only.
 
     Args:
         path: a checkpoint of a runner, or a plain state dict.
-        model: the model that it is meant for, not wrapped.
+        model: the model to load it into, not wrapped.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: no checkpoint, or one of another model; the message lists what differs. Or the
-            order of its tasks matters and is not known.
+        ValueError: not a checkpoint, or one of another model (the message lists what differs); or
+            the order of its tasks matters and is unknown.
     """
     content = read_content(path)
     weights = _weights(content)
@@ -75,7 +75,7 @@ def check_pretrained(path: str, part: nn.Module, prefix: str | None = None,
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: no checkpoint, or one of another backbone.
+        ValueError: not a checkpoint, or one of another backbone.
     """
     shapes, start = read_shapes(path), f'{(prefix or "").rstrip(".")}.'.lstrip('.')
     # ImageNet files may be older than BatchNorm's counter.
@@ -92,11 +92,11 @@ def check_pretrained(path: str, part: nn.Module, prefix: str | None = None,
 
 
 def read_content(path: str) -> Mapping:
-    """What is in a checkpoint, its tensors without values; code in the file is never run.
+    """Read a checkpoint onto the meta device: tensors without values. Never runs code in the file.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: no checkpoint, or a damaged one; or one that mmengine would run code of.
+        ValueError: not a checkpoint, or a damaged one; or mmengine would run code in it.
     """
     content = load_file(path, 'meta')
     if not isinstance(content, Mapping) or not isinstance(content.get('state_dict', {}), Mapping):
@@ -115,14 +115,14 @@ def read_content(path: str) -> Mapping:
 
 
 def load_file(path: str, map_location: str | torch.device | Callable | None = None) -> object:
-    """``torch.load`` of tensors, numbers and logged curves; a file with more is refused.
+    """Load a file of tensors, numbers and logged curves; refuse one with other content.
 
-    The weights tell the order of the tasks that they were made with wherever the file does. A
-    ``.safetensors`` file is read by its own library, on the CPU.
+    Where the file has the order of its tasks, the weights get it as metadata. A ``.safetensors``
+    file is read by its own library, on the CPU.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: no checkpoint, or a damaged one; or weights that are not finite.
+        ValueError: not a checkpoint, or a damaged one; or weights that are not finite.
     """
     content = _read(path, map_location)
     if map_location != 'meta':
@@ -156,12 +156,12 @@ def _read_safetensors(path: Path) -> dict:
 
 
 def check_finite(path: str) -> None:
-    """Raise ValueError where a checkpoint's weights are not finite; the rest of it is not read."""
+    """Raise ValueError if weights of a checkpoint are not finite; read nothing else of it."""
     refuse_not_finite(path, _read(path, 'cpu', mmap=zipfile.is_zipfile(Path(path).expanduser())))
 
 
 def refuse_not_finite(path: str, content: object) -> None:
-    """The same of a checkpoint that was read."""
+    """Raise ValueError if weights of a loaded checkpoint are not finite."""
     weights = content.get('state_dict', content) if isinstance(content, Mapping) else {}
     names = not_finite(weights) if isinstance(weights, Mapping) else []
     if names:
@@ -170,35 +170,35 @@ def refuse_not_finite(path: str, content: object) -> None:
 
 
 def not_finite(weights: Mapping[str, object]) -> list[str]:
-    """Names of the tensors that hold NaN or infinity; masks of attention, 0 and -inf, may."""
+    """Return the names of tensors with NaN or infinity, except attention masks of 0 and -inf."""
     return [name for name, value in weights.items()
             if isinstance(value, Tensor) and value.is_floating_point()
             and not value.isfinite().all() and not (value.isneginf() | (value == 0)).all()]
 
 
 def name_some(names: Sequence[str]) -> str:
-    """How many, and the first of them."""
+    """Return the number of names and the first few."""
     return f'{len(names)} of them: {", ".join(names[:SHOWN])}' + (
         ' ...' if len(names) > SHOWN else '')
 
 
 def task_order(content: Mapping) -> list[str] | None:
-    """The order in which a checkpoint's model has its tasks; None where it does not tell."""
+    """Return the order of the tasks in a checkpoint's model; None if the file does not say."""
     meta = content.get('meta') or {}
-    if not isinstance(meta, Mapping):  # no checkpoint, as its reader says
+    if not isinstance(meta, Mapping):  # not a checkpoint: its reader raises
         return None
     if TASKS_KEY in meta:
         return list(meta[TASKS_KEY])
     weights = content.get('state_dict', content)
     told = getattr(weights, '_metadata', {}).get('', {}).get('tasks')
-    if told is None and RUN_KEY in meta:  # until 1.0 it was the config's
+    if told is None and RUN_KEY in meta:  # before 1.0 it was the config's
         run = json.loads(meta[RUN_KEY])
         told = run.get('model', {}).get('tasks') or run.get('tasks')
     return None if told is None else list(told)
 
 
 def _with_order(content: object) -> object:
-    """The same checkpoint, whose weights bring the order along to the model."""
+    """Return the checkpoint with the order of its tasks in the metadata of its weights."""
     order = task_order(content) if isinstance(content, Mapping) else None
     if order is None or 'state_dict' not in content:  # type: ignore[operator]
         return content
@@ -211,7 +211,7 @@ def _with_order(content: object) -> object:
 
 
 def load_url(url: str, map_location: str | torch.device | Callable | None = None) -> object:
-    """The same of an address; rank 0 loads it first, the others find it in torch's cache."""
+    """Load a URL, see :func:`load_file`; rank 0 downloads, the others read torch's cache."""
     def load() -> object:
         with torch.serialization.safe_globals(SAFE):
             return torch.hub.load_state_dict_from_url(url, map_location=map_location,
@@ -226,7 +226,7 @@ def load_url(url: str, map_location: str | torch.device | Callable | None = None
 
 def load_torchvision(name: str, map_location: str | torch.device | Callable | None = None
                      ) -> object:
-    """The same of ``torchvision://NAME``."""
+    """Load ``torchvision://NAME``, see :func:`load_file`."""
     return load_url(get_torchvision_models()[name.partition('://')[2]], map_location)
 
 
@@ -236,7 +236,7 @@ def refuse_scheme(name: str, map_location: str | torch.device | Callable | None 
 
 
 def check_whole(path: str) -> None:
-    """Read a checkpoint through: torch's archives hold a checksum of each of their parts.
+    """Verify the checksums of all parts of a checkpoint.
 
     Raises:
         FileNotFoundError: no such file.
@@ -244,7 +244,7 @@ def check_whole(path: str) -> None:
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f'there is no checkpoint file {path}')
-    if not zipfile.is_zipfile(path):  # cut short, or in torch's format of before 2020
+    if not zipfile.is_zipfile(path):  # truncated, or torch's format before 2020
         read_content(path)
         return
     try:
@@ -259,7 +259,7 @@ def check_whole(path: str) -> None:
 
 
 def _cause(error: Exception) -> str:
-    """Without torch's advice to load it all the same."""
+    """Return the cause without torch's advice to load the file anyway."""
     foreign = re.search(r'GLOBAL ([\w.]+)', str(error))
     if foreign:
         return f'it holds {foreign[1]}, which is neither tensor nor number and is not loaded'
@@ -269,7 +269,7 @@ def _cause(error: Exception) -> str:
 
 
 def read_shapes(path: str) -> dict[str, torch.Size]:
-    """Shapes of the weights in a checkpoint, by name, see :func:`read_content`."""
+    """Return the shapes of the weights in a checkpoint by name, see :func:`read_content`."""
     return {key: value.shape for key, value in _weights(read_content(path)).items()}
 
 

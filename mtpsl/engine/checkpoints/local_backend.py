@@ -1,4 +1,4 @@
-"""mmengine's local files, written whole or not at all."""
+"""Atomic writes for mmengine's local files."""
 
 import os
 import shutil
@@ -12,16 +12,16 @@ MEBIBYTE = 2 ** 20
 
 
 class AtomicLocalBackend(LocalBackend):
-    """A file is written beside, brought to the disk and renamed: never half of one.
+    """Writes a temporary file, syncs it to disk and renames it: never leaves half a file.
 
-    Takes the place of mmengine's own for all local paths once ``mtpsl.engine`` is imported.
+    Replaces mmengine's local backend for all local paths once ``mtpsl.engine`` is imported.
     """
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
         """Write bytes.
 
         Raises:
-            OSError: they cannot be written; what was there before still is.
+            OSError: they cannot be written; the earlier file is intact.
         """
         path = Path(filepath)
 
@@ -46,7 +46,7 @@ class AtomicLocalBackend(LocalBackend):
 
 
 def _sync_folder(folder: Path) -> None:
-    """Bring a new name to the disk too."""
+    """Sync a folder to disk, so that a new name in it survives a crash."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""An optimiser's state by the names of its parameters, which a checkpoint keeps by position."""
+"""Reorders an optimiser's state, which a checkpoint keeps by position, by parameter name."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -9,12 +9,12 @@ from torch.optim import Optimizer
 def arrange(saved: Mapping, optimizer: Optimizer, model: nn.Module,
             names: Callable[[Sequence[str]], list[str]],
             values: Callable[[str, Tensor], Tensor]) -> dict:
-    """The state of an optimiser of the same parameters in another order, in this one's order.
+    """Reorder the state of an optimiser whose parameters are the same in another order.
 
     Args:
-        saved: ``optimizer.state_dict()`` of the other; groups with names may be in another order.
+        saved: ``optimizer.state_dict()`` of the other; named groups may be in another order.
         optimizer: that of ``model``.
-        model: tells the parameters' names.
+        model: gives the names of the parameters.
         names: names of a group's parameters in the model's order -> in the other one's.
         values: a parameter's name and a tensor of its shape -> with its channels in order.
 
@@ -22,7 +22,7 @@ def arrange(saved: Mapping, optimizer: Optimizer, model: nn.Module,
         A state dict for ``optimizer``.
 
     Raises:
-        ValueError: it is of other groups or of other numbers of parameters.
+        ValueError: the groups or their numbers of parameters differ.
     """
     name_of = {parameter: name for name, parameter in model.named_parameters()}
     groups = [[name_of[parameter] for parameter in group['params']]
@@ -52,7 +52,7 @@ def arrange(saved: Mapping, optimizer: Optimizer, model: nn.Module,
 
 
 def _matched(saved: Sequence[Mapping], own: Sequence[Mapping]) -> list[Mapping]:
-    """The saved groups in the order of the optimiser's: by their names, if they have any."""
+    """Return the saved groups in the order of the optimiser's groups, by name if they have any."""
     if len(saved) != len(own):
         raise ValueError(f'the optimiser of the checkpoint has {len(saved)} groups of parameters, '
                          f'this one {len(own)}')

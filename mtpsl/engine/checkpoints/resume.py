@@ -1,4 +1,4 @@
-"""Which checkpoint a run goes on from, and whether it is of the same run."""
+"""Finds the checkpoint to resume from, and compares its config with the current one."""
 
 import json
 import re
@@ -17,13 +17,13 @@ __all__ = ['RUN_KEY', 'check_meaning', 'check_same_config', 'check_teacher', 'fi
            'differences', 'latest_checkpoint', 'other_reading', 'other_settings', 'plain']
 
 STAGES = {'in_channels', 'in_stride'}  # of a neck, which are the backbone's, said or not
-# What decides the numbers of a run, and what of it does not.
+# Entries of a config that decide the numbers of a run, and entries below them that do not.
 FINGERPRINT_KEYS = ('model', 'tasks', 'optim_wrapper', 'param_scheduler', 'randomness',
-            'train_dataloader')
+                    'train_dataloader')
 IGNORED_KEYS = {'init_cfg', 'data_root', 'num_workers', 'persistent_workers',
-                  'prefetch_factor', 'pin_memory', 'timeout', 'multiprocessing_context', '_scope_',
-                  'fused', 'foreach', 'capturable', 'with_cp', 'on_error', *STAGES}
-# Entries of a model's config that do not change what its weights predict.
+                'prefetch_factor', 'pin_memory', 'timeout', 'multiprocessing_context', '_scope_',
+                'fused', 'foreach', 'capturable', 'with_cp', 'on_error', *STAGES}
+# Entries of a model's config that do not change its predictions.
 NOT_PREDICTING = {'loss_weight', 'initial_loss_weight', 'class_weight', 'positive_weight', 'values',
                   'ignore', 'colour_coded', 'palette', 'png_unit', 'npy_unit', 'farthest',
                   'max_dist', 'max_display', 'absent_iou', 'double_sigmoid', 'zero_sum_unknown',
@@ -37,10 +37,10 @@ SHOWN = 10
 
 
 def fingerprint(cfg: Config, world_size: int) -> dict:
-    """What decides the numbers of a run, in JSON's types.
+    """Return the entries of a config that decide the numbers of a run, in JSON's types.
 
-    Not in it: folders, worker processes, weights that training starts from, hooks, the length of
-    the training, validation and testing.
+    Leaves out folders, worker processes, initial weights, hooks, the length of the training,
+    validation and testing.
     """
     content = {key: plain(cfg[key]) for key in FINGERPRINT_KEYS if cfg.get(key) is not None}
     if (cfg.get('auto_scale_lr') or {}).get('enable'):
@@ -49,7 +49,7 @@ def fingerprint(cfg: Config, world_size: int) -> dict:
 
 
 def check_same_config(path: str, run: Mapping, expected: Mapping) -> None:
-    """Raise unless a checkpoint's run is the config's.
+    """Raise unless a checkpoint's run has the same config.
 
     Args:
         path: the checkpoint, for the message.
@@ -57,7 +57,7 @@ def check_same_config(path: str, run: Mapping, expected: Mapping) -> None:
         expected: that of the config.
 
     Raises:
-        ValueError: it differs; the message lists where.
+        ValueError: they differ; the message lists the entries.
     """
     found = differences(run, expected)
     if found:
@@ -69,18 +69,17 @@ def check_same_config(path: str, run: Mapping, expected: Mapping) -> None:
 
 
 def check_meaning(path: str, cfg: Config) -> None:
-    """Raise where weights fit a config, but their predictions would surely be taken for others.
+    """Raise if weights fit a config, but their predictions would be misread.
 
-    Other names for as many classes may be a renaming, and a task of the user's own a variant: no
-    error, :func:`other_settings` tells.
+    Renamed classes and tasks of the user's own type are no error: :func:`other_settings` reports
+    them.
 
     Args:
         path: a checkpoint of a run, or a file that ``publish.py`` made of one.
-        cfg: a config with the model that is to be tested or to predict.
+        cfg: a config with the model to test or predict with.
 
     Raises:
-        ValueError: a task was trained as one of another type, or with its classes in another
-            order.
+        ValueError: a task was trained with another type or another order of classes.
     """
     before, now = ((model or {}).get('tasks') or {} for model in (_model_of(path), cfg.model))
     for name in (name for name in now if name in before):
@@ -107,15 +106,15 @@ def _is_ours(kind: object) -> bool:
 
 
 def _model_of(path: str) -> dict:
-    """The model's config that a checkpoint was trained with; {} where it does not tell."""
+    """Return the model's config of a checkpoint's training; {} if the file does not say."""
     meta = read_content(path).get('meta') or {}
     return json.loads(meta[RUN_KEY]).get('model') or {} if RUN_KEY in meta else {}
 
 
 def other_reading(path: str, cfg: Config) -> str:
-    """Where the config reads labels otherwise than the training of a checkpoint did.
+    """Describe where a config reads labels differently from a checkpoint's training.
 
-    Arguments and result: as of :func:`other_settings`. It is right for other data.
+    Arguments and result: see :func:`other_settings`. With other data such a difference is right.
     """
     before = _model_of(path)
     found = before and differences(*(
@@ -127,14 +126,14 @@ def other_reading(path: str, cfg: Config) -> str:
 
 
 def other_settings(path: str, cfg: Config) -> str:
-    """What the model was trained with and the config has otherwise, though the weights fit.
+    """Describe where a config differs from a checkpoint's training although the weights fit.
 
     Args:
         path: a checkpoint of a run, or a file that ``publish.py`` made of one.
         cfg: a config with the model that the weights are meant for.
 
     Returns:
-        A sentence for a warning; '' where nothing differs or the file does not tell.
+        A sentence for a warning; '' if nothing differs or the file does not say.
     """
     before = _model_of(path)
     if not before:
@@ -171,23 +170,23 @@ def _predicting(model: object) -> object:
 
 
 def differences(before: object, now: object) -> str:
-    """``key before -> now`` of the entries that differ, the first of many; '' where none does."""
+    """Return the first ``key before -> now`` of entries that differ; '' if none does."""
     found = list(_differences(before, now))
     more = f'; and {len(found) - SHOWN} more' if len(found) > SHOWN else ''
     return '; '.join(found[:SHOWN]) + more
 
 
 def latest_checkpoint(work_dir: str) -> tuple[str | None, str]:
-    """The newest checkpoint of a work dir that is whole, and what is wrong with newer ones.
+    """Find the newest intact checkpoint of a work dir, and the damage of newer ones.
 
-    The file ``last_checkpoint`` names the newest. Where that is damaged or has weights that are
-    not finite, the one before is taken.
+    The file ``last_checkpoint`` names the newest. If that is damaged or has weights that are not
+    finite, the one before it is taken.
 
     Returns:
-        Its path, None where there is none at all; and the damage to report, '' if there is none.
+        Its path, None if there are no checkpoints; and the damage to report, '' if there is none.
 
     Raises:
-        ValueError: there are checkpoints, but all are damaged; the one that is named is gone.
+        ValueError: all checkpoints are damaged, or the named one is missing.
     """
     pointer = Path(work_dir, 'last_checkpoint')
     candidates = list(_newest_first(Path(work_dir), pointer))
@@ -210,10 +209,10 @@ def latest_checkpoint(work_dir: str) -> tuple[str | None, str]:
 
 
 def _newest_first(work_dir: Path, pointer: Path) -> Iterator[Path]:
-    """The named checkpoint, then those of earlier steps; without a name, by time of writing."""
+    """Return the named checkpoint, then those of earlier steps; without a name, newest first."""
     name = pointer.read_text().strip() if pointer.is_file() else ''
     if not name:
-        # A run that has begun and not saved yet leaves the file empty: older ones are not its own.
+        # Empty: a run has begun and saved nothing yet; older checkpoints are not its own.
         begin = pointer.stat().st_mtime if pointer.is_file() else 0
         times = {path: path.stat().st_mtime for path in work_dir.glob('*.pth') if _step(path)}
         yield from sorted((path for path, time in times.items() if time >= begin), reverse=True,
@@ -221,23 +220,23 @@ def _newest_first(work_dir: Path, pointer: Path) -> Iterator[Path]:
         return
     named = Path(name)
     if (work_dir / named.name).exists() or not named.parent.is_dir():
-        named = work_dir / named.name  # the folder may have been moved, or be a copy
+        named = work_dir / named.name  # the folder may be a copy or have been moved
     if named.exists():
         yield named
-    # Those of later steps are of an earlier and longer run in the same folder.
+    # Later steps are of an earlier, longer run in the same folder.
     earlier = [path for path in named.parent.glob('*.pth')
                if path != named and 0 < _step(path) <= _step(named)]
     yield from sorted(earlier, key=_step, reverse=True)
 
 
 def _step(path: Path) -> int:
-    """N of ``epoch_N.pth`` and ``iter_N.pth``, else 0."""
+    """Return N of ``epoch_N.pth`` and ``iter_N.pth``, else 0."""
     match = re.fullmatch(r'(?:epoch|iter)_(\d+)\.pth', path.name)
     return int(match[1]) if match else 0
 
 
 def plain(value: object) -> object:
-    """A part of a config in JSON's types, without what decides no numbers."""
+    """Return a part of a config in JSON's types, without entries that decide no numbers."""
     if isinstance(value, Mapping):
         return {str(key): plain(part) for key, part in value.items()
                 if key not in IGNORED_KEYS}
@@ -247,7 +246,7 @@ def plain(value: object) -> object:
 
 
 def _differences(before: object, now: object, place: str = '') -> Iterator[str]:
-    """``key before -> now`` of every entry that differs."""
+    """Yield ``key before -> now`` of each entry that differs."""
     if isinstance(before, Mapping) and isinstance(now, Mapping):
         for key in dict.fromkeys((*before, *now)):
             yield from _differences(before.get(key), now.get(key),

@@ -1,4 +1,4 @@
-"""A work dir belongs to one training at a time, and a new run does not overwrite an old one's."""
+"""Locks work dirs: one training at a time, and no new run overwrites an old one."""
 
 import errno
 import fcntl
@@ -14,21 +14,22 @@ from typing import NamedTuple
 
 from mmengine.config import Config
 
-POINTER = 'last_checkpoint'  # names the newest; empty in a run that has not saved yet
+POINTER = 'last_checkpoint'  # names the newest checkpoint; empty in a run that has not saved yet
 LOCK = 'run.lock'
-BEAT, PATIENCE = 10.0, 60.0  # seconds between two signs of life; without one it is dead
+BEAT, PATIENCE = 10.0, 60.0  # seconds: between signs of life; until an owner is dead
 CHECKPOINTS = ('epoch_*.pth', 'iter_*.pth', 'best_*.pth')
 
 
 @contextmanager
 def claimed(cfg: Config) -> Iterator[None]:
-    """A training's own folders: not in use by another one, nor, for a new run, an earlier one's.
+    """Hold the folders of a training; raise if another run uses or has used them.
 
     Args:
         cfg: with ``work_dir``, ``launcher`` and whether to ``resume``.
 
     Raises:
-        ValueError: they are; the message says what to do. Rank 0 alone finds out.
+        ValueError: another training uses them, or a new run would overwrite an earlier one. Only
+            rank 0 checks; the message says what to do.
     """
     launcher = cfg.get('launcher', 'none')
     rank = os.environ.get('SLURM_PROCID' if launcher == 'slurm' else 'RANK', '0')
@@ -55,7 +56,7 @@ def claimed(cfg: Config) -> Iterator[None]:
 
 
 def refuse_used(folder: str | Path) -> None:
-    """Raise ValueError where a folder holds checkpoints: a new run would overwrite them."""
+    """Raise ValueError if a folder holds checkpoints that a new run would overwrite."""
     found = checkpoints_in(folder)
     if found:
         raise ValueError(
@@ -64,7 +65,7 @@ def refuse_used(folder: str | Path) -> None:
 
 
 def _check_origin(folder: Path, checkpoint: str | None) -> None:
-    """To go on from a checkpoint of elsewhere is a new run for this folder."""
+    """Treat resuming from a checkpoint outside the folder as a new run of the folder."""
     if checkpoint and Path(checkpoint).resolve().parent != folder.resolve():
         found = checkpoints_in(folder)
         if found:
@@ -74,7 +75,7 @@ def _check_origin(folder: Path, checkpoint: str | None) -> None:
 
 
 def checkpoints_in(folder: str | Path) -> list[str]:
-    """Names of checkpoints of a run in its folder: the last one, or all where none is named so."""
+    """Return the names of a run's checkpoints: the last one, or all if none is marked as last."""
     folder = Path(folder)
     named = folder / POINTER
     name = named.read_text().strip() if named.is_file() else ''
@@ -84,7 +85,7 @@ def checkpoints_in(folder: str | Path) -> list[str]:
 
 
 class _Held(NamedTuple):
-    """A lock of this process."""
+    """A lock that this process holds."""
 
     descriptor: int
     stop: threading.Event
@@ -96,12 +97,12 @@ _held: dict[Path, _Held] = {}
 def hold(folder: str | Path) -> None:
     """Lock a folder for this process, until :func:`release` or the process's end.
 
-    The system's lock on the file ``run.lock`` ends with the process, so a dead one's is taken over
-    at once. On another machine of a shared file system the system may not know: there the file's
-    time tells, which the owner renews; where it stands still for a minute, the owner is dead.
+    The operating system's lock on the file ``run.lock`` ends with its process, so a dead owner is
+    replaced at once. Across machines of a shared file system that lock may not work: there the
+    owner renews the file's time, and counts as dead after a minute without renewal.
 
     Raises:
-        ValueError: another process has it; the message says which.
+        ValueError: another process holds it; the message names it.
     """
     path = Path(folder).resolve() / LOCK
     if path in _held:
@@ -121,7 +122,7 @@ def hold(folder: str | Path) -> None:
             raise OSError(error.errno, f'cannot lock {path}: {error.strerror}') from error
         if path.exists() and os.fstat(descriptor).st_ino == path.stat().st_ino:
             break
-        os.close(descriptor)  # its owner removed it in between
+        os.close(descriptor)  # its owner has removed it meanwhile
     os.ftruncate(descriptor, 0)
     os.write(descriptor, json.dumps(dict(
         host=socket.gethostname(), process=os.getpid(), boot=_boot(),
@@ -132,7 +133,7 @@ def hold(folder: str | Path) -> None:
 
 
 def release(folder: str | Path) -> None:
-    """Unlock it and remove the file."""
+    """Unlock a folder and remove the lock file."""
     path = Path(folder).resolve() / LOCK
     held = _held.pop(path, None)
     if held is not None:
@@ -150,7 +151,7 @@ def _beat(path: Path, stop: threading.Event) -> None:
 
 
 def _read(path: Path) -> dict[str, str]:
-    """Who holds a lock; empty where there is none or it is being written."""
+    """Return the owner of a lock; empty if there is none or it is being written."""
     try:
         owner = json.loads(path.read_text())
         return {key: str(owner[key]) for key in ('host', 'process', 'boot', 'since')}
@@ -174,7 +175,7 @@ def _wait_for_silence(path: Path, owner: dict[str, str]) -> None:
 
 def _time(path: Path) -> int | None:
     try:
-        with path.open() as file:  # opening it asks a file server anew
+        with path.open() as file:  # opening a file bypasses a file server's cache
             return os.fstat(file.fileno()).st_mtime_ns
     except OSError:
         return None
@@ -188,7 +189,7 @@ def _in_use(path: Path, owner: dict[str, str]) -> str:
 
 
 def _boot() -> str:
-    """Tells one start of a machine's system from all others."""
+    """Return an id of the machine's current boot."""
     try:
         return Path('/proc/sys/kernel/random/boot_id').read_text().strip()
     except OSError:

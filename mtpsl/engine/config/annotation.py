@@ -1,4 +1,4 @@
-"""Values of a config against the annotations of arguments."""
+"""Checks values of a config against the annotations of arguments."""
 
 import types
 from collections.abc import Iterable, Mapping
@@ -10,7 +10,7 @@ PLAIN = ('builtins', 'collections.abc', 'typing')  # where lists are of, not a l
 
 
 def accepts(value: Any, hint: Any) -> bool:
-    """Whether a value of a config may stand where a type is annotated; in doubt it may."""
+    """Return whether a value of a config fits an annotated type; True where that is unclear."""
     origin, inside = get_origin(hint), get_args(hint)
     if hint is None or hint is type(None):
         return value is None
@@ -19,7 +19,7 @@ def accepts(value: Any, hint: Any) -> bool:
     if origin is Literal:
         return value in inside
     if origin is not None and not (isinstance(origin, type) and issubclass(origin, Iterable)):
-        return True  # a Callable, and what else there is
+        return True  # a Callable and the like
     kind = origin or hint
     if not isinstance(kind, type) or kind in (object, Any):
         return True
@@ -29,7 +29,7 @@ def accepts(value: Any, hint: Any) -> bool:
 def _accepts_kind(value: Any, kind: type, inside: tuple) -> bool:
     if kind is bool:
         return isinstance(value, bool)
-    if kind is int:  # 1e2 is a number of epochs
+    if kind is int:  # 1e2 is accepted as a number of epochs
         return _is_number(value) and (isinstance(value, Integral) or float(value).is_integer())
     if kind is float:
         return _is_number(value)
@@ -43,7 +43,7 @@ def _accepts_kind(value: Any, kind: type, inside: tuple) -> bool:
         if isinstance(value, Mapping):
             return kind not in (list, tuple)
         return _accepts_items(list(value), kind, inside)
-    # An object, which a config gives as a part.
+    # An object, which a config describes by a dict.
     return isinstance(value, (kind, Mapping)) or not isinstance(
         value, (bool, int, float, str, list, tuple, type(None)))
 
@@ -61,7 +61,7 @@ def _is_number(value: Any) -> bool:
 
 
 def described(hint: Any) -> str:
-    """A type in words."""
+    """Describe a type in words."""
     words = {int: 'a whole number', float: 'a number', bool: 'True or False', str: 'text',
              type(None): 'None', None: 'None'}
     origin, inside = get_origin(hint), get_args(hint)

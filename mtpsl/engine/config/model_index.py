@@ -1,4 +1,4 @@
-"""Configs and weights by name: the files that ship with the package and ``model-index.yml``."""
+"""Finds configs and weights by name, among the shipped files and in ``model-index.yml``."""
 
 import difflib
 from functools import cache
@@ -12,11 +12,11 @@ CONFIG_SUFFIXES = ('.py', '.json', '.yaml', '.yml')
 
 
 def home() -> Path:
-    """The folder with ``configs``, ``tools`` and ``model-index.yml``.
+    """Return the folder with ``configs``, ``tools`` and ``model-index.yml``.
 
     Returns:
-        ``mtpsl/.mim`` of an installed wheel, where OpenMMLab's tools look for them; the root of
-        the repository otherwise.
+        ``mtpsl/.mim`` of an installed wheel, where OpenMMLab's tools look; otherwise the root of
+        the repository.
     """
     package = Path(mtpsl.__file__).resolve().parent
     shipped = package / '.mim'
@@ -25,14 +25,14 @@ def home() -> Path:
 
 @cache
 def models() -> dict[str, dict]:
-    """The entries of the metafiles that ``model-index.yml`` names, by model name."""
+    """Return the entries of all metafiles in ``model-index.yml``, by model name."""
     index = load(str(home() / 'model-index.yml'))
     return {model['Name']: model for path in index['Import']
             for model in load(str(home() / path))['Models']}
 
 
 def find_config(name: str) -> str:
-    """The file of a config that is given by path or by name.
+    """Find the file of a config by path or name.
 
     Args:
         name: a config file; or one below :func:`home`'s ``configs``, with or without ``configs/``
@@ -43,7 +43,7 @@ def find_config(name: str) -> str:
         Its path: a path to a file as it was given, otherwise an absolute one.
 
     Raises:
-        FileNotFoundError: nothing is called so, or the file has no suffix of a config.
+        FileNotFoundError: no config has this name, or the file has no suffix of a config.
     """
     path = Path(name)
     if path.is_file():
@@ -64,7 +64,7 @@ def find_config(name: str) -> str:
 
 
 def find_entry(name: str) -> dict:
-    """The entry of ``model-index.yml`` for a config; an empty one where there is none.
+    """Return the entry of ``model-index.yml`` for a config; {} if there is none.
 
     Args:
         name: path or name of a config, see :func:`find_config`.
@@ -78,14 +78,14 @@ def find_entry(name: str) -> dict:
 
 
 def find_weights(name: str) -> str | None:
-    """The weights that ``model-index.yml`` has for a config.
+    """Return the weights of ``model-index.yml`` for a config.
 
     Args:
         name: path or name of a config, see :func:`find_config`.
 
     Returns:
-        Its model's entry ``Weights``: an address as it stands, otherwise the path of a file that
-        ships, which the entry gives below the package. None where there is no such entry.
+        The entry ``Weights`` of its model: a URL as it is, or the path of a shipped file, which
+        the entry gives relative to the package. None if there is no such entry.
 
     Raises:
         FileNotFoundError: no such config.
@@ -97,7 +97,7 @@ def find_weights(name: str) -> str | None:
 
 
 def config_names() -> list[str]:
-    """``folder/name`` of all configs that ship and can be run, sorted."""
+    """Return ``folder/name`` of all shipped configs that can be run, sorted."""
     folder = home() / 'configs'
     return sorted(str(path.relative_to(folder).with_suffix('')) for path in folder.glob('*/*.py')
                   if path.parent.name != '_base_')

@@ -1,4 +1,4 @@
-"""Values of a config that cannot be right, before anything is built."""
+"""Refuses impossible values of a config before anything is built."""
 
 import difflib
 import inspect
@@ -24,7 +24,7 @@ LEAST = {'train_cfg.max_epochs': 1, 'train_cfg.max_iters': 1, 'train_cfg.val_int
 RATES = ('optim_wrapper.optimizer.lr', 'optim_wrapper.optimizer.weight_decay')  # finite, at least 0
 CLIPPING: dict[str, Callable] = dict(norm=torch.nn.utils.clip_grad_norm_,
                                      value=torch.nn.utils.clip_grad_value_)
-# What mmengine's own constructor of parameter groups reads.
+# Options of mmengine's own constructor of parameter groups.
 FACTORS = {'norm_decay_mult', 'bias_lr_mult', 'bias_decay_mult', 'dwconv_decay_mult',
            'flat_decay_mult', 'dcn_offset_lr_mult'}
 PARAMWISE = FACTORS | {'custom_keys', 'bypass_duplicate'}
@@ -32,11 +32,11 @@ OF_PARAMETERS = {'lr_mult', 'decay_mult'}
 
 
 def check_values(cfg: Config) -> None:
-    """Check numbers and options that no signature tells the range of; 1e2 becomes 100.
+    """Check numbers and options whose range no signature tells; turn whole floats (1e2) into ints.
 
     Raises:
-        KeyError: an option that nothing reads, or a task to leave out that there is not.
-        ValueError: a value that cannot be, or that would let a part do nothing.
+        KeyError: an option that nothing reads, or an unknown task to leave out.
+        ValueError: an impossible value, or one with which a part would do nothing.
     """
     for key, least in LEAST.items():
         value = value_of(cfg, key)
@@ -58,13 +58,13 @@ def check_values(cfg: Config) -> None:
 
 
 def check_left_out(name: str, tasks: Mapping, present: Collection[str], given: bool) -> None:
-    """Raise KeyError where a task is None that there was not, or that is misspelt.
+    """Raise KeyError if a task that is set to None does not exist, for instance is misspelt.
 
     Args:
-        name: of the task that is None.
-        tasks: all, by name.
-        present: those of the file.
-        given: whether the command line has it.
+        name: the task that is None.
+        tasks: all tasks by name.
+        present: names of the tasks of the file.
+        given: whether the command line sets it.
     """
     others = [other for other, task in tasks.items() if task is not None]
     near = difflib.get_close_matches(name, others, 1, cutoff=0.7)
@@ -73,14 +73,19 @@ def check_left_out(name: str, tasks: Mapping, present: Collection[str], given: b
                        f'{", ".join(others)}')
 
 
-def value_of(cfg: Config, key: str) -> Any:
-    """What stands at a dotted key; None where nothing does."""
-    return reduce(lambda part, name: part.get(name) if hasattr(part, 'get') else None,
-                  key.split('.'), cfg)
+def value_of(cfg: Config | Mapping, key: str) -> Any:
+    """Return the value at a dotted key, in which lists have numbers; None if there is none."""
+    def step(part: Any, name: str) -> Any:
+        if isinstance(part, Mapping):
+            return part.get(name)
+        is_place = isinstance(part, (list, tuple)) and name.isdigit() and int(name) < len(part)
+        return part[int(name)] if is_place else None
+
+    return reduce(step, key.split('.'), dict(cfg.items()))
 
 
 def _check_number(key: str, value: Any, above: bool = False) -> None:
-    """Raise ValueError unless a number is finite and at least 0, or above; None is no number."""
+    """Raise ValueError unless a number is finite and at least 0, or above 0; skip None."""
     good = isinstance(value, (float, Real)) and not isinstance(value, bool)
     if value is not None and not (good and 0 <= float(value) < inf and (value or not above)):
         raise ValueError(f'{key} must be a number {"above" if above else "of at least"} 0, got '
@@ -140,7 +145,7 @@ def _schedules(cfg: Config) -> Iterator[tuple[str, Mapping]]:
 
 
 def _check_least_rates(cfg: Config) -> None:
-    """A schedule that should come down to more than it starts with would go up."""
+    """Raise if a decaying schedule would end above the learning rate it starts with."""
     groups = value_of(cfg, 'optim_wrapper.paramwise_cfg')
     groups = [*groups.values()] if isinstance(groups, Mapping) else []
     rates = [group.get('lr') for group in groups if isinstance(group, Mapping)]

@@ -1,7 +1,7 @@
-"""Variables of config files: one that is set again after its use changes nothing.
+"""Refuses variables of configs that are set again after their use, which changes nothing.
 
-A config is run from its bases to itself. What a base wrote ``dataset=dict(data_root=data_root)``
-with has the value that ``data_root`` had there, whatever a child sets it to.
+Bases of a config are run before it. A base's ``dataset=dict(data_root=data_root)`` keeps the value
+that ``data_root`` has in the base, whatever a child sets ``data_root`` to.
 """
 
 import ast
@@ -9,22 +9,23 @@ import difflib
 import os
 import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from functools import reduce
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from mmengine.config import Config
 from mmengine.fileio import load
 
+from .values import value_of
+
 BASE = '_base_'
 SHOWN = 8
 
 
 class _File(NamedTuple):
-    """A config file, what it inherits from, and its top-level assignments, name -> expressions.
+    """A config file, its bases, and its top-level assignments, name -> expressions.
 
     Attributes:
-        imports: whether it inherits by imports, so that it calls its bases' variables by name.
+        imports: whether it inherits by imports, so that bases' variables are plain names in it.
     """
 
     path: str
@@ -34,7 +35,7 @@ class _File(NamedTuple):
     imports: bool = False
 
     def family(self) -> Iterator['_File']:
-        """The file and all that it inherits from."""
+        """Yield the file and all its bases."""
         yield self
         for base in self.bases:
             yield from base.family()
@@ -45,16 +46,16 @@ def check_variables(path: str, cfg: Mapping, known: Collection[str]) -> None:
 
     Args:
         path: the config file.
-        cfg: what it was read to, without overrides.
-        known: the top-level keys that are read.
+        cfg: the config read from it, without overrides.
+        known: the top-level keys that a run reads.
 
     Raises:
-        KeyError: a file sets a variable of a base of it anew, which the base has used already and
-            the file does not; or one that nothing reads and that looks like a misspelt one.
+        KeyError: a file sets a base's variable that the base has already used and the file does
+            not use; or a variable that nothing reads looks like a misspelt one.
 
     Warns:
-        UserWarning: it uses the variable in some of the places only; or nothing reads it; or it
-            changes what is validated, and not the testing that the base made of it.
+        UserWarning: the file uses the variable in some of the places only; or nothing reads it; or
+            it changes the validation data, but not the test data derived from them in the base.
     """
     top = _parse(path)
     if top is None or not top.bases:
@@ -69,12 +70,12 @@ def check_variables(path: str, cfg: Mapping, known: Collection[str]) -> None:
             used = _is_used(name, file, top)
             if name in inherited:
                 _check_override(name, file, used, cfg, known)
-            elif file is top and not used and 'model' in cfg:  # else it is a part of others
+            elif file is top and not used and 'model' in cfg:  # otherwise a part of other values
                 _check_unread(name, path, inherited.union(known))
 
 
 def places_of(path: str, name: str, known: Collection[str]) -> list[str]:
-    """The dotted keys that a config file and its bases give the value of a variable."""
+    """Return the dotted keys to which a config and its bases assign a variable."""
     top = _parse(path)
     places = [] if top is None else _places(list(top.family()), name)
     return list(dict.fromkeys(key for key in places if key.split('.')[0] in known))[:SHOWN]
@@ -86,11 +87,11 @@ def _check_override(name: str, file: _File, used: bool, cfg: Mapping,
     before, now = Config.fromfile(base.path), Config.fromfile(file.path)
     if before.get(name) == now.get(name):
         return
-    places = _places(list(base.family()), name) or (  # a config that a run has dumped
+    places = _places(list(base.family()), name) or (  # a config dumped by a run
         key for key in _keys(before) if key.rpartition('.')[2] == name and key != name
-        and _at(before, key) == before[name])
+        and value_of(before, key) == before[name])
     stale = [key for key in dict.fromkeys(places) if key.split('.')[0] in known
-             and _at(cfg, key) is not None and _at(cfg, key) == _at(before, key)]
+             and value_of(cfg, key) is not None and value_of(cfg, key) == value_of(before, key)]
     if not stale:
         return
     where = ', '.join(stale[:SHOWN]) + (f' and {len(stale) - SHOWN} more' * (len(stale) > SHOWN))
@@ -105,7 +106,7 @@ def _check_override(name: str, file: _File, used: bool, cfg: Mapping,
 
 
 def _check_pair(kind: str, file: _File, cfg: Mapping) -> None:
-    """``test_dataloader = val_dataloader`` of a base is the same of its own one only."""
+    """Warn where ``test_dataloader = val_dataloader`` ignores a child's change."""
     inside = 'dataloader.dataset' if kind == 'dataset' else kind
     val, test = f'val_{inside}', f'test_{inside}'
     name, other = val.partition('.')[0], test.partition('.')[0]
@@ -114,8 +115,8 @@ def _check_pair(kind: str, file: _File, cfg: Mapping) -> None:
     for base in file.bases:
         if other in _places(list(base.family()), name):
             before = Config.fromfile(base.path)
-            if _at(before, test) == _at(before, val) != _at(cfg, val) and (
-                    _at(cfg, test) == _at(before, test)):
+            if value_of(before, test) == value_of(before, val) != value_of(cfg, val) and (
+                    value_of(cfg, test) == value_of(before, test)):
                 _warn(f'{file.path} sets {val}, and {test} keeps what {base.path} has made of the '
                       f'former: testing is as before. {other} = ... says what it is to be')
 
@@ -135,7 +136,7 @@ def _warn(text: str) -> None:
 
 
 def _written(key: str, name: str) -> str:
-    """``a.b`` as a child writes it."""
+    """Return ``a.b`` as a child config writes it."""
     parts = key.split('.')
     if any(part.isdigit() for part in parts):
         return f'{parts[0]} = ...'
@@ -146,7 +147,7 @@ def _written(key: str, name: str) -> str:
 # ------------------------------------------------------------------ files
 
 def _parse(path: str) -> _File | None:
-    """None where a file cannot be read without running it."""
+    """Parse a config file; None if it cannot be read without running it."""
     try:
         text = Path(path).read_text(encoding='utf-8')
         if not path.endswith('.py'):
@@ -155,7 +156,7 @@ def _parse(path: str) -> _File | None:
         lazy = [_imported(path, line) for statement in tree.body if isinstance(statement, ast.With)
                 for line in statement.body if isinstance(line, ast.ImportFrom)]
         bases = [base for base in map(_parse, filter(None, lazy)) if base] or _bases(path)
-    except Exception:  # such as {{$VARIABLE:3}}, no Python before mmengine has replaced it
+    except Exception:  # such as {{$VARIABLE:3}}, which is no Python until mmengine replaces it
         return None
     assigned: dict[str, list[ast.expr]] = {}
     for statement in tree.body:
@@ -173,7 +174,7 @@ def _bases(path: str) -> list[_File]:
 
 
 def _imported(path: str, line: ast.ImportFrom) -> str | None:
-    """The file of ``from .a.b import c``, as mmengine's ``with read_base():`` inherits it."""
+    """Return the file of ``from .a.b import c`` below mmengine's ``with read_base():``."""
     if not line.level or not line.module:
         return None
     folder = Path(path).resolve().parents[line.level - 1]
@@ -181,18 +182,18 @@ def _imported(path: str, line: ast.ImportFrom) -> str | None:
 
 
 def _is_used(name: str, file: _File, top: _File) -> bool:
-    """Whether a file uses a variable that it sets, or one that inherits it does."""
+    """Return whether a file or one of its children uses a variable that the file sets."""
     return any(_means(node, name, own=one is file or one.imports) for one in top.family()
                if any(other is file for other in one.family()) for node in ast.walk(one.tree))
 
 
 def _means(node: ast.AST, name: str, own: bool = True) -> bool:
-    """Whether an expression is the variable: ``name`` in its file, ``_base_.name`` in others."""
+    """Return whether an expression is the variable: ``name`` or, in children, ``_base_.name``."""
     if isinstance(node, ast.Name):
         return own and node.id == name and isinstance(node.ctx, ast.Load)
     if isinstance(node, ast.Attribute):
         return isinstance(node.value, ast.Name) and (node.value.id, node.attr) == (BASE, name)
-    if isinstance(node, ast.Constant):  # '{{_base_.name}}' in a text
+    if isinstance(node, ast.Constant):  # '{{_base_.name}}' in a string
         return isinstance(node.value, str) and f'{BASE}.{name}' in node.value
     return (isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name)
             and node.value.id == BASE and isinstance(node.slice, ast.Constant)
@@ -202,7 +203,7 @@ def _means(node: ast.AST, name: str, own: bool = True) -> bool:
 # ------------------------------------------------------------------ places
 
 def _places(files: Sequence[_File], name: str, seen: tuple[str, ...] = ()) -> list[str]:
-    """Dotted keys that are given a variable, or something made of it, also by other variables."""
+    """Yield the dotted keys whose values depend on a variable, also through other variables."""
     found = []
     for file in files:
         for target, values in file.assigned.items():
@@ -231,19 +232,8 @@ def _inside(node: ast.AST, place: str, name: str) -> Iterator[str]:
         yield place
 
 
-def _at(cfg: Any, key: str) -> Any:
-    """What stands at a dotted key; None where nothing does."""
-    def step(part: Any, name: str) -> Any:
-        if isinstance(part, Mapping):
-            return part.get(name)
-        is_place = isinstance(part, (list, tuple)) and name.isdigit() and int(name) < len(part)
-        return part[int(name)] if is_place else None
-
-    return reduce(step, key.split('.'), dict(cfg.items()))
-
-
 def _keys(part: Any, place: str = '') -> Iterator[str]:
-    """The dotted keys of all that is inside."""
+    """Yield the dotted keys of all nested values."""
     items = part.items() if isinstance(part, (Mapping, Config)) else (
         enumerate(part) if isinstance(part, (list, tuple)) else ())
     for key, value in items:

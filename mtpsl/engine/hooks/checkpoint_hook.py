@@ -15,46 +15,46 @@ from mtpsl.engine.checkpoints.resume import fingerprint
 from mtpsl.engine.checkpoints.work_dir import POINTER, hold, refuse_used
 from mtpsl.engine.ranks import content_of
 from mtpsl.registry import HOOKS, TASKS
-from mtpsl.system.files import write_text
+from mtpsl.system.files import left_behind, write_text
 
 from .non_finite_hook import NonFiniteError
 
-BEST_OF = 'best_of'  # what the best score so far is a score of
-OUTDATED = 'outdated_ckpt_ids'  # steps whose checkpoints the newest one replaces
-# What ``atomically`` leaves where it is killed.
-LEFT_BEHIND = re.compile(r'\.\d+\.((epoch_|iter_|best_).*\.pth|last_checkpoint|curves\.json)')
+BEST_OF = 'best_of'  # metric and validation data of the best score so far
+OUTDATED = 'outdated_ckpt_ids'  # steps of the checkpoints that the newest one replaces
+# Files of a run of which a kill may leave a temporary one.
+WRITTEN = re.compile(r'(epoch_|iter_|best_).*\.pth|last_checkpoint|curves\.json')
 BEST = re.compile(r'best_.+\.pth')
 
 
 @HOOKS.register_module()
 class SafeCheckpointHook(CheckpointHook):
-    """mmengine's hook that removes an old checkpoint only once the new one is on the disk.
+    """mmengine's hook, which here removes an old checkpoint only once the new one is on disk.
 
-    mmengine removes first, so that a kill while saving costs the best checkpoint, and the only
-    one where ``max_keep_ckpts=1``. It removes what paths in a checkpoint name; this one removes
-    files of the run's own folder only. A checkpoint also tells which run it belongs to, see
-    :func:`mtpsl.engine.checkpoints.resume.check_same_config`. Weights that are not finite are
-    neither saved nor validated nor tested. mmengine guesses from a part of the name whether
-    ``save_best`` means the greatest or the least; here the tasks say so of their primary metrics.
+    mmengine removes first, so that a kill while saving loses the best checkpoint, and the only
+    one with ``max_keep_ckpts=1``. mmengine removes any path that a checkpoint names; this hook
+    removes files of the run's own folder only. A checkpoint also holds the fingerprint of its run,
+    see :func:`mtpsl.engine.checkpoints.resume.check_same_config`. Weights that are not finite are
+    neither saved nor validated nor tested. mmengine guesses the direction of ``save_best`` from a
+    part of the name; here the tasks give that of their primary metrics.
     Arguments: see :class:`mmengine.hooks.CheckpointHook`.
 
     Raises:
-        NonFiniteError: in training or testing, the weights are not finite.
-        ValueError: before training, the folder is another run's, see
+        NonFiniteError: in training or testing, weights are not finite.
+        ValueError: before training, the folder belongs to another run, see
             :mod:`mtpsl.engine.checkpoints.work_dir`.
     """
 
     file_backend: Any
     best_ckpt_path: Any
     best_ckpt_path_dict: Any
-    _data = ''  # what is trained on
+    _data = ''  # content of the training data
 
     def _init_rule(self, rules: list[str | None], key_indicators: list[str]) -> None:
-        """The rule of each figure; called by mmengine's constructor.
+        """Set the rule of each metric; called by mmengine's constructor.
 
         Raises:
-            ValueError: a figure of a task whose direction is not known, and no rule is given; or
-                a rule that would keep the worst of a figure whose direction is known.
+            ValueError: a metric of unknown direction without a rule, or a rule that would keep the
+                worst of a metric of known direction.
         """
         if len(rules) == 1:
             rules = rules * len(key_indicators)
@@ -67,12 +67,12 @@ class SafeCheckpointHook(CheckpointHook):
                             for rule, key in zip(rules, key_indicators)], key_indicators)
 
     def before_train(self, runner: Runner) -> None:
-        """Remove also what a kill while saving left: half a file, or the one it replaces."""
+        """Lock the folder; remove files that a kill while saving left behind."""
         info = runner.message_hub.runtime_info
-        for key in ('keep_ckpt_ids', OUTDATED):  # they become parts of paths that are removed
+        for key in ('keep_ckpt_ids', OUTDATED):  # they become parts of paths to remove
             if key in info:
                 info[key] = [step for step in info[key] if type(step) is int]
-        if is_main_process():  # the folder of the logs is there already
+        if is_main_process():  # the log's folder exists already
             hold(runner.work_dir)
             if not runner._resume:
                 refuse_used(runner.work_dir)
@@ -85,18 +85,20 @@ class SafeCheckpointHook(CheckpointHook):
                     refuse_used(self.out_dir)
             for folder in {self.out_dir, runner.work_dir}:
                 for path in Path(folder).glob('.*'):
-                    if LEFT_BEHIND.fullmatch(path.name):
+                    found = left_behind(path.name)
+                    if found and WRITTEN.fullmatch(found[1]):
                         path.unlink()
             self._remove(info.get(OUTDATED, []))
-            # Whatever is there of later steps or of an earlier run is not this run's.
+            # Checkpoints of later steps or of an earlier run are not this run's.
             origin = runner._load_from if runner._resume else None
             write_text(Path(runner.work_dir, POINTER),
                        os.path.abspath(origin) if origin else '')
 
     def _own_best(self, runner: Runner) -> None:
-        """The best checkpoints so far, where they are now: the folder may have been copied.
+        """Update the paths of the best checkpoints, since the folder may have been copied.
 
-        None of another figure, or of other validation data: their scores do not compare.
+        Forget those chosen by another metric or on other validation data, whose scores do not
+        compare.
         """
         if self.save_best and runner.val_loop is not None:
             self._forget_other_best(runner)
@@ -133,15 +135,13 @@ class SafeCheckpointHook(CheckpointHook):
             self.best_ckpt_path_dict = dict.fromkeys(self.best_ckpt_path_dict)
 
     def before_val_epoch(self, runner: Runner) -> None:
-        """Look at the weights."""
+        """Check that the weights are finite."""
         _check_weights(runner)
 
-    def before_test_epoch(self, runner: Runner) -> None:
-        """Look at the weights."""
-        _check_weights(runner)
+    before_test_epoch = before_val_epoch
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Add what decides the run to the checkpoint, the order of its tasks, and its data."""
+        """Add the config's fingerprint, the order of the tasks and the data to the checkpoint."""
         checkpoint['meta'][RUN_KEY] = json.dumps(fingerprint(runner.cfg, runner.world_size))
         if not self._data:
             self._data = json.dumps(content_of(runner.train_dataloader.dataset))
@@ -177,7 +177,7 @@ class SafeCheckpointHook(CheckpointHook):
                 self.file_backend.remove(path)
 
     def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
-        """mmengine's, but what it removes is removed at the end."""
+        """Call mmengine's method, but remove files only at its end."""
         if not self.save_best:
             return
         backend = self.file_backend
@@ -194,7 +194,7 @@ class SafeCheckpointHook(CheckpointHook):
 
 
 def _check_weights(runner: Runner) -> None:
-    """Raise NonFiniteError, on all ranks, where the weights of one are not finite."""
+    """Raise NonFiniteError on all ranks if weights of one rank are not finite."""
     model = getattr(runner.model, 'module', runner.model)
     names = next(filter(None, all_gather_object(not_finite(model.state_dict()))), None)
     if names:
@@ -206,7 +206,7 @@ def _check_weights(runner: Runner) -> None:
 
 
 class _RemovesLater:
-    """A file backend that only notes what it should remove."""
+    """A file backend that only records what to remove."""
 
     def __init__(self, backend: Any) -> None:
         self._backend = backend
@@ -219,11 +219,11 @@ class _RemovesLater:
         self.removed.append(path)
 
     def rmtree(self, path: str) -> None:
-        """No checkpoint here is a folder."""
+        """Do nothing: no checkpoint here is a folder."""
 
 
 def known_direction(key: str) -> str | None:
-    """'greater' or 'less' of a primary metric figure; None of others."""
+    """Return 'greater' or 'less', whichever is better, of a primary metric; None of others."""
     metric = key.rpartition('/')[2]
     if metric == 'delta_m':
         return 'greater'
@@ -237,7 +237,7 @@ def _primary_metrics() -> dict[str, bool]:
 
 
 def _direction(key: str) -> str | None:
-    """'greater' or 'less' of a figure; None where mmengine is to find out."""
+    """Return 'greater' or 'less' of a metric; None to leave the choice to mmengine."""
     known = known_direction(key)
     if known is None and '/' in key:
         raise ValueError(f'save_best={key!r}: whether more of {key.rpartition("/")[2]!r} is better '

@@ -8,28 +8,29 @@ from torch import nn
 
 from mtpsl.registry import HOOKS
 
-# Shapes that change from step to step meet the denoiser's blocks only.
+# Only the denoiser's blocks see shapes that change from step to step.
 PARTS = ('backbone', 'neck', 'decoders.decode', 'diffusion.denoiser.blocks')
 DYNAMIC_PARTS = ('diffusion.denoiser.blocks',)
 
 
 @HOOKS.register_module()
 class CompileHook(Hook):
-    """Compiles parts of the model where they lie: keys of checkpoints stay as they are.
+    """Compiles parts of the model in place, so that keys of checkpoints do not change.
 
-    mmengine's top-level ``compile`` takes the whole training step, whose logging cannot be
-    compiled. After each epoch the log says how many graphs were compiled: the number must not
-    grow once all has been seen.
+    mmengine's top-level ``compile`` compiles the whole training step, whose logging cannot be
+    compiled. After each epoch the log gives the number of compiled graphs, which must not grow
+    once all shapes have been seen.
 
     Args:
-        parts: paths in the model. Of a ModuleList or ModuleDict each child is compiled. None is
-            those of ``PARTS`` that the model has.
+        parts: paths of modules. Each child of a ModuleList or ModuleDict is compiled by itself.
+            None: those of ``PARTS`` that the model has.
         backend: see :func:`torch.compile`.
-        dynamic_parts: those of ``parts`` with one graph for all numbers of labelled pairs. Torch
-            still makes a graph of its own for a single pair.
+        dynamic_parts: parts with one graph for all numbers of labelled pairs. Torch still makes a
+            separate graph for a single pair.
 
     Raises:
-        ValueError: ``dynamic_parts`` are not among the parts; at building, the model lacks one.
+        ValueError: ``dynamic_parts`` are not among ``parts``; in ``before_run``, the model lacks a
+            part.
     """
 
     def __init__(self, parts: Sequence[str] | None = None, backend: str = 'inductor',
@@ -52,10 +53,10 @@ class CompileHook(Hook):
         runner.logger.info(f'compiled graphs: {compiled_graphs()}')
 
     def compile(self, model: nn.Module) -> list[str]:
-        """Compile the parts of a model, which is done at their first call.
+        """Mark the parts of a model for compilation at their first call.
 
         Returns:
-            Their paths.
+            The paths of the parts.
 
         Raises:
             ValueError: the model has no such part.
@@ -70,8 +71,8 @@ class CompileHook(Hook):
 
 
 def compiled_graphs() -> int:
-    """Graphs that this process has compiled so far, recompilations included."""
-    from torch._dynamo.utils import counters  # takes seconds: not for who compiles nothing
+    """Return the number of graphs that this process has compiled, recompilations included."""
+    from torch._dynamo.utils import counters  # takes seconds: import only where needed
     return counters['stats']['unique_graphs']
 
 

@@ -1,4 +1,4 @@
-"""The log's numbers without a wait for each of them."""
+"""Logs losses without a device synchronisation per loss."""
 
 import torch
 from mmengine.hooks import LoggerHook, RuntimeInfoHook
@@ -12,13 +12,13 @@ from mtpsl.registry import HOOKS
 
 @HOOKS.register_module()
 class DeferredInfoHook(RuntimeInfoHook):
-    """mmengine's ``RuntimeInfoHook`` with one transfer a step, read one step later.
+    """mmengine's ``RuntimeInfoHook`` with one transfer per step, read one step later.
 
-    mmengine's reads each loss by itself, and each time the host waits until the GPU has nothing
-    left to do. The message hub gets the same numbers in the same order, on a GPU one step later;
-    it is up to date whenever a line is logged, an epoch ends or a checkpoint is saved. What a
-    :class:`FiniteOptimWrapper` has to log of its step goes along. The losses stand in one order,
-    that of the config's tasks, whichever task had a label first.
+    mmengine's hook reads each loss by itself, and each read waits for the GPU. Here the message
+    hub gets the same numbers in the same order, on a GPU one step later; it is up to date whenever
+    a line is logged, an epoch ends or a checkpoint is saved. Scalars of a
+    :class:`FiniteOptimWrapper` are logged too. Losses are in the order of the config's tasks,
+    whichever task had a label first.
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class DeferredInfoHook(RuntimeInfoHook):
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
                          outputs: dict | None = None) -> None:
-        """Send the step's numbers; note those that have arrived."""
+        """Send the step's numbers; record those that have arrived."""
         scalars = dict(outputs or {})
         if isinstance(runner.optim_wrapper, FiniteOptimWrapper):
             scalars = runner.optim_wrapper.scalars | scalars
@@ -41,22 +41,22 @@ class DeferredInfoHook(RuntimeInfoHook):
                 packed = torch.stack([tensor.reshape(()) for tensor in tensors]) if tensors else (
                     torch.empty(0))
             self._queue.put(packed, {
-                # A tensor is replaced by its type, so that none is kept.
+                # Tensors are replaced by their type, so that none is kept alive.
                 f'train/{key}': (float if value.is_floating_point() else int)
                 if isinstance(value, Tensor) else value for key, value in scalars.items()})
         self._note(runner, self._is_logged(runner, batch_idx))
 
     def after_train_epoch(self, runner: Runner) -> None:
-        """Note all numbers of the epoch."""
+        """Record all numbers of the epoch."""
         self._note(runner, everything=True)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Note all, and give the checkpoint, which already has a message hub, the full one."""
+        """Record all numbers, and put the updated message hub into the checkpoint."""
         self._note(runner, everything=True)
         checkpoint['message_hub'] = runner.message_hub.state_dict()
 
     def _is_logged(self, runner: Runner, batch_idx: int) -> bool:
-        """Whether a line is logged after this iteration."""
+        """Return whether a line is logged after this iteration."""
         return self.end_of_epoch(runner.train_dataloader, batch_idx) or any(
             self.every_n_inner_iters(batch_idx, hook.interval) for hook in self._loggers)
 
@@ -71,7 +71,7 @@ class DeferredInfoHook(RuntimeInfoHook):
 
 
 def _sort_losses(runner: Runner) -> None:
-    """The total, then each task's in the order of the config, then those of the method."""
+    """Sort losses: the total, then the tasks in the config's order, then the method's own."""
     model = getattr(runner.model, 'module', runner.model)
     tasks = list(getattr(model, 'shown', ()))
 

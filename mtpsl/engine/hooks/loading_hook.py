@@ -1,4 +1,4 @@
-"""What is loaded: given to whom it belongs, and the same on all processes."""
+"""Matches a loaded optimiser state to the model, and compares weights of all processes."""
 
 from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapper
@@ -12,10 +12,10 @@ from mtpsl.registry import HOOKS
 
 @HOOKS.register_module()
 class LoadingHook(Hook):
-    """Brings the optimiser's state of a checkpoint into the order of the model's parameters.
+    """Reorders the optimiser's state of a checkpoint to match the model's parameters.
 
-    A model of this project loads its weights in its own order by itself, see
-    ``MultiTaskModel.rearrangement``; the optimiser's state knows its parameters by number alone.
+    Models of this project reorder their weights themselves, see
+    ``MultiTaskModel.rearrangement``; the optimiser's state knows its parameters by number only.
     :func:`mtpsl.engine.build_runner` adds this hook to every runner.
 
     Raises:
@@ -25,7 +25,7 @@ class LoadingHook(Hook):
     priority = 'VERY_HIGH'
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Rearrange ``checkpoint['optimizer']`` before a resumed run takes it."""
+        """Reorder ``checkpoint['optimizer']`` before a resumed run loads it."""
         model = getattr(runner.model, 'module', runner.model)
         wrapper = runner.optim_wrapper
         if not (runner._resume and 'optimizer' in checkpoint and isinstance(wrapper, OptimWrapper)
@@ -33,7 +33,7 @@ class LoadingHook(Hook):
             return
         named = checkpoint['meta'].get('dataset_meta') or {}
         own = getattr(runner.train_dataloader.dataset, 'metainfo', {}).get('tasks', ())
-        if set(named.get('tasks', ())) == set(own):  # in another order they are not other data
+        if set(named.get('tasks', ())) == set(own):  # the same data in another order
             named['tasks'] = own
         moved = model.rearrangement(checkpoint['state_dict'], task_order(checkpoint))
         checkpoint['optimizer'] = arrange(
@@ -41,9 +41,7 @@ class LoadingHook(Hook):
             moved.apply if moved else lambda name, value: value)
 
     def before_train(self, runner: Runner) -> None:
-        """Compare what the processes have loaded: each reads its own file."""
+        """Compare the weights of all processes, each of which reads its own file."""
         compare_weights(runner)
 
-    def before_test(self, runner: Runner) -> None:
-        """The same."""
-        compare_weights(runner)
+    before_test = before_train

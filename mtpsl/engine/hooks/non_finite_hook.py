@@ -1,4 +1,4 @@
-"""Which images a skipped step had, and an end to a run that skips them all."""
+"""Reports the images of skipped steps; stops a run that skips too many."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -23,7 +23,7 @@ class NonFiniteError(RuntimeError):
 
 
 class _Step(NamedTuple):
-    """The iterations of one optimisation step, more than one where gradients are accumulated."""
+    """The iterations of one optimisation step, several with accumulated gradients."""
 
     iterations: list[int]
     batches: list[dict]
@@ -31,31 +31,31 @@ class _Step(NamedTuple):
 
 
 class _Finding(NamedTuple):
-    """What one process knows of a skipped step."""
+    """The images and losses of a skipped step on one process."""
 
     images: list[str]
-    losses: list[str]  # that are not finite, with their value
+    losses: list[str]  # losses that are not finite, with their values
 
 
 @HOOKS.register_module()
 class NonFiniteHook(Hook):
     """Reports the steps that :class:`FiniteOptimWrapper` skips; stops after too many in a row.
 
-    Each skipped step is a warning with the images that were in it, those of the processes whose
-    losses are not finite, and of these images what itself holds a number that is not finite. On a
-    GPU all of this comes one step late. The total is the entry ``skipped_steps`` of the log and is
-    restored by ``--resume``; the count of those in a row is not.
+    A warning per skipped step names its images, only those of the processes whose losses are not
+    finite, and which of their inputs and labels are not finite. On a GPU it comes one step late.
+    The total is the entry ``skipped_steps`` of the log and is restored by ``--resume``; the number
+    in a row is not.
 
     Args:
-        patience: skipped steps in a row that end the run, at least 1.
+        patience: number of skipped steps in a row after which the run stops, at least 1.
 
     Raises:
-        NonFiniteError: in training, there were that many.
-        TypeError: before it, the optim wrapper skips nothing.
+        NonFiniteError: in training, ``patience`` steps in a row were skipped.
+        TypeError: before training, the optim wrapper does not skip steps.
         ValueError: a patience below 1.
     """
 
-    priority = 'NORMAL'  # before the line of the log and the checkpoints
+    priority = 'NORMAL'  # before the log's line and checkpoints are written
 
     def __init__(self, patience: int = 10) -> None:
         if not (isinstance(patience, int) and patience >= 1):
@@ -64,10 +64,10 @@ class NonFiniteHook(Hook):
         self.patience = patience
         self._queue: AsyncHostCopy[_Step] = AsyncHostCopy()
         self._step = _Step([], [], [])
-        self._row: list[tuple[list[int], list[_Finding]]] = []  # skipped one after the other
+        self._row: list[tuple[list[int], list[_Finding]]] = []  # steps skipped in a row
 
     def before_train(self, runner: Runner) -> None:
-        """Restore the total."""
+        """Restore the number of skipped steps."""
         wrapper = runner.optim_wrapper
         if not isinstance(wrapper, FiniteOptimWrapper):
             raise TypeError(
@@ -79,18 +79,18 @@ class NonFiniteHook(Hook):
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
                          outputs: dict | None = None) -> None:
-        """Note the iteration; look at the steps that are known by now."""
+        """Record the iteration; report the steps whose outcome is known by now."""
         self._step.iterations.append(runner.iter + 1)
         self._step.batches.append(data_batch or {})
         self._step.losses.append({key: value.detach() for key, value in (outputs or {}).items()
                                   if isinstance(value, Tensor)})
-        if runner.optim_wrapper.skipped is not None:  # else the gradients were only accumulated
+        if runner.optim_wrapper.skipped is not None:  # otherwise gradients were only accumulated
             self._queue.put(runner.optim_wrapper.skipped, self._step)
             self._step = _Step([], [], [])
         self._look(runner, everything=False)
 
     def after_train_epoch(self, runner: Runner) -> None:
-        """Look at all steps of the epoch."""
+        """Report all steps of the epoch."""
         self._look(runner, everything=True)
 
     def _look(self, runner: Runner, everything: bool) -> None:
@@ -98,7 +98,7 @@ class NonFiniteHook(Hook):
             if not skipped:
                 self._row = []
                 continue
-            # The ranks have the same answer and get here after the same iteration.
+            # All ranks have the same answer, and get here after the same iteration.
             findings = all_gather_object(_find(step))
             self._row.append((step.iterations, findings))
             runner.logger.warning(
@@ -125,7 +125,7 @@ class NonFiniteHook(Hook):
 
 
 def _find(step: _Step) -> _Finding:
-    """What this process knows: only now, where a step was skipped, does the host read numbers."""
+    """Collect the images and losses of a skipped step; only then does the host read numbers."""
     losses = {key: float(value) for losses in step.losses for key, value in losses.items()
               if not value.isfinite()}
     return _Finding([image for batch in step.batches for image in _names(batch)],
@@ -133,7 +133,7 @@ def _find(step: _Step) -> _Finding:
 
 
 def _names(batch: dict) -> Iterator[str]:
-    """The images of a batch, view by view, each with its parts that are not finite."""
+    """Yield the images of a batch, view by view, with their inputs and labels not finite."""
     for image, sample in zip(batch_leaves(batch['inputs']),
                              batch_leaves(batch['data_samples'])):
         view = f' view {sample.view}' if 'view' in sample else ''
@@ -154,6 +154,6 @@ def _reason(findings: list[_Finding]) -> str:
 
 
 def _images(findings: list[_Finding]) -> str:
-    """Of the processes whose losses are not finite, of all where there is none."""
+    """Name the images of processes whose losses are not finite, else those of all."""
     suspects = [finding for finding in findings if finding.losses] or findings
     return ', '.join(dict.fromkeys(name for finding in suspects for name in finding.images))

@@ -1,4 +1,4 @@
-"""Panels of test images while a model is tested."""
+"""Draws panels of test images while a model is tested."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -14,14 +14,14 @@ from mtpsl.system.results_folder import ResultsFolder
 
 @HOOKS.register_module()
 class PanelHook(Hook):
-    """Draws the picture panel of the first images of a validation or test run.
+    """Draws panels of the first images of a validation or test run.
 
     Args:
         out_dir: folder for ``<img_id>.png`` in testing; None sends them to the visualizer's
             backends.
-        num_images: panels at most of one run, on each rank, of each set of a ``JointDataset``;
-            0 draws none.
-        in_validation: whether validation during training draws too (into the backends).
+        num_images: maximum number of panels per run and rank, of each set of a ``JointDataset``; 0
+            for none.
+        in_validation: whether to draw in validation too (into the backends).
     """
 
     priority = 'NORMAL'

@@ -1,4 +1,4 @@
-"""Noise that depends on seed, rank and iteration alone."""
+"""Seeds training noise by seed, rank and iteration."""
 
 import numpy as np
 import torch
@@ -13,8 +13,8 @@ from mtpsl.registry import HOOKS
 class ReseedHook(Hook):
     """Seeds torch before each training iteration from (seed, rank, iteration).
 
-    So the ranks draw different diffusion noise, and a run that is resumed draws what it would
-    have drawn, though checkpoints hold no random state.
+    So ranks draw different diffusion noise, and a resumed run draws the same noise as one that
+    was not interrupted, although checkpoints hold no random state.
     """
 
     def before_train_iter(self, runner: Runner, batch_idx: int,

@@ -1,4 +1,4 @@
-"""A resumed run continues its curves, and makes up for the validation it was killed in."""
+"""Continues the curves of a resumed run, and re-runs an interrupted validation."""
 
 from collections.abc import Iterator
 
@@ -13,19 +13,19 @@ from mtpsl.registry import HOOKS
 
 @HOOKS.register_module()
 class ResumeHook(Hook):
-    """Rewinds the curves to the checkpoint; validates where that was due and did not end.
+    """Rewinds the curves to the checkpoint; runs a validation that was due and did not finish.
 
-    A checkpoint is saved before the validation of its epoch, and mmengine goes on with the next
-    epoch. What has been validated is known from the curves, so without a ``CurveVisBackend`` in
-    the visualizer this does nothing. A run that starts anew in a used folder puts the curves that
-    are there aside, as ``curves.<time>.json``.
+    A checkpoint is saved before the validation of its epoch, and mmengine resumes with the next
+    epoch. The curves tell which validations have finished, so without a ``CurveVisBackend`` in
+    the visualizer this hook does nothing. A new run in a used folder moves the earlier curves to
+    ``curves.<time>.json``.
     """
 
     priority = 'LOWEST'
 
     def before_train(self, runner: Runner) -> None:
         found: list = [None]
-        backend = runner.visualizer.get_backend('CurveVisBackend')  # None where not on rank 0
+        backend = runner.visualizer.get_backend('CurveVisBackend')  # None except on rank 0
         if isinstance(backend, CurveVisBackend):
             found = [_rewind(backend, runner)]
         broadcast_object_list(found)
@@ -41,14 +41,14 @@ class ResumeHook(Hook):
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
                          outputs: dict | None = None) -> None:
-        """Tell the curves where training is, for a validation that may follow."""
+        """Give the curves the current iteration, for a validation that may follow."""
         backend = runner.visualizer.get_backend('CurveVisBackend')
         if isinstance(backend, CurveVisBackend):
             backend.iteration = runner.iter + 1
 
 
 def _rewind(backend: CurveVisBackend, runner: Runner) -> list[dict]:
-    """The validations up to where the run goes on."""
+    """Rewind the curves; return the validations before the resumed iteration."""
     if not runner.iter and backend.path.exists():
         backend.path.rename(backend.path.with_name(f'curves.{runner.timestamp}.json'))
     records = backend.rewind(runner.iter)
@@ -61,13 +61,13 @@ def _rewind(backend: CurveVisBackend, runner: Runner) -> list[dict]:
 
 
 def _may_lack_best(runner: Runner, validations: list[dict]) -> bool:
-    """Whether the last validation ended, but not the saving of a best checkpoint after it."""
+    """Return whether a kill may have hit between a validation and its best checkpoint."""
     return any(isinstance(hook, CheckpointHook) and hook.save_best for hook in runner.hooks) and (
         any(True for _ in _unknown(runner.message_hub, validations)))
 
 
 def _unknown(hub: MessageHub, validations: list[dict]) -> Iterator[tuple[str, float]]:
-    """What of the last validation is not in a history, which a checkpoint before it has not."""
+    """Yield the metrics of the last validation that the message hub's history lacks."""
     for key, value in validations[-1].items():
         if key in ('step', 'after', 'time', 'data_time') or value is None:
             continue
@@ -83,7 +83,7 @@ def _complete_history(hub: MessageHub, validations: list[dict]) -> None:
 
 
 def _is_due(runner: Runner) -> bool:
-    """Whether the training loop validates at this point, by mmengine's rule."""
+    """Return whether mmengine's rule asks for a validation at this point."""
     loop = runner.train_loop
     if runner.val_loop is None:
         return False

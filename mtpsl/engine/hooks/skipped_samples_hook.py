@@ -1,4 +1,4 @@
-"""What the dataset left out of a training because it could not be read."""
+"""Logs the unreadable images that a dataset skips in training."""
 
 from collections import Counter
 from itertools import chain
@@ -17,14 +17,14 @@ TOTAL = 'skipped_samples'  # in the runner's message hub, so in its checkpoints
 class SkippedSamplesHook(Hook):
     """Logs the images that a dataset with ``on_error='skip'`` skipped, and counts them.
 
-    The workers that read the images are other processes, and those of other ranks have no log: the
-    samples bring the messages along. A file is warned of once, where it is skipped first; the total
-    over all ranks since the training began, restored by ``--resume``, is logged after each epoch
-    and is the entry ``skipped_samples`` of the message hub.
+    Data loader workers and other ranks cannot write to the log, so samples carry the messages. A
+    warning names each file once, when it is first skipped. The total over all ranks since the
+    training began, restored by ``--resume``, is logged after each epoch and is the entry
+    ``skipped_samples`` of the message hub.
 
     Args:
-        interval: iterations between two exchanges of several ranks, at least 1; there is none
-            unless the dataset skips. One process reports at once.
+        interval: iterations between exchanges of several ranks, at least 1; no exchange unless the
+            dataset skips. A single process reports at once.
     """
 
     priority = 'NORMAL'  # before checkpoints are written
@@ -39,27 +39,27 @@ class SkippedSamplesHook(Hook):
         self._new: list[str] = []
 
     def before_train(self, runner: Runner) -> None:
-        """Find out whether the dataset skips, and how often the ranks have to exchange."""
+        """Find out whether the dataset skips, and how often ranks have to exchange."""
         self._active = getattr(runner.train_dataloader.dataset, 'on_error', 'raise') == 'skip'
-        # A checkpoint holds the total of its iteration.
+        # A checkpoint holds the total up to its iteration.
         self._intervals = [self.interval, *(
             hook.interval for hook in runner.hooks
             if isinstance(hook, CheckpointHook) and not hook.by_epoch and hook.interval > 0)]
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
                          outputs: dict | None = None) -> None:
-        """Note what was skipped for this batch."""
+        """Record the images skipped for this batch."""
         if not self._active:
             return
         self._new += chain.from_iterable(
             sample.get('skipped', ()) for sample in batch_leaves((data_batch or {})['data_samples'])
-            if sample.get('view', 0) == 0)  # the views of a sample say the same
+            if sample.get('view', 0) == 0)  # all views of a sample carry the same messages
         if get_world_size() == 1 or any(self.every_n_train_iters(runner, n)
                                         for n in self._intervals):
             self._report(runner)
 
     def after_train_epoch(self, runner: Runner) -> None:
-        """Log the total."""
+        """Log the number of skipped images."""
         if not self._active:
             return
         self._report(runner)

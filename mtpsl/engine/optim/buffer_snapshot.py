@@ -1,20 +1,19 @@
-"""The buffers of a model as they were before a step."""
+"""Saves and restores the buffers of a model around a step."""
 
 from collections import defaultdict
 
 import torch
 from torch import Tensor, nn
-from torch._utils import _unflatten_dense_tensors
 
 
 class BufferSnapshot:
-    """A copy of a model's buffers, such as BatchNorm's statistics, to go back to.
+    """A copy of a model's buffers, such as BatchNorm's statistics.
 
-    One flat tensor for each device and type, so that taking it and going back cost a few kernels
-    and not some for each of a hundred small tensors.
+    It is one flat tensor per device and type, so that saving and restoring cost a few kernels
+    rather than some for each of a hundred small tensors.
 
     Args:
-        model: its buffers are copied now.
+        model: the model whose buffers are copied.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -24,7 +23,7 @@ class BufferSnapshot:
         self._groups = [(buffers, _flat(buffers)) for buffers in groups.values()]
 
     def found_inf(self) -> Tensor:
-        """Whether a number is not finite now that was: a boolean scalar on the device."""
+        """Return whether a finite number has become non-finite: a boolean scalar on the device."""
         found = [(before.isfinite() & ~_flat(buffers).isfinite()).any()
                  for buffers, before in self._groups
                  if before.is_floating_point() or before.is_complex()]
@@ -32,12 +31,14 @@ class BufferSnapshot:
 
     @torch.no_grad()
     def restore(self, condition: Tensor) -> None:
-        """Go back where the boolean scalar ``condition``, which stays on the device, is true."""
+        """Restore the buffers if ``condition``, a boolean scalar on the device, is true."""
         for buffers, before in self._groups:
             chosen = torch.where(condition, before, _flat(buffers))
-            torch._foreach_copy_(buffers, _unflatten_dense_tensors(chosen, buffers))
+            parts = chosen.split([buffer.numel() for buffer in buffers])
+            torch._foreach_copy_(buffers, [part.view_as(buffer)
+                                           for part, buffer in zip(parts, buffers)])
 
 
 def _flat(tensors: list[Tensor]) -> Tensor:
-    """A copy of all numbers, one after the other."""
+    """Return a flat copy of all tensors."""
     return torch.cat([tensor.reshape(-1) for tensor in tensors])

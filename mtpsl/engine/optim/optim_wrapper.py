@@ -1,4 +1,4 @@
-"""Optimisation steps that are left out where they are not finite, in float32 and bfloat16."""
+"""Optimiser wrappers that skip steps which are not finite, in float32 and bfloat16."""
 
 import math
 from collections.abc import Iterator
@@ -16,7 +16,8 @@ from mtpsl.registry import OPTIM_WRAPPERS
 from .buffer_snapshot import BufferSnapshot
 from .parted_groups import PartedGroups
 
-IMPLEMENTATION = ('foreach', 'fused', 'capturable')  # how an optimiser computes, not what
+# Options of an optimiser's implementation, not of its algorithm.
+IMPLEMENTATION = ('foreach', 'fused', 'capturable')
 
 
 @OPTIM_WRAPPERS.register_module()
@@ -24,17 +25,16 @@ class FiniteOptimWrapper(OptimWrapper):
     """Skips a step whose loss, gradient norm or buffers are not finite on any process.
 
     A skipped step leaves parameters, the optimiser's state with its step counters, and the model's
-    buffers (BatchNorm's statistics) bit for bit as they were. With accumulated gradients the step
-    is the whole window of ``accumulative_counts`` iterations.
+    buffers (BatchNorm's statistics) unchanged bit for bit. With accumulated gradients a step is the
+    whole window of ``accumulative_counts`` iterations.
 
     A part of the model (see ``MultiTaskModel.parts``) whose gradients are zero on all processes,
-    such as the decoder of a task that no image of the batch is labelled for, is left as it is, with
-    its moments and step counters, as if it had no gradient: weight decay and momentum would wear it
-    away.
+    such as the decoder of a task without labels in the batch, is left unchanged with its moments
+    and step counters, as if it had no gradient. Otherwise weight decay and momentum would change
+    it.
 
-    With ``fused=True`` Adam or AdamW these decisions never leave the device: the host does not wait
-    for them. Other optimisers cannot be told on the device; there the host reads the decisions,
-    which on a GPU waits for the step.
+    With ``fused=True`` Adam or AdamW these decisions stay on the device, without synchronisation.
+    Other optimisers need the decisions on the host, which on a GPU waits for the step.
 
     Args:
         optimizer: the optimizer.
@@ -44,13 +44,13 @@ class FiniteOptimWrapper(OptimWrapper):
     Attributes:
         skipped: whether the last iteration's step was skipped, a boolean scalar on the device; None
             after an iteration that only accumulated.
-        skipped_steps: how many were, since the training began.
-        scalars: what there is to log of the last iteration's step, on the device: the norm of the
-            gradients before clipping, ``grad_norm``, and ``skipped_steps``.
+        skipped_steps: number of skipped steps since the training began.
+        scalars: what to log of the last iteration's step, on the device: the norm of the gradients
+            before clipping, ``grad_norm``, and ``skipped_steps``.
 
     Raises:
-        ValueError: an option of the optimizer, such as its learning rate, is not finite or that
-            of some parameters is negative; in ``load_state_dict``, a state of other parameters.
+        ValueError: an option of the optimizer, such as a learning rate, is not finite or is
+            negative; in ``load_state_dict``, the state is of other parameters.
     """
 
     def __init__(self, optimizer: Optimizer, accumulative_counts: int = 1,
@@ -60,19 +60,19 @@ class FiniteOptimWrapper(OptimWrapper):
             for key, value in group.items():
                 if isinstance(value, float) and not math.isfinite(value):
                     raise ValueError(f'optim_wrapper.optimizer.{key} must be finite, got {value}')
-                if key in ('lr', 'weight_decay') and value < 0:  # torch looks at the defaults only
+                if key in ('lr', 'weight_decay') and value < 0:  # torch checks the defaults only
                     raise ValueError(f'optim_wrapper: {key} of a group of parameters must be at '
                                      f'least 0, got {value}')
         self.skipped: Tensor | None = None
         self.skipped_steps: Tensor | int = 0
         self.scalars: dict[str, Tensor] = {}
-        self._before: BufferSnapshot | None = None  # of the window
-        self._found_inf: Tensor | None = None  # whether a loss of the window is not finite
+        self._before: BufferSnapshot | None = None  # at the start of the window
+        self._found_inf: Tensor | None = None  # whether a loss of the window was not finite
         self._parts: PartedGroups | None = None
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
-        """Around each forward pass; the first of a window remembers the buffers."""
+        """Enter around each forward pass; save the buffers at the first of a window."""
         if self._before is None:
             self._before = BufferSnapshot(model)
         if self._parts is None:
@@ -82,23 +82,23 @@ class FiniteOptimWrapper(OptimWrapper):
 
     def update_params(self, loss: Tensor, step_kwargs: dict | None = None,
                       zero_kwargs: dict | None = None) -> None:
-        """Backward pass and, at the end of a window, the step. Arguments: see mmengine."""
+        """Run the backward pass and, at the end of a window, the step. Arguments: see mmengine."""
         self.skipped, self.scalars = None, {}
         super().update_params(loss, step_kwargs, zero_kwargs)
         if self.skipped is None and self._before is not None:
-            # A checkpoint or a validation may come before the window's end.
+            # A checkpoint or a validation may come before the end of the window.
             found_inf = self._before.found_inf()
             self._found_inf = found_inf if self._found_inf is None else self._found_inf | found_inf
             self._before.restore(self._found_inf)
 
     def backward(self, loss: Tensor, **kwargs: object) -> None:
-        """Backward pass; notes whether the loss is finite."""
+        """Run the backward pass; record whether the loss is finite."""
         super().backward(loss, **kwargs)
         found_inf = ~loss.detach().isfinite()
         self._found_inf = found_inf if self._found_inf is None else self._found_inf | found_inf
 
     def step(self, **kwargs: object) -> None:
-        """Clip the gradients; update, or leave all as it was before the window."""
+        """Clip the gradients; update the parameters, or restore the state before the window."""
         if self._parts is not None:
             self._parts.look()  # before clipping, which may round to zero
         norm = self._clip_grad()
@@ -117,10 +117,10 @@ class FiniteOptimWrapper(OptimWrapper):
         self._before = self._found_inf = None
 
     def load_state_dict(self, state_dict: dict) -> None:
-        """Load, except which implementation of the optimiser runs: that is the config's choice.
+        """Load a state, except the optimiser's implementation, which is the config's choice.
 
-        Moments get the memory layout of their parameters, which the fused kernels take for
-        granted: a checkpoint may be of a model whose convolutions lay otherwise.
+        Moments get the memory layout of their parameters, which the fused kernels rely on: the
+        checkpoint's model may have had another layout.
         """
         groups = list(state_dict['param_groups'])
         for number, own in enumerate(self.optimizer.param_groups[:len(groups)]):
@@ -134,7 +134,7 @@ class FiniteOptimWrapper(OptimWrapper):
                     state[key] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
     def _check_shapes(self, state_dict: dict) -> None:
-        """The fused kernels would read beyond moments that are too short."""
+        """Raise ValueError on other shapes: fused kernels would read beyond shorter moments."""
         numbers = [number for group in state_dict['param_groups'] for number in group['params']]
         parameters = [p for group in self.optimizer.param_groups for p in group['params']]
         for number, parameter in zip(numbers, parameters):
@@ -147,7 +147,7 @@ class FiniteOptimWrapper(OptimWrapper):
                         f'{tuple(parameter.shape)}')
 
     def _clip_grad(self) -> Tensor:
-        """Clip where that is asked for; the norm before it, which stays on the device."""
+        """Clip the gradients if configured; return their norm before it, on the device."""
         parameters = [parameter for group in self.optimizer.param_groups
                       for parameter in group['params'] if parameter.grad is not None]
         if self.clip_grad_kwargs and self.grad_name == 'grad_norm':
@@ -161,7 +161,7 @@ class FiniteOptimWrapper(OptimWrapper):
         optimizer, parts = self.optimizer, self._parts
         if isinstance(optimizer, (Adam, AdamW)) and all(
                 group['fused'] for group in optimizer.param_groups):
-            # What torch's GradScaler tells them: 1.0 makes the kernels leave all as it is.
+            # As torch's GradScaler does: with 1.0 the kernels change nothing.
             optimizer.found_inf = found_inf.float()  # type: ignore[attr-defined]
             groups = optimizer.param_groups
             if parts is not None:
@@ -179,8 +179,8 @@ class FiniteOptimWrapper(OptimWrapper):
 class AutocastOptimWrapper(FiniteOptimWrapper):
     """Forward passes under ``torch.autocast``; bfloat16 needs no loss scaling.
 
-    mmengine's own ``AmpOptimWrapper`` (float16 with loss scaling) asks for a GPU; this one runs
-    on CPUs too.
+    mmengine's ``AmpOptimWrapper`` (float16 with loss scaling) needs a GPU; this one runs on CPUs
+    too.
 
     Args:
         optimizer: the optimizer.
@@ -202,13 +202,13 @@ class AutocastOptimWrapper(FiniteOptimWrapper):
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
-        """Autocast around the float32 wrapper's context."""
+        """Add autocast to the float32 wrapper's context."""
         with super().optim_context(model), torch.autocast(get_device(), self.dtype):
             yield
 
 
 def _on_any_process(condition: Tensor) -> Tensor:
-    """Whether a boolean scalar is true on any process, known to all of them."""
+    """Return, on all processes, whether a boolean scalar is true on any of them."""
     if get_world_size() == 1:
         return condition
     flag = condition.float()

@@ -1,4 +1,4 @@
-"""Parameter groups by name, each with its own learning rate and schedule."""
+"""Named parameter groups, each with its own learning rate and schedule."""
 
 import inspect
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 
 from mtpsl.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIMIZERS, PARAM_SCHEDULERS
 
-REST = 'main'  # the group of the parameters that no other group takes
+REST = 'main'  # the group of all parameters that are in no other group
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
@@ -19,18 +19,18 @@ class GroupedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     """One optimizer whose parameter groups have names, for schedules of their own.
 
     ``paramwise_cfg`` is ``{group name: options of the group}``. A group holds the parameters whose
-    path in the model has the name as a part (``film`` takes ``regularizer.mapping.film.0.gamma``);
-    where several do, the one that comes last in the path. The rest is the group 'main', which
-    comes first, with the optimizer's own options; the others follow in the order of the model.
-    Nothing depends on the order of ``paramwise_cfg``.
+    path in the model has its name as a part (``film`` takes ``regularizer.mapping.film.0.gamma``);
+    of several names in a path the last one counts. All other parameters are the group 'main', which
+    comes first and has the optimizer's own options; the others follow in the order of the model.
+    The order of ``paramwise_cfg`` has no effect.
 
     Args:
         optim_wrapper_cfg: config of the optim wrapper, see mmengine.
         paramwise_cfg: options by group, such as ``dict(film=dict(lr=1e-3))``.
 
     Raises:
-        ValueError: options that are no dict or for 'main', or that the optimizer does not take; at
-            building, a group that holds no trained parameter of the model.
+        ValueError: options are not a dict, are for 'main', or are unknown to the optimizer; at
+            building, a group holds no trained parameter of the model.
     """
 
     def _validate_cfg(self) -> None:
@@ -45,7 +45,7 @@ class GroupedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             cls = OPTIMIZERS.get(kind) if isinstance(kind, str) else kind
             known = sorted(set(inspect.signature(cls).parameters) - {'params'})
             unknown = [option for option in options if option not in known]
-            if unknown:  # torch would keep it and never read it
+            if unknown:  # torch would keep it, but never read it
                 raise ValueError(f'paramwise_cfg.{name} has no option {unknown[0]!r}; it has '
                                  f'{", ".join(known)}')
 
@@ -67,10 +67,10 @@ class GroupedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
 
 
 class _OnGroups:
-    """Mixin: the schedule acts on the parameter groups that it names and leaves the others."""
+    """Mixin that limits a schedule to some parameter groups; mmengine's act on all of them."""
 
     groups: tuple[str, ...]
-    optimizer: Any  # these two are mmengine's
+    optimizer: Any  # set by mmengine's schedule, as the next
     param_name: str
 
     def _get_value(self) -> list[float]:

@@ -1,4 +1,4 @@
-"""An optimiser's groups by the parts of the model, of which an update may leave some alone."""
+"""Lets an optimiser skip parts of the model that have no gradient."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -9,16 +9,16 @@ from torch.optim import Optimizer
 
 
 class PartedGroups:
-    """Which parts of a model an update is to leave alone: those that no gradient reaches.
+    """Finds the parts of a model that an update must skip, since all their gradients are zero.
 
-    A task that nothing of a batch is labelled for has gradients of zero rather than none, since
-    every process has to take part in their exchange. After it they are alike on all processes, so
-    that zero means: no label on any of them. That is found out on the device.
+    A task without labels in the batch has zero gradients rather than none, since every process
+    must take part in the gradients' all-reduce. After it gradients are equal on all processes, so
+    zero means that no process has a label. This is decided on the device.
 
     Args:
-        optimizer: its groups are parted.
-        model: its method ``parts()``, parameter's name -> part, tells the parts; without it there
-            are none and nothing is left alone.
+        optimizer: the optimiser whose groups are split by part.
+        model: its method ``parts()`` maps names of parameters to parts; without this method nothing
+            is skipped.
     """
 
     def __init__(self, optimizer: Optimizer, model: nn.Module) -> None:
@@ -26,7 +26,7 @@ class PartedGroups:
         tell = getattr(model, 'parts', dict)
         parts: dict[str, str] = tell()
         part_of = {p: parts[name] for name, p in model.named_parameters() if name in parts}
-        # Number of the group (its dict is another once a state is loaded), whether a part, its own.
+        # Group number (loading a state replaces the dicts), whether it is a part, its parameters.
         self._members: list[tuple[int, bool, list[Tensor]]] = []
         for number, group in enumerate(optimizer.param_groups):
             members = defaultdict(list)
@@ -36,7 +36,7 @@ class PartedGroups:
         self._still: list[Tensor | None] = []
 
     def look(self) -> None:
-        """Find the parts whose gradients are zero now."""
+        """Find the parts whose gradients are all zero now."""
         found = [[p.grad for p in own if p.grad is not None] if parted else []
                  for _, parted, own in self._members]
         gradients = [gradient for part in found for gradient in part]
@@ -48,10 +48,10 @@ class PartedGroups:
                        for part in largest.split([len(part) for part in found])]
 
     def telling(self, found_inf: Tensor) -> '_Telling':
-        """The groups, part by part; each tells the optimiser ``found_inf`` when its turn comes.
+        """Return the groups part by part; each sets the optimiser's ``found_inf`` on iteration.
 
         Args:
-            found_inf: whether the whole step is to be left out, a boolean scalar on the device.
+            found_inf: whether to skip the whole step, a boolean scalar on the device.
         """
         everything, groups = found_inf.float(), self.optimizer.param_groups
         return _Telling(self.optimizer, [
@@ -60,10 +60,10 @@ class PartedGroups:
             for (number, _, own), still in zip(self._members, self._still)])
 
     def drop_still(self, found_inf: Tensor) -> bool:
-        """Take the gradients of zero away, for an optimiser that cannot be told on the device.
+        """Set zero gradients to None, for an optimiser that does not read ``found_inf``.
 
         Returns:
-            Whether the whole step is to be left out. The host waits for the device.
+            Whether to skip the whole step. The host waits for the device.
         """
         known = [still for still in self._still if still is not None]
         left_out, *answers = torch.stack([found_inf, *known]).tolist()
@@ -76,7 +76,7 @@ class PartedGroups:
 
 
 class _Telling(list):
-    """Parameter groups that set the optimiser's ``found_inf`` as it comes to each of them."""
+    """Parameter groups that set the optimiser's ``found_inf`` when it iterates over them."""
 
     def __init__(self, optimizer: Optimizer, parts: list[tuple[dict, Tensor]]) -> None:
         super().__init__(group for group, _ in parts)

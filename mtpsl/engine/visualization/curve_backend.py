@@ -1,4 +1,4 @@
-"""The logged curves of a run in one file, however often it was interrupted."""
+"""Keeps the curves of a run in one file across interruptions."""
 
 import json
 import math
@@ -12,14 +12,14 @@ from mtpsl.system.files import write_text
 
 
 def read_curves(path: str | Path) -> list[dict]:
-    """The records of a file of curves, in order; a last line that is cut short is left out.
+    """Return the records of a file of curves, in order, without a truncated last line.
 
-    Each is a dict of what was logged at ``step``: an iteration of training (with ``iter`` and
-    ``epoch``), or for a validation the epoch (or the iteration, as its LoggerHook counts), with
-    ``after``, the iterations done by then. What is not finite is None.
+    Each record is a dict of the values logged at ``step``: a training iteration (with ``iter`` and
+    ``epoch``), or, for a validation, its epoch (or iteration, as LoggerHook counts) and ``after``,
+    the number of iterations done before it. Values that are not finite are None.
 
     Raises:
-        ValueError: another line is no JSON.
+        ValueError: another line is not JSON.
     """
     path = Path(path)
     lines = path.read_text(encoding='utf-8').splitlines() if path.is_file() else []
@@ -36,11 +36,11 @@ def read_curves(path: str | Path) -> list[dict]:
 
 @VISBACKENDS.register_module()
 class CurveVisBackend(BaseVisBackend):
-    """Appends what is logged to ``<work_dir>/curves.json``, a JSON object a line.
+    """Appends logged values to ``<work_dir>/curves.json``, one JSON object per line.
 
-    mmengine's own backends begin a new file at each start, where the steps between the last
-    checkpoint and an interruption stand twice once they are done again. ``ResumeHook`` rewinds
-    this one to where a run goes on.
+    mmengine's own backends start a new file at each start, so that steps between the last
+    checkpoint and an interruption appear twice. ``ResumeHook`` rewinds this file to the resumed
+    iteration.
 
     Args:
         save_dir: ``<work_dir>/<time>/vis_data``, as mmengine's visualizer gives it.
@@ -49,18 +49,18 @@ class CurveVisBackend(BaseVisBackend):
     def __init__(self, save_dir: str) -> None:
         super().__init__(save_dir)
         self.path = Path(save_dir).parents[1] / 'curves.json'
-        self.iteration = 0  # done so far, as ResumeHook says
+        self.iteration = 0  # iterations done so far, set by ResumeHook
 
     def _init_env(self) -> None:
-        """Nothing to prepare."""
+        """Do nothing."""
 
     @property
     def experiment(self) -> Path:
-        """The file."""
+        """The file of the curves."""
         return self.path
 
     def add_config(self, config: Config) -> None:
-        """Configs are in the files of mmengine's backend."""
+        """Do nothing: mmengine's backend writes configs."""
 
     def add_scalar(self, name: str, value: float, step: int = 0) -> None:
         """Record one number."""
@@ -79,10 +79,10 @@ class CurveVisBackend(BaseVisBackend):
             raise OSError(error.errno, f'cannot write {self.path}: {error.strerror}') from error
 
     def rewind(self, iteration: int) -> list[dict]:
-        """Forget what was logged after so many iterations of training.
+        """Remove the records logged after a number of training iterations.
 
         Returns:
-            The records that are left.
+            The remaining records.
         """
         records = read_curves(self.path)
         kept = [record for record in records if iteration >= (
@@ -98,11 +98,11 @@ class CurveVisBackend(BaseVisBackend):
 
 
 def _plain(value: object) -> object:
-    """A number as JSON has it."""
+    """Convert a number for JSON."""
     value = value.item() if hasattr(value, 'item') else value
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def is_training(record: dict) -> bool:
-    """Whether a record is of a training iteration, not of a validation."""
+    """Return whether a record is of a training iteration, not of a validation."""
     return 'iter' in record

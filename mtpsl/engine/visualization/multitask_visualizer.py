@@ -1,4 +1,4 @@
-"""The visualizer: a sample as a panel of pictures."""
+"""Draws samples as panels of pictures."""
 
 from collections.abc import Mapping
 
@@ -16,15 +16,16 @@ from .panels import draw_panel, paint_uncertainty
 
 @VISUALIZERS.register_module()
 class MultiTaskVisualizer(Visualizer):
-    """Draws a panel per image: input, and per task what the sample has of each stage.
+    """Draws a panel per image: the input, then a row per output and a column per task.
 
-    Truth, initial, noisy, each denoising step (``outputs`` of the model has 'steps'), denoised
-    prediction, and its uncertainty (``num_samples`` of the model is above 1).
+    Outputs are the truth, the initial and the noisy prediction, each denoising step (if
+    ``outputs`` of the model has 'steps'), the denoised prediction, and its uncertainty (if
+    ``num_samples`` of the model is above 1).
 
     Args:
-        tasks: task name -> task or its config; each paints its own maps.
+        tasks: task name -> task or its config; each task colours its own maps.
         name: see :class:`mmengine.visualization.Visualizer`.
-        vis_backends: where pictures and scalars go.
+        vis_backends: backends that store pictures and scalars.
         save_dir: folder of the backends.
     """
 
@@ -34,11 +35,11 @@ class MultiTaskVisualizer(Visualizer):
         self.tasks = build_tasks(tasks)
 
     def panel(self, image: np.ndarray, sample: MultiTaskSample) -> np.ndarray:
-        """The panel of a sample.
+        """Draw the panel of a sample.
 
         Args:
             image: (H, W, 3) uint8 RGB.
-            sample: with whichever of its fields it has.
+            sample: any of its fields may be absent.
 
         Returns:
             (H', W', 3) uint8 RGB.
@@ -64,13 +65,13 @@ class MultiTaskVisualizer(Visualizer):
         if out_file is not None:
             mmcv.imwrite(panel[..., ::-1], out_file)
         else:
-            # A local backend makes no folders: it would drop a name with a slash silently.
+            # A local backend makes no folders, and would silently drop a name with a slash.
             self.add_image(name.replace('/', '_'), panel, step)
 
 
 def label_form(sample: MultiTaskSample, output: str,
                tasks: Mapping[str, Task]) -> dict[str, np.ndarray]:
-    """One field of a sample in label form: task name -> (c, H, W), of the tasks that it has.
+    """Decode a field of a sample to label form: task name -> (c, H, W), for tasks that it has.
 
     Args:
         sample: labels and predictions.

@@ -1,6 +1,6 @@
-"""Panels of pictures: an image and its maps by output and task; uncertainty as a picture."""
+"""Draws panels: an image with its maps by output and task, and legends; paints uncertainty."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -10,33 +10,35 @@ INK = (30, 30, 30)
 PALE_INK = (140, 140, 140)
 NOTHING = (236, 236, 236)
 
-LEAST = 1e-6  # uncertainty below it is rounding
+LEAST = 1e-6  # uncertainty below it is a rounding error
+MIN_HEIGHT = 160  # of a picture in pixels: smaller ones are enlarged by whole factors
 LARGEST_WIDTH = 1024  # of an enlarged picture, in pixels
 
-Legends = Mapping[str, Mapping[str, tuple[int, int, int]]]
+Colour = tuple[int, int, int]
+Legends = Mapping[str, Mapping[str, Colour]]
+Entry = tuple[float, float, Colour | None, str]  # of a legend: place, swatch, words
 
 
 def draw_panel(image: np.ndarray, rows: Sequence[str], columns: Sequence[str],
                pictures: Mapping[tuple[str, str], np.ndarray], legends: Legends,
-               title: str = '', min_side: int = 160) -> np.ndarray:
+               title: str = '') -> np.ndarray:
     """Lay out the input and a grid of pictures, labelled, with the legends below.
 
     Args:
         image: the input, (H, W, 3) uint8 RGB.
-        rows: stages, top to bottom.
+        rows: outputs, top to bottom.
         columns: tasks, left to right.
         pictures: (row, column) -> (H, W, 3) uint8 RGB; an absent key is drawn as missing.
         legends: column -> name -> RGB.
         title: heading of the panel.
-        min_side: pictures are enlarged by whole factors to at least this height in pixels.
 
     Returns:
         (H', W', 3) uint8 RGB panel.
     """
-    # Of an image that is far wider than high, the width counts.
-    factor = max(1, min(-(-min_side // image.shape[0]), LARGEST_WIDTH // image.shape[1]))
+    # The width limits the factor of an image that is far wider than high.
+    factor = max(1, min(-(-MIN_HEIGHT // image.shape[0]), LARGEST_WIDTH // image.shape[1]))
     height, width = image.shape[0] * factor, image.shape[1] * factor
-    text = max(14, min(height, width) // 14)  # stays legible when a large panel is shown smaller
+    text = max(14, min(height, width) // 14)  # legible when a large panel is shown smaller
     font, margin, line = ImageFont.load_default(text), text // 2, text * 3 // 2
     left = 2 * margin + width + line  # of the grid; a row's name runs upwards left of it
     top = margin + line * (2 if title else 1)
@@ -71,28 +73,16 @@ def draw_panel(image: np.ndarray, rows: Sequence[str], columns: Sequence[str],
 
 def _legend(legends: Legends, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, text: int,
             margin: int, width: int) -> Image.Image | None:
-    """One paragraph a column that has entries: its name, then swatches with names, wrapped."""
-    legends = {column: entries for column, entries in legends.items() if entries}
-    if not legends:
-        return None
+    """Draw the legends; None if no column has entries."""
     line, swatch = text * 3 // 2, text
-    indent = 2 * margin + max(int(font.getlength(column)) for column in legends)
-    # x, y, colour of the swatch or None, words
-    marks: list[tuple[int, int, tuple[int, int, int] | None, str]] = []
-    y = 0
-    for column, entries in legends.items():
-        marks.append((margin, y, None, column))
-        x = indent
-        for name, colour in entries.items():
-            step = swatch + text // 3 + int(font.getlength(name)) + text
-            if x > indent and x + step - text > width - margin:
-                x, y = indent, y + line
-            marks.append((x, y, colour, name))
-            x += step
-        y += line
-    legend = Image.new('RGB', (width, y + margin), 'white')
+    entries, height = flow_legend(
+        legends, lambda words: int(font.getlength(words)), margin, width - margin, margin, line,
+        swatch + text // 3, text)
+    if not entries:
+        return None
+    legend = Image.new('RGB', (width, int(height) + margin), 'white')
     draw = ImageDraw.Draw(legend)
-    for x, y, fill, words in marks:
+    for x, y, fill, words in entries:
         if fill is not None:
             draw.rectangle((x, y + (line - swatch) // 2, x + swatch - 1,
                             y + (line + swatch) // 2 - 1), fill, PALE_INK)
@@ -101,17 +91,52 @@ def _legend(legends: Legends, font: ImageFont.FreeTypeFont | ImageFont.ImageFont
     return legend
 
 
+def flow_legend(legends: Legends, length: Callable[[str], float], left: float, right: float,
+                gap: float, line: float, swatch: float, apart: float) -> tuple[list[Entry], float]:
+    """Place a paragraph per title that has entries: the title, then swatches with names, wrapped.
+
+    Args:
+        legends: title -> name -> RGB.
+        length: width of some words. All lengths are in one unit, that of the caller.
+        left: of the titles.
+        right: end of the lines.
+        gap: between the longest title and the first swatch.
+        line: height of a line.
+        swatch: width of a swatch with the space to its name.
+        apart: space between a name and the next swatch.
+
+    Returns:
+        Titles (without a colour) and names at the top left of their line or swatch, and the height.
+    """
+    legends = {title: colours for title, colours in legends.items() if colours}
+    indent = left + gap + max(map(length, legends), default=0)
+    entries: list[Entry] = []
+    y = 0.0
+    for title, colours in legends.items():
+        entries.append((left, y, None, title))
+        x = indent
+        for name, colour in colours.items():
+            end = x + swatch + length(name)
+            if x > indent and end > right:
+                x, y = indent, y + line
+                end = x + swatch + length(name)
+            entries.append((x, y, colour, name))
+            x = end + apart
+        y += line
+    return entries, y
+
+
 def _enlarge(picture: np.ndarray, factor: int) -> Image.Image:
-    """By a whole factor, pixels stay squares."""
+    """Enlarge by a whole factor; pixels stay squares."""
     return Image.fromarray(np.ascontiguousarray(picture.repeat(factor, 0).repeat(factor, 1)))
 
 
 def paint_uncertainty(deviation: np.ndarray, largest: float | None = None) -> np.ndarray:
-    """Dark where the draws agree, bright where they differ; also in grey.
+    """Colour uncertainty from dark, where draws of noise agree, to bright, where they differ.
 
     Args:
         deviation: (H, W) standard deviation, in the unit of the task's predictions.
-        largest: what is brightest; the map's own maximum if None.
+        largest: what is brightest; None for the maximum of the map.
 
     Returns:
         (H, W, 3) uint8 RGB.

@@ -4,7 +4,9 @@ import pytest
 import torch
 from tiny import PASCAL_TASKS, make_samples, make_views, tiny_regularized_config
 
+from mtpsl.models import CrossTaskConsistency, JointTaskRegularization
 from mtpsl.registry import MODELS
+from mtpsl.tasks import build_tasks
 
 LOSSES = dict(ViewConsistency={'loss_consistency'}, CrossTaskConsistency={'loss_xtc'},
               JointTaskRegularization={'loss_jtr_model', 'loss_jtr_distance',
@@ -78,3 +80,37 @@ def test_prediction_takes_no_views(model):
     with torch.no_grad():
         sample, = model(torch.randn(1, 3, 64, 64), make_samples([[]]), mode='predict')
     assert set(sample.pred.keys()) == set(PASCAL_TASKS)
+
+
+def test_it_trains_where_only_deterministic_operations_may(model):
+    torch.use_deterministic_algorithms(True)
+    try:
+        losses = model(*views_of(model, [['semseg'], ['normal', 'boundary']]), mode='loss')
+        sum(losses.values()).backward()
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert all(torch.isfinite(loss) for loss in losses.values())
+
+
+@pytest.mark.parametrize('regularizer', [CrossTaskConsistency, JointTaskRegularization])
+@pytest.mark.parametrize('options, message', [
+    (dict(channels=(8, 8)), 'channels must be 5 numbers'),
+    (dict(map_stride=0), 'map_stride must be at least 1, got 0'),
+    (dict(statistics='image'), "statistics must be one of batch, map, got 'image'")])
+def test_wrong_arguments(regularizer, options, message):
+    with pytest.raises(ValueError, match=message):
+        regularizer(build_tasks(PASCAL_TASKS), **options)
+
+
+@pytest.mark.parametrize('regularizer, weight', [
+    (CrossTaskConsistency, 'weight'), (JointTaskRegularization, 'distance_weight')])
+def test_negative_weights(regularizer, weight):
+    with pytest.raises(ValueError, match='must be >= 0'):
+        regularizer(build_tasks(PASCAL_TASKS), **{weight: -1})
+
+
+@pytest.mark.parametrize('name', ['CrossTaskConsistency', 'JointTaskRegularization'])
+def test_maps_too_small_for_the_network_are_an_error(name):
+    model = MODELS.build(tiny_regularized_config(name, map_stride=4))
+    with pytest.raises(ValueError, match='map_stride 4 makes maps of 16 x 16 of images of 64 x 64'):
+        model(*views_of(model, [['semseg'], []]), mode='loss')
