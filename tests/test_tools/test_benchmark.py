@@ -297,6 +297,13 @@ def test_the_curves_show_both_stages_of_each_method(tmp_path):
     assert cv2.imread(str(tmp_path / 'curves_onelabel.png')) is not None
 
 
+def test_each_method_of_the_benchmark_has_a_curve():
+    runs = [staged(method, 0, (10, 1, 2), (20, 3, 4)) for method in METHODS if method != BASELINE]
+    figure = draw_stage_curves(runs)
+    shown = {line.get_label() for axes in figure.axes for line in axes.lines}
+    assert {run.method for run in runs} <= shown and len(figure.axes) == 15
+
+
 # ------------------------------------------------------------------ configs
 
 
