@@ -5,6 +5,7 @@ import pkgutil
 
 from . import transforms
 from .cityscapes import Cityscapes
+from .collate import stack_alike
 from .folder import FolderDataset
 from .nyud import NYUD
 from .partial_label import LabelFiles, LabelSource, PartialLabelDataset
@@ -18,4 +19,4 @@ for _module in pkgutil.iter_modules(__path__):
 
 __all__ = ['NYUD', 'Cityscapes', 'FolderDataset', 'LabelFiles', 'LabelSource', 'PASCALContext',
            'PartialLabelDataset', 'SeededIndex', 'SeededSampler', 'UnreadableFileError',
-           'transforms']
+           'stack_alike', 'transforms']

@@ -58,7 +58,7 @@ class MultiTaskDataPreprocessor(BaseDataPreprocessor):
         Args:
             data: ``inputs``, a list of (3, h, w) uint8 images or a batch (B, 3, h, w), and
                 ``data_samples``, a list of samples or None. Of samples in several views both are
-                lists of one such list a view, which become one batch, view by view.
+                lists of one of these a view, which become one batch, view by view.
             training: whether to pad the labels too.
 
         Returns:
@@ -73,8 +73,9 @@ class MultiTaskDataPreprocessor(BaseDataPreprocessor):
                            'with PackMultiTaskInputs or MultiView')
         data = self.cast_data(data)
         images, samples = data['inputs'], data.get('data_samples')
-        if not isinstance(images[0], Tensor):
-            images = [image for view in images for image in view]
+        if not isinstance(images[0], Tensor) or images[0].ndim == 4:  # in several views
+            images = torch.cat(images) if _alike(images) else [
+                image for view in images for image in view]
             samples = [sample for view in samples or () for sample in view]
         height, width = self.padded_size(images)
         if not training:
@@ -117,6 +118,10 @@ class MultiTaskDataPreprocessor(BaseDataPreprocessor):
     def _pad_labels(self, sample: MultiTaskSample, padding: tuple[int, ...]) -> PixelData:
         return PixelData(**{name: F.pad(label, padding, value=self.ignore_value[name])
                             for name, label in sample.gt.items()})
+
+
+def _alike(views: Sequence) -> bool:
+    return all(isinstance(view, Tensor) and view.shape[1:] == views[0].shape[1:] for view in views)
 
 
 def _check_scale(mean: Sequence[float], std: Sequence[float]) -> None:

@@ -19,14 +19,15 @@ __all__ = ['RUN_KEY', 'check_meaning', 'check_same_config', 'fingerprint', 'diff
 FINGERPRINT_KEYS = ('model', 'tasks', 'optim_wrapper', 'param_scheduler', 'randomness',
             'train_dataloader')
 IGNORED_KEYS = {'init_cfg', 'data_root', 'num_workers', 'persistent_workers',
-                  'prefetch_factor', 'pin_memory', 'timeout', 'multiprocessing_context', '_scope_',
-                  'fused', 'foreach', 'capturable', 'with_cp', 'on_error'}
+                  'prefetch_factor', 'pin_memory', 'collate_fn', 'timeout',
+                  'multiprocessing_context', '_scope_', 'fused', 'foreach', 'capturable', 'with_cp',
+                  'on_error'}
 # Entries of a model's config that do not change what its weights predict.
 NOT_PREDICTING = {'loss_weight', 'initial_loss_weight', 'class_weight', 'positive_weight', 'values',
                   'ignore', 'colour_coded', 'palette', 'png_unit', 'npy_unit', 'farthest',
                   'max_dist', 'max_display', 'absent_iou', 'double_sigmoid', 'zero_sum_unknown',
                   'divide_when_zoomed', 'aux_normal', 'outputs', 'num_samples', 'test_seed',
-                  'channels_last', 'shortcut', 'regularizer'}
+                  'test_noise_on_cpu', 'channels_last', 'shortcut', 'regularizer'}
 # What of them says how labels are read.
 READING = {'values', 'ignore', 'colour_coded', 'png_unit', 'npy_unit', 'farthest',
            'zero_sum_unknown'}
