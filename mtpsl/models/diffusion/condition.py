@@ -36,9 +36,11 @@ class Condition(BaseModule):
         Bilinear resizing by 1/4 is the mean of the middle 2x2 pixels of each 4x4 block. A 3x3
         convolution and that mean are together one 4x4 convolution of stride 4, with a ninth of
         the multiply-adds. h and w must be multiples of 4.
+
+        The kernel is made anew each time: kept, it could be that of earlier weights.
         """
-        rows = F.pad(self.reduce.weight, (0, 0, 0, 1)) + F.pad(self.reduce.weight, (0, 0, 1, 0))
-        kernel = (F.pad(rows, (0, 1)) + F.pad(rows, (1, 0))) / 4
+        rows = F.avg_pool2d(self.reduce.weight, (2, 1), stride=1, padding=(1, 0))
+        kernel = F.avg_pool2d(rows, (1, 2), stride=1, padding=(0, 1))
         return F.conv2d(self.sources(predictions), kernel, self.reduce.bias, stride=4)
 
 
