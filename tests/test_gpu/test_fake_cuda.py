@@ -1,0 +1,83 @@
+"""Without a GPU: what every method does on one, as far as devices, types and waits go."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from test_gpu.table import CASES, METHODS
+
+HERE = Path(__file__).parent
+# A bf16 step of 3 thin 64x64 images with all labels, and a prediction with its statistics:
+# launches, bytes read and written, multiply-adds, as count.py counts them.
+BUDGET = {
+    'prediction': dict(
+        train=dict(launches=1_855, bytes=70_269_500, macs=40_217_984),
+        predict=dict(launches=893, bytes=53_355_356, macs=14_788_992)),
+    'feature': dict(
+        train=dict(launches=1_785, bytes=70_167_272, macs=39_539_072),
+        predict=dict(launches=888, bytes=53_498_556, macs=14_475_648)),
+    'mtl': dict(
+        train=dict(launches=816, bytes=40_156_865, macs=31_781_376),
+        predict=dict(launches=529, bytes=33_093_904, macs=11_818_752)),
+    'ss': dict(
+        train=dict(launches=861, bytes=46_018_849, macs=63_562_752),
+        predict=dict(launches=529, bytes=33_093_904, macs=11_818_752)),
+    'xtc': dict(
+        train=dict(launches=1_609, bytes=171_307_164, macs=320_136_192),
+        predict=dict(launches=529, bytes=33_093_904, macs=11_818_752)),
+    'jtr': dict(
+        train=dict(launches=2_192, bytes=522_320_338, macs=775_411_200),
+        predict=dict(launches=529, bytes=33_093_904, macs=11_818_752)),
+}
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """Build the stub of CUDA; the environment of processes that take it for a GPU."""
+    torch_dir, library = Path(torch.__file__).parent, folder / 'libfakecuda.so'
+    if not library.exists():
+        subprocess.run(
+            ['g++', '-O0', '-std=c++20', '-shared', '-fPIC', f'-I{torch_dir}/include',
+             f'{HERE}/guard.cpp', f'{HERE}/hooks.cpp', '-o', library, f'-L{torch_dir}/lib',
+             '-lc10', '-ltorch_cpu'], check=True)
+    return os.environ | dict(
+        LD_PRELOAD=str(library), LD_LIBRARY_PATH=f'{torch_dir}/lib', OMP_NUM_THREADS='1',
+        PYTHONPATH=os.pathsep.join(map(str, (HERE.parents[1], HERE.parent))))
+
+
+@pytest.fixture(scope='module')
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict:
+    if not shutil.which('g++'):
+        pytest.skip('no C++ compiler (g++) to build the stub of CUDA with')
+    if torch.cuda.is_available():
+        pytest.skip('the stub takes the place of CUDA in a CPU build of torch')
+    run = subprocess.run([sys.executable, HERE / 'steps.py'], capture_output=True, text=True,
+                         env=environment(tmp_path_factory.mktemp('fake_cuda')))
+    assert run.returncode == 0, run.stderr[-3000:]
+    return json.loads(run.stdout)
+
+
+def test_waits_and_mixed_devices_are_seen(found):
+    assert len(found['refused']) == 9 and 'ok' not in found['refused'].values()
+    assert 'pageable' in found['refused']['pageable']
+    assert 'blocking' in found['refused']['literal']
+
+
+@pytest.mark.parametrize('case', CASES)
+def test_steps_and_predictions_wait_for_nothing_and_mix_no_devices(found, case):
+    ended = found['steps'][case]
+    assert {name: end for name, end in ended.items() if end != 'ok'} == {}
+    assert len(ended) == (7 if case in METHODS else 3)
+
+
+@pytest.mark.parametrize('method', BUDGET)
+def test_a_step_and_a_prediction_keep_to_their_budget(found, method):
+    """More is a change for the worse to explain, less one for the better to write down here."""
+    for kind, budget in BUDGET[method].items():
+        counted = found['counts'][method][kind]
+        assert counted == pytest.approx(budget, rel=0.03), (
+            f'{kind}: counted {counted}, the budget is {budget}')
