@@ -43,7 +43,7 @@ def main(argv: list[str] | None = None) -> None:
         collect(args.input)  # is it there? now, not after the model
         infer = MultiTaskInferencer(args.model, args.weights, args.device, args.cfg_options,
                                     window=args.window, max_side=args.max_side,
-                                    batch_size=args.batch_size)
+                                    batch_size=args.batch_size, amp=args.amp)
         count = 0
         for result in infer.stream(
                 args.input, tasks=args.tasks, num_samples=args.num_samples, stages=args.stages,

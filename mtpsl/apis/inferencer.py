@@ -70,6 +70,7 @@ class MultiTaskInferencer:
             None shrinks none; ``'auto'`` is the longer side of the default ``window``, and None
             where a window is given.
         batch_size: windows, or images of one padded size, that go through the model together.
+        amp: predict in bfloat16: faster on a GPU, with maps that differ in their last digits.
 
     Attributes:
         tasks: task name -> :class:`mtpsl.tasks.Task`.
@@ -93,7 +94,8 @@ class MultiTaskInferencer:
     def __init__(self, model: str | Path | Config, weights: str | Path | None = None,
                  device: str | None = None, cfg_options: Mapping[str, object] | None = None, *,
                  window: Sequence[int] | None = None, overlap: float = 1 / 3,
-                 max_side: int | str | None = 'auto', batch_size: int = 1) -> None:
+                 max_side: int | str | None = 'auto', batch_size: int = 1,
+                 amp: bool = False) -> None:
         if window is not None and not (len(window) == 2 and all(map(is_integer, window))):
             raise ValueError(f'window must be (height, width) in pixels, got {window!r}')
         if not 0 <= overlap < 1:
@@ -103,6 +105,7 @@ class MultiTaskInferencer:
                              f'least 1, got {batch_size!r} and {max_side!r}')
         cfg, weights = find_model(model, weights, cfg_options)
         self.model = load_model(cfg, weights, device)
+        self.model.amp = amp
         self.reader = PhotoReader(pipeline_of(cfg))
         self.tasks = self.model.shown
         self.window = tuple(window or [max(2 * side, LEAST_WINDOW)
@@ -305,6 +308,6 @@ class MultiTaskInferencer:
 
 
 def _array(label: Tensor) -> np.ndarray:
-    """(1, c, H, W) to (H, W) or (H, W, c)."""
-    array = label[0].permute(1, 2, 0).contiguous().numpy()
+    """(1, c, H, W), on any device, to (H, W) or (H, W, c): what is copied is the label form."""
+    array = label[0].cpu().permute(1, 2, 0).contiguous().numpy()
     return array[..., 0] if array.shape[2] == 1 else array

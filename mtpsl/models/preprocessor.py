@@ -45,7 +45,9 @@ class MultiTaskDataPreprocessor(BaseDataPreprocessor):
         if size_divisor < 1 or min(size) < 1:
             raise ValueError(f'size and size_divisor must be at least 1, got {size} and '
                              f'{size_divisor}')
-        self.ignore_value = {name: task.ignore_value for name, task in build_tasks(tasks).items()}
+        built = build_tasks(tasks)
+        self.ignore_value = {name: task.ignore_value for name, task in built.items()}
+        self.scored_on_cpu = {name for name, task in built.items() if task.stats_on_cpu}
         self.register_buffer('mean', torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer('std', torch.tensor(std).view(1, 3, 1, 1), persistent=False)
         self.bgr_to_rgb = bgr_to_rgb
@@ -71,7 +73,7 @@ class MultiTaskDataPreprocessor(BaseDataPreprocessor):
         if 'inputs' not in data:
             raise KeyError(f'a batch has no inputs, only {", ".join(data)}: the pipeline must end '
                            'with PackMultiTaskInputs or MultiView')
-        data = self.cast_data(data)
+        data = self._to_device(data, training)
         images, samples = data['inputs'], data.get('data_samples')
         if not isinstance(images[0], Tensor) or images[0].ndim == 4:  # in several views
             images = torch.cat(images) if _alike(images) else [
@@ -93,6 +95,19 @@ class MultiTaskDataPreprocessor(BaseDataPreprocessor):
             if training and any(padding):
                 sample.gt = self._pad_labels(sample, padding)
         return dict(inputs=inputs, data_samples=samples)
+
+    def _to_device(self, data: dict, training: bool) -> dict:
+        """At test time without the labels that are scored on the CPU: they stay there."""
+        given = [] if training or self.device.type == 'cpu' else data.get('data_samples') or []
+        labels = [sample.gt if 'gt' in sample else PixelData() for sample in given]
+        sent = [sample.new(**dict(sample.items()) | dict(gt=PixelData(**{
+            name: label for name, label in gt.items() if name not in self.scored_on_cpu})))
+            for sample, gt in zip(given, labels)]
+        cast = self.cast_data(data | dict(data_samples=sent) if sent else data)
+        for sample, gt in zip(cast['data_samples'] if sent else (), labels):
+            for name in self.scored_on_cpu.intersection(gt.keys()):
+                setattr(sample.gt, name, gt.get(name))
+        return cast
 
     def _check_alike(self, images: Sequence[Tensor], batch: tuple[int, int]) -> None:
         for image in images:

@@ -6,6 +6,7 @@ of its label; maps at stride 8 are h x w.
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -53,6 +54,7 @@ class MultiTaskModel(OrderedTasks):
         tasks: task name -> task, in the model's order.
         shown: the same in the order of the argument, for tables and pictures.
         noise: where noise is drawn; of no maps where the model takes none.
+        amp: whether :meth:`predict` works in bfloat16; the maps that it gives are float32.
     """
 
     init_cfg: Any
@@ -69,6 +71,7 @@ class MultiTaskModel(OrderedTasks):
         self.decoders = MODELS.build(dict(tasks=self.tasks) | decoder)
         self.channels_last = channels_last
         self.noise = NoiseSource(0, {})
+        self.amp = False
         self._set_memory_format()
 
     def init_weights(self) -> None:
@@ -261,7 +264,9 @@ class MultiTaskModel(OrderedTasks):
             ValueError: see :meth:`check_options`; or predictions that are not finite.
         """
         self.check_options(options)
-        return self.attach(self.prediction_maps(inputs, data_samples, options), data_samples)
+        with torch.autocast(inputs.device.type, torch.bfloat16) if self.amp else nullcontext():
+            maps = self.prediction_maps(inputs, data_samples, options)
+        return self.attach(maps, data_samples)
 
     @staticmethod
     def attach(maps: Mapping[str, Mapping[str, Tensor]],
