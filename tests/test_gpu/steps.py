@@ -6,12 +6,13 @@ from contextlib import nullcontext, redirect_stdout
 
 import torch
 from mmengine.optim import build_optim_wrapper
-from test_gpu.cases import config, loaded, maps_of
+from test_gpu.cases import SIZE, config, loaded, maps_of
 from test_gpu.count import Counter
 from test_gpu.fake import FAKE, Copies, set_up, to_fake, tried
 from test_gpu.table import CASES, METHODS
 
 import mtpsl.models.methods.base as base
+from mtpsl.apis.deployment import Deployed
 
 ALL = {dtype: ('one', 'none', 'all') for dtype in ('float32', 'bf16')}
 SOME = {'float32': ('none',), 'bf16': ('one',)}
@@ -34,6 +35,10 @@ def steps(case: str) -> tuple[dict[str, str], dict[str, dict]]:
                 found[f'train {dtype} {labels}'] = tried(
                     lambda: model.train_step(data, optim_wrapper))  # noqa: B023
         model.eval()
+    if case in METHODS:
+        with FAKE, torch.no_grad():
+            deployed = Deployed(model)
+            found['deployed'] = tried(lambda: deployed(*deployed.example(2, SIZE)))
     counts = dict(train=told(counter))
     data = loaded(model, 'all')
     counter.restart()
