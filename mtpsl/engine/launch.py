@@ -50,6 +50,9 @@ def build_runner(cfg: Config) -> Runner:
         ValueError: one of another model or with weights that are not finite, to resume one of
             another config, or all are damaged; or the processes' settings differ.
     """
+    if (cfg.get('randomness') or {}).get('deterministic'):
+        # cuBLAS reads it when CUDA starts; without it some products may differ from run to run.
+        os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')
     checkpoint, damage = _find_checkpoint(cfg)
     given = (cfg.model.get('init_cfg') or {}) if checkpoint and not cfg.get('resume') else {}
     if checkpoint:  # these weights are replaced: do not look for them

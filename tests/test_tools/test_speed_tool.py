@@ -10,14 +10,16 @@ import numpy as np
 import pytest
 import torch
 from in_process import load_tool
+from mmengine.config import Config
 from plain.inference import predict
 from plain.training import losses
-from tiny import PASCAL_TASKS
+from tiny import PASCAL_TASKS, tiny_model_config
 
 from mtpsl.analysis.profiling import Measurement, as_table, measure
 from mtpsl.analysis.profiling.matrix_rate import share_facts
-from mtpsl.analysis.profiling.model import load_function
+from mtpsl.analysis.profiling.model import Execution, build_model, load_function
 from mtpsl.analysis.profiling.random_batch import draw_labelled, random_batch
+from mtpsl.engine import load_config
 from mtpsl.tasks import build_tasks
 
 from .conftest import CONFIG, ROOT, TINY
@@ -131,6 +133,16 @@ def test_inference_of_a_batch_size(tmp_path):
     result = json.loads((tmp_path / 'speed_batch3.json').read_text())
     assert result['setting']['batch'] == result['measurements'][0]['items'] == 3
     assert result['setting']['amp'] is True
+
+
+def test_cudnn_searches_where_the_training_does(monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, 'benchmark', torch.backends.cudnn.benchmark)
+    cfg = Config(dict(model=tiny_model_config(), env_cfg=dict(cudnn_benchmark=True)))
+    for search in (True, False):
+        cfg.env_cfg.cudnn_benchmark = search
+        build_model(cfg, Execution('cpu'))
+        assert torch.backends.cudnn.benchmark is search
+    assert not load_config(str(ROOT / CONFIG)).env_cfg.cudnn_benchmark  # pairs change its shapes
 
 
 def test_share_of_the_matrix_rate():

@@ -77,8 +77,9 @@ def sides(args: argparse.Namespace) -> dict[str, Execution]:
 
 
 def build_model(cfg: Config, execution: Execution) -> BaseModel:
-    """The same random weights in every process."""
+    """The same random weights in every process, and cuDNN's search as in the config's training."""
     quieten()  # each process
+    torch.backends.cudnn.benchmark = bool((cfg.get('env_cfg') or {}).get('cudnn_benchmark'))
     init_default_scope('mtpsl')
     torch.manual_seed(0)
     model = MODELS.build(cfg.model).to(execution.device)
