@@ -106,7 +106,8 @@ class WindowMerger:
     def maps(self, size: Sequence[int]) -> Iterator[tuple[str, str, Tensor]]:
         """Stage, task and prediction, resized to ``size`` = (H', W'): (C, H', W').
 
-        They are on the device that predicted them unless they are large, see the class. One after the other, since all of them at a photo's size would take gigabytes.
+        They are on the device that predicted them unless they are large, see the class. One after
+        the other, since all of them at a photo's size would take gigabytes.
         """
         enlarged = tuple(size) != self.size
         for stage, sums in self._sums.items():

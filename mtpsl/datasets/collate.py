@@ -30,7 +30,7 @@ def stack_alike(batch: Sequence[dict]) -> dict:
     return data
 
 
-def _stacked(images: Sequence) -> Tensor | list:
+def _stacked(images: list) -> Tensor | list:
     if all(isinstance(image, Tensor) for image in images):
         alike = len({(image.shape, image.dtype) for image in images}) == 1
         return default_collate(images) if alike else list(images)

@@ -30,7 +30,8 @@ class MultiTaskSample(BaseDataElement):
         """Pin the maps: a loader with ``pin_memory=True`` calls it, and copies need not wait."""
         for maps in self.values():
             if isinstance(maps, PixelData):
-                maps.update(PixelData(**{name: m.pin_memory() for name, m in maps.items()}))
+                maps.update(PixelData(**{name: m.pin_memory() for name, m in maps.items()
+                                         if isinstance(m, Tensor)}))
         return self
 
 

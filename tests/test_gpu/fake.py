@@ -1,6 +1,6 @@
 """Fake CUDA: devices, shapes and types of a step, and what the host would wait for.
 
-For processes that ``test_fake_cuda.build`` started: a stub takes CUDA's place in a CPU build of
+In processes with the environment of ``stub.py`` a stub takes CUDA's place in a CPU build of
 torch. No kernel runs, no number is known, so whatever has to read one, such as ``.item()``,
 ``bool(tensor)`` or ``nonzero``, raises; so does an operation on tensors of two devices.
 """
@@ -21,6 +21,7 @@ from torch._subclasses import FakeTensor, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import mtpsl.engine.optim.optim_wrapper as optim_wrapper
+import mtpsl.models.methods.base as base
 from mtpsl.engine.quiet import quieten
 
 REPO = Path(__file__).resolve().parents[2]
@@ -35,6 +36,7 @@ def set_up() -> None:
     torch.utils._foreach_utils._foreach_supported_types.append(FakeTensor)  # as CUDA's are
     torch.Tensor.pin_memory = _pin
     optim_wrapper.get_device = lambda: 'cuda'
+    base.refuse_not_finite = lambda maps, images: None  # the one wait of a prediction
     quieten()
     init_default_scope('mtpsl')
 

@@ -1,7 +1,6 @@
 """Without a GPU: what every method does on one, as far as devices, types and waits go."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from test_gpu.stub import environment
 from test_gpu.table import CASES, METHODS
 
 HERE = Path(__file__).parent
@@ -34,19 +34,6 @@ BUDGET = {
         train=dict(launches=2_192, bytes=522_320_338, macs=775_411_200),
         predict=dict(launches=529, bytes=33_093_904, macs=11_818_752)),
 }
-
-
-def environment(folder: Path) -> dict[str, str]:
-    """Build the stub of CUDA; the environment of processes that take it for a GPU."""
-    torch_dir, library = Path(torch.__file__).parent, folder / 'libfakecuda.so'
-    if not library.exists():
-        subprocess.run(
-            ['g++', '-O0', '-std=c++20', '-shared', '-fPIC', f'-I{torch_dir}/include',
-             f'{HERE}/guard.cpp', f'{HERE}/hooks.cpp', '-o', library, f'-L{torch_dir}/lib',
-             '-lc10', '-ltorch_cpu'], check=True)
-    return os.environ | dict(
-        LD_PRELOAD=str(library), LD_LIBRARY_PATH=f'{torch_dir}/lib', OMP_NUM_THREADS='1',
-        PYTHONPATH=os.pathsep.join(map(str, (HERE.parents[1], HERE.parent))))
 
 
 @pytest.fixture(scope='module')

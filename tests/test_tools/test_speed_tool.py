@@ -1,7 +1,11 @@
 """The speed benchmark's measuring, and its subcommands train and inference as a user runs them."""
 
 import json
+import os
+import re
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -143,6 +147,15 @@ def test_cudnn_searches_where_the_training_does(monkeypatch):
         build_model(cfg, Execution('cpu'))
         assert torch.backends.cudnn.benchmark is search
     assert not load_config(str(ROOT / CONFIG)).env_cfg.cudnn_benchmark  # pairs change its shapes
+
+
+def test_the_variable_of_the_docs_lets_products_take_tf32():
+    text = (ROOT / 'docs/speed.md').read_text()
+    name, value = re.search(r'`(TORCH_\w+)=(\w+)`', text).groups()
+    told = subprocess.run(
+        [sys.executable, '-c', 'import torch; print(torch.get_float32_matmul_precision())'],
+        env=os.environ | {name: value}, capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == 'high'
 
 
 def test_share_of_the_matrix_rate():
