@@ -237,6 +237,9 @@ PREDICTORS = [
          'argument --port: must be at least 1, got 0', status=2),
     case('export of code', lambda p: [EXPORT, p.config(), p.pickled('code.pth'), '--out',
                                       p.tmp / 'm.onnx'], '{tmp}/code.pth is not a checkpoint'),
+    case('export for no device', lambda p: [
+        EXPORT, p.config(), 'x.pth', '--out', p.tmp / 'a.pt2', '--device', 'gpu'],
+        "device must be such as 'cpu' or 'cuda:1', got 'gpu'"),
     case('export to nothing', lambda p: [EXPORT, p.config(), 'x.pth'],
          'the following arguments are required: --out', status=2),
     case('report as text', lambda p: [*p.test(p.file('a.pth', '')), '--html', 'report.txt'],
