@@ -53,7 +53,8 @@ def main(argv: list[str] | None = None) -> None:
         Video(args.input) if video else collect(args.input)
         infer = MultiTaskInferencer(args.model, args.weights, args.device, args.cfg_options,
                                     window=args.window, max_side=args.max_side,
-                                    batch_size=args.batch_size, tta=args.tta)
+                                    batch_size=args.batch_size, tta=args.tta,
+                                    amp=args.amp)
         if video:
             files = predict_video(infer, args.input, args.out_dir, tasks=args.tasks,
                                   num_samples=args.num_samples, stages=args.stages)

@@ -10,6 +10,7 @@ from mmengine.registry import Registry
 _LOCATIONS = {
     'DATASETS': ['mtpsl.datasets'],
     'DATA_SAMPLERS': ['mtpsl.datasets'],
+    'FUNCTIONS': ['mtpsl.datasets'],
     'TRANSFORMS': ['mtpsl.datasets.transforms'],
     'MODELS': ['mtpsl.models'],
     'METRICS': ['mtpsl.evaluation'],
@@ -30,6 +31,7 @@ _CHILDREN = {
 
 DATASETS = _CHILDREN['DATASETS']
 DATA_SAMPLERS = _CHILDREN['DATA_SAMPLERS']
+FUNCTIONS = _CHILDREN['FUNCTIONS']
 TRANSFORMS = _CHILDREN['TRANSFORMS']
 MODELS = _CHILDREN['MODELS']
 METRICS = _CHILDREN['METRICS']

@@ -31,7 +31,7 @@ LONG = ('test_full_size_config', 'test_exported_file', 'test_docs_site', 'test_b
 # Files whose tests start programs or train: `make test-fast` leaves them out.
 SLOW = (*LONG, 'test_configs.py', 'test_packaging', 'test_scale/', 'test_tools/', 'test_golden',
         'test_shipped_weights', 'test_faults/', 'test_doc_backbones', 'test_figures/test_tools',
-        'test_deployment', 'test_webapp', 'test_before_training')
+        'test_deployment', 'test_webapp', 'test_before_training', 'test_gpu/')
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

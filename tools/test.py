@@ -31,6 +31,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
                         'images, panels of the best and worst; one file, without a network')
     parser.add_argument('--html-num', type=at_least(1), default=3,
                         help='best and worst images of each task in it (default: 3)')
+    parser.add_argument('--amp', action='store_true', help='predict in bfloat16')
     args = parser.parse_args(argv)
     if not Path(args.checkpoint).is_file():
         parser.error(f'there is no checkpoint file {args.checkpoint}')
@@ -85,6 +86,7 @@ def main(argv: list[str] | None = None) -> None:
             runner = build_runner(cfg)
             if args.tta:
                 augment(runner)
+            getattr(runner.model, 'module', runner.model).amp = args.amp
             check_labels(runner, training=False)
             metrics = runner.test()
         if is_main_process():

@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> None:
         from mtpsl.engine.config.model_index import find_entry, home
 
         infer = MultiTaskInferencer(args.model, args.weights, args.device, args.cfg_options,
-                                    max_side=args.max_side)
+                                    max_side=args.max_side, amp=args.amp)
         from mtpsl.apis.web_page import serve  # gradio takes seconds: after what may be wrong
         entry = {} if args.weights else find_entry(args.model)  # tells of the weights that ship
         samples = sorted(map(str, (home() / entry['Samples']).glob('*.png'))

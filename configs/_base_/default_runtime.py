@@ -1,6 +1,8 @@
 default_scope = 'mtpsl'
 env_cfg = dict(
-    cudnn_benchmark=True,
+    # cuDNN's search for the fastest algorithm would begin anew with every number of labelled pairs
+    # of a task, and may choose differently in two runs.
+    cudnn_benchmark=False,
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
     dist_cfg=dict(backend='nccl'))
 sync_bn = 'torch'  # BatchNorm over all GPUs where there are several

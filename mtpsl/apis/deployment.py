@@ -50,16 +50,17 @@ class Deployed(nn.Module):
         return (image.float() - preprocessor.mean) / preprocessor.std
 
     def example(self, batch: int, size: Sequence[int], seed: int = 0) -> tuple[Tensor, ...]:
-        """Random inputs in the order of :attr:`input_names`."""
+        """Random inputs in the order of :attr:`input_names`, on the model's device."""
+        device = self.model.data_preprocessor.mean.device
         generator = torch.Generator().manual_seed(seed)
         image = torch.randint(0, 256, (batch, 3, *size), generator=generator, dtype=torch.uint8)
         if not self.model.noise.num_maps:
-            return (image,)
+            return (image.to(device),)
         with torch.no_grad():
-            logits = self.model.final_logits(self.normalise(image[:1]))
+            logits = self.model.final_logits(self.normalise(image[:1].to(device)))
         shape = self.model.noise.shape(*next(iter(logits.values())).shape[-2:])
         generator.manual_seed(seed)
-        return image, torch.randn(batch, *shape, generator=generator)
+        return image.to(device), torch.randn(batch, *shape, generator=generator).to(device)
 
     @property
     def input_names(self) -> tuple[str, ...]:
@@ -68,7 +69,10 @@ class Deployed(nn.Module):
 
 
 def export(module: Deployed, example: tuple[Tensor, ...], path: Path) -> None:
-    """Write a graph for inputs of the example's shapes: ``.onnx``, else torch.export's ``.pt2``."""
+    """Write a graph for inputs of the example's shapes: ``.onnx``, else torch.export's ``.pt2``.
+
+    A ``.pt2`` runs on the device of the model and the example.
+    """
     with torch.no_grad():
         if path.suffix == '.onnx':
             torch.onnx.export(module, example, str(path), dynamo=True, verbose=False,
@@ -84,16 +88,16 @@ def run_file(path: Path, inputs: tuple[Tensor, ...]) -> list[np.ndarray]:
         import onnxruntime  # not needed for anything else here
         session = onnxruntime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
         names = [value.name for value in session.get_inputs()]
-        return session.run(None, dict(zip(names, (value.numpy() for value in inputs))))
+        return session.run(None, dict(zip(names, (value.cpu().numpy() for value in inputs))))
     with torch.no_grad():
-        return [m.numpy() for m in torch.export.load(str(path)).module()(*inputs)]
+        return [m.cpu().numpy() for m in torch.export.load(str(path)).module()(*inputs)]
 
 
 def differences(module: Deployed, path: Path, inputs: tuple[Tensor, ...]) -> dict[str, float]:
     """Largest absolute difference of a file's outputs to the eager model's, by task."""
     with torch.no_grad():
         eager = module(*inputs)
-    return {name: float(np.abs(ours.numpy() - theirs).max())
+    return {name: float(np.abs(ours.cpu().numpy() - theirs).max())
             for name, ours, theirs in zip(module.model.tasks, eager, run_file(path, inputs))}
 
 

@@ -72,6 +72,7 @@ class MultiTaskInferencer:
             where a window is given.
         batch_size: windows, or images of one padded size, that go through the model together.
         tta: average over scales and mirror images, those of the config's ``tta_model``.
+        amp: predict in bfloat16: faster on a GPU, with maps that differ in their last digits.
 
     Attributes:
         tasks: task name -> :class:`mtpsl.tasks.Task`.
@@ -96,7 +97,7 @@ class MultiTaskInferencer:
                  device: str | None = None, cfg_options: Mapping[str, object] | None = None, *,
                  window: Sequence[int] | None = None, overlap: float = 1 / 3,
                  max_side: int | str | None = 'auto', batch_size: int = 1,
-                 tta: bool = False) -> None:
+                 tta: bool = False, amp: bool = False) -> None:
         if window is not None and not (len(window) == 2 and all(map(is_integer, window))):
             raise ValueError(f'window must be (height, width) in pixels, got {window!r}')
         if not 0 <= overlap < 1:
@@ -108,6 +109,7 @@ class MultiTaskInferencer:
         self.model = load_model(cfg, weights, device)
         if tta:
             self.model.augment_tests(cfg.get('tta_model'))
+        self.model.amp = amp
         self.reader = PhotoReader(pipeline_of(cfg))
         if told := other_colours(cfg, 'test'):
             print_log(told, 'current', logging.WARNING)
@@ -313,6 +315,6 @@ class MultiTaskInferencer:
 
 
 def _array(label: Tensor) -> np.ndarray:
-    """(1, c, H, W) to (H, W) or (H, W, c)."""
-    array = label[0].permute(1, 2, 0).contiguous().numpy()
+    """(1, c, H, W), on any device, to (H, W) or (H, W, c): what is copied is the label form."""
+    array = label[0].cpu().permute(1, 2, 0).contiguous().numpy()
     return array[..., 0] if array.shape[2] == 1 else array

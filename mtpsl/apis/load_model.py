@@ -73,14 +73,15 @@ def load_model(model: str | Path | Config, weights: str | Path | None = None,
 
     Raises:
         FileNotFoundError: no such config or checkpoint.
-        ValueError: a checkpoint that is damaged or of another model, or whose weights predict
-            something else (:func:`mtpsl.engine.checkpoints.resume.check_meaning`).
+        ValueError: no such device; a checkpoint that is damaged or of another model, or whose
+            weights predict something else
+            (:func:`mtpsl.engine.checkpoints.resume.check_meaning`).
     """
+    target = _device(device or get_device())
     # Components of other scopes, which the config's custom_imports register, are found too.
     init_default_scope('mtpsl')
     cfg, weights = find_model(model, weights, cfg_options)
     require(cfg, 'model')
-    device = device or get_device()
     built = MODELS.build(cfg.model)  # pretrained weights would be loaded by init_weights only
     if weights is None:
         warnings.warn('no weights were given and model-index.yml has none for this model: it is '
@@ -94,4 +95,14 @@ def load_model(model: str | Path | Config, weights: str | Path | None = None,
             if told := other_settings(weights, cfg):
                 warnings.warn(told, stacklevel=3)
         load_checkpoint(built, weights, map_location='cpu', strict=True, logger='silent')
-    return built.to(torch.device(device)).eval()
+    return built.to(target).eval()
+
+
+def _device(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ValueError(f"device must be such as 'cpu' or 'cuda:1', got {name!r}") from None
+    if device.type == 'cuda' and not torch.cuda.is_available():
+        raise ValueError(f'device {name!r}: PyTorch finds no GPU')
+    return device

@@ -5,6 +5,7 @@ Shapes: H x W the image, h x w a window, C channels of a prediction.
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
+from math import prod
 
 import cv2
 import numpy as np
@@ -13,11 +14,13 @@ import torch.nn.functional as F
 from mmengine.structures import PixelData
 from torch import Tensor
 
+from mtpsl.models.to_device import moved
 from mtpsl.structures import MultiTaskSample
 from mtpsl.structures.outputs import TRUTH, UNCERTAINTY
 from mtpsl.tasks import Task
 
 Maps = dict[str, dict[str, Tensor]]  # stage -> task -> (C, H, W)
+DEVICE_PIXELS = 2**21  # of the largest image that is put together on the model's device
 
 
 def resize_longest_side(image: np.ndarray, max_side: int | None) -> np.ndarray:
@@ -55,7 +58,8 @@ class WindowMerger:
     """The predictions of an image, put together from its windows.
 
     Where windows overlap, each is weighted less towards its borders, where a window knows least:
-    there are no seams.
+    there are no seams. Images of up to ``DEVICE_PIXELS`` stay on the device that predicted them;
+    larger ones, whose maps take gigabytes, are put together on the CPU.
 
     Args:
         size: (H, W).
@@ -68,6 +72,7 @@ class WindowMerger:
         self._single = windows == 1
         self._sums: Maps = {}
         self._weight = torch.zeros(self.size)
+        self._here = prod(self.size) <= DEVICE_PIXELS
 
     def add(self, sample: MultiTaskSample, window: tuple[int, int, int, int]) -> None:
         """Take the predictions of a window.
@@ -80,36 +85,48 @@ class WindowMerger:
         stages = {field: maps for field, maps in sample.items()
                   if isinstance(maps, PixelData) and field != TRUTH}
         if self._single:
-            self._sums = {field: {name: m.cpu() for name, m in maps.items()}
+            self._sums = {field: {name: self._kept(m) for name, m in maps.items()}
                           for field, maps in stages.items()}
             return
         top, left, height, width = window
         weight = blend_weights(height, width)
         rows, columns = slice(top, top + height), slice(left, left + width)
         self._weight[rows, columns] += weight
+        blend: dict[torch.device, Tensor] = {}
         for field, maps in stages.items():
             sums = self._sums.setdefault(field, {})
             for name, values in maps.items():
+                values = self._kept(values)
                 if name not in sums:
-                    sums[name] = values.new_zeros(len(values), *self.size, device='cpu')
-                sums[name][:, rows, columns] += weight * values.cpu()
+                    sums[name] = values.new_zeros(len(values), *self.size)
+                if values.device not in blend:
+                    blend[values.device] = moved(weight, values.device)
+                sums[name][:, rows, columns] += blend[values.device] * values
 
     def maps(self, size: Sequence[int]) -> Iterator[tuple[str, str, Tensor]]:
         """Stage, task and prediction, resized to ``size`` = (H', W'): (C, H', W').
 
-        One after the other, since all of them at a photo's size would take gigabytes.
+        They are on the device that predicted them unless they are large, see the class. One after
+        the other, since all of them at a photo's size would take gigabytes.
         """
         enlarged = tuple(size) != self.size
         for stage, sums in self._sums.items():
             for name in self.tasks:  # their order; a sample's fields have none
                 if name not in sums:
                     continue
-                values = sums[name] if self._single else sums[name] / self._weight
+                values = sums[name]
+                if prod(size) > DEVICE_PIXELS:
+                    values = values.cpu()
+                if not self._single:
+                    values = values / moved(self._weight, values.device)
                 if enlarged:
                     values = F.interpolate(values[None], tuple(size), mode='bilinear')[0]
                 if stage != UNCERTAINTY and (enlarged or not self._single):
                     values = self.tasks[name].from_mean(values[None])[0]
                 yield stage, name, values
+
+    def _kept(self, values: Tensor) -> Tensor:
+        return values if self._here else values.cpu()
 
 
 def blend_weights(height: int, width: int) -> Tensor:

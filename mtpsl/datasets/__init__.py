@@ -5,6 +5,7 @@ import pkgutil
 
 from . import transforms
 from .cityscapes import Cityscapes
+from .collate import stack_alike
 from .folder import FolderDataset
 from .joint import JointDataset
 from .nyud import NYUD
@@ -19,4 +20,4 @@ for _module in pkgutil.iter_modules(__path__):
 
 __all__ = ['NYUD', 'Cityscapes', 'FolderDataset', 'JointDataset', 'JointSampler', 'LabelFiles',
            'LabelSource', 'PASCALContext', 'PartialLabelDataset', 'SeededIndex', 'SeededSampler',
-           'UnreadableFileError', 'transforms']
+           'UnreadableFileError', 'stack_alike', 'transforms']

@@ -52,6 +52,9 @@ def build_runner(cfg: Config) -> Runner:
             resumed with another config; all are damaged; or processes have different settings.
     """
     check_init_cfg(cfg)
+    if (cfg.get('randomness') or {}).get('deterministic'):
+        # cuBLAS reads it when CUDA starts; without it some products may differ from run to run.
+        os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')
     checkpoint, damage = _find_checkpoint(cfg)
     given = (cfg.model.get('init_cfg') or {}) if checkpoint else {}
     if checkpoint:  # replaced by the checkpoint: do not load them

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from mmengine.logging import MMLogger
 
 _NOISE = ('FileClient', 'HardDiskBackend', 'MultiScaleDeformableAttention',
-          'broadcast_buffers', 'use_reentrant')
+          'broadcast_buffers', 'use_reentrant', "'pin_memory' argument is set as true")
 
 
 def quieten(logger: logging.Logger | None = None) -> None:

@@ -51,7 +51,9 @@ class MultiTaskDataPreprocessor(BaseDataPreprocessor):
         if size_divisor < 1 or min(size) < 1:
             raise ValueError(f'size and size_divisor must be at least 1, got {size} and '
                              f'{size_divisor}')
-        self.ignore_value = {name: task.ignore_value for name, task in build_tasks(tasks).items()}
+        built = build_tasks(tasks)
+        self.ignore_value = {name: task.ignore_value for name, task in built.items()}
+        self.scored_on_cpu = {name for name, task in built.items() if task.stats_on_cpu}
         self.register_buffer('mean', torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer('std', torch.tensor(std).view(1, 3, 1, 1), persistent=False)
         self.bgr_to_rgb = bgr_to_rgb
@@ -64,7 +66,7 @@ class MultiTaskDataPreprocessor(BaseDataPreprocessor):
         Args:
             data: ``inputs``, a list of (3, h, w) uint8 images or a batch (B, 3, h, w), and
                 ``data_samples``, a list of samples or None. Of samples in several views both are
-                lists of one such list a view, which become one batch, view by view.
+                lists of one of these a view, which become one batch, view by view.
             training: whether to pad the labels too.
 
         Returns:
@@ -77,10 +79,11 @@ class MultiTaskDataPreprocessor(BaseDataPreprocessor):
         if 'inputs' not in data:
             raise KeyError(f'a batch has no inputs, only {", ".join(data)}: the pipeline must end '
                            'with PackMultiTaskInputs or MultiView')
-        data = self.cast_data(data)
+        data = self._to_device(data, training)
         images, samples = data['inputs'], data.get('data_samples')
-        if not isinstance(images[0], Tensor):
-            images = [image for view in images for image in view]
+        if not isinstance(images[0], Tensor) or images[0].ndim == 4:  # in several views
+            images = torch.cat(images) if _alike(images) else [
+                image for view in images for image in view]
             samples = [sample for view in samples or () for sample in view]
         height, width = self.padded_size(images)
         if not training:
@@ -98,6 +101,19 @@ class MultiTaskDataPreprocessor(BaseDataPreprocessor):
             if training and any(padding):
                 sample.gt = self._pad_labels(sample, padding)
         return dict(inputs=inputs, data_samples=samples)
+
+    def _to_device(self, data: dict, training: bool) -> dict:
+        """At test time without the labels that are scored on the CPU: they stay there."""
+        given = [] if training or self.device.type == 'cpu' else data.get('data_samples') or []
+        labels = [sample.gt if 'gt' in sample else PixelData() for sample in given]
+        sent = [sample.new(**dict(sample.items()) | dict(gt=PixelData(**{
+            name: label for name, label in gt.items() if name not in self.scored_on_cpu})))
+            for sample, gt in zip(given, labels)]
+        cast = self.cast_data(data | dict(data_samples=sent) if sent else data)
+        for sample, gt in zip(cast['data_samples'] if sent else (), labels):
+            for name in self.scored_on_cpu.intersection(gt.keys()):
+                setattr(sample.gt, name, gt.get(name))
+        return cast
 
     def _check_alike(self, images: Sequence[Tensor], batch: tuple[int, int]) -> None:
         for image in images:
@@ -137,6 +153,10 @@ def _check_order(mean: Sequence[float], bgr_to_rgb: bool) -> None:
         print_log(f"data_preprocessor.mean {list(mean)} is ImageNet's in the order {given}, and "
                   f'with bgr_to_rgb={bgr_to_rgb} the model gets images in {got}: mean and std go '
                   'in that order', 'current', logging.WARNING)
+
+
+def _alike(views: Sequence) -> bool:
+    return all(isinstance(view, Tensor) and view.shape[1:] == views[0].shape[1:] for view in views)
 
 
 def _check_scale(mean: Sequence[float], std: Sequence[float]) -> None:

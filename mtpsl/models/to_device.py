@@ -21,7 +21,11 @@ def to_device(values: Mapping[str, Sequence], dtype: torch.dtype,
 
 def upload(values: Sequence, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Numbers, or rows of them, as a tensor of the device; the host does not wait for it."""
-    tensor = torch.tensor(values, dtype=dtype)
+    return moved(torch.tensor(values, dtype=dtype), device)
+
+
+def moved(tensor: Tensor, device: torch.device) -> Tensor:
+    """A tensor of the host on the device; the host does not wait for it."""
     if device.type == 'cuda':
         tensor = tensor.pin_memory()
     return tensor.to(device, non_blocking=True)

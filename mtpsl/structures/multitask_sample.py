@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from mmengine.structures import BaseDataElement
+from mmengine.structures import BaseDataElement, PixelData
 from torch import Tensor
 
 
@@ -25,6 +25,14 @@ class MultiTaskSample(BaseDataElement):
     Metainfo that other parts need: ``img_id``, ``img_path``, and, once preprocessed,
     ``padding`` (left, right, top, bottom in pixels).
     """
+
+    def pin_memory(self) -> 'MultiTaskSample':
+        """Pin the maps: a loader with ``pin_memory=True`` calls it, and copies need not wait."""
+        for maps in self.values():
+            if isinstance(maps, PixelData):
+                maps.update(PixelData(**{name: m.pin_memory() for name, m in maps.items()
+                                         if isinstance(m, Tensor)}))
+        return self
 
 
 def labelled_rows(samples: Sequence[MultiTaskSample], task: str) -> list[int]:

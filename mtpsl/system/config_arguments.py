@@ -60,12 +60,13 @@ def add_cfg_options(parser: argparse.ArgumentParser, of: str = 'the config') -> 
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
-    """Add ``model``, ``--weights``, ``--device`` and ``--cfg-options`` to a tool that predicts."""
+    """Add ``model``, ``--weights``, ``--device``, ``--amp``, ``--cfg-options``: of who predicts."""
     parser.add_argument('model', nargs='?', default='synthetic', help='config file, its name such '
                         'as diffusionmtl/pascal_random_r18, or a name of model-index.yml (default: '
                         'synthetic, a small model of rendered scenes, whose weights ship)')
     parser.add_argument('--weights', help="checkpoint file or address (default: the model index's)")
     parser.add_argument('--device', help='such as cuda:1 or cpu (default: the GPU if there is one)')
+    parser.add_argument('--amp', action='store_true', help='predict in bfloat16')
     add_cfg_options(parser)
 
 

@@ -10,9 +10,10 @@ import torch
 from in_process import ROOT, load_tool
 from mmengine.config import Config
 from tiny import tiny_model_config, tiny_regularized_config
+from torch.export.passes import move_to_device_pass
 
 from mtpsl.apis import MultiTaskInferencer
-from mtpsl.apis.deployment import Deployed, differences
+from mtpsl.apis.deployment import Deployed, differences, export
 from mtpsl.registry import MODELS
 from mtpsl.structures import MultiTaskSample
 
@@ -150,3 +151,13 @@ def test_arguments_are_checked(arguments, message, tmp_path, capsys, monkeypatch
         load_tool('deployment/export.py').main([*saved(tiny_model_config(), tmp_path), *arguments])
     assert re.search(message, capsys.readouterr().err)
     assert not (tmp_path / 'model.pt2').exists()
+
+
+def test_a_graph_moves_to_another_device_with_its_constants(tmp_path):
+    module = Deployed(MODELS.build(tiny_model_config()).eval())
+    export(module, module.example(1, (64, 64)), tmp_path / 'model.pt2')
+    program = move_to_device_pass(torch.export.load(str(tmp_path / 'model.pt2')), 'meta')
+    module.to('meta')
+    with torch.no_grad():  # an example lies where the model does
+        outputs = program.module()(*module.example(1, (64, 64)))
+    assert {(m.device.type, m.shape[-1]) for m in outputs} == {('meta', 64)}

@@ -81,6 +81,18 @@ def test_mean_and_spread_are_those_of_the_draws(infer, picture):
     assert not np.array_equal(first.maps['normal'], result.maps['normal'])
 
 
+def test_bfloat16_predicts_nearly_the_same_in_float32(infer, picture, config, checkpoint):
+    half = MultiTaskInferencer(config, checkpoint, 'cpu', amp=True)
+    seen = []
+    half.model.neck.register_forward_hook(lambda *args: seen.append(args[2].dtype))
+    exact, near = infer(picture), half(picture)
+    assert seen == [torch.bfloat16]
+    for name, ours in near.maps.items():
+        assert ours.dtype == exact.maps[name].dtype
+    assert 0 < np.abs(near.maps['normal'] - exact.maps['normal']).mean() < 0.05
+    assert (near.maps['semseg'] == exact.maps['semseg']).mean() > 0.9
+
+
 def test_the_draws_share_encoder_and_decoders(infer, picture):
     calls = dict(backbone=0, denoiser=0)
 

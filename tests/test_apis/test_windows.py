@@ -59,3 +59,27 @@ def test_overlapping_windows_are_averaged_by_their_weights():
     # Columns 2 and 3 are seen by both, with weights 0.75 : 0.25 and 0.25 : 0.75.
     assert maps['depth'][0, 0].tolist() == pytest.approx([1, 1, 1.5, 2.5, 3, 3])
     torch.testing.assert_close(maps['normal'][:, 0, 2], torch.tensor([3., 1, 0]) / 10 ** 0.5)
+
+
+@pytest.mark.parametrize('windows', [1, 2])
+def test_small_images_stay_on_the_device_and_large_ones_go_to_the_cpu(windows, monkeypatch):
+    tasks = build_tasks(dict(semseg=dict(type='Semseg'), normal=dict(type='Normal')))
+
+    def merge(size):
+        merger = WindowMerger((4, 6), windows, tasks)
+        for left in (0, 2)[:windows]:
+            width = 6 if windows == 1 else 4
+            merger.add(MultiTaskSample(pred=PixelData(
+                semseg=torch.zeros(21, 4, width, device='meta'),
+                normal=torch.zeros(3, 4, width, device='meta'))), (0, left, 4, width))
+        return [(values.device.type, tasks[name].decode(values[None]).shape)
+                for _, name, values in merger.maps(size)]
+
+    for size in ((4, 6), (8, 12)):
+        assert merge(size) == [('meta', (1, 1, *size)), ('meta', (1, 3, *size))]
+    monkeypatch.setattr('mtpsl.apis.windows.DEVICE_PIXELS', 50)
+    with pytest.raises(NotImplementedError, match='meta'):  # a copy to the CPU, before enlarging
+        merge((8, 12))
+    monkeypatch.setattr('mtpsl.apis.windows.DEVICE_PIXELS', 20)
+    with pytest.raises(NotImplementedError, match='meta'):
+        merge((4, 6))

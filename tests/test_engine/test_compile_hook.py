@@ -3,9 +3,10 @@
 import pytest
 import torch
 from mmengine.config import Config
-from tiny import make_samples, tiny_model_config
+from tiny import PASCAL_TASKS, make_samples, tiny_model_config
 from torch import nn
 
+from mtpsl.apis.deployment import Deployed
 from mtpsl.engine import CompileHook, load_config
 from mtpsl.engine.hooks.compile_hook import PARTS, compiled_graphs
 from mtpsl.registry import MODELS
@@ -57,6 +58,38 @@ def test_compiled_parts_give_the_same_loss_and_gradients(model):
     torch.testing.assert_close(step(model, ROUND[0]), plain)
     for name, p in model.named_parameters():
         torch.testing.assert_close(p.grad, gradients[name], rtol=1e-3, atol=1e-5, msg=name)
+
+
+@torch._dynamo.config.patch(fail_on_recompile_limit_hit=True)
+def test_after_the_first_training_and_validation_nothing_is_compiled_anew():
+    torch._dynamo.reset()
+    torch.manual_seed(0)
+    config = tiny_model_config()
+    config['diffusion']['num_blocks'] = 1
+    config['tasks'] = {name: PASCAL_TASKS[name] for name in ('semseg', 'normal', 'boundary')}
+    model = MODELS.build(config)
+    parts = CompileHook(backend='eager').compile(model)
+    assert {'diffusion.denoiser.embed', BLOCKS, 'diffusion.denoiser.heads'} <= set(parts)
+    graphs = []
+    for _ in range(2):
+        model.train()
+        for labels in (['semseg normal', 'semseg normal boundary'], ['boundary', 'semseg boundary'],
+                       ['normal', 'boundary'], ['semseg normal boundary'] * 2):
+            step(model, [names.split() for names in labels])
+        model.eval()
+        with torch.no_grad():
+            for batch in (2, 1):  # the last one of a set is smaller
+                model.predict(torch.randn(batch, 3, 64, 64), make_samples([[]] * batch))
+        graphs.append(compiled_graphs())
+    assert graphs[0] == graphs[1]
+
+
+def test_a_prediction_with_its_noise_given_is_one_graph():
+    torch._dynamo.reset()
+    module = Deployed(MODELS.build(tiny_model_config()).eval())
+    with torch.no_grad():
+        found = torch._dynamo.explain(module)(*module.example(1, (64, 64)))
+    assert (found.graph_count, found.graph_break_count) == (1, 0)
 
 
 def test_a_part_that_is_not_there_is_an_error(model):

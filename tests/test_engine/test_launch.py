@@ -1,5 +1,6 @@
 """Building runners: checkpoints that fit, processes without a GPU, mixed precision, noise."""
 
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,7 +11,7 @@ from mmengine.runner import Runner
 from tiny import tiny_model_config
 from torch import nn
 
-from mtpsl.engine import AutocastOptimWrapper, ReseedHook
+from mtpsl.engine import AutocastOptimWrapper, ReseedHook, launch
 from mtpsl.engine.checkpoints.content import check_checkpoint, check_pretrained, read_shapes
 from mtpsl.engine.launch import _translate_slurm, build_runner
 from mtpsl.registry import MODELS
@@ -123,6 +124,18 @@ def test_weights_that_a_checkpoint_replaces_are_not_looked_for(tmp_path):
     cfg = runner_config(tmp_path, load_from=fitting)
     cfg.model.backbone.init_cfg = dict(type='Pretrained', checkpoint='nowhere.pth')
     assert 'nowhere.pth' not in str(build_runner(cfg).model.backbone.init_cfg)
+
+
+@pytest.mark.parametrize('given, expected', [(None, ':4096:8'), (':16:8', ':16:8')])
+def test_deterministic_runs_tell_cublas_before_it_starts(given, expected, tmp_path, monkeypatch):
+    name = 'CUBLAS_WORKSPACE_CONFIG'
+    monkeypatch.setenv(name, given) if given else monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(launch, 'Runner', SimpleNamespace(from_cfg=lambda cfg: 1 / 0))
+    for deterministic, found in ((False, given), (True, expected)):
+        with pytest.raises(ZeroDivisionError):  # nothing of CUDA has started before
+            build_runner(runner_config(tmp_path, randomness=dict(deterministic=deterministic)))
+        assert os.environ.get(name) == found
+    monkeypatch.setenv(name, '')  # what was set in between is gone after the test
 
 
 def test_nothing_to_resume_is_said(tmp_path, capsys):

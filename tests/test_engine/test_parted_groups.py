@@ -12,6 +12,7 @@ from tiny import PASCAL_TASKS, make_samples, make_views, tiny_model_config, tiny
 from torch import nn
 
 from mtpsl.engine import FiniteOptimWrapper
+from mtpsl.engine.optim.parted_groups import _largest
 from mtpsl.registry import MODELS
 
 OPTIMIZERS: dict[str, Callable] = dict(
@@ -50,6 +51,17 @@ def still(model: nn.Module, before: dict[str, torch.Tensor]) -> set[str]:
 
 def own(places: list[str], tasks: list[str]) -> set[str]:
     return {f'{place}.{task}' for place in places for task in tasks}
+
+
+def test_the_largest_value_of_a_gradient_is_its_infinity_norm():
+    torch.manual_seed(0)
+    dense = torch.randn(4, 3, 2, 5)
+    gradients = [dense, dense.contiguous(memory_format=torch.channels_last), dense[:, ::2],
+                 -dense[0, 0], torch.tensor(-2.0), torch.zeros(3), torch.tensor([0.0, -1e-40])]
+    ours = _largest(gradients)
+    assert torch.equal(torch.stack(ours), torch.stack(torch._foreach_norm(gradients, torch.inf)))
+    assert ours[-1] != 0  # as small as it may be, it is a gradient
+    assert _largest([torch.tensor([1.0, torch.nan, -3.0])])[0].isnan()
 
 
 @pytest.mark.parametrize('kind', OPTIMIZERS)

@@ -260,6 +260,9 @@ PREDICTORS = [
     case('export beside notes', lambda p: [EXPORT, p.config(), p.file('m.onnx.json', 'mine'),
                                            '--out', p.tmp / 'm.onnx'],
          '--out: {tmp}/m.onnx.json exists; give --force', status=2),
+    case('export for no device', lambda p: [
+        EXPORT, p.config(), 'x.pth', '--out', p.tmp / 'a.pt2', '--device', 'gpu'],
+        "device must be such as 'cpu' or 'cuda:1', got 'gpu'"),
     case('export to nothing', lambda p: [EXPORT, p.config(), 'x.pth'],
          'the following arguments are required: --out', status=2),
     case('report as text', lambda p: [*p.test(p.file('a.pth', '')), '--html', 'report.txt'],

@@ -4,6 +4,7 @@ import pytest
 import torch
 from tiny import PASCAL_TASKS, make_samples, tiny_model_config
 
+from mtpsl.models.diffusion.noise import NoiseSource
 from mtpsl.registry import MODELS
 
 
@@ -63,6 +64,19 @@ def test_another_test_seed_or_image_draws_other_noise(tiny_model):
     assert not torch.equal(first['normal'], tiny_model.test_noise(initial, ['a', 'b'])['normal'])
     assert first['semseg'].shape[1] == 2  # S = 2: one to decay, one before the last step
     assert first['semseg'].std().item() == pytest.approx(1, abs=0.05)
+
+
+def test_noise_of_the_cpu_goes_to_whichever_device(monkeypatch):
+    source = NoiseSource(2, dict(a=3, b=1), seed=5, on_cpu=True)
+    copied = []
+    monkeypatch.setattr('mtpsl.models.diffusion.noise.moved',
+                        lambda tensor, device: copied.append(tensor) or tensor.to(device))
+    there = source.for_images(['x', 'y'], (2, 4), torch.device('meta'), sample=1)
+    assert {m.device.type for m in there.values()} == {'meta'} and there['a'].shape[2] == 3
+    here = NoiseSource(2, dict(a=3, b=1), seed=5).for_images(['x', 'y'], (2, 4),
+                                                             torch.device('cpu'), sample=1)
+    assert torch.equal(copied[0], torch.cat(list(here.values()), 2))
+    assert MODELS.build(tiny_model_config() | dict(test_noise_on_cpu=True)).noise.on_cpu
 
 
 def test_the_noise_of_a_task_does_not_depend_on_the_order_of_the_tasks():

@@ -5,6 +5,7 @@ import torch
 from tiny import PASCAL_TASKS, make_samples
 
 from mtpsl.models import MultiTaskDataPreprocessor
+from mtpsl.structures import MultiTaskSample
 
 
 def preprocess(sizes, training, **options):
@@ -83,3 +84,19 @@ def test_other_usual_scales_are_fine(mean, std):
 def test_a_mean_in_the_other_order_is_told(mean, bgr_to_rgb, told, warned):
     MultiTaskDataPreprocessor(dict(semseg=dict(type='Semseg')), mean, bgr_to_rgb=bgr_to_rgb)
     assert [f'bgr_to_rgb={bgr_to_rgb}' in text for text in warned] == [True] * told
+
+
+def test_labels_that_are_scored_on_the_cpu_stay_there():
+    processor = MultiTaskDataPreprocessor(PASCAL_TASKS, size=(32, 32)).to('meta')
+    images = [torch.zeros(3, 32, 32, dtype=torch.uint8)] * 2
+    for training in (False, True):
+        samples = make_samples([list(PASCAL_TASKS), ['semseg']], (32, 32))
+        out = processor(dict(inputs=images, data_samples=samples), training)['data_samples']
+        assert [set(sample.gt.keys()) for sample in out] == [set(PASCAL_TASKS), {'semseg'}]
+        assert out[0].img_id == 'image0'
+        there = {name for name, label in out[0].gt.items() if label.device.type == 'meta'}
+        assert there == set(PASCAL_TASKS) - (set() if training else {'boundary'})
+        if not training:
+            assert out[0].gt.boundary is samples[0].gt.boundary
+    unlabelled = [MultiTaskSample(metainfo=dict(img_id='a'))] * 2
+    assert processor(dict(inputs=images, data_samples=unlabelled))['inputs'].device.type == 'meta'

@@ -1,7 +1,11 @@
 """The speed benchmark's measuring, and its subcommands train and inference as a user runs them."""
 
 import json
+import os
+import re
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -10,14 +14,16 @@ import numpy as np
 import pytest
 import torch
 from in_process import load_tool
+from mmengine.config import Config
 from plain.inference import predict
 from plain.training import losses
-from tiny import PASCAL_TASKS
+from tiny import PASCAL_TASKS, tiny_model_config
 
 from mtpsl.analysis.profiling import Measurement, as_table, measure
 from mtpsl.analysis.profiling.matrix_rate import share_facts
-from mtpsl.analysis.profiling.model import load_function
+from mtpsl.analysis.profiling.model import Execution, build_model, load_function
 from mtpsl.analysis.profiling.random_batch import draw_labelled, random_batch
+from mtpsl.engine import load_config
 from mtpsl.tasks import build_tasks
 
 from .conftest import CONFIG, ROOT, TINY
@@ -131,6 +137,25 @@ def test_inference_of_a_batch_size(tmp_path):
     result = json.loads((tmp_path / 'speed_batch3.json').read_text())
     assert result['setting']['batch'] == result['measurements'][0]['items'] == 3
     assert result['setting']['amp'] is True
+
+
+def test_cudnn_searches_where_the_training_does(monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, 'benchmark', torch.backends.cudnn.benchmark)
+    cfg = Config(dict(model=tiny_model_config(), env_cfg=dict(cudnn_benchmark=True)))
+    for search in (True, False):
+        cfg.env_cfg.cudnn_benchmark = search
+        build_model(cfg, Execution('cpu'))
+        assert torch.backends.cudnn.benchmark is search
+    assert not load_config(str(ROOT / CONFIG)).env_cfg.cudnn_benchmark  # pairs change its shapes
+
+
+def test_the_variable_of_the_docs_lets_products_take_tf32():
+    text = (ROOT / 'docs/speed.md').read_text()
+    name, value = re.search(r'`(TORCH_\w+)=(\w+)`', text).groups()
+    told = subprocess.run(
+        [sys.executable, '-c', 'import torch; print(torch.get_float32_matmul_precision())'],
+        env=os.environ | {name: value}, capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == 'high'
 
 
 def test_share_of_the_matrix_rate():

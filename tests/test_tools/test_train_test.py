@@ -38,6 +38,11 @@ def test_testing_prints_the_table_writes_metrics_and_panels(trained, options, tm
     assert len(panels) == 2
     assert cv2.imread(str(panels[0])).shape[0] > 4 * 64  # truth, initial, noisy, denoised
     check_report((tmp_path / 'report/page.html').read_text(), metrics, panels)
+    run('test.py', CONFIG, trained / 'epoch_2.pth', '--amp', '--work-dir', tmp_path, '--out',
+        tmp_path / 'half.json', *options)
+    half = json.loads((tmp_path / 'half.json').read_text())
+    assert half['normal/mErr'] != metrics['normal/mErr'] == pytest.approx(
+        half['normal/mErr'], rel=0.05)
 
 
 def test_augmented_testing(trained, options, tmp_path):

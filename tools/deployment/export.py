@@ -29,6 +29,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--batch', type=at_least(1), default=1, metavar='B',
                         help='images at a time (default: 1)')
     add_force(parser, '--out and its .json')
+    parser.add_argument('--device', default='cpu', help='where a .pt2 will run, such as cuda '
+                        '(default: cpu); an .onnx runs anywhere')
     args = parser.parse_args(argv)
     for out in map(Path, args.out):
         if out.suffix not in NEEDED:
@@ -56,7 +58,7 @@ def main(argv: list[str] | None = None) -> None:
         from mtpsl.apis.deployment import TOLERANCE, Deployed, describe
         from mtpsl.apis.load_model import load_model
 
-        model = load_model(args.config, args.checkpoint, 'cpu', args.cfg_options)
+        model = load_model(args.config, args.checkpoint, args.device, args.cfg_options)
         size = args.size or model.data_preprocessor.size
         divisor = model.data_preprocessor.size_divisor
         if any(side % divisor for side in size):

@@ -29,11 +29,13 @@ test_pipeline = [
 ]
 train_dataloader = dict(
     batch_size=6, num_workers=4, persistent_workers=True, drop_last=True,
+    pin_memory=True, collate_fn=dict(type='mtpsl.stack_alike'),  # a copy that is not waited for
     sampler=dict(type='SeededSampler', shuffle=True),
     dataset=dict(type='PASCALContext', data_root=data_root, split='train',
                  label_mapping=None, pipeline=train_pipeline))
 val_dataloader = dict(
     batch_size=6, num_workers=4, persistent_workers=True,
+    pin_memory=True, collate_fn=dict(type='mtpsl.stack_alike'),
     sampler=dict(type='SeededSampler', shuffle=False),
     dataset=dict(type='PASCALContext', data_root=data_root, split='val',
                  pipeline=test_pipeline))

@@ -77,8 +77,9 @@ def procedures(args: argparse.Namespace) -> dict[str, Execution]:
 
 
 def build_model(cfg: Config, execution: Execution) -> BaseModel:
-    """Build the model with the same random weights in each process."""
+    """Build the model with the same random weights in each process; cuDNN as the config trains."""
     quieten()  # in each process
+    torch.backends.cudnn.benchmark = bool((cfg.get('env_cfg') or {}).get('cudnn_benchmark'))
     init_default_scope('mtpsl')
     torch.manual_seed(0)
     model = MODELS.build(cfg.model).to(execution.device)

@@ -21,16 +21,17 @@ STAGES = {'in_channels', 'in_stride'}  # of a neck, which are the backbone's, sa
 FINGERPRINT_KEYS = ('model', 'tasks', 'optim_wrapper', 'param_scheduler', 'randomness',
                     'train_dataloader')
 IGNORED_KEYS = {'init_cfg', 'data_root', 'num_workers', 'persistent_workers',
-                'prefetch_factor', 'pin_memory', 'timeout', 'multiprocessing_context', '_scope_',
-                'fused', 'foreach', 'capturable', 'with_cp', 'on_error', *STAGES}
+                'prefetch_factor', 'pin_memory', 'collate_fn', 'timeout',
+                'multiprocessing_context', '_scope_', 'fused', 'foreach', 'capturable', 'with_cp',
+                'on_error', *STAGES}
 # Entries of a model's config that do not change its predictions.
 NOT_PREDICTING = {'loss_weight', 'initial_loss_weight', 'class_weight', 'positive_weight', 'values',
                   'ignore', 'colour_coded', 'palette', 'png_unit', 'npy_unit', 'farthest',
                   'max_dist', 'max_display', 'absent_iou', 'double_sigmoid', 'zero_sum_unknown',
                   'divide_when_zoomed', 'aux_normal', 'outputs', 'num_samples', 'test_seed',
-                  'channels_last', 'shortcut', 'regularizer', 'teacher', 'pseudo',
-                  'feature_weight', 'bin_loss_weight', 'label_balance', 'train_tokens', 'dropout',
-                  *STAGES}
+                  'test_noise_on_cpu', 'channels_last', 'shortcut', 'regularizer', 'teacher',
+                  'pseudo', 'feature_weight', 'bin_loss_weight', 'label_balance', 'train_tokens',
+                  'dropout', *STAGES}
 # Those that decide what a model's features and predictions mean.
 PREDICTING_PARTS = ('tasks', 'backbone', 'neck', 'decoder', 'diffusion')
 SHOWN = 10

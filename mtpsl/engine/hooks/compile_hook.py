@@ -8,9 +8,13 @@ from torch import nn
 
 from mtpsl.registry import HOOKS
 
-# Only the denoiser's blocks see shapes that change from step to step.
-PARTS = ('backbone', 'neck', 'decoders.decode', 'diffusion.denoiser.blocks')
-DYNAMIC_PARTS = ('diffusion.denoiser.blocks',)
+# Shapes that change from step to step meet the denoiser only.
+DYNAMIC_PARTS = ('diffusion.denoiser.embed', 'diffusion.denoiser.blocks',
+                 'diffusion.denoiser.heads')
+PARTS = ('backbone', 'neck', 'decoders.decode', *DYNAMIC_PARTS)
+# Torch counts the graphs of all tasks' heads together, and runs what is beyond uncompiled: tasks x
+# (training, prediction) x (one pair, several) are 20 of five tasks; its default is 8.
+RECOMPILE_LIMIT = 64
 
 
 @HOOKS.register_module()
@@ -61,6 +65,10 @@ class CompileHook(Hook):
         Raises:
             ValueError: the model has no such part.
         """
+        import torch._dynamo  # takes seconds: not for who compiles nothing
+
+        torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit,
+                                                   RECOMPILE_LIMIT)
         there = {path for path, _ in model.named_modules()}
         parts = [path for path in PARTS if path in there] if self.parts is None else [*self.parts]
         for path in parts:

@@ -43,7 +43,7 @@ class PartedGroups:
         if not gradients:
             self._still = [None] * len(found)
             return
-        largest = torch.stack([norm.float() for norm in torch._foreach_norm(gradients, torch.inf)])
+        largest = torch.stack([norm.float() for norm in _largest(gradients)])
         self._still = [part.amax() == 0 if len(part) else None
                        for part in largest.split([len(part) for part in found])]
 
@@ -73,6 +73,16 @@ class PartedGroups:
                 for parameter in own:
                     parameter.grad = None
         return left_out
+
+
+def _largest(gradients: list[Tensor]) -> list[Tensor]:
+    """The largest absolute value of each, NaN where there is one."""
+    if gradients[0].device.type != 'cpu':
+        return list(torch._foreach_norm(gradients, torch.inf))
+    # A CPU takes ten times as long for that norm as for the extremes, if it meets the values in
+    # the order in which they lie.
+    flat = [g if g.ndim != 4 or g.is_contiguous() else g.permute(0, 2, 3, 1) for g in gradients]
+    return [torch.maximum(high, -low) for low, high in map(torch.aminmax, flat)]
 
 
 class _Telling(list):

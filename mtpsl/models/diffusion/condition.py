@@ -33,13 +33,12 @@ class Condition(BaseModule):
     def quarter(self, predictions: Mapping[str, Tensor]) -> Tensor:
         """F_cond at a quarter of the resolution, (B, C, h / 4, w / 4), without F_cond itself.
 
-        Bilinear resizing by 1/4 is the mean of the middle 2x2 pixels of each 4x4 block. A 3x3
-        convolution and that mean are together one 4x4 convolution of stride 4, with a ninth of
-        the multiply-adds. h and w must be multiples of 4.
+        Bilinear resizing by 1/4 is the mean of the middle 2x2 pixels of each 4x4 block. That mean
+        may come before the convolution, which is linear and then has to be worked out at these
+        pixels only: a sixteenth of the multiply-adds. h and w must be multiples of 4.
         """
-        rows = F.pad(self.reduce.weight, (0, 0, 0, 1)) + F.pad(self.reduce.weight, (0, 0, 1, 0))
-        kernel = (F.pad(rows, (0, 1)) + F.pad(rows, (1, 0))) / 4
-        return F.conv2d(self.sources(predictions), kernel, self.reduce.bias, stride=4)
+        means = F.avg_pool2d(self.sources(predictions), 2, stride=1)  # of pixels i and i + 1
+        return F.conv2d(means, self.reduce.weight, self.reduce.bias, stride=4)
 
 
 @MODELS.register_module()

@@ -17,6 +17,34 @@ from mtpsl.models.checkpoint_module import checkpoint_module
 from .blocks import CrossAttentionBlock, SelfAttentionBlock, StepEmbedding
 
 
+class Embedding(nn.Conv2d):
+    """A task's 3x3 convolution of its noisy map.
+
+    With a forward of its own: ``torch.compile`` passes over calls of torch's modules.
+    """
+
+    def forward(self, noisy: Tensor) -> Tensor:
+        return super().forward(noisy)
+
+
+class Head(nn.Sequential):
+    """1x1 convolution, ``head_convs`` times (3x3, ReLU), and a 1x1 to ``out_channels``.
+
+    With a forward of its own: ``torch.compile`` passes over calls of torch's modules.
+    """
+
+    def __init__(self, channels: int, head_convs: int, out_channels: int | None) -> None:
+        layers: list[nn.Module] = [nn.Conv2d(channels, channels, 1)]
+        for _ in range(head_convs):
+            layers += [nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU(inplace=True)]
+        if out_channels is not None:
+            layers.append(nn.Conv2d(channels, out_channels, 1))
+        super().__init__(*layers)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return super().forward(maps)
+
+
 class Denoiser(BaseModule):
     """Task-specific input and output convolutions around shared transformer blocks (paper, Fig. 4).
 
@@ -64,13 +92,13 @@ class Denoiser(BaseModule):
         self.with_cp = with_cp
         self.residual = residual
         self.embed = nn.ModuleDict({
-            name: nn.Conv2d(c, channels, 3, padding=1) for name, c in in_channels.items()})
+            name: Embedding(c, channels, 3, padding=1) for name, c in in_channels.items()})
         self.step_embedding = StepEmbedding(channels)
         block = CrossAttentionBlock if conditioned else SelfAttentionBlock
         self.blocks = nn.ModuleList(
             block(channels, num_heads, ffn_ratio) for _ in range(num_blocks))
         self.heads = nn.ModuleDict({
-            name: _head(channels, head_convs, None if out_channels is None else out_channels[name])
+            name: Head(channels, head_convs, None if out_channels is None else out_channels[name])
             for name in in_channels})
         self._reset_parameters()
 
@@ -137,13 +165,3 @@ class Denoiser(BaseModule):
 
     def _call(self, module: nn.Module, *inputs: Tensor) -> Any:
         return checkpoint_module(module, *inputs) if self.with_cp else module(*inputs)
-
-
-def _head(channels: int, head_convs: int, out_channels: int | None) -> nn.Sequential:
-    """1x1 convolution, ``head_convs`` times (3x3, ReLU), and a 1x1 to ``out_channels``."""
-    layers: list[nn.Module] = [nn.Conv2d(channels, channels, 1)]
-    for _ in range(head_convs):
-        layers += [nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU(inplace=True)]
-    if out_channels is not None:
-        layers.append(nn.Conv2d(channels, out_channels, 1))
-    return nn.Sequential(*layers)

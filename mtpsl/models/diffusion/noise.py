@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from mtpsl.models.to_device import moved
+
 
 class NoiseSource:
     """Standard normal noise for the maps of each task.
@@ -23,10 +25,12 @@ class NoiseSource:
         num_maps: D; 0 draws none.
         channels: task name -> channels of its map.
         seed: changes the noise of test images.
+        on_cpu: draw that of test images on the CPU wherever the model is, and copy it.
     """
 
-    def __init__(self, num_maps: int, channels: Mapping[str, int], seed: int = 0) -> None:
-        self.num_maps, self.seed = num_maps, seed
+    def __init__(self, num_maps: int, channels: Mapping[str, int], seed: int = 0,
+                 on_cpu: bool = False) -> None:
+        self.num_maps, self.seed, self.on_cpu = num_maps, seed, on_cpu
         self.channels = dict(sorted(channels.items())) if num_maps else {}
         self._order = list(channels) if num_maps else []
 
@@ -46,17 +50,19 @@ class NoiseSource:
         Args:
             ids: of the images; each seeds its own.
             size: (h, w).
-            device: where it is drawn.
+            device: where it is wanted, and drawn unless ``on_cpu``.
             sample: which of several predictions of the images it is for.
         """
         if not self.num_maps:
             return None
-        generator = torch.Generator(device)
+        source = torch.device('cpu') if self.on_cpu else device
+        generator = torch.Generator(source)
         base = f'{self.seed}.{sample}' if sample else f'{self.seed}'
-        return self.split(torch.stack([
-            torch.randn(self.shape(*size), device=device, generator=generator.manual_seed(
+        noise = torch.stack([
+            torch.randn(self.shape(*size), device=source, generator=generator.manual_seed(
                 zlib.crc32(f'{base}/{image}'.encode())))
-            for image in ids]))
+            for image in ids])
+        return self.split(noise if source == device else moved(noise, device))
 
     def shape(self, height: int, width: int) -> tuple[int, int, int, int]:
         """(D, channels of all maps together, h, w): the noise of one image."""

@@ -6,6 +6,7 @@ of its label; maps at stride 8 are h x w.
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -57,6 +58,7 @@ class MultiTaskModel(OrderedTasks):
         shown: the same in the order of the argument, for tables and pictures.
         tta: test-time augmentation, None without; see :meth:`augment_tests`.
         noise: where noise is drawn; of no maps where the model takes none.
+        amp: whether :meth:`predict` works in bfloat16; the maps that it gives are float32.
     """
 
     init_cfg: Any
@@ -76,6 +78,7 @@ class MultiTaskModel(OrderedTasks):
         self.channels_last = channels_last
         self.tta: MultiTaskTTA | None = None
         self.noise = NoiseSource(0, {})
+        self.amp = False
         self._set_memory_format()
 
     def init_weights(self) -> None:
@@ -268,11 +271,12 @@ class MultiTaskModel(OrderedTasks):
             ValueError: see :meth:`check_options`; or predictions that are not finite.
         """
         self.check_options(options)
-        if self.tta is None:
-            maps = self.prediction_maps(inputs, data_samples, options)
-        else:
-            maps = self.tta(self.prediction_maps, inputs, data_samples, options, self.tasks,
-                            self.data_preprocessor.size_divisor)
+        with torch.autocast(inputs.device.type, torch.bfloat16) if self.amp else nullcontext():
+            if self.tta is None:
+                maps = self.prediction_maps(inputs, data_samples, options)
+            else:
+                maps = self.tta(self.prediction_maps, inputs, data_samples, options, self.tasks,
+                                self.data_preprocessor.size_divisor)
         return self.attach(maps, data_samples)
 
     def augment_tests(self, tta: Mapping[str, Any] | None = None) -> None:

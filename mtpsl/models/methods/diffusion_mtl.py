@@ -47,6 +47,8 @@ class DiffusionMTL(MultiTaskModel):
         diffusion: config of ``PredictionDiffusion`` or ``FeatureDiffusion``.
         initial_loss_weight: factor on the losses of the initial predictions.
         test_seed: changes the noise drawn at test time.
+        test_noise_on_cpu: draw it on the CPU, for figures that do not depend on the card: a CPU
+            and GPUs of several models draw different numbers from one seed.
         outputs: what a tested sample gets, of ``OUTPUTS``: 'pred' alone saves the time of the maps
             that only evaluation ('initial') and pictures look at ('noisy'; 'steps', which are
             the fields ``step<s>`` with X_0 as step s = S..2 predicts it).
@@ -63,7 +65,7 @@ class DiffusionMTL(MultiTaskModel):
                  decoder: dict, diffusion: dict, initial_loss_weight: float = 0.5,
                  test_seed: int = 0, outputs: Sequence[str] = OUTPUTS[:3], num_samples: int = 1,
                  data_preprocessor: dict | None = None, init_cfg: dict | None = None,
-                 channels_last: bool = True) -> None:
+                 channels_last: bool = True, test_noise_on_cpu: bool = False) -> None:
         _check_outputs(outputs)
         super().__init__(tasks, backbone, neck, decoder, data_preprocessor, init_cfg,
                          channels_last)
@@ -73,7 +75,7 @@ class DiffusionMTL(MultiTaskModel):
         self.initial_loss_weight = initial_loss_weight
         self.outputs = tuple(outputs)
         self.noise = NoiseSource(self.diffusion.schedule.num_noise_maps,
-                                 self.diffusion.map_channels, test_seed)
+                                 self.diffusion.map_channels, test_seed, test_noise_on_cpu)
         self._check_num_samples(num_samples)
         self.num_samples = num_samples
 
