@@ -34,7 +34,8 @@ def listing(word: str = '') -> str:
     names = [f'  {name}' for name in models() if word in name]
     parts = dict(tools=programs, configs=configs, models=names)
     lines = [line for title, entries in parts.items() if entries for line in ('', title, *entries)]
-    return '\n'.join([f'in {home()}', *(lines or ['', f'nothing has {word!r} in its name'])])
+    lines = lines or ['', f'nothing has {word!r} in its name']
+    return '\n'.join([f'tools and configs of {home()}', *lines])
 
 
 def _purpose(path: Path) -> str:

@@ -17,10 +17,13 @@ import torch
 from doc_commands import python_blocks
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
+from PIL import Image
 from tiny import make_samples
 
+from mtpsl.apis.sources import PhotoReader
 from mtpsl.data_prep.synthetic import render_scene
-from mtpsl.datasets import SeededIndex
+from mtpsl.datasets import LabelSource, PartialLabelDataset, SeededIndex
+from mtpsl.datasets.check_dataset import check_configs
 from mtpsl.datasets.label_mapping import save_mapping
 from mtpsl.engine import load_config
 from mtpsl.models import NoiseSchedule
@@ -135,13 +138,23 @@ def test_the_samplers_configs_train_and_predict(folder, monkeypatch):
 # ---------------------------------------------------------------- new_method.md
 
 def test_the_method_trains_and_predicts(folder):
-    config, = save(folder, 'docs/new_method.md')
-    cfg = thin(config)
+    cfg = thin(save(folder, 'docs/new_method.md')[0])
     losses, samples = train_and_predict(cfg, [['semseg', 'normal'], ['semseg']])
     assert set(losses) == {'loss_semseg', 'loss_semseg_initial', 'loss_normal',
                            'loss_normal_initial', 'loss_zero'}
     assert set(samples[0].pred.keys()) == set(samples[0].initial.keys()) == set(cfg.tasks)
     assert not torch.equal(samples[0].pred.semseg, samples[0].initial.semseg)
+
+
+def test_the_condition_is_the_mean_of_all_tasks(folder):
+    cfg = thin(save(folder, 'docs/new_method.md')[1])
+    model = MODELS.build(cfg.model)
+    condition = model.diffusion.condition
+    maps = {name: torch.randn(1, task.channels, 8, 8) for name, task in model.tasks.items()}
+    expected = sum(condition.project[name](maps[name]) for name in maps) / len(maps)
+    torch.testing.assert_close(condition.sources(maps), expected)
+    losses, _ = train_and_predict(cfg, [['semseg', 'normal'], ['semseg']])
+    assert {'loss_semseg', 'loss_normal_initial'} <= set(losses)
 
 
 # ---------------------------------------------------------------- new_dataset.md
@@ -159,6 +172,33 @@ def test_the_dataset_reads_what_the_document_says(folder):
     np.testing.assert_allclose(sample.gt.normal.permute(1, 2, 0), scene.normal, atol=1e-6)
     assert set(sample.gt.semseg.unique().tolist()) <= {0, 1, 2, 3, 255}
     np.testing.assert_array_equal(sample.gt.semseg[0], doc_place.OFFICE_CLASSES[scene.semseg] - 1)
+
+
+def test_scenes_of_one_file_are_read_checked_and_predicted(folder):
+    module = saved_module(folder, 'docs/new_dataset.md', 'my_images')
+    rgb = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    depth = np.linspace(1, 9, 600, dtype=np.float32).reshape(20, 30)
+    for name in ('scenes', 'splits'):
+        (folder / name).mkdir()
+    np.savez(folder / 'scenes/a.npz', rgb=rgb, depth=depth)
+    (folder / 'splits/val.txt').write_text('a\n')
+
+    class Scenes(PartialLabelDataset):
+        IMAGE, ID_LIST = 'scenes/{id}.npz', 'splits/{split}.txt'
+        LABELS = dict(depth=LabelSource(('scenes/{id}.npz',), lambda size, scene: scene['depth']))
+
+    pipeline = [dict(type='LoadScene'), dict(type='LoadLabels')]
+    config = dict(type=Scenes, tasks=dict(depth=dict(type='Depth')), data_root=str(folder),
+                  split='val', pipeline=pipeline)
+    sample = DATASETS.build(config)[0]
+    np.testing.assert_array_equal(sample['img'], rgb[..., ::-1])
+    np.testing.assert_array_equal(sample['gt']['depth'], depth)
+    report = check_configs(dict(val=config))
+    assert report.sound and '1 to 9' in {finding.found[:6] for finding in report.findings}
+    reader = PhotoReader([dict(type=module.LoadScene)])
+    np.testing.assert_array_equal(reader.read(folder / 'scenes/a.npz'), rgb[..., ::-1])
+    Image.fromarray(rgb).save(folder / 'photo.png')
+    np.testing.assert_array_equal(reader.read(folder / 'photo.png'), rgb[..., ::-1])
 
 
 def test_withheld_labels_of_the_dataset_are_not_opened(folder):

@@ -34,7 +34,7 @@ def test_every_tool_has_a_name_of_its_own():
 
 def test_the_list_shows_tools_with_their_purpose_and_configs(mtpsl):
     lines = mtpsl('list').splitlines()
-    assert lines[0] == f'in {ROOT}' == f'in {home()}'
+    assert lines[0] == f'tools and configs of {ROOT}' == f'tools and configs of {home()}'
     assert f'  {"train":24}Train a model' in lines
     assert f'  {"slurm_train":24}Train under slurm' in lines
     shown = {line.split()[0]: line.split()[1:] for line in lines if line.startswith('  ')}

@@ -59,11 +59,23 @@ class PhotoReader:
         return self._load.in_colours(np.ascontiguousarray(rgb[..., ::-1]))
 
     def colour(self, bgr: np.ndarray, name: str) -> np.ndarray:
-        """What the pipeline makes of an image, (H, W, 3) uint8 BGR, before the model sees it."""
+        """What the pipeline makes of an image, (H, W, 3) uint8 BGR, before the model sees it.
+
+        Raises:
+            ValueError: a transform that needs more than the image, as one that reads files does.
+        """
         if self._colours is None:
             return bgr
         shape = bgr.shape[:2]
-        return self._colours(dict(img=bgr, img_shape=shape, ori_shape=shape, img_id=name))['img']
+        image = dict(img=bgr, img_shape=shape, ori_shape=shape, img_id=name)
+        try:
+            return self._colours(image)['img']
+        except KeyError as error:
+            if error.args[:1] not in {('img_path',), ('labels',), ('gt',), ('tasks',)}:
+                raise
+            raise ValueError(f'a transform of the test pipeline needs {error}, which an image '
+                             'alone does not have; one that reads images must be a subclass of '
+                             'LoadImageFromFile') from error
 
 
 _plain = PhotoReader()

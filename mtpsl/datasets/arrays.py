@@ -1,4 +1,4 @@
-"""Labels and images that are stored as arrays (``.npy``)."""
+"""Labels and images that are stored as arrays (``.npy``, labels also ``.npz``)."""
 
 import os
 
@@ -44,6 +44,15 @@ def read_array(path: str) -> np.ndarray:
     if not isinstance(values, np.ndarray):
         raise ValueError('the file holds several arrays (.npz), a .npy holds one')
     return values
+
+
+def read_arrays(path: str) -> dict[str, np.ndarray]:
+    """The arrays of a ``.npz`` file by name, which may hold no code."""
+    values = np.load(path, allow_pickle=False)
+    if isinstance(values, np.ndarray):
+        raise ValueError('the file holds one array (.npy), a .npz holds several by name')
+    with values:
+        return dict(values)
 
 
 def read_image(path: str, white: float | None = None) -> np.ndarray:

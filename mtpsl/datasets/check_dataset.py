@@ -9,12 +9,13 @@ from typing import NamedTuple
 import numpy as np
 from mmengine.utils import track_iter_progress
 
-from mtpsl.registry import DATASETS
+from mtpsl.registry import DATASETS, TRANSFORMS
 from mtpsl.tasks.seen import Seen
 
 from .doubles import same_files, told_twice
 from .label_mapping import count_labels
 from .partial_label import PartialLabelDataset
+from .transforms import LoadImageFromFile, LoadLabels
 
 PIPELINE = (dict(type='mtpsl.LoadImageFromFile'), dict(type='mtpsl.LoadLabels'))
 MANY = 10  # labels of which one at least should differ from the others
@@ -123,8 +124,22 @@ def _paths(dataset: PartialLabelDataset) -> dict[str, None]:
 def _readers(config: Mapping) -> Sequence[dict]:
     """The steps of a dataset's pipeline that read image and labels, with their options."""
     steps = [step for step in config.get('pipeline', ()) if isinstance(step, Mapping)]
-    return [dict(next((step for step in steps if str(step.get('type')).rpartition('.')[2] == kind),
-                      {}), type=f'mtpsl.{kind}') for kind in ('LoadImageFromFile', 'LoadLabels')]
+    return [_reader(steps, kind) for kind in (LoadImageFromFile, LoadLabels)]
+
+
+def _reader(steps: Sequence[Mapping], kind: type) -> dict:
+    """The step that is a ``kind``, or a subclass of the user's own."""
+    for step in steps:
+        found = step.get('type')
+        if isinstance(found, str):
+            if found.rpartition('.')[2] == kind.__name__:
+                break
+            found = TRANSFORMS.get(found)
+        if isinstance(found, type) and issubclass(found, kind):
+            return dict(step, type=found)
+    else:
+        step = {}
+    return dict(step, type=f'mtpsl.{kind.__name__}')
 
 
 def _manifest(root: Path) -> dict:

@@ -173,6 +173,8 @@ def _why_unreadable(content: bytes, error: Exception) -> str:
         return 'it is an AVIF file: Pillow 11.3 or later reads it if it is whole'
     if 'truncated' in str(error):
         return 'it is cut off: the end of its pixels is missing'
+    if content[:4] == b'PK\x03\x04':
+        return 'it is an archive (.npz, .zip): a subclass of LoadImageFromFile may read it'
     return 'it is damaged, or no image'
 
 

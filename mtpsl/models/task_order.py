@@ -28,8 +28,8 @@ def in_order(tasks: Mapping[str, T]) -> dict[str, T]:
 
 
 def owners(model: nn.Module, tasks: Iterable[str]) -> dict[str, tuple[str, str]]:
-    """Name of a parameter or buffer -> (path of the ``ModuleDict`` of all tasks that it lies in,
-    task), for those that one task owns.
+    """Name of a parameter or buffer -> (path of the ``ModuleDict`` or ``ParameterDict`` of all
+    tasks that it lies in, task), for those that one task owns.
     """
     names, found = set(tasks), {}
     for path, module in model.named_modules():
@@ -37,6 +37,8 @@ def owners(model: nn.Module, tasks: Iterable[str]) -> dict[str, tuple[str, str]]
             for task, part in module.items():
                 found.update({f'{path}.{task}.{name}': (path, task)
                               for name, _ in (*part.named_parameters(), *part.named_buffers())})
+        elif isinstance(module, nn.ParameterDict) and set(module) == names:
+            found.update({f'{path}.{task}': (path, task) for task in module})
     return found
 
 

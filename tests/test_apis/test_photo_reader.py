@@ -70,3 +70,12 @@ def test_what_moves_pixels_is_refused():
                  dict(type='mmcv.Resize', scale=(64, 64))):
         with pytest.raises(ValueError, match='RandomScale'):
             PhotoReader([LOAD, step])
+
+
+def test_a_loader_that_is_none_of_ours_is_named() -> None:
+    def load(results: dict) -> dict:
+        return results | dict(img=np.load(results['img_path']))
+
+    load.moves = 'nothing'  # type: ignore[attr-defined]
+    with pytest.raises(ValueError, match="needs 'img_path'.* must be a subclass of LoadImage"):
+        PhotoReader([load]).colour(np.zeros((4, 4, 3), np.uint8), 'a')

@@ -12,7 +12,8 @@ from mtpsl.datasets.arrays import (
     numbered_ids,
     read_image,
 )
-from mtpsl.datasets.transforms import LoadImageFromFile
+from mtpsl.datasets.transforms import LoadImageFromFile, LoadLabels
+from mtpsl.tasks import build_tasks
 from mtpsl.tasks.depth import Depth
 
 SIZE = (1, 4)
@@ -113,6 +114,33 @@ def test_arrays_never_run_code(tmp_path: Path) -> None:
     np.save(path, np.array([print], object), allow_pickle=True)
     with pytest.raises(ValueError, match='allow_pickle=False'):
         read_image(str(path))
+
+
+def read_depth(path: Path) -> np.ndarray:
+    results = dict(img=np.zeros((2, 3, 3), np.uint8),
+                   tasks=build_tasks(dict(depth=dict(type='Depth'))),
+                   labels=dict(depth=((str(path),), lambda size, scene: scene['z'])))
+    return LoadLabels().transform(results)['gt']['depth']
+
+
+def test_a_label_is_one_of_the_arrays_of_an_npz(tmp_path: Path) -> None:
+    depth = np.arange(6, dtype=np.float32).reshape(2, 3)
+    np.savez(tmp_path / 'a.npz', other=np.zeros(3), z=depth)
+    np.testing.assert_array_equal(read_depth(tmp_path / 'a.npz'), depth)
+    np.savez(tmp_path / 'code.npz', z=np.array([print], object))
+    np.save(tmp_path / 'b.npy', depth)
+    (tmp_path / 'b.npy').rename(tmp_path / 'b.npz')
+    (tmp_path / 'a.npz').rename(tmp_path / 'a.h5')
+    for name, words in [('code.npz', 'allow_pickle=False'), ('b.npz', 'the file holds one array'),
+                        ('a.h5', r"of \.png, \.mat, \.npy, \.npz, got '\.h5'")]:
+        with pytest.raises(ValueError, match=f'cannot use the depth label .*{name}: .*{words}'):
+            read_depth(tmp_path / name)
+
+
+def test_an_archive_is_no_image(tmp_path: Path) -> None:
+    np.savez(tmp_path / 'a.npz', rgb=np.zeros((2, 3, 3), np.uint8))
+    with pytest.raises(ValueError, match=r'a\.npz: it is an archive.*a subclass of Load'):
+        LoadImageFromFile().transform(dict(img_path=str(tmp_path / 'a.npz')))
 
 
 # ------------------------------------------------------------------ ids

@@ -65,6 +65,14 @@ def test_generate_only(tool, tmp_path, ids_file, capsys):
     assert '--only takes TASK=FILE, got parsing' in capsys.readouterr().err
 
 
+def test_tasks_of_ones_own_are_drawn(tool, ids_file, tmp_path):
+    out = tmp_path / 'own.json'
+    tool.main(['generate', '--ids', str(ids_file), '--setting', 'full', '--tasks', 'semseg',
+               'albedo', 'semseg2', '--out', str(out)])
+    assert {tuple(names) for names in json.loads(out.read_text()).values()} == {
+        ('semseg', 'albedo', 'semseg2')}
+
+
 def test_ids_of_a_folder_are_names_in_natural_order(tool, tmp_path, capsys):
     folder = tmp_path / 'train/image'
     folder.mkdir(parents=True)
@@ -127,7 +135,8 @@ def test_broken_parts_file_is_named(tool, pascal, tmp_path, capsys):
 
 
 @pytest.mark.parametrize('extra, message', [
-    (['--tasks', 'semseg', 'depht'], "--tasks: invalid choice: 'depht'"),
+    (['--tasks', 'semseg', 'depht'], "'depht' is no name of a task; did you mean depth"),
+    (['--tasks', 'semseg', 'my task'], "'my task' is no name of a task"),
     (['--seed', '-1'], 'seed must be at least 0, got -1'),
     (['--ids', 'nothing.txt'], 'there is no id list nothing.txt'),
     (['--ids', '{tmp}'], 'the folder {tmp} holds no image'),

@@ -123,6 +123,20 @@ def assert_alike(one: dict, other: dict, **allowed: float) -> None:
                                        msg=lambda text, name=name: f'{name}: {text}')
 
 
+def test_a_parameter_of_a_task_gets_a_zero_gradient_without_a_label() -> None:
+    model = build('baseline')
+    model.log_variance = nn.ParameterDict({name: torch.ones(()) for name in model.tasks})
+    batch = dict(inputs=[torch.zeros(3, 32, 32, dtype=torch.uint8)] * 2,
+                 data_samples=make_samples([['semseg'], ['normal']], (32, 32)))
+    losses = model(**model.data_preprocessor(batch, True), mode='loss')
+    for name in ('semseg', 'normal'):
+        losses[f'loss_{name}'] *= model.log_variance[name]
+    model.parse_losses(losses)[0].backward()
+    found = {name: weight.grad for name, weight in model.log_variance.items()}
+    assert found['semseg'] > 0 and found['parsing'] == found['boundary'] == 0
+    assert model.parts()['log_variance.semseg'] != model.parts()['log_variance.boundary']
+
+
 def test_the_papers_tasks_come_first_then_others_by_name():
     names = ['z', 'boundary', 'depth', 'a', 'semseg', 'normal']
     assert list(in_order(dict.fromkeys(names))) == ['semseg', 'depth', 'normal', 'boundary', 'a',

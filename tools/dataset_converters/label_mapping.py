@@ -1,6 +1,7 @@
 """Make the JSON file of a partial-label setting: draw one, or import a published one."""
 
 import argparse
+import difflib
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -21,8 +22,8 @@ def make_parser() -> argparse.ArgumentParser:
     generate = commands.add_parser('generate', help='draw a setting (seeded)')
     generate.add_argument('--ids', required=True, help='text file, one image id a line, or a '
                           'folder of images or arrays, named ID.jpg, ID.npy, ...')
-    generate.add_argument('--tasks', required=True, nargs='+', choices=TASK_NAMES, metavar='TASK',
-                          help=f'of {", ".join(TASK_NAMES)}')
+    generate.add_argument('--tasks', required=True, nargs='+', metavar='TASK',
+                          help=f'names as in the config: {", ".join(TASK_NAMES)}, or your own')
     generate.add_argument('--setting', required=True, choices=SETTINGS)
     generate.add_argument('--seed', type=int, default=0, help='at least 0 (default: 0)')
     generate.add_argument(
@@ -49,6 +50,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     if told := told_to_keep('', [args.out], args.force):
         parser.error(told)
     if args.command == 'generate':
+        for name in args.tasks:
+            close = difflib.get_close_matches(name, TASK_NAMES, 1, 0.75)
+            if not name.isidentifier() or close and not name.startswith(close[0]):
+                parser.error(f'--tasks: {name!r} is no name of a task'
+                             + (f'; did you mean {close[0]}?' if close else ''))
         pairs = [item.partition('=') for item in args.only]
         if not all(file for _, _, file in pairs):
             parser.error(f'--only takes TASK=FILE, got {" ".join(args.only)}')

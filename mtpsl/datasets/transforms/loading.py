@@ -11,7 +11,7 @@ from mmengine.fileio import get
 from PIL import Image, ImageOps
 from scipy.io import loadmat
 
-from mtpsl.datasets.arrays import read_array, read_image
+from mtpsl.datasets.arrays import read_array, read_arrays, read_image
 from mtpsl.datasets.decoding import (
     BACKENDS,
     decode,
@@ -140,9 +140,9 @@ class LoadLabels(mmcv.transforms.BaseTransform):
     """Read the label maps named in ``labels``; no other file is opened, and none twice.
 
     A ``decode`` gets what is in its files: the pixels of a ``.png`` (palette pictures as indices),
-    the variables of a ``.mat``, the array of a ``.npy``. A map of another size but of the image's
-    proportions, up to a pixel's rounding and at most twice or half as large, is resized to the
-    image as its task says.
+    the variables of a ``.mat``, the array of a ``.npy``, the arrays of a ``.npz`` by name. A map of
+    another size but of the image's proportions, up to a pixel's rounding and at most twice or half
+    as large, is resized to the image as its task says.
 
     Where the image was turned as its EXIF orientation says, the size of a label tells whether it
     was drawn on the picture as it is shown or as it is stored; a stored one is turned with it.
@@ -194,7 +194,7 @@ class LoadLabels(mmcv.transforms.BaseTransform):
 
 
 _READERS: dict[str, Callable[[str], np.ndarray | dict]] = {
-    '.png': read_label_picture, '.mat': loadmat, '.npy': read_array}
+    '.png': read_label_picture, '.mat': loadmat, '.npy': read_array, '.npz': read_arrays}
 
 
 def read_label(task: Task, files: tuple[tuple[str, ...], Callable], size: tuple[int, int] | None,
@@ -240,7 +240,10 @@ def read_label(task: Task, files: tuple[tuple[str, ...], Callable], size: tuple[
 
 def _open(path: str) -> np.ndarray | dict:
     refuse_special(path)
-    return _READERS[os.path.splitext(path)[1].lower()](path)
+    suffix = os.path.splitext(path)[1].lower()
+    if suffix not in _READERS:
+        raise ValueError(f'a label must be a file of {", ".join(_READERS)}, got {suffix!r}')
+    return _READERS[suffix](path)
 
 
 def _check_channels(label: np.ndarray, task: Task) -> None:

@@ -13,9 +13,12 @@ from mtpsl.tasks import Task
 
 
 class Condition(BaseModule):
-    """What both have: the last convolution ``reduce``, from concatenated maps to F_cond."""
+    """Base class: the last convolution ``reduce`` makes F_cond of the maps of all tasks.
 
-    reduce: nn.Conv2d  # 3x3, padding 1
+    A subclass sets ``reduce`` (3x3, padding 1) and ``detach``, and gives the two methods below.
+    """
+
+    reduce: nn.Conv2d
     detach: bool  # whether no gradient goes back to the decoders
 
     @abstractmethod
@@ -24,7 +27,11 @@ class Condition(BaseModule):
 
     @abstractmethod
     def channel_owners(self, order: Sequence[str]) -> dict[str, tuple[int, list]]:
-        """Whose the channels of ``reduce`` are, see :mod:`mtpsl.models.task_order`."""
+        """Whose the channels of ``reduce`` are, see :mod:`mtpsl.models.task_order`.
+
+        Name of a weight -> its axis, and the owner of each place along it with the tasks in
+        ``order``. Empty where the tasks share all channels, as in a sum.
+        """
 
     def forward(self, predictions: Mapping[str, Tensor]) -> Tensor:
         """P_init by task, (B, C_t, h, w), to F_cond (B, C, h, w)."""

@@ -39,7 +39,8 @@ class MultiTaskModel(OrderedTasks):
         loss():    extract_feat() -> decoders() -> task_losses(), zero_loss()
         predict(): logits() -> activate() -> attach()
 
-    Convention: a module that belongs to one task lies in a ``ModuleDict`` under the task's name.
+    Convention: a module that belongs to one task lies in a ``ModuleDict`` under the task's name,
+    a single parameter in a ``ParameterDict``.
     Nothing depends on the order of ``tasks``, see :mod:`mtpsl.models.task_order`.
 
     Args:
