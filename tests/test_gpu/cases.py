@@ -22,7 +22,8 @@ def config(case: str) -> tuple:
     path, options = CASES[case]
     cfg = load_config(f'{REPO}/configs/{path}.py', options)
     shrink(cfg.model)
-    cfg.model.decoder.num_blocks = 1
+    if 'num_blocks' in cfg.model.decoder:
+        cfg.model.decoder.num_blocks = 1
     if 'diffusion' in cfg.model:
         cfg.model.diffusion.update(num_blocks=1, head_convs=1)
     cfg.model.data_preprocessor.size = SIZE

@@ -22,6 +22,7 @@ CASES: dict[str, tuple[str, dict]] = {
                       {'model.diffusion.with_cp': True, 'model.decoder.with_cp': True}),
     'no shortcuts': (f'diffusionmtl/{PASCAL}',
                      {'model.diffusion.shortcut': False, 'model.neck.shortcut': False}),
+    'hitts': (f'hitts/{PASCAL}', {}),
     'nyud': ('diffusionmtl/nyud_onelabel_r18', {}),
     'cityscapes': ('diffusionmtl/cityscapes_onelabel_r18_feature', {}),
 }
