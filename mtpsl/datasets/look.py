@@ -62,10 +62,22 @@ def look_at_labels(dataset: object, training: bool = True) -> dict[str, tuple[Ta
              if isinstance(dataset, JointDataset) else {'': looks} if looks else {})
     for together in parts.values():
         _conclude(together, training)
+    if isinstance(dataset, JointDataset):
+        _tell_strays(dataset, training)
     return {f'{name} of {dataset_name}' if dataset_name else name: (
                 task, Seen.union([look.seen[name] for look in together if name in look.seen]))
             for dataset_name, together in parts.items()
             for one in together for name, task in one.dataset.tasks.items()}
+
+
+def _tell_strays(dataset: JointDataset, training: bool) -> None:
+    """Say which tasks no set is labelled for: in training a ValueError."""
+    if strays := dataset.strays():
+        sets = '; '.join(f'{name}: {", ".join(dataset.tasks_of(name))}' for name in dataset.sets)
+        told = f'JointDataset: no set has the task {", ".join(strays)}. The sets have {sets}'
+        if training:
+            raise ValueError(f'{told}; tasks of a set says which it is labelled for')
+        print_log(f'{told}: the others are predicted and not scored', 'current', logging.WARNING)
 
 
 def compare_labels(learned: Mapping[str, tuple[Task, Seen]],

@@ -127,8 +127,6 @@ def test_what_is_left_out_of_the_tasks_is_left_out_of_the_sets():
      ["type of depth is 'InverseDepth'", "'Depth'"]),
     (dict(scenes=dict(tasks=dict(semseg=dict(type='Semseg', class_names=('a', 'b'))))),
      ['class_names of semseg']),
-    (dict(scans=dict(tasks=['semseg'], folders=dict(semseg='depth'))),
-     ['no set has the task depth']),
     (dict(scans=dict(data_root='nowhere')), ['scans:', 'nowhere']),
 ])
 def test_what_does_not_go_together_is_named(changes, words, roots):
@@ -146,6 +144,43 @@ def test_wrong_names_of_sets_and_tasks_are_refused(roots):
             joint(roots, names=names)
     with pytest.raises(ValueError, match='datasets must be a dict'):
         JointDataset(tasks=TASKS, datasets=[])
+
+
+def test_a_task_that_no_set_has_is_not_learned_but_may_go_without_scores(roots):
+    tasks = {name: TASKS[name] for name in ('semseg', 'depth')}
+    dataset = JointDataset(tasks=tasks, datasets=dict(scans=sets(roots)['scans']))
+    with pytest.raises(ValueError, match='no set has the task semseg. The sets have scans: depth'):
+        look_at_labels(dataset)
+    assert list(look_at_labels(dataset, training=False)) == ['depth of scans']
+
+
+def test_a_label_is_of_one_task(roots):
+    tasks = ('semseg', 'depth', 'rooms')
+    names = dict(scenes=dict(rooms='semseg'))
+    for labelled, words in ((['semseg', 'rooms'], "both are its 'semseg'"),
+                            (['semseg'], 'does not have it')):
+        with pytest.raises(ValueError, match=words):
+            joint(roots, tasks, names, scenes=dict(tasks=labelled))
+    with pytest.raises(ValueError, match=r'names.scenes must be a dict'):
+        joint(roots, tasks, dict(scenes='semseg'))
+
+
+def test_sets_whose_labels_mean_other_things_are_refused():
+    tasks = dict(semseg=dict(type='Semseg'), depth=dict(type='Depth'), places=dict(type='Semseg'))
+    rooms, streets = (dict(type=kind, tasks=['semseg', 'depth']) for kind in ('NYUD', 'Cityscapes'))
+    scenes = dict(type='PASCALContext', tasks=['semseg'])
+    table = dict(semseg=dict(values=list(range(21))))
+    for datasets, words in ((dict(a=rooms, b=scenes), "NYUD's 13 classes in a, PASCAL VOC's 21 classes in b"),
+                            (dict(a=dict(rooms, tasks=['depth']), b=dict(streets, tasks=['depth'])),
+                             'labels of depth are inverse depth in b, metres in a')):
+        with pytest.raises(ValueError, match=words):
+            resolve_sets(tasks, datasets, {})
+    for datasets, names in ((dict(a=dict(rooms, tasks=table), b=scenes), {}),
+                            (dict(a=rooms, c=dict(type='FolderDataset', tasks=['semseg'])), {}),
+                            (dict(a=dict(rooms, tasks=['places']), b=scenes),
+                             dict(a=dict(places='semseg')))):
+        resolved = resolve_sets(tasks, datasets, names)
+        assert resolve_sets(tasks, resolved, names) == resolved
 
 
 def test_an_image_in_two_sets_is_refused_through_links_too(roots, tmp_path):

@@ -181,6 +181,9 @@ def _check_loader(split: str, loader: Any, cfg: Config) -> None:
                          f'scored; {key}.dataset.max_images takes the first ones, and is logged')
     if kind.endswith('InfiniteSampler'):
         raise ValueError(f'{key}.sampler.type={kind} never ends: SeededSampler does')
+    if kind.endswith('JointSampler'):
+        raise ValueError(f'{key}.sampler.type={kind} draws sets by shares, so that some images '
+                         'would not be scored: SeededSampler with shuffle=False takes each once')
 
 
 def _check_frozen(backbone: Any) -> None:
