@@ -82,6 +82,7 @@ class JointDataset(ConcatDataset):
         super().__init__(list(self.sets.values()), ignore_keys=['tasks'])
         self._metainfo = dict(tasks=tuple(self.tasks))
         _refuse_shared_images(self.sets)
+        _refuse_other_views(self.sets)
 
     @property
     def on_error(self) -> str:
@@ -143,6 +144,17 @@ def _refuse_shared_images(sets: Mapping[str, PartialLabelDataset]) -> None:
                     f'JointDataset: the image {path} is in {other} and in {name}. Labels of one '
                     'image belong into one set: a FolderDataset with a folder for each task, or '
                     'sets of other images')
+
+
+def _refuse_other_views(sets: Mapping[str, PartialLabelDataset]) -> None:
+    """Raise ValueError where pipelines give images in different numbers of views."""
+    views = {name: [len(getattr(step, 'views', ())) for step in dataset.pipeline.transforms][-1:]
+             for name, dataset in sets.items()}
+    counts = {name: count[0] for name, count in views.items() if count}
+    if len(set(counts.values())) > 1:
+        told = ', '.join(f'{count or "none"} in {name}' for name, count in counts.items())
+        raise ValueError('JointDataset: the pipelines of all sets must end with MultiView of as '
+                         f'many views, or none of them, got {told}')
 
 
 def image_files(dataset: PartialLabelDataset) -> Iterator[str]:

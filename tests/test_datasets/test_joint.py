@@ -154,6 +154,13 @@ def test_a_task_that_no_set_has_is_not_learned_but_may_go_without_scores(roots):
     assert list(look_at_labels(dataset, training=False)) == ['depth of scans']
 
 
+def test_sets_have_as_many_views(roots):
+    two = [*PIPELINE[:2], dict(type='mtpsl.MultiView', views=[[], []])]
+    assert len(joint(roots, scans=dict(pipeline=two), scenes=dict(pipeline=two))) == 12
+    with pytest.raises(ValueError, match='as many views, or none of them, got 2 in scans, none in'):
+        joint(roots, scans=dict(pipeline=two))
+
+
 def test_a_label_is_of_one_task(roots):
     tasks = ('semseg', 'depth', 'rooms')
     names = dict(scenes=dict(rooms='semseg'))
