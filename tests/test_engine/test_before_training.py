@@ -23,8 +23,9 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (6, 10**9, '')])
 def test_a_checkpoint_tells_whether_its_training_was_at_its_end(tmp_path, step, end, told):
     path = str(tmp_path / 'a.pth')
-    torch.save(dict(meta={}, state_dict={}, param_schedulers=[
-        dict(last_step=5, end=5, by_epoch=True), dict(last_step=step, end=end, by_epoch=True)]), path)
+    schedules = [dict(last_step=5, end=5, by_epoch=True),
+                 dict(last_step=step, end=end, by_epoch=True)]
+    torch.save(dict(meta={}, state_dict={}, param_schedulers=schedules), path)
     assert unfinished(path) == (f'{path} {told}' if told else '')
 
 
