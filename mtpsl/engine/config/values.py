@@ -73,6 +73,21 @@ def check_left_out(name: str, tasks: Mapping, present: Collection[str], given: b
                        f'{", ".join(others)}')
 
 
+def check_set_left_out(key: str, value: object, cfg: Config) -> None:
+    """Raise KeyError where the command line leaves out a named set that there is not.
+
+    Args:
+        key: of the option, dotted.
+        value: its value.
+        cfg: the config without the options.
+    """
+    parent, _, name = key.rpartition('.')
+    sets = value_of(cfg, parent) if parent.endswith('.datasets') else None
+    if value is None and isinstance(sets, Mapping) and name not in sets:
+        raise KeyError(f'{key}=None: there is no set {name!r} to leave out, only '
+                       f'{", ".join(sets)}')
+
+
 def value_of(cfg: Config, key: str) -> Any:
     """What stands at a dotted key; None where nothing does."""
     return reduce(lambda part, name: part.get(name) if hasattr(part, 'get') else None,
