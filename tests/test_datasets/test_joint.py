@@ -6,12 +6,14 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.dataset import RepeatDataset
 
 from mtpsl.datasets import JointDataset, JointSampler, SeededIndex
 from mtpsl.datasets.joint_tasks import resolve_sets, shorten_sets, without_left_out
 from mtpsl.datasets.look import compare_sets, look_at_labels
 from mtpsl.datasets.sampler import seeded
+from mtpsl.engine.config.dataset_tree import leave_out_sets
 from mtpsl.registry import DATA_SAMPLERS, DATASETS
 
 TASKS = dict(semseg=dict(type='Semseg', class_names=('a', 'b', 'c')), depth=dict(type='Depth'),
@@ -115,6 +117,15 @@ def test_what_is_left_out_of_the_tasks_is_left_out_of_the_sets():
         a=dict(tasks=['rooms']), c=dict(tasks=dict(semseg={})))
     with pytest.raises(ValueError, match='datasets.a is labelled for depth, rooms, which tasks'):
         without_left_out(given, {'depth', 'rooms'})
+
+
+def test_names_follow_what_is_left_out():
+    joint_of = dict(names=dict(a=dict(rooms='semseg', far='depth'), b=dict(rooms='semseg')),
+                    datasets=dict(a=dict(tasks=['rooms', 'far']), b=None))
+    cfg = Config(dict(train_dataloader=dict(dataset=joint_of)))
+    leave_out_sets(cfg, {'rooms'})
+    assert cfg.train_dataloader.dataset.names == dict(a=dict(far='depth'))
+    assert cfg.train_dataloader.dataset.datasets == dict(a=dict(tasks=['far']))
 
 
 @pytest.mark.parametrize('changes, words', [
