@@ -60,7 +60,7 @@ def main(argv: list[str] | None = None) -> None:
 
         cfg = load_config(args.config, args.cfg_options)
         require(cfg, 'model', 'tasks', 'test_dataloader', 'test_cfg', 'test_evaluator')
-        tell_unread(args.cfg_options or {})
+        tell_unread(args.cfg_options or {}, args.tta)
         cfg.launcher = args.launcher
         cfg.load_from = args.checkpoint
         cfg.resume = False
@@ -97,9 +97,13 @@ def main(argv: list[str] | None = None) -> None:
                 write_html(html, args.html_num, metrics, runner, args.checkpoint)
 
 
-def tell_unread(options: dict) -> None:
-    """Warn of options of the validation on the command line: a test does not look there."""
+def tell_unread(options: dict, tta: bool) -> None:
+    """Warn of options on the command line where a test does not look: the validation's, and those
+    of the views without ``--tta``.
+    """
     for key in options:
+        if key.split('.')[0] == 'tta_model' and not tta:
+            warnings.warn(f'--cfg-options {key} has no effect without --tta', stacklevel=3)
         read = key.replace('val_', 'test_', 1)
         if key.startswith(('val_dataloader', 'val_evaluator')) and read not in options:
             warnings.warn(f'--cfg-options {key} has no effect on a test, which reads {read}',

@@ -41,8 +41,9 @@ class Cityscapes(PartialLabelDataset):
 
     IMAGE = layouts.IMAGE
     LABELS = dict(
-        semseg=LabelSource(((layouts.CITYSCAPES['semseg'], '{split}/label/{id}.npy'),), class_map),
-        depth=LabelSource((layouts.CITYSCAPES['depth'],), decode_inverse_depth))
+        semseg=LabelSource(((layouts.CITYSCAPES['semseg'], '{split}/label/{id}.npy'),), class_map,
+                           "Cityscapes' 7 classes"),
+        depth=LabelSource((layouts.CITYSCAPES['depth'],), decode_inverse_depth, 'inverse depth'))
     PUBLISHED = dict(counts=dict(train=2975, val=500), size=(128, 256))
 
     def read_ids(self) -> list[str]:

@@ -40,7 +40,7 @@ class JointDataset(ConcatDataset):
 
     Raises:
         ValueError: a set that has no such task, disagrees on what a task is, or shares image
-            files with another; a task that no set has.
+            files with another.
         TypeError: a set that is no :class:`PartialLabelDataset`.
 
     Example:
@@ -79,10 +79,10 @@ class JointDataset(ConcatDataset):
             name: dict(zip(dataset.tasks, dataset.tasks)) | {
                 own: task for task, own in names.get(name, {}).items()}
             for name, dataset in self.sets.items()}
-        self._refuse_strays()
         super().__init__(list(self.sets.values()), ignore_keys=['tasks'])
         self._metainfo = dict(tasks=tuple(self.tasks))
         _refuse_shared_images(self.sets)
+        _refuse_other_views(self.sets)
 
     @property
     def on_error(self) -> str:
@@ -92,6 +92,11 @@ class JointDataset(ConcatDataset):
     def tasks_of(self, name: str) -> dict[str, Task]:
         """The tasks that a set is labelled for, by the model's names."""
         return {task: self.sets[name].tasks[own] for own, task in self._model_names[name].items()}
+
+    def strays(self) -> list[str]:
+        """The model's tasks that no set is labelled for."""
+        return [task for task in self.tasks
+                if not any(task in self.tasks_of(name) for name in self.sets)]
 
     def __getitem__(self, index: int | SeededIndex) -> dict:
         """One sample, see :class:`PartialLabelDataset`."""
@@ -113,15 +118,6 @@ class JointDataset(ConcatDataset):
         name = list(self.sets)[place]
         labels = {self._model_names[name][task]: paths for task, paths in info['labels'].items()}
         return info | dict(dataset=name, img_id=f'{name}/{info["img_id"]}', labels=labels)
-
-    def _refuse_strays(self) -> None:
-        """Raise ValueError where no set is labelled for a task of the model."""
-        there = {task for name in self.sets for task in self.tasks_of(name)}
-        missing = [task for task in self.tasks if task not in there]
-        if missing:
-            sets = '; '.join(f'{name}: {", ".join(self.tasks_of(name))}' for name in self.sets)
-            raise ValueError(f'JointDataset: no set has the task {", ".join(missing)}. The sets '
-                             f'have {sets}; tasks of a set says which it is labelled for')
 
 
 def _build(name: str, config: Any) -> PartialLabelDataset:
@@ -148,6 +144,17 @@ def _refuse_shared_images(sets: Mapping[str, PartialLabelDataset]) -> None:
                     f'JointDataset: the image {path} is in {other} and in {name}. Labels of one '
                     'image belong into one set: a FolderDataset with a folder for each task, or '
                     'sets of other images')
+
+
+def _refuse_other_views(sets: Mapping[str, PartialLabelDataset]) -> None:
+    """Raise ValueError where pipelines give images in different numbers of views."""
+    views = {name: [len(getattr(step, 'views', ())) for step in dataset.pipeline.transforms][-1:]
+             for name, dataset in sets.items()}
+    counts = {name: count[0] for name, count in views.items() if count}
+    if len(set(counts.values())) > 1:
+        told = ', '.join(f'{count or "none"} in {name}' for name, count in counts.items())
+        raise ValueError('JointDataset: the pipelines of all sets must end with MultiView of as '
+                         f'many views, or none of them, got {told}')
 
 
 def image_files(dataset: PartialLabelDataset) -> Iterator[str]:

@@ -37,13 +37,18 @@ def resolve_sets(tasks: Mapping[str, Any], datasets: Mapping[str, Any],
         ValueError: see :class:`~mtpsl.datasets.joint.JointDataset`.
     """
     for name, own in names.items():
+        if not isinstance(own, Mapping):
+            raise ValueError(f'JointDataset: names.{name} must be a dict of task name -> what the '
+                             f'set calls it, got {own!r}')
         unknown = [task for task in own if task not in tasks]
         if name not in datasets or unknown:
             raise ValueError(f'JointDataset: names must be of the sets {", ".join(datasets)} and '
                              f'the tasks {", ".join(tasks)}, got {name}: {dict(own)}')
-    return {name: config if not isinstance(config, Mapping) else
-            {**config, 'tasks': _tasks_of(name, config, tasks, names.get(name, {}))}
-            for name, config in datasets.items()}
+    found = {name: config if not isinstance(config, Mapping) else
+             {**config, 'tasks': _tasks_of(name, config, tasks, names.get(name, {}))}
+             for name, config in datasets.items()}
+    _check_meanings(found, tasks, names)
+    return found
 
 
 def without_left_out(datasets: Mapping[str, Any], gone: Set[str]) -> dict[str, Any]:
@@ -92,6 +97,7 @@ def _tasks_of(name: str, config: Mapping, tasks: Mapping[str, Any],
                          f'dict of them, got {given!r}')
     model_names: dict[Any, str] = {own: task for task, own in own_names.items()}
     found: dict[str, Any] = {}
+    key_of: dict[str, str] = {}  # the model's name
     for key in given:
         options = given[key] if isinstance(given, Mapping) else {}
         # Written out already, by the set's own names.
@@ -101,9 +107,54 @@ def _tasks_of(name: str, config: Mapping, tasks: Mapping[str, Any],
             raise ValueError(f'datasets.{name}.tasks names {key!r}, the tasks are '
                              f'{", ".join(tasks)}')
         own = own_names.get(task, task)
+        if own in found and task != key_of[own]:
+            raise ValueError(f'datasets.{name} is labelled for {key_of[own]} and for {task}, and '
+                             f'both are its {own!r} (names): a label is of one task')
+        key_of[own] = task
         found[own] = (_same(name, task, options, tasks[task]) if written else
                       _with_options(name, task, options, tasks[task], own))
+    unused = [task for task in own_names if task not in key_of.values()]
+    if unused:
+        raise ValueError(f'JointDataset: names.{name} says what {name} calls {unused[0]}, but '
+                         f'datasets.{name}.tasks, {", ".join(key_of.values())}, does not have it')
     return found
+
+
+def _check_meanings(datasets: Mapping[str, Any], tasks: Mapping[str, Any],
+                    names: Mapping[str, Mapping[str, str]]) -> None:
+    """Raise ValueError where labels of one task mean one thing in a set and another in the next.
+
+    A set that says by its own ``values`` which number is which class has answered that.
+    """
+    for task in tasks:
+        first: dict[str, str] = {}  # meaning -> set
+        for name, dataset in datasets.items():
+            own_names = names.get(name, {})
+            own = own_names.get(task, task)
+            meaning = _meaning(dataset, own, tasks[task])
+            if meaning and (task in own_names or own not in own_names.values()):
+                first.setdefault(meaning, name)
+        if len(first) > 1:
+            sets = ', '.join(f'{meaning} in {name}' for meaning, name in sorted(first.items()))
+            raise ValueError(
+                f'JointDataset: the labels of {task} are {sets}: they are no labels of one task. '
+                'Give it another name in one of them (names), or, for classes, say by values in '
+                'tasks of each set which of its numbers is which class of the model')
+
+
+def _meaning(dataset: Any, own: str, shared: Any) -> str:
+    """What a set's numbers of a task mean by its class; '' where its config says it."""
+    config = isinstance(dataset, Mapping)
+    held = dataset['tasks'] if config else getattr(dataset, 'tasks', {})
+    kind = dataset.get('type') if config else type(dataset)
+    cls = DATASETS.get(kind) if isinstance(kind, str) else kind
+    source = getattr(cls, 'LABELS', {}).get(own)
+    if own not in held or source is None:
+        return ''
+    values = [task.get('values') if isinstance(task, Mapping) else
+              getattr(getattr(task, 'stored', None), 'values', None)
+              for task in (held[own], shared)]
+    return source.meaning if _plain(values[0]) == _plain(values[1]) else ''
 
 
 def _known_tasks(name: str, config: Mapping, tasks: Mapping[str, Any],
@@ -111,7 +162,9 @@ def _known_tasks(name: str, config: Mapping, tasks: Mapping[str, Any],
     kind = config.get('type')
     cls = DATASETS.get(kind) if isinstance(kind, str) else kind
     labels = getattr(cls, 'LABELS', {})
-    known = [task for task in tasks if own_names.get(task, task) in labels]
+    renamed = set(own_names.values())
+    known = [task for task in tasks if own_names.get(task, task) in labels
+             and (task in own_names or task not in renamed)]
     if not known:
         has = f'it has labels of {", ".join(labels)}' if labels else (
             'which labels it has, its class does not say')

@@ -5,6 +5,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
+import numpy as np
 from mmengine.logging import print_log
 
 from mtpsl.datasets.transforms.contract import names_by_chance
@@ -25,6 +26,7 @@ from .unreadable import MixedCodingsError, UnreadableFileError
 AT_LEAST, PIXELS = 8, 8_000_000
 AT_MOST, PIXELS_AT_MOST = 64, 40_000_000
 IMAGES = 2000  # that are asked which labels they have
+MOST = (5, 95)  # percent of the values
 GOLDEN = (math.sqrt(5) - 1) / 2
 
 
@@ -62,10 +64,22 @@ def look_at_labels(dataset: object, training: bool = True) -> dict[str, tuple[Ta
              if isinstance(dataset, JointDataset) else {'': looks} if looks else {})
     for together in parts.values():
         _conclude(together, training)
+    if isinstance(dataset, JointDataset):
+        _tell_strays(dataset, training)
     return {f'{name} of {dataset_name}' if dataset_name else name: (
                 task, Seen.union([look.seen[name] for look in together if name in look.seen]))
             for dataset_name, together in parts.items()
             for one in together for name, task in one.dataset.tasks.items()}
+
+
+def _tell_strays(dataset: JointDataset, training: bool) -> None:
+    """Say which tasks no set is labelled for: in training a ValueError."""
+    if strays := dataset.strays():
+        sets = '; '.join(f'{name}: {", ".join(dataset.tasks_of(name))}' for name in dataset.sets)
+        told = f'JointDataset: no set has the task {", ".join(strays)}. The sets have {sets}'
+        if training:
+            raise ValueError(f'{told}; tasks of a set says which it is labelled for')
+        print_log(f'{told}: the others are predicted and not scored', 'current', logging.WARNING)
 
 
 def compare_labels(learned: Mapping[str, tuple[Task, Seen]],
@@ -79,6 +93,30 @@ def compare_labels(learned: Mapping[str, tuple[Task, Seen]],
         told = not seen.published and task.unlike(seen, other)
         if told:
             yield f'the labels of the task {name} {told}'
+
+
+def compare_sets(dataset: object, seen: Mapping[str, tuple[Task, Seen]]) -> Iterator[str]:
+    """Where the values of a task lie apart in two sets, as those of two units do.
+
+    Args:
+        dataset: any; only sets of a :class:`JointDataset` are compared.
+        seen: what :func:`look_at_labels` returned for it.
+    """
+    if not isinstance(dataset, JointDataset):
+        return
+    ranges: dict[str, list[tuple[float, float, str]]] = {}
+    for name in dataset.sets:
+        for task_name, task in dataset.tasks_of(name).items():
+            some = seen[f'{task.name} of {name}'][1].some
+            if np.dtype(task.label_dtype).kind == 'f' and some.ndim == 1 and some.size:
+                low, high = np.percentile(some, MOST)
+                ranges.setdefault(task_name, []).append((float(low), float(high), name))
+    for task_name, found in ranges.items():
+        (_, high, _), (low, _, _) = min(found, key=lambda one: one[1]), max(found)
+        if low > high:
+            told = ', '.join(f'{one[0]:.3g} to {one[1]:.3g} in {one[2]}' for one in sorted(found))
+            yield (f'the labels of the task {task_name} lie apart in sets: {told} (most of them). '
+                   'Are they of one unit? png_unit or npy_unit in tasks of a set says its own')
 
 
 def _refuse_doubles(looks: list['_Look']) -> None:

@@ -42,8 +42,8 @@ class NYUD(PartialLabelDataset):
 
     IMAGE = layouts.IMAGE
     LABELS = dict(
-        semseg=LabelSource((layouts.NYUD['semseg'],), class_map),
-        depth=LabelSource((layouts.NYUD['depth'],), decode_depth),
+        semseg=LabelSource((layouts.NYUD['semseg'],), class_map, "NYUD's 13 classes"),
+        depth=LabelSource((layouts.NYUD['depth'],), decode_depth, 'metres'),
         normal=LabelSource((layouts.NYUD['normal'],), normal_map))
     PUBLISHED = dict(counts=dict(train=795, val=654), size=(288, 384))
 

@@ -29,10 +29,14 @@ class LabelSource(NamedTuple):
             is used.
         decode: ``(size, *contents) -> map``. Takes (H, W) of the image and what is in the files,
             in their order (see ``LoadLabels``); gives the label map, (H, W) or (H, W, 3).
+        meaning: which classes or which unit the values are of, in words, so that labels of two
+            datasets are not taken for each other (see :class:`~mtpsl.datasets.joint.JointDataset`);
+            '' where the config says it.
     """
 
     files: tuple[str | tuple[str, ...], ...]
     decode: Callable[..., np.ndarray]
+    meaning: str = ''
 
 
 class LabelFiles(NamedTuple):

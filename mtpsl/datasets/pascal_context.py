@@ -96,7 +96,7 @@ class PASCALContext(PartialLabelDataset):
     ID_LIST = 'ImageSets/Context/{split}.txt'
     LABELS = dict(
         semseg=LabelSource((('semseg/VOC12/{id}.png', 'semseg/pascal-context/{id}.png'),),
-                           decode_semseg),
+                           decode_semseg, "PASCAL VOC's 21 classes"),
         parsing=LabelSource(('human_parts/{id}.mat',), decode_parsing),
         saliency=LabelSource(('sal_distill/{id}.png',), decode_saliency),
         normal=LabelSource(('normals_distill/{id}.png', 'pascal-context/trainval/{id}.mat'),

@@ -18,7 +18,7 @@ from mtpsl.datasets.doubles import same_files, told_twice
 from mtpsl.datasets.joint import JointDataset
 from mtpsl.datasets.look import leaves_of
 from mtpsl.engine.checkpoints.content import DATA_KEY, check_checkpoint, read_content
-from mtpsl.engine.checkpoints.resume import check_teacher, differences
+from mtpsl.engine.checkpoints.resume import check_teacher, differences, unfinished
 from mtpsl.engine.hooks.checkpoint_hook import known_direction
 from mtpsl.evaluation import MultiTaskMetric
 from mtpsl.structures.outputs import METRIC_PREFIXES
@@ -96,6 +96,8 @@ def _check_teacher(runner: Runner) -> None:
         except ValueError as error:
             raise ValueError(f'model.teacher: {error}') from error
         check_teacher(path, runner.cfg)
+        if told := unfinished(path):
+            runner.logger.warning(f'model.teacher: {told}: is stage 1 done?')
 
 
 def _check_slice(runner: Runner) -> None:

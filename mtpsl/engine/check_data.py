@@ -7,7 +7,7 @@ from mmengine.runner import Runner
 from prettytable import PrettyTable
 
 from mtpsl.datasets.check_dataset import DIFFERS, Finding, Report, check_configs, check_dataset
-from mtpsl.datasets.look import compare_labels, look_at_labels
+from mtpsl.datasets.look import compare_labels, compare_sets, look_at_labels
 from mtpsl.engine.config.dataset_tree import named_leaves
 from mtpsl.engine.config.load import load_config
 from mtpsl.engine.config.precheck import other_colours, other_zoom, training_set_tested
@@ -35,6 +35,8 @@ def check_labels(runner: Runner, training: bool = True) -> None:
                 runner.logger.warning(told)
         return
     learned = look_at_labels(runner.train_dataloader.dataset)
+    for told in compare_sets(runner.train_dataloader.dataset, learned):
+        runner.logger.warning(told)
     if runner.val_loop is not None:
         compare_data(runner.val_dataloader.dataset, 'validation data')
         tested = look_at_labels(runner.val_dataloader.dataset, training=False)

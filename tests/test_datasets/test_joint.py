@@ -6,12 +6,14 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.dataset import RepeatDataset
 
 from mtpsl.datasets import JointDataset, JointSampler, SeededIndex
 from mtpsl.datasets.joint_tasks import resolve_sets, shorten_sets, without_left_out
-from mtpsl.datasets.look import look_at_labels
+from mtpsl.datasets.look import compare_sets, look_at_labels
 from mtpsl.datasets.sampler import seeded
+from mtpsl.engine.config.dataset_tree import leave_out_sets
 from mtpsl.registry import DATA_SAMPLERS, DATASETS
 
 TASKS = dict(semseg=dict(type='Semseg', class_names=('a', 'b', 'c')), depth=dict(type='Depth'),
@@ -117,6 +119,15 @@ def test_what_is_left_out_of_the_tasks_is_left_out_of_the_sets():
         without_left_out(given, {'depth', 'rooms'})
 
 
+def test_names_follow_what_is_left_out():
+    joint_of = dict(names=dict(a=dict(rooms='semseg', far='depth'), b=dict(rooms='semseg')),
+                    datasets=dict(a=dict(tasks=['rooms', 'far']), b=None))
+    cfg = Config(dict(train_dataloader=dict(dataset=joint_of)))
+    leave_out_sets(cfg, {'rooms'})
+    assert cfg.train_dataloader.dataset.names == dict(a=dict(far='depth'))
+    assert cfg.train_dataloader.dataset.datasets == dict(a=dict(tasks=['far']))
+
+
 @pytest.mark.parametrize('changes, words', [
     (dict(scans=dict(tasks=['depth', 'normal'])), ["datasets.scans.tasks names 'normal'"]),
     (dict(scans=dict(tasks='depth')), ['must be a list of some of', "'depth'"]),
@@ -127,8 +138,6 @@ def test_what_is_left_out_of_the_tasks_is_left_out_of_the_sets():
      ["type of depth is 'InverseDepth'", "'Depth'"]),
     (dict(scenes=dict(tasks=dict(semseg=dict(type='Semseg', class_names=('a', 'b'))))),
      ['class_names of semseg']),
-    (dict(scans=dict(tasks=['semseg'], folders=dict(semseg='depth'))),
-     ['no set has the task depth']),
     (dict(scans=dict(data_root='nowhere')), ['scans:', 'nowhere']),
 ])
 def test_what_does_not_go_together_is_named(changes, words, roots):
@@ -146,6 +155,63 @@ def test_wrong_names_of_sets_and_tasks_are_refused(roots):
             joint(roots, names=names)
     with pytest.raises(ValueError, match='datasets must be a dict'):
         JointDataset(tasks=TASKS, datasets=[])
+
+
+def test_a_task_that_no_set_has_is_not_learned_but_may_go_without_scores(roots):
+    tasks = {name: TASKS[name] for name in ('semseg', 'depth')}
+    dataset = JointDataset(tasks=tasks, datasets=dict(scans=sets(roots)['scans']))
+    with pytest.raises(ValueError, match='no set has the task semseg. The sets have scans: depth'):
+        look_at_labels(dataset)
+    assert list(look_at_labels(dataset, training=False)) == ['depth of scans']
+
+
+def test_sets_have_as_many_views(roots):
+    two = [*PIPELINE[:2], dict(type='mtpsl.MultiView', views=[[], []])]
+    assert len(joint(roots, scans=dict(pipeline=two), scenes=dict(pipeline=two))) == 12
+    with pytest.raises(ValueError, match='as many views, or none of them, got 2 in scans, none in'):
+        joint(roots, scans=dict(pipeline=two))
+
+
+def test_values_that_lie_apart_in_two_sets_are_told(roots):
+    (roots['scenes'] / 'depth').mkdir(exist_ok=True)
+    for image in range(8):
+        np.save(roots['scenes'] / f'depth/{image}.npy', np.linspace(100, 400, 64).reshape(8, 8))
+    for unit, count in ((1.0, 1), (0.01, 0)):
+        dataset = JointDataset(
+            tasks=dict(depth=dict(type='Depth')), datasets=sets(
+                roots, scenes=dict(tasks=dict(depth=dict(npy_unit=unit)))))
+        told = list(compare_sets(dataset, look_at_labels(dataset)))
+        assert len(told) == count
+        assert all('in scans' in one and 'in scenes' in one and 'npy_unit' in one for one in told)
+
+
+def test_a_label_is_of_one_task(roots):
+    tasks = ('semseg', 'depth', 'rooms')
+    names = dict(scenes=dict(rooms='semseg'))
+    for labelled, words in ((['semseg', 'rooms'], "both are its 'semseg'"),
+                            (['semseg'], 'does not have it')):
+        with pytest.raises(ValueError, match=words):
+            joint(roots, tasks, names, scenes=dict(tasks=labelled))
+    with pytest.raises(ValueError, match=r'names.scenes must be a dict'):
+        joint(roots, tasks, dict(scenes='semseg'))
+
+
+def test_sets_whose_labels_mean_other_things_are_refused():
+    tasks = dict(semseg=dict(type='Semseg'), depth=dict(type='Depth'), places=dict(type='Semseg'))
+    rooms, streets = (dict(type=kind, tasks=['semseg', 'depth']) for kind in ('NYUD', 'Cityscapes'))
+    scenes = dict(type='PASCALContext', tasks=['semseg'])
+    table = dict(semseg=dict(values=list(range(21))))
+    for datasets, words in ((dict(a=rooms, b=scenes), "NYUD's 13 classes in a, PASCAL VOC's 21 cl"),
+                            (dict(a=dict(rooms, tasks=['depth']), b=dict(streets, tasks=['depth'])),
+                             'labels of depth are inverse depth in b, metres in a')):
+        with pytest.raises(ValueError, match=words):
+            resolve_sets(tasks, datasets, {})
+    for datasets, names in ((dict(a=dict(rooms, tasks=table), b=scenes), {}),
+                            (dict(a=rooms, c=dict(type='FolderDataset', tasks=['semseg'])), {}),
+                            (dict(a=dict(rooms, tasks=['places']), b=scenes),
+                             dict(a=dict(places='semseg')))):
+        resolved = resolve_sets(tasks, datasets, names)
+        assert resolve_sets(tasks, resolved, names) == resolved
 
 
 def test_an_image_in_two_sets_is_refused_through_links_too(roots, tmp_path):

@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import pytest
+import torch
 from in_process import load_tool, running_here
 from test_faults.tiny_run import write_config, write_images
 
 from mtpsl.engine.before_training import figures
+from mtpsl.engine.checkpoints.resume import unfinished
 from mtpsl.engine.schedules import Length, schedule_doubts
 from mtpsl.evaluation import MultiTaskMetric
 
@@ -14,6 +16,17 @@ from mtpsl.evaluation import MultiTaskMetric
 @pytest.fixture(scope='module')
 def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_images(tmp_path_factory.mktemp('images'))
+
+
+@pytest.mark.parametrize('step, end, told', [
+    (6, 12, 'stands at 6 of 12 epochs of its learning rate schedule'), (12, 12, ''),
+    (6, 10**9, '')])
+def test_a_checkpoint_tells_whether_its_training_was_at_its_end(tmp_path, step, end, told):
+    path = str(tmp_path / 'a.pth')
+    schedules = [dict(last_step=5, end=5, by_epoch=True),
+                 dict(last_step=step, end=end, by_epoch=True)]
+    torch.save(dict(meta={}, state_dict={}, param_schedulers=schedules), path)
+    assert unfinished(path) == (f'{path} {told}' if told else '')
 
 
 EPOCHS, STEPS = Length(100, 1000, 10), Length(None, 1000, 10)

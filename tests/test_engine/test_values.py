@@ -32,6 +32,7 @@ NAN = float('nan')
     ({'val_dataloader.drop_last': True}, 'val_dataloader.drop_last must be False'),
     ({'test_dataloader.num_batch_per_epoch': 1}, 'num_batch_per_epoch must be None: .*max_images'),
     ({'test_dataloader.sampler': dict(type='InfiniteSampler')}, 'test_data.* never ends'),
+    ({'val_dataloader.sampler': dict(type='JointSampler')}, 'val_data.* would not be scored'),
     ({'train_dataloader.sampler.type': 'InfiniteSampler'}, 'train_data.* never ends, so that'),
     ({'train_dataloader.shuffle': True}, 'train_dataloader.sampler.shuffle=True says it'),
     ({'train_dataloader.num_batch_per_epoch': 0}, 'num_batch_per_epoch must be an integer of at'),

@@ -1,8 +1,11 @@
 """Test-time augmentation: the geometry of each task, the space of the mean, the real model."""
 
+import warnings
+
 import pytest
 import torch
 import torch.nn.functional as F
+from in_process import load_tool
 from mmengine.structures import PixelData
 from tiny import PASCAL_TASKS, tiny_model_config
 from torch import Tensor
@@ -164,3 +167,12 @@ def test_a_task_that_mirrors_labels_only() -> None:
     MultiTaskTTA(flip=False).check_tasks(dict(flow=Flow()))
     with pytest.raises(ValueError, match='Flow of flow has a flip .* no mirror'):
         MultiTaskTTA().check_tasks(dict(flow=Flow()))
+
+
+def test_views_on_the_command_line_need_the_flag():
+    tell_unread = load_tool('test.py').tell_unread
+    with pytest.warns(UserWarning, match='tta_model.scales has no effect without --tta'):
+        tell_unread({'tta_model.scales': (0.5,)}, tta=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        tell_unread({'tta_model.scales': (0.5,)}, tta=True)

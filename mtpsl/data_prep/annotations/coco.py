@@ -29,6 +29,9 @@ def read(source: Path) -> Annotations:
     shapes: dict[int, list[Shape]] = defaultdict(list)
     for entry in entries:
         try:
+            for what, known in (('image', images), ('category', names)):
+                if entry[f'{what}_id'] not in known:
+                    raise ValueError(f'no {what} has the id {entry[f"{what}_id"]}')
             key, name = entry['image_id'], names[entry['category_id']]
             kind, outline = _outline(entry, sizes[key])
         except (ValueError, LookupError, TypeError) as error:

@@ -194,6 +194,8 @@ def rectangle(left: float, top: float, right: float, bottom: float,
 
 def _box(corners: np.ndarray, size: Size) -> tuple[int, int, int, int]:
     """Top, left, bottom and right of the pixels around points (N, 2), within a picture."""
+    if not np.isfinite(corners).all():
+        raise ValueError('a shape with a corner that is no number')
     low, high = np.floor(corners.min(0)), np.ceil(corners.max(0))
     left, top = low.clip(0, size[::-1]).astype(int).tolist()
     right, bottom = high.clip((left, top), size[::-1]).astype(int).tolist()

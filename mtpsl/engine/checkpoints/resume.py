@@ -14,7 +14,8 @@ from mtpsl.tasks.stored import READING_OPTIONS
 from .content import RUN_KEY, check_finite, check_whole, read_content
 
 __all__ = ['RUN_KEY', 'check_meaning', 'check_same_config', 'check_teacher', 'fingerprint',
-           'differences', 'latest_checkpoint', 'other_reading', 'other_settings', 'plain']
+           'differences', 'latest_checkpoint', 'other_reading', 'other_settings', 'plain',
+           'unfinished']
 
 STAGES = {'in_channels', 'in_stride'}  # of a neck, which are the backbone's, said or not
 # Entries of a config that decide the numbers of a run, and entries below them that do not.
@@ -35,6 +36,7 @@ NOT_PREDICTING = {'loss_weight', 'initial_loss_weight', 'class_weight', 'positiv
 # Those that decide what a model's features and predictions mean.
 PREDICTING_PARTS = ('tasks', 'backbone', 'neck', 'decoder', 'diffusion')
 SHOWN = 10
+ENDLESS = 10**9  # mmengine's end of a schedule that does not say one
 
 
 def fingerprint(cfg: Config, world_size: int) -> dict:
@@ -162,6 +164,21 @@ def check_teacher(path: str, cfg: Config) -> None:
     if found:
         raise ValueError(f'model.teacher: {path} is of another model than the student '
                          f'(teacher -> student): {found}')
+
+
+def unfinished(path: str) -> str:
+    """Where a checkpoint stands before the end of its learning rate schedule.
+
+    Returns:
+        A sentence for a warning; '' where it stands at the end, or does not tell.
+    """
+    held = read_content(path).get('param_schedulers') or []
+    for one in held if isinstance(held, list) else []:
+        step, end = one.get('last_step'), one.get('end')
+        if step is not None and end is not None and step < end < ENDLESS:
+            unit = 'epochs' if one.get('by_epoch') else 'iterations'
+            return f'{path} stands at {step} of {end} {unit} of its learning rate schedule'
+    return ''
 
 
 def _predicting(model: object) -> object:

@@ -93,4 +93,10 @@ def shorten_written_sets(cfg: Config) -> None:
 def leave_out_sets(cfg: Config, gone: Set[str]) -> None:
     """Drop named sets that are None, and from the others the tasks that are gone."""
     for joint in joint_datasets(cfg):
+        names = joint.get('names') or {}
+        for name in [name for name in names if joint['datasets'].get(name, {}) is None]:
+            names.pop(name)
+        for own in names.values():
+            for task in gone & set(own):
+                own.pop(task)
         joint['datasets'] = without_left_out(joint['datasets'], gone)

@@ -19,7 +19,7 @@ from mtpsl.registry import DATASETS, METRICS, MODELS, OPTIMIZERS, VISUALIZERS
 from .dataset_tree import leave_out_sets, leaves, shorten_written_sets, write_out_sets
 from .model_index import find_config
 from .schema import check_kinds, check_parts
-from .values import check_left_out, check_values, value_of
+from .values import check_left_out, check_set_left_out, check_values, value_of
 from .variables import check_variables, places_of
 
 # Keys that a runner reads from its config beside its own arguments.
@@ -87,6 +87,8 @@ def load_config(path: str, options: Mapping[str, object] | None = None) -> Confi
     check_variables(path, cfg, CONFIG_KEYS)
     _unshare(cfg, {key.split('.')[0] for key in options or {}})
     present = [name for name, task in _tasks_of(cfg).items() if task is not None]
+    for key, value in (options or {}).items():
+        check_set_left_out(key, value, cfg)
     _merge(cfg, options or {})
     check_values(cfg)
     _check_log_level(cfg)

@@ -1,7 +1,7 @@
 """What stops a run, found before a runner is built and prints what it runs on."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
@@ -62,11 +62,25 @@ def _check_tasks(cfg: Config, split: str) -> None:
     if extra:
         raise ValueError(f'{split}_evaluator has the task {", ".join(sorted(extra))}, which the '
                          'model does not predict')
-    _check_single_task(cfg, split, [name for joint in sets for name in joint['datasets']])
+    _check_single_task(cfg, split, {
+        name: _model_names(one['tasks'], (joint.get('names') or {}).get(name, {}))
+        for joint in sets for name, one in joint['datasets'].items()})
 
 
-def _check_single_task(cfg: Config, split: str, sets: Sequence[str]) -> None:
-    """Raise ValueError where figures to compare with are not of the sets that are scored."""
+def _model_names(own: Mapping, names: Mapping[str, str]) -> set[str]:
+    """What the model calls the tasks of a set."""
+    model_names = {name: task for task, name in names.items()}
+    return {model_names.get(name, name) for name in own}
+
+
+def _check_single_task(cfg: Config, split: str, sets: Mapping[str, set[str]]) -> None:
+    """Raise ValueError where figures to compare with are not of the sets that are scored.
+
+    Args:
+        cfg: the config.
+        split: whose evaluators are meant.
+        sets: named set -> the tasks that it is labelled for.
+    """
     for part in evaluators(cfg, split):
         given = part.get('single_task') or {}
         nested = [name for name, figure in given.items() if isinstance(figure, Mapping)]
@@ -75,6 +89,12 @@ def _check_single_task(cfg: Config, split: str, sets: Sequence[str]) -> None:
                 f'{split}_evaluator.single_task must hold a figure for each task' + (
                     f' of each set, as set -> task -> figure; the sets are {", ".join(sets)}'
                     if sets else ', since the dataset is no JointDataset') + f'; got {dict(given)}')
+        for name in nested:
+            if none := set(given[name]) - sets[name]:
+                raise ValueError(
+                    f'{split}_evaluator.single_task.{name} has a figure of '
+                    f'{", ".join(sorted(none))}, which {name} is not labelled for; it is for '
+                    f'{", ".join(sorted(sets[name]))}')
 
 
 def _plain(value: object) -> object:

@@ -73,6 +73,21 @@ def check_left_out(name: str, tasks: Mapping, present: Collection[str], given: b
                        f'{", ".join(others)}')
 
 
+def check_set_left_out(key: str, value: object, cfg: Config) -> None:
+    """Raise KeyError where the command line leaves out a named set that there is not.
+
+    Args:
+        key: of the option, dotted.
+        value: its value.
+        cfg: the config without the options.
+    """
+    parent, _, name = key.rpartition('.')
+    sets = value_of(cfg, parent) if parent.endswith('.datasets') else None
+    if value is None and isinstance(sets, Mapping) and name not in sets:
+        raise KeyError(f'{key}=None: there is no set {name!r} to leave out, only '
+                       f'{", ".join(sets)}')
+
+
 def value_of(cfg: Config | Mapping, key: str) -> Any:
     """Return the value at a dotted key, in which lists have numbers; None if there is none."""
     def step(part: Any, name: str) -> Any:
@@ -186,6 +201,9 @@ def _check_loader(split: str, loader: Any, cfg: Config) -> None:
                          f'scored; {key}.dataset.max_images takes the first ones, and is logged')
     if kind.endswith('InfiniteSampler'):
         raise ValueError(f'{key}.sampler.type={kind} never ends: SeededSampler does')
+    if kind.endswith('JointSampler'):
+        raise ValueError(f'{key}.sampler.type={kind} draws sets by shares, so that some images '
+                         'would not be scored: SeededSampler with shuffle=False takes each once')
 
 
 def _check_frozen(backbone: Any) -> None:
