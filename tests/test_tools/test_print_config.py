@@ -1,6 +1,7 @@
 """The config that is printed is the one that a run reads."""
 
 import ast
+from pathlib import Path
 
 import pytest
 from in_process import load_tool
@@ -25,3 +26,16 @@ def test_another_kind_of_file_is_refused(capsys):
     with pytest.raises(SystemExit):
         load_tool('misc/print_config.py').main([NAME, '--out', 'config.yml'])
     assert '--out must end in .py, got config.yml' in capsys.readouterr().err
+
+
+def test_a_file_of_the_user_s_is_put_aside(tmp_path, capsys, monkeypatch):
+    """Also where the shell leaves ``~``."""
+    monkeypatch.setenv('HOME', str(tmp_path))
+    mine = tmp_path / 'config.py'
+    mine.write_text('x = 1\n')
+    for _ in range(2):  # the second time it holds the same
+        load_tool('misc/print_config.py').main([NAME, '--out=~/config.py'])
+    aside = [path for path in tmp_path.glob('*.py') if path != mine]
+    assert [path.read_text() for path in aside] == ['x = 1\n'] and 'x = 1' not in mine.read_text()
+    assert f'earlier config.py, which differs: {aside[0]}' in capsys.readouterr().out
+    assert not list(Path.cwd().glob('~*'))
