@@ -49,7 +49,7 @@ def told_twice(pairs: Sequence[tuple[str, str]], number: int, split: str = 'val'
     twin = '' if learned == tested else f', which is {learned}'
     if split == 'train':
         return (f'{len(pairs)} of the {number} images are in a training set before it too, such as '
-                f'{tested}{twin}: the model gets half of their labels each time')
+                f'{tested}{twin}: they count twice, or with a part of their labels each time')
     return (f'{len(pairs)} of the {number} validation images are training images too, such as '
             f'{tested}{twin}')
 

@@ -152,7 +152,7 @@ def test_what_hooks_that_are_left_out_would_do_is_told(images, tmp_path):
 
 @pytest.mark.parametrize('groups, init, told', [
     (dict(custom_keys=dict(layer4=dict(lr_mult=0.0))), None, 'custom_keys.layer4.lr_mult=0 keeps'),
-    (dict(backbone=dict(lr=0)), None, 'paramwise_cfg.backbone.lr=0 keeps parts of the backbone of r'),
+    (dict(backbone=dict(lr=0)), None, 'backbone.lr=0 keeps parts of the backbone of r'),
     (dict(custom_keys=dict(layer4=dict(lr_mult=0.0))), dict(type='Pretrained'), ''),
     (dict(custom_keys=dict(neck=dict(lr_mult=0.0))), None, ''), (None, None, '')])
 def test_a_backbone_of_random_weights_that_stands_still_is_told(groups, init, told):

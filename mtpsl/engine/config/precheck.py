@@ -82,8 +82,9 @@ def _check_single_task(cfg: Config, split: str, sets: Sequence[str]) -> None:
 
 def _check_idle_reading(cfg: Config) -> None:
     """Raise ValueError where options say how labels are read that a published reader reads."""
-    found = [(f'{split}_dataloader.dataset{f".datasets.{name}" * bool(name)}', part, _published(part))
-             for split in ('train', 'val', 'test') if (loader := cfg.get(f'{split}_dataloader'))
+    found = [(f'{split}_dataloader.dataset{f".datasets.{name}" * bool(name)}', part,
+              _published(part)) for split in ('train', 'val', 'test')
+             if (loader := cfg.get(f'{split}_dataloader'))
              for name, part in named_leaves(loader.dataset)]
     # What is said at the top may be for another dataset.
     shared = (cfg.get('tasks') or {}) if any(cls is None for *_, cls in found) else {}
@@ -180,7 +181,7 @@ def other_reading(cfg: Config, split: str) -> str:
                 ways = [f'{odd[0]}={options.get(odd[0])}' for options in (mine, own)]
                 return (f'labels of {task}{f" of {name}" * bool(name)} in {one["data_root"]} are '
                         f'read by {ways[0]} in train_dataloader and by {ways[1]} in '
-                        f'{split}_dataloader: where the files of both are alike, one is wrong')
+                        f'{split}_dataloader: files of one kind are to be read in one way')
     return ''
 
 
