@@ -4,13 +4,13 @@ import argparse
 from pathlib import Path
 
 from mtpsl.structures.outputs import INTERMEDIATE
-from mtpsl.system.arguments import at_least
+from mtpsl.system.arguments import Parser, at_least
 from mtpsl.system.choices import PREDICTION_FORMATS
 from mtpsl.system.config_arguments import add_max_side, add_model, one_line_errors
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description='Predict all tasks of an image, of a '
+    parser = Parser(description='Predict all tasks of an image, of a '
                                      'folder or of a video')
     parser.add_argument('input', help='image file, a folder of images, or a video file')
     add_model(parser)

@@ -177,6 +177,14 @@ def test_memory_of_a_step_is_what_a_real_one_keeps(name):
     assert counted.optimizer == 3 * weights and weights < counted.weights < 1.1 * weights
 
 
+def test_numbers_do_not_replace_another_file(tmp_path):
+    main = runpy.run_path(str(ROOT / 'tools/analysis_tools/get_flops.py'))['main']
+    (tmp_path / 'a.json').write_text('mine')
+    for _ in range(2):
+        main(['synthetic/mtl_baseline_onelabel', '--json', str(tmp_path / 'a.json')])
+    assert sorted(path.read_text()[0] for path in tmp_path.iterdir()) == ['m', '{']
+
+
 def test_memory_on_the_command_line(capsys):
     main = runpy.run_path(str(ROOT / 'tools/analysis_tools/get_flops.py'))['main']
     shown = []

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from mtpsl.analysis.benchmark.methods import METHODS, config_options, teacher_of
-from mtpsl.system.arguments import at_least, exit_with_one_line
+from mtpsl.system.arguments import Parser, at_least, exit_with_one_line
 from mtpsl.system.choices import PASCAL_TASKS as TASKS
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Job(NamedTuple):
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser('benchmark_synthetic.py', description=(
+    parser = Parser('benchmark_synthetic.py', description=(
         'Train and test all methods on synthetic scenes, and compare them'))
     parser.add_argument('--out', type=Path, default=Path('work_dirs/benchmark'),
                         help='folder for all that is made (default: work_dirs/benchmark)')

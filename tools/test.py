@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mtpsl.system.arguments import at_least
 from mtpsl.system.config_arguments import one_line_errors, runner_parser
+from mtpsl.system.files import put_aside, write_keeping
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -129,24 +130,9 @@ def report(metrics: dict[str, float], cfg: 'Config', out: Path) -> None:
     print(f'\n{table}\n')
     # JSON has no NaN: what was not to be measured is null.
     finite = {key: None if math.isnan(value) else value for key, value in metrics.items()}
-    put(out.with_suffix('.md'), table + '\n')
-    put(out, json.dumps(finite, indent=2) + '\n')
+    write_keeping(out.with_suffix('.md'), table + '\n')
+    write_keeping(out, json.dumps(finite, indent=2) + '\n')
     print(f'metrics: {out}')
-
-
-def put(path: Path, text: str) -> None:
-    """Write a file; one with another content that is there gets the time into its name."""
-    put_aside(path, text)
-    path.write_text(text)
-
-
-def put_aside(path: Path, text: str | None = None) -> None:
-    """Rename a file that is there and holds anything but ``text``."""
-    if path.is_file() and path.read_text(errors='replace') != text:
-        stamp = time.strftime('%Y%m%d_%H%M%S', time.localtime(path.stat().st_mtime))
-        earlier = path.with_name(f'{path.stem}.{stamp}{path.suffix}')
-        path.rename(earlier)
-        print(f'earlier {path.name}, which differs: {earlier}')
 
 
 def report_panels(folder: Path, begin: float) -> None:

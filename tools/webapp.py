@@ -4,12 +4,12 @@ import argparse
 import importlib.util
 from pathlib import Path
 
-from mtpsl.system.arguments import at_least
+from mtpsl.system.arguments import Parser, at_least
 from mtpsl.system.config_arguments import add_max_side, add_model, one_line_errors
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description='Open a page that predicts images')
+    parser = Parser(description='Open a page that predicts images')
     add_model(parser)
     parser.add_argument('--host', default='127.0.0.1',
                         help='address to listen at; 0.0.0.0 lets other machines in '

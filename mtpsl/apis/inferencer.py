@@ -190,7 +190,7 @@ class MultiTaskInferencer:
         options = self._options(tasks, num_samples, stages)
         folder = None
         if out_dir is not None:  # now, not after the first image
-            folder = ResultsFolder(Path(out_dir).expanduser())
+            folder = ResultsFolder(out_dir)
             folder.existing(self.final_files(folder.path, frames.known_names(), tasks, formats))
         skip = on_error == 'skip' and not frames.single
         results = self._results(frames, options, skip, progress)

@@ -119,7 +119,7 @@ class Prediction:
             OSError: a file or the folder cannot be written.
             ValueError: an unknown format, or a task whose folder is that of another's stage.
         """
-        files = self.files(out_dir, formats)
+        files = self.files(Path(out_dir).expanduser(), formats)
         folder = ResultsFolder(out_dir)
         folder.say_overwritten(folder.existing(files))
         return self._write(folder, files)

@@ -175,7 +175,7 @@ def predict_video(infer: MultiTaskInferencer, path: str | Path, out_dir: str | P
     video = Video(path)
     name = video.path.stem
     results = infer.stream(video, tasks=tasks, num_samples=num_samples, stages=stages, noise=name)
-    folder = ResultsFolder(Path(out_dir).expanduser())
+    folder = ResultsFolder(out_dir)
     folder.existing(_videos(infer.final_files(folder.path, [name], tasks, ['png'])))
     bar = Progress(video.total, 'frames') if progress and video.total else None
     files = VideoFiles(folder, video.fps)

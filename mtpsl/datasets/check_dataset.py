@@ -108,12 +108,14 @@ def check_configs(datasets: Mapping[str, dict], sample: int | None = 20) -> Repo
             continue
         report.findings.append(Finding(name, 'images', str(len(dataset)), 'any', OK))
         _check_sample(name, dataset, None, sample, report)
+        paths = _paths(dataset)
+        both = same_files(learned, paths, thorough=True)
         if name.startswith('train'):
-            learned.update(_paths(dataset))
-        elif both := same_files(learned, _paths(dataset), thorough=True):
-            report.findings.append(Finding(name, 'trained on too', f'{len(both)} images', 'none',
-                                           DIFFERS))
-            report.remarks.append(f'{name}: {told_twice(both, len(dataset))}')
+            learned.update(paths)
+        if both:
+            what = ('in another training set too' if name.startswith('train') else 'trained on too')
+            report.findings.append(Finding(name, what, f'{len(both)} images', 'none', DIFFERS))
+            report.remarks.append(f'{name}: {told_twice(both, len(dataset), name.split()[0])}')
     return report
 
 

@@ -43,10 +43,13 @@ def same_files(learned: Iterable[str], tested: Collection[str],
     return found
 
 
-def told_twice(pairs: Sequence[tuple[str, str]], number: int) -> str:
-    """The finding in words, of ``number`` evaluated images."""
+def told_twice(pairs: Sequence[tuple[str, str]], number: int, split: str = 'val') -> str:
+    """The finding in words, of ``number`` evaluated images, or those of another training set."""
     learned, tested = min(pairs)
     twin = '' if learned == tested else f', which is {learned}'
+    if split == 'train':
+        return (f'{len(pairs)} of the {number} images are in a training set before it too, such as '
+                f'{tested}{twin}: they count twice, or with a part of their labels each time')
     return (f'{len(pairs)} of the {number} validation images are training images too, such as '
             f'{tested}{twin}')
 

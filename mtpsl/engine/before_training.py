@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Any
 
 import numpy as np
 import torch
@@ -24,9 +23,10 @@ from mtpsl.evaluation import MultiTaskMetric
 from mtpsl.structures.outputs import METRIC_PREFIXES
 from mtpsl.tasks import Task
 
-from .config.precheck import other_colours, other_zoom
+from .config.precheck import other_colours, other_reading, other_zoom
 from .ranks import compare_data, content_of
 from .schedules import length_of, schedule_doubts
+from .standing_weights import standing_weights
 
 
 def check_training(runner: Runner) -> None:
@@ -44,9 +44,10 @@ def check_training(runner: Runner) -> None:
     _check_custom_keys(runner)
     for found in (*schedule_doubts(runner.cfg.get('param_scheduler'), length_of(runner)),
                   *_hook_doubts(runner), *_other_data(runner),
-                  *_frozen_without_weights(runner), *_validated_on_training(runner),
+                  *standing_weights(runner), *_validated_on_training(runner),
                   other_colours(runner.cfg, 'val') or other_colours(runner.cfg, 'test'),
-                  other_zoom(runner.cfg, 'val') or other_zoom(runner.cfg, 'test')):
+                  other_zoom(runner.cfg, 'val') or other_zoom(runner.cfg, 'test'),
+                  other_reading(runner.cfg, 'val') or other_reading(runner.cfg, 'test')):
         if found:
             runner.logger.warning(found)
     _check_monitors(runner)
@@ -236,16 +237,6 @@ def _validated_on_training(runner: Runner) -> Iterator[str]:
         for loader in (runner.train_dataloader, runner.val_dataloader))
     if both := same_files(training, validation):
         yield f'{told_twice(both, len(validation))}: figures of the validation will be too good'
-
-
-def _frozen_without_weights(runner: Runner) -> Iterator[str]:
-    """Stages of a backbone that do not learn and start from random numbers."""
-    backbone: Any = runner.cfg.model.get('backbone') or {}
-    given = [runner._load_from, runner.cfg.model.get('init_cfg'), backbone.get('init_cfg')]
-    if (backbone.get('frozen_stages') or -1) >= 0 and not any(given):
-        yield (f'model.backbone.frozen_stages={backbone.frozen_stages} keeps stages of random '
-               'weights: no load_from, model.init_cfg or model.backbone.init_cfg says which to '
-               'start from')
 
 
 def figures(metric: MultiTaskMetric, prefixes: Iterable[str] = ('',),

@@ -10,7 +10,12 @@ from mtpsl.datasets.check_dataset import DIFFERS, Finding, Report, check_configs
 from mtpsl.datasets.look import compare_labels, compare_sets, look_at_labels
 from mtpsl.engine.config.dataset_tree import named_leaves
 from mtpsl.engine.config.load import load_config
-from mtpsl.engine.config.precheck import other_colours, other_zoom, training_set_tested
+from mtpsl.engine.config.precheck import (
+    other_colours,
+    other_reading,
+    other_zoom,
+    training_set_tested,
+)
 from mtpsl.registry import DATASETS
 from mtpsl.system.config_arguments import one_line_errors
 
@@ -30,7 +35,7 @@ def check_labels(runner: Runner, training: bool = True) -> None:
         compare_data(runner.test_dataloader.dataset, 'test data')
         look_at_labels(runner.test_dataloader.dataset, training=False)
         for told in (other_colours(runner.cfg, 'test'), other_zoom(runner.cfg, 'test'),
-                     training_set_tested(runner.cfg)):
+                     other_reading(runner.cfg, 'test'), training_set_tested(runner.cfg)):
             if told:
                 runner.logger.warning(told)
         return
@@ -83,16 +88,17 @@ def run_config_check(tool: str, config: str, options: dict | None, sample: int |
     with one_line_errors(tool):
         cfg = load_config(config, options)
         report = check_configs(_datasets(cfg), sample)
-        _compare_colours(cfg, report)
+        _compare_splits(cfg, report)
     _conclude(config, report)
 
 
-def _compare_colours(cfg: Config, report: Report) -> None:
-    for split in ('val', 'test'):
-        if told := other_colours(cfg, split):
-            report.remarks.append(told)
-            report.findings.append(Finding(split, 'colours', 'others', 'as in training', DIFFERS))
-            return
+def _compare_splits(cfg: Config, report: Report) -> None:
+    for what, told_of in (('colours', other_colours), ('reading of labels', other_reading)):
+        for split in ('val', 'test'):
+            if told := told_of(cfg, split):
+                report.remarks.append(told)
+                report.findings.append(Finding(split, what, 'others', 'as in training', DIFFERS))
+                break
 
 
 def _datasets(cfg: Config) -> dict[str, dict]:

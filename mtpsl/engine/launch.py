@@ -166,8 +166,8 @@ def set_work_dir(cfg: Config, work_dir: str | None) -> None:
     The folder is part of it since configs of different methods have the same names.
     """
     path = Path(cfg.filename).resolve()
-    cfg.work_dir = work_dir or cfg.get('work_dir') or str(
-        Path('work_dirs', path.parent.name, path.stem))
+    cfg.work_dir = os.path.expanduser(work_dir or cfg.get('work_dir') or Path(
+        'work_dirs', path.parent.name, path.stem))
 
 
 def _check_pretrained(cfg: Config, model: torch.nn.Module) -> str:

@@ -6,6 +6,29 @@ import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from typing import Any
+
+
+class Parser(argparse.ArgumentParser):
+    """Takes ``~/`` in a value for the user's folder, also where a shell does not.
+
+    Shells leave it as it is in ``--work-dir=~/runs``, and a folder ``~`` would be made.
+    """
+
+    def parse_known_args(self, *given: Any, **options: Any) -> Any:
+        """The arguments, and those that are not known."""
+        namespace, left = super().parse_known_args(*given, **options)
+        for name, value in vars(namespace).items():
+            if isinstance(value, list):
+                setattr(namespace, name, [_from_home(one) for one in value])
+            else:
+                setattr(namespace, name, _from_home(value))
+        return namespace, left
+
+
+def _from_home(value: Any) -> Any:
+    home = isinstance(value, (str, Path)) and str(value).startswith('~/')
+    return type(value)(os.path.expanduser(value)) if home else value
 
 
 def at_least(least: int) -> Callable[[str], int]:
@@ -78,7 +101,7 @@ def run_tool(program: str, description: str,
 
     Exits with status 1 and one line after an error, 130 after Ctrl-C.
     """
-    parser = argparse.ArgumentParser(program, description=description)
+    parser = Parser(program, description=description)
     commands = parser.add_subparsers(required=True)
     add_convert(commands)
     add_check(commands, check)

@@ -13,7 +13,7 @@ from multiprocessing import active_children
 from pathlib import Path
 from typing import Any, NoReturn
 
-from .arguments import at_least
+from .arguments import Parser, at_least
 from .option_value import read_value
 
 TURN = 3  # seconds that other ranks wait for rank 0 to report a common error
@@ -37,7 +37,7 @@ class OptionAction(argparse.Action):
         setattr(namespace, self.dest, options)
 
 
-class TurnParser(argparse.ArgumentParser):
+class TurnParser(Parser):
     """A parser that reports an error of the command line on one of several processes."""
 
     def error(self, message: str) -> NoReturn:

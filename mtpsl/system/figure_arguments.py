@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from .arguments import at_least
+from .arguments import Parser, at_least
 from .choices import COLUMN, FIGURE_SUFFIXES, PAGE
 
 Run = TypeVar('Run')
@@ -36,7 +36,7 @@ def figure_path(text: str) -> Path:
 
 def figure_parser(description: str) -> argparse.ArgumentParser:
     """Make a parser with ``--out``."""
-    parser = argparse.ArgumentParser(description=description)
+    parser = Parser(description=description)
     parser.add_argument('--out', required=True, type=figure_path, metavar='FILE',
                         help=f'the figure, a {", ".join(FIGURE_SUFFIXES)} file')
     return parser

@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from collections.abc import Callable, Sequence
 from functools import cache
 from io import BytesIO
@@ -55,9 +56,29 @@ def write_text(path: Path, text: str) -> None:
     atomically(path, write)
 
 
+def to_json(content: object) -> str:
+    """The text of a JSON file."""
+    return json.dumps(content, indent=1) + '\n'
+
+
 def write_json(path: Path, content: object) -> None:
     """Write ``content`` as JSON."""
-    write_text(path, json.dumps(content, indent=1) + '\n')
+    write_text(path, to_json(content))
+
+
+def put_aside(path: Path, text: str | None = None) -> None:
+    """Rename a file that is there and holds anything but ``text``, and tell it."""
+    if path.is_file() and path.read_text(errors='replace') != text:
+        stamp = time.strftime('%Y%m%d_%H%M%S', time.localtime(path.stat().st_mtime))
+        earlier = path.with_name(f'{path.stem}.{stamp}{path.suffix}')
+        path.rename(earlier)
+        print(f'earlier {path.name}, which differs: {earlier}')
+
+
+def write_keeping(path: Path, text: str) -> None:
+    """Write text; a file with another content that is there gets the time into its name."""
+    put_aside(path, text)
+    write_text(path, text)
 
 
 def write_image(path: Path, pixels: 'np.ndarray', options: Sequence[int] = ()) -> None:

@@ -23,7 +23,7 @@ class ResultsFolder:
     """
 
     def __init__(self, path: str | Path, what: str = 'out_dir') -> None:
-        self.path, self.what = Path(path), what
+        self.path, self.what = Path(path).expanduser(), what
         self._listed: set[str] | None = None  # read when a file is there already
         try:
             self.path.mkdir(parents=True, exist_ok=True)

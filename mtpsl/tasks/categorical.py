@@ -22,6 +22,7 @@ from .stored import (
 )
 
 WHITE = (255, 255, 255)
+MANY_CLASSES = 6  # of which few may be too few
 
 
 class CategoricalTask(ClassAuxMaps, Task):
@@ -178,9 +179,13 @@ class CategoricalTask(ClassAuxMaps, Task):
             return Doubt('hold 0 and 1 only or 0 and 255 only, of two classes: if 255 is the class '
                          '1, write values=(0, (1, 255)) for the task, if it is unknown, '
                          'ignore=(255,)', certain=True)
+        if self.class_weight is not None and seen.known and not any(
+                self.class_weight[int(seen.low):int(seen.high) + 1]):
+            return Doubt('hold only classes whose class_weight is 0', mute=True)
         if not seen.known or not seen.alike:
-            shifted = not seen.published and self._shifted(*seen.arrays, '.npy files', '.png files')
-            return Doubt(shifted) if shifted else super().doubt(seen)
+            told = '' if seen.published else (
+                self._shifted(*seen.arrays, '.npy files', '.png files') or self._unused(seen))
+            return Doubt(told) if told else super().doubt(seen)
         number = int(seen.low)
         if not number and seen.known < seen.pixels and not self.stored.said:
             return Doubt('hold 0 and 255 only, and 255 is unknown: if 255 is a class, write '
@@ -195,6 +200,12 @@ class CategoricalTask(ClassAuxMaps, Task):
                if number and learned.lacks(number, tested) and learned.images >= ENOUGH]
         return shifted or (new and f'hold {", ".join(new)} in all labels of evaluation and none of '
                            'training that were opened: what is not learned is not found') or ''
+
+    def _unused(self, seen: Seen) -> str:
+        """Whether most classes, all of high ids, are in no label, as of the list of another set."""
+        few = seen.images >= ENOUGH and seen.known and self.channels >= MANY_CLASSES
+        return (f'hold ids up to {seen.high:g} only, class_names has {self.channels} names: is it '
+                "the data's list?") if few and 2 * (seen.high + 1) < self.channels else ''
 
     def _shifted(self, one: Seen, other: Seen, name: str, other_name: str) -> str:
         """Whether the class 0 is in all labels of a kind and in none of another."""

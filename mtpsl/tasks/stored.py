@@ -10,6 +10,8 @@ FOREIGN = -2
 # Options of tasks that say how label files are read, not what is predicted.
 READING_OPTIONS = frozenset(('values', 'ignore', 'colour_coded', 'png_unit', 'npy_unit', 'farthest',
                              'zero_sum_unknown'))
+# Those of them that the task's own reading minds, not that of a published dataset.
+DECODED_BY_TASK = frozenset(('colour_coded', 'png_unit', 'npy_unit'))
 # Rows of a map, pairs of neighbours and how much rougher they must be than with bytes swapped.
 ROWS, PAIRS, ROUGHER = 64, 64, 16
 

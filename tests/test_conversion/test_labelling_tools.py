@@ -205,6 +205,19 @@ def test_coco_without_sizes(convert, tmp_path):
     np.testing.assert_array_equal(label(tmp_path), area(HOLE) * 2)
 
 
+def test_shapes_that_lie_where_no_pixel_is(convert, tmp_path):
+    files.write_images(tmp_path / 'images', ['a.jpg'])
+    height, width = SIZE
+    outside = [files.coco_polygon(box) for box in (
+        (width, 0, width + 5, 5), (0, -9, 5, 0), (3, 3, 3, 9))]
+    source = files.coco(tmp_path / 'a.json', ['a.jpg'], [
+        (0, 'person', one) for one in outside] + [(0, 'dog', files.coco_polygon((-5, -5, 1, 1)))])
+    assert '?): person 3\n' in convert('coco', source)
+    assert label(tmp_path)[0, 0] == 2 and np.count_nonzero(label(tmp_path)) == 1
+    files.coco(source, ['a.jpg'], [(0, 'dog', files.coco_polygon((0.25, 0.5, 0.75, 1)))])
+    assert "shares of the picture's sides" in convert('coco', source, status=1)
+
+
 def test_the_order_of_the_file_where_it_is_asked_for(convert, tmp_path):
     files.write_images(tmp_path / 'images', ['a.jpg'])
     source = files.coco(tmp_path / 'a.json', ['a.jpg'], [
@@ -348,6 +361,9 @@ def coco_of(*annotations):
      'image a.jpg: ValueError a shape with a corner that is no number'),
     (coco_of((9, 'dog', dict(segmentation=[[1, 2, 3, 4, 5, 6]]))), 'no image has the id 10'),
     (coco_of((0, 'dog', dict(segmentation=dict(size=[4, 4], counts=[16])))), 'a mask of 4 x 4'),
+    (other_text('coco_a.json', '{"categories": [], "images": [], "annotations": [{"image_id": 1, '
+                '"segments_info": []}]}'), 'of panoptic segmentation'),
+    (coco_of((1, 'dog', dict(segmentation=[[1, 2, 3, 4, 5, 6]]))), 'is no image with the id 2'),
     (lambda tmp_path: ('coco', tmp_path / 'no.json'), 'no file or folder'),
     (lambda tmp_path: ('coco', files.coco(tmp_path / 'x.json', [], [])), 'lists no image')])
 def test_files_that_cannot_be_read(convert, tmp_path, write, said):

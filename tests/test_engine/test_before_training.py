@@ -1,15 +1,18 @@
 """What is known of a training once its runner is built."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from in_process import load_tool, running_here
+from mmengine.config import Config
 from test_faults.tiny_run import write_config, write_images
 
 from mtpsl.engine.before_training import figures
 from mtpsl.engine.checkpoints.resume import unfinished
 from mtpsl.engine.schedules import Length, schedule_doubts
+from mtpsl.engine.standing_weights import standing_weights
 from mtpsl.evaluation import MultiTaskMetric
 
 
@@ -146,16 +149,32 @@ def test_what_hooks_that_are_left_out_would_do_is_told(images, tmp_path):
             'default_hooks.sampler_seed=None', 'default_hooks.checkpoint=None',
             'default_hooks.skipped=None', 'default_hooks.panels=None',
             'model.backbone.frozen_stages=2', 'val_dataloader.dataset.split=train',
-            'optim_wrapper.optimizer.lr=0',
+            'optim_wrapper.optimizer.lr=0', 'custom_hooks=[dict(type="EMAHook")]',
             'train_dataloader.dataset.pipeline.0.color_type=grayscale',
             'train_dataloader.sampler.shuffle=False'])
     log = next((tmp_path / 'run').glob('*/*.log')).read_text()
     for words in ('each epoch has the order of the first', 'no checkpoint will be saved: default_',
                   'frozen_stages=2 keeps stages of random weights', 'lr is 0: the weights stay',
+                  'EMAHook with momentum=0.0002 averages over about 5000 steps',
                   'the images come in one order in all epochs',
                   'validation images are training images too, such as ',
                   "changed by color_type='grayscale' in train_dataloader, and by no transform in "):
         assert words in log
+
+
+@pytest.mark.parametrize('groups, init, told', [
+    (dict(custom_keys=dict(layer4=dict(lr_mult=0.0))), None, 'custom_keys.layer4.lr_mult=0 keeps'),
+    (dict(backbone=dict(lr=0)), None, 'backbone.lr=0 keeps parts of the backbone of r'),
+    (dict(custom_keys=dict(layer4=dict(lr_mult=0.0))), dict(type='Pretrained'), ''),
+    (dict(custom_keys=dict(neck=dict(lr_mult=0.0))), None, ''), (None, None, '')])
+def test_a_backbone_of_random_weights_that_stands_still_is_told(groups, init, told):
+    model = torch.nn.Module()
+    model.backbone, model.neck = (torch.nn.ModuleDict(dict(layer4=torch.nn.Linear(1, 1)))
+                                  for _ in range(2))
+    found = list(standing_weights(SimpleNamespace(
+        model=model, hooks=[], _load_from=None, cfg=Config(dict(
+            model=dict(backbone=dict(init_cfg=init)), optim_wrapper=dict(paramwise_cfg=groups))))))
+    assert bool(found) == bool(told) and told in ''.join(found)
 
 
 @pytest.mark.parametrize('part, tasks, words', [

@@ -119,6 +119,18 @@ def test_copies_under_another_name(config, tmp_path, capsys):
             ) in capsys.readouterr().out
 
 
+def test_copies_in_another_training_set(config, tmp_path, capsys):
+    shutil.copytree(tmp_path / 'train', tmp_path / 'more')
+    inside = dict(type='FolderDataset', data_root=str(tmp_path))
+    with pytest.raises(SystemExit):
+        check(config, train_dataloader=dict(dataset=dict(
+            _delete_=True, type='ConcatDataset', datasets=[
+                dict(inside, split='train'), dict(inside, split='more')])))
+    out = capsys.readouterr().out
+    assert 'train 2: ' in out and f'such as {tmp_path}/more/images/' in out
+    assert [row[1] for row in rows(out) if row[-1] == 'differs'] == ['in another training set too']
+
+
 def test_one_line_errors(tmp_path, capsys):
     (tmp_path / 'empty.py').write_text('x = 1\n')
     with pytest.raises(SystemExit):

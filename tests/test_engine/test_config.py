@@ -213,7 +213,7 @@ def test_dicts_may_be_options():
      '1, got 0'),
     ('optim_wrapper.optimizer.beta', 0.5, r"Adam.__init__\(\) got an unexpected keyword .* 'beta'"),
     ('optim_wrapper.optimizer.betas', 0.5, 'optim_wrapper.optimizer.betas of Adam must be a list '
-     r'\(2 times a number.*, got 0.5'),
+     r'of 2 \(of each: a number.*, got 0.5'),
     ('optim_wrapper.optimizer.weight_decay', float('inf'), 'weight_decay must be a number of at '
      'least 0, got inf'),
     ('tasks.saliency.loss_weight', float('nan'), 'tasks.saliency.loss_weight must be finite'),

@@ -9,7 +9,13 @@ from test_faults.tiny_run import write_config, write_images
 from mtpsl.apis import MultiTaskInferencer
 from mtpsl.engine import load_config
 from mtpsl.engine.check_data import run_config_check
-from mtpsl.engine.config.precheck import other_colours, other_zoom, training_set_tested
+from mtpsl.engine.config.precheck import (
+    check_together,
+    other_colours,
+    other_reading,
+    other_zoom,
+    training_set_tested,
+)
 
 GREY = dict(type='mmseg.RGB2Gray', out_channels=3)
 CLAHE = dict(type='mmseg.CLAHE')
@@ -85,3 +91,40 @@ def test_a_test_on_the_training_set_is_told(config):
         training_set_tested(cfg))
     cfg.train_dataloader = None
     assert training_set_tested(cfg) == ''
+
+
+@pytest.mark.parametrize('train, test, told', [
+    (dict(values=(1, 0)), {}, 'semseg in {} are read by values=(1, 0) in train_dataloader and by '
+                              'values=None in test_dataloader'),
+    ({}, dict(ignore=[2]), 'ignore=None in train_dataloader and by ignore=[2] in'),
+    (dict(ignore=(2,)), dict(ignore=[2]), ''), (dict(loss_weight=2.0), {}, '')])
+@pytest.mark.parametrize('joint', [False, True])
+def test_labels_of_one_folder_that_are_read_in_two_ways(train, test, told, joint, config):
+    cfg = load_config(str(config))
+    for split, options in (('train', train), ('test', test)):
+        part = cfg[f'{split}_dataloader'].dataset
+        part.tasks = dict(semseg=dict(cfg.tasks.semseg, **options))
+        if joint:
+            cfg[f'{split}_dataloader'].dataset = dict(type='JointDataset', datasets=dict(a=part))
+    told = told.format(f'of a in {part.data_root}' if joint else part.data_root).replace(
+        'semseg in of', 'semseg of')
+    found = other_reading(cfg, 'test')
+    assert told in found and bool(found) == bool(told)
+    (cfg.test_dataloader.dataset.datasets.a if joint else cfg.test_dataloader.dataset).data_root = (
+        '/other')  # whose files may be of another kind
+    assert not other_reading(cfg, 'test')
+
+
+def test_a_unit_that_a_published_reader_does_not_ask_for():
+    cfg = load_config('diffusionmtl/nyud_onelabel_r18')
+    check_together(cfg)
+    cfg.train_dataloader.dataset.tasks.depth.npy_unit = 0.001
+    with pytest.raises(ValueError, match=r'train_dataloader\.dataset\.tasks\.depth\.npy_unit .* no '
+                                         'effect: NYUD reads'):
+        check_together(cfg)
+    # Said at the top for the folder beside it.
+    folder = dict(type='FolderDataset', data_root='x', tasks=dict(cfg.tasks))
+    cfg.tasks.depth.npy_unit = 0.001
+    cfg.train_dataloader.dataset = dict(type='JointDataset', tasks=cfg.tasks, datasets=dict(
+        a=cfg.train_dataloader.dataset, b=folder))
+    check_together(cfg)

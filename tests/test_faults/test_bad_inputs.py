@@ -93,6 +93,8 @@ CONFIGS = [
          "--cfg-options model: 'dict(a=1' is no dict as Python writes it", status=2),
     case('brackets', lambda p: p.train('model.neck.in_channels=(1,2'),
          "--cfg-options model.neck.in_channels: the brackets of '(1,2' do not match", status=2),
+    case('a dict for a list', lambda p: p.train('train_dataloader.dataset.pipeline=dict(x=1)'),
+         'train_dataloader.dataset.pipeline is a list, [', 'got a dict: _delete_=True in it'),
     case('a part that is text', lambda p: p.train('train_dataloader=fast'),
          "train_dataloader must be a dict or None, got 'fast'"),
     case('no dataset', lambda p: p.train('train_dataloader.dataset=None'),

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mtpsl.tasks import build_tasks
 from mtpsl.tasks.categorical import CategoricalTask, bit_palette
+from mtpsl.tasks.seen import Seen
 
 COLOURS = [[0, 0, 0], [250, 0, 0], [0, 250, 0], [0, 0, 250]]
 
@@ -18,6 +19,24 @@ COLOURS = [[0, 0, 0], [250, 0, 0], [0, 250, 0], [0, 0, 250]]
 def make_task(**arguments: object) -> CategoricalTask:
     task = CategoricalTask(['background', 'cat', 'dog', 'owl'], COLOURS, **arguments)
     return build_tasks(dict(things=task))['things']
+
+
+def seen_in(*ids: int, labels: int = 8) -> Seen:
+    seen = Seen()
+    for number in range(labels):
+        seen.add(np.roll(np.array([*ids, 255], np.uint8), number)[None], 255, f'{number}.png')
+    return seen
+
+
+def test_classes_that_do_not_count_or_never_occur_are_told_of() -> None:
+    idle = make_task(class_weight=(0, 0, 0, 1)).doubt(seen_in(0, 2))
+    assert idle is not None and idle.mute and 'class_weight is 0' in idle.text
+    assert make_task(class_weight=(0, 0, 1, 0)).doubt(seen_in(0, 1, 2)) is None
+    many = CategoricalTask([str(number) for number in range(21)], bit_palette(21))
+    doubt = many.doubt(seen_in(0, 9))
+    assert doubt is not None and not doubt.mute and 'ids up to 9 only' in doubt.text
+    assert many.doubt(seen_in(0, 10)) is many.doubt(seen_in(0, 9, labels=7)) is None
+    assert make_task().doubt(seen_in(0, 1)) is None  # of few classes that is usual
 
 
 def random_batch(classes: int = 4, size: tuple[int, int] = (6, 5),

@@ -100,6 +100,7 @@ def test_other_teachers_are_refused_before_training(tmp_path, capsys):
              (f'model.teacher={tmp_path}', 'has no last_checkpoint; train stage 1 first'),
              (f'{teacher}|model.decoder.head_channels=24', 'model.teacher: .*of another model'),
              (f'{teacher}|model.decoder.dilations=(1,2,3)', 'dilations.0 2 -> 1'),
+             (f'{teacher}|data_preprocessor.std=(1.0,1.0,1.0)', r'std\.0 58\.\d+ -> 1'),
              (f'{teacher}|tasks.semseg.class_names={names}', r'of another model .*class_names')]
     for number, (changes, message) in enumerate(cases):
         capsys.readouterr()

@@ -4,6 +4,7 @@ import ast
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -60,3 +61,16 @@ def test_plain_mmengine_trains_the_printed_config_to_the_same_weights(tmp_path):
                    for folder in ('plain', 'ours'))
     assert plain.keys() == ours.keys()
     assert all(torch.equal(value, ours[name]) for name, value in plain.items())
+
+
+def test_a_file_of_the_user_s_is_put_aside(tmp_path, capsys, monkeypatch):
+    """Also where the shell leaves ``~``."""
+    monkeypatch.setenv('HOME', str(tmp_path))
+    mine = tmp_path / 'config.py'
+    mine.write_text('x = 1\n')
+    for _ in range(2):  # the second time it holds the same
+        load_tool('misc/print_config.py').main([NAME, '--out=~/config.py'])
+    aside = [path for path in tmp_path.glob('*.py') if path != mine]
+    assert [path.read_text() for path in aside] == ['x = 1\n'] and 'x = 1' not in mine.read_text()
+    assert f'earlier config.py, which differs: {aside[0]}' in capsys.readouterr().out
+    assert not list(Path.cwd().glob('~*'))

@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
-from mtpsl.system.arguments import at_least
+from mtpsl.system.arguments import Parser, at_least
 from mtpsl.system.choices import BENCHMARK_LABELS
 from mtpsl.system.config_arguments import add_cfg_options, check_json, one_line_errors
 
@@ -101,7 +101,7 @@ COMMANDS = dict(
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser('benchmark.py', description=__doc__.partition(':')[0])
+    parser = Parser('benchmark.py', description=__doc__.partition(':')[0])
     commands = parser.add_subparsers(dest='command', required=True)
     for name, (_, text, add_arguments) in COMMANDS.items():
         command = commands.add_parser(name, help=text, description=text)

@@ -4,14 +4,14 @@ import argparse
 import sys
 from pathlib import Path
 
-from mtpsl.system.arguments import split_name, split_paths
+from mtpsl.system.arguments import Parser, split_name, split_paths
 from mtpsl.system.choices import TABLE_FORMATS
 from mtpsl.system.config_arguments import one_line_errors
-from mtpsl.system.files import write_text
+from mtpsl.system.files import write_keeping
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description='A table of results side by side, with Delta_m; see docs/compare.md')
     parser.add_argument('results', nargs='*', metavar='RESULT',
                         help='a metrics.json or a set of results; NAME=FILE names the row, '
@@ -60,9 +60,8 @@ def main(argv: list[str] | None = None) -> None:
         comparison = compare(methods, baseline)
         table = FORMATS[args.format](comparison)
         if args.out:
-            there = Path(args.out).exists()
-            write_text(Path(args.out), table)
-            print(f'table: {args.out}{" (replaced)" * there}')
+            write_keeping(Path(args.out), table)
+            print(f'table: {args.out}')
         else:
             print(table, end='')
         for line in disagreements(comparison):  # beside the table, which may go to a file

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from mtpsl.system.arguments import Parser
 from mtpsl.system.config_arguments import check_json, one_line_errors
-from mtpsl.system.files import write_json
+from mtpsl.system.files import to_json, write_keeping
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 MAIN, ABLATION = 'pascal_onelabel', 'pascal_onelabel_ablation'  # settings of the paper's results
@@ -56,7 +57,7 @@ Counts = Mapping[str, Mapping[str, int]]  # what complexity returns
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description="Parameters and multiply-adds of the rows of the paper's Tables 2 and 3 "
         '(PASCAL, 512x512, five tasks) beside the printed ones; see docs/complexity.md')
     parser.add_argument('--json', type=Path, metavar='FILE',
@@ -77,7 +78,7 @@ def main(argv: list[str] | None = None) -> None:
         for letter, note in notes.items():
             print(textwrap.fill(f'{letter}: {note}', 100, subsequent_indent='   '))
         if args.json:
-            write_json(args.json, dict(rows=rows, notes=notes))
+            write_keeping(args.json, to_json(dict(rows=rows, notes=notes)))
             print(f'counts: {args.json}')
 
 

@@ -9,6 +9,7 @@ from prettytable import PrettyTable
 from mtpsl.system.arguments import at_least
 from mtpsl.system.choices import BENCHMARK_LABELS
 from mtpsl.system.config_arguments import check_json, config_parser, one_line_errors
+from mtpsl.system.files import write_keeping
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -52,7 +53,7 @@ def main(argv: list[str] | None = None) -> None:
             MODELS.build(cfg.model), args.train_memory, (height, width), args.labels)
         counts = complexity(model, (height, width), args.depth, args.tasks)
         if args.json:
-            Path(args.json).write_text(json.dumps(counts, indent=2) + '\n')
+            write_keeping(Path(args.json), json.dumps(counts, indent=2) + '\n')
     table = PrettyTable(['part', 'params (M)', 'multiply-adds (G)'], align='r')
     table.align['part'] = 'l'
     for part, count in counts.items():

@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from mtpsl.system.arguments import add_force, told_to_keep
+from mtpsl.system.arguments import Parser, add_force, told_to_keep
 from mtpsl.system.choices import PASCAL_TASKS, SETTINGS
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ TASK_NAMES = (*PASCAL_TASKS, 'depth')
 
 
 def make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(PROG, description=__doc__)
+    parser = Parser(PROG, description=__doc__)
     commands = parser.add_subparsers(dest='command', required=True)
     generate = commands.add_parser('generate', help='draw a setting (seeded)')
     generate.add_argument('--ids', required=True, help='text file, one image id a line, or a '

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mtpsl.system.arguments import at_least, exit_with_one_line
+from mtpsl.system.arguments import Parser, at_least, exit_with_one_line
 
 if TYPE_CHECKING:
     from mtpsl.data_prep.annotations.sources import Annotations
@@ -23,8 +23,8 @@ An interrupted conversion is taken up by the same command. Nothing is ever overw
 
 def make_parser() -> argparse.ArgumentParser:
     """The parser."""
-    parser = argparse.ArgumentParser(PROG, description=__doc__, epilog=EPILOG,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(PROG, description=__doc__, epilog=EPILOG,
+                    formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('source', type=Path, help='labelme: the folder of JSON files; cvat: '
                         'annotations.xml, or the unpacked export; coco: the JSON file')
     parser.add_argument('root', type=Path, help='the folder to fill, such as data/mine/train: its '

@@ -11,7 +11,7 @@ import time
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
-from mtpsl.system.arguments import at_least
+from mtpsl.system.arguments import Parser, at_least
 from mtpsl.system.choices import SCENE_SIZES
 
 PREVIEW_SCENES = 8
@@ -19,7 +19,7 @@ PREVIEW_SCENES = 8
 
 def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
     """The parser, for its error message, and the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(description=__doc__.splitlines()[0])
     rows, columns = (', '.join(f'{layout} {size[axis]}' for layout, size in SCENE_SIZES.items())
                      for axis in (0, 1))
     parser.add_argument('root', type=Path, help='the folder to make; in the layout pascal, the '

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from mtpsl.system.arguments import add_check
+from mtpsl.system.arguments import Parser, add_check
 
 PROG = 'pascal_context.py'
 CONFIG = Path(__file__).parents[2] / 'configs/_base_/datasets/pascal.py'
@@ -18,7 +18,7 @@ def check(args: argparse.Namespace) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     """Entry point; exits with status 1 where something is not as it should be."""
-    parser = argparse.ArgumentParser(PROG, description=__doc__)
+    parser = Parser(PROG, description=__doc__)
     add_check(parser.add_subparsers(required=True), check)
     args = parser.parse_args(argv)
     args.run(args)

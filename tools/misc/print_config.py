@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from mtpsl.system.config_arguments import config_parser, one_line_errors
+from mtpsl.system.files import put_aside
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -24,6 +25,7 @@ def main(argv: list[str] | None = None) -> None:
         print(cfg.pretty_text)
         if args.out:
             args.out.parent.mkdir(parents=True, exist_ok=True)
+            put_aside(args.out, cfg.pretty_text)
             cfg.dump(args.out)
 
 

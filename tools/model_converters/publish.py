@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mtpsl.system.arguments import add_force, told_to_keep
+from mtpsl.system.arguments import Parser, add_force, told_to_keep
 from mtpsl.system.config_arguments import one_line_errors
 from mtpsl.system.files import atomically
 
@@ -22,7 +22,7 @@ LARGEST = 65504  # of half precision
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser('publish.py', description='Make a small file to share of a '
+    parser = Parser('publish.py', description='Make a small file to share of a '
                                      'checkpoint: its weights alone, in half precision')
     parser.add_argument('checkpoint', type=Path, help='checkpoint of tools/train.py')
     parser.add_argument('out', type=Path, help='the .safetensors file to write')

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mtpsl import __version__
-from mtpsl.system.arguments import add_force, told_to_keep
+from mtpsl.system.arguments import Parser, add_force, told_to_keep
 from mtpsl.system.config_arguments import one_line_errors
 from mtpsl.system.files import atomically
 
@@ -40,7 +40,7 @@ IGNORED = [(_Ignored, name) for name in (
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line, not yet checked."""
-    parser = argparse.ArgumentParser(PROG, description=__doc__)
+    parser = Parser(PROG, description=__doc__)
     parser.add_argument('src', type=Path, help='the published checkpoint; no code in it is run')
     parser.add_argument('dst', type=Path, help='the .pth file to write')
     parser.add_argument('--config', default=os.path.relpath(CONFIG),

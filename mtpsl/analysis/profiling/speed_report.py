@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from prettytable import PrettyTable
 
-from mtpsl.system.files import write_json
+from mtpsl.system.files import to_json, write_keeping
 
 from .measure import Measurement
 
@@ -62,6 +62,6 @@ def report(measurements: Sequence[Measurement], setting: Mapping[str, object],
         for fact, value in m.facts.items():
             print(f'{m.name}: {fact} {value:g}')
     if json:
-        write_json(json, dict(machine=machine(device), setting=setting, measurements=[
+        write_keeping(json, to_json(dict(machine=machine(device), setting=setting, measurements=[
             dict(name=m.name, seconds=m.seconds, median=m.median, quartiles=m.quartiles,
-                 items=m.items, peak_bytes=m.peak_bytes, **m.facts) for m in measurements]))
+                 items=m.items, peak_bytes=m.peak_bytes, **m.facts) for m in measurements])))

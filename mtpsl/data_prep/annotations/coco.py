@@ -28,12 +28,21 @@ def read(source: Path) -> Annotations:
                          f'{error}') from error
     shapes: dict[int, list[Shape]] = defaultdict(list)
     for entry in entries:
+        if 'segments_info' in entry:
+            raise ValueError(f'{path} is of panoptic segmentation, whose masks are pictures of '
+                             'their own; the JSON of the instances has polygons or run lengths')
         try:
             for what, known in (('image', images), ('category', names)):
                 if entry[f'{what}_id'] not in known:
                     raise ValueError(f'no {what} has the id {entry[f"{what}_id"]}')
             key, name = entry['image_id'], names[entry['category_id']]
             kind, outline = _outline(entry, sizes[key])
+        except KeyError as error:
+            known = dict(image_id=images, category_id=names)
+            told = next((f'there is no {part[:-3]} with the id {entry[part]}' for part in known
+                         if part in entry and entry[part] not in known[part]), f'it has no {error}')
+            raise ValueError(f'{path}: the annotation {entry.get("id")} cannot be read: '
+                             f'{told}') from error
         except (ValueError, LookupError, TypeError) as error:
             raise ValueError(f'{path}: the annotation {entry.get("id")} cannot be read: '
                              f'{type(error).__name__} {error}') from error

@@ -15,6 +15,7 @@ from mtpsl.system.files import atomically, write_array, write_image
 
 from .matching import Match, match_images
 from .painting import Rules, paint
+from .places import check_places
 from .sources import Annotations
 from .summary import summarise
 
@@ -80,11 +81,13 @@ def convert_annotations(found: Annotations, images: Path, listed: Mapping[str, s
         Number of images written, 0 if all were there.
 
     Raises:
-        ValueError: images and annotations that do not fit, a folder that holds something else.
+        ValueError: images and annotations that do not fit, see :func:`.places.check_places` too;
+            a folder that holds something else.
         OSError: a file cannot be read or written.
         BrokenProcessPool: a worker died.
     """
     matches, absent = match_images(found, images, listed, missing)
+    check_places(matches)
     items = [_item(match, target, rules, empty) for match in matches]
     plan = Plan(
         target.labels, 'conversion', '.labels', dict(

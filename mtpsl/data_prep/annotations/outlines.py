@@ -55,6 +55,12 @@ class Polygons:
             mask |= fill(np.asarray(ring, float) - (left, top), mask.shape)
         return Window(top, left, mask)
 
+    def extent(self) -> tuple[float, float, float, float]:
+        """Left, top, right and bottom of all corners."""
+        corners = np.concatenate([np.asarray(ring, float) for ring in self.rings])
+        (left, top), (right, bottom) = corners.min(0).tolist(), corners.max(0).tolist()
+        return left, top, right, bottom
+
 
 @dataclass(frozen=True)
 class Ellipse:

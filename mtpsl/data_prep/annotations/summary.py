@@ -15,6 +15,7 @@ from mtpsl.system.parallel import run_in_workers
 
 from .names import REST, UNKNOWN
 from .painting import Rules
+from .places import without_pixels
 from .sources import Annotations
 
 if TYPE_CHECKING:
@@ -106,6 +107,9 @@ def _notes(items: Sequence[Item], found: Annotations, target: Target, rules: Rul
             f'left unlabelled (--empty background labels them as {outside} all over)'))
     if found.left:
         notes.append(f'left out, as they have no area: {_counts(found.left)}')
+    if nowhere := without_pixels(item.match for item in items):
+        notes.append('outside of their picture or without an area, so that they cover nothing (are '
+                     f'x and y exchanged, or of a picture of another size?): {_counts(nowhere)}')
     if turned:
         notes.append(f'drawn on the stored picture, turned as EXIF says: {turned}')
     if absent:

@@ -35,6 +35,7 @@ NOT_PREDICTING = {'loss_weight', 'initial_loss_weight', 'class_weight', 'positiv
                   'dropout', *STAGES}
 # Those that decide what a model's features and predictions mean.
 PREDICTING_PARTS = ('tasks', 'backbone', 'neck', 'decoder', 'diffusion')
+IMAGE_VALUES = ('mean', 'std', 'bgr_to_rgb')  # of a preprocessor: what the network sees of a pixel
 SHOWN = 10
 ENDLESS = 10**9  # mmengine's end of a schedule that does not say one
 
@@ -164,6 +165,13 @@ def check_teacher(path: str, cfg: Config) -> None:
     if found:
         raise ValueError(f'model.teacher: {path} is of another model than the student '
                          f'(teacher -> student): {found}')
+    # It sees the student's images, normalised by the student's preprocessor.
+    seen = before and differences(*(
+        {key: value for key, value in (model.get('data_preprocessor') or {}).items()
+         if key in IMAGE_VALUES} for model in models))
+    if seen:
+        raise ValueError(f'model.teacher: {path} has learned from images of other values than '
+                         f'data_preprocessor gives it (teacher -> student): {seen}')
 
 
 def unfinished(path: str) -> str:

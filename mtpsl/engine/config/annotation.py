@@ -78,6 +78,6 @@ def described(hint: Any) -> str:
         return 'a dict'
     if isinstance(kind, type) and issubclass(kind, Iterable) and kind.__module__ in PLAIN:
         several = [one for one in inside if one is not Ellipsis]
-        count = f'{len(several)} times ' if kind is tuple and Ellipsis not in inside else ''
-        return 'a list' + (f' ({count}{described(several[0])})' if several else '')
+        count = f' of {len(several)}' if kind is tuple and Ellipsis not in inside else ''
+        return f'a list{count}' + (f' (of each: {described(several[0])})' if several else '')
     return f'a dict with the type of a {getattr(kind, "__name__", kind)}'

@@ -104,6 +104,12 @@ def load_config(path: str, options: Mapping[str, object] | None = None) -> Confi
 
 
 def _merge(cfg: Config, options: Mapping[str, object]) -> None:
+    for key, value in options.items():
+        there = value_of(cfg, key)
+        if isinstance(there, (list, tuple)) and isinstance(value, Mapping) and not (
+                value.get('_delete_') or all(name.isdigit() for name in map(str, value))):
+            raise ValueError(f'--cfg-options {key} is a list, {there!r:.200}, got a dict: '
+                             '_delete_=True in it takes the place of the list')
     try:
         cfg.merge_from_dict(dict(options))
     except (AttributeError, TypeError, ValueError, KeyError) as error:
@@ -225,8 +231,11 @@ def _check_entries(cfg: Config) -> None:
     for group in ('tasks', 'default_hooks'):
         for name, part in (cfg.get(group) or {}).items():
             if isinstance(part, Mapping) and 'type' not in part:
-                raise KeyError(f'{group}.{name} has no type: is the name misspelt? There are '
-                               f'{[k for k in cfg[group] if "type" in (cfg[group][k] or {})]}')
+                typed = [k for k in cfg[group] if 'type' in (cfg[group][k] or {})]
+                raise KeyError(f'{group}.{name} has no type: ' + (
+                    f'is the name misspelt? There are {typed}' if typed else
+                    f'a child config that assigns {group} adds to that of its _base_, in one file '
+                    'the last assignment counts alone'))
     optimizer = value_of(cfg, 'optim_wrapper.optimizer.type')
     if isinstance(optimizer, str) and OPTIMIZERS.get(optimizer) is None:
         raise KeyError(f'optim_wrapper.optimizer.type is {optimizer!r}, which is no optimizer of '

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
@@ -10,8 +11,9 @@ from mtpsl.datasets.transforms.colours import Look
 from mtpsl.datasets.transforms.contract import looks, zooms
 from mtpsl.engine.quiet import silence
 from mtpsl.registry import DATASETS, TRANSFORMS
+from mtpsl.tasks.stored import DECODED_BY_TASK, READING_OPTIONS
 
-from .dataset_tree import joints, leaves
+from .dataset_tree import joints, leaves, named_leaves
 from .load import evaluators
 
 NEAR = 1.05  # between zooms that are one
@@ -34,6 +36,7 @@ def check_together(cfg: Config) -> None:
         if loader and not (loader.get('sampler') or loader.get('batch_sampler')):
             raise ValueError(f'{group[0]} has no sampler')
         _check_tasks(cfg, split)
+    _check_idle_reading(cfg)
 
 
 def _check_tasks(cfg: Config, split: str) -> None:
@@ -97,6 +100,33 @@ def _check_single_task(cfg: Config, split: str, sets: Mapping[str, set[str]]) ->
                     f'{", ".join(sorted(sets[name]))}')
 
 
+def _check_idle_reading(cfg: Config) -> None:
+    """Raise ValueError where options say how labels are read that a published reader reads."""
+    found = [(f'{split}_dataloader.dataset{f".datasets.{name}" * bool(name)}', part,
+              _published(part)) for split in ('train', 'val', 'test')
+             if (loader := cfg.get(f'{split}_dataloader'))
+             for name, part in named_leaves(loader.dataset)]
+    # What is said at the top may be for another dataset.
+    shared = (cfg.get('tasks') or {}) if any(cls is None for *_, cls in found) else {}
+    for place, part, cls in found:
+        for name, task in (part.get('tasks') or {}).items() if cls else ():
+            said, top = ((one or {}) if isinstance(one, Mapping) else {}
+                         for one in (task, shared.get(name)))
+            idle = [key for key in DECODED_BY_TASK & set(said)
+                    if said[key] is not None and said[key] != top.get(key)]
+            if idle and name in cls.LABELS:
+                raise ValueError(
+                    f'{place}.tasks.{name}.{min(idle)} would have no effect: {cls.__name__} reads '
+                    'its labels as they are published; for other files there is FolderDataset')
+
+
+def _published(part: Mapping) -> Any:
+    """The class of a dataset in its published form; None of others."""
+    kind = part.get('type')
+    cls = DATASETS.get(kind) if isinstance(kind, str) else kind
+    return cls if getattr(cls, 'PUBLISHED', None) else None
+
+
 def _plain(value: object) -> object:
     """The name of a class of any scope; a list of a tuple."""
     if isinstance(value, type):
@@ -149,6 +179,34 @@ def other_zoom(cfg: Config, split: str) -> str:
         f'of {split}_dataloader by {odd[0]:g} to {odd[1]:g}: the model is shown everything in '
         'another size than it has learned. Images that are too large are to be shrunk on disk, '
         'for both')
+
+
+def other_reading(cfg: Config, split: str) -> str:
+    """Whether labels of one place are read in two ways; arguments as :func:`other_colours`."""
+    learned, there = (list(named_leaves(loader.dataset)) if (
+        loader := cfg.get(f'{one}_dataloader')) else [] for one in ('train', split))
+    if any(len(dict(sets)) < len(sets) for sets in (learned, there)):
+        return ''  # which goes with which is not known
+    for name, other in there:
+        one = dict(learned).get(name) or {}
+        if any(one.get(key) != other.get(key) for key in ('type', 'data_root', 'folders')):
+            continue
+        for task, own in (other.get('tasks') or {}).items():
+            mine = (one.get('tasks') or {}).get(task)
+            if not (isinstance(mine, Mapping) and isinstance(own, Mapping)):
+                continue
+            odd = sorted(key for key in READING_OPTIONS
+                         if _plain_list(mine.get(key)) != _plain_list(own.get(key)))
+            if odd:
+                ways = [f'{odd[0]}={options.get(odd[0])}' for options in (mine, own)]
+                return (f'labels of {task}{f" of {name}" * bool(name)} in {one["data_root"]} are '
+                        f'read by {ways[0]} in train_dataloader and by {ways[1]} in '
+                        f'{split}_dataloader: files of one kind are to be read in one way')
+    return ''
+
+
+def _plain_list(value: object) -> object:
+    return [_plain_list(one) for one in value] if isinstance(value, (list, tuple)) else value
 
 
 def _looks(cfg: Config, split: str) -> list[Look]:
