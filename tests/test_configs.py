@@ -11,6 +11,7 @@ from tiny import make_views, shrink
 
 from mtpsl.data_prep import layouts
 from mtpsl.engine import load_config
+from mtpsl.engine.config.dataset_tree import leaves
 from mtpsl.registry import METRICS, MODELS, PARAM_SCHEDULERS
 
 ROOT = Path(__file__).parents[1]
@@ -152,9 +153,11 @@ def test_one_variable_says_where_the_data_sets_lie(monkeypatch):
         for path in CONFIGS:
             cfg = load_config(str(path))
             for split in ('train', 'val', 'test'):
-                folder = Path(cfg[f'{split}_dataloader'].dataset.data_root)
-                assert folder.parent in (Path(root), Path(root, 'synthetic')), path
-                assert ('synthetic' in folder.parts) == ('synthetic' in path.parts)
+                for part in leaves(cfg[f'{split}_dataloader'].dataset):
+                    folder = Path(part['data_root'])
+                    assert folder.parent in (Path(root), Path(root, 'synthetic'),
+                                             Path(root, 'synthetic/joint')), path
+                    assert ('synthetic' in folder.parts) == ('synthetic' in path.parts)
 
 
 def test_the_demo_s_learning_rate_ends_near_zero():

@@ -363,7 +363,6 @@ def coco_of(*annotations):
     (coco_of((0, 'dog', dict(segmentation=dict(size=[4, 4], counts=[16])))), 'a mask of 4 x 4'),
     (other_text('coco_a.json', '{"categories": [], "images": [], "annotations": [{"image_id": 1, '
                 '"segments_info": []}]}'), 'of panoptic segmentation'),
-    (coco_of((1, 'dog', dict(segmentation=[[1, 2, 3, 4, 5, 6]]))), 'is no image with the id 2'),
     (lambda tmp_path: ('coco', tmp_path / 'no.json'), 'no file or folder'),
     (lambda tmp_path: ('coco', files.coco(tmp_path / 'x.json', [], [])), 'lists no image')])
 def test_files_that_cannot_be_read(convert, tmp_path, write, said):

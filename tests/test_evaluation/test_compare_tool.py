@@ -141,7 +141,9 @@ def test_results_are_not_replaced_and_the_suffix_decides(tmp_path, capsys):
         MAIN([str(results), '--out', str(results)])
     assert 'is one of the results' in capsys.readouterr().err
     assert results.read_text() == before
-    for _ in range(2):
+    (tmp_path / 'table.csv').write_text('mine')
+    for _ in range(2):  # the second time it holds the same
         MAIN([str(results), '--out', str(tmp_path / 'table.csv')])
-    assert 'table.csv (replaced)' in capsys.readouterr().out
-    assert '|' not in (tmp_path / 'table.csv').read_text()
+    assert 'earlier table.csv, which differs: ' in capsys.readouterr().out
+    aside, = (path for path in tmp_path.glob('*.csv') if path.name != 'table.csv')
+    assert aside.read_text() == 'mine' and '|' not in (tmp_path / 'table.csv').read_text()
