@@ -4,6 +4,8 @@
 enough to build anything: nothing has to be imported for its side effect.
 """
 
+from typing import Any
+
 import mmengine.registry as root
 from mmengine.registry import Registry
 
@@ -45,3 +47,8 @@ LOG_PROCESSORS = _CHILDREN['LOG_PROCESSORS']
 VISUALIZERS = _CHILDREN['VISUALIZERS']
 VISBACKENDS = _CHILDREN['VISBACKENDS']
 TASKS = Registry('task', scope='mtpsl', locations=['mtpsl.tasks'])
+
+
+def class_of(kind: Any, registry: Registry) -> Any:
+    """What ``type`` of a config names: the registered class, None of an unknown name; or itself."""
+    return registry.get(kind) if isinstance(kind, str) else kind

@@ -100,9 +100,8 @@ class JointDataset(ConcatDataset):
 
     def __getitem__(self, index: int | SeededIndex) -> dict:
         """One sample, see :class:`PartialLabelDataset`."""
-        place, own = self._get_ori_dataset_idx(index)
-        item = self.datasets[place][own]
-        name = list(self.sets)[place]
+        name, own = self._locate(index)
+        item = self.sets[name][own]
         for sample in batch_leaves([item['data_samples']] if 'data_samples' in item else []):
             sample.set_metainfo(dict(dataset=name))
             if 'img_id' in sample:
@@ -113,11 +112,15 @@ class JointDataset(ConcatDataset):
 
     def get_data_info(self, idx: int) -> dict:
         """What is known of an image before it is read, by the model's names of the tasks."""
-        place, own = self._get_ori_dataset_idx(idx)
-        info = self.datasets[place].get_data_info(own)
-        name = list(self.sets)[place]
+        name, own = self._locate(idx)
+        info = self.sets[name].get_data_info(own)
         labels = {self._model_names[name][task]: paths for task, paths in info['labels'].items()}
         return info | dict(dataset=name, img_id=f'{name}/{info["img_id"]}', labels=labels)
+
+    def _locate(self, index: int | SeededIndex) -> tuple[str, int]:
+        """The set of an image, and its index there."""
+        place, own = self._get_ori_dataset_idx(index)
+        return list(self.sets)[place], own
 
 
 def _build(name: str, config: Any) -> PartialLabelDataset:

@@ -4,7 +4,7 @@ import copy
 from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
-from mtpsl.registry import DATASETS
+from mtpsl.registry import DATASETS, class_of
 from mtpsl.structures.outputs import METRIC_PREFIXES
 from mtpsl.tasks import Task
 from mtpsl.tasks.stored import READING_OPTIONS
@@ -146,8 +146,7 @@ def _meaning(dataset: Any, own: str, shared: Any) -> str:
     """What a set's numbers of a task mean by its class; '' where its config says it."""
     config = isinstance(dataset, Mapping)
     held = dataset['tasks'] if config else getattr(dataset, 'tasks', {})
-    kind = dataset.get('type') if config else type(dataset)
-    cls = DATASETS.get(kind) if isinstance(kind, str) else kind
+    cls = class_of(dataset.get('type') if config else type(dataset), DATASETS)
     source = getattr(cls, 'LABELS', {}).get(own)
     if own not in held or source is None:
         return ''
@@ -159,9 +158,7 @@ def _meaning(dataset: Any, own: str, shared: Any) -> str:
 
 def _known_tasks(name: str, config: Mapping, tasks: Mapping[str, Any],
                  own_names: Mapping[str, str]) -> list[str]:
-    kind = config.get('type')
-    cls = DATASETS.get(kind) if isinstance(kind, str) else kind
-    labels = getattr(cls, 'LABELS', {})
+    labels = getattr(class_of(config.get('type'), DATASETS), 'LABELS', {})
     renamed = set(own_names.values())
     known = [task for task in tasks if own_names.get(task, task) in labels
              and (task in own_names or task not in renamed)]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from mtpsl.registry import MODELS
+from mtpsl.registry import MODELS, class_of
 
 from .neck import check_channels
 
@@ -78,7 +78,7 @@ def build_neck(neck: Mapping[str, Any], backbone: nn.Module, size: Sequence[int]
         ValueError: see :func:`stages_of`; or ``in_channels`` that are not the backbone's.
     """
     kind = neck['type']
-    cls = MODELS.get(kind) if isinstance(kind, str) else kind
+    cls = class_of(kind, MODELS)
     parameters = inspect.signature(cls).parameters if cls else {}
     asked = [name for name in Stages._fields if name in parameters]
     if all(name in neck for name in asked) or {'in_channels', 'scale'} <= set(neck):

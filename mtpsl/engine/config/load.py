@@ -14,7 +14,7 @@ from mmengine.runner import Runner
 
 import mtpsl.engine.patches  # noqa: F401  (applies them)
 from mtpsl.engine.quiet import quieten, silence
-from mtpsl.registry import DATASETS, METRICS, MODELS, OPTIMIZERS, VISUALIZERS
+from mtpsl.registry import DATASETS, METRICS, MODELS, OPTIMIZERS, VISUALIZERS, class_of
 
 from .dataset_tree import leave_out_sets, leaves, shorten_written_sets, write_out_sets
 from .model_index import find_config
@@ -274,7 +274,6 @@ def evaluators(cfg: Config, split: str) -> Sequence[dict]:
 
 
 def _share_tasks(component: dict, registry: Registry, tasks: Mapping[str, dict]) -> None:
-    kind = component.get('type')
-    cls = registry.get(kind) if isinstance(kind, str) else kind
+    cls = class_of(component.get('type'), registry)
     if cls is not None and 'tasks' in inspect.signature(cls).parameters:
         component.setdefault('tasks', tasks)

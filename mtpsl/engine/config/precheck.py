@@ -10,7 +10,7 @@ from mmengine.registry import init_default_scope
 from mtpsl.datasets.transforms.colours import Look
 from mtpsl.datasets.transforms.contract import looks, zooms
 from mtpsl.engine.quiet import silence
-from mtpsl.registry import DATASETS, TRANSFORMS
+from mtpsl.registry import DATASETS, TRANSFORMS, class_of
 from mtpsl.tasks.stored import DECODED_BY_TASK, READING_OPTIONS
 
 from .dataset_tree import joints, leaves, named_leaves
@@ -122,8 +122,7 @@ def _check_idle_reading(cfg: Config) -> None:
 
 def _published(part: Mapping) -> Any:
     """The class of a dataset in its published form; None of others."""
-    kind = part.get('type')
-    cls = DATASETS.get(kind) if isinstance(kind, str) else kind
+    cls = class_of(part.get('type'), DATASETS)
     return cls if getattr(cls, 'PUBLISHED', None) else None
 
 

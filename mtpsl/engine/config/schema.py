@@ -139,7 +139,7 @@ def _listed(path: str, value: Any, registry: Registry) -> Iterator[Part]:
 def check_part(part: Part) -> None:
     """Check a part and those inside; see :func:`check_schema`."""
     kind = part.value['type']
-    cls = part.registry.get(kind) if isinstance(kind, str) else kind
+    cls = ours.class_of(kind, part.registry)
     if str(kind).endswith('TestTimeAug'):
         raise ValueError(f'{part.path}.type: {kind} gives several views of an image, which no '
                          'model here merges; leave its transforms out of the pipeline: test.py '

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from mmengine.config import Config
 
-from mtpsl.registry import MODELS, OPTIMIZERS
+from mtpsl.registry import MODELS, OPTIMIZERS, class_of
 
 # Whole numbers and the least that each may be. Without a look now some end a run hours later, or
 # let it do nothing.
@@ -148,7 +148,7 @@ def _check_paramwise(options: Any, cfg: Config) -> None:
 
 
 def _options_of(kind: Any) -> set[str]:
-    cls = OPTIMIZERS.get(kind) if isinstance(kind, str) else kind
+    cls = class_of(kind, OPTIMIZERS)
     return set(inspect.signature(cls).parameters) - {'params'} if callable(cls) else set()
 
 
@@ -210,7 +210,7 @@ def _check_frozen(backbone: Any) -> None:
     if not isinstance(backbone, Mapping) or backbone.get('frozen_stages') is None:
         return
     kind = backbone.get('type')
-    cls = MODELS.get(kind) if isinstance(kind, str) else kind
+    cls = class_of(kind, MODELS)
     parameters = inspect.signature(cls).parameters if callable(cls) else {}
     if 'num_stages' not in parameters:
         return

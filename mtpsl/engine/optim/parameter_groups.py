@@ -9,7 +9,7 @@ from mmengine.optim.scheduler.param_scheduler import INF
 from torch import nn
 from torch.optim import Optimizer
 
-from mtpsl.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIMIZERS, PARAM_SCHEDULERS
+from mtpsl.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIMIZERS, PARAM_SCHEDULERS, class_of
 
 REST = 'main'  # the group of all parameters that are in no other group
 
@@ -42,7 +42,7 @@ class GroupedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
                 raise ValueError('paramwise_cfg must hold the options of each group, such as '
                                  f'film=dict(lr=1e-3), got {name}={options!r}')
             kind = self.optimizer_cfg['type']
-            cls = OPTIMIZERS.get(kind) if isinstance(kind, str) else kind
+            cls = class_of(kind, OPTIMIZERS)
             known = sorted(set(inspect.signature(cls).parameters) - {'params'})
             unknown = [option for option in options if option not in known]
             if unknown:  # torch would keep it, but never read it
