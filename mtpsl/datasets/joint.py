@@ -1,7 +1,7 @@
 """Several datasets as one, each labelled for tasks of its own."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from mmengine.dataset import ConcatDataset
@@ -97,6 +97,12 @@ class JointDataset(ConcatDataset):
         """The model's tasks that no set is labelled for."""
         return [task for task in self.tasks
                 if not any(task in self.tasks_of(name) for name in self.sets)]
+
+    def read_only(self, tasks: Collection[str]) -> None:
+        """Leave the labels of other tasks than these, by the model's names, unread from now on."""
+        for name, dataset in self.sets.items():
+            dataset.read_only([own for own, task in self._model_names[name].items()
+                               if task in tasks])
 
     def __getitem__(self, index: int | SeededIndex) -> dict:
         """One sample, see :class:`PartialLabelDataset`."""

@@ -110,6 +110,7 @@ class PartialLabelDataset(BaseDataset):
         self.drop_unlabelled = drop_unlabelled
         self.on_error = on_error
         check_on_error(on_error)
+        self._unread: frozenset[str] = frozenset()
         known = self.known_tasks()
         unknown = [name for name in self.tasks if name not in known]
         if unknown:
@@ -165,7 +166,8 @@ class PartialLabelDataset(BaseDataset):
         guide = results.pop('guide', {})
         results['withheld'] = tuple(guide)
         results['labels'] = {task: self.label_files(task, paths)
-                             for task, paths in {**results['labels'], **guide}.items()}
+                             for task, paths in {**results['labels'], **guide}.items()
+                             if task not in self._unread}
         try:
             sample = self.pipeline(results)
         except Exception as error:
@@ -173,6 +175,10 @@ class PartialLabelDataset(BaseDataset):
         if sample is None:
             raise RuntimeError(f'{self.title}, image {image_id}: a transform returned None')
         return sample
+
+    def read_only(self, tasks: Collection[str]) -> None:
+        """Leave the labels of other tasks than these unread from now on."""
+        self._unread = frozenset(self.tasks) - set(tasks)
 
     def known_tasks(self) -> Collection[str]:
         """Names of the tasks that ``tasks`` and the mapping may name."""

@@ -20,6 +20,7 @@ from .hooks import (
     ReseedHook,
     ResumeHook,
     SafeCheckpointHook,
+    ScoredLabelsHook,
     SkippedSamplesHook,
 )
 from .launch import build_runner
@@ -27,4 +28,5 @@ from .launch import build_runner
 __all__ = ['AtomicLocalBackend', 'AutocastOptimWrapper', 'CompileHook', 'DeferredInfoHook',
            'FiniteOptimWrapper', 'GroupPolyLR', 'GroupStepLR', 'GroupedOptimWrapperConstructor',
            'LoadingHook', 'NonFiniteError', 'NonFiniteHook', 'PanelHook', 'ReseedHook',
-           'ResumeHook', 'SafeCheckpointHook', 'SkippedSamplesHook', 'build_runner', 'load_config']
+           'ResumeHook', 'SafeCheckpointHook', 'ScoredLabelsHook', 'SkippedSamplesHook',
+           'build_runner', 'load_config']

@@ -29,6 +29,7 @@ from mtpsl.engine.checkpoints.resume import (
 )
 from mtpsl.engine.checkpoints.work_dir import checkpoints_in
 from mtpsl.engine.hooks.loading_hook import LoadingHook
+from mtpsl.engine.hooks.scored_labels_hook import ScoredLabelsHook
 from mtpsl.system.files import write_text
 
 from .quiet import quieten
@@ -67,6 +68,7 @@ def build_runner(cfg: Config) -> Runner:
     quieten(runner.logger)
     compare_settings(runner)
     runner.register_hook(LoadingHook())
+    runner.register_hook(ScoredLabelsHook())
     model = getattr(runner.model, 'module', runner.model)
     if damage:
         runner.logger.warning(f'{damage}: going on from {checkpoint}')

@@ -1,6 +1,7 @@
 """From the backbone's stages to one map."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -59,20 +60,31 @@ class MultiScaleFusion(BaseModule):
         size = [max(int(side * self.scale), 1) for side in stages[0].shape[-2:]]
         if not self.shortcut:
             return self.conv(torch.cat([resize(stage, size) for stage in stages], 1))
-        # Stages of one resolution together; those that are not enlarged by themselves.
-        enlarged: dict[torch.Size, list[tuple[Tensor, Tensor]]] = {}
-        fine = []
-        for stage, kernel in zip(stages, self.conv.weight.split(self.in_channels, 1)):
-            shape = stage.shape[-2:]
-            if all(own < side for own, side in zip(shape, size)):
-                enlarged.setdefault(shape, []).append((stage, kernel))
+        groups: list[tuple[torch.Size | None, list[Tensor]]] = []  # neighbours of one resolution
+        for stage in stages:
+            shape = _enlarged_from(stage, size)
+            if not groups or groups[-1][0] != shape:
+                groups.append((shape, []))
+            groups[-1][1].append(stage)
+        kernels = self.conv.weight.split(
+            [sum(stage.shape[1] for stage in together) for _, together in groups], 1)
+        fused: Any = None
+        bias = self.conv.bias
+        for (shape, together), kernel in zip(groups, kernels):
+            if shape is None:
+                maps = torch.cat([resize(stage, size) for stage in together], 1)
+                part, bias = F.conv2d(maps, kernel, bias, padding=1), None
             else:
-                fine.append((resize(stage, size), kernel))
-        bias: Any = self.conv.bias
-        fused = F.conv2d(*_joined(fine), bias, padding=1) if fine else bias[:, None, None]
-        for group in enlarged.values():
-            fused = fused + enlarged_convolution(*_joined(group), size)
-        return fused
+                maps = together[0] if len(together) == 1 else torch.cat(together, 1)
+                part = enlarged_convolution(maps, kernel, size)
+            fused = part if fused is None else fused + part
+        return fused if bias is None else fused + bias[:, None, None]
+
+
+def _enlarged_from(stage: Tensor, size: Sequence[int]) -> torch.Size | None:
+    """(H, W) of a stage that is enlarged to ``size``, None of one that is not."""
+    shape = stage.shape[-2:]
+    return shape if all(own < side for own, side in zip(shape, size)) else None
 
 
 def check_channels(neck: str, stages: Sequence[int], in_channels: Sequence[int]) -> None:
@@ -83,18 +95,13 @@ def check_channels(neck: str, stages: Sequence[int], in_channels: Sequence[int])
                          'the neck takes what the backbone has')
 
 
-def _joined(pairs: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    """Maps (B, C_k, h, w) and their kernels (C, C_k, 3, 3), each as one along C_k."""
-    maps, kernels = zip(*pairs)
-    return torch.cat(maps, 1), torch.cat(kernels, 1)
-
-
 def enlarged_convolution(maps: Tensor, kernel: Tensor, size: Sequence[int]) -> Tensor:
     """``conv2d(resize(maps, size), kernel, padding=1)`` of 3x3 kernels, worked out on the maps.
 
     Each tap of the kernel mixes channels only, so it may come before the resizing, which is
-    linear too: one 1x1 convolution for all nine taps, then resizing with the tap's shift as a
-    product with a matrix along each side.
+    linear too: one product for all nine taps, then resizing with the tap's shift as a product with
+    a matrix along each side. Kernels in ``channels_last``, or a slice of their inputs, are not
+    copied.
 
     Args:
         maps: (B, C, h, w).
@@ -105,7 +112,7 @@ def enlarged_convolution(maps: Tensor, kernel: Tensor, size: Sequence[int]) -> T
         (B, C_out, H, W).
     """
     height, width = maps.shape[-2:]
-    taps = F.conv2d(maps, kernel.permute(0, 2, 3, 1).flatten(0, 2)[..., None, None])
+    taps = F.linear(maps.movedim(1, -1), kernel.movedim(1, -1).flatten(0, 2)).movedim(-1, 1)
     taps = taps.unflatten(1, (-1, 3, 3))  # (B, C_out, dy, dx, h, w)
     rows = taps.transpose(3, 4).flatten(4).flatten(2, 3)  # (B, C_out, dy h, dx w)
     columns = rows @ _shifted_resizing(width, size[1], maps)
@@ -116,7 +123,21 @@ def _shifted_resizing(short: int, long: int, like: Tensor) -> Tensor:
     """(3 short, long): what each pixel of a side gives to each one of the enlarged side, shifted
     by a tap's -1, 0, 1; beyond the ends nothing.
     """
-    unit = torch.eye(short, device=like.device, dtype=like.dtype)
+    if type(like) is not Tensor or torch.compiler.is_compiling():  # of a graph: not to be kept
+        return _make_shifted_resizing(short, long, like.device, like.dtype)
+    return _kept_shifted_resizing(short, long, like.device, like.dtype)
+
+
+def _make_shifted_resizing(short: int, long: int, device: torch.device,
+                           dtype: torch.dtype) -> Tensor:
+    unit = torch.eye(short, device=device, dtype=dtype)
     share = F.interpolate(unit[None], long, mode='linear', align_corners=False)[0]
     padded = F.pad(share, (1, 1))
     return torch.cat([padded[:, tap:tap + long] for tap in range(3)])
+
+
+@lru_cache(maxsize=64)
+def _kept_shifted_resizing(short: int, long: int, device: torch.device,
+                           dtype: torch.dtype) -> Tensor:
+    with torch.inference_mode(False):  # training may use it too
+        return _make_shifted_resizing(short, long, device, dtype)

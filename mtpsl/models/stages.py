@@ -37,23 +37,14 @@ def stages_of(backbone: nn.Module, size: Sequence[int]) -> Stages:
     Raises:
         ValueError: the backbone takes no such image, or returns something else.
     """
-    named = [*backbone.named_parameters(), *backbone.named_buffers()]
-    empty = {name: value.detach().to('meta') for name, value in named}
-    modes = {module: module.training for module in backbone.modules()}
     try:
-        for module in modes:
-            module.training = False  # train() of some also freezes
-        with torch.no_grad():
-            stages = functional_call(backbone, empty, torch.empty(1, 3, *size, device='meta'))
+        stages = without_values(backbone, size)
     except Exception as error:  # whatever its code does
         raise ValueError(
             f'{type(backbone).__name__} cannot be asked for its stages: on an image of {size[0]} '
             f'x {size[1]} (size and size_divisor of data_preprocessor) it says '
             f'{type(error).__name__}: {error}. If only the question is at fault, neck=dict('
             'in_channels=..., in_stride=...) answers it') from error
-    finally:
-        for module, training in modes.items():
-            module.training = training
     maps = isinstance(stages, Sequence) and stages and all(
         isinstance(stage, Tensor) and stage.ndim == 4 for stage in stages)
     if not maps:
@@ -63,6 +54,36 @@ def stages_of(backbone: nn.Module, size: Sequence[int]) -> Stages:
                          f'the finest first, got {shapes}')
     return Stages(tuple(stage.shape[1] for stage in stages),
                   max(round(size[0] / stages[0].shape[-2]), 1))
+
+
+def without_values(module: nn.Module, size: Sequence[int]) -> Any:
+    """Return what a module makes of an image of ``size`` = (H, W), as tensors without values.
+
+    Nothing is computed, no random number is drawn, and neither weights nor statistics change.
+    """
+    named = [*module.named_parameters(), *module.named_buffers()]
+    empty = {name: value.detach().to('meta') for name, value in named}
+    modes = {part: part.training for part in module.modules()}
+    try:
+        for part in modes:
+            part.training = False  # train() of some also freezes
+        with torch.no_grad():
+            return functional_call(module, empty, torch.empty(1, 3, *size, device='meta'))
+    finally:
+        for part, training in modes.items():
+            part.training = training
+
+
+class Encoder(nn.Module):
+    """Backbone and neck, called as they are written, whatever of them is compiled."""
+
+    def __init__(self, backbone: nn.Module, neck: nn.Module) -> None:
+        super().__init__()
+        self.backbone, self.neck = backbone, neck
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, 3, H, W) to F_backbone, (B, C, h, w)."""
+        return self.neck.forward(self.backbone.forward(images))
 
 
 def build_neck(neck: Mapping[str, Any], backbone: nn.Module, size: Sequence[int]) -> nn.Module:

@@ -9,7 +9,9 @@ from torch import nn
 from mtpsl.apis.deployment import Deployed
 from mtpsl.engine import CompileHook, load_config
 from mtpsl.engine.hooks.compile_hook import PARTS, compiled_graphs
+from mtpsl.models.methods.options import PredictOptions
 from mtpsl.registry import MODELS
+from mtpsl.structures.outputs import OUTPUTS
 
 BLOCKS = 'diffusion.denoiser.blocks'
 # Numbers of labelled pairs 5, 2, 3, 6, 4.
@@ -84,12 +86,24 @@ def test_after_the_first_training_and_validation_nothing_is_compiled_anew():
     assert graphs[0] == graphs[1]
 
 
-def test_a_prediction_with_its_noise_given_is_one_graph():
+def test_a_prediction_is_one_graph_after_its_noise():
+    """Exported, and with all outputs; ``predict`` draws before it, of the size that maps have."""
     torch._dynamo.reset()
-    module = Deployed(MODELS.build(tiny_model_config()).eval())
+    model = MODELS.build(tiny_model_config()).eval()
+    module, images = Deployed(model), torch.randn(1, 3, 64, 96)
+    noise = model.noise.for_images(['a'], model.map_size(images), images.device)
+    wanted = PredictOptions(outputs=OUTPUTS)
     with torch.no_grad():
-        found = torch._dynamo.explain(module)(*module.example(1, (64, 64)))
-    assert (found.graph_count, found.graph_break_count) == (1, 0)
+        for call in (lambda: torch._dynamo.explain(module)(*module.example(1, (64, 64))),
+                     lambda: torch._dynamo.explain(model.logits_from)(images, noise, wanted)):
+            found = call()
+            assert (found.graph_count, found.graph_break_count) == (1, 0)
+        sample, = make_samples([[]], (64, 96))
+        sample.set_metainfo(dict(img_id='a'))
+        graph = torch.compile(model.logits_from, backend='eager', fullgraph=True)
+        expected = model.logits(images, [sample], wanted)
+        torch.testing.assert_close(graph(images, noise, wanted), expected)
+    assert set(expected) == {'pred', 'initial', 'noisy', 'step2'}
 
 
 def test_a_part_that_is_not_there_is_an_error(model):

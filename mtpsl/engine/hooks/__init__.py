@@ -8,8 +8,9 @@ from .non_finite_hook import NonFiniteError, NonFiniteHook
 from .panel_hook import PanelHook
 from .reseed_hook import ReseedHook
 from .resume_hook import ResumeHook
+from .scored_labels_hook import ScoredLabelsHook
 from .skipped_samples_hook import SkippedSamplesHook
 
 __all__ = ['CompileHook', 'DeferredInfoHook', 'LoadingHook', 'NonFiniteError',
            'NonFiniteHook', 'PanelHook', 'ReseedHook', 'ResumeHook', 'SafeCheckpointHook',
-           'SkippedSamplesHook']
+           'ScoredLabelsHook', 'SkippedSamplesHook']

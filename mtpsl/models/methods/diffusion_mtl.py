@@ -1,11 +1,13 @@
 """DiffusionMTL (CVPR 2024): initial predictions, noisy and denoised with all tasks' help."""
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from mtpsl.models.diffusion.noise import NoiseSource
+from mtpsl.models.stages import Encoder, without_values
 from mtpsl.models.to_device import labelled_index
 from mtpsl.registry import MODELS
 from mtpsl.structures import MultiTaskSample
@@ -32,7 +34,7 @@ class DiffusionMTL(MultiTaskModel):
     ::
 
         loss():    extract_feat() -> decoders() -> training_noise() -> diffusion() -> task_losses()
-        predict(): initial() -> test_noise() -> diffusion.trajectory() -> diffusion.project()
+        predict(): test_noise() -> initial() -> diffusion.trajectory() -> diffusion.project()
                    -> activate() -> attach()
 
     In training the labelled (sample, task) pairs of the batch are denoised, all in one go; at
@@ -76,6 +78,7 @@ class DiffusionMTL(MultiTaskModel):
         self.outputs = tuple(outputs)
         self.noise = NoiseSource(self.diffusion.schedule.num_noise_maps,
                                  self.diffusion.map_channels, test_seed, test_noise_on_cpu)
+        self._map_sizes: dict[tuple[int, int], tuple[int, int]] = {}
         self._check_num_samples(num_samples)
         self.num_samples = num_samples
 
@@ -123,21 +126,25 @@ class DiffusionMTL(MultiTaskModel):
         there are no ``noisy`` logits. With a condition, the initial predictions of all tasks are
         made whichever are asked for, since all condition the denoising.
         """
-        initial, source, condition = self.initial(inputs, options.tasks)
         noise = None
-        if data_samples is not None:
-            noise = self.test_noise(initial, [sample.img_id for sample in data_samples])
-        shown = set(self._wanted(options))
         if data_samples is None:
-            shown.discard(NOISY)
-        return self._outputs(initial, source, condition, noise, shown)
+            options = replace(options, outputs=[output for output in self._wanted(options)
+                                                if output != NOISY])
+        else:
+            noise = self._noise_of(inputs, data_samples)
+        return self.logits_from(inputs, noise, options)
+
+    def logits_from(self, inputs: Tensor, noise: Mapping[str, Tensor] | None,
+                    options: PredictOptions = DEFAULT) -> dict[str, dict[str, Tensor]]:
+        """:meth:`logits` from given noise, see :meth:`test_noise`: one graph of tensors.
+
+        ``noise`` is None where it is zero, or none is taken.
+        """
+        return self._outputs(*self.initial(inputs, options.tasks), noise, self._wanted(options))
 
     def final_logits(self, inputs: Tensor, noise: Tensor | None = None) -> dict[str, Tensor]:
-        if noise is None:
-            return self.logits(inputs)[FINAL]
-        _, source, condition = self.initial(inputs)
-        *_, x_0 = self.diffusion.trajectory(source, condition, self.noise.split(noise))
-        return self.diffusion.project(x_0)
+        draws = None if noise is None else self.noise.split(noise)
+        return self.logits_from(inputs, draws, PredictOptions(outputs=(FINAL,)))[FINAL]
 
     def prediction_maps(self, inputs: Tensor, data_samples: list[MultiTaskSample],
                         options: PredictOptions = DEFAULT) -> dict[str, dict[str, Tensor]]:
@@ -149,16 +156,15 @@ class DiffusionMTL(MultiTaskModel):
         samples = self.num_samples if options.num_samples is None else options.num_samples
         if samples == 1:
             return super().prediction_maps(inputs, data_samples, options)
-        ids = [sample.img_id for sample in data_samples]
+        noise = self._noise_of(inputs, data_samples)
         initial, source, condition = self.initial(inputs, options.tasks)
-        logits = self._outputs(initial, source, condition, self.test_noise(initial, ids),
-                               self._wanted(options))
+        logits = self._outputs(initial, source, condition, noise, self._wanted(options))
         maps = {output: self.activate(by_task, size) for output, by_task in logits.items()}
         mean = maps[FINAL]
         squares = {name: torch.zeros_like(m) for name, m in mean.items()}
         for sample in range(1, samples):
-            *_, x_0 = self.diffusion.trajectory(source, condition,
-                                                self.test_noise(initial, ids, sample))
+            noise = self._noise_of(inputs, data_samples, sample)
+            *_, x_0 = self.diffusion.trajectory(source, condition, noise)
             for name, m in self.activate(self.diffusion.project(x_0), size).items():
                 difference = m - mean[name]  # Welford's update
                 mean[name] = mean[name] + difference / (sample + 1)
@@ -167,6 +173,26 @@ class DiffusionMTL(MultiTaskModel):
         maps[UNCERTAINTY] = {name: (square.sum(1, keepdim=True) / (samples - 1)).sqrt()
                              for name, square in squares.items()}
         return maps
+
+    def map_size(self, inputs: Tensor) -> tuple[int, int]:
+        """(h, w) of the maps of images, (B, 3, H, W); worked out once for each (H, W)."""
+        size = (inputs.shape[-2], inputs.shape[-1])
+        if size not in self._map_sizes:
+            try:
+                features = without_values(Encoder(self.backbone, self.neck), size)
+            except Exception:  # whatever a backbone's code asks of values
+                features = self.extract_feat(inputs)
+            self._map_sizes[size] = (features.shape[-2], features.shape[-1])
+        return self._map_sizes[size]
+
+    def _noise_of(self, inputs: Tensor, data_samples: Sequence[MultiTaskSample],
+                  sample: int = 0) -> dict[str, Tensor] | None:
+        """Draw the noise of a batch before anything of it is worked out."""
+        if not self.noise.num_maps:
+            return None
+        maps = inputs.new_empty(0, *self.map_size(inputs))
+        ids = [one.img_id for one in data_samples]
+        return self.test_noise(dict.fromkeys(self.tasks, maps), ids, sample)
 
     def _wanted(self, options: PredictOptions) -> Sequence[str]:
         return self.outputs if options.outputs is None else options.outputs
@@ -188,7 +214,7 @@ class DiffusionMTL(MultiTaskModel):
 
     def _outputs(self, initial: Mapping[str, Tensor], source: Mapping[str, Tensor],
                  condition: Tensor | None, noise: Mapping[str, Tensor] | None,
-                 shown: Container[str]) -> dict[str, dict[str, Tensor]]:
+                 shown: Sequence[str]) -> dict[str, dict[str, Tensor]]:
         """Logits by output, those of ``shown``, for one set of noise maps."""
         trajectory = self.diffusion.trajectory(source, condition, noise)
         noisy, maps = next(trajectory), {}
@@ -209,7 +235,10 @@ class DiffusionMTL(MultiTaskModel):
 
     def test_noise(self, initial: Mapping[str, Tensor], ids: Sequence[str],
                    sample: int = 0) -> dict[str, Tensor] | None:
-        """Noise seeded by the images' ids, see :class:`NoiseSource`."""
+        """Noise seeded by the images' ids, see :class:`NoiseSource`.
+
+        Of ``initial``, maps by task, size and device are asked only.
+        """
         first = next(iter(initial.values()))
         return self.noise.for_images(ids, first.shape[-2:], first.device, sample)
 
