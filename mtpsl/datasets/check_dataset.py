@@ -10,6 +10,7 @@ import numpy as np
 from mmengine.utils import track_iter_progress
 
 from mtpsl.registry import DATASETS, TRANSFORMS
+from mtpsl.tasks import Task
 from mtpsl.tasks.seen import Seen
 
 from .doubles import same_files, told_twice
@@ -39,11 +40,13 @@ class Report(NamedTuple):
         findings: the lines of its table.
         problems: the errors that a training run on this dataset would end with, in its words.
         remarks: why labels look wrong, with what to write in the config.
+        seen: split -> task name -> the task and what its opened labels hold.
     """
 
     findings: list[Finding]
     problems: list[str]
     remarks: list[str]
+    seen: dict[str, dict[str, tuple[Task, Seen]]]
 
     @property
     def sound(self) -> bool:
@@ -68,7 +71,7 @@ def check_dataset(kind: type[PartialLabelDataset], tasks: Mapping[str, dict], da
         data_root: its folder.
         sample: how many images of a split are opened, evenly spread; None for all.
     """
-    report = Report([], [], [])
+    report = Report([], [], [], {})
     published = kind.PUBLISHED | _manifest(Path(data_root))
     for split in published['counts']:
         if not published['counts'][split]:  # scenes may be made for one split alone
@@ -98,7 +101,7 @@ def check_configs(datasets: Mapping[str, dict], sample: int | None = 20) -> Repo
         datasets: what each is called in the table -> its config, ``tasks`` included.
         sample: how many images of each are opened, evenly spread; None for all.
     """
-    report, learned = Report([], [], []), dict[str, None]()
+    report, learned = Report([], [], [], {}), dict[str, None]()
     for name, config in datasets.items():
         try:
             dataset = DATASETS.build({**config, 'pipeline': _readers(config)})
@@ -208,6 +211,7 @@ def _check_sample(split: str, dataset: PartialLabelDataset, size: Sequence[int] 
     if turned:  # photographs, so whoever drew labels may have seen them either way
         add(Finding(split, 'turned by EXIF', f'{turned} of {len(chosen)} images',
                     'labels as shown', OK))
+    report.seen[split] = {name: (dataset.tasks[name], seen) for name, seen in values.items()}
     _check_labels(split, dataset, values, unread, report)
 
 
