@@ -17,6 +17,7 @@ from .doubles import same_files, told_twice
 from .label_mapping import count_labels
 from .partial_label import PartialLabelDataset
 from .transforms import LoadImageFromFile, LoadLabels
+from .turned import EdgeFit
 
 PIPELINE = (dict(type='mtpsl.LoadImageFromFile'), dict(type='mtpsl.LoadLabels'))
 MANY = 10  # labels of which one at least should differ from the others
@@ -181,6 +182,7 @@ def _check_sample(split: str, dataset: PartialLabelDataset, size: Sequence[int] 
     chosen = sorted(set(np.linspace(0, len(dataset) - 1, total).round().astype(int).tolist()))
     sizes: dict[tuple[int, int], list[str]] = {}
     values = {name: Seen(bool(dataset.PUBLISHED)) for name in dataset.tasks}
+    fits = {name: EdgeFit() for name in dataset.tasks}
     unread: set[str] = set()
     before, turned = len(report.problems), 0
     live = sys.stderr.isatty()
@@ -197,6 +199,7 @@ def _check_sample(split: str, dataset: PartialLabelDataset, size: Sequence[int] 
         for name, label in results['gt'].items():
             values[name].add(label, dataset.tasks[name].ignore_value,
                              ' + '.join(dataset.get_data_info(index)['labels'][name]))
+            fits[name].add(results['img'], label, dataset.tasks[name].ignore_value)
     broken = len(report.problems) - before
     add = report.findings.append
     add(Finding(split, 'opened', f'{len(chosen) - broken} of {len(chosen)} images', 'all',
@@ -213,6 +216,11 @@ def _check_sample(split: str, dataset: PartialLabelDataset, size: Sequence[int] 
                     'labels as shown', OK))
     report.seen[split] = {name: (dataset.tasks[name], seen) for name, seen in values.items()}
     _check_labels(split, dataset, values, unread, report)
+    for name, fit in fits.items():
+        if told := fit.told():
+            add(Finding(split, f'{name} beside images', told.split(' against')[0], 'as they are',
+                        DIFFERS))
+            report.remarks.append(f'{split}: the {name} labels are {told}')
 
 
 def _check_labels(split: str, dataset: PartialLabelDataset, values: Mapping[str, Seen],
