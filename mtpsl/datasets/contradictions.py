@@ -37,8 +37,8 @@ def compare_sets(sets: Mapping[str, Looked]) -> Iterator[str]:
                 ranges.setdefault(task_name, {})[name] = seen
     for task_name, found in ranges.items():
         if any(one.apart(other) for one in found.values() for other in found.values()):
-            told = ', '.join('{:.3g} to {:.3g} in {}'.format(*ends, name) for ends, name in sorted(
-                (seen.most or (), name) for name, seen in found.items()))
+            ends = sorted((*(seen.most or (0, 0)), name) for name, seen in found.items())
+            told = ', '.join(f'{low:.3g} to {high:.3g} in {name}' for low, high, name in ends)
             yield (f'the labels of the task {task_name} lie apart in sets: {told} (most of them). '
                    'Are they of one unit? png_unit or npy_unit in tasks of a set says its own')
 

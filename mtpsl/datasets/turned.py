@@ -1,5 +1,7 @@
 """Whether labels are mirrored, turned or transposed against their images, by where edges lie."""
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 
@@ -9,7 +11,7 @@ STEP = 0.02  # of a measure, relative to what is nearer: an edge
 # Another transform fits better: by so many standard errors of the mean, and by so much.
 ERRORS, MARGIN = 4, 0.05
 # What was done to the labels -> what undoes it, of an array (H, W).
-UNDO = {
+UNDO: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     'as they are': lambda label: label,
     'mirrored left to right': lambda label: label[:, ::-1],
     'mirrored top to bottom': lambda label: label[::-1],
@@ -75,13 +77,12 @@ def _edges(label: np.ndarray, ignore_value: float) -> np.ndarray:
     known = (values != ignore_value).any(2)
     edges = np.zeros(label.shape[:2], np.float32)
     for axis in (0, 1):
-        first, first_known, second, second_known = (
-            np.delete(array, end, axis) for end in (-1, 0) for array in (values, known))
+        first, second = (np.delete(values, end, axis) for end in (-1, 0))
         change = np.abs(first - second).max(2)
         if measures:  # a hole is no edge of what is seen
             scale = np.minimum(np.abs(first).max(2), np.abs(second).max(2))
             change = (change > STEP * scale) * change / (change + scale + 1e-12)
-            change *= first_known & second_known
+            change *= np.delete(known, -1, axis) & np.delete(known, 0, axis)
         part = edges[:-1] if axis == 0 else edges[:, :-1]
         np.maximum(part, change if measures else change > 0, out=part)
     return edges

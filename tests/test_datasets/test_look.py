@@ -15,7 +15,6 @@ from mtpsl.datasets import FolderDataset
 from mtpsl.datasets.check_dataset import check_configs
 from mtpsl.datasets.contradictions import compare_labels
 from mtpsl.datasets.look import AT_LEAST, AT_MOST, look_at_labels, spread
-
 from mtpsl.engine.check_data import _compare_splits
 
 from .conftest import READ, TEST
