@@ -1,7 +1,7 @@
 """The command lines in the test's own process."""
 
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -26,6 +26,13 @@ def load_module(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def last_of_each(line: Sequence[object]) -> list[str]:
+    """A command line without the ``--cfg-options`` that later ones of it override."""
+    place = list(line).index('--cfg-options') + 1 if '--cfg-options' in line else len(line)
+    last = {str(pair).partition('=')[0]: str(pair) for pair in line[place:]}
+    return [*map(str, line[:place]), *last.values()]
 
 
 RUNS = count()

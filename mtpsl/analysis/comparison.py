@@ -61,7 +61,16 @@ class Comparison:
 
 
 def beside_paper(paper: Sequence[Method], own: Sequence[Method]) -> list[Method]:
-    """Put the paper's methods first; one named as one of ``own`` becomes ``NAME (paper)``."""
+    """Put the paper's methods first; one named as one of ``own`` becomes ``NAME (paper)``.
+
+    Raises:
+        ValueError: own figures of named sets.
+    """
+    for method in own:
+        for key in (key for key in method.keys if key.count('/') > 1):
+            raise ValueError(f'{method.runs[0].place} holds {key}: the figures of the paper are of '
+                             'one data set, and of a model that is trained on it alone; without '
+                             '--paper, results are compared with each other')
     names = {method.name for method in own}
     return [replace(method, name=f'{method.name} (paper)') if method.name in names else method
             for method in paper] + list(own)

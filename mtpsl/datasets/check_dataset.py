@@ -10,12 +10,14 @@ import numpy as np
 from mmengine.utils import track_iter_progress
 
 from mtpsl.registry import DATASETS, TRANSFORMS
+from mtpsl.tasks import Task
 from mtpsl.tasks.seen import Seen
 
 from .doubles import same_files, told_twice
 from .label_mapping import count_labels
 from .partial_label import PartialLabelDataset
 from .transforms import LoadImageFromFile, LoadLabels
+from .turned import EdgeFit
 
 PIPELINE = (dict(type='mtpsl.LoadImageFromFile'), dict(type='mtpsl.LoadLabels'))
 MANY = 10  # labels of which one at least should differ from the others
@@ -39,11 +41,13 @@ class Report(NamedTuple):
         findings: the lines of its table.
         problems: the errors that a training run on this dataset would end with, in its words.
         remarks: why labels look wrong, with what to write in the config.
+        seen: split -> task name -> the task and what its opened labels hold.
     """
 
     findings: list[Finding]
     problems: list[str]
     remarks: list[str]
+    seen: dict[str, dict[str, tuple[Task, Seen]]]
 
     @property
     def sound(self) -> bool:
@@ -68,7 +72,7 @@ def check_dataset(kind: type[PartialLabelDataset], tasks: Mapping[str, dict], da
         data_root: its folder.
         sample: how many images of a split are opened, evenly spread; None for all.
     """
-    report = Report([], [], [])
+    report = Report([], [], [], {})
     published = kind.PUBLISHED | _manifest(Path(data_root))
     for split in published['counts']:
         if not published['counts'][split]:  # scenes may be made for one split alone
@@ -98,7 +102,7 @@ def check_configs(datasets: Mapping[str, dict], sample: int | None = 20) -> Repo
         datasets: what each is called in the table -> its config, ``tasks`` included.
         sample: how many images of each are opened, evenly spread; None for all.
     """
-    report, learned = Report([], [], []), dict[str, None]()
+    report, learned = Report([], [], [], {}), dict[str, None]()
     for name, config in datasets.items():
         try:
             dataset = DATASETS.build({**config, 'pipeline': _readers(config)})
@@ -178,6 +182,7 @@ def _check_sample(split: str, dataset: PartialLabelDataset, size: Sequence[int] 
     chosen = sorted(set(np.linspace(0, len(dataset) - 1, total).round().astype(int).tolist()))
     sizes: dict[tuple[int, int], list[str]] = {}
     values = {name: Seen(bool(dataset.PUBLISHED)) for name in dataset.tasks}
+    fits = {name: EdgeFit() for name in dataset.tasks}
     unread: set[str] = set()
     before, turned = len(report.problems), 0
     live = sys.stderr.isatty()
@@ -194,6 +199,7 @@ def _check_sample(split: str, dataset: PartialLabelDataset, size: Sequence[int] 
         for name, label in results['gt'].items():
             values[name].add(label, dataset.tasks[name].ignore_value,
                              ' + '.join(dataset.get_data_info(index)['labels'][name]))
+            fits[name].add(results['img'], label, dataset.tasks[name].ignore_value)
     broken = len(report.problems) - before
     add = report.findings.append
     add(Finding(split, 'opened', f'{len(chosen) - broken} of {len(chosen)} images', 'all',
@@ -208,7 +214,13 @@ def _check_sample(split: str, dataset: PartialLabelDataset, size: Sequence[int] 
     if turned:  # photographs, so whoever drew labels may have seen them either way
         add(Finding(split, 'turned by EXIF', f'{turned} of {len(chosen)} images',
                     'labels as shown', OK))
+    report.seen[split] = {name: (dataset.tasks[name], seen) for name, seen in values.items()}
     _check_labels(split, dataset, values, unread, report)
+    for name, fit in fits.items():
+        if told := fit.told():
+            add(Finding(split, f'{name} beside images', told.split(' against')[0], 'as they are',
+                        DIFFERS))
+            report.remarks.append(f'{split}: the {name} labels are {told}')
 
 
 def _check_labels(split: str, dataset: PartialLabelDataset, values: Mapping[str, Seen],

@@ -3,9 +3,8 @@
 import logging
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
-import numpy as np
 from mmengine.logging import print_log
 
 from mtpsl.datasets.transforms.contract import names_by_chance
@@ -26,7 +25,6 @@ from .unreadable import MixedCodingsError, UnreadableFileError
 AT_LEAST, PIXELS = 8, 8_000_000
 AT_MOST, PIXELS_AT_MOST = 64, 40_000_000
 IMAGES = 2000  # that are asked which labels they have
-MOST = (5, 95)  # percent of the values
 GOLDEN = (math.sqrt(5) - 1) / 2
 
 
@@ -80,43 +78,6 @@ def _tell_strays(dataset: JointDataset, training: bool) -> None:
         if training:
             raise ValueError(f'{told}; tasks of a set says which it is labelled for')
         print_log(f'{told}: the others are predicted and not scored', 'current', logging.WARNING)
-
-
-def compare_labels(learned: Mapping[str, tuple[Task, Seen]],
-                   tested: Mapping[str, tuple[Task, Seen]]) -> Iterator[str]:
-    """What makes labels of training and of evaluation seem to be written in two ways.
-
-    Arguments are what :func:`look_at_labels` returned.
-    """
-    for name in (name for name in learned if name in tested):
-        (task, seen), (_, other) = learned[name], tested[name]
-        told = not seen.published and task.unlike(seen, other)
-        if told:
-            yield f'the labels of the task {name} {told}'
-
-
-def compare_sets(dataset: object, seen: Mapping[str, tuple[Task, Seen]]) -> Iterator[str]:
-    """Where the values of a task lie apart in two sets, as those of two units do.
-
-    Args:
-        dataset: any; only sets of a :class:`JointDataset` are compared.
-        seen: what :func:`look_at_labels` returned for it.
-    """
-    if not isinstance(dataset, JointDataset):
-        return
-    ranges: dict[str, list[tuple[float, float, str]]] = {}
-    for name in dataset.sets:
-        for task_name, task in dataset.tasks_of(name).items():
-            some = seen[f'{task.name} of {name}'][1].some
-            if np.dtype(task.label_dtype).kind == 'f' and some.ndim == 1 and some.size:
-                low, high = np.percentile(some, MOST)
-                ranges.setdefault(task_name, []).append((float(low), float(high), name))
-    for task_name, found in ranges.items():
-        (_, high, _), (low, _, _) = min(found, key=lambda one: one[1]), max(found)
-        if low > high:
-            told = ', '.join(f'{one[0]:.3g} to {one[1]:.3g} in {one[2]}' for one in sorted(found))
-            yield (f'the labels of the task {task_name} lie apart in sets: {told} (most of them). '
-                   'Are they of one unit? png_unit or npy_unit in tasks of a set says its own')
 
 
 def _refuse_doubles(looks: list['_Look']) -> None:

@@ -16,7 +16,8 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 from mtpsl.datasets.doubles import same_files, told_twice
 from mtpsl.datasets.joint import JointDataset
 from mtpsl.datasets.look import leaves_of
-from mtpsl.engine.checkpoints.content import DATA_KEY, check_checkpoint, read_content
+from mtpsl.engine.checkpoints.content import DATA_KEY, FILES_KEY, check_checkpoint, read_content
+from mtpsl.engine.checkpoints.data_files import other_files
 from mtpsl.engine.checkpoints.resume import check_teacher, differences, unfinished
 from mtpsl.engine.hooks.checkpoint_hook import known_direction
 from mtpsl.evaluation import MultiTaskMetric
@@ -171,9 +172,13 @@ def _other_data(runner: Runner) -> Iterator[str]:
     if meta.get(unit, 0) >= end:
         yield (f'{runner._load_from} has {unit} {meta[unit]}, the training ends at {end}: nothing '
                'is left to train')
+    dataset = runner.train_dataloader.dataset
+    if told := FILES_KEY in meta and other_files(json.loads(meta[FILES_KEY]), dataset):
+        yield (f'{runner._load_from}: {told}. If their content is another on purpose, no figure '
+               'of this run is of one set of labels')
     if DATA_KEY not in meta:
         return
-    found = differences(json.loads(meta[DATA_KEY]), content_of(runner.train_dataloader.dataset))
+    found = differences(json.loads(meta[DATA_KEY]), content_of(dataset))
     if found:
         yield (f'{runner._load_from} is of a run on other training data: {found}. It goes on with '
                'those that are there now, in other batches and perhaps in more or fewer steps an '

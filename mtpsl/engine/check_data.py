@@ -1,14 +1,16 @@
 """The commands that check datasets."""
 
 import logging
+from collections.abc import Iterator
 
 from mmengine.config import Config
 from mmengine.runner import Runner
 from prettytable import PrettyTable
 
 from mtpsl.datasets.check_dataset import DIFFERS, Finding, Report, check_configs, check_dataset
-from mtpsl.datasets.look import compare_labels, compare_sets, look_at_labels
-from mtpsl.engine.config.dataset_tree import named_leaves
+from mtpsl.datasets.contradictions import by_set, compare_labels, compare_sets
+from mtpsl.datasets.look import look_at_labels
+from mtpsl.engine.config.dataset_tree import joints, named_leaves
 from mtpsl.engine.config.load import load_config
 from mtpsl.engine.config.precheck import (
     other_colours,
@@ -18,6 +20,7 @@ from mtpsl.engine.config.precheck import (
 )
 from mtpsl.registry import DATASETS
 from mtpsl.system.config_arguments import one_line_errors
+from mtpsl.tasks.seen import Seen
 
 from .ranks import compare_data
 
@@ -40,7 +43,7 @@ def check_labels(runner: Runner, training: bool = True) -> None:
                 runner.logger.warning(told)
         return
     learned = look_at_labels(runner.train_dataloader.dataset)
-    for told in compare_sets(runner.train_dataloader.dataset, learned):
+    for told in compare_sets(by_set(runner.train_dataloader.dataset, learned)):
         runner.logger.warning(told)
     if runner.val_loop is not None:
         compare_data(runner.val_dataloader.dataset, 'validation data')
@@ -99,6 +102,31 @@ def _compare_splits(cfg: Config, report: Report) -> None:
                 report.remarks.append(told)
                 report.findings.append(Finding(split, what, 'others', 'as in training', DIFFERS))
                 break
+    for name, told in _contradictions(cfg, report):
+        report.remarks.append(f'{name}: {told}')
+        report.findings.append(Finding(name, 'labels', 'others', 'as in training', DIFFERS))
+
+
+def _contradictions(cfg: Config, report: Report) -> Iterator[tuple[str, str]]:
+    """Datasets by their names in the table, and how their labels are unlike those of others."""
+    sets: dict[str, dict] = {}
+    loader = cfg.get('train_dataloader')
+    for joint in joints(loader.dataset) if loader else ():
+        for name in joint['datasets']:
+            renamed = {own: task for task, own in ((joint.get('names') or {}).get(name)
+                                                   or {}).items()}
+            sets[name] = {renamed.get(own, own): seen
+                          for own, seen in report.seen.get(f'train {name}', {}).items()}
+    for told in compare_sets(sets):
+        yield 'train', told
+    for name, tested in report.seen.items():
+        split, _, known = name.partition(' ')
+        parts = [seen for other, seen in report.seen.items() if other.startswith('train')
+                 and (not known or known.isdigit() or other == f'train {known}')]
+        learned = {task: (one, Seen.union([part[task][1] for part in parts if task in part]))
+                   for task, (one, _) in tested.items() if any(task in part for part in parts)}
+        for told in compare_labels(learned, tested) if split != 'train' else ():
+            yield name, told
 
 
 def _datasets(cfg: Config) -> dict[str, dict]:

@@ -88,7 +88,7 @@ class MultiTaskDataPreprocessor(BaseDataPreprocessor):
         height, width = self.padded_size(images)
         if not training:
             self._check_alike(images, (height, width))
-        paddings = [_centred(image.shape[-2:], height, width) for image in images]
+        paddings = [centred(image.shape[-2:], height, width) for image in images]
         groups = {(image.shape, padding) for image, padding in zip(images, paddings)}
         if len(groups) == 1:  # one normalisation for the whole batch
             images = images if isinstance(images, Tensor) else torch.stack(images)
@@ -173,7 +173,7 @@ def _check_scale(mean: Sequence[float], std: Sequence[float]) -> None:
                          'they of 0..1? Multiply both by 255')
 
 
-def _centred(shape: Sequence[int], height: int, width: int) -> tuple[int, int, int, int]:
+def centred(shape: Sequence[int], height: int, width: int) -> tuple[int, int, int, int]:
     """Padding (left, right, top, bottom) that puts an image in the middle of H x W."""
     vertical, horizontal = height - shape[0], width - shape[1]
     left, top = horizontal // 2, vertical // 2

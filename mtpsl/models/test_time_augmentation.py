@@ -7,10 +7,12 @@ from itertools import product
 from numbers import Real
 from typing import Protocol
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from mtpsl.models.methods.options import PredictOptions
+from mtpsl.models.preprocessor import centred
 from mtpsl.models.to_device import resize
 from mtpsl.registry import MODELS
 from mtpsl.structures import MultiTaskSample
@@ -104,10 +106,17 @@ class MultiTaskTTA:
 def _one_view(predict: PredictMaps, inputs: Tensor, samples: list[MultiTaskSample],
               options: PredictOptions, tasks: Mapping[str, Task], divisor: int, scale: float,
               flip: bool) -> Maps:
-    """What one view predicts, as predictions of the image."""
+    """What one view predicts, as predictions of the image.
+
+    Images are zoomed without their padding: across their edges nothing of it is mixed in.
+    """
     whole = inputs.shape[-2:]
-    size = [max(round(side * scale), 1) for side in whole]
-    seen = inputs if scale == 1 else resize(inputs, size)
+    size = _zoomed_size(whole, scale)
+    paddings = [tuple(sample.get('padding', (0, 0, 0, 0))) for sample in samples]
+    parts = [(slice(None), paddings[0])] if len(set(paddings)) == 1 else [
+        (slice(row, row + 1), padding) for row, padding in enumerate(paddings)]
+    seen = inputs if scale == 1 else torch.cat([
+        _zoom(inputs[rows], padding, size, scale) for rows, padding in parts])
     if flip:
         seen = seen.flip(-1)
     below, right = (-side % divisor for side in size)
@@ -117,7 +126,28 @@ def _one_view(predict: PredictMaps, inputs: Tensor, samples: list[MultiTaskSampl
         values = values[..., :size[0], :size[1]]
         if flip:
             values = tasks[name].mirror(values)
-        return values if scale == 1 else tasks[name].rescale(resize(values, whole), 1 / scale)
+        return values if scale == 1 else tasks[name].rescale(torch.cat([
+            _zoom_back(values[rows], padding, whole, scale) for rows, padding in parts]), 1 / scale)
 
     return {output: {name: back(name, values) for name, values in by_task.items()}
             for output, by_task in maps.items()}
+
+
+def _zoom(padded: Tensor, padding: Sequence[int], size: Sequence[int], scale: float) -> Tensor:
+    """Images (B, C, H, W) without their padding, zoomed, in the middle of ``size``."""
+    image = F.pad(padded, [-side for side in padding])
+    zoomed = resize(image, _zoomed_size(image.shape[-2:], scale))
+    return F.pad(zoomed, centred(zoomed.shape[-2:], *size))
+
+
+def _zoom_back(values: Tensor, padding: Sequence[int], whole: Sequence[int],
+               scale: float) -> Tensor:
+    """Maps of what :func:`_zoom` gave, in the size of the padded images; the padding is 0."""
+    left, right, top, bottom = padding
+    size = [whole[0] - top - bottom, whole[1] - left - right]
+    around = centred(_zoomed_size(size, scale), *values.shape[-2:])
+    return F.pad(resize(F.pad(values, [-side for side in around]), size), list(padding))
+
+
+def _zoomed_size(size: Sequence[int], scale: float) -> list[int]:
+    return [max(round(side * scale), 1) for side in size]

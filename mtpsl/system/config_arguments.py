@@ -30,6 +30,11 @@ class OptionAction(argparse.Action):
             key, equals, text = pair.partition('=')
             if not equals or not all(key.split('.')):
                 parser.error(f'{option_string} takes KEY=VALUE pairs, got {pair!r}')
+            for other in options:  # it would be lost without a word
+                if other == key or other.startswith(f'{key}.'):
+                    parser.error(f'{option_string}: {key} is given ' + (
+                        'twice; give it once' if other == key else
+                        f'after {other}, which it would replace; give it before'))
             try:
                 options[key] = read_value(text)
             except ValueError as error:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .auxiliary import AGREEMENT, CONFIDENCE
 from .base import UNKNOWN_COLOUR, Task
-from .seen import Doubt, Seen
+from .seen import ENOUGH, SOME, Doubt, Seen
 from .stored import (
     Stored,
     StoredValues,
@@ -23,6 +23,7 @@ from .stored import (
 SOFT = 2  # greys that a mask of soft edges has at least, of the dark ones and of the light ones
 # Pixels in areas of one grey, as a share of the yes pixels, and their number; edges have none.
 AREA, PIXELS = 0.1, 50
+FEW = 0.1  # labels that differ from the others of their split in being mostly yes, or mostly no
 
 
 class BinaryTask(Task):
@@ -136,6 +137,19 @@ class BinaryTask(Task):
         if not seen.known or not seen.alike:
             return super().doubt(seen)
         return Doubt(f'hold no pixel that is a {"no" if seen.low else "yes"}', mute=True)
+
+    def unlike(self, learned: Seen, tested: Seen) -> str:
+        shares = [np.array([one.some.mean() for one in seen.labels if one.known])
+                  for seen in (learned, tested)]
+        counts = [len(share) for share in shares]
+        if min(counts) < SOME or max(counts) < ENOUGH:
+            return ''
+        filled = [float((share > 0.5).mean()) for share in shares]
+        if min(filled) > FEW or max(filled) < 1 - FEW:
+            return ''
+        return ('are a yes on {:.0%} of the pixels in training and on {:.0%} in evaluation: are '
+                'they inverted in one of them? values=(255, 0) of the task, or files written anew, '
+                'turn them'.format(*(share.mean() for share in shares)))
 
     def valid(self, label: Tensor) -> Tensor:
         return label != self.ignore_value

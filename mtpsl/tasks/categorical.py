@@ -196,10 +196,19 @@ class CategoricalTask(ClassAuxMaps, Task):
 
     def unlike(self, learned: Seen, tested: Seen) -> str:
         shifted = self._shifted(learned, tested, 'training', 'evaluation')
-        new = [f'{number} ({name})' for number, name in enumerate(self.class_names)
-               if number and learned.lacks(number, tested) and learned.images >= ENOUGH]
-        return shifted or (new and f'hold {", ".join(new)} in all labels of evaluation and none of '
-                           'training that were opened: what is not learned is not found') or ''
+        return (shifted or self._one_sided(tested, learned, 'evaluation', 'training',
+                                           'what is not learned is not found')
+                or self._one_sided(learned, tested, 'training', 'evaluation',
+                                   'what is learned is not measured'))
+
+    def _one_sided(self, here: Seen, there: Seen, name: str, other_name: str, why: str) -> str:
+        """Which classes so many labels hold that none elsewhere is no chance."""
+        found = [(f'{number} ({class_name})', *counts)
+                 for number, class_name in enumerate(self.class_names)
+                 if (counts := here.held_beside(number, there))]
+        told = ', '.join(f'{one} in {held}' for one, held, *_ in found)
+        return told and (f'hold {told} of {found[0][2]} labels of {name} and in none of '
+                         f'{found[0][3]} of {other_name}, of those that were opened: {why}')
 
     def _unused(self, seen: Seen) -> str:
         """Whether most classes, all of high ids, are in no label, as of the list of another set."""

@@ -10,7 +10,7 @@ from torch import Tensor
 from mtpsl.registry import TASKS
 
 from .base import UNKNOWN_COLOUR, Label, Task, masked_mean
-from .seen import Doubt, Seen
+from .seen import SOME, Doubt, Seen
 from .stored import bytes_swapped, one_channel
 
 MILLIMETRE = 1e-3
@@ -148,6 +148,14 @@ class Depth(Task):
             return Doubt(f'hold {low} or less, or else {high} or more, and nothing between: are '
                          'they in two units? One folder must have one')
         return self._doubt_turned_bits(seen) or self._doubt_unit(seen) or super().doubt(seen)
+
+    def unlike(self, learned: Seen, tested: Seen) -> str:
+        known = [sum(one.known > 0 for one in seen.labels) for seen in (learned, tested)]
+        if min(known) < SOME or not (learned.apart(tested) or tested.apart(learned)):
+            return ''
+        ends = [end for seen in (learned, tested) for end in seen.most or ()]
+        return ('hold {0:.3g} to {1:.3g}{unit} in training and {2:.3g} to {3:.3g}{unit} in '
+                'evaluation (most of them): are they of one unit?'.format(*ends, unit=self.unit))
 
     def _doubt_turned_bits(self, seen: Seen) -> Doubt | None:
         """Of pictures of SUN RGB-D: nearly all numbers are multiples of 8, and not of 16."""

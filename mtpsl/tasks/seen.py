@@ -12,6 +12,9 @@ KEPT = 1000  # values of a label, about, that are kept for the median
 APART, SPOT = 1.5, 10
 ENOUGH = 8  # labels that tell where it is near
 SOME = 3  # labels of which all hold a class, or none
+RARE = 1e-4  # chance that is no chance: 8 of 8 labels hold a class here, and 0 of 8 there
+MOST = (5, 95)  # percent of the measures
+TENFOLD = 10  # between medians of one unit in two sets
 LEAP = 30  # between medians of one unit; 1000 lie between millimetres and metres
 
 
@@ -158,9 +161,39 @@ class Seen:
 
     def lacks(self, number: int, other: 'Seen') -> bool:
         """Whether no label here holds a number that all labels of the other hold; of some each."""
-        mine, theirs = ([bool((one.some == number).any()) for one in seen.labels if one.known]
-                        for seen in (self, other))
+        mine, theirs = self._holding(number), other._holding(number)
         return min(len(mine), len(theirs)) >= SOME and not any(mine) and all(theirs)
+
+    def _holding(self, number: int) -> list[bool]:
+        return [bool((one.some == number).any()) for one in self.labels if one.known]
+
+    def held_beside(self, number: int, other: 'Seen') -> tuple[int, int, int] | None:
+        """Of a number that no label of the other holds: labels here that do, labels here, there.
+
+        None where it may be chance that all those which hold it are here.
+        """
+        mine, theirs = self._holding(number), other._holding(number)
+        held, here, there = sum(mine), len(mine), len(theirs)
+        rare = math.comb(here, held) < RARE * math.comb(here + there, held) or (
+            held == here >= SOME and there >= ENOUGH)
+        return (held, here, there) if rare and not any(theirs) else None
+
+    @property
+    def most(self) -> tuple[float, float] | None:
+        """Between which 90 % of the known measures lie; None of vectors, or without any."""
+        if self.some.ndim != 1 or not self.some.size:
+            return None
+        low, high = np.percentile(self.some, MOST)
+        return float(low), float(high)
+
+    def apart(self, other: 'Seen') -> bool:
+        """Whether measures lie above the other's as those of another unit do.
+
+        Most lie above most of the other's, or in the median they are ten times as large.
+        """
+        mine, theirs = self.most, other.most
+        return mine is not None and theirs is not None and (
+            mine[0] > theirs[1] or self.median >= TENFOLD * other.median > 0)
 
     @property
     def leap(self) -> tuple[One, One] | None:

@@ -10,8 +10,9 @@ from mmengine.config import Config
 from mmengine.dataset import RepeatDataset
 
 from mtpsl.datasets import JointDataset, JointSampler, SeededIndex
+from mtpsl.datasets.contradictions import by_set, compare_sets
 from mtpsl.datasets.joint_tasks import resolve_sets, shorten_sets, without_left_out
-from mtpsl.datasets.look import compare_sets, look_at_labels
+from mtpsl.datasets.look import look_at_labels
 from mtpsl.datasets.sampler import seeded
 from mtpsl.engine.config.dataset_tree import leave_out_sets
 from mtpsl.registry import DATA_SAMPLERS, DATASETS
@@ -180,7 +181,7 @@ def test_values_that_lie_apart_in_two_sets_are_told(roots):
         dataset = JointDataset(
             tasks=dict(depth=dict(type='Depth')), datasets=sets(
                 roots, scenes=dict(tasks=dict(depth=dict(npy_unit=unit)))))
-        told = list(compare_sets(dataset, look_at_labels(dataset)))
+        told = list(compare_sets(by_set(dataset, look_at_labels(dataset))))
         assert len(told) == count
         assert all('in scans' in one and 'in scenes' in one and 'npy_unit' in one for one in told)
 

@@ -7,12 +7,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from mmengine.config import Config
 from mmengine.dataset import ConcatDataset, RepeatDataset
 from PIL import Image
 
 from mtpsl.datasets import FolderDataset
 from mtpsl.datasets.check_dataset import check_configs
-from mtpsl.datasets.look import AT_LEAST, AT_MOST, compare_labels, look_at_labels, spread
+from mtpsl.datasets.contradictions import compare_labels
+from mtpsl.datasets.look import AT_LEAST, AT_MOST, look_at_labels, spread
+from mtpsl.engine.check_data import _compare_splits
 
 from .conftest import READ, TEST
 
@@ -286,12 +289,45 @@ def test_ids_from_1_beside_ids_from_0(tmp_path: Path, warned: list[str]) -> None
     assert 'the task classes hold 0 (a) in all labels of evaluation and none of training' in told
 
 
-def test_a_class_that_is_only_evaluated(tmp_path: Path) -> None:
-    seen = [look_at_labels(dataset(write(tmp_path / name, 8, classes), THREE))
-            for name, classes in (('a', lambda number: FROM_0 % 2), ('b', lambda number: FROM_0))]
-    assert 'hold 2 (c) in all labels of evaluation and none of training' in ''.join(
-        compare_labels(*seen))
-    assert not list(compare_labels(*seen[::-1]))
+RAMP = np.linspace(3, 1, SIZE[0] * SIZE[1]).reshape(SIZE)
+CONTRADICTIONS = [
+    ('classes', lambda number: FROM_0 % 2, lambda number: FROM_0,
+     'hold 2 (c) in 8 of 8 labels of evaluation and in none of 8 of training'),
+    ('classes', lambda number: FROM_0, lambda number: FROM_0 % 2, 'in 8 of 8 labels of training'),
+    ('classes', lambda number: FROM_0 % (2 + number % 2), lambda number: FROM_0 % 2, ''),  # chance
+    ('mask', lambda number: YES, lambda number: 1 - YES,
+     'are a yes on 11% of the pixels in training and on 89% in evaluation: are they inverted'),
+    ('mask', lambda number: 1 - YES, lambda number: YES, 'inverted'),
+    ('mask', lambda number: YES, lambda number: YES if number % 3 else 1 - YES, ''),
+    ('depth', lambda number: RAMP, lambda number: RAMP * 20,
+     ' m in evaluation (most of them): are they of one unit?'),
+    ('depth', lambda number: RAMP ** 4, lambda number: RAMP ** 4 * 12, 'of one unit'),  # overlap
+    ('depth', lambda number: RAMP * 1.8, lambda number: RAMP, '')]
+
+
+@pytest.mark.parametrize('task, first, second, told', CONTRADICTIONS)
+def test_labels_of_training_and_evaluation_that_contradict_each_other(
+        tmp_path: Path, task: str, first: Callable, second: Callable, told: str) -> None:
+    tasks = dict(THREE, mask=TASKS['mask'], depth=dict(type='Depth'))
+    tasks = {task: tasks[task]}
+    configs = {}
+    for split, labels in (('train', first), ('val', second)):
+        root = write(tmp_path / split, 8)
+        (root / 'depth').mkdir()
+        for number in range(8):
+            for path in (root / task).glob(f'{number}.*'):
+                path.unlink()
+            np.save(root / f'{task}/{number}.npy', labels(number))
+        configs[split] = dict(type='mtpsl.FolderDataset', data_root=str(root), tasks=tasks)
+    before = ''.join(compare_labels(*(look_at_labels(dataset(tmp_path / split, tasks))
+                                      for split in configs)))
+    assert told in before and bool(told) == bool(before)
+    report = check_configs(configs)
+    _compare_splits(Config({f'{split}_dataloader': dict(dataset=config)
+                            for split, config in configs.items()}), report)
+    assert [one for one in report.remarks if one.startswith('val: the labels of')] == (
+        [f'val: {before}'] if told else [])
+    assert ('val', 'labels', 'others', 'as in training', 'differs') in report.findings or not told
 
 
 def test_images_without_contrast(tmp_path: Path, warned: list[str]) -> None:

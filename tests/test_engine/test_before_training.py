@@ -1,5 +1,8 @@
 """What is known of a training once its runner is built."""
 
+import json
+import os
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -7,9 +10,11 @@ import pytest
 import torch
 from in_process import load_tool, running_here
 from mmengine.config import Config
-from test_faults.tiny_run import write_config, write_images
+from test_faults.tiny_run import TASKS, write_config, write_images
 
+from mtpsl.datasets import FolderDataset
 from mtpsl.engine.before_training import figures
+from mtpsl.engine.checkpoints.data_files import files_of, other_files
 from mtpsl.engine.checkpoints.resume import unfinished
 from mtpsl.engine.schedules import Length, schedule_doubts
 from mtpsl.engine.standing_weights import standing_weights
@@ -90,11 +95,33 @@ def test_a_resumed_run_on_other_images_is_told(tmp_path):
 
     train(1)
     assert 'other training data' not in train(2)
+    assert 'compared are other files' not in max(work.glob('*/*.log')).read_text()
     assert 'epoch_2.pth has epoch 2, the training ends at 1: nothing is left' in train(1)
     for path in [*root.glob('train/*/4.*'), *root.glob('train/*/5.*')]:
         path.unlink()
+    (root / 'train/semseg/0.png').write_bytes((root / 'train/semseg/1.png').read_bytes())
     log = train(3)
+    assert f'other files than the run had, such as {root}/train/semseg/0.png' in log
     assert 'epoch_2.pth is of a run on other training data: images 6 -> 4; ids' in log
+
+
+@pytest.mark.parametrize('change, told', [
+    (lambda path: path.write_bytes(path.read_bytes() + b'0'), '1 of 18 images and labels'),
+    (lambda path: path.write_bytes(path.read_bytes()[:-1] + b'x'), '(other content)'),
+    (lambda path: os.utime(path, (1, 1)), '')])
+def test_files_that_were_written_anew_are_told_of(change, told, tmp_path):
+    root = write_images(tmp_path / 'data')
+
+    def dataset(root: Path) -> FolderDataset:
+        return FolderDataset(tasks=TASKS, data_root=str(root), split='train', pipeline=())
+
+    before = json.loads(json.dumps(files_of(dataset(root))))
+    shutil.copytree(root, tmp_path / 'copy')  # another machine's
+    path = sorted((tmp_path / 'copy/train').glob('*/5.*'))[1]
+    assert not other_files(before, dataset(tmp_path / 'copy'))
+    change(path)
+    found = other_files(before, dataset(tmp_path / 'copy'))
+    assert told in found and bool(told) == bool(found) == (str(path) in found)
 
 
 STEPS_ONLY = "train_cfg = dict(_delete_=True, type='IterBasedTrainLoop', max_iters=4)\n"

@@ -51,5 +51,18 @@ def test_what_is_no_pair(pair, message, capsys):
 def test_pairs_add_up():
     parser = argparse.ArgumentParser()
     add_cfg_options(parser)
-    args = parser.parse_args(['--cfg-options', 'a.b=1', 'c=x=y', '--cfg-options', 'a.b=2', 'd=[1]'])
-    assert args.cfg_options == {'a.b': 2, 'c': 'x=y', 'd': [1]}
+    args = parser.parse_args(['--cfg-options', 'a={"x": 1}', 'c=x=y', '--cfg-options', 'a.b=2',
+                              'aa=3', 'd=[1]'])
+    assert args.cfg_options == {'a': {'x': 1}, 'a.b': 2, 'c': 'x=y', 'aa': 3, 'd': [1]}
+
+
+@pytest.mark.parametrize('pairs, words', [
+    (['a.b=1', 'a.b=2'], 'a.b is given twice'), (['a.b=1', '--cfg-options', 'a.b=1'],
+     'a.b is given twice'),
+    (['a.b=1', 'a={"c": 2}'], 'a is given after a.b, which it would replace')])
+def test_no_pair_is_lost(pairs, words, capsys):
+    parser = argparse.ArgumentParser('x')
+    add_cfg_options(parser)
+    with pytest.raises(SystemExit):
+        parser.parse_args(['--cfg-options', *pairs])
+    assert f'error: --cfg-options: {words}' in capsys.readouterr().err

@@ -17,6 +17,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for folder, metrics in dict(
             st_depth={'depth/absErr': 0.02}, st_semseg={'semseg/mIoU': 50},
             ours={'semseg/mIoU': 55, 'depth/absErr': 0.01},
+            joint={'nyud/depth/absErr': 0.5, 'nyud/initial/depth/absErr': 1},
             zero={'semseg/mIoU': 50, 'depth/absErr': 0}).items():
         Path(folder).mkdir()
         Path(folder, 'metrics.json').write_text(json.dumps(metrics))
@@ -118,6 +119,8 @@ def test_what_the_paper_prints_otherwise_is_said(capsys: pytest.CaptureFixture[s
     (f'{OURS} --baseline Theirs',
      "no result file Theirs; nor is 'Theirs' one of the methods ['ours']"),
     (f'A={SEMSEG} A={DEPTH}', "'A' names results of different tasks: st_semseg/metrics.json holds"),
+    ('joint/metrics.json --paper nyud_onelabel',
+     'joint/metrics.json holds nyud/depth/absErr: the figures of the paper are of one data set'),
     (f'{OURS} {OURS}', f'{OURS} is given twice'),
     (f'{OURS} --baseline ours={SEMSEG},{DEPTH}', "two rows are called 'ours', "),
 ])

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from in_process import last_of_each
 
 from mtpsl.data_prep.synthetic import write_scenes
 from mtpsl.engine.checkpoints.content import SAFE
@@ -119,7 +120,7 @@ def run(work_dir: Path, options: list[str], kill: str = '', workers: int = 0, pr
         f'num_workers={workers}', f'persistent_workers={workers > 0}')]
     line = [CONFIG, '--work-dir', str(work_dir), *(['--resume'] if resume else []),
             *(['--launcher', 'pytorch'] if processes > 1 else []),
-            '--cfg-options', *OPTIONS, *persistent, *options]
+            *last_of_each(['--cfg-options', *OPTIONS, *persistent, *options])]
     context = get_context('forkserver')  # the libraries are loaded once
     context.set_forkserver_preload(['mtpsl.engine', 'mtpsl.models', 'mtpsl.datasets.transforms'])
     shared = dict(CUDA_VISIBLE_DEVICES='', WORLD_SIZE=str(processes), MASTER_ADDR='127.0.0.1',

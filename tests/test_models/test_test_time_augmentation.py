@@ -70,6 +70,23 @@ def test_zooming_is_exact(name: str, scales: tuple[float, ...]) -> None:
     torch.testing.assert_close(found, plain, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize('scales', [(0.75,), (1.0,), (1.25,), (0.5, 1.0, 1.7)])
+@pytest.mark.parametrize('paddings', [[(2, 2, 7, 7)] * 2, [(2, 3, 0, 0), (9, 10, 4, 5)]])
+def test_padding_does_not_leak_into_the_image(paddings, scales) -> None:
+    """Of images of one grey, in a model that looks at each pixel alone, each view says the same."""
+    image, samples = torch.zeros(2, 3, 64, 64), []
+    for row, padding in enumerate(paddings):
+        left, right, top, bottom = padding
+        image[row, :, top:64 - bottom, left:64 - right] = 1
+        samples.append(MultiTaskSample(metainfo=dict(img_id=str(row), padding=padding)))
+    plain = toy(image, [], PredictOptions())['pred']
+    found = MultiTaskTTA(scales)(toy, image, samples, PredictOptions(), TASKS, 32)['pred']
+    for name in ('semseg', 'parsing', 'saliency'):
+        for row in range(2):
+            inside = image[row, 0] == 1
+            torch.testing.assert_close(found[name][row][:, inside], plain[name][row][:, inside])
+
+
 def test_the_mean_is_one_of_predictions() -> None:
     """By hand: probabilities, unit vectors of which the second is mirrored, metres times scale."""
     views = iter([dict(semseg=[0.9, 0.1], normal=[0, 0, 1], depth=[2.0], disparity=[2.0]),

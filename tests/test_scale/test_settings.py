@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from in_process import last_of_each
 from test_faults.tiny_run import write_config, write_images
 from test_scale.ranks import free_port
 
@@ -45,9 +46,9 @@ def run(folder: Path, config: Path, options: list[list[str]], dies: str = '') ->
         CUDA_VISIBLE_DEVICES='', OMP_NUM_THREADS='1', PYTHONPATH=str(ROOT), DIES=dies)
     processes = []
     for rank, own in enumerate(options):
-        line = ['--work-dir', folder / 'run', '--launcher', 'pytorch', '--cfg-options',
-                'train_dataloader.batch_size=1', 'data_preprocessor.size=(64,64)',
-                'train_cfg.max_epochs=4', *own]
+        line = last_of_each(['--work-dir', folder / 'run', '--launcher', 'pytorch', '--cfg-options',
+                             'train_dataloader.batch_size=1', 'data_preprocessor.size=(64,64)',
+                             'train_cfg.max_epochs=4', *own])
         processes.append(subprocess.Popen(
             [sys.executable, '-c', TRAIN, ROOT / 'tools/train.py', config, *line],
             env=variables | dict(RANK=str(rank), LOCAL_RANK=str(rank)), cwd=folder, text=True,

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from in_process import last_of_each
 
 ROOT = Path(__file__).parents[2]
 CONFIG = 'configs/synthetic/diffusionmtl_onelabel.py'
@@ -23,7 +24,7 @@ TINY = [*TINY_BASELINE, 'model.diffusion.channels=16', 'model.diffusion.num_bloc
 def command(script: str, *arguments: object) -> list[str]:
     """A tool's command line: Python for .py, bash for .sh."""
     head = [sys.executable] if script.endswith('.py') else ['bash']
-    return [*head, str(ROOT / 'tools' / script), *map(str, arguments)]
+    return [*head, str(ROOT / 'tools' / script), *last_of_each(arguments)]
 
 
 def environment(**variables: str) -> dict[str, str]:

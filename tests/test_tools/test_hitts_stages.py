@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from in_process import load_tool, running_here
+from in_process import last_of_each, load_tool, running_here
 
 from mtpsl.data_prep.synthetic import write_scenes
 from mtpsl.engine.checkpoints.content import read_shapes
@@ -45,7 +45,7 @@ def scenes(folder: Path, layout: str, train: int) -> list[str]:
 
 
 def call(script: str, config: str, *arguments: object) -> None:
-    load_tool(script).main([str(ROOT / f'configs/{config}.py'), *map(str, arguments)])
+    load_tool(script).main(last_of_each([ROOT / f'configs/{config}.py', *arguments]))
 
 
 def logged(work_dir: Path) -> list[dict]:

@@ -10,6 +10,7 @@ from in_process import load_tool, running_here
 from test_tools.conftest import TINY
 
 from mtpsl.data_prep.synthetic import write_scenes
+from mtpsl.engine import load_config
 
 CONFIG = 'configs/synthetic/diffusionmtl_joint.py'
 FIGURES = {'pascal/semseg/mIoU', 'pascal/parsing/mIoU', 'pascal/boundary/odsF', 'nyud/depth/absErr',
@@ -105,6 +106,21 @@ def test_wrong_settings_are_one_error(options, words, data, tmp_path, capsys):
         run('train.py', data, CONFIG, '--work-dir', tmp_path / 'run', options=options)
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert all(word in error for word in words), error
+
+
+@pytest.mark.parametrize('name, told', [('nyud', False), ('nuyd', True)])
+def test_a_file_leaves_out_only_sets_of_its_bases(name, told, tmp_path):
+    base = tmp_path / 'base.py'  # of one more set, which it leaves out itself
+    base.write_text(f"_base_ = '{Path(CONFIG).resolve()}'\n"
+                    "val_dataloader = dict(dataset=dict(datasets=dict(masks=None)))")
+    child = tmp_path / 'child.py'
+    child.write_text("_base_ = './base.py'\n"
+                     f'val_dataloader = dict(dataset=dict(datasets=dict({name}=None)))')
+    if told:
+        with pytest.raises(KeyError, match=r"child.py: val_.*no set 'nuyd' .* only pascal, nyud"):
+            load_config(str(child))
+    else:
+        assert list(load_config(str(child)).val_dataloader.dataset.datasets) == ['pascal']
 
 
 def test_sets_are_named_in_the_check_and_in_pictures(data, tmp_path, capsys):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from in_process import load_tool, running_here
+from in_process import last_of_each, load_tool, running_here
 
 from mtpsl.data_prep.synthetic import write_scenes
 
@@ -66,7 +66,7 @@ def here() -> Iterator[None]:
 
 def call(script: str, *arguments: object) -> None:
     """A tool's command line in this process."""
-    load_tool(script).main(list(map(str, arguments)))
+    load_tool(script).main(last_of_each(arguments))
 
 
 def train(config: str, work_dir: Path, options: list[str], *flags: str) -> list[dict]:
@@ -176,12 +176,13 @@ def test_two_processes_train_whatever_is_labelled_on_each(data, tmp_path, monkey
     Three steps of two images each, so that a parameter that one step leaves out stops the next.
     """
     configs = ('ss_onelabel', 'xtc_onelabel', 'jtr_onelabel')
-    lines = [[str(ROOT / f'configs/synthetic/{config}.py'), '--launcher', 'pytorch', '--work-dir',
-              str(tmp_path / config), '--cfg-options', *data, *METHODS[config][0],
-              'train_cfg.max_epochs=1', 'data_preprocessor.size=(64,64)',
-              'train_dataloader.batch_size=2', 'train_dataloader.sampler.shuffle=False',
-              'train_dataloader.dataset.label_mapping=label_mappings/extreme.json']
-             for config in configs]
+    lines = [last_of_each([
+        ROOT / f'configs/synthetic/{config}.py', '--launcher', 'pytorch', '--work-dir',
+        tmp_path / config, '--cfg-options', *data, *METHODS[config][0],
+        'train_cfg.max_epochs=1', 'data_preprocessor.size=(64,64)',
+        'train_dataloader.batch_size=2', 'train_dataloader.sampler.shuffle=False',
+        'train_dataloader.dataset.label_mapping=label_mappings/extreme.json'])
+        for config in configs]
     (tmp_path / 'process.py').write_text(PROCESS)
     monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '')  # gloo
     context = get_context('forkserver')  # the libraries are loaded once for both

@@ -20,7 +20,7 @@ from .dataset_tree import leave_out_sets, leaves, shorten_written_sets, write_ou
 from .model_index import find_config
 from .schema import check_kinds, check_parts
 from .values import check_left_out, check_set_left_out, check_values, value_of
-from .variables import check_variables, places_of
+from .variables import check_sets_of_file, check_variables, places_of
 
 # Keys that a runner reads from its config beside its own arguments.
 RUNNER_KEYS = {name for name in inspect.signature(Runner.__init__).parameters
@@ -85,6 +85,7 @@ def load_config(path: str, options: Mapping[str, object] | None = None) -> Confi
     for key in cfg:
         _check_spelling(key)
     check_variables(path, cfg, CONFIG_KEYS)
+    check_sets_of_file(path, cfg)
     _unshare(cfg, {key.split('.')[0] for key in options or {}})
     present = [name for name, task in _tasks_of(cfg).items() if task is not None]
     for key, value in (options or {}).items():

@@ -2,7 +2,7 @@
 
 import difflib
 import inspect
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import reduce
 from math import inf
 from numbers import Real
@@ -84,8 +84,13 @@ def check_set_left_out(key: str, value: object, cfg: Config) -> None:
     parent, _, name = key.rpartition('.')
     sets = value_of(cfg, parent) if parent.endswith('.datasets') else None
     if value is None and isinstance(sets, Mapping) and name not in sets:
-        raise KeyError(f'{key}=None: there is no set {name!r} to leave out, only '
-                       f'{", ".join(sets)}')
+        raise KeyError(no_such_set(key, sets))
+
+
+def no_such_set(key: str, sets: Iterable[str]) -> str:
+    """What is told where a dotted key leaves out a named set that is none of ``sets``."""
+    return (f'{key}=None: there is no set {key.rpartition(".")[2]!r} to leave out, only '
+            f'{", ".join(sets)}')
 
 
 def value_of(cfg: Config | Mapping, key: str) -> Any:

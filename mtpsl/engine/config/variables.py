@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from mmengine.config import Config
 from mmengine.fileio import load
 
-from .values import value_of
+from .values import no_such_set, value_of
 
 BASE = '_base_'
 SHOWN = 8
@@ -72,6 +72,26 @@ def check_variables(path: str, cfg: Mapping, known: Collection[str]) -> None:
                 _check_override(name, file, used, cfg, known)
             elif file is top and not used and 'model' in cfg:  # otherwise a part of other values
                 _check_unread(name, path, inherited.union(known))
+
+
+def check_sets_of_file(path: str, cfg: Config) -> None:
+    """Raise KeyError where a config leaves out, by None, a named set that none of its bases has.
+
+    Args:
+        path: the config file.
+        cfg: the config read from it, without overrides.
+    """
+    gone = [key for key in _keys(cfg) if value_of(cfg, key) is None
+            and (parent := key.rpartition('.')[0]).endswith('.datasets')
+            and isinstance(value_of(cfg, parent), Mapping)]
+    top = _parse(path) if gone else None
+    bases = [] if top is None else [Config.fromfile(one.path) for one in top.family()
+                                    if one is not top]
+    for key in gone if top is not None else ():
+        if all(value_of(base, key) is None for base in bases):
+            sets = value_of(cfg, key.rpartition('.')[0])
+            raise KeyError(f'{path}: ' + no_such_set(key, [
+                name for name, one in sets.items() if one is not None]))
 
 
 def places_of(path: str, name: str, known: Collection[str]) -> list[str]:

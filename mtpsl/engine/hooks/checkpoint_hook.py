@@ -10,7 +10,15 @@ from mmengine.dist import all_gather_object, is_main_process
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
-from mtpsl.engine.checkpoints.content import DATA_KEY, RUN_KEY, TASKS_KEY, name_some, not_finite
+from mtpsl.engine.checkpoints.content import (
+    DATA_KEY,
+    FILES_KEY,
+    RUN_KEY,
+    TASKS_KEY,
+    name_some,
+    not_finite,
+)
+from mtpsl.engine.checkpoints.data_files import files_of
 from mtpsl.engine.checkpoints.resume import fingerprint
 from mtpsl.engine.checkpoints.work_dir import POINTER, hold, refuse_used
 from mtpsl.engine.ranks import content_of
@@ -47,7 +55,7 @@ class SafeCheckpointHook(CheckpointHook):
     file_backend: Any
     best_ckpt_path: Any
     best_ckpt_path_dict: Any
-    _data = ''  # content of the training data
+    _data: dict[str, str] | None = None  # what is known of the training data
 
     def _init_rule(self, rules: list[str | None], key_indicators: list[str]) -> None:
         """Set the rule of each metric; called by mmengine's constructor.
@@ -143,9 +151,11 @@ class SafeCheckpointHook(CheckpointHook):
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Add the config's fingerprint, the order of the tasks and the data to the checkpoint."""
         checkpoint['meta'][RUN_KEY] = json.dumps(fingerprint(runner.cfg, runner.world_size))
-        if not self._data:
-            self._data = json.dumps(content_of(runner.train_dataloader.dataset))
-        checkpoint['meta'][DATA_KEY] = self._data
+        if self._data is None:
+            dataset = runner.train_dataloader.dataset
+            self._data = {DATA_KEY: json.dumps(content_of(dataset)),
+                          FILES_KEY: json.dumps(files_of(dataset))}
+        checkpoint['meta'] |= self._data
         tasks = getattr(getattr(runner.model, 'module', runner.model), 'tasks', None)
         if tasks is not None:
             checkpoint['meta'][TASKS_KEY] = list(tasks)

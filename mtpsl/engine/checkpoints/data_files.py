@@ -1,0 +1,68 @@
+"""A fixed sample of the files that a run is trained on, to tell when they were written anew."""
+
+import os
+import zlib
+from collections.abc import Iterator, Mapping
+
+from torch.utils.data import Dataset
+
+from mtpsl.datasets.look import spread
+
+SIZES, CONTENTS = 200, 32  # images of whose files the size is kept; a checksum too
+PART = 1 << 16  # bytes that are read at the beginning, the middle and the end of a file
+
+
+def files_of(dataset: Dataset) -> dict[str, list[int]]:
+    """Sizes, and of some files checksums, by image and task: the same for copies elsewhere.
+
+    Args:
+        dataset: any; nothing is known of one without ``get_data_info``.
+    """
+    found = {}
+    for name, path, read in _files(dataset):
+        try:
+            found[name] = [os.stat(path).st_size, *([_checksum(path)] if read else [])]
+        except OSError:
+            continue  # no file of this machine; a training says what it cannot read
+    return found
+
+
+def other_files(before: Mapping[str, list[int]], dataset: Dataset) -> str:
+    """How files are unlike those that a run began with: a sentence; '' where none is.
+
+    Args:
+        before: :func:`files_of` of the run's dataset.
+        dataset: that of now.
+    """
+    now = files_of(dataset)
+    both = [name for name in now if name in before]
+    other = [name for name in both if now[name] != before[name]]
+    if not other:
+        return ''
+    path = next(path for name, path, _ in _files(dataset) if name == other[0])
+    sizes = [held[other[0]][0] for held in (before, now)]
+    how = 'other content' if sizes[0] == sizes[1] else f'{sizes[1]} bytes, {sizes[0]} before'
+    return (f'{len(other)} of {len(both)} images and labels that are compared are other files than '
+            f'the run had, such as {path} ({how})')
+
+
+def _files(dataset: Dataset) -> Iterator[tuple[str, str, bool]]:
+    """Of files of a fixed sample of images: a name, the path and whether it is to be read."""
+    if not hasattr(dataset, 'get_data_info'):
+        return
+    for number, index in zip(range(SIZES), spread(len(dataset))):  # type: ignore[arg-type]
+        info = dataset.get_data_info(index)
+        paths = {'image': [info.get('img_path')], **(info.get('labels') or {})}
+        for kind, files in paths.items():
+            for place, path in enumerate(files):
+                if isinstance(path, str):
+                    yield f'{info.get("img_id")} {kind} {place}', path, number < CONTENTS
+
+
+def _checksum(path: str) -> int:
+    value, size = 0, os.stat(path).st_size
+    with open(path, 'rb') as file:
+        for start in sorted({0, max(0, (size - PART) // 2), max(0, size - PART)}):
+            file.seek(start)
+            value = zlib.crc32(file.read(PART), value)
+    return value

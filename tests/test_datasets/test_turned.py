@@ -1,0 +1,69 @@
+"""Labels that are mirrored, turned or transposed against their images."""
+
+from functools import cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from mtpsl.data_prep.synthetic import render_scene
+from mtpsl.datasets.check_dataset import check_configs
+from mtpsl.datasets.turned import UNDO, EdgeFit
+
+# What is done to a label, by hand; the first ones keep the size of any image.
+DONE = {
+    'as they are': lambda label: label,
+    'mirrored left to right': np.fliplr, 'mirrored top to bottom': np.flipud,
+    'turned by 180 degrees': lambda label: np.rot90(label, 2),
+    'transposed': lambda label: label.swapaxes(0, 1), 'turned left by 90 degrees': np.rot90,
+    'turned right by 90 degrees': lambda label: np.rot90(label, 3),
+    'transposed and turned by 180 degrees': lambda label: np.rot90(label, 2).swapaxes(0, 1)}
+LABELS = dict(semseg=255, saliency=255, normal=0, depth=0)
+
+
+@cache
+def scenes(height: int) -> list:
+    return [render_scene(seed, height, 96) for seed in range(12)]
+
+
+@pytest.mark.parametrize('height', [64, 96])
+@pytest.mark.parametrize('label', LABELS)
+def test_each_transform_is_told_and_no_other(height: int, label: str) -> None:
+    assert DONE.keys() == UNDO.keys()
+    for name, done in list(DONE.items())[:None if height == 96 else 4]:
+        fit = EdgeFit()
+        for scene in scenes(height):
+            fit.add(scene.image, done(getattr(scene, label)), LABELS[label])
+        told = fit.told()
+        assert told.split(' against')[0] == ('' if name == 'as they are' else name), told
+
+
+def test_what_tells_nothing() -> None:
+    """Too few labels; noise; labels without an edge; of some only that they are mirrored."""
+    rng = np.random.default_rng(0)
+    few, noise, flat, some = (EdgeFit() for _ in range(4))
+    for number, scene in enumerate(scenes(96)):
+        if number < 7:
+            few.add(scene.image, scene.semseg[:, ::-1], 255)
+        noise.add(scene.image, rng.integers(0, 2, (96, 96), np.uint8), 255)
+        flat.add(scene.image, np.zeros((96, 96), np.uint8), 255)
+        some.add(scene.image, scene.semseg[:, ::(-1) ** number], 255)
+    assert [fit.told() for fit in (few, noise, flat, some)] == [''] * 4
+
+
+@pytest.mark.parametrize('done', ['as they are', 'transposed'])
+def test_the_check_names_task_and_transform(done: str, tmp_path: Path) -> None:
+    for folder in ('images', 'semseg', 'depth'):
+        (tmp_path / folder).mkdir()
+    for number, scene in enumerate(scenes(96)):
+        cv2.imwrite(str(tmp_path / f'images/{number}.png'), scene.image[..., ::-1])
+        cv2.imwrite(str(tmp_path / f'semseg/{number}.png'), scene.semseg)
+        np.save(tmp_path / f'depth/{number}.npy', DONE[done](scene.depth))
+    report = check_configs(dict(train=dict(
+        type='mtpsl.FolderDataset', data_root=str(tmp_path),
+        tasks=dict(semseg=dict(type='Semseg'), depth=dict(type='Depth')))))
+    told = [one for one in report.remarks if 'against the images' in one]
+    assert [one.partition(' against')[0] for one in told] == (
+        ['train: the depth labels are transposed'] if done == 'transposed' else [])
+    assert report.sound == (done == 'as they are')
