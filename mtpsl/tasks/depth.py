@@ -16,35 +16,35 @@ from .stored import bytes_swapped, one_channel
 MILLIMETRE = 1e-3
 FARTHEST = 1000.0  # metres
 USUALLY_NEARER, USUALLY_FARTHER = 100.0, 0.05  # metres
-# What sensors write where they measured nothing, the largest number of a file, and in metres by the
-# units in use: millimetres, centimetres, 1/256 m (KITTI), 1/5000 m (TUM).
+# Values that sensors write without a measurement: the largest number of a file, times the usual
+# units: millimetres, centimetres, 1/256 m (KITTI), 1/5000 m (TUM).
 LARGEST_NUMBER = 65535
 UNITS = (1e-3, 1e-2, 1 / 256, 1 / 5000)
-SUN_STEPS, SUN_UNIT = 8, MILLIMETRE / 8  # SUN RGB-D turns the bits of millimetres left by three
+SUN_STEPS, SUN_UNIT = 8, MILLIMETRE / 8  # SUN RGB-D rotates the bits of millimetres left by 3
 
 
 @TASKS.register_module()
 class Depth(Task):
-    """Metric depth by L1, scored by the mean absolute error (metres).
+    """Metric depth: L1 loss; primary metric mean absolute error (metres).
 
     Label and prediction: metres; 0 is unknown.
 
     Args:
         loss_weight: see :class:`Task`.
         max_display: depth in metres at the far end of the colour map.
-        png_unit: metres of one step of a depth saved as a picture of integers, > 0, such as 0.001
-            for millimetres. None refuses pictures: integers have no unit of themselves.
-        aux_normal: mean and standard deviation in metres: depth enters an auxiliary network as
-            the normal distribution's share below it (JTR). None: as depth over the map's largest
+        png_unit: metres per step of an integer picture, > 0, such as 0.001 for millimetres. None
+            refuses pictures: integers do not define their unit.
+        aux_normal: mean and standard deviation in metres: the input of an auxiliary network is the
+            normal distribution function of depth (JTR). None: depth divided by the map's maximum
             (XTC).
-        npy_unit: metres of 1 in a ``.npy`` label, > 0, such as 0.001 for millimetres; None for
+        npy_unit: metres per 1 in a ``.npy`` label, > 0, such as 0.001 for millimetres; None for
             metres in floats.
-        ignore: depths in metres, as read with the units, that mean unknown beside 0. A largest
-            depth that is the largest number of its type, or of 16 bits in a usual unit, such as
-            65.535, is an error unless it is named here, and so is one depth far above all others
-            in many labels; ``()`` takes them for depths. ``'nan'`` and ``'inf'`` are NaN and
+        ignore: depths in metres, after applying the units, that mean unknown in addition to 0. A
+            maximum that is the largest number of its type, or of 16 bits in a usual unit, such as
+            65.535, is an error unless it is listed here, and so is one depth far above all others
+            in many labels; ``()`` accepts them as depths. ``'nan'`` and ``'inf'`` are NaN and
             infinity.
-        farthest: largest depth in metres that a label may hold.
+        farthest: largest allowed depth in a label, in metres.
     """
 
     unit = ' m'
@@ -76,7 +76,7 @@ class Depth(Task):
         self.ignore = None if ignore is None else _measures(type(self).__name__, ignore)
 
     def check_suffixes(self, suffixes: Collection[str]) -> None:
-        """Pictures hold integers, whose unit must be said."""
+        """Raise ValueError for pictures without ``png_unit``: integers do not define a unit."""
         if self.metric and self.png_unit is None and '.png' in suffixes:
             raise ValueError(
                 f'pictures (.png) of {self.name} hold whole numbers, and png_unit of the task must '
@@ -105,7 +105,7 @@ class Depth(Task):
                              'more')
 
     def _refuse_largest(self, largest: float, bits: int) -> None:
-        """Raise ValueError at a measure that is the largest number of a type, unless it is said."""
+        """Raise ValueError for a depth that is the largest number of a type, unless allowed."""
         if self.ignore != () and not np.isclose(largest, self.ignore or (), 1e-6).any():
             raise ValueError(f'{self.name} labels go up to {largest:.7g} m, the largest {bits}-bit '
                              'number, which sensors write where they measured nothing: '
@@ -113,13 +113,13 @@ class Depth(Task):
                              'a depth')
 
     def _ignoring(self, measure: float) -> str:
-        """What a config should say to make a measure unknown too."""
+        """Return the option that makes this value unknown too."""
         named = [f'{value:.7g}' if np.isfinite(value) else f"'{value}'"
                  for value in (*(self.ignore or ()), measure)]
         return f'ignore=({named[0]},)' if len(named) == 1 else f'ignore=({", ".join(named)})'
 
     def _measure(self, stored: np.ndarray, unit: float) -> np.ndarray:
-        """Stored numbers times the unit of one, if none is a mark that the task does not name."""
+        """Scale stored numbers by the unit; refuse likely "no measurement" marks."""
         largest = float(stored.max(initial=0))
         kind = np.iinfo if stored.dtype.kind in 'iu' else np.finfo
         most = float(kind(stored.dtype).max)
@@ -150,7 +150,7 @@ class Depth(Task):
         return self._doubt_turned_bits(seen) or self._doubt_unit(seen) or super().doubt(seen)
 
     def _doubt_turned_bits(self, seen: Seen) -> Doubt | None:
-        """Of pictures of SUN RGB-D: nearly all numbers are multiples of 8, and not of 16."""
+        """Detect SUN RGB-D pictures: nearly all numbers are multiples of 8, but not of 16."""
         some = [one.some for one in seen.labels if one.known and not one.is_array]
         if not self.metric or self.png_unit not in (MILLIMETRE, SUN_UNIT) or not some:
             return None
@@ -191,7 +191,7 @@ class Depth(Task):
         return None
 
     def _unit_said(self, seen: Seen) -> bool:
-        """Whether the options say the unit of all files that were seen."""
+        """Return whether the options define the unit of all files in ``seen``."""
         return self.npy_unit is not None or self.png_unit is not None and not any(
             one.is_array for one in seen.labels)
 
@@ -202,7 +202,7 @@ class Depth(Task):
         return label
 
     def from_png(self, pixels: np.ndarray) -> np.ndarray:
-        """Integers (H, W) times ``png_unit``; 0 is unknown."""
+        """Scale integers (H, W) by ``png_unit``; 0 is unknown."""
         self.check_suffixes(('.png',))
         pixels = one_channel(pixels)
         if pixels.ndim != 2 or pixels.dtype.kind not in 'iu':
@@ -211,26 +211,26 @@ class Depth(Task):
         fine = self.png_unit is None or self.metric and self.png_unit <= MILLIMETRE
         if pixels.dtype.itemsize == 1 and fine:
             raise ValueError(f'a picture of {self.name} of 8 bits is too coarse; save 16 bits, or '
-                             'say by png_unit what one step is')
+                             'set png_unit to the size of one step')
         if bytes_swapped(pixels):
-            raise ValueError(f'a picture of {self.name} that is smooth only with the two bytes of '
-                             'its numbers swapped: it was written in the other order of bytes; '
-                             'byteswap() it, or save what is really so rough as .npy')
+            raise ValueError(f'a picture of {self.name} is smooth only with the bytes of its '
+                             'numbers swapped: it was written in the other byte order; apply '
+                             'byteswap() to it, or save truly rough depth as .npy')
         unit = self.smallest if self.png_unit is None else self.png_unit
         return self._measure(pixels, unit)
 
     def from_palette(self, indices: np.ndarray, palette: np.ndarray) -> np.ndarray:
-        """By the palette's colours, which must be greys; others show a depth, but do not tell."""
+        """Decode the greys of the palette; refuse colour maps, which cannot be inverted."""
         return self.from_png(palette[indices])
 
     def from_array(self, values: np.ndarray) -> np.ndarray:
-        """Floats, or any numbers where ``npy_unit`` says what 1 is."""
+        """Return floats in metres, or any numbers scaled by ``npy_unit``."""
         if self.npy_unit is None or values.dtype.kind not in 'iuf':
             return super().from_array(values)
         return self._measure(values, self.npy_unit)
 
     def rescale(self, label: Label, scale: float | Tensor) -> Label:
-        """Zooming in by ``scale`` brings the scene nearer by the same factor."""
+        """Divide depth by ``scale``: zooming in brings the scene nearer."""
         return label / scale
 
     def valid(self, label: Tensor) -> Tensor:
@@ -243,11 +243,11 @@ class Depth(Task):
         return logits
 
     def decode(self, prediction: Tensor) -> Tensor:
-        """At least ``smallest``: a prediction never says "unknown"."""
+        """Clamp to at least ``smallest``: a prediction is never 0, unknown."""
         return prediction.clamp(min=self.smallest)
 
     def aux_map(self, logits: Tensor, known: Tensor | None = None, hard: bool = True) -> Tensor:
-        """Depth over the map's largest, or its place in ``aux_normal``; unknown as depth 0."""
+        """Return depth over its maximum, or its CDF under ``aux_normal``; depth 0 if unknown."""
         return self._to_unit(super().aux_map(logits, known))
 
     def aux_from_label(self, label: Tensor) -> Tensor:
@@ -261,9 +261,9 @@ class Depth(Task):
         return depth / depth.amax((1, 2, 3), keepdim=True).clamp(min=self.smallest)
 
     def stats(self, prediction: Tensor, label: Tensor) -> Tensor:
-        """(N, 6): count and the sums of |d|, d^2, |d| / g, d^2 / g, (log p - log g)^2, d = p - g.
+        """Return (N, 6): count, sums of |d|, d^2, |d|/g, d^2/g, (log p - log g)^2, d = p - g.
 
-        The logarithm sees predictions of at least ``smallest``.
+        Predictions p are clamped to ``smallest`` in the logarithm; g is the label.
         """
         valid = self.valid(label)
         g = torch.where(valid, label, 1).double()
@@ -282,7 +282,7 @@ class Depth(Task):
         return {name: value.item() for name, value in scores.items()}
 
     def colorize(self, label: np.ndarray) -> np.ndarray:
-        """Near is bright, ``max_display`` and beyond dark; unknown pixels blue grey."""
+        """Render near as bright, ``max_display`` and beyond as dark; unknown is blue grey."""
         nearness = self._nearness((label[0] / self.max_display).clip(0, 1))
         picture = cv2.applyColorMap((nearness * 255).astype(np.uint8), cv2.COLORMAP_MAGMA)
         picture = picture[..., ::-1].copy()
@@ -297,7 +297,7 @@ class Depth(Task):
         return legend | ({'unknown': UNKNOWN_COLOUR} if (label <= 0).any() else {})
 
     def _nearness(self, share: np.ndarray) -> np.ndarray:
-        """Shares of ``max_display`` as 0 (far) to 1 (near)."""
+        """Convert shares of ``max_display`` to 0 (far) to 1 (near)."""
         return 1 - share
 
 

@@ -208,7 +208,7 @@ def test_bytes_in_the_other_order_are_refused(change: Callable, swapped: bool) -
     for read in (build_tasks(dict(depth=dict(type='Depth', png_unit=1e-5)))['depth'].from_png,
                  TASKS['disparity'].from_png, lambda pixels: to_bytes(pixels, 65535)):
         if swapped:
-            with pytest.raises(ValueError, match='in the other order of bytes'):
+            with pytest.raises(ValueError, match='in the other byte order'):
                 read(pixels)
         else:
             read(pixels)
@@ -254,7 +254,7 @@ def test_a_task_that_does_not_say_how_refuses_pictures() -> None:
     class Plain(Task):
         valid = loss = activate = stats = score = colorize = None
 
-    with pytest.raises(ValueError, match=r'Plain does not say how a picture is read .*\.npy'):
+    with pytest.raises(ValueError, match=r'Plain does not support label pictures .*\.npy'):
         Plain().from_png(np.zeros((2, 2), np.uint8))
 
 

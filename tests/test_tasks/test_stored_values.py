@@ -79,8 +79,8 @@ def test_pictures_and_arrays_of_the_same_values_are_never_read_differently(
 
 
 def test_255_without_1_in_an_array_could_mean_two_things() -> None:
-    with pytest.raises(ValueError, match=r'is 255 yes, as in a picture, or unknown\? Say so by '
-                       r'values=\(0, 255\) or ignore=\(255,\) of the task task$'):
+    with pytest.raises(ValueError, match=r'is 255 yes, as in a picture, or unknown\? Set '
+                       r'values=\(0, 255\) or ignore=\(255,\) for the task task$'):
         build('Saliency').from_array(np.array([[0, 255]]))
     assert build('Saliency').from_array(np.array([[0, 1, 255]])).tolist() == [[0, 1, 255]]
 
