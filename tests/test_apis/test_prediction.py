@@ -112,7 +112,7 @@ def test_names_that_are_one_to_the_file_system(infer, picture, tmp_path):
     for file in tmp_path.rglob('a.png'):
         file.unlink()
         file.symlink_to(file.with_name('A.png'))  # as where capitals make no difference
-    with pytest.raises(ValueError, match='a.png already holds the results of another image of this call'):
+    with pytest.raises(ValueError, match='a.png already holds the results of another image'):
         infer([picture, picture[:30]], names=['A', 'a'], **ask)
 
 
