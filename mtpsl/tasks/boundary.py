@@ -72,8 +72,8 @@ class Boundary(BinaryTask):
         if doubt or seen.published or 2 * sum(filled) <= len(filled):
             return doubt
         return Doubt('are a yes on more than half of the pixels of most labels, as black lines on '
-                     'white are: values=(255, 0) of the task, or (1, 0) where the numbers are 0 '
-                     'and 1, makes black a yes, values=(0, 255), or (0, 1), says that it is a no',
+                     'white are: set values=(255, 0) of the task, or (1, 0) if the numbers are 0 '
+                     'and 1, to make black a yes; values=(0, 255), or (0, 1), to make it a no',
                      certain=not self.stored.said)
 
     def loss(self, logits: Tensor, label: Tensor) -> Tensor:

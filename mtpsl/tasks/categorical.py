@@ -48,8 +48,8 @@ class CategoricalTask(ClassAuxMaps, Task):
     label_dtype = np.uint8
     primary_metric = 'mIoU'
     higher_is_better = True
-    mixed = ('values of the task says that the numbers are those of the classes, as in '
-             'values=(0, 1); colour_coded=True reads the colours')
+    mixed = ('set values of the task if the numbers are class ids, as in values=(0, 1); '
+             'colour_coded=True reads the colours')
 
     def __init__(self, class_names: Sequence[str],
                  palette: Sequence[Sequence[int]] | np.ndarray,

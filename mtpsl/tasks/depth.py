@@ -79,8 +79,8 @@ class Depth(Task):
         """Raise ValueError for pictures without ``png_unit``: integers do not define a unit."""
         if self.metric and self.png_unit is None and '.png' in suffixes:
             raise ValueError(
-                f'pictures (.png) of {self.name} hold whole numbers, and png_unit of the task must '
-                'say how many metres one is: png_unit=0.001 for millimetres, 0.01 for centimetres, '
+                f'pictures (.png) of {self.name} hold whole numbers; png_unit of the task must be '
+                'the metres per step: png_unit=0.001 for millimetres, 0.01 for centimetres, '
                 f'{1 / 5000:g} for 1/5000 m (TUM), {1 / 256:g} for 1/256 m (KITTI), {SUN_UNIT:g} '
                 'for SUN RGB-D')
 
@@ -99,8 +99,8 @@ class Depth(Task):
             self._refuse_largest(largest, 16)
         if largest > self.farthest:
             raise ValueError(f'{self.name} labels must be in metres, at most {self.farthest:g}, '
-                             f'got up to {largest:.7g}: are they millimetres? npy_unit=0.001 '
-                             '(of pictures png_unit) of the task says so; '
+                             f'got up to {largest:.7g}: are they millimetres? Then set '
+                             'npy_unit=0.001 (for pictures png_unit) of the task; '
                              f'ignore=({largest:.7g},) makes this value unknown, farthest allows '
                              'more')
 
@@ -128,8 +128,8 @@ class Depth(Task):
                  and (stored == value).any()]
         if steps:
             raise ValueError(f'{self.name} labels are at most {limit:.7g}, but ignore of the task '
-                             f'names {steps[0]:.7g}, which is a number in the file: ignore=('
-                             f'{steps[0] * unit:.7g},) says it in the unit of the task')
+                             f'names {steps[0]:.7g}, which is a number in the file: write ignore=('
+                             f'{steps[0] * unit:.7g},), in the unit of the task')
         if self.metric and largest in (most, LARGEST_NUMBER):
             self._refuse_largest(largest * unit, 16 if largest == LARGEST_NUMBER else
                                  8 * stored.dtype.itemsize)
@@ -162,10 +162,10 @@ class Depth(Task):
         if self.png_unit == SUN_UNIT and turned.all():
             return None
         return Doubt(f'hold multiples of {SUN_STEPS} {"only" if turned.all() else "mostly"}, as '
-                     'those of SUN RGB-D, which turns the bits of millimetres: where all is nearer '
+                     'those of SUN RGB-D, which rotates the bits of millimetres: if all is nearer '
                      f'than 8.19 m, png_unit={SUN_UNIT:g} of the task reads them, else save '
-                     '(v >> 3) | (v << 13) of each; of millimetres in such steps a .npy in metres '
-                     'says that they are right')
+                     '(v >> 3) | (v << 13) of each; true millimetres in such steps must be saved '
+                     'as .npy in metres')
 
     def _doubt_unit(self, seen: Seen) -> Doubt | None:
         said = self._unit_said(seen)
@@ -173,21 +173,21 @@ class Depth(Task):
         alone = not (seen.published or said) and self.farthest > 1 and self.ignore != ()
         if self.metric and alone and len(ends) > 2 and set(ends) == {1.0} and not seen.alike:
             return Doubt('all go up to exactly 1, as maps that were divided by their own largest '
-                         'value, which are no metres; farthest=1.0 of the task says that depth '
-                         'ends at 1 m', certain=True)
+                         'value and are not in metres; if depth really ends at 1 m, set '
+                         'farthest=1.0 of the task', certain=True)
         if self.metric and not seen.published and seen.slopes(-1):
             return Doubt('are smaller above than below in nearly all images, as inverse depth or '
-                         'disparity is, while depth is small where it is near: of these the '
+                         'disparity is, while depth is small where it is near: for these the '
                          "task's type is InverseDepth")
         near = seen.median < USUALLY_FARTHER and self.farthest >= FARTHEST
         if self.metric and near and not seen.published:
             return Doubt(f'hold depths of which half are below {seen.median:.2g} m: if they are in '
-                         'another unit, such as kilometres, npy_unit or png_unit of the task '
-                         'says which; farthest, such as 0.2, says that they are so near')
+                         'another unit, such as kilometres, set npy_unit or png_unit of the '
+                         'task; if they are right, set farthest, such as 0.2')
         if self.metric and not said and seen.median > USUALLY_NEARER:
             return Doubt(f'hold depths of which half are above {seen.median:.4g} m: if they are in '
-                         'another unit, npy_unit or png_unit of the task says which; '
-                         'npy_unit=1.0 says that they are metres')
+                         'another unit, set npy_unit or png_unit of the task; if they are '
+                         'metres, set npy_unit=1.0')
         return None
 
     def _unit_said(self, seen: Seen) -> bool:

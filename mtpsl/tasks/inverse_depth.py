@@ -49,7 +49,7 @@ class InverseDepth(Depth):
             return None
         return Doubt('are larger above than below in nearly all images, as depth is, while inverse '
                      "depth is large where it is near: if it is depth, the task's type is Depth; "
-                     'npy_unit or png_unit of the task says that it is not')
+                     'if not, set npy_unit or png_unit of the task')
 
     def rescale(self, label: Label, scale: float | Tensor) -> Label:
         """Multiply by ``scale``: zooming in brings it nearer; see ``divide_when_zoomed``."""

@@ -201,7 +201,7 @@ def test_pictures_of_depth_without_a_unit_end_it_at_once(root):
     """Before a file is opened, also where unreadable ones would be left out."""
     tasks = TASKS | dict(depth=dict(type='Depth'))
     with pytest.raises(ValueError, match=r'^FolderDataset train, .*depth with .*1\.png.*: pictures '
-                       r'.*png_unit of the task must say'):
+                       r'.*png_unit of the task must be'):
         folder_dataset(root, tasks, on_error='skip')
     (root / 'train/depth/1.png').unlink()
     folder_dataset(root, tasks)

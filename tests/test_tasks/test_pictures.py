@@ -240,7 +240,7 @@ def test_depth_in_the_coding_of_sun_rgbd(farthest: float, unit: float, told: str
 
 def test_units_of_depth_by_default() -> None:
     from mtpsl.tasks.depth import Depth
-    with pytest.raises(ValueError, match=r'png_unit .* must say .*0.001 for millimetres, .*TUM'):
+    with pytest.raises(ValueError, match=r'png_unit .* must be .*0.001 for millimetres, .*TUM'):
         Depth().from_png(np.array([[1500]], np.uint16))
     from mtpsl.tasks.inverse_depth import InverseDepth
     assert InverseDepth().from_png(np.array([[65535]], np.uint16)).item() == pytest.approx(1)

@@ -71,7 +71,7 @@ class ProjectedCondition(Condition):
         self.reduce = nn.Conv2d(len(tasks) * channels, channels, 3, padding=1)
 
     def sources(self, predictions: Mapping[str, Tensor]) -> Tensor:
-        """(B, T C, h, w)."""
+        """Project each prediction and concatenate to (B, T C, h, w)."""
         return torch.cat([project(_source(predictions[name], self.detach))
                           for name, project in self.project.items()], 1)
 
@@ -103,7 +103,7 @@ class ConcatenatedCondition(Condition):
         nn.init.zeros_(self.reduce.bias)  # type: ignore[arg-type]  # not None
 
     def sources(self, predictions: Mapping[str, Tensor]) -> Tensor:
-        """(B, sum of C_t, h, w)."""
+        """Concatenate the predictions to (B, sum of C_t, h, w)."""
         return torch.cat([_source(predictions[name], self.detach)
                           for name in self.source_channels], 1)
 
