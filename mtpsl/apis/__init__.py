@@ -1,4 +1,4 @@
-"""Predictions of a trained model for images and videos."""
+"""Predict images and videos with a trained model."""
 
 from .inferencer import MultiTaskInferencer
 from .prediction import Prediction

@@ -1,7 +1,7 @@
-"""A trained model as one graph: image (and noise) in, the predictions of all tasks out.
+"""Export a trained model as one graph: from image (and noise) to the predictions of all tasks.
 
-Shapes: B images of H x W pixels; D draws of noise; h x w the maps that are diffused, K their
-channels of all tasks together; C channels of a task's prediction.
+Shapes: B images of H x W pixels; D noise maps; h x w size and K total channels of the diffused
+maps of all tasks; C channels of a task's prediction.
 """
 
 from collections.abc import Sequence
@@ -14,14 +14,14 @@ from torch import Tensor, nn
 from mtpsl.models import MultiTaskModel
 from mtpsl.tasks import Task
 
-TOLERANCE = 1e-4  # largest difference to the eager model, in the unit of each prediction
+TOLERANCE = 1e-4  # largest difference from the eager model, in the unit of each prediction
 
 
 class Deployed(nn.Module):
-    """Normalisation, model and activations; noise, where the model takes it, is an input.
+    """Normalisation, model and activations; noise is an input if the model uses it.
 
     Args:
-        model: in evaluation mode.
+        model: the model, in evaluation mode.
     """
 
     def __init__(self, model: MultiTaskModel) -> None:
@@ -29,7 +29,7 @@ class Deployed(nn.Module):
         self.model = model
 
     def forward(self, image: Tensor, noise: Tensor | None = None) -> tuple[Tensor, ...]:
-        """Predict from images and, where the model takes it, noise.
+        """Predict from images and, if the model uses it, noise.
 
         Args:
             image: (B, 3, H, W) uint8 RGB.
@@ -43,14 +43,14 @@ class Deployed(nn.Module):
         return tuple(self.model.activate(logits, inputs.shape[-2:]).values())
 
     def normalise(self, image: Tensor) -> Tensor:
-        """As the model's data preprocessor does, which gets BGR."""
+        """Normalise RGB images like the model's data preprocessor, which takes BGR."""
         preprocessor = self.model.data_preprocessor
         if not preprocessor.bgr_to_rgb:
             image = image.flip(1)
         return (image.float() - preprocessor.mean) / preprocessor.std
 
     def example(self, batch: int, size: Sequence[int], seed: int = 0) -> tuple[Tensor, ...]:
-        """Random inputs in the order of :attr:`input_names`, on the model's device."""
+        """Return random inputs in the order of :attr:`input_names`, on the model's device."""
         device = self.model.data_preprocessor.mean.device
         generator = torch.Generator().manual_seed(seed)
         image = torch.randint(0, 256, (batch, 3, *size), generator=generator, dtype=torch.uint8)
@@ -64,12 +64,12 @@ class Deployed(nn.Module):
 
     @property
     def input_names(self) -> tuple[str, ...]:
-        """Names of the arguments of :meth:`forward`."""
+        """Return the argument names of :meth:`forward`."""
         return ('image', 'noise') if self.model.noise.num_maps else ('image',)
 
 
 def export(module: Deployed, example: tuple[Tensor, ...], path: Path) -> None:
-    """Write a graph for inputs of the example's shapes: ``.onnx``, else torch.export's ``.pt2``.
+    """Export to ``.onnx``, or to torch.export's ``.pt2``, for inputs of the example's shapes.
 
     A ``.pt2`` runs on the device of the model and the example.
     """
@@ -83,9 +83,9 @@ def export(module: Deployed, example: tuple[Tensor, ...], path: Path) -> None:
 
 
 def run_file(path: Path, inputs: tuple[Tensor, ...]) -> list[np.ndarray]:
-    """The outputs of an exported file, by onnxruntime or torch."""
+    """Run an exported file with onnxruntime or torch and return its outputs."""
     if path.suffix == '.onnx':
-        import onnxruntime  # not needed for anything else here
+        import onnxruntime  # optional; needed here only
         session = onnxruntime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
         names = [value.name for value in session.get_inputs()]
         return session.run(None, dict(zip(names, (value.cpu().numpy() for value in inputs))))
@@ -94,7 +94,7 @@ def run_file(path: Path, inputs: tuple[Tensor, ...]) -> list[np.ndarray]:
 
 
 def differences(module: Deployed, path: Path, inputs: tuple[Tensor, ...]) -> dict[str, float]:
-    """Largest absolute difference of a file's outputs to the eager model's, by task."""
+    """Return the largest absolute difference between a file and the eager model, by task."""
     with torch.no_grad():
         eager = module(*inputs)
     return {name: float(np.abs(ours.cpu().numpy() - theirs).max())
@@ -102,7 +102,7 @@ def differences(module: Deployed, path: Path, inputs: tuple[Tensor, ...]) -> dic
 
 
 def describe(module: Deployed, example: tuple[Tensor, ...]) -> dict:
-    """What the inputs and outputs of the graph are, for who runs it without this package."""
+    """Describe the inputs and outputs of the graph, for use without this package."""
     inputs: dict[str, dict] = {
         name: dict(shape=list(value.shape), type=str(value.dtype).removeprefix('torch.'))
         for name, value in zip(module.input_names, example)}

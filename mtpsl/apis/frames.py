@@ -1,4 +1,4 @@
-"""Images one after the other, and what the results of each are called."""
+"""Iterate over images, with the names of their results."""
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,12 +17,12 @@ SEPARATORS = ('/', '\\', '\0')
 
 
 class Frame(NamedTuple):
-    """An image to come.
+    """An image to predict.
 
     Attributes:
-        name: what its results are called.
+        name: name of its results.
         source: the image.
-        seed: what seeds its noise.
+        seed: text that seeds its noise.
     """
 
     name: str
@@ -31,23 +31,23 @@ class Frame(NamedTuple):
 
 
 class Frames:
-    """The images of a call.
+    """The images of one call.
 
     Args:
         inputs: see :meth:`mtpsl.apis.MultiTaskInferencer.stream`.
-        names: names to use instead of the files'; one for each image, in their order. Those of a
-            generator may be more.
-        numbers: where the numbers of arrays without a name come from.
+        names: names to use instead of the file names, one per image, in order. A generator may
+            return more.
+        numbers: iterator of the numbers of unnamed arrays.
         on_error: see :func:`mtpsl.apis.sources.collect`.
-        noise: what seeds the noise of all of them; None: the name of each.
+        noise: text that seeds the noise of all images; None: the name of each.
 
     Attributes:
-        single: whether one image is meant, not several.
-        total: how many there are; None where that shows at the end.
+        single: whether the input is one image, not several.
+        total: number of images; None if it is not known before the end.
 
     Raises:
-        FileNotFoundError, TypeError, ValueError: see :func:`mtpsl.apis.sources.collect`; names that
-            are no names of files, not different or not as many as the images.
+        FileNotFoundError, TypeError, ValueError: see :func:`mtpsl.apis.sources.collect`; names are
+            not valid file names, not distinct or not as many as the images.
     """
 
     def __init__(self, inputs: Stream, names: str | Iterable[str] | None,
@@ -82,7 +82,7 @@ class Frames:
         self._names = names
 
     def __iter__(self) -> Iterator[Frame | Exception]:
-        """Each image, or why it cannot be had."""
+        """Iterate over the images; an image that cannot be read is its exception."""
         names = None if self._names is None else iter(self._names)
         taken = {source.name for source in self._sources or () if _is_file(source)}
         images: Any = self._inputs if self._sources is None else self._sources
@@ -105,46 +105,46 @@ class Frames:
                 yield self._frame(source.name if _is_file(source) else self._next(taken), source)
         if isinstance(self._names, Sequence) and (left := list(names or ())):
             print_log(f'names were left over, {len(left)} of {len(self._names)}, from {left[0]!r}: '
-                      'is each image called as it should be?', 'current', logging.WARNING)
+                      'has each image the right name?', 'current', logging.WARNING)
 
     def _frame(self, name: str, source: Source) -> Frame:
         return Frame(name, source, source.name if self.noise is None else self.noise)
 
     def known_names(self) -> list[str]:
-        """What results will be called, as far as it can be told before an image is asked for."""
+        """Return the names of the results, as far as they are known before reading images."""
         if self._names is not None:
             return list(self._names) if isinstance(self._names, Sequence) else []
         return [source.name for source in self._sources or () if _is_file(source)]
 
     @staticmethod
     def _lazy(image: OneImage, place: int, taken: set[str]) -> Source:
-        """The source of what a generator gave; its name is taken."""
+        """Return the source of an image from a generator, and reserve its name."""
         (source,), single = collect(image)
         if not single:
             raise ValueError(f'image {place} must be an image, got the folder {image}')
         if not _is_file(source):
             return source._replace(name=f'image{place}')
         if source.name in taken:
-            raise ValueError(f'{image}: another image was called {source.name!r} before; names '
-                             'gives each a name')
+            raise ValueError(f'{image}: another image was called {source.name!r} before; set '
+                             'names to name each image')
         taken.add(source.name)
         return source
 
     def _next(self, taken: set[str]) -> str:
-        """The next name of an array that no file has."""
+        """Return the next unused name for an array."""
         return next(name for name in (f'image{number}' for number in self.numbers)
                     if name not in taken)
 
 
 def _say_same(sources: Sequence[Source]) -> None:
-    """Warn of one object given several times: a buffer or an animated picture in its last state."""
+    """Warn about one object given several times: a reused buffer or an animated picture."""
     first: dict[int, str] = {}
     for source in sources:
         before = first.setdefault(id(source.content), source.name)
         if before != source.name:
-            print_log(f'{before} and {source.name} are one and the same '
-                      f'{type(source.content).__name__}, so that their results will be of one '
-                      'picture: frames of one buffer are to be copied', 'current', logging.WARNING)
+            print_log(f'{before} and {source.name} are the same '
+                      f'{type(source.content).__name__} object, so their results will be of one '
+                      'picture: copy the frames of a buffer', 'current', logging.WARNING)
             return
 
 

@@ -1,4 +1,4 @@
-"""Images in, maps of all tasks out."""
+"""Predict the maps of all tasks for images."""
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -31,10 +31,10 @@ LEAST_WINDOW = 512
 
 
 class _Crop(NamedTuple):
-    """A window of an image on its way through the model."""
+    """A window of an image, the input of the model."""
 
     pixels: Tensor  # (3, h, w) uint8 BGR
-    name: str  # seeds its noise
+    name: str  # text that seeds its noise
     window: tuple[int, int, int, int]
     image: '_Image'
 
@@ -43,49 +43,47 @@ class _Image(NamedTuple):
     """An image whose windows are being predicted."""
 
     name: str
-    bgr: np.ndarray  # (H, W, 3) as it was read
+    bgr: np.ndarray  # (H, W, 3), as read
     mosaic: WindowMerger
 
 
 class MultiTaskInferencer:
-    """Predicts all tasks of images of any size.
+    """Predict all tasks for images of any size.
 
-    Images are read by the loader and the photometric transforms of the config's test pipeline.
-    An image that fits into ``window`` is padded and the padding removed again, as in testing, so
-    that its maps are those of ``tools/test.py``; a larger one is shrunk to it, or goes through in
-    overlapping windows. Depth is what the model says of the picture that it sees: no metres are
-    rescaled for a picture that was shrunk (docs/inference.md).
+    The loader and the colour transforms of the config's test pipeline read the images. An image
+    that fits into ``window`` is padded as in testing, so its maps equal those of ``tools/test.py``;
+    a larger one is shrunk, or predicted in overlapping windows. Depth is the model's output for
+    the image that it gets: metres are not rescaled for a shrunk image (docs/inference.md).
 
     Args:
-        model: a config's path; its name, such as ``diffusionmtl/pascal_random_r18``, or that of
+        model: path of a config; its name, such as ``diffusionmtl/pascal_random_r18``, or that in
             ``model-index.yml``; or a loaded config.
-        weights: a checkpoint's path or address; None takes the model's of ``model-index.yml``.
+        weights: path or URL of a checkpoint; None takes the one in ``model-index.yml``.
         device: such as ``'cuda:1'`` or ``'cpu'``; None is the GPU if there is one.
         cfg_options: overrides of the config by dotted keys.
         window: (height, width) in pixels of the largest part that is predicted at once; None is
-            twice the size that the model was trained at (``data_preprocessor.size``), and at least
-            512 x 512.
+            twice the training size (``data_preprocessor.size``), and at least 512 x 512.
         overlap: share of a window's side that neighbours have in common, 0 to below 1.
-        max_side: images with a longer side are shrunk to it and their maps enlarged again: for
-            photos of many megapixels, whose objects would be larger than any seen in training.
-            None shrinks none; ``'auto'`` is the longer side of the default ``window``, and None
-            where a window is given.
-        batch_size: windows, or images of one padded size, that go through the model together.
+        max_side: images with a longer side are shrunk to it and their maps enlarged again, for
+            photos of many megapixels, whose objects would be larger than in training. None never
+            shrinks; ``'auto'`` is the longer side of the default ``window``, and None if
+            ``window`` is given.
+        batch_size: number of windows, or images of one padded size, per forward pass.
         tta: average over scales and mirror images, those of the config's ``tta_model``.
-        amp: predict in bfloat16: faster on a GPU, with maps that differ in their last digits.
+        amp: predict in bfloat16: faster on a GPU, with slightly different values.
 
     Attributes:
         tasks: task name -> :class:`mtpsl.tasks.Task`.
-        reader: reads images as the config's test pipeline does.
+        reader: reads images like the config's test pipeline.
 
     Raises:
-        FileNotFoundError: no such config or checkpoint.
-        ValueError: a checkpoint of another model, or an argument out of its range.
+        FileNotFoundError: there is no such config or checkpoint.
+        ValueError: the checkpoint is of another model, or an argument is out of range.
 
     Example:
         >>> import numpy as np
         >>> from mtpsl.apis import MultiTaskInferencer
-        >>> infer = MultiTaskInferencer('synthetic', device='cpu')  # the model that ships
+        >>> infer = MultiTaskInferencer('synthetic', device='cpu')  # the included model
         >>> list(infer.tasks)
         ['semseg', 'parsing', 'saliency', 'normal', 'boundary']
         >>> result = infer(np.zeros((64, 96, 3), np.uint8), tasks=['semseg', 'normal'])
@@ -118,9 +116,9 @@ class MultiTaskInferencer:
                                        for side in self.model.data_preprocessor.size])
         if max_side == 'auto':
             max_side = None if window else max(self.window)
-        self.max_side: int | None = max_side  # type: ignore[assignment]  # no text any more
+        self.max_side: int | None = max_side  # type: ignore[assignment]  # 'auto' is resolved
         self.overlap, self.batch_size = overlap, batch_size
-        self._numbers = count()  # of arrays without a name, over all calls
+        self._numbers = count()  # numbers of unnamed arrays, over all calls
         self._said_shrunk = False
 
     def __call__(self, inputs: Stream, *, names: str | Iterable[str] | None = None,
@@ -128,10 +126,10 @@ class MultiTaskInferencer:
                  stages: Sequence[str] = (), out_dir: str | Path | None = None,
                  formats: Sequence[str] = ('png',), on_error: str = 'raise',
                  progress: bool = True, noise: str | None = None) -> Prediction | list[Prediction]:
-        """Predict one image or several; arguments and errors are those of :meth:`stream`.
+        """Predict one image or several; arguments and errors: see :meth:`stream`.
 
         Returns:
-            The prediction of one image, or the list of those of several.
+            The prediction of one image, or a list of predictions.
         """
         frames, results = self._start(inputs, names, tasks, num_samples, stages, out_dir, formats,
                                       on_error, progress, noise)
@@ -143,38 +141,37 @@ class MultiTaskInferencer:
                stages: Sequence[str] = (), out_dir: str | Path | None = None,
                formats: Sequence[str] = ('png',), on_error: str = 'raise',
                progress: bool = True, noise: str | None = None) -> Iterator[Prediction]:
-        """Predict images one after the other: for more than fit into memory.
+        """Predict images one after the other, also more than fit into memory.
 
         Args:
-            inputs: path of an image or a folder, an RGB array (H, W, 3) uint8, a PIL image, or
-                several of paths, arrays and images: a list, or anything that gives one after the
-                other, such as a generator of frames or ``Path.glob``, which is asked for the next
-                one when its turn has come.
-            names: what the results and their files are called, one name for each image; it seeds
-                the noise as well. None: as the file is, without suffix; arrays are ``image0``,
-                ``image1`` ... over all calls, and their place in the call seeds the noise.
-            tasks: names of the tasks to predict; None is all. Work that only others need is not
-                done: their decoders unless they condition the denoising, their denoising, their
-                full-size maps.
-            num_samples: K draws of noise whose predictions are averaged; above 1 there is an
-                uncertainty too. For models that draw noise; None is the config's, which is 1 if
-                it does not say.
-            stages: what else to return, of ``'initial'``, ``'noisy'`` and ``'steps'`` (each
-                denoising step but the last, which is the prediction).
-            out_dir: folder for the results, see :meth:`Prediction.save`; each image's are written
-                once it is done.
-            formats: of the files, of ``'png'`` and ``'npy'``.
-            on_error: what an unreadable image among several does: ``'raise'``, or ``'skip'`` it
-                with a warning.
-            progress: show a bar with the time left, where there are several images or windows.
-            noise: a text that seeds the noise of all images alike, as the frames of a video need,
-                whose maps would flicker; None: each image has its own.
+            inputs: path of an image or a folder, an RGB array (H, W, 3) uint8, a PIL image, or an
+                iterable of paths, arrays and images. A generator, such as ``Path.glob`` or frames,
+                is read lazily.
+            names: names of the results and their files, one per image; a name also seeds the
+                noise. None: the file name without suffix. Arrays are ``image0``, ``image1`` ...
+                over all calls, and their position in the call seeds the noise.
+            tasks: names of the tasks to predict; None is all. Work that only other tasks need is
+                skipped: their denoising, their full-size maps, and their decoders unless they
+                condition the denoising.
+            num_samples: K, number of predictions from different noise that are averaged; above 1
+                there is an uncertainty too. Only for models that use noise; None is the config's
+                value, 1 by default.
+            stages: further outputs, of ``'initial'``, ``'noisy'`` and ``'steps'`` (each denoising
+                step except the last, which is the prediction).
+            out_dir: folder for the results, see :meth:`Prediction.save`; they are written after
+                each image.
+            formats: file formats, of ``'png'`` and ``'npy'``.
+            on_error: for an unreadable image among several ``'raise'``, or ``'skip'`` it with a
+                warning.
+            progress: show a bar with the time left if there are several images or windows.
+            noise: text that seeds the same noise for all images, so that the maps of video frames
+                do not flicker; None: different noise per image.
 
         Raises:
-            FileExistsError: a file in ``out_dir``, such as a label, is in the way.
-            FileNotFoundError: no such image, or a folder without any.
-            ValueError: an unreadable image, an argument out of its range, or one that the model
-                has no use for; before the first image is predicted where that can be known.
+            FileExistsError: a file in ``out_dir``, such as a label, would be overwritten.
+            FileNotFoundError: there is no such image, or a folder holds none.
+            ValueError: an unreadable image, or an argument that is out of range or unsupported by
+                the model; raised before the first prediction if possible.
         """
         return self._start(inputs, names, tasks, num_samples, stages, out_dir, formats, on_error,
                            progress, noise)[1]
@@ -189,7 +186,7 @@ class MultiTaskInferencer:
             raise ValueError(f"on_error must be 'raise' or 'skip', got {on_error!r}")
         options = self._options(tasks, num_samples, stages)
         folder = None
-        if out_dir is not None:  # now, not after the first image
+        if out_dir is not None:  # fail now, not after the first image
             folder = ResultsFolder(out_dir)
             folder.existing(self.final_files(folder.path, frames.known_names(), tasks, formats))
         skip = on_error == 'skip' and not frames.single
@@ -198,7 +195,7 @@ class MultiTaskInferencer:
 
     def final_files(self, folder: Path, names: Iterable[str], tasks: Sequence[str] | None,
                     formats: Sequence[str]) -> list[Path]:
-        """The files of the predictions, without those of stages and uncertainty."""
+        """Return the files of the predictions, without those of stages and uncertainty."""
         maps = dict.fromkeys(self.tasks if tasks is None else tasks, np.empty(0))
         return [file for name in names
                 for file in Prediction(name, np.empty(0), self.tasks, maps).files(folder, formats)]
@@ -207,18 +204,18 @@ class MultiTaskInferencer:
 
     def _options(self, tasks: Sequence[str] | None, num_samples: int | None,
                  stages: Sequence[str]) -> PredictOptions:
-        """The options of the model's ``predict``, checked."""
+        """Check and return the options of the model's ``predict``."""
         if isinstance(stages, str) or not set(stages) <= set(INTERMEDIATE):
             raise ValueError(f'stages must be some of {list(INTERMEDIATE)}, got {stages!r}')
         options = PredictOptions(tasks, num_samples, (FINAL, *stages))
         self.model.check_options(options)
         return options
 
-    # ---------------------------------------------------------------- the pipeline of an image
+    # ---------------------------------------------------------------- pipeline
 
     def _results(self, frames: Frames, options: PredictOptions, skip: bool,
                  progress: bool) -> Iterator[Prediction]:
-        self.model.eval()  # whoever has trained it in between
+        self.model.eval()  # it may have been trained in between
         single, total = frames.single, frames.total
         bar = Progress(total, 'images') if progress and not single and total else None
         images = self._crops(frames, skip)
@@ -232,7 +229,7 @@ class MultiTaskInferencer:
                 crop.image.mosaic.add(sample, crop.window)
                 finished = not crop.image.mosaic.left
                 if finished:
-                    yield self._result(crop.image)  # saved, too, when the bar goes on
+                    yield self._result(crop.image)  # the bar advances after it was saved
                 if bar is not None and (single or finished):
                     done += 1
                     bar.update(done)
@@ -240,7 +237,7 @@ class MultiTaskInferencer:
             bar.update(bar.total)
 
     def _crops(self, frames: Frames, skip: bool) -> Iterator[Iterator[_Crop]]:
-        """The windows of each image."""
+        """Iterate over the windows of each image."""
         for frame in frames:
             try:
                 if isinstance(frame, Exception):
@@ -266,7 +263,7 @@ class MultiTaskInferencer:
                         (top, left, height, width), image)
 
     def _batches(self, crops: Iterator[_Crop]) -> Iterator[list[_Crop]]:
-        """Neighbours of one padded size, ``batch_size`` at most."""
+        """Group neighbours of one padded size, up to ``batch_size``."""
         batch: list[_Crop] = []
         size = self.model.data_preprocessor.padded_size
         try:
@@ -278,7 +275,7 @@ class MultiTaskInferencer:
                 if len(batch) == self.batch_size:
                     yield batch
                     batch = []
-        except Exception:  # what was read before the unreadable image is not lost
+        except Exception:  # first predict what was read before the unreadable image
             if batch:
                 yield batch
             raise
@@ -293,9 +290,9 @@ class MultiTaskInferencer:
         return self.model.predict(data['inputs'], data['data_samples'], options)
 
     def _result(self, image: _Image) -> Prediction:
-        """Label forms in the image's own size."""
+        """Return the maps in label form, in the image's own size."""
         found: dict[str, dict[str, np.ndarray]] = {}
-        for stage, name, values in image.mosaic.maps(image.bgr.shape[:2]):  # one at a time in full
+        for stage, name, values in image.mosaic.maps(image.bgr.shape[:2]):  # one full-size map
             label = values[None] if stage == UNCERTAINTY else self.tasks[name].decode(values[None])
             found.setdefault(stage, {})[name] = _array(label)
         rgb = np.ascontiguousarray(image.bgr[..., ::-1])
@@ -304,17 +301,17 @@ class MultiTaskInferencer:
                            if stage in found})
 
     def _say_shrunk(self, name: str, bgr: np.ndarray, seen: np.ndarray) -> None:
-        """Once, where it decides what is predicted: metres are those of the shrunk picture."""
+        """Warn once if depth is predicted from a shrunk image, without rescaling metres."""
         if self._said_shrunk or not any(isinstance(task, Depth) for task in self.tasks.values()):
             return
         self._said_shrunk = True
         sizes = [' x '.join(map(str, image.shape[1::-1])) for image in (bgr, seen)]
         print_log(f'{name}, {sizes[0]} pixels, is shrunk to {sizes[1]} (max_side), and its depth is'
-                  ' what the model says of that picture: right if it was trained on photos of '
+                  ' predicted for the shrunk image: right if the model was trained on photos of '
                   'about that size (docs/inference.md)', 'current', logging.WARNING)
 
 
 def _array(label: Tensor) -> np.ndarray:
-    """(1, c, H, W), on any device, to (H, W) or (H, W, c): what is copied is the label form."""
+    """Copy a label form (1, c, H, W), on any device, to an array (H, W) or (H, W, c)."""
     array = label[0].cpu().permute(1, 2, 0).contiguous().numpy()
     return array[..., 0] if array.shape[2] == 1 else array

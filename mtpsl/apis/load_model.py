@@ -1,4 +1,4 @@
-"""From a config and weights to a model that predicts."""
+"""Load a model for prediction from a config and weights."""
 
 import os
 import warnings
@@ -19,14 +19,14 @@ from mtpsl.engine.config.model_index import find_weights
 from mtpsl.models import MultiTaskModel
 from mtpsl.registry import MODELS
 
-# Steps of a pipeline that leave the image as it is.
+# Pipeline steps that do not change the image.
 NOT_OF_THE_IMAGE = ('LoadLabels', 'PackMultiTaskInputs')
 
 
 def find_model(model: str | Path | Config, weights: str | Path | None = None,
                cfg_options: Mapping[str, object] | None = None,
                ) -> tuple[Config, str | Path | None]:
-    """The config of a model and where its weights are; arguments are those of ``load_model``."""
+    """Find a model's config and weights; arguments: see ``load_model``."""
     if not isinstance(model, Config):
         return load_config(str(model), cfg_options), weights or find_weights(str(model))
     if cfg_options:
@@ -36,10 +36,10 @@ def find_model(model: str | Path | Config, weights: str | Path | None = None,
 
 
 def pipeline_of(cfg: Config) -> Sequence[dict]:
-    """The transforms of a config's test data; none where it has no test data.
+    """Return the transforms of a config's test data; empty if it has no test data.
 
     Raises:
-        ValueError: several sets that read images in different ways.
+        ValueError: several datasets read images differently.
     """
     dataset = cfg.get('test_dataloader', {}).get('dataset', {})
     pipelines = [leaf.get('pipeline', ()) for leaf in leaves(dataset)]
@@ -47,9 +47,9 @@ def pipeline_of(cfg: Config) -> Sequence[dict]:
                 if str(step.get('type')).rpartition('.')[2] not in NOT_OF_THE_IMAGE]
                for pipeline in pipelines]
     if any(steps != reading[0] for steps in reading):
-        raise ValueError('the sets of test_dataloader.dataset read images in different ways, so '
-                         'how to read an image of none of them is not known: give their pipelines '
-                         f'the same transforms but for {" and ".join(NOT_OF_THE_IMAGE)}')
+        raise ValueError('the sets of test_dataloader.dataset read images differently, so it is '
+                         'not known how to read an image of another set: give their pipelines '
+                         f'the same transforms except {" and ".join(NOT_OF_THE_IMAGE)}')
     return pipelines[0]
 
 
@@ -59,11 +59,11 @@ def load_model(model: str | Path | Config, weights: str | Path | None = None,
     """Build a config's model, with its weights, for prediction.
 
     Args:
-        model: a config's path, its name (:func:`mtpsl.engine.config.model_index.find_config`), or a
-            config that :func:`mtpsl.engine.load_config` returned.
-        weights: a checkpoint's path or address; None takes the model's of ``model-index.yml``.
+        model: path of a config, its name (:func:`mtpsl.engine.config.model_index.find_config`), or
+            a config returned by :func:`mtpsl.engine.load_config`.
+        weights: path or URL of a checkpoint; None takes the one in ``model-index.yml``.
         device: such as ``'cuda:1'`` or ``'cpu'``; None is the GPU if there is one.
-        cfg_options: overrides by dotted keys, when ``model`` is a path or name.
+        cfg_options: overrides by dotted keys, if ``model`` is a path or name.
 
     Returns:
         The model in evaluation mode.
@@ -72,17 +72,17 @@ def load_model(model: str | Path | Config, weights: str | Path | None = None,
         UserWarning: there are no weights, or they were trained with other settings of the model.
 
     Raises:
-        FileNotFoundError: no such config or checkpoint.
-        ValueError: no such device; a checkpoint that is damaged or of another model, or whose
-            weights predict something else
+        FileNotFoundError: there is no such config or checkpoint.
+        ValueError: there is no such device, or the checkpoint is damaged, of another model, or its
+            weights have another meaning
             (:func:`mtpsl.engine.checkpoints.resume.check_meaning`).
     """
     target = _device(device or get_device())
-    # Components of other scopes, which the config's custom_imports register, are found too.
+    # The config's custom_imports may register components in other scopes.
     init_default_scope('mtpsl')
     cfg, weights = find_model(model, weights, cfg_options)
     require(cfg, 'model')
-    built = MODELS.build(cfg.model)  # pretrained weights would be loaded by init_weights only
+    built = MODELS.build(cfg.model)  # only init_weights would load pretrained weights
     if weights is None:
         warnings.warn('no weights were given and model-index.yml has none for this model: it is '
                       'untrained, and its predictions mean nothing', stacklevel=3)

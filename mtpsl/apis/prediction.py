@@ -1,4 +1,4 @@
-"""What was predicted for one image, as arrays, pictures and files."""
+"""The prediction for one image, as arrays, pictures and files."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,20 +23,20 @@ Value = TypeVar('Value')
 
 @dataclass(repr=False)
 class Prediction:
-    """The maps of one image, H x W pixels, in the image's own size.
+    """The maps of one image, H x W pixels, in the image's size.
 
     Attributes:
-        name: the file's name without suffix, ``image<number>`` of an array; or the one given.
+        name: file name without suffix, ``image<number>`` for an array, or the given name.
         image: (H, W, 3) uint8 RGB.
         tasks: task name -> task.
         maps: task name -> map in label form: class ids (H, W) uint8, foreground or boundary
             probability (H, W), unit vectors (H, W, 3), metres (H, W); float32.
-        uncertainty: task name -> (H, W) float32, the standard deviation of the predictions of
-            several draws of noise, over all channels of the prediction (probabilities, unit
-            vectors, metres) together; empty where one was drawn.
-        stages: ``initial``, ``noisy``, ``step2`` ... -> task name -> map in label form; those that
-            were asked for.
-        brightest: task name -> uncertainty that is shown brightest; without it the map's largest.
+        uncertainty: task name -> (H, W) float32, standard deviation of the predictions from
+            different noise, over all channels of the prediction (probabilities, unit vectors,
+            metres) together; empty for one sample.
+        stages: ``initial``, ``noisy``, ``step2`` ... -> task name -> map in label form; only the
+            requested ones.
+        brightest: task name -> uncertainty shown as the brightest; default: the map's maximum.
     """
 
     name: str
@@ -53,20 +53,20 @@ class Prediction:
         return f'Prediction({self.name!r}, {maps})'
 
     def _repr_png_(self) -> bytes:
-        """In a notebook: the panel."""
+        """Return the panel, for a notebook."""
         buffer = BytesIO()
         Image.fromarray(self.panel()).save(buffer, 'png')
         return buffer.getvalue()
 
     def picture(self, task: str, stage: str | None = None) -> np.ndarray:
-        """A map in its task's colours, (H, W, 3) uint8 RGB.
+        """Render a map in its task's colours, (H, W, 3) uint8 RGB.
 
         Args:
             task: name of the task.
-            stage: one of ``stages``; ``'uncertainty'``; None is the final prediction.
+            stage: one of ``stages``, or ``'uncertainty'``; None is the final prediction.
 
         Raises:
-            KeyError: no such task or stage here; the message lists what there is.
+            KeyError: there is no such task or stage; the message lists the existing ones.
         """
         if task not in self.maps:
             raise KeyError(f'the prediction has no task {task!r}; it has {list(self.maps)}')
@@ -77,10 +77,10 @@ class Prediction:
         return self.tasks[task].colorize(channels_first(maps[task]))
 
     def panel(self, legend: bool = True) -> np.ndarray:
-        """Image, stages, final predictions and uncertainty of all tasks in one RGB picture.
+        """Render image, stages, final predictions and uncertainty of all tasks in one RGB picture.
 
         Args:
-            legend: say below what the colours mean; without it all panels have one size.
+            legend: add a legend of the colours; without it all panels have one size.
         """
         stages = {title(stage): stage for stage in self.stages}
         rows: dict[str, str | None] = stages | dict(prediction=None)
@@ -97,7 +97,7 @@ class Prediction:
                           pictures, legends, self.name)
 
     def legends(self) -> dict[str, dict[str, tuple[int, int, int]]]:
-        """What the pictures show: task name -> name of a colour's meaning -> RGB."""
+        """Return the legends of the pictures: task name -> label -> RGB."""
         found: dict[str, dict[str, tuple[int, int, int]]] = {task: {} for task in self.maps}
         for maps in (*self.stages.values(), self.maps):
             for task, values in maps.items():
@@ -107,17 +107,17 @@ class Prediction:
     def save(self, out_dir: str | Path, formats: Sequence[str] = ('png',)) -> list[Path]:
         """Write ``<out_dir>/<task>/<name>.<format>``, pictures (png) or arrays (npy).
 
-        Stages go to ``<task>_<stage>``, uncertainty to ``<task>_uncertainty``; with png comes the
-        panel, ``panels/<name>.png``. Results of that name which lie there are overwritten, with a
-        warning; other files are not.
+        Stages go to ``<task>_<stage>``, uncertainty to ``<task>_uncertainty``; with png the panel
+        goes to ``panels/<name>.png``. Earlier results of that name are overwritten with a warning;
+        other files never.
 
         Returns:
-            The files.
+            The written files.
 
         Raises:
-            FileExistsError: a file of that name which no earlier call wrote.
+            FileExistsError: a file of that name exists and is no earlier result.
             OSError: a file or the folder cannot be written.
-            ValueError: an unknown format, or a task whose folder is that of another's stage.
+            ValueError: an unknown format, or two tasks or stages share a folder.
         """
         files = self.files(Path(out_dir).expanduser(), formats)
         folder = ResultsFolder(out_dir)
@@ -126,7 +126,7 @@ class Prediction:
 
     def files(self, out_dir: str | Path,
               formats: Sequence[str] = ('png',)) -> dict[Path, tuple[str | None, str | None]]:
-        """What :meth:`save` writes: file -> stage and task; both None of the panel."""
+        """Return what :meth:`save` writes: file -> stage and task; both None for the panel."""
         check_formats(formats)
         groups: dict[str | None, dict[str, np.ndarray]] = {None: self.maps}
         groups.update(self.stages.items())
@@ -139,14 +139,14 @@ class Prediction:
                 for suffix in formats:
                     file = folder / f'{self.name}.{suffix}'
                     if file in found:
-                        raise ValueError(f'the folder {folder} would be of the task {task} and of '
-                                         f'{found[file][1]}: one of them needs another name')
+                        raise ValueError(f'the tasks {task} and {found[file][1]} would share the '
+                                         f'folder {folder}: rename one of them')
                     found[file] = stage, task
         if 'png' in formats:
             panel = Path(out_dir, 'panels', f'{self.name}.png')
             if panel in found:
-                raise ValueError('panels is the folder of the panels: the task of that name needs '
-                                 'another')
+                raise ValueError('panels is the folder of the panels: rename the task of that '
+                                 'name')
             found[panel] = None, None
         return found
 
@@ -166,7 +166,7 @@ class Prediction:
 
 
 def check_formats(formats: Sequence[str]) -> None:
-    """Raise ValueError unless all are of ``PREDICTION_FORMATS``, each once."""
+    """Raise ValueError unless all are in ``PREDICTION_FORMATS``, each once."""
     if isinstance(formats, str) or not formats or not set(formats) <= set(FORMATS):
         raise ValueError(f'formats must be some of {list(FORMATS)}, got {formats!r}')
     if len(set(formats)) < len(formats):
@@ -175,22 +175,22 @@ def check_formats(formats: Sequence[str]) -> None:
 
 def save_each(results: Iterable[Prediction], folder: ResultsFolder,
               formats: Sequence[str]) -> Iterator[Prediction]:
-    """The results, each saved before it is given.
+    """Save each result, then yield it.
 
-    Those of an earlier call are overwritten with one warning, as the same command may be run again.
+    Results of an earlier call are overwritten with one warning, so a command can be run again.
 
     Raises:
-        FileExistsError: a file is there which no earlier call wrote.
-        ValueError: names that are one to the file system, such as ``a`` and ``A``.
+        FileExistsError: a file exists that is no earlier result.
+        ValueError: the file system does not distinguish two names, such as ``a`` and ``A``.
     """
-    written: set[tuple[int, int]] = set()  # by what a file is, not by what it is called
+    written: set[tuple[int, int]] = set()  # file identities, which names may share
     said = False
     for result in results:
         files = result.files(folder.path, formats)
         twice = [file for file in files if file.exists() and _identity(file) in written]
         if twice:
-            raise ValueError(f'{twice[0]} holds the results of another image of this call, since '
-                             'the file system takes their names for one: names gives each another')
+            raise ValueError(f'{twice[0]} already holds the results of another image of this call: '
+                             'the file system does not distinguish their names; set names')
         there = folder.existing(files)
         said = said or folder.say_overwritten(there)
         written |= set(map(_identity, result._write(folder, files)))
@@ -209,7 +209,7 @@ def _entry(mapping: Mapping[str, Value], key: str, what: str) -> Value:
 
 
 def channels_first(values: np.ndarray) -> np.ndarray:
-    """(H, W) or (H, W, c) to (c, H, W), as tasks take maps."""
+    """Transpose (H, W) or (H, W, c) to (c, H, W), the layout of maps in tasks."""
     return values[None] if values.ndim == 2 else values.transpose(2, 0, 1)
 
 

@@ -1,4 +1,4 @@
-"""What images a user may give, and reading them."""
+"""Collect and read the images that a user passes."""
 
 import copy
 import logging
@@ -25,17 +25,17 @@ VIDEO_SUFFIXES = ('mp4', 'm4v', 'mov', 'avi', 'mkv', 'webm', 'mpg', 'mpeg', 'mts
 
 
 class PhotoReader:
-    """Reads images as the pipeline of the test data does.
+    """Read images like the pipeline of the test data.
 
-    Photos are turned as their EXIF orientation says, since a user expects the maps to lie as the
-    image is shown, unless the pipeline's loader says ``orientation='stored'``. (So do folders of
-    one's own in training; the published sets are read as stored.)
+    The EXIF orientation is applied, so that the maps match the image as shown, unless the
+    pipeline's loader has ``orientation='stored'``. (So does ``FolderDataset`` in training; the
+    published datasets are read as stored.)
 
     Args:
-        pipeline: configs of the transforms of the test data; none is the plain loader.
+        pipeline: configs of the transforms of the test data; default: the loader only.
 
     Raises:
-        ValueError: a transform that moves pixels: maps would not lie on the image.
+        ValueError: a transform moves pixels, so maps would not match the image.
     """
 
     def __init__(self, pipeline: Sequence[dict] = ()) -> None:
@@ -47,22 +47,22 @@ class PhotoReader:
         self._colours = ImageOnly(colours) if colours else None
 
     def read(self, path: Path) -> np.ndarray:
-        """A file's image, (H, W, 3) uint8 BGR; ValueError, which names it, where it is none."""
+        """Read a file as (H, W, 3) uint8 BGR; raise ValueError, which names it, on failure."""
         return self._load(dict(img_path=str(path)))['img']
 
     def from_pillow(self, image: Image.Image) -> np.ndarray:
-        """A Pillow image as :meth:`read` gives its file; ValueError where it cannot be read."""
+        """Convert a Pillow image like :meth:`read` does its file; raise ValueError on failure."""
         return self._load.from_pillow(image)
 
     def take(self, rgb: np.ndarray) -> np.ndarray:
-        """An image that was read by others, (H, W, 3) uint8 RGB, as :meth:`read` gives it."""
+        """Process an array, (H, W, 3) uint8 RGB, like :meth:`read` does a file."""
         return self._load.in_colours(np.ascontiguousarray(rgb[..., ::-1]))
 
     def colour(self, bgr: np.ndarray, name: str) -> np.ndarray:
-        """What the pipeline makes of an image, (H, W, 3) uint8 BGR, before the model sees it.
+        """Apply the colour transforms of the pipeline to an image, (H, W, 3) uint8 BGR.
 
         Raises:
-            ValueError: a transform that needs more than the image, as one that reads files does.
+            ValueError: a transform needs more than the image, such as a file.
         """
         if self._colours is None:
             return bgr
@@ -82,24 +82,24 @@ _plain = PhotoReader()
 
 
 class Source(NamedTuple):
-    """One image to come.
+    """An image to read.
 
     Attributes:
-        name: what it is called: the file's name without suffix; it seeds the noise.
-        content: the path, or the pixels.
+        name: file name without suffix; it seeds the noise.
+        content: path, or pixels.
     """
 
     name: str
     content: OneImage
 
     def read(self, reader: PhotoReader = _plain) -> np.ndarray:
-        """(H, W, 3) uint8 BGR.
+        """Read the image as (H, W, 3) uint8 BGR.
 
         Args:
             reader: how images are read.
 
         Raises:
-            ValueError: it cannot be read, or is no image; the message names it.
+            ValueError: it cannot be read or is no image; the message names it.
         """
         if isinstance(self.content, (str, Path)):
             return reader.read(Path(self.content))
@@ -118,9 +118,9 @@ class Source(NamedTuple):
 
 
 def locate(path: str | Path) -> Path:
-    """A path as it was given, with ``~`` filled in; or that of a sample image that ships.
+    """Return a path with ``~`` expanded, or the path of an included sample image.
 
-    ``demo/images`` is found from any folder that has none of its own.
+    ``demo/images`` is found from any folder that has no such folder itself.
     """
     given = Path(path).expanduser()
     if given.is_absolute() or given.exists() or given.parts[:1] != ('demo',):
@@ -130,29 +130,29 @@ def locate(path: str | Path) -> Path:
 
 
 def is_video(path: str | Path) -> bool:
-    """Whether a file is a video by its name."""
+    """Return whether a file is a video, by its name."""
     return Path(path).suffix.lower().removeprefix('.') in VIDEO_SUFFIXES
 
 
 def is_single(inputs: Images) -> TypeGuard[OneImage]:
-    """Whether one image is meant, not a folder or a list of them."""
+    """Return whether the input is one image, not a folder or a list."""
     if isinstance(inputs, (str, Path)):
         return not locate(inputs).is_dir()
     return isinstance(inputs, (np.ndarray, Image.Image))
 
 
 def collect(inputs: Images, on_error: str = 'raise') -> tuple[list[Source], bool]:
-    """The images that are meant, and whether that is a single one.
+    """Collect the images of an input; also return whether it is a single image.
 
     Args:
-        inputs: a path, an array, a :class:`PIL.Image.Image`; a folder, whose images are taken
-            (not those of folders in it); or a sequence of paths, arrays and images.
-        on_error: ``'skip'`` leaves out those of one name but the first, with a warning.
+        inputs: a path, an array or a :class:`PIL.Image.Image`; a folder, without its sub-folders;
+            or a sequence of paths, arrays and images.
+        on_error: ``'skip'`` keeps only the first of several images with one name, with a warning.
 
     Raises:
-        FileNotFoundError: no such file or folder, or no image in it.
-        TypeError: something else.
-        ValueError: two files of one name, whose results would be called alike; an empty list.
+        FileNotFoundError: there is no such file or folder, or no image in it.
+        TypeError: another type of input.
+        ValueError: two files would have results of one name, or a list is empty.
     """
     if is_single(inputs):
         return [_source(inputs, 0)], True
@@ -185,8 +185,8 @@ def _source(image: OneImage, number: int) -> Source:
             raise FileNotFoundError(f'{path} is no regular file' if path.exists() else
                                     f'there is no image {image}')
         if is_video(path):
-            raise ValueError(f'{image} is a video: predict_video writes a video of each task, '
-                             'Video gives its frames')
+            raise ValueError(f'{image} is a video: predict_video writes a video per task, '
+                             'Video iterates over its frames')
         return Source(path.stem, path)
     if isinstance(image, (np.ndarray, Image.Image)):
         return Source(f'image{number}', image)

@@ -1,4 +1,4 @@
-"""A video in, a video of each task out: frame by frame, however long it is."""
+"""Predict a video frame by frame, and write one video per task."""
 
 import logging
 import math
@@ -15,27 +15,27 @@ from mtpsl.system.results_folder import ResultsFolder
 
 from .inferencer import MultiTaskInferencer
 
-CODEC = 'mp4v'  # MPEG-4, which every build of OpenCV writes
-EVERY = 100  # frames, after which there is a word where their number is not known
-USUAL_FPS = 25.0  # of a file that does not say
+CODEC = 'mp4v'  # MPEG-4, which every build of OpenCV can write
+EVERY = 100  # frames between progress messages if the total is unknown
+USUAL_FPS = 25.0  # for a file that does not state its frame rate
 
 
 class Video:
-    """The frames of a video file, (H, W, 3) uint8 RGB, read when each is asked for.
+    """The frames of a video file, (H, W, 3) uint8 RGB, read lazily.
 
-    They lie as a player shows them: a rotation that a phone has noted counts.
+    A rotation recorded in the file is applied, as a player does.
 
     Args:
         path: the file.
 
     Attributes:
         path: the file.
-        fps: frames a second.
-        total: how many frames there are, as the file says; None where it does not.
+        fps: frames per second.
+        total: number of frames stated in the file; None if it is not.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no video that OpenCV reads, or has no frame.
+        ValueError: OpenCV cannot read the file as a video, or it has no frame.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -50,16 +50,16 @@ class Video:
         file.release()
         if not readable:
             raise ValueError(f'the video {self.path} cannot be read: it has no frame, or OpenCV '
-                             'does not know its format; ffmpeg makes an mp4 of most')
+                             'does not support its format; convert it to mp4, such as by ffmpeg')
         self.total = int(total) if total > 0 else None
         said = math.isfinite(fps) and 0 < fps <= 1000
         self.fps = fps if said else USUAL_FPS
         if not said:
-            print_log(f'{self.path} does not say how many frames a second it has: {USUAL_FPS:g} '
-                      'are taken', 'current', logging.WARNING)
+            print_log(f'{self.path} does not state its frames per second: {USUAL_FPS:g} '
+                      'are assumed', 'current', logging.WARNING)
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        """The frames from the first on."""
+        """Iterate over the frames from the start."""
         file = self._open()
         try:
             while True:
@@ -79,14 +79,14 @@ class Video:
 
 
 class VideoFiles:
-    """Videos that grow by a picture each at a time, under other names until they are closed.
+    """Write several videos frame by frame, under temporary names until they are closed.
 
     Args:
-        folder: where they lie.
-        fps: frames a second.
+        folder: folder of the results.
+        fps: frames per second.
 
     Attributes:
-        count: pictures that each has.
+        count: number of pictures in each.
     """
 
     def __init__(self, folder: ResultsFolder, fps: float) -> None:
@@ -95,12 +95,12 @@ class VideoFiles:
         self._sizes: dict[Path, tuple[int, ...]] = {}
 
     def add(self, pictures: Mapping[Path, np.ndarray]) -> None:
-        """Append to each file a picture, (H, W, 3) uint8 RGB.
+        """Append a picture, (H, W, 3) uint8 RGB, to each file.
 
         Raises:
-            FileExistsError: a file is there that is no result of an earlier call.
+            FileExistsError: a file exists that is no earlier result.
             OSError: a file cannot be written.
-            ValueError: a picture of another size than those before.
+            ValueError: a picture has another size than the earlier ones.
         """
         if not self._writers:
             self.folder.say_overwritten(self.folder.existing(pictures))
@@ -115,17 +115,17 @@ class VideoFiles:
         self.count += 1
 
     def close(self) -> list[Path]:
-        """End the files, which can then be played, and return them.
+        """Finish the files, so that they can be played, and return them.
 
         Raises:
-            OSError: not all that was added is there, as on a full disk.
+            OSError: pictures are missing in a file, as on a full disk.
         """
         for writer in self._writers.values():
             writer.release()
         short = []
         for path in self._writers:
             written = cv2.VideoCapture(str(_unfinished(path)))
-            if int(written.get(cv2.CAP_PROP_FRAME_COUNT)) < self.count - 1:  # the last may lack
+            if int(written.get(cv2.CAP_PROP_FRAME_COUNT)) < self.count - 1:  # may lack the last
                 short.append(path)
             written.release()
             if self.count and path not in short:
@@ -149,26 +149,26 @@ class VideoFiles:
 def predict_video(infer: MultiTaskInferencer, path: str | Path, out_dir: str | Path, *,
                   tasks: Sequence[str] | None = None, num_samples: int | None = None,
                   stages: Sequence[str] = (), progress: bool = True) -> list[Path]:
-    """Predict a video: ``<out_dir>/<task>/<name>.mp4``, and all of it in ``panels``.
+    """Predict a video and write ``<out_dir>/<task>/<name>.mp4``, and all tasks to ``panels``.
 
-    All frames have the same noise, which the name of the file seeds, so that maps do not flicker
-    by it. The memory taken does not grow with the frames; the videos have as many frames a second
-    as the file, and no sound. What an error or Ctrl-C leaves can be played up to there.
+    All frames have the same noise, seeded by the file name, so that maps do not flicker. Memory
+    does not grow with the number of frames. The videos have the frame rate of the file and no
+    sound. After an error or Ctrl-C, the part written so far can be played.
 
     Args:
         infer: the model.
         path: the video.
         out_dir: folder for the results, see :class:`ResultsFolder`.
-        tasks: see :meth:`MultiTaskInferencer.stream`, and so for the others.
-        num_samples: draws of noise.
-        stages: what else to write, such as ``'initial'``.
+        tasks: see :meth:`MultiTaskInferencer.stream`, also for the following ones.
+        num_samples: K, number of predictions from different noise.
+        stages: further outputs, such as ``'initial'``.
         progress: show a bar with the time left.
 
     Returns:
-        The files.
+        The written files.
 
     Raises:
-        FileExistsError: a file in ``out_dir`` is in the way, which is no result.
+        FileExistsError: a file in ``out_dir`` exists that is no earlier result.
         FileNotFoundError, ValueError: see :class:`Video` and :meth:`MultiTaskInferencer.stream`.
         OSError: a file cannot be written.
     """
@@ -179,7 +179,7 @@ def predict_video(infer: MultiTaskInferencer, path: str | Path, out_dir: str | P
     folder.existing(_videos(infer.final_files(folder.path, [name], tasks, ['png'])))
     bar = Progress(video.total, 'frames') if progress and video.total else None
     files = VideoFiles(folder, video.fps)
-    brightest: dict[str, float] = {}  # as in the first frame, or it would flicker too
+    brightest: dict[str, float] = {}  # from the first frame, to avoid flicker
     try:
         for result in results:
             if not files.count:
@@ -199,7 +199,7 @@ def predict_video(infer: MultiTaskInferencer, path: str | Path, out_dir: str | P
                       f'{folder.path} have these', 'current', logging.WARNING)
         raise
     if video.total and files.count < video.total - 1:
-        print_log(f'{video.path} says that it has {video.total} frames, {files.count} could be '
+        print_log(f'{video.path} states {video.total} frames, but only {files.count} could be '
                   'read: is it cut off?', 'current', logging.WARNING)
     return files.close()
 
@@ -213,7 +213,7 @@ def _unfinished(path: Path) -> Path:
 
 
 def _even(picture: np.ndarray) -> np.ndarray:
-    """With sides of even numbers of pixels, which encoders want; the last ones are repeated."""
+    """Pad to even side lengths, which encoders need, by repeating the last row or column."""
     height, width = picture.shape[:2]
     if not (height % 2 or width % 2):
         return picture

@@ -1,6 +1,6 @@
-"""The web page of a model: an image in, all tasks, steps and uncertainty to look at.
+"""A web page to try a model: all tasks, denoising steps and uncertainty of an image.
 
-Gradio (``pip install mtpsl[webapp]``) is needed for this module only.
+Only this module needs Gradio (``pip install mtpsl[webapp]``).
 """
 
 import html
@@ -27,13 +27,13 @@ from .prediction import Prediction
 from .sources import collect
 from .windows import resize_longest_side
 
-os.environ.setdefault('GRADIO_ANALYTICS_ENABLED', 'False')  # nothing is reported to anybody
+os.environ.setdefault('GRADIO_ANALYTICS_ENABLED', 'False')  # send no usage reports
 
-import gradio as gr  # noqa: E402  (it reads the variable when it is imported)
+import gradio as gr  # noqa: E402  (import after setting the variable)
 from gradio.data_classes import ImageData  # noqa: E402
 
 MOST_SAMPLES = 16
-MOST_MEGAPIXELS = 100  # of an image, whose file may be small
+MOST_MEGAPIXELS = 100  # of an image; its file may be small
 logger = logging.getLogger(__name__)
 INTRODUCTION = """# {name}
 Drop an image: the model predicts {tasks} at once{ending}"""
@@ -45,9 +45,9 @@ SWATCH = ('<span style="display: inline-block; width: .9em; height: .9em; margin
 
 
 class Visit(NamedTuple):
-    """What is kept for a visitor: the last prediction, and the file of its arrays.
+    """State of a visitor: the last prediction, and the file of its arrays.
 
-    The folder of the file is the visitor's own: two who look at the same do not share a file.
+    Each visitor has a folder, so that no two share a file.
     """
 
     result: Prediction
@@ -55,13 +55,13 @@ class Visit(NamedTuple):
 
 
 class Page:
-    """What the page's controls do.
+    """Callbacks of the page's controls.
 
     Args:
-        infer: of the model that the page is for.
-        folder: where the arrays to download are put.
-        note: what a visitor should know of the model, in Markdown.
-        samples: paths of images to try it on.
+        infer: inferencer of the model.
+        folder: folder of the arrays to download.
+        note: note about the model for visitors, in Markdown.
+        samples: paths of example images.
     """
 
     def __init__(self, infer: MultiTaskInferencer, folder: Path, note: str = '',
@@ -74,18 +74,18 @@ class Page:
 
     @property
     def draws_noise(self) -> bool:
-        """Whether several samples of a prediction differ."""
+        """Return whether several samples of a prediction differ."""
         return self.model.noise.num_maps > 0
 
     def predict(self, last: Visit | None, image: str | None, tasks: list[str],
                 num_samples: int) -> tuple:
-        """Predict; called by the button and when an image arrives.
+        """Predict; called by the button and after an upload.
 
         An image larger than the inferencer's ``max_side`` is shown shrunk, and so are its maps.
 
         Returns:
-            The visit, the last position of the slider, the path of the arrays, and what
-            :meth:`show`, :meth:`legend` and :meth:`show_uncertainty` return.
+            The visit, the last position of the slider, the path of the arrays, and the results of
+            :meth:`show`, :meth:`legend` and :meth:`show_uncertainty`.
         """
         if image is None:
             raise gr.Error('Choose an image first.', print_exception=False)
@@ -94,13 +94,13 @@ class Page:
         try:
             result = self._result(image, tasks, int(num_samples))
         except (OSError, ValueError) as error:
-            # Nobody's business where this machine keeps uploads.
+            # Do not show visitors where this machine keeps uploads.
             text = str(error).replace(image, Path(image).name).replace(str(self.folder), '')
             raise gr.Error(text, print_exception=False) from error
         except Exception as error:
             logger.exception('a prediction failed')
-            raise gr.Error(f'The prediction failed ({type(error).__name__}); the log of the page '
-                           'says why.', print_exception=False) from error
+            raise gr.Error(f'The prediction failed ({type(error).__name__}); see the log of the '
+                           'page.', print_exception=False) from error
         visit, position = Visit(result, self.save(result)), len(self.stages) - 1
         self.forget(last)
         return (visit, position, str(visit.file), *self.show(visit, position),
@@ -113,12 +113,12 @@ class Page:
         result = self.infer(pixels, names=source.name, tasks=tasks, num_samples=num_samples,
                             stages=INTERMEDIATE if self.model.num_steps else (),
                             progress=False)
-        assert isinstance(result, Prediction)  # of one image
+        assert isinstance(result, Prediction)  # one image gives one prediction
         return result
 
     @staticmethod
     def picture(visit: Visit, task: str, stage: str | None) -> str:
-        """The file of a picture; Gradio's own for an array is shared, and rewritten when read."""
+        """Save a picture and return its path; Gradio's own files for arrays are shared."""
         path = visit.file.parent / (stage or 'prediction') / f'{task}.png'
         if not path.is_file():
             write_image(path, visit.result.picture(task, stage)[..., ::-1])
@@ -126,12 +126,12 @@ class Page:
 
     @staticmethod
     def forget(visit: Visit | None) -> None:
-        """Remove the file of a visit that is over, or that has another prediction now."""
+        """Remove the file of a visit that is over or has a new prediction."""
         if visit is not None:
             shutil.rmtree(visit.file.parent, ignore_errors=True)
 
     def show(self, visit: Visit | None, position: int) -> tuple[str, list]:
-        """The pictures of a stage with their heading, by the slider's position."""
+        """Return the pictures of a stage and their heading, by the slider's position."""
         stage = self.stages[int(position)]
         if visit is None:
             return '', []
@@ -140,7 +140,7 @@ class Page:
                 [(self.picture(visit, name, chosen), name) for name in visit.result.maps])
 
     def legend(self, result: Prediction) -> str:
-        """What the colours of the predictions mean, as HTML."""
+        """Return the legend of the predictions as HTML."""
         lines = []
         for name, entries in result.legends().items():
             swatches = ''.join(SWATCH.format(colour=tuple(colour), name=html.escape(entry))
@@ -149,13 +149,13 @@ class Page:
         return ''.join(lines)
 
     def show_uncertainty(self, visit: Visit) -> gr.Gallery:
-        """Pictures with the largest value of each; hidden where there are none."""
+        """Show pictures with the maximum of each; hide the gallery if there are none."""
         pictures = [(self.picture(visit, name, 'uncertainty'), f'{name}, up to {spread.max():.3g}')
                     for name, spread in visit.result.uncertainty.items()]
         return gr.Gallery(pictures, visible=bool(pictures))
 
     def save(self, result: Prediction) -> Path:
-        """All arrays in one ``.npz``: ``<task>``, ``<task>_<stage>``, ``<task>_uncertainty``."""
+        """Save all arrays in one ``.npz``: ``<task>``, ``<task>_<stage>``, ``..._uncertainty``."""
         arrays = dict(result.maps)
         for stage, maps in (*result.stages.items(), ('uncertainty', result.uncertainty)):
             arrays |= {f'{name}_{stage}': values for name, values in maps.items()}
@@ -163,10 +163,10 @@ class Page:
         np.savez_compressed(path, **arrays)  # type: ignore[arg-type]  # no name is allow_pickle
         return path
 
-    # ---------------------------------------------------------------- the page
+    # ---------------------------------------------------------------- page
 
     def build(self, name: str) -> gr.Blocks:
-        """The page, ready to be launched."""
+        """Build the page, ready to be launched."""
         names, last = list(self.infer.tasks), len(self.stages) - 1
         ending = STEPS.format(steps=last - 1) if self.model.num_steps else '.'
         with gr.Blocks(title=name, analytics_enabled=False,
@@ -213,20 +213,20 @@ class Page:
 
 
 def uploaded(payload: ImageData | None) -> str | None:
-    """The file of an upload, unread: where Gradio fails to read it, it shows where it lies."""
+    """Return the path of an upload, unread: Gradio's own reading errors would show the path."""
     if payload is not None and payload.path is None:
         raise gr.Error('Upload the image as a file.', print_exception=False)
     return None if payload is None else payload.path
 
 
 def check_pixels(path: str) -> None:
-    """Raise ValueError for an image of more than ``MOST_MEGAPIXELS``, before it is decoded."""
+    """Raise ValueError for an image of more than ``MOST_MEGAPIXELS``, before decoding it."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore', Image.DecompressionBombWarning)
             with Image.open(path) as image:
                 width, height = image.size
-    except UnidentifiedImageError:  # an array, or none; reading says
+    except UnidentifiedImageError:  # an array or no image; reading it reports that
         return
     except Image.DecompressionBombError:
         raise ValueError(f'the page takes images of up to {MOST_MEGAPIXELS} megapixels, this one '
@@ -237,7 +237,7 @@ def check_pixels(path: str) -> None:
 
 
 def check_address(host: str, port: int) -> None:
-    """Raise ValueError where nobody can listen at ``host`` and ``port``."""
+    """Raise ValueError if the page cannot listen at ``host`` and ``port``."""
     try:
         family, kind, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind) as trial:
@@ -246,20 +246,20 @@ def check_address(host: str, port: int) -> None:
     except socket.gaierror as error:
         raise ValueError(f'--host: {host} is no address of this machine') from error
     except OSError as error:
-        raise ValueError(f'port {port} of {host} cannot be had ({error.strerror}); --port gives '
-                         'another') from error
+        raise ValueError(f'port {port} of {host} cannot be used ({error.strerror}); choose '
+                         'another with --port') from error
 
 
 def serve(infer: MultiTaskInferencer, name: str, host: str, port: int,
           max_upload: int = 50, note: str = '', samples: Sequence[str] = ()) -> None:
-    """Show the page until Ctrl-C or SIGTERM, which leave no file behind.
+    """Serve the page until Ctrl-C or SIGTERM, then remove all files.
 
     Args:
-        infer: of the model.
-        name: the page's title.
+        infer: inferencer of the model.
+        name: title of the page.
         host: address to listen at.
-        port: its port.
-        max_upload: megabytes of a file that is taken.
+        port: port to listen at.
+        max_upload: largest size of an uploaded file in megabytes.
         note: see :class:`Page`.
         samples: see :class:`Page`.
 
@@ -269,8 +269,8 @@ def serve(infer: MultiTaskInferencer, name: str, host: str, port: int,
     check_address(host, port)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with tempfile.TemporaryDirectory(prefix='mtpsl_') as folder:
-        os.environ['GRADIO_TEMP_DIR'] = folder  # uploads, and its copies of what is shown
-        # Fonts of the system: the page works without a network.
+        os.environ['GRADIO_TEMP_DIR'] = folder  # uploads and Gradio's copies of pictures
+        # Use fonts of the system, so that the page works without a network.
         theme = gr.themes.Default(font=['system-ui', 'sans-serif'], font_mono=['monospace'])
         page = Page(infer, Path(folder), note, samples).build(name)
         page.launch(server_name=host, server_port=port, show_error=True, theme=theme, quiet=True,

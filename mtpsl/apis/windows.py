@@ -1,4 +1,4 @@
-"""Large images by overlapping windows.
+"""Predict large images in overlapping windows.
 
 Shapes: H x W the image, h x w a window, C channels of a prediction.
 """
@@ -20,11 +20,11 @@ from mtpsl.structures.outputs import TRUTH, UNCERTAINTY
 from mtpsl.tasks import Task
 
 Maps = dict[str, dict[str, Tensor]]  # stage -> task -> (C, H, W)
-DEVICE_PIXELS = 2**21  # of the largest image that is put together on the model's device
+DEVICE_PIXELS = 2**21  # largest image that is merged on the model's device
 
 
 def resize_longest_side(image: np.ndarray, max_side: int | None) -> np.ndarray:
-    """An image (H, W, 3) with its longer side shrunk to ``max_side`` pixels, if it is longer."""
+    """Shrink an image (H, W, 3) so that its longer side has at most ``max_side`` pixels."""
     height, width = image.shape[:2]
     if max_side is None or max(height, width) <= max_side:
         return image
@@ -35,14 +35,14 @@ def resize_longest_side(image: np.ndarray, max_side: int | None) -> np.ndarray:
 
 def window_positions(size: Sequence[int], window: Sequence[int],
               overlap: float) -> list[tuple[int, int, int, int]]:
-    """Windows that cover an image: (top, left, height, width) of each, row by row.
+    """Return windows that cover an image: (top, left, height, width), row by row.
 
-    Neighbours share at least ``overlap`` of their side, and are spread evenly. An image that fits
-    into a window is one.
+    Windows are spread evenly and share at least ``overlap`` of their side with their neighbours.
+    An image that fits into a window is one window.
 
     Args:
         size: (H, W).
-        window: (h, w), the largest that a window may be.
+        window: (h, w), the largest size of a window.
         overlap: share of a window's side, 0 <= overlap < 1.
     """
     starts = []
@@ -55,15 +55,15 @@ def window_positions(size: Sequence[int], window: Sequence[int],
 
 
 class WindowMerger:
-    """The predictions of an image, put together from its windows.
+    """Merge the predictions of an image's windows.
 
-    Where windows overlap, each is weighted less towards its borders, where a window knows least:
-    there are no seams. Images of up to ``DEVICE_PIXELS`` stay on the device that predicted them;
-    larger ones, whose maps take gigabytes, are put together on the CPU.
+    Overlapping windows are blended with weights that decrease towards their borders, where a
+    window has little context: there are no seams. Images of up to ``DEVICE_PIXELS`` are merged on
+    the device that predicted them, larger ones, whose maps take gigabytes, on the CPU.
 
     Args:
         size: (H, W).
-        windows: how many will be added.
+        windows: number of windows that will be added.
         tasks: task name -> task.
     """
 
@@ -75,10 +75,10 @@ class WindowMerger:
         self._here = prod(self.size) <= DEVICE_PIXELS
 
     def add(self, sample: MultiTaskSample, window: tuple[int, int, int, int]) -> None:
-        """Take the predictions of a window.
+        """Add the predictions of a window.
 
         Args:
-            sample: with fields of (C, h, w) maps.
+            sample: sample with fields of (C, h, w) maps.
             window: (top, left, height, width) in the image.
         """
         self.left -= 1
@@ -104,14 +104,14 @@ class WindowMerger:
                 sums[name][:, rows, columns] += blend[values.device] * values
 
     def maps(self, size: Sequence[int]) -> Iterator[tuple[str, str, Tensor]]:
-        """Stage, task and prediction, resized to ``size`` = (H', W'): (C, H', W').
+        """Iterate over stage, task and prediction (C, H', W'), resized to ``size`` = (H', W').
 
-        They are on the device that predicted them unless they are large, see the class. One after
-        the other, since all of them at a photo's size would take gigabytes.
+        Maps are on the device where they were merged, see the class. They are yielded one by one,
+        since all maps at a photo's size would take gigabytes.
         """
         enlarged = tuple(size) != self.size
         for stage, sums in self._sums.items():
-            for name in self.tasks:  # their order; a sample's fields have none
+            for name in self.tasks:  # in their order; a sample's fields have none
                 if name not in sums:
                     continue
                 values = sums[name]
@@ -130,7 +130,7 @@ class WindowMerger:
 
 
 def blend_weights(height: int, width: int) -> Tensor:
-    """(h, w) weights, the product of two tents: 1 near the middle, small at the borders."""
+    """Return (h, w) weights, the product of two triangles: 1 near the middle, small at borders."""
     tents = []
     for side in (height, width):
         near = torch.arange(side) + 0.5

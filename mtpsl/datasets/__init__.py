@@ -1,4 +1,4 @@
-"""Datasets: where a label lies and which may be used. What a label is, its task says."""
+"""Datasets: find the files of images and labels; the tasks define what a label is."""
 
 import importlib
 import pkgutil
@@ -14,7 +14,7 @@ from .pascal_context import PASCALContext
 from .sampler import JointSampler, SeededIndex, SeededSampler
 from .unreadable import UnreadableFileError
 
-# Every file of this folder may register a dataset: adding one is adding its file.
+# Import every module of this package, so that a new file registers its dataset.
 for _module in pkgutil.iter_modules(__path__):
     importlib.import_module(f'{__name__}.{_module.name}')
 

@@ -1,4 +1,4 @@
-"""Labels and images that are stored as arrays (``.npy``, labels also ``.npz``)."""
+"""Labels and images stored as arrays (``.npy``, labels also ``.npz``)."""
 
 import os
 
@@ -15,53 +15,51 @@ UNKNOWN = CategoricalTask.ignore_value
 
 
 def class_map(size: tuple[int, int], values: np.ndarray) -> np.ndarray:
-    """Class ids of any numeric type, (H, W) or (H, W, 1); -1 or 255 where unknown, as uint8."""
+    """Convert class ids of any numeric type, (H, W) or (H, W, 1), to uint8; -1 becomes 255."""
     ids = number_map(size, values)
     whole = whole_numbers(ids)
     if whole.min(initial=0) < -1 or whole.max(initial=0) > UNKNOWN:
-        raise ValueError('class ids must be whole numbers from 0, -1 where unknown, got '
+        raise ValueError('class ids must be whole numbers >= 0, or -1 where unknown, got '
                          f'{ids.dtype} from {ids.min()} to {ids.max()}')
     return np.where(whole < 0, UNKNOWN, whole).astype(np.uint8)
 
 
 def number_map(size: tuple[int, int], values: np.ndarray) -> np.ndarray:
-    """Numbers as stored, (H, W) or (H, W, C); an axis of one channel goes."""
+    """Return the stored numbers, (H, W) or (H, W, C); a trailing axis of size 1 is dropped."""
     if values.dtype.kind not in 'biuf':
         raise ValueError(f'a map must hold numbers, got {values.dtype}')
     return values[..., 0] if values.ndim == 3 and values.shape[2] == 1 else values
 
 
 def normal_map(size: tuple[int, int], values: np.ndarray) -> np.ndarray:
-    """Unit vectors (H, W, 3) as stored, zero where unknown; interpolation may shorten them."""
+    """Check unit vectors (H, W, 3), zero where unknown; interpolation may have shortened them."""
     normals = number_map(size, values)
     check_unit_vectors(normals)
     return normals
 
 
 def read_array(path: str) -> np.ndarray:
-    """The array of a ``.npy`` file, which may hold no code."""
+    """Load the array of a ``.npy`` file without unpickling."""
     values = np.load(path, allow_pickle=False)
     if not isinstance(values, np.ndarray):
-        raise ValueError('the file holds several arrays (.npz), a .npy holds one')
+        raise ValueError('the file holds several arrays (.npz); a .npy file holds one')
     return values
 
 
 def read_arrays(path: str) -> dict[str, np.ndarray]:
-    """The arrays of a ``.npz`` file by name, which may hold no code."""
+    """Load the arrays of a ``.npz`` file by name, without unpickling."""
     values = np.load(path, allow_pickle=False)
     if isinstance(values, np.ndarray):
-        raise ValueError('the file holds one array (.npy), a .npz holds several by name')
+        raise ValueError('the file holds one array (.npy); a .npz file holds several by name')
     with values:
         return dict(values)
 
 
 def read_image(path: str, white: float | None = None) -> np.ndarray:
-    """An image, RGB (H, W, 3) or grey (H, W) or (H, W, 1), as (H, W, 3) uint8 BGR.
+    """Load an image, RGB (H, W, 3) or grey (H, W) or (H, W, 1), as (H, W, 3) uint8 BGR.
 
-    Its numbers are as :func:`to_bytes` takes them.
-
-    Where no ``white`` says another scale, floats a little outside of [0, 1] are clipped, with one
-    warning.
+    :func:`to_bytes` converts the values. Without ``white``, floats slightly outside [0, 1] are
+    clipped with one warning.
 
     Raises:
         ValueError: an array of another shape, type or range.
@@ -79,7 +77,7 @@ def read_image(path: str, white: float | None = None) -> np.ndarray:
 
 
 def numbered_ids(data_root: str, image: str, split: str) -> list[str]:
-    """Ids ``'0'``, ``'1'``, ... of a split whose images are numbered: as many as it has images.
+    """Return the ids ``'0'``, ``'1'``, ... of a split with numbered images, one per image file.
 
     Args:
         data_root: folder of the dataset.
@@ -87,7 +85,7 @@ def numbered_ids(data_root: str, image: str, split: str) -> list[str]:
         split: name of the split.
 
     Raises:
-        FileNotFoundError: there is no folder of images, or nothing in it.
+        FileNotFoundError: the image folder does not exist or holds no image.
     """
     folder, name = os.path.split(os.path.join(data_root, image.format(split=split, id='{id}')))
     suffix = os.path.splitext(name)[1]

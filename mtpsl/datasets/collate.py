@@ -1,4 +1,4 @@
-"""From samples to a batch, in the form that a GPU copies in one go."""
+"""Collate samples into a batch that is copied to the GPU in one transfer."""
 
 from collections.abc import Sequence
 
@@ -11,18 +11,18 @@ from mtpsl.registry import FUNCTIONS
 
 @FUNCTIONS.register_module()
 def stack_alike(batch: Sequence[dict]) -> dict:
-    """Lists by key, as mmengine's ``pseudo_collate``, with images of one size stacked.
+    """Collate into lists by key like mmengine's ``pseudo_collate``, stacking equally sized images.
 
-    A batch then is one copy to the device. In a worker process the images are stacked where the
-    training process reads them, with no copy in between.
+    The batch then needs one copy to the device. A worker process stacks the images directly in
+    shared memory, without a further copy.
 
     Args:
-        batch: what the pipeline gives of each of B samples: ``inputs``, a (3, H, W) image or a
-            list of V views, and ``data_samples``.
+        batch: B results of the pipeline: ``inputs``, a (3, H, W) image or a list of V views, and
+            ``data_samples``.
 
     Returns:
-        ``inputs`` (B, 3, H, W), or a list of B images where their sizes differ; of views a list of
-        V of these. ``data_samples`` a list of B, or V lists of B.
+        ``inputs``: (B, 3, H, W), or a list of B images if their sizes differ; for views a list of
+        V of these. ``data_samples``: a list of B, or V lists of B.
     """
     data = pseudo_collate(batch)
     if 'inputs' in data:

@@ -1,27 +1,27 @@
-"""Images that are both trained and evaluated on, under whatever names."""
+"""Find images that are used both for training and for evaluation, even under other names."""
 
 import filecmp
 import os
 from collections.abc import Collection, Iterable, Sequence
 
 PART = 1 << 12  # bytes of each file that are compared first
-AT_ONCE = 200  # pairs of one name that are compared before a run
+AT_ONCE = 200  # pairs of equally named files that are compared before a run
 
 
 def same_files(learned: Iterable[str], tested: Collection[str],
                thorough: bool = False) -> list[tuple[str, str]]:
-    """Pairs of a training image and an evaluated one that are the same file or a copy.
+    """Find pairs of a training image and an evaluated image that are the same file or a copy.
 
-    Of copies only those of one name and size are looked for, and of these the first
-    ``AT_ONCE``, so that a run may ask.
+    By default only files of equal name and size are compared, at most ``AT_ONCE`` pairs, which is
+    fast enough to run before training.
 
     Args:
         learned: paths of the training images.
-        tested: paths of the others.
-        thorough: every copy, of any name: all images of equal sizes are read.
+        tested: paths of the evaluated images.
+        thorough: find all copies, under any name, by reading all images of equal file size.
 
     Returns:
-        (training image, evaluated image) of each evaluated one that is found, in their order.
+        (training image, evaluated image) for each match, in the order of the evaluated images.
     """
     learned = list(learned)
     paths = set(learned)
@@ -44,12 +44,12 @@ def same_files(learned: Iterable[str], tested: Collection[str],
 
 
 def told_twice(pairs: Sequence[tuple[str, str]], number: int, split: str = 'val') -> str:
-    """The finding in words, of ``number`` evaluated images, or those of another training set."""
+    """Describe the matches among ``number`` evaluated images, or those of another training set."""
     learned, tested = min(pairs)
     twin = '' if learned == tested else f', which is {learned}'
     if split == 'train':
         return (f'{len(pairs)} of the {number} images are in a training set before it too, such as '
-                f'{tested}{twin}: they count twice, or with a part of their labels each time')
+                f'{tested}{twin}: they count twice, or each time with some of their labels')
     return (f'{len(pairs)} of the {number} validation images are training images too, such as '
             f'{tested}{twin}')
 
@@ -57,7 +57,7 @@ def told_twice(pairs: Sequence[tuple[str, str]], number: int, split: str = 'val'
 def _linked(one: str, other: str) -> bool:
     try:
         return os.path.samefile(one, other)
-    except OSError:  # reading it will say so
+    except OSError:  # reading the image will report it
         return False
 
 
@@ -73,7 +73,7 @@ def _copies(learned: Iterable[str], tested: Iterable[str]) -> list[tuple[str, st
     for path in learned:
         if (size := _size(path)) is not None:
             sizes.setdefault(size, []).append(path)
-    parts: dict[int, dict[bytes, list[str]]] = {}  # of sizes that occur on both sides only
+    parts: dict[int, dict[bytes, list[str]]] = {}  # only sizes that occur on both sides
     found = []
     for path in tested:
         size = _size(path)
@@ -98,7 +98,7 @@ def _size(path: str) -> int | None:
 
 
 def _middle(path: str, size: int) -> bytes:
-    """Some bytes of a file, in which different images differ as a rule."""
+    """Return bytes from the middle of a file, which usually differ between images."""
     try:
         with open(path, 'rb') as file:
             file.seek(max(size // 2 - PART // 2, 0))

@@ -1,4 +1,4 @@
-"""Images and labels of one's own: a folder a task, and a missing file means "not labelled"."""
+"""User data: one folder per task; a missing file means "not labelled"."""
 
 import difflib
 import logging
@@ -22,45 +22,44 @@ from .unreadable import MixedCodingsError
 
 @DATASETS.register_module()
 class FolderDataset(PartialLabelDataset):
-    """Any images, each labelled for the tasks whose folder has a file of its name.
+    """Images that are labelled for every task whose folder holds a file of the same name.
 
-    Layout below ``data_root``, and below ``split`` where one is named; ID is a file's name without
+    Layout below ``data_root``, or below its sub-folder ``split``; ID is a file name without
     suffix::
 
-        images/ID.jpg            or any other of IMAGE_SUFFIXES; upright as EXIF says
+        images/ID.jpg            or another suffix of IMAGE_SUFFIXES; EXIF orientation applies
         TASK/ID.png, TASK/ID.npy the label of one task, absent where the image has none
 
-    A ``.png`` is read as the task says (``Task.from_png``); all of one task must be written in
-    one way (``Task.coding``), which is an error of the second file otherwise. A ``.npy`` holds the
-    label map itself, H x W as the image: class ids or 0 and 1, -1 or 255 unknown; one number a
-    pixel; or a vector a pixel. Folders are listed once, at construction, and what is labelled is
-    logged.
+    The task decodes a ``.png`` (``Task.from_png``); all files of a task must use one encoding
+    (``Task.coding``), otherwise reading the second one is an error. A ``.npy`` holds the label map,
+    H x W like the image: class ids or 0 and 1 with -1 or 255 unknown, or one number or one vector
+    per pixel. Folders are listed once, at construction; the number of labels is logged.
 
     Args:
-        tasks: task name -> config or task, with any names.
+        tasks: task name -> config or task; any names are allowed.
         data_root: folder of the dataset.
-        split: sub-folder; '' where the folders lie in ``data_root`` itself.
+        split: sub-folder; '' if the folders are directly in ``data_root``.
         images: folder of the images.
-        folders: task name -> folder of its labels, where that is not the task's name.
-        ids: text file of the ids to use, one a line, absolute or relative to ``data_root``. None:
-            all images in natural order (1, 2, 10).
-        optional: tasks that may be without any label here.
-        label_mapping: see :class:`PartialLabelDataset`; the labels it names are used, no others,
-            and must exist. It may name tasks that are not among ``tasks`` if they have a folder
-            of their name.
+        folders: task name -> folder of its labels, if it is not the task's name.
+        ids: text file of the ids to use, one per line, absolute or relative to ``data_root``.
+            None: all images in natural order (1, 2, 10).
+        optional: tasks that may have no label at all.
+        label_mapping: see :class:`PartialLabelDataset`; exactly the labels that it names are used,
+            and must exist. It may name tasks that are not in ``tasks`` but have a folder of their
+            name.
         pipeline: transforms, configs or callables.
-        max_images: take only the first so many images.
+        max_images: use only the first ``max_images`` images.
         drop_unlabelled: see :class:`PartialLabelDataset`.
-        on_error: see :class:`PartialLabelDataset`. With ``'skip'`` two images or labels of one id
-            are left out with a warning, too.
-        crop_guide: see :class:`PartialLabelDataset`; where the label is there.
+        on_error: see :class:`PartialLabelDataset`. With ``'skip'``, ids with two images or two
+            labels are left out with a warning.
+        crop_guide: see :class:`PartialLabelDataset`; used where the label exists.
 
     Raises:
-        ValueError: a name in ``folders`` or ``optional`` that is no task, ``images`` among the
-            labels, wrong files (see :func:`list_images`, :func:`list_labels`), no label at all;
-            and as the base class says.
-        FileNotFoundError: no images, an id without image, a task without any label that is not
-            ``optional``; and as the base class says.
+        ValueError: ``folders`` or ``optional`` names no task, images and labels share a folder,
+            files are wrong (see :func:`list_images`, :func:`list_labels`), there is no label at
+            all, or see the base class.
+        FileNotFoundError: there is no image, an id has no image, a task that is not ``optional``
+            has no label, or see the base class.
 
     Example:
         >>> import tempfile
@@ -101,7 +100,7 @@ class FolderDataset(PartialLabelDataset):
         self._named = [task for task in folders if task in built]
         self.ids = ids
         self.optional = tuple(optional)
-        # How numbers are written, task by task: what matter -> the word and the first file of it.
+        # Task -> property of its encoding -> (value, first file with it).
         self._codings: dict[str, dict[str, tuple[str, str]]] = {task: {} for task in built}
         super().__init__(tasks=built, data_root=data_root, split=split,
                          label_mapping=label_mapping, pipeline=pipeline, max_images=max_images,
@@ -110,7 +109,7 @@ class FolderDataset(PartialLabelDataset):
         print_log(self.describe(), logger='current', level=logging.INFO)
 
     def describe(self) -> str:
-        """How many images are labelled for each task, and how many have 0, 1, ... labels."""
+        """Describe how many images each task labels, and how many have 0, 1, ... labels."""
         per_task, per_number = self._counts
         tasks = ', '.join(f'{task} {per_task[task]}' for task in self.tasks)
         numbers = ', '.join(f'{n} label{"s" * (n != 1)}: {per_number[n]}'
@@ -122,7 +121,7 @@ class FolderDataset(PartialLabelDataset):
                 + (f'. Label files of no image: {strangers}' if strangers else ''))
 
     def known_tasks(self) -> Collection[str]:
-        """The tasks, and any other that has a folder of its name: a mapping may name it."""
+        """Return the tasks and all other folder names: a mapping may name them."""
         others = (sorted(entry.name for entry in os.scandir(self.base) if entry.is_dir()
                          and os.path.normpath(os.path.join(self.base, entry.name))
                          != os.path.normpath(self.image_folder))
@@ -130,14 +129,14 @@ class FolderDataset(PartialLabelDataset):
         return dict.fromkeys((*self.tasks, *others))
 
     def label_files(self, task: str, paths: tuple[str, ...]) -> LabelFiles:
-        """The file of a label with the way to read it, which its suffix and its task decide."""
+        """Return the file of a label and its ``decode``, chosen by suffix and task."""
         kind = self.tasks[task]
         if paths[0].lower().endswith('.png'):
             return LabelFiles(paths, lambda size, pixels: self._read(task, paths[0], pixels))
         return LabelFiles(paths, lambda size, values: kind.from_array(number_map(size, values)))
 
     def _read(self, task: str, path: str, pixels: np.ndarray) -> np.ndarray:
-        """The label map of a picture, if its numbers are written as those of the others."""
+        """Decode a picture to a label map; all files of a task must use one encoding."""
         kind = self.tasks[task]
         palette = (pixels.palette,) if isinstance(pixels, Indexed) else ()
         pixels = np.asarray(pixels)
@@ -150,7 +149,7 @@ class FolderDataset(PartialLabelDataset):
         return label
 
     def load_data_list(self) -> list[dict]:
-        """The images and labels that are there; one listing a folder."""
+        """Match the existing images and labels; each folder is listed once."""
         images = list_images(self.image_folder, 'leave' if self.on_error == 'skip' else 'raise')
         ids = self._choose_ids(images)
         self._refuse_misspelt()
@@ -158,7 +157,7 @@ class FolderDataset(PartialLabelDataset):
         listed = {task: list_labels(folder, known, self.on_error)
                   for task, folder in self.label_folders.items()}
         found = {task: files for task, (files, _) in listed.items()}
-        # With a list of ids the other images' labels are meant to be left.
+        # A list of ids leaves out the labels of other images on purpose.
         self._strangers = {task: names for task, (_, names) in listed.items()
                            if names and self.ids is None}
         for task, files in found.items():
@@ -171,7 +170,7 @@ class FolderDataset(PartialLabelDataset):
                              f'({", ".join(self.tasks)})')
         used = ids[:self.max_images]
         self._counts = count_labels({i: labelled[i] for i in used})
-        # Joined once, not for each of what may be a million files.
+        # Join once, not for each of up to a million files.
         start = os.path.join(self.image_folder, '')
         starts = {task: os.path.join(folder, '') for task, folder in self.label_folders.items()}
         return [dict(img_id=i, img_path=start + images[i],
@@ -181,7 +180,7 @@ class FolderDataset(PartialLabelDataset):
                 for i in used]
 
     def _check_suffixes(self, found: Mapping[str, Mapping[str, str]]) -> None:
-        """Raise ValueError where files are of a kind that a task cannot read as it is."""
+        """Raise ValueError if a task cannot decode files of a given type."""
         for task, files in found.items():
             kinds = {os.path.splitext(name)[1].lower(): name for name in files.values()}
             try:
@@ -191,7 +190,7 @@ class FolderDataset(PartialLabelDataset):
                                  f'{", ".join(kinds.values())}: {error}') from error
 
     def _refuse_misspelt(self) -> None:
-        """Raise FileNotFoundError where the folder of an optional task seems to be misspelt."""
+        """Raise FileNotFoundError if the folder name of an optional task seems misspelt."""
         used = {os.path.basename(folder) for folder in self.label_folders.values()}
         for task in (task for task in self._named if task in self.optional):
             folder, name = os.path.split(self.label_folders[task])
@@ -201,7 +200,7 @@ class FolderDataset(PartialLabelDataset):
             near = difflib.get_close_matches(name, others, 1, 0.8)
             if near:
                 raise FileNotFoundError(f'folders.{task}: there is no folder '
-                                        f'{self.label_folders[task]}, but {near[0]} beside it')
+                                        f'{self.label_folders[task]}; did you mean {near[0]}?')
 
     def _choose_ids(self, images: Mapping[str, str]) -> list[str]:
         if self.ids is None:
@@ -218,7 +217,7 @@ class FolderDataset(PartialLabelDataset):
 
     def _labelled(self, ids: Sequence[str],
                   found: Mapping[str, Mapping[str, str]]) -> LabelMapping:
-        """Image id -> tasks whose labels are used."""
+        """Return image id -> tasks whose labels are used."""
         if self.label_mapping is None:
             return {i: tuple([task for task in self.tasks if i in found[task]]) for i in ids}
         labelled = self.labelled_tasks(ids)
@@ -237,13 +236,13 @@ class FolderDataset(PartialLabelDataset):
             f'there is no folder {folder}')
         return (f'{self.title} has no label of the task {task}: {cause}. Expected is ID.png or '
                 f'ID.npy for an image ID. Labels there: {examples(names)}; images in '
-                f'{self.image_folder}: {examples(images)}; a task that has none on purpose must '
-                f'be named in optional')
+                f'{self.image_folder}: {examples(images)}; if the task is meant to have none, '
+                f'name it in optional')
 
 
 def _check_names(tasks: Mapping[str, Task], folders: Mapping[str, str],
                  optional: Sequence[str]) -> None:
-    """Raise ValueError where two arguments are of another kind or name what is no task."""
+    """Raise ValueError if an argument has the wrong type or names an unknown task."""
     if isinstance(optional, str) or not isinstance(optional, Sequence):
         raise ValueError(f'optional must be a sequence of task names, got {optional!r}')
     if not (isinstance(folders, Mapping)

@@ -1,4 +1,4 @@
-"""Several datasets as one, each labelled for tasks of its own."""
+"""Several datasets, each labelled for its own tasks, as one."""
 
 import os
 from collections.abc import Collection, Iterator, Mapping
@@ -18,30 +18,29 @@ from .sampler import SeededIndex
 
 @DATASETS.register_module()
 class JointDataset(ConcatDataset):
-    """Datasets that are labelled for different tasks, as one for a model of all these tasks.
+    """Combine datasets that are labelled for different tasks, to train one model for all tasks.
 
-    An epoch of ``SeededSampler`` is each image of all sets once; ``JointSampler`` draws some sets
-    more often than others. A sample says which set it is of (meta information ``dataset``), and
+    An epoch of ``SeededSampler`` visits each image of all sets once; ``JointSampler`` draws some
+    sets more often than others. Each sample has the set's name as meta information ``dataset``;
     its ``img_id`` is ``SET/ID``. Nothing depends on the order of ``datasets``.
 
     Args:
         tasks: task name -> config or task, all that the model predicts.
-        datasets: set name -> config of a :class:`PartialLabelDataset`, with its own root,
-            pipeline and label mapping. Its ``tasks`` says what it is labelled for: a list of
-            names of ``tasks``, or a dict of names -> options of that task which say how this
-            set's label files are read (``READING_OPTIONS``), such as
-            ``dict(depth=dict(png_unit=0.001))``. Without it the set has all tasks that its class
-            has labels for.
-        names: set name -> task name -> what the set itself calls it. So two sets may have tasks of
-            one kind with other classes: ``dict(nyud=dict(rooms='semseg'))``.
+        datasets: set name -> config of a :class:`PartialLabelDataset` with its own root, pipeline
+            and label mapping. Its ``tasks`` is a list of the tasks that it is labelled for, or a
+            dict of task name -> options for reading the label files of this set
+            (``READING_OPTIONS``), such as ``dict(depth=dict(png_unit=0.001))``. Default: all tasks
+            for which its class has labels.
+        names: set name -> task name -> name of the task within the set. Two sets can thus have
+            tasks of one kind with different classes: ``dict(nyud=dict(rooms='semseg'))``.
 
     Attributes:
-        sets: set name -> dataset, by name.
+        sets: set name -> dataset, sorted by name.
 
     Raises:
-        ValueError: a set that has no such task, disagrees on what a task is, or shares image
-            files with another.
-        TypeError: a set that is no :class:`PartialLabelDataset`.
+        ValueError: a set lacks a task, defines it differently, or shares image files with another
+            set.
+        TypeError: a set is not a :class:`PartialLabelDataset`.
 
     Example:
         >>> import tempfile
@@ -74,7 +73,7 @@ class JointDataset(ConcatDataset):
         names = names or {}
         self.sets = {name: _build(name, dataset)
                      for name, dataset in sorted(resolve_sets(tasks, datasets, names).items())}
-        # Set name -> the set's own task name -> the model's.
+        # Set name -> name of the task within the set -> the model's name.
         self._model_names = {
             name: dict(zip(dataset.tasks, dataset.tasks)) | {
                 own: task for task, own in names.get(name, {}).items()}
@@ -86,15 +85,15 @@ class JointDataset(ConcatDataset):
 
     @property
     def on_error(self) -> str:
-        """``'skip'`` where one of the sets leaves out images that cannot be read."""
+        """Return ``'skip'`` if one of the sets skips unreadable images."""
         return 'skip' if any(one.on_error == 'skip' for one in self.sets.values()) else 'raise'
 
     def tasks_of(self, name: str) -> dict[str, Task]:
-        """The tasks that a set is labelled for, by the model's names."""
+        """Return the tasks that a set is labelled for, by the model's names."""
         return {task: self.sets[name].tasks[own] for own, task in self._model_names[name].items()}
 
     def strays(self) -> list[str]:
-        """The model's tasks that no set is labelled for."""
+        """Return the model's tasks that no set is labelled for."""
         return [task for task in self.tasks
                 if not any(task in self.tasks_of(name) for name in self.sets)]
 
@@ -105,7 +104,7 @@ class JointDataset(ConcatDataset):
                                if task in tasks])
 
     def __getitem__(self, index: int | SeededIndex) -> dict:
-        """One sample, see :class:`PartialLabelDataset`."""
+        """Load one sample, see :class:`PartialLabelDataset`."""
         name, own = self._locate(index)
         item = self.sets[name][own]
         for sample in batch_leaves([item['data_samples']] if 'data_samples' in item else []):
@@ -117,14 +116,14 @@ class JointDataset(ConcatDataset):
         return item
 
     def get_data_info(self, idx: int) -> dict:
-        """What is known of an image before it is read, by the model's names of the tasks."""
+        """Return the image's ``data_list`` entry, with the model's names of the tasks."""
         name, own = self._locate(idx)
         info = self.sets[name].get_data_info(own)
         labels = {self._model_names[name][task]: paths for task, paths in info['labels'].items()}
         return info | dict(dataset=name, img_id=f'{name}/{info["img_id"]}', labels=labels)
 
     def _locate(self, index: int | SeededIndex) -> tuple[str, int]:
-        """The set of an image, and its index there."""
+        """Return the set of an image and its index in that set."""
         place, own = self._get_ori_dataset_idx(index)
         return list(self.sets)[place], own
 
@@ -136,38 +135,38 @@ def _build(name: str, config: Any) -> PartialLabelDataset:
         raise type(error)(f'{name}: {error}') from error
     if not isinstance(dataset, PartialLabelDataset):
         raise TypeError(f'JointDataset: datasets.{name} must be a dataset of labelled images, such '
-                        f'as PASCALContext or FolderDataset, got {type(dataset).__name__}; '
-                        'weights of JointSampler draw a set more often')
+                        f'as PASCALContext or FolderDataset, got {type(dataset).__name__}; to draw '
+                        'a set more often, give JointSampler weights')
     dataset.title = f'{name} ({dataset.title})'
     return dataset
 
 
 def _refuse_shared_images(sets: Mapping[str, PartialLabelDataset]) -> None:
-    """Raise ValueError where an image file is in two sets: the model would not know it for one."""
+    """Raise ValueError if an image file is in two sets, where it would count as two images."""
     first: dict[str, str] = {}
     for name, dataset in sets.items():
         for path in image_files(dataset):
             other = first.setdefault(path, name)
             if other != name:
                 raise ValueError(
-                    f'JointDataset: the image {path} is in {other} and in {name}. Labels of one '
-                    'image belong into one set: a FolderDataset with a folder for each task, or '
-                    'sets of other images')
+                    f'JointDataset: the image {path} is in {other} and in {name}. All labels of an '
+                    'image belong in one set: a FolderDataset with one folder per task, or sets of '
+                    'other images')
 
 
 def _refuse_other_views(sets: Mapping[str, PartialLabelDataset]) -> None:
-    """Raise ValueError where pipelines give images in different numbers of views."""
+    """Raise ValueError if the pipelines produce different numbers of views."""
     views = {name: [len(getattr(step, 'views', ())) for step in dataset.pipeline.transforms][-1:]
              for name, dataset in sets.items()}
     counts = {name: count[0] for name, count in views.items() if count}
     if len(set(counts.values())) > 1:
         told = ', '.join(f'{count or "none"} in {name}' for name, count in counts.items())
-        raise ValueError('JointDataset: the pipelines of all sets must end with MultiView of as '
-                         f'many views, or none of them, got {told}')
+        raise ValueError('JointDataset: the pipelines of all sets must end with MultiView with an '
+                         f'equal number of views, or none may have MultiView, got {told}')
 
 
 def image_files(dataset: PartialLabelDataset) -> Iterator[str]:
-    """The image files of a dataset, by paths without links in their folders."""
+    """Iterate over the image paths of a dataset, with links in folder names resolved."""
     folders: dict[str, str] = {}
     for index in range(len(dataset)):
         folder, name = os.path.split(dataset.get_data_info(index)['img_path'])

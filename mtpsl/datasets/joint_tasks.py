@@ -1,4 +1,4 @@
-"""What each set of a :class:`~mtpsl.datasets.joint.JointDataset` is labelled for."""
+"""Resolve which tasks each set of a :class:`~mtpsl.datasets.joint.JointDataset` has."""
 
 import copy
 from collections.abc import Mapping, Sequence, Set
@@ -9,12 +9,12 @@ from mtpsl.structures.outputs import METRIC_PREFIXES
 from mtpsl.tasks import Task
 from mtpsl.tasks.stored import READING_OPTIONS
 
-# Begin names of figures, which a set's name does too.
+# Prefixes of metric names; a set's name is such a prefix too, so it must differ from these.
 TAKEN = {prefix.rstrip('/') for prefix in METRIC_PREFIXES.values() if prefix} | {'delta_m'}
 
 
 def check_set_names(datasets: Mapping[str, object], tasks: Mapping[str, object]) -> None:
-    """Raise ValueError where a set's name cannot begin names of figures and of images."""
+    """Raise ValueError if the name of a set cannot prefix metric names and image ids."""
     if not isinstance(datasets, Mapping) or not datasets:
         raise ValueError('JointDataset: datasets must be a dict of set name -> dict(type=...), got '
                          f'{datasets!r:.200}')
@@ -26,24 +26,24 @@ def check_set_names(datasets: Mapping[str, object], tasks: Mapping[str, object])
 
 def resolve_sets(tasks: Mapping[str, Any], datasets: Mapping[str, Any],
                  names: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
-    """The sets with their ``tasks`` written out, by the sets' own names.
+    """Return the set configs with their ``tasks`` written out, by the names within the set.
 
     Args:
         tasks: task name -> config or task.
-        datasets: set name -> config, or a dataset that is built, which stays as it is.
-        names: set name -> task name -> the set's own name of it.
+        datasets: set name -> config, or a built dataset, which is returned unchanged.
+        names: set name -> task name -> name of the task within the set.
 
     Raises:
         ValueError: see :class:`~mtpsl.datasets.joint.JointDataset`.
     """
     for name, own in names.items():
         if not isinstance(own, Mapping):
-            raise ValueError(f'JointDataset: names.{name} must be a dict of task name -> what the '
-                             f'set calls it, got {own!r}')
+            raise ValueError(f'JointDataset: names.{name} must be a dict of task name -> its name '
+                             f'within the set, got {own!r}')
         unknown = [task for task in own if task not in tasks]
         if name not in datasets or unknown:
-            raise ValueError(f'JointDataset: names must be of the sets {", ".join(datasets)} and '
-                             f'the tasks {", ".join(tasks)}, got {name}: {dict(own)}')
+            raise ValueError(f'JointDataset: names may use the sets {", ".join(datasets)} and the '
+                             f'tasks {", ".join(tasks)}, got {name}: {dict(own)}')
     found = {name: config if not isinstance(config, Mapping) else
              {**config, 'tasks': _tasks_of(name, config, tasks, names.get(name, {}))}
              for name, config in datasets.items()}
@@ -52,10 +52,10 @@ def resolve_sets(tasks: Mapping[str, Any], datasets: Mapping[str, Any],
 
 
 def without_left_out(datasets: Mapping[str, Any], gone: Set[str]) -> dict[str, Any]:
-    """The sets that are not None, labelled for no task of ``gone``, which the model does not have.
+    """Drop the sets that are None, and from each set the tasks in ``gone``.
 
     Raises:
-        ValueError: a set that no task is left for.
+        ValueError: a set has no task left.
     """
     kept = {name: config for name, config in datasets.items() if config is not None}
     for name, config in kept.items():
@@ -66,14 +66,14 @@ def without_left_out(datasets: Mapping[str, Any], gone: Set[str]) -> dict[str, A
                 if isinstance(given, Mapping) else [task for task in given if task not in gone])
         if not left:
             raise ValueError(f'datasets.{name} is labelled for {", ".join(given)}, which tasks '
-                             'leaves out: leave the set out by None too')
+                             'leaves out: set the dataset to None too')
         kept[name] = {**config, 'tasks': left}
     return kept
 
 
 def shorten_sets(tasks: Mapping[str, Any], datasets: Mapping[str, Any],
                  names: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
-    """Undo :func:`resolve_sets` of configs, so that other ``tasks`` can take the place."""
+    """Undo :func:`resolve_sets` for configs, so that ``tasks`` can be replaced."""
     short = {}
     for name, config in datasets.items():
         model_names: dict[Any, str] = {own: task for task, own in names.get(name, {}).items()}
@@ -88,7 +88,7 @@ def shorten_sets(tasks: Mapping[str, Any], datasets: Mapping[str, Any],
 
 def _tasks_of(name: str, config: Mapping, tasks: Mapping[str, Any],
               own_names: Mapping[str, str]) -> dict[str, Any]:
-    """A set's own task name -> config."""
+    """Return the tasks of a set: name within the set -> config."""
     given = config.get('tasks')
     if given is None:
         given = _known_tasks(name, config, tasks, own_names)
@@ -97,10 +97,10 @@ def _tasks_of(name: str, config: Mapping, tasks: Mapping[str, Any],
                          f'dict of them, got {given!r}')
     model_names: dict[Any, str] = {own: task for task, own in own_names.items()}
     found: dict[str, Any] = {}
-    key_of: dict[str, str] = {}  # the model's name
+    key_of: dict[str, str] = {}  # name within the set -> the model's name
     for key in given:
         options = given[key] if isinstance(given, Mapping) else {}
-        # Written out already, by the set's own names.
+        # Already written out, by the names within the set.
         written = isinstance(options, Task) or isinstance(options, Mapping) and 'type' in options
         task: Any = model_names.get(key, key) if written else key
         if task not in tasks:
@@ -108,23 +108,23 @@ def _tasks_of(name: str, config: Mapping, tasks: Mapping[str, Any],
                              f'{", ".join(tasks)}')
         own = own_names.get(task, task)
         if own in found and task != key_of[own]:
-            raise ValueError(f'datasets.{name} is labelled for {key_of[own]} and for {task}, and '
-                             f'both are its {own!r} (names): a label is of one task')
+            raise ValueError(f'datasets.{name} is labelled for {key_of[own]} and for {task}, but '
+                             f'names maps both to its {own!r}: a label belongs to one task')
         key_of[own] = task
         found[own] = (_same(name, task, options, tasks[task]) if written else
                       _with_options(name, task, options, tasks[task], own))
     unused = [task for task in own_names if task not in key_of.values()]
     if unused:
-        raise ValueError(f'JointDataset: names.{name} says what {name} calls {unused[0]}, but '
-                         f'datasets.{name}.tasks, {", ".join(key_of.values())}, does not have it')
+        raise ValueError(f'JointDataset: names.{name} renames {unused[0]}, which is not in '
+                         f'datasets.{name}.tasks ({", ".join(key_of.values())})')
     return found
 
 
 def _check_meanings(datasets: Mapping[str, Any], tasks: Mapping[str, Any],
                     names: Mapping[str, Mapping[str, str]]) -> None:
-    """Raise ValueError where labels of one task mean one thing in a set and another in the next.
+    """Raise ValueError if the labels of a task have different meanings in two sets.
 
-    A set that says by its own ``values`` which number is which class has answered that.
+    A set whose ``values`` map its numbers to the model's classes needs no check.
     """
     for task in tasks:
         first: dict[str, str] = {}  # meaning -> set
@@ -137,13 +137,13 @@ def _check_meanings(datasets: Mapping[str, Any], tasks: Mapping[str, Any],
         if len(first) > 1:
             sets = ', '.join(f'{meaning} in {name}' for meaning, name in sorted(first.items()))
             raise ValueError(
-                f'JointDataset: the labels of {task} are {sets}: they are no labels of one task. '
-                'Give it another name in one of them (names), or, for classes, say by values in '
-                'tasks of each set which of its numbers is which class of the model')
+                f'JointDataset: the labels of {task} are {sets}: these are different tasks. '
+                'Give it another name in one of them (names), or, for classes, map the numbers of '
+                'each set to classes of the model by values in its tasks')
 
 
 def _meaning(dataset: Any, own: str, shared: Any) -> str:
-    """What a set's numbers of a task mean by its class; '' where its config says it."""
+    """Return what the class declares the numbers of a task to mean; '' if the config states it."""
     config = isinstance(dataset, Mapping)
     held = dataset['tasks'] if config else getattr(dataset, 'tasks', {})
     cls = class_of(dataset.get('type') if config else type(dataset), DATASETS)
@@ -164,22 +164,22 @@ def _known_tasks(name: str, config: Mapping, tasks: Mapping[str, Any],
              and (task in own_names or task not in renamed)]
     if not known:
         has = f'it has labels of {", ".join(labels)}' if labels else (
-            'which labels it has, its class does not say')
+            'its class does not declare its labels')
         raise ValueError(f'datasets.{name}.tasks must say which of {", ".join(tasks)} it is '
                          f'labelled for: {has}')
     return known
 
 
 def _with_options(name: str, task: str, options: Any, shared: Any, own: str) -> Any:
-    """The shared task, read in the set's way."""
+    """Return the shared task with the reading options of a set."""
     if not isinstance(options, Mapping) or set(options) - READING_OPTIONS:
         raise ValueError(
-            f'datasets.{name}.tasks.{task} may hold what says how label files are read, '
-            f'{", ".join(sorted(READING_OPTIONS))}, got {options!r}: what the task is, tasks at '
-            'the top says for all sets')
+            f'datasets.{name}.tasks.{task} may hold options for reading label files only, '
+            f'{", ".join(sorted(READING_OPTIONS))}, got {options!r}: the task itself is defined '
+            'for all sets by tasks at the top')
     if isinstance(shared, Task):
         if options:
-            raise ValueError(f'datasets.{name}.tasks.{task}: options need the task as a config, '
+            raise ValueError(f'datasets.{name}.tasks.{task}: options need a task config, '
                              f'got a {type(shared).__name__}')
         shared = copy.copy(shared)
         shared.name = own
@@ -188,9 +188,9 @@ def _with_options(name: str, task: str, options: Any, shared: Any, own: str) -> 
 
 
 def _same(name: str, task: str, given: Any, shared: Any) -> Any:
-    """A task that a set writes out, where it is the shared one but for how it is read."""
+    """Return a written-out task if it equals the shared one except for reading options."""
     if isinstance(given, Task) != isinstance(shared, Task):
-        return given  # nothing to compare by
+        return given  # a config and a task cannot be compared
     if isinstance(given, Task):
         pairs = {key: (getattr(given, key, None), getattr(shared, key, None))
                  for key in ('channels', 'class_names')}
@@ -201,8 +201,8 @@ def _same(name: str, task: str, given: Any, shared: Any) -> Any:
     for key, (own, others) in pairs.items():
         if _plain(own) != _plain(others):
             raise ValueError(f'datasets.{name}.tasks: {key} of {task} is {own!r}, for the other '
-                             f'sets and the model it is {others!r}; a task of another name may '
-                             'have other classes or units (names)')
+                             f'sets and the model it is {others!r}; for other classes or units, '
+                             'give the task another name (names)')
     return given
 
 

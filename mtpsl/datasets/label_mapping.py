@@ -27,16 +27,16 @@ def load_mapping(path: str, ids: Sequence[str], tasks: Collection[str]) -> Label
 
     Args:
         path: the JSON file.
-        ids: image ids of the split; the mapping must speak of these and no others.
-        tasks: the task names that the dataset has labels for.
+        ids: image ids of the split; the mapping must name exactly these.
+        tasks: names of the tasks that the dataset has labels for.
 
     Returns:
         Image id -> names of the tasks it is labelled for, in the order of ``tasks``.
 
     Raises:
         FileNotFoundError: there is no such file, or it is a folder.
-        ValueError: no JSON object of lists; an id named twice, not in the split or left out; a
-            task unknown or named twice. The message names the file, the id and the cause.
+        ValueError: the file is no JSON object of lists; an id is repeated, missing or not in the
+            split; a task is unknown or repeated. The message names the file and the id.
     """
     if os.path.isdir(path):
         raise FileNotFoundError(f'label mapping {path} is a folder; it must be a JSON file')
@@ -65,7 +65,7 @@ def load_mapping(path: str, ids: Sequence[str], tasks: Collection[str]) -> Label
 
 
 def save_mapping(mapping: Mapping[str, Sequence[str]], path: str) -> None:
-    """Write a mapping as JSON, sorted, an image a line; the file appears whole or not at all."""
+    """Write a mapping as sorted JSON, one image per line; the write is atomic."""
     lines = [f'  {json.dumps(i)}: {json.dumps(list(mapping[i]))}' for i in sorted(mapping)]
     write_text(Path(path), '{\n' + ',\n'.join(lines) + '\n}\n')
 
@@ -74,29 +74,29 @@ def generate_mapping(ids: Sequence[str], tasks: Sequence[str], setting: str, see
                      candidates: Mapping[str, Collection[str]] | None = None) -> LabelMapping:
     """Draw a partial-label setting with the statistics of the published ones.
 
-    - ``onelabel``: each image is labelled for one task; the tasks get equally many images, up to
-      one.
-    - ``randomlabels``: an image that E tasks can be labelled on draws the number of its labels
-      uniformly from 1..E-1 (1 where E is 1), then that many of the E tasks uniformly. Parsing is
-      possible on as many images as show human parts in the published set (34.3 %), every other
-      task on all. This gives the published counts in expectation: on PASCAL's 4998 images and
-      five tasks 858 labels for parsing (published: 847) and 2500 for each other task (2445 to
-      2557); 1523 images with one, two and three labels each and 429 with four (1538, 1529, 1541,
-      390). On NYUD's 795 images and three tasks 397.5 a task (385 to 408).
+    - ``onelabel``: each image is labelled for one task; the numbers of images per task differ by at
+      most one.
+    - ``randomlabels``: an image with E candidate tasks gets a number of labels drawn uniformly from
+      1..E-1 (1 if E is 1), then that many of the E tasks drawn uniformly. Parsing is a candidate
+      for the published share of images that show human parts (34.3 %), every other task for all
+      images. The expected counts match the published ones: on PASCAL's 4998 images and five tasks
+      858 labels for parsing (published: 847) and 2500 for each other task (2445 to 2557); 1523
+      images with one, two and three labels each and 429 with four (1538, 1529, 1541, 390). On
+      NYUD's 795 images and three tasks 397.5 per task (385 to 408).
     - ``full``: every image is labelled for every task.
 
     Args:
         ids: image ids.
-        tasks: task names in the order in which an image lists them.
+        tasks: task names, in the order of the lists of the mapping.
         setting: ``onelabel``, ``randomlabels`` or ``full``.
         seed: >= 0; the same arguments give the same mapping.
-        candidates: task name -> the images that can be labelled for it, all where not named. As
-            published, parsing goes only to images that show human parts; where the candidates
-            for parsing are not given, ``randomlabels`` draws them at random.
+        candidates: task name -> images that can be labelled for it; all images for other tasks.
+            As published, parsing is limited to images that show human parts; without candidates
+            for parsing, ``randomlabels`` draws them at random.
 
     Raises:
-        ValueError: a setting or candidate unknown, a seed below 0, ids or tasks empty or named
-            twice, too few candidates for equal groups.
+        ValueError: an unknown setting or candidate, a seed below 0, ids or tasks that are empty or
+            repeated, or too few candidates for equal groups.
     """
     if setting not in SETTINGS:
         raise ValueError(f'setting must be one of {", ".join(SETTINGS)}, got {setting!r}')
@@ -120,7 +120,7 @@ def generate_mapping(ids: Sequence[str], tasks: Sequence[str], setting: str, see
 
 
 def count_labels(mapping: Mapping[str, Sequence[str]]) -> tuple[Counter[str], Counter[int]]:
-    """Images per task, and images per number of labels."""
+    """Count the images per task, and the images per number of labels."""
     return (Counter(task for names in mapping.values() for task in names),
             Counter(len(names) for names in mapping.values()))
 
@@ -131,7 +131,7 @@ def _draw_one(ids: Sequence[str], tasks: Sequence[str], candidates: dict[str, se
     larger = set(rng.permutation(len(tasks))[:extra].tolist())
     left = rng.permutation(np.asarray(ids, object)).tolist()
     drawn: dict[str, set[str]] = {}
-    # The task with the fewest candidates chooses first.
+    # Serve the task with the fewest candidates first.
     for task in sorted(tasks, key=lambda task: len(candidates.get(task, ids))):
         size = quota + (tasks.index(task) in larger)
         chosen = [i for i in left if task not in candidates or i in candidates[task]][:size]

@@ -1,4 +1,4 @@
-"""Listings of folders of images and of labels."""
+"""Listings of image and label folders."""
 
 import logging
 import os
@@ -11,21 +11,21 @@ from mmengine.logging import print_log
 from .photo import COMPANIONS, IMAGE_SUFFIXES, is_image, why_left_out
 
 LABEL_SUFFIXES = ('png', 'npy')
-SHOWN = 3  # names in an error
+SHOWN = 3  # names in an error message
 _DIGITS = re.compile(r'\d+')
 
 
 def list_images(folder: str, twice: str = 'raise') -> dict[str, str]:
-    """The images of a folder: id (the file's name without suffix) -> file name.
+    """List the images of a folder: id (file name without suffix) -> file name.
 
-    They come in natural order (0, 1, 2, 10). Hidden files do not count, nor do those with a suffix
-    that is not one of ``IMAGE_SUFFIXES``, in any case (or of HEIC files, where these can be read).
-    What may be meant for an image and is left out, sub-folders too, is logged as a warning.
+    The order is natural (0, 1, 2, 10). Hidden files and files whose suffix is not in
+    ``IMAGE_SUFFIXES`` are ignored (HEIC counts if it can be read; case does not matter). Ignored
+    files that may be images, and sub-folders, are logged as a warning.
 
     Args:
         folder: the folder.
-        twice: what is done with several images of one id: ``'raise'``, or, with a warning,
-            ``'leave'`` them out or take the ``'first'`` by name.
+        twice: how to treat several images with one id: ``'raise'``, or, with a warning, ``'leave'``
+            them out or take the ``'first'`` by name.
 
     Raises:
         FileNotFoundError: there is no such folder, or no image in it.
@@ -62,7 +62,7 @@ def list_images(folder: str, twice: str = 'raise') -> dict[str, str]:
     if twice == 'leave':
         found = {image_id: name for image_id, name in found.items() if image_id not in several}
     if not found:
-        raise FileNotFoundError(f'the folder {folder} holds no image, no file of a type '
+        raise FileNotFoundError(f'the folder {folder} holds no image of the types '
                                 f'{", ".join(IMAGE_SUFFIXES)}{left_out}')
     if left:
         print_log(f'left out of the folder of images {folder}: {"; ".join(left)}', logger='current',
@@ -72,14 +72,14 @@ def list_images(folder: str, twice: str = 'raise') -> dict[str, str]:
 
 def list_labels(folder: str, ids: Collection[str],
                 on_error: str = 'raise') -> tuple[dict[str, str], list[str]]:
-    """The label files of a folder that belong to ``ids``, id -> file name, and those of no id.
+    """List the label files of a folder: id -> file name, and the files that match no id.
 
-    None without a folder. With ``on_error='skip'`` an id that has two has none, with a warning.
-    Folders in it, and files of no id that may be meant for labels but are of another type, are left
-    out with a warning.
+    A missing folder has none. With ``on_error='skip'`` an id with two files is left out with a
+    warning. Sub-folders, and files of other types that may be labels but match no id, are left out
+    with a warning.
 
     Raises:
-        ValueError: a file of one of the ids that is no .png or .npy, or an id with both.
+        ValueError: a file of one of the ids is no .png or .npy, or an id has both.
     """
     found: dict[str, str] = {}
     foreign, twice, strangers = [], set(), []
@@ -119,7 +119,7 @@ def list_labels(folder: str, ids: Collection[str],
 
 
 def spellings(ids: Collection[str]) -> Callable[[str], str]:
-    """From a name to the id that it is: systems write one accented letter in several ways."""
+    """Return a function name -> matching id: systems encode accented letters differently."""
     forms = {unicodedata.normalize('NFC', name): name for name in ids if not name.isascii()}
 
     def as_spelt(name: str) -> str:
@@ -130,28 +130,28 @@ def spellings(ids: Collection[str]) -> Callable[[str], str]:
 
 
 def _entries(folder: str) -> tuple[list[str], list[str]]:
-    """Names of the files and of the folders in a folder, hidden ones left out."""
+    """Return the names of files and of sub-folders in a folder, without hidden ones."""
     files: list[str] = []
     folders: list[str] = []
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name[0] != '.':
-                # A broken link is no folder: reading it will say so.
+                # Treat a broken link as a file: reading it reports the fault.
                 (folders if entry.is_dir() else files).append(entry.name)
     return files, folders
 
 
 def _natural(name: str) -> tuple[str, str]:
-    """Sort key by which numbers in names count as numbers."""
+    """Return a sort key that compares the numbers in names by value."""
     return _DIGITS.sub(_number_key, name), name
 
 
 def _number_key(match: re.Match) -> str:
     digits = match[0].lstrip('0')
-    return f'{len(digits):03}{digits}'  # a longer number is larger; names are at most 255 long
+    return f'{len(digits):03}{digits}'  # a longer number is larger; names have at most 255 letters
 
 
 def examples(names: Iterable[str]) -> str:
-    """The first few names."""
+    """Return the first few names, joined by commas."""
     ordered = sorted(names, key=_natural)
     return ', '.join(ordered[:SHOWN]) + ', ...' * (len(ordered) > SHOWN) if ordered else 'none'

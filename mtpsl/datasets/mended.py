@@ -1,6 +1,6 @@
-"""Values of arrays that are a little out of their range: mended, and said once.
+"""Repair array values that are slightly out of range, with one warning.
 
-The readers of the published code check nothing, so that an archive with such values trains there.
+The published readers do not check values, so that archives with such values work there.
 """
 
 import logging
@@ -10,13 +10,13 @@ from mmengine.logging import print_log
 
 from mtpsl.tasks.normal import LONGEST
 
-OVERSHOOT = 0.5  # of an image in [0, 1]: what a sharp resampling gives, not another scale
-TOO_LONG = 2.0  # of a normal; longer ones are of another scale
+OVERSHOOT = 0.5  # beyond [0, 1]: overshoot of a sharp resampling filter, not another scale
+TOO_LONG = 2.0  # length of a normal; longer ones have another scale
 _said: set[str] = set()
 
 
 def clip_image(pixels: np.ndarray, path: str) -> np.ndarray:
-    """An image of floats with what lies a little outside of [0, 1] clipped; others as they are."""
+    """Clip float images slightly outside [0, 1]; return other images unchanged."""
     if pixels.dtype.kind != 'f' or not pixels.size:
         return pixels
     low, high = pixels.min(), pixels.max()
@@ -27,10 +27,10 @@ def clip_image(pixels: np.ndarray, path: str) -> np.ndarray:
 
 
 def shorten_normals(normals: np.ndarray, path: str) -> np.ndarray:
-    """Vectors (H, W, 3) that are too long as unit ones, those with NaN unknown.
+    """Shorten vectors (H, W, 3) that are too long to unit length; set those with NaN to unknown.
 
-    Left as they are, to be refused: what is coded as colours, without any negative component, or
-    of another scale.
+    Maps on another scale or stored as colours (without any negative component) stay unchanged and
+    are refused later.
     """
     if normals.dtype.kind != 'f' or normals.ndim != 3:
         return normals
@@ -46,7 +46,7 @@ def shorten_normals(normals: np.ndarray, path: str) -> np.ndarray:
 
 
 def drop_broken(values: np.ndarray, path: str) -> np.ndarray:
-    """A map of depth in which some values are not finite: these are unknown, 0."""
+    """Set the values of a depth map that are not finite to unknown, 0."""
     if values.dtype.kind != 'f':
         return values
     broken = ~np.isfinite(values)
@@ -57,14 +57,14 @@ def drop_broken(values: np.ndarray, path: str) -> np.ndarray:
 
 
 def say_frames(path: str) -> None:
-    """That of an image file with several frames or pages the first is read."""
-    say_once('frames', path, 'it has several frames or pages, and the first is read; others can '
-              'be given as arrays')
+    """Warn that only the first of several frames or pages of an image file is read."""
+    say_once('frames', path, 'it has several frames or pages, and the first is read; save the '
+              'others as files of their own to use them')
 
 
 def say_once(kind: str, path: str, text: str) -> None:
-    """A warning for the first file of a kind in this process; another kind has one of its own."""
+    """Warn about the first file of each kind of fault in this process."""
     if kind not in _said:
         _said.add(kind)
-        print_log(f'{path}: {text}; of other files with such values nothing is said', 'current',
+        print_log(f'{path}: {text}; further files of this kind are not reported', 'current',
                   logging.WARNING)

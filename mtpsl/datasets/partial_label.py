@@ -1,4 +1,4 @@
-"""Base of the datasets whose images are labelled for some of the tasks each."""
+"""Base class of datasets whose images are each labelled for some of the tasks."""
 
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -21,17 +21,16 @@ MISSING_SHOWN = 5
 
 
 class LabelSource(NamedTuple):
-    """How a dataset keeps the labels of one task.
+    """Files and decoder of a dataset's labels of one task.
 
     Attributes:
         files: paths below the data root with ``{id}`` for the image id and ``{split}`` for the
-            split; where one is itself a tuple, it lists alternatives and the first that exists
-            is used.
-        decode: ``(size, *contents) -> map``. Takes (H, W) of the image and what is in the files,
-            in their order (see ``LoadLabels``); gives the label map, (H, W) or (H, W, 3).
-        meaning: which classes or which unit the values are of, in words, so that labels of two
-            datasets are not taken for each other (see :class:`~mtpsl.datasets.joint.JointDataset`);
-            '' where the config says it.
+            split; a nested tuple lists alternatives, of which the first existing one is used.
+        decode: ``(size, *contents) -> map``: from (H, W) of the image and the contents of the
+            files, in their order (see ``LoadLabels``), to the label map, (H, W) or (H, W, 3).
+        meaning: classes or unit of the values, in words, so that different labels of two datasets
+            are not mixed (see :class:`~mtpsl.datasets.joint.JointDataset`); '' if the config
+            defines it.
     """
 
     files: tuple[str | tuple[str, ...], ...]
@@ -40,23 +39,23 @@ class LabelSource(NamedTuple):
 
 
 class LabelFiles(NamedTuple):
-    """The files of one label of one image, and the ``decode`` of its :class:`LabelSource`."""
+    """The files of one image's label for one task, and their ``decode`` (:class:`LabelSource`)."""
 
     paths: tuple[str, ...]
     decode: Callable[..., np.ndarray]
 
 
 class PartialLabelDataset(BaseDataset):
-    """Images of which each is labelled for some tasks; withheld labels are never read.
+    """Images that are each labelled for some of the tasks; withheld labels are never read.
 
-    A dataset states in ``LABELS`` where its labels lie, in ``IMAGE`` where its images do and in
-    ``ID_LIST`` where the ids of a split do (or reads these otherwise, see :meth:`read_ids`). All
-    files that will be needed are looked up at construction.
+    A subclass defines the paths of labels (``LABELS``), images (``IMAGE``) and id lists
+    (``ID_LIST``, or it overrides :meth:`read_ids`). The constructor checks that all needed files
+    exist.
 
     The pipeline starts from a dict of ``img_path``, ``img_id``, ``tasks`` (name -> task),
     ``labels`` (name -> :class:`LabelFiles` of the labels that may be used, and of those in
-    ``withheld``, see ``crop_guide``), ``photos`` (see ``PHOTOS``) and ``skipped`` (a message for
-    each image in whose place this one is taken, see ``on_error``).
+    ``withheld``, see ``crop_guide``), ``photos`` (see ``PHOTOS``) and ``skipped`` (one message per
+    unreadable image that this one replaces, see ``on_error``).
 
     Args:
         tasks: task name -> config or task, see :func:`mtpsl.tasks.build_tasks`; the names must be
@@ -64,34 +63,33 @@ class PartialLabelDataset(BaseDataset):
         data_root: folder of the dataset.
         split: name of the id list, ``'train'`` or ``'val'`` as published.
         label_mapping: JSON file, image id -> task names, absolute or relative to ``data_root``;
-            its tasks that are not among ``tasks`` are left out. None: every image is labelled
-            for every task.
+            tasks that are not in ``tasks`` are ignored. None: every image is labelled for every
+            task.
         pipeline: transforms, configs or callables.
-        max_images: take only the first so many images of the split.
-        drop_unlabelled: leave out images without a label of any of ``tasks``: what a single-task
-            model trains on.
-        on_error: what training (an item asked for by a :class:`SeededIndex`) does with an image
-            whose file, or a label's, turns out unreadable: ``'raise'``, or ``'skip'``, which takes
-            the next image in order that can be read, with the random state of the same draw.
-            Elsewhere it is always an error: scores of other images would be wrong.
-        crop_guide: task whose label is read where it is withheld as well, for
-            :class:`~mtpsl.datasets.transforms.RandomCrop` to choose the place by, as the published
-            code does; it never reaches the model. None: a withheld label is not read.
+        max_images: use only the first ``max_images`` images of the split.
+        drop_unlabelled: leave out images without a label of any of ``tasks``, as single-task
+            models need it.
+        on_error: how training (access by a :class:`SeededIndex`) treats an image with an
+            unreadable file or label: ``'raise'``, or ``'skip'`` to use the next readable image
+            with the same random state. Any other access raises: metrics of other images would be
+            wrong.
+        crop_guide: task whose label is also read where it is withheld, only for
+            :class:`~mtpsl.datasets.transforms.RandomCrop` to choose the crop, as the published
+            code does; the model never gets it. None: withheld labels are not read.
 
     Raises:
-        ValueError: a task that the dataset has no labels for, ``max_images`` no integer of at
-            least 1, ``on_error`` neither of the two, no image left by ``drop_unlabelled``, a wrong
-            id list (see :func:`read_id_list`) or mapping (see :func:`load_mapping`).
-        FileNotFoundError: the id list, the mapping, an image or a label that may be used is
-            missing.
+        ValueError: an unknown task, a wrong ``max_images`` or ``on_error``, no image left by
+            ``drop_unlabelled``, a wrong id list (see :func:`read_id_list`) or mapping (see
+            :func:`load_mapping`).
+        FileNotFoundError: the id list, the mapping, an image or a needed label is missing.
     """
 
     LABELS: dict[str, LabelSource] = {}
     IMAGE: str
     ID_LIST: str
-    # How photographs lie, 'stored' or 'upright' as EXIF says. The published readers do not turn.
+    # Orientation of images: 'stored', as the published readers use, or 'upright' as EXIF states.
     PHOTOS = 'stored'
-    # What the published set holds: images of each split and, where all have one, their (H, W).
+    # Size of the published set: images per split and, if all have one size, their (H, W).
     PUBLISHED: dict = {}
 
     def __init__(self, *, tasks: Mapping[str, dict | Task], data_root: str, split: str,
@@ -126,7 +124,7 @@ class PartialLabelDataset(BaseDataset):
                          data_root=os.path.expanduser(data_root),
                          pipeline=list(pipeline))
         for transform in self.pipeline.transforms:
-            if hasattr(transform, 'check_tasks'):  # now rather than at the first image
+            if hasattr(transform, 'check_tasks'):  # fail now, not at the first image
                 transform.check_tasks(self.tasks, known)
         try:
             check_pipeline(self.pipeline.transforms, self.tasks)
@@ -134,10 +132,10 @@ class PartialLabelDataset(BaseDataset):
             raise ValueError(f'{self.title}: {error}') from error
 
     def __getitem__(self, index: int | SeededIndex) -> dict:
-        """One sample. An int leaves the random states alone, a ``SeededIndex`` decides the sample.
+        """Load one sample. A ``SeededIndex`` also fixes the random transforms, an int does not.
 
         Raises:
-            IndexError: no such image.
+            IndexError: the index is out of range.
             RuntimeError: a transform failed; the message names the image and the cause. With
                 ``on_error='skip'`` also: too many images in a row are unreadable.
         """
@@ -159,7 +157,7 @@ class PartialLabelDataset(BaseDataset):
                            f'{skipped[-1]}')
 
     def _load(self, index: int, skipped: tuple[str, ...] = ()) -> dict:
-        """Image ``index`` through the pipeline; ``skipped`` says which were to come before it."""
+        """Run image ``index`` through the pipeline; ``skipped`` describes the images skipped."""
         results = self.get_data_info(index) | dict(tasks=self.tasks, skipped=skipped,
                                                      photos=self.PHOTOS)
         image_id = results['img_id']
@@ -181,11 +179,11 @@ class PartialLabelDataset(BaseDataset):
         self._unread = frozenset(self.tasks) - set(tasks)
 
     def known_tasks(self) -> Collection[str]:
-        """Names of the tasks that ``tasks`` and the mapping may name."""
+        """Return the names that ``tasks`` and the mapping may use."""
         return self.LABELS
 
     def read_ids(self) -> list[str]:
-        """Image ids of the split, from its list (an id a line)."""
+        """Read the image ids of the split from its list (one id per line)."""
         path = os.path.join(self.data_root, self.ID_LIST.format(split=self.split))
         if not os.path.isfile(path):
             raise FileNotFoundError(f'there is no id list {path} for the split {self.split!r}; is '
@@ -193,7 +191,7 @@ class PartialLabelDataset(BaseDataset):
         return read_id_list(path)
 
     def label_files(self, task: str, paths: tuple[str, ...]) -> LabelFiles:
-        """The files of a label with the way to read them."""
+        """Return the files of a label with their ``decode``."""
         return LabelFiles(paths, self.LABELS[task].decode)
 
     def load_data_list(self) -> list[dict]:
@@ -211,7 +209,7 @@ class PartialLabelDataset(BaseDataset):
             guide = {}
             if self.crop_guide and self.crop_guide not in labels:
                 guide[self.crop_guide] = tuple(
-                    finder.find(file, image_id, f'{self.crop_guide} label, the guide of crops')
+                    finder.find(file, image_id, f'{self.crop_guide} label, for crop_guide')
                     for file in self.LABELS[self.crop_guide].files)
             data_list.append(dict(img_id=image_id, labels=labels, guide=guide,
                                   img_path=finder.find(self.IMAGE, image_id, 'image')))
@@ -219,7 +217,7 @@ class PartialLabelDataset(BaseDataset):
         return data_list
 
     def filter_data(self) -> list[dict]:
-        """The images that are used of those of :meth:`load_data_list`."""
+        """Return the used entries of :meth:`load_data_list`."""
         if not self.drop_unlabelled:
             return self.data_list
         kept = [info for info in self.data_list if info['labels']]
@@ -229,7 +227,7 @@ class PartialLabelDataset(BaseDataset):
         return kept
 
     def labelled_tasks(self, ids: Sequence[str]) -> LabelMapping:
-        """Image id -> the tasks whose labels are used: all, or those of the mapping."""
+        """Return image id -> tasks whose labels are used: all, or those of the mapping."""
         if self.label_mapping is None:
             return dict.fromkeys(ids, tuple(self.tasks))
         path = os.path.join(self.data_root, os.path.expanduser(self.label_mapping))
@@ -243,12 +241,12 @@ class PartialLabelDataset(BaseDataset):
 
 
 def refuse_unfinished(root: str) -> None:
-    """Raise ValueError if a tool has begun to write the dataset but not ended."""
+    """Raise ValueError if a tool has not finished writing the dataset."""
     manifests = [name for name in (os.listdir(root) if os.path.isdir(root) else ())
                  if name.endswith('.unfinished.json') and name[0] != '.']
     if manifests:
-        raise ValueError(f'{os.path.join(root, manifests[0])} says that the dataset is not '
-                         'finished; the command that makes it goes on where it stopped')
+        raise ValueError(f'{os.path.join(root, manifests[0])} marks the dataset as not finished; '
+                         'run the command that makes it again, and it continues')
 
 
 def refuse_missing(missing: Sequence[str], root: str, split: str) -> None:
@@ -262,7 +260,7 @@ def refuse_missing(missing: Sequence[str], root: str, split: str) -> None:
 
 
 class _Finder:
-    """Looks files up in listings of their folders (one per folder) and collects the missing."""
+    """Look up files in listings of their folders (read once each); collect missing ones."""
 
     def __init__(self, root: str, split: str) -> None:
         self.root = root

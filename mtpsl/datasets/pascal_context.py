@@ -21,20 +21,20 @@ HAS_NORMAL = np.isin(np.arange(CONTEXT_CLASSES + 1), NORMAL_CLASSES)
 
 
 def decode_semseg(size: tuple[int, int], png: np.ndarray) -> np.ndarray:
-    """VOC classes 0..20, 255 unknown, as stored."""
+    """Return the stored VOC classes 0..20, 255 where unknown."""
     return _grey(png)
 
 
 def decode_saliency(size: tuple[int, int], png: np.ndarray) -> np.ndarray:
-    """1 where the stored saliency v of 0..255 has v / 255 > 0.5, else 0."""
+    """Return 1 where the stored saliency v in 0..255 has v / 255 > 0.5, else 0."""
     return (_grey(png) > 127).astype(np.uint8)
 
 
 def decode_parsing(size: tuple[int, int], mat: dict) -> np.ndarray:
-    """Body parts 1..6 of all persons, later pieces over earlier ones; 0 elsewhere.
+    """Return the body parts 1..6 of all persons, 0 elsewhere; later pieces overwrite earlier ones.
 
-    The object's class decides here, so ``ImageSets/Parts`` (a digest of these same files, listing
-    the classes of each image's objects) is neither needed nor written.
+    Persons are found by the object's class, so ``ImageSets/Parts`` (a list of the classes in each
+    of these files) is not needed.
     """
     anno = _records(_variable(mat, 'anno'), 'anno', 2)
     if not anno:
@@ -58,13 +58,13 @@ def decode_parsing(size: tuple[int, int], mat: dict) -> np.ndarray:
 
 
 def decode_boundary(size: tuple[int, int], mat: dict) -> np.ndarray:
-    """1 on thin(|Laplacian(LabelMap)| > 0), 0 elsewhere; the 4-neighbour Laplacian."""
+    """Return 1 on thin(|Laplacian(LabelMap)| > 0), 0 elsewhere, with the 4-neighbour Laplacian."""
     laplacian = cv2.Laplacian(_context_classes(mat), cv2.CV_64F)
     return thin(laplacian != 0).astype(np.uint8)
 
 
 def decode_normal(size: tuple[int, int], png: np.ndarray, mat: dict) -> np.ndarray:
-    """n = 2 v / 255 - 1 of the RGB values v on ``NORMAL_CLASSES``, the zero vector elsewhere."""
+    """Return n = 2 v / 255 - 1 of RGB values v on ``NORMAL_CLASSES``, the zero vector elsewhere."""
     if png.ndim != 3 or png.shape[2] != 3 or png.dtype != np.uint8:
         raise ValueError(f'expected an 8-bit RGB picture, got {png.dtype} of shape {png.shape}')
     classes = _context_classes(mat)
@@ -121,7 +121,7 @@ def _variable(mat: dict, name: str) -> np.ndarray:
 
 
 def _records(value: np.ndarray, name: str, fields: int) -> list[Any]:
-    """The records of a MATLAB struct array; none of an empty one, whose fields are not kept."""
+    """Return the records of a MATLAB struct array; an empty array has lost its fields."""
     if value.size and len(value.dtype.names or ()) < fields:
         raise ValueError(f'{name} must be a struct of {fields} fields, got {value.dtype} of shape '
                          f'{value.shape}')
@@ -136,7 +136,7 @@ def _class_index(item: np.void) -> int:
 
 
 def _context_classes(mat: dict) -> np.ndarray:
-    """(H, W) uint16 Context classes."""
+    """Return the Context classes, (H, W) uint16."""
     classes = _variable(mat, 'LabelMap')
     if classes.ndim != 2 or not classes.size or classes.dtype.kind not in 'iu':
         raise ValueError(f'LabelMap must be an (H, W) map of integers, got {classes.dtype} of '

@@ -1,4 +1,4 @@
-"""Photographs: which files are some, and how they are to be turned."""
+"""Image files: suffixes that can be read, and EXIF orientation."""
 
 import importlib
 import os
@@ -11,14 +11,14 @@ from mtpsl.tasks import Task
 
 IMAGE_SUFFIXES = ('jpg', 'jpeg', 'jpe', 'jfif', 'png', 'bmp', 'dib', 'tif', 'tiff', 'webp', 'npy',
                   'gif', 'avif', 'jp2', 'mpo', 'pgm', 'ppm', 'pnm', 'qoi', 'tga')
-HEIF_SUFFIXES = ('heic', 'heif', 'hif')  # read with a package of their own
+HEIF_SUFFIXES = ('heic', 'heif', 'hif')  # need the package pillow-heif
 HEIF_ADVICE = 'install pillow-heif (pip install pillow-heif), or save them as jpg or png'
-# Other files that lie among images and are meant for none.
+# Suffixes of files that often lie among images and are none.
 COMPANIONS = ('aae', 'csv', 'db', 'ini', 'json', 'log', 'md', 'py', 'txt', 'xml', 'xmp', 'yaml',
               'yml')
-LIES = ('stored', 'upright')  # how a dataset takes its photographs
-# EXIF orientation -> whether the stored picture is to be transposed, then mirrored left to right,
-# then upside down, to lie as a person sees it.
+ORIENTATIONS = ('stored', 'upright')  # orientations in which a dataset can use its images
+# EXIF orientation -> whether to transpose the stored picture, then mirror it left to right, then
+# flip it upside down, to show it upright.
 TURNS = {1: (False, False, False), 2: (False, True, False), 3: (False, True, True),
          4: (False, False, True), 5: (True, False, False), 6: (True, True, False),
          7: (True, True, True), 8: (True, False, True)}
@@ -26,7 +26,7 @@ TURNS = {1: (False, False, False), 2: (False, True, False), 3: (False, True, Tru
 
 @cache
 def reads_heif() -> bool:
-    """Whether HEIC files can be read; makes Pillow do so."""
+    """Return whether HEIC files can be read, and register the HEIF reader with Pillow."""
     try:
         importlib.import_module('pillow_heif').register_heif_opener()
     except ImportError:
@@ -35,9 +35,7 @@ def reads_heif() -> bool:
 
 
 def why_left_out(suffix: str) -> str:
-    """Why files of a suffix (in small letters) are no images here; '' of those that are or may be
-    left without a word.
-    """
+    """Return why files of a lower-case suffix are not read as images; '' if no reason is needed."""
     if suffix in IMAGE_SUFFIXES or suffix in COMPANIONS or not suffix:
         return ''
     if suffix in HEIF_SUFFIXES:
@@ -46,21 +44,21 @@ def why_left_out(suffix: str) -> str:
 
 
 def is_image(suffix: str) -> bool:
-    """Whether files of a suffix (in small letters) are taken for images."""
+    """Return whether files of a lower-case suffix are read as images."""
     return suffix in IMAGE_SUFFIXES or suffix in HEIF_SUFFIXES and reads_heif()
 
 
 def refuse_special(path: str) -> None:
-    """Raise ValueError of a path that is no regular file, such as a pipe: reading it may hang."""
+    """Raise ValueError if a path is no regular file, such as a pipe: reading it may hang."""
     if os.path.exists(path) and not os.path.isfile(path):
         raise ValueError('it is a folder' if os.path.isdir(path) else
-                         'it is no regular file but a pipe, a socket or a device')
+                         'it is not a regular file (a pipe, a socket or a device)')
 
 
 def turn(pixels: np.ndarray, turns: tuple[bool, bool, bool],
          transpose: Callable[[np.ndarray], np.ndarray] = lambda pixels: pixels.swapaxes(0, 1),
          flip: Callable[[np.ndarray], np.ndarray] = lambda pixels: pixels[:, ::-1]) -> np.ndarray:
-    """Turn an image (H, W, ...) by an entry of ``TURNS``; labels by their task's two methods."""
+    """Turn an image (H, W, ...) by an entry of ``TURNS``; for labels pass the task's methods."""
     transposed, mirrored, overturned = turns
     if transposed:
         pixels = transpose(pixels)
@@ -74,15 +72,15 @@ def turn(pixels: np.ndarray, turns: tuple[bool, bool, bool],
 def turned_decode(decode: Callable[..., np.ndarray], task: Task, orientation: int, stored: bool,
                   fits: Callable[[Sequence[int], Sequence[int]], bool],
                   ) -> Callable[..., np.ndarray]:
-    """A ``decode`` whose map lies as the photograph does that was turned by ``orientation``.
+    """Wrap ``decode`` to return a map in the orientation of an image turned by ``orientation``.
 
     Args:
         decode: see :class:`~mtpsl.datasets.partial_label.LabelSource`.
-        task: whose map it is.
-        orientation: of the photograph, not 1.
-        stored: what the label was drawn on where its size does not tell: the stored picture, else
-            the upright one.
-        fits: whether a label of one (H, W) is one of an image of the other.
+        task: task of the map.
+        orientation: EXIF orientation of the image, not 1.
+        stored: whether the label has the stored orientation where its size cannot tell; otherwise
+            it is upright.
+        fits: whether a label of one (H, W) can belong to an image of another (H, W).
     """
     def decode_turned(size: tuple[int, int], *contents: object) -> np.ndarray:
         label = decode(size, *contents)

@@ -1,4 +1,4 @@
-"""Import of the published partial-label settings, which are pickles, without running them."""
+"""Import the published partial-label settings, which are pickles, without executing code."""
 
 import pickle
 import re
@@ -22,14 +22,14 @@ def import_published(path: str) -> LabelMapping:
     """Read a published setting.
 
     ``.npy``: a pickled dict, reference task name -> list of image ids. ``.pth``: either a dict,
-    image id -> zeros and ones of PASCAL's five tasks, or ``{'labels_weights': (N, T) tensor}`` of
-    zeros and ones, row i = sample i (whose id is ``str(i)``), T = 3: semseg, depth, normal (NYUD),
-    T = 2: semseg, depth (Cityscapes).
+    image id -> zeros and ones for PASCAL's five tasks, or ``{'labels_weights': (N, T) tensor}`` of
+    zeros and ones, row i for image id ``str(i)``, T = 3: semseg, depth, normal (NYUD), T = 2:
+    semseg, depth (Cityscapes).
 
     Raises:
         pickle.UnpicklingError: the file holds anything but arrays, strings and containers; the
             message names the file and the forbidden global, which is not called.
-        ValueError: another suffix, or contents that are not as above.
+        ValueError: another suffix, or other contents.
         OSError: the file cannot be opened.
     """
     if path.endswith('.npy'):
@@ -39,8 +39,8 @@ def import_published(path: str) -> LabelMapping:
     raise ValueError(f'a published mapping is a .npy or .pth file, got {path}')
 
 
-# What a pickle calls NumPy is one of these, as a pickle that may set the state of a real dtype or
-# array can make NumPy read any memory.
+# Stand-ins for the NumPy globals of a pickle: setting the state of a real dtype or array from a
+# pickle can make NumPy read arbitrary memory.
 
 
 class _Dtype:
@@ -54,7 +54,7 @@ class _Dtype:
 
 
 class _String(str):
-    """A NumPy string, given as its dtype and bytes."""
+    """A NumPy string, built from its dtype and bytes."""
 
     def __new__(cls, dtype: _Dtype, content: bytes) -> '_String':
         if not isinstance(dtype, _Dtype) or dtype.code[0] != 'U':
@@ -67,7 +67,7 @@ class _String(str):
 
 
 class _Array:
-    """An array of objects; ``elements`` are its elements."""
+    """An object array; ``elements`` holds its elements."""
 
     def __init__(self, kind: type, shape: tuple[int, ...], code: bytes) -> None:
         self.elements: list = []
@@ -76,7 +76,7 @@ class _Array:
         self.elements = state[4]
 
 
-# NumPy 2 renamed the package; the published files carry the old name.
+# NumPy 2 renamed the package; the published files use the old name.
 _ADMITTED: dict[tuple[str, str], type] = {
     (f'numpy.{package}.multiarray', name): stub for package in ('core', '_core')
     for name, stub in (('scalar', _String), ('_reconstruct', _Array))}
@@ -113,7 +113,7 @@ def _read_pth(path: str) -> object:
             with torch.serialization.safe_globals(admitted):
                 return torch.load(file, map_location='cpu', weights_only=True)
         except pickle.UnpicklingError as error:
-            # The rest of torch's message advises to run the file's code.
+            # Do not show the rest of torch's message: it advises to run the file's code.
             name = re.search(r'GLOBAL (\S+)', str(error))
             detail = re.search(r'WeightsUnpickler error: (.*)', str(error))
             cause = (f'forbidden global {name[1]}' if name else
@@ -167,7 +167,7 @@ def _from_rows(path: str, content: object) -> LabelMapping:
         tasks = TASKS_OF_COLUMNS[len(row)]
         mapping[str(image_id)] = tuple(task for task, known in zip(tasks, row) if known)
     if len(columns) > 1:
-        raise ValueError(f'{path}: all images must have as many zeros and ones, got rows of '
+        raise ValueError(f'{path}: all images must have equally many zeros and ones, got rows of '
                          f'{" and ".join(map(str, sorted(columns)))}')
     return mapping
 

@@ -1,4 +1,4 @@
-"""One seed gives one sample: draws that carry their own random state to the workers."""
+"""Samplers whose indices carry the random state of their sample to the workers."""
 
 import logging
 import math
@@ -18,15 +18,15 @@ from mtpsl.system.checks import is_integer
 class SeededIndex(int):
     """Index plus seed and epoch; together they determine the augmentation.
 
-    An ``int``, so that wrappers such as ``ConcatDataset`` and ``RepeatDataset`` can count with it:
-    what they subtract or take the remainder of is an index again, and the augmentation goes on
-    depending on the place in the whole.
+    An ``int``, so that wrappers such as ``ConcatDataset`` and ``RepeatDataset`` can compute with
+    it: ``-`` and ``%`` return a ``SeededIndex`` with the same ``place``, which determines the
+    augmentation.
 
     Args:
         seed: the run's seed, >= 0.
         epoch: epoch of the sampler, >= 0.
         index: position of the image in the dataset.
-        place: position in the outermost dataset; None is ``index``.
+        place: position in the outermost dataset; defaults to ``index``.
     """
 
     seed: int
@@ -41,11 +41,11 @@ class SeededIndex(int):
 
     @property
     def index(self) -> int:
-        """The position as a plain number."""
+        """Return the position as a plain ``int``."""
         return int(self)
 
     def at(self, index: int) -> 'SeededIndex':
-        """The same draw for another position, such as that in a part of the dataset."""
+        """Return the same draw for another position, such as one in a sub-dataset."""
         return SeededIndex(self.seed, self.epoch, index, self.place)
 
     def __sub__(self, other: int) -> 'SeededIndex':
@@ -64,12 +64,11 @@ class SeededIndex(int):
 
 @DATA_SAMPLERS.register_module()
 class SeededSampler(DefaultSampler):
-    """mmengine's ``DefaultSampler`` that yields a :class:`SeededIndex` in place of each index.
+    """Yield a :class:`SeededIndex` in place of each index of mmengine's ``DefaultSampler``.
 
-    A sample then depends on (seed, epoch, image) only: not on the worker, their number, the rank,
-    what was drawn before, or whether the run was resumed. The order is ``DefaultSampler``'s, and
-    so are the arguments; ``set_epoch`` (which mmengine's training loops call) renews both order
-    and augmentation.
+    A sample then depends on (seed, epoch, image) only: not on workers, ranks, earlier draws or
+    resuming. Order and arguments are those of ``DefaultSampler``; ``set_epoch`` (called by
+    mmengine's training loops) renews order and augmentation.
     """
 
     def __iter__(self) -> Iterator[SeededIndex]:
@@ -78,28 +77,28 @@ class SeededSampler(DefaultSampler):
 
 @DATA_SAMPLERS.register_module()
 class JointSampler(SeededSampler):
-    """Draws some sets of a :class:`~mtpsl.datasets.joint.JointDataset` more often than others.
+    """Draw some sets of a :class:`~mtpsl.datasets.joint.JointDataset` more often than others.
 
-    An epoch is ``epoch_size`` draws, in random order, of which set k has a fixed number n_k,
-    its share rounded. A set goes through all its images before one comes again, over the ends of
-    epochs too. As with :class:`SeededSampler` a sample depends on (seed, epoch, image) only; an
-    image that is drawn twice in an epoch is augmented anew.
+    An epoch has ``epoch_size`` draws in random order, of which a fixed number n_k, the rounded
+    share, is from set k. A set is drawn without replacement, across epochs too, until all its
+    images are used. As with :class:`SeededSampler` a sample depends on (seed, epoch, image) only;
+    an image that is drawn twice in an epoch gets different augmentations.
 
     Args:
         dataset: a ``JointDataset``.
-        weights: set name -> its share of the draws, relative to the others'.
-        temperature: T >= 1, in place of ``weights``: shares are as (images of the set)^(1/T); 1
-            draws each image equally often, a large T each set.
-        epoch_size: draws in an epoch; None is the number of images of all sets.
-        seed: the run's seed, >= 0; None takes a common one of all ranks.
+        weights: set name -> its share of the draws, relative to the other sets.
+        temperature: T >= 1, instead of ``weights``: shares are proportional to (images of the
+            set)^(1/T); T = 1 draws all images equally often, a large T all sets.
+        epoch_size: draws per epoch; defaults to the number of images of all sets.
+        seed: the run's seed, >= 0; None synchronises a random one across ranks.
         round_up: see ``DefaultSampler``.
 
     Attributes:
         counts: set name -> n_k.
 
     Raises:
-        TypeError: ``dataset`` is no ``JointDataset``.
-        ValueError: shares that are not positive numbers, a set that would never be drawn.
+        TypeError: ``dataset`` is not a ``JointDataset``.
+        ValueError: shares are not positive numbers, or a set would never be drawn.
     """
 
     def __init__(self, dataset: Any, weights: Mapping[str, float] | None = None,
@@ -122,7 +121,7 @@ class JointSampler(SeededSampler):
         print_log(f'JointSampler: an epoch is {total} draws: {told}', 'current', logging.INFO)
 
     def __iter__(self) -> Iterator[SeededIndex]:
-        """This rank's draws of the epoch."""
+        """Iterate over this rank's draws of the epoch."""
         draws = [draw for name in self.sizes for draw in self._draws(name)]
         order = self._generator('epoch', self.epoch).permutation(len(draws)).tolist()
         if self.round_up:
@@ -130,13 +129,13 @@ class JointSampler(SeededSampler):
         return (draws[place] for place in order[self.rank:self.total_size:self.world_size])
 
     def _draws(self, name: str) -> Iterator[SeededIndex]:
-        """The epoch's part of the set's endless row of permutations."""
+        """Iterate over the epoch's slice of an endless sequence of permutations of the set."""
         names, size, count = list(self.sizes), self.sizes[name], self.counts[name]
         start = sum(self.sizes[other] for other in names[:names.index(name)])
         first = self.epoch * count
         for turn in range(first // size, (first + count - 1) // size + 1):
             order = self._generator(name, turn).permutation(size).tolist()
-            again = turn - first // size  # an image's second draw is another sample
+            again = turn - first // size  # gives a second draw of an image another place
             for index in order[max(first - turn * size, 0):first + count - turn * size]:
                 yield SeededIndex(self.seed, self.epoch, start + index,
                                   start + index + again * sum(self.sizes.values()))
@@ -159,13 +158,13 @@ def _shares(sizes: Mapping[str, int], weights: Mapping[str, float] | None,
             isinstance(weight, (int, float)) and math.isfinite(weight) and weight > 0
             for weight in weights.values()):
         raise ValueError('JointSampler: weights must be a positive number for each of the sets '
-                         f'{", ".join(sizes)}, got {weights!r}; a set that is not to be drawn does '
-                         'not belong into the JointDataset')
+                         f'{", ".join(sizes)}, got {weights!r}; to never draw a set, remove it '
+                         'from the JointDataset')
     return {name: weights[name] for name in sizes}
 
 
 def _apportion(shares: Mapping[str, float], total: int) -> dict[str, int]:
-    """Whole numbers in the ratio of the shares, by the largest remainders, that sum to total."""
+    """Round ``total`` times the normalised shares by the largest-remainder method."""
     whole = sum(shares.values())
     exact = {name: total * share / whole for name, share in shares.items()}
     counts = {name: math.floor(value) for name, value in exact.items()}
@@ -175,15 +174,15 @@ def _apportion(shares: Mapping[str, float], total: int) -> dict[str, int]:
     never = [name for name, count in counts.items() if not count]
     if never:
         raise ValueError(f'JointSampler: {", ".join(never)} would never be drawn in an epoch of '
-                         f'{total}: raise its weight, or epoch_size')
+                         f'{total}: raise its weight or epoch_size')
     return counts
 
 
 @contextmanager
 def seeded(draw: SeededIndex) -> Iterator[None]:
-    """Python's and NumPy's global random states depend on ``draw`` inside and are put back after.
+    """Seed the global random states of Python and NumPy from ``draw``; restore them on exit.
 
-    The global states, because mmcv's and mmseg's transforms draw from them.
+    Global states, because the transforms of mmcv and mmseg use them.
     """
     python_state, numpy_state = random.getstate(), np.random.get_state()
     words = np.random.SeedSequence((draw.seed, draw.epoch, draw.place)).generate_state(4)

@@ -1,16 +1,16 @@
-"""Files that turn out unreadable while a model is trained."""
+"""Errors of unreadable files, and what training does about them."""
 
 ON_ERROR = ('raise', 'skip')
-# Unreadable images in a row after which it is not the files' fault but the folder's, or the code's.
+# After so many unreadable images in a row the fault is not in single files: stop.
 SKIPPED_AT_MOST = 50
 
 
 class UnreadableFileError(ValueError):
-    """An image or label file that is missing, damaged or holds what it must not."""
+    """An image or label file is missing, damaged or has invalid content."""
 
 
 class MixedCodingsError(ValueError):
-    """A label whose numbers are written in another way than those of another of its set."""
+    """A label file is encoded differently from another file of its dataset."""
 
 
 def check_on_error(on_error: str) -> None:

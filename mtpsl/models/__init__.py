@@ -1,4 +1,4 @@
-"""Models and their parts. Backbones are mmseg's, by name (``mmseg.ResNet``), or timm's."""
+"""Models and their parts. Backbones are from mmseg, by name (``mmseg.ResNet``), or from timm."""
 
 from .decoder import TaskDecoders
 from .diffusion import (

@@ -1,4 +1,4 @@
-"""Gradient checkpointing: activations made again in the backward pass, not kept."""
+"""Gradient checkpointing: recompute activations in the backward pass instead of storing them."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -12,10 +12,10 @@ from torch.utils.checkpoint import checkpoint
 
 
 def checkpoint_module(module: nn.Module, *inputs: Tensor) -> Any:
-    """``module(*inputs)``, of which only the inputs are kept for the backward pass.
+    """Call ``module(*inputs)`` and store only the inputs for the backward pass.
 
-    Values, gradients and BatchNorm's running statistics are those of the plain call. The module
-    must not draw random numbers.
+    Values, gradients and BatchNorm's running statistics are those of a plain call. The module must
+    not draw random numbers.
     """
     if not torch.is_grad_enabled():
         return module(*inputs)
@@ -29,12 +29,12 @@ def _contexts(module: nn.Module) -> tuple[AbstractContextManager, AbstractContex
 
 @contextmanager
 def _untracked(module: nn.Module) -> Iterator[None]:
-    """The second pass must not count for the running statistics."""
+    """Keep the second forward pass from updating running statistics."""
     norms = [m for m in module.modules() if isinstance(m, _BatchNorm)]
     before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
     for norm, (_, count) in zip(norms, before):
         if count is not None:  # it has running statistics
-            # A copy, since SyncBatchNorm insists on a counter.
+            # A copy, since SyncBatchNorm requires a counter.
             norm.momentum, norm.num_batches_tracked = 0.0, count.clone()
     try:
         yield

@@ -1,4 +1,4 @@
-"""The initial backbone model's decoders: one per task, alike in structure."""
+"""Decoders of the initial backbone model: one per task, of equal structure."""
 
 from collections.abc import Container, Mapping
 
@@ -17,8 +17,8 @@ class ResidualBlock(BaseModule):
     """y = ReLU(x + BN(conv(ReLU(BN(conv(x)))))), 3x3 convolutions without bias.
 
     Args:
-        channels: channels in and out.
-        norm_cfg: mmcv's normalisation config.
+        channels: number of input and output channels.
+        norm_cfg: normalisation config of mmcv.
     """
 
     def __init__(self, channels: int, norm_cfg: dict) -> None:
@@ -36,14 +36,14 @@ class ResidualBlock(BaseModule):
 
 @MODELS.register_module()
 class TaskDecoders(BaseModule):
-    """f_dec^t and f_pred^t of every task (paper, Eqs. 1 and 2).
+    """Decode task features by f_dec^t and initial predictions by f_pred^t (paper, Eqs. 1 and 2).
 
     Args:
-        tasks: task name -> task, which knows its output channels.
+        tasks: task name -> task, which defines its output channels.
         channels: C, channels of the backbone feature and of the task features.
-        num_blocks: residual blocks of each decoder: 2 in DiffusionMTL, 6 in the baselines.
-        norm_cfg: mmcv's normalisation config of the blocks.
-        with_cp: keep only F_backbone for the backward pass: less memory, more work.
+        num_blocks: residual blocks per decoder: 2 in DiffusionMTL, 6 in the baselines.
+        norm_cfg: normalisation config of mmcv for the blocks.
+        with_cp: store only F_backbone for the backward pass: less memory, more computation.
     """
 
     def __init__(self, tasks: Mapping[str, Task], channels: int = 512, num_blocks: int = 2,
@@ -61,20 +61,20 @@ class TaskDecoders(BaseModule):
     def forward(self, feature: Tensor, learning: Container[str] | None = None,
                 tasks: Container[str] | None = None,
                 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """F_backbone (B, C, h, w) to F_init, P_init: by task (B, C, h, w) and (B, C_t, h, w).
+        """Decode F_backbone (B, C, h, w) to F_init (B, C, h, w) and P_init (B, C_t, h, w) by task.
 
         Args:
             feature: F_backbone.
-            learning: tasks that a gradient may come back for; the others' graph is not kept.
-                None is all.
-            tasks: those to decode; None is all.
+            learning: tasks that need gradients; the graphs of others are dropped. None is all.
+            tasks: tasks to decode; None is all.
 
         Raises:
-            ValueError: a feature of other channels than ``channels``, or stages of a backbone.
+            ValueError: the feature does not have ``channels`` channels, or is a list of backbone
+                stages.
         """
         if not isinstance(feature, Tensor):
-            raise ValueError(f'{type(self).__name__} takes one map, which model.neck makes of the '
-                             f'{len(feature)} stages of the backbone, and model.neck is None')
+            raise ValueError(f'{type(self).__name__} needs one map, which model.neck makes of the '
+                             f'{len(feature)} stages of the backbone, but model.neck is None')
         if feature.shape[1] != self.channels:
             raise ValueError(f'{type(self).__name__}: the map of the neck has {feature.shape[1]} '
                              f'channels, channels is {self.channels}')

@@ -1,4 +1,4 @@
-"""From the backbone's stages to one map."""
+"""Fuse the backbone's stages to one map."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -13,25 +13,26 @@ from mtpsl.registry import MODELS
 
 from .to_device import resize
 
-STRIDE = 8  # of the maps that decoders and denoiser work on, as released
+STRIDE = 8  # of the maps of decoders and denoiser, as in the published code
 
 
 @MODELS.register_module()
 class MultiScaleFusion(BaseModule):
-    """All stages at one resolution, concatenated, through one 3x3 convolution (paper, Sec. 4.1).
+    """Concatenate all stages at one resolution and apply a 3x3 convolution (paper, Sec. 4.1).
 
-    A model gives its neck ``in_channels`` and ``in_stride`` as its backbone has them, where the
-    config does not say them.
+    If the config does not set ``in_channels`` and ``in_stride``, the model sets them from its
+    backbone.
 
     Args:
         in_channels: channels of the backbone's stages.
         out_channels: C, channels of the fused map.
-        scale: resolution of the fused map over the first stage's; None is what makes ``stride``.
-        shortcut: convolve the coarse stages at their own resolution: the same values with a
-            fraction of the multiply-adds. False is as the paper counts.
+        scale: resolution of the fused map relative to the first stage; None derives it from
+            ``stride``.
+        shortcut: convolve coarse stages at their own resolution: equal values with a fraction of
+            the multiply-adds. False computes as the paper counts.
         init_cfg: see :class:`mmengine.model.BaseModule`.
-        in_stride: pixels of the image a pixel of the first stage.
-        stride: the same of the fused map, at least 1; None is 8, as released.
+        in_stride: stride of the first stage, in image pixels.
+        stride: stride of the fused map, at least 1; None is 8, as published.
     """
 
     def __init__(self, in_channels: Sequence[int] = (64, 128, 256, 512), out_channels: int = 512,
@@ -39,8 +40,8 @@ class MultiScaleFusion(BaseModule):
                  in_stride: float = 4, stride: float | None = None) -> None:
         super().__init__(init_cfg)
         if scale is not None and stride is not None:
-            raise ValueError(f'{type(self).__name__}: scale and stride both say how large the '
-                             f'fused map is, got {scale} and {stride}; leave one out')
+            raise ValueError(f'{type(self).__name__}: scale and stride both set the size of the '
+                             f'fused map, got {scale} and {stride}; leave one out')
         if scale is not None and not scale > 0:
             raise ValueError(f'scale must be positive, got {scale}')
         if stride is not None and not stride >= 1:
@@ -51,16 +52,16 @@ class MultiScaleFusion(BaseModule):
         self.conv = nn.Conv2d(sum(in_channels), out_channels, 3, padding=1)
 
     def forward(self, stages: Sequence[Tensor]) -> Tensor:
-        """(B, C_k, H_k, W_k) stages, the finest first, to (B, C, h, w).
+        """Fuse stages (B, C_k, H_k, W_k), finest first, to (B, C, h, w).
 
         Raises:
-            ValueError: stages of other channels than ``in_channels``.
+            ValueError: the stages do not have ``in_channels`` channels.
         """
         check_channels(type(self).__name__, [stage.shape[1] for stage in stages], self.in_channels)
         size = [max(int(side * self.scale), 1) for side in stages[0].shape[-2:]]
         if not self.shortcut:
             return self.conv(torch.cat([resize(stage, size) for stage in stages], 1))
-        groups: list[tuple[torch.Size | None, list[Tensor]]] = []  # neighbours of one resolution
+        groups: list[tuple[torch.Size | None, list[Tensor]]] = []  # consecutive stages of one resolution
         for stage in stages:
             shape = _enlarged_from(stage, size)
             if not groups or groups[-1][0] != shape:
@@ -82,26 +83,25 @@ class MultiScaleFusion(BaseModule):
 
 
 def _enlarged_from(stage: Tensor, size: Sequence[int]) -> torch.Size | None:
-    """(H, W) of a stage that is enlarged to ``size``, None of one that is not."""
+    """Return (H, W) of a stage that is enlarged to ``size``, None for other stages."""
     shape = stage.shape[-2:]
     return shape if all(own < side for own, side in zip(shape, size)) else None
 
 
 def check_channels(neck: str, stages: Sequence[int], in_channels: Sequence[int]) -> None:
-    """Raise ValueError where a backbone's stages have other channels than a neck takes."""
+    """Raise ValueError if the channels of a backbone's stages differ from ``in_channels``."""
     if tuple(stages) != tuple(in_channels):
         raise ValueError(f'{neck}: the stages of the backbone have {tuple(stages)} channels, '
                          f'in_channels is {tuple(in_channels)}; without in_channels in the config '
-                         'the neck takes what the backbone has')
+                         'the neck takes those of the backbone')
 
 
 def enlarged_convolution(maps: Tensor, kernel: Tensor, size: Sequence[int]) -> Tensor:
-    """``conv2d(resize(maps, size), kernel, padding=1)`` of 3x3 kernels, worked out on the maps.
+    """Compute ``conv2d(resize(maps, size), kernel, padding=1)`` for 3x3 kernels on small maps.
 
-    Each tap of the kernel mixes channels only, so it may come before the resizing, which is
-    linear too: one product for all nine taps, then resizing with the tap's shift as a product with
-    a matrix along each side. Kernels in ``channels_last``, or a slice of their inputs, are not
-    copied.
+    Each tap of the kernel mixes channels only, so it commutes with the linear resizing: one matrix
+    product computes all nine taps, then one per axis resizes and shifts them. A kernel in
+    ``channels_last``, or a slice of its input channels, is not copied.
 
     Args:
         maps: (B, C, h, w).
@@ -120,10 +120,11 @@ def enlarged_convolution(maps: Tensor, kernel: Tensor, size: Sequence[int]) -> T
 
 
 def _shifted_resizing(short: int, long: int, like: Tensor) -> Tensor:
-    """(3 short, long): what each pixel of a side gives to each one of the enlarged side, shifted
-    by a tap's -1, 0, 1; beyond the ends nothing.
+    """Return 1-D bilinear resizing matrices for tap offsets -1, 0, 1, zero-padded.
+
+    The shape is (3 short, long).
     """
-    if type(like) is not Tensor or torch.compiler.is_compiling():  # of a graph: not to be kept
+    if type(like) is not Tensor or torch.compiler.is_compiling():  # part of a graph: do not cache
         return _make_shifted_resizing(short, long, like.device, like.dtype)
     return _kept_shifted_resizing(short, long, like.device, like.dtype)
 

@@ -1,4 +1,4 @@
-"""From a list of samples to a batch on the device: normalise, pad around the centre, stack."""
+"""Collate samples into a batch on the device: normalise, pad around the centre, stack."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -15,28 +15,28 @@ from mtpsl.registry import MODELS
 from mtpsl.structures import MultiTaskSample
 from mtpsl.tasks import Task, build_tasks
 
-IMAGENET_MEAN = (123.675, 116.28, 103.53)  # of R, G and B
+IMAGENET_MEAN = (123.675, 116.28, 103.53)  # R, G, B
 
 
 @MODELS.register_module()
 class MultiTaskDataPreprocessor(BaseDataPreprocessor):
-    """Normalise images, pad them centred to one size, and pad training labels alongside.
+    """Normalise images and pad them, centred, to one size; pad training labels accordingly.
 
-    The image's padding is 0 after normalisation, a label's is its task's ``ignore_value``. At test
-    time labels keep their own size: predictions are un-padded instead (``padding`` in the metainfo:
-    left, right, top, bottom in pixels), so padding never counts.
+    The padding is 0 after normalisation in images and ``ignore_value`` in labels. At test time
+    labels keep their size, and the padding of predictions is removed instead (``padding`` in the
+    metainfo: left, right, top, bottom in pixels), so padding never counts.
 
     Args:
         tasks: task name -> task or its config.
         mean: of R, G and B in 0..255; of B, G and R without ``bgr_to_rgb``.
-        std: the same.
-        bgr_to_rgb: whether the images come as BGR.
-        size: (H, W) that images are padded to at least.
-        size_divisor: H and W of the batch are rounded up to a multiple of this.
+        std: standard deviation, likewise.
+        bgr_to_rgb: whether to convert images from BGR to RGB.
+        size: (H, W), smallest size of the batch.
+        size_divisor: H and W of the batch are multiples of this.
 
     Raises:
-        ValueError: a mean or std that is not three numbers of 0..255, such as those of images in
-            0..1; sizes below 1.
+        ValueError: mean or std is not three numbers in 0..255 (such as those of images in 0..1), or
+            a size is below 1.
     """
 
     def __init__(self, tasks: Mapping[str, dict | Task],
@@ -65,23 +65,23 @@ class MultiTaskDataPreprocessor(BaseDataPreprocessor):
 
         Args:
             data: ``inputs``, a list of (3, h, w) uint8 images or a batch (B, 3, h, w), and
-                ``data_samples``, a list of samples or None. Of samples in several views both are
-                lists of one of these a view, which become one batch, view by view.
+                ``data_samples``, a list of samples or None. With several views, both are lists
+                with one such entry per view; they become one batch, view by view.
             training: whether to pad the labels too.
 
         Returns:
             ``inputs`` (B, 3, H, W) float32 and ``data_samples``.
 
         Raises:
-            ValueError: at test time, an image larger than ``size`` would share a batch with one
-                that is padded to another size alone: its prediction would depend on the batch.
+            ValueError: at test time, an image larger than ``size`` would share a batch with an
+                image of another padded size: its prediction would depend on the batch.
         """
         if 'inputs' not in data:
             raise KeyError(f'a batch has no inputs, only {", ".join(data)}: the pipeline must end '
                            'with PackMultiTaskInputs or MultiView')
         data = self._to_device(data, training)
         images, samples = data['inputs'], data.get('data_samples')
-        if not isinstance(images[0], Tensor) or images[0].ndim == 4:  # in several views
+        if not isinstance(images[0], Tensor) or images[0].ndim == 4:  # several views
             images = torch.cat(images) if _alike(images) else [
                 image for view in images for image in view]
             samples = [sample for view in samples or () for sample in view]
@@ -90,7 +90,7 @@ class MultiTaskDataPreprocessor(BaseDataPreprocessor):
             self._check_alike(images, (height, width))
         paddings = [centred(image.shape[-2:], height, width) for image in images]
         groups = {(image.shape, padding) for image, padding in zip(images, paddings)}
-        if len(groups) == 1:  # one normalisation for the whole batch
+        if len(groups) == 1:  # normalise the whole batch at once
             images = images if isinstance(images, Tensor) else torch.stack(images)
             inputs = F.pad(self._normalise(images), paddings[0])
         else:
@@ -103,7 +103,7 @@ class MultiTaskDataPreprocessor(BaseDataPreprocessor):
         return dict(inputs=inputs, data_samples=samples)
 
     def _to_device(self, data: dict, training: bool) -> dict:
-        """At test time without the labels that are scored on the CPU: they stay there."""
+        """Copy data to the device; at test time keep labels that are scored on the CPU."""
         given = [] if training or self.device.type == 'cpu' else data.get('data_samples') or []
         labels = [sample.gt if 'gt' in sample else PixelData() for sample in given]
         sent = [sample.new(**dict(sample.items()) | dict(gt=PixelData(**{
@@ -126,7 +126,7 @@ class MultiTaskDataPreprocessor(BaseDataPreprocessor):
 
     @property
     def least_size(self) -> tuple[int, int]:
-        """(H, W) that images are padded to at least, a multiple of the divisor."""
+        """Return the smallest (H, W) of a batch, a multiple of the divisor."""
         return self.padded_size(())
 
     def padded_size(self, images: Sequence[Tensor]) -> tuple[int, int]:
@@ -147,11 +147,11 @@ class MultiTaskDataPreprocessor(BaseDataPreprocessor):
 
 
 def _check_order(mean: Sequence[float], bgr_to_rgb: bool) -> None:
-    """Warn of ImageNet's mean in the other order of channels than the model gets them in."""
+    """Warn if the mean is ImageNet's in the wrong order of channels."""
     if np.allclose(mean, IMAGENET_MEAN[::-1 if bgr_to_rgb else 1], atol=0.5):
         got, given = ('R, G, B', 'B, G, R') if bgr_to_rgb else ('B, G, R', 'R, G, B')
-        print_log(f"data_preprocessor.mean {list(mean)} is ImageNet's in the order {given}, and "
-                  f'with bgr_to_rgb={bgr_to_rgb} the model gets images in {got}: mean and std go '
+        print_log(f"data_preprocessor.mean {list(mean)} is ImageNet's in the order {given}, but "
+                  f'with bgr_to_rgb={bgr_to_rgb} the model gets images in {got}: give mean and std '
                   'in that order', 'current', logging.WARNING)
 
 
@@ -167,14 +167,14 @@ def _check_scale(mean: Sequence[float], std: Sequence[float]) -> None:
         raise ValueError(f'std must be positive, got {std}')
     if min(mean) < 0 or max(*mean, *std) > 255:
         raise ValueError(f'mean and std must be of 0..255, got {mean} and {std}')
-    # Of no shift, mean 0, and no scale, std 1, this does not tell.
+    # mean 0 and std 1 (no normalisation) are allowed.
     if 0 < max(mean) <= 1 or min(std) < 1:
         raise ValueError(f'mean and std must be of images in 0..255, got {mean} and {std}: are '
                          'they of 0..1? Multiply both by 255')
 
 
 def centred(shape: Sequence[int], height: int, width: int) -> tuple[int, int, int, int]:
-    """Padding (left, right, top, bottom) that puts an image in the middle of H x W."""
+    """Return the padding (left, right, top, bottom) that centres an image in H x W."""
     vertical, horizontal = height - shape[0], width - shape[1]
     left, top = horizontal // 2, vertical // 2
     return left, horizontal - left, top, vertical - top

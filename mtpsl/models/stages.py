@@ -1,4 +1,4 @@
-"""What a backbone gives and takes, asked of it, so that no config types it."""
+"""Determine the input and output of a backbone, so that configs need not state them."""
 
 import inspect
 from collections.abc import Mapping, Sequence
@@ -14,11 +14,11 @@ from .neck import check_channels
 
 
 class Stages(NamedTuple):
-    """What a backbone returns.
+    """The output of a backbone.
 
     Attributes:
         in_channels: channels of its stages.
-        in_stride: pixels of the image a pixel of the first stage.
+        in_stride: stride of the first stage, in image pixels.
     """
 
     in_channels: tuple[int, ...]
@@ -26,47 +26,47 @@ class Stages(NamedTuple):
 
 
 def stages_of(backbone: nn.Module, size: Sequence[int]) -> Stages:
-    """Ask a backbone by a forward pass on tensors without values.
+    """Run a backbone on meta tensors to find the shapes of its stages.
 
-    Nothing is computed, no random number is drawn, and neither weights nor statistics change.
+    Nothing is computed, no random number is drawn, and no weights or statistics change.
 
     Args:
-        backbone: takes (B, 3, H, W) and returns its stages (B, C_k, H_k, W_k), finest first.
+        backbone: maps (B, 3, H, W) to its stages (B, C_k, H_k, W_k), finest first.
         size: (H, W) of an image.
 
     Raises:
-        ValueError: the backbone takes no such image, or returns something else.
+        ValueError: the backbone rejects such an image, or returns something else.
     """
     try:
         stages = without_values(backbone, size)
-    except Exception as error:  # whatever its code does
+    except Exception as error:  # any error of the backbone's code
         raise ValueError(
-            f'{type(backbone).__name__} cannot be asked for its stages: on an image of {size[0]} '
-            f'x {size[1]} (size and size_divisor of data_preprocessor) it says '
-            f'{type(error).__name__}: {error}. If only the question is at fault, neck=dict('
-            'in_channels=..., in_stride=...) answers it') from error
+            f'cannot determine the stages of {type(backbone).__name__}: for an image of {size[0]} '
+            f'x {size[1]} (size and size_divisor of data_preprocessor) it raises '
+            f'{type(error).__name__}: {error}. If it fails on meta tensors only, set neck=dict('
+            'in_channels=..., in_stride=...)') from error
     maps = isinstance(stages, Sequence) and stages and all(
         isinstance(stage, Tensor) and stage.ndim == 4 for stage in stages)
     if not maps:
         shapes = [tuple(one.shape) if isinstance(one, Tensor) else type(one).__name__
                   for one in (stages if isinstance(stages, Sequence) else [stages])]
         raise ValueError(f'{type(backbone).__name__} must return a sequence of maps (B, C, H, W), '
-                         f'the finest first, got {shapes}')
+                         f'finest first, got {shapes}')
     return Stages(tuple(stage.shape[1] for stage in stages),
                   max(round(size[0] / stages[0].shape[-2]), 1))
 
 
 def without_values(module: nn.Module, size: Sequence[int]) -> Any:
-    """Return what a module makes of an image of ``size`` = (H, W), as tensors without values.
+    """Run a module on an image of ``size`` = (H, W) with meta tensors, which have no values.
 
-    Nothing is computed, no random number is drawn, and neither weights nor statistics change.
+    No random number is drawn, and neither weights nor statistics change.
     """
     named = [*module.named_parameters(), *module.named_buffers()]
     empty = {name: value.detach().to('meta') for name, value in named}
     modes = {part: part.training for part in module.modules()}
     try:
         for part in modes:
-            part.training = False  # train() of some also freezes
+            part.training = False  # train() of some backbones also freezes layers
         with torch.no_grad():
             return functional_call(module, empty, torch.empty(1, 3, *size, device='meta'))
     finally:
@@ -75,14 +75,14 @@ def without_values(module: nn.Module, size: Sequence[int]) -> Any:
 
 
 class Encoder(nn.Module):
-    """Backbone and neck, called as they are written, whatever of them is compiled."""
+    """Backbone and neck without ``torch.compile``, even where the modules are compiled."""
 
     def __init__(self, backbone: nn.Module, neck: nn.Module) -> None:
         super().__init__()
         self.backbone, self.neck = backbone, neck
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W) to F_backbone, (B, C, h, w)."""
+        """Map images (B, 3, H, W) to F_backbone (B, C, h, w)."""
         return self.neck.forward(self.backbone.forward(images))
 
 
@@ -90,13 +90,13 @@ def build_neck(neck: Mapping[str, Any], backbone: nn.Module, size: Sequence[int]
     """Build a neck that takes the stages of a backbone.
 
     Args:
-        neck: its config. What the class takes of the fields of :class:`Stages` and the config does
-            not say is the backbone's.
+        neck: its config. Fields of :class:`Stages` that the class takes and the config does not
+            set come from the backbone.
         backbone: see :func:`stages_of`.
         size: (H, W) of an image.
 
     Raises:
-        ValueError: see :func:`stages_of`; or ``in_channels`` that are not the backbone's.
+        ValueError: see :func:`stages_of`; or ``in_channels`` differ from the backbone's.
     """
     kind = neck['type']
     cls = class_of(kind, MODELS)
@@ -111,13 +111,13 @@ def build_neck(neck: Mapping[str, Any], backbone: nn.Module, size: Sequence[int]
 
 
 def check_normalisation(backbone: nn.Module, mean: Tensor, std: Tensor) -> None:
-    """Raise ValueError where a backbone's weights were trained on images of other statistics.
+    """Raise ValueError if a backbone's weights were trained with another image normalisation.
 
     Args:
-        backbone: one with ``normalisation``, a pair (mean, std) of R, G and B in 0..255, says which
-            its weights need; None or no such attribute: any will do.
-        mean: of the data preprocessor, three numbers.
-        std: likewise.
+        backbone: its optional attribute ``normalisation`` is the pair (mean, std) of R, G and B in
+            0..255 that its weights need; None or no such attribute: any.
+        mean: mean of the data preprocessor, three numbers.
+        std: standard deviation of the data preprocessor, three numbers.
     """
     needed = getattr(backbone, 'normalisation', None)
     if needed is None:

@@ -1,9 +1,9 @@
-"""One order of the tasks inside of a model, whatever the order of a config's dict.
+"""A fixed order of the tasks inside a model, independent of the order of a config's dict.
 
-The order decides which channels of a concatenation are whose, the position of a parameter in the
-optimiser, and which random numbers a weight starts from. A config's dict does not: a run's dumped
-config has its keys sorted. Weights of a model with its tasks in another order, as versions up to
-1.0 made them, are put into this one when they are loaded.
+The order determines the channels of a concatenation, the position of a parameter in the optimiser,
+and the random numbers of initial weights. The order of a config's dict is not preserved: dumped
+configs have sorted keys. Weights in another order, as written by versions up to 1.0, are reordered
+when they are loaded.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,19 +17,20 @@ from torch import Tensor, nn
 from mtpsl.tasks import Task
 
 T = TypeVar('T')
-# As the published code has them: its weights, and those of the configs here, stay as they are.
+# The order of the published code, on which existing weights depend.
 FIRST = ('semseg', 'parsing', 'saliency', 'depth', 'normal', 'boundary')
 
 
 def in_order(tasks: Mapping[str, T]) -> dict[str, T]:
-    """The tasks of the paper's tables as there, then those of one's own by name."""
+    """Sort tasks: those of the paper's tables in their order, then others by name."""
     rank = {name: number for number, name in enumerate(FIRST)}
     return dict(sorted(tasks.items(), key=lambda item: (rank.get(item[0], len(rank)), item[0])))
 
 
 def owners(model: nn.Module, tasks: Iterable[str]) -> dict[str, tuple[str, str]]:
-    """Name of a parameter or buffer -> (path of the ``ModuleDict`` or ``ParameterDict`` of all
-    tasks that it lies in, task), for those that one task owns.
+    """Find the parameters and buffers that one task owns.
+
+    Returns name -> (path of the ``ModuleDict`` or ``ParameterDict`` of all tasks, task).
     """
     names, found = set(tasks), {}
     for path, module in model.named_modules():
@@ -43,18 +44,18 @@ def owners(model: nn.Module, tasks: Iterable[str]) -> dict[str, tuple[str, str]]
 
 
 class Rearrangement(NamedTuple):
-    """How weights of another order of the tasks become those of the model.
+    """How to convert weights in another order of the tasks to the model's order.
 
     Attributes:
-        names: parameters' names in the model's order -> in the other one's.
-        take: of a weight the axis, and for each of its places there where it was.
+        names: parameter names in the model's order -> in the other order.
+        take: weight name -> axis, and the source index of each position along it.
     """
 
     names: Callable[[Sequence[str]], list[str]]
     take: dict[str, tuple[int, Tensor]]
 
     def apply(self, name: str, value: Tensor) -> Tensor:
-        """A weight, or what an optimiser keeps of one, in the model's order."""
+        """Reorder a weight, or an optimiser's state of one, to the model's order."""
         if name not in self.take or not value.ndim:
             return value
         axis, index = self.take[name]
@@ -63,7 +64,7 @@ class Rearrangement(NamedTuple):
 
 def rearrangement(model: nn.Module, tasks: Sequence[str],
                   order: Sequence[str]) -> Rearrangement | None:
-    """From weights with the tasks in ``order`` to the model's ``tasks``; None where alike."""
+    """Convert weights with the tasks in ``order`` to the order ``tasks``; None if they agree."""
     if list(order) == list(tasks):
         return None
     then, take = layouts(model, order), {}
@@ -73,7 +74,7 @@ def rearrangement(model: nn.Module, tasks: Sequence[str],
     owner = owners(model, tasks)
 
     def names(parameters: Sequence[str]) -> list[str]:
-        first: dict[str, int] = {}  # of the dict that a parameter lies in
+        first: dict[str, int] = {}  # first position of each task dict
         places = []
         for number, name in enumerate(parameters):
             path, task = owner.get(name, (name, order[0]))
@@ -83,9 +84,9 @@ def rearrangement(model: nn.Module, tasks: Sequence[str],
 
 
 def layouts(model: nn.Module, order: Sequence[str]) -> dict[str, tuple[int, list]]:
-    """Weights whose channels belong to tasks: name -> axis, and whose each place along it is.
+    """Find weights whose channels belong to tasks: name -> axis, and owner of each position.
 
-    A module with such weights tells them by a method ``channel_owners(order)``.
+    Modules with such weights have a method ``channel_owners(order)``.
     """
     return {f'{path}.{name}': found for path, module in model.named_modules()
             if hasattr(module, 'channel_owners')
@@ -94,20 +95,20 @@ def layouts(model: nn.Module, order: Sequence[str]) -> dict[str, tuple[int, list
 
 def order_of(weights: Mapping[str, object], model: nn.Module, tasks: Sequence[str],
              told: Sequence[str] | None = None) -> list[str]:
-    """The order of the tasks that weights were made with.
+    """Find the order of the tasks in which weights were written.
 
     Args:
-        weights: by name, without a prefix.
-        model: the model that they are for.
+        weights: name, without a prefix -> weight.
+        model: the model that loads them.
         tasks: its tasks in its order.
-        told: the order, where the checkpoint tells it.
+        told: the order, if the checkpoint has it.
 
     Returns:
-        The tasks in that order; the model's own order if it makes no difference, or if the weights
-        are of other tasks, which is for others to refuse.
+        The tasks in that order; the model's order if the order does not matter, or if the weights
+        are for other tasks (checked elsewhere).
 
     Raises:
-        ValueError: it matters and cannot be known, since the weights were sorted by name.
+        ValueError: the order matters but is unknown, since the weights are sorted by name.
     """
     if told is None:
         owner = owners(model, tasks)
@@ -122,7 +123,7 @@ def order_of(weights: Mapping[str, object], model: nn.Module, tasks: Sequence[st
 
 
 class OrderedTasks(BaseModel):
-    """Weights of a model whose parts hold one module per task, in whatever order they come.
+    """Base class of models with one module per task; loads weights in any order of the tasks.
 
     Attributes:
         tasks: task name -> task, in the model's order.
@@ -132,9 +133,9 @@ class OrderedTasks(BaseModel):
 
     def rearrangement(self, weights: Mapping[str, Tensor],
                       told: Sequence[str] | None = None) -> Rearrangement | None:
-        """What brings weights of another order of the tasks into the model's; None: nothing to do.
+        """Return the conversion of weights to the model's order of tasks; None if not needed.
 
-        ``told`` is that order where it is known, see :mod:`mtpsl.models.task_order`.
+        ``told`` is their order if known, see :mod:`mtpsl.models.task_order`.
         """
         tasks = list(self.tasks)
         return rearrangement(self, tasks, order_of(weights, self, tasks, told))
@@ -159,9 +160,9 @@ class OrderedTasks(BaseModel):
         return owners(self, self.tasks)
 
     def parts(self) -> dict[str, str]:
-        """Name of a parameter -> the part of the model that learns or does not, as a whole.
+        """Return parameter name -> part of the model that gets gradients as a whole, or none.
 
-        What belongs to one task is apart from what belongs to others, in each place of the model.
+        In each module, the parameters of each task are a part of their own.
         """
         own = {name: f'{path.rpartition(".")[0]}.{task}'
                for name, (path, task) in self._owner.items()}

@@ -1,4 +1,4 @@
-"""Predictions averaged over scales and mirror images of the input."""
+"""Average predictions over scales and mirrored versions of the input."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ Maps = dict[str, dict[str, Tensor]]  # output -> task -> (B, C, H, W)
 
 
 class PredictMaps(Protocol):
-    """See :meth:`mtpsl.models.MultiTaskModel.prediction_maps`."""
+    """Signature of :meth:`mtpsl.models.MultiTaskModel.prediction_maps`."""
 
     def __call__(self, inputs: Tensor, data_samples: list[MultiTaskSample],
                  options: PredictOptions) -> Maps: ...
@@ -31,20 +31,19 @@ class PredictMaps(Protocol):
 
 @MODELS.register_module()
 class MultiTaskTTA:
-    """Test-time augmentation: an image is seen at several sizes, and mirrored.
+    """Test-time augmentation with several scales and mirroring.
 
-    What a view predicts is brought back to the image by its task: mirrored with its values (a
-    normal's x changes sign), resized, and depth multiplied by the scale, since training divides it
-    by a zoom. The mean is taken of what a task predicts: probabilities, unit vectors, which are
-    made unit again, metres. Views are made of the batch on its device, so that labels, metrics
-    and files are those of a test without.
+    The task maps the prediction of each view back to the image: it mirrors the values too (the x of
+    normals changes sign), resizes, and multiplies depth by the scale, since training divides it by
+    a zoom. Predictions are averaged: probabilities, unit vectors (renormalised), metres. Views are
+    made from the batch on its device, so labels, metrics and files are the same as without.
 
-    Averaged are the fields that are scored, ``pred`` and ``initial``. Others, such as
-    ``uncertainty``, are of the view that is nearest to the image itself.
+    The scored outputs ``pred`` and ``initial`` are averaged. Others, such as ``uncertainty``, are
+    those of the view that is most similar to the image.
 
     Args:
-        scales: of height and width, > 0.
-        flip: whether each scale is seen mirrored as well.
+        scales: factors on height and width, > 0.
+        flip: whether to mirror each scale as well.
     """
 
     def __init__(self, scales: Sequence[float] = (0.75, 1.0, 1.25), flip: bool = True) -> None:
@@ -59,16 +58,16 @@ class MultiTaskTTA:
         self.views = list(product((False, True) if flip else (False,), nearest))
 
     def check_tasks(self, tasks: Mapping[str, Task]) -> None:
-        """Raise ValueError where a task says how a label is mirrored, but not how a prediction."""
+        """Raise ValueError if a task overrides ``flip`` for labels but not ``mirror``."""
         def depth(task: Task, method: str) -> int:
             return next(level for level, cls in enumerate(type(task).__mro__)
                         if method in vars(cls))
 
         for name, task in tasks.items():
             if depth(task, 'flip') < depth(task, 'mirror') and any(flip for flip, _ in self.views):
-                raise ValueError(f'{type(task).__name__} of {name} has a flip of labels of its own '
-                                 'and no mirror, which does the same to predictions; '
-                                 'tta_model.flip=False goes without')
+                raise ValueError(f'{type(task).__name__} of {name} overrides flip for labels but '
+                                 'not mirror, which does the same for predictions; '
+                                 'tta_model.flip=False avoids mirroring')
 
     def __call__(self, predict: PredictMaps, inputs: Tensor, samples: list[MultiTaskSample],
                  options: PredictOptions, tasks: Mapping[str, Task], divisor: int) -> Maps:
@@ -77,13 +76,13 @@ class MultiTaskTTA:
         Args:
             predict: predicts one view.
             inputs: (B, 3, H, W) normalised images.
-            samples: theirs.
-            options: of the prediction.
+            samples: their samples.
+            options: options of the prediction.
             tasks: task name -> task.
-            divisor: what the sides of images must be multiples of.
+            divisor: the sides of images must be multiples of this.
 
         Returns:
-            (B, C, H, W) by output and task.
+            output -> task -> (B, C, H, W).
         """
         total: Maps = {}
         for flip, scale in self.views:
@@ -106,9 +105,9 @@ class MultiTaskTTA:
 def _one_view(predict: PredictMaps, inputs: Tensor, samples: list[MultiTaskSample],
               options: PredictOptions, tasks: Mapping[str, Task], divisor: int, scale: float,
               flip: bool) -> Maps:
-    """What one view predicts, as predictions of the image.
+    """Predict one view and map the predictions back to the image.
 
-    Images are zoomed without their padding: across their edges nothing of it is mixed in.
+    Images are resized without their padding, so it does not mix into their edges.
     """
     whole = inputs.shape[-2:]
     size = _zoomed_size(whole, scale)

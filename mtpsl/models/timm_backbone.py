@@ -1,4 +1,4 @@
-"""timm's backbones."""
+"""Backbones of timm."""
 
 import difflib
 import logging
@@ -14,36 +14,36 @@ from torch import Tensor, nn
 
 from mtpsl.registry import MODELS
 
-LIBRARY = 'timm'  # as a checkpoint: the weights that the library has under the name
-FINEST = 4  # stride; maps at 2, which some networks give, cost more than they say
+LIBRARY = 'timm'  # as a checkpoint: the library's weights of that name
+FINEST = 4  # stride; finer maps, which some networks return, cost more than they help
 
 
 @MODELS.register_module()
 class TimmBackbone(BaseModule):
-    """The stages of one of timm's networks, by its ``features_only`` interface.
+    """The stages of a timm network, by its ``features_only`` interface.
 
-    The network starts from random weights. ``init_cfg=dict(type='Pretrained', checkpoint=...)``
-    names those to start from: ``'timm'``, which the library downloads, or a file as the library
-    has it (the whole network, with or without its classifier). They are read when a training
-    begins, not where a checkpoint takes their place.
+    The network has random weights at first. ``init_cfg=dict(type='Pretrained', checkpoint=...)``
+    names the initial weights: ``'timm'``, which the library downloads, or a file in the library's
+    format (the whole network, with or without its classifier). They are read when training starts,
+    unless a checkpoint replaces them.
 
     Args:
-        name: as ``timm.list_models()`` has it, with or without the tag of the weights, such as
+        name: a name in ``timm.list_models()``, with or without the tag of the weights, such as
             ``'convnext_tiny.fb_in1k'``.
-        out_indices: which of the network's stages, or of a plain transformer's blocks; None is
-            timm's choice, of which maps finer than stride 4 are left out.
-        options: other arguments of the network, such as ``dict(drop_path_rate=0.1)``, or
-            ``dict(img_size=512)`` for one that takes images of one size only.
+        out_indices: indices of the network's stages, or of the blocks of a plain transformer; None
+            is timm's choice, without maps finer than stride 4.
+        options: further arguments of the network, such as ``dict(drop_path_rate=0.1)``, or
+            ``dict(img_size=512)`` for a network with a fixed image size.
         init_cfg: see above.
 
     Attributes:
-        reads_files: its weights are checked here, since files have the library's names.
-        normalisation: mean and std, of R, G and B in 0..255, that its own weights need; None
-            where there are none to read.
+        reads_files: True, since this class checks its weights: files use the library's names.
+        normalisation: mean and std of R, G and B in 0..255 that the initial weights need; None
+            without initial weights.
 
     Raises:
-        ImportError: timm is missing, or its torchvision does not fit the PyTorch that is installed.
-        ValueError: a name that timm does not know, or arguments that the network does not take.
+        ImportError: timm is missing, or its torchvision does not match the installed PyTorch.
+        ValueError: timm has no such name, or the network rejects the arguments.
     """
 
     init_cfg: Any
@@ -77,17 +77,17 @@ class TimmBackbone(BaseModule):
         return mean, std
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """(B, 3, H, W) to the stages (B, C_k, H_k, W_k), the finest first."""
+        """Compute the stages (B, C_k, H_k, W_k) of (B, 3, H, W), finest first."""
         stages = self.network(image)
         maps = [stages[place] for place in self._kept]
         return [one.permute(0, 3, 1, 2) for one in maps] if self._channels_last else maps
 
     def init_weights(self) -> None:
-        """Take the weights that ``init_cfg`` names.
+        """Load the weights that ``init_cfg`` names.
 
         Raises:
-            FileNotFoundError: no such file.
-            ValueError: weights that are not the network's.
+            FileNotFoundError: there is no such file.
+            ValueError: the weights are not the network's.
         """
         checkpoint = self._checkpoint()
         if not checkpoint:
@@ -104,13 +104,13 @@ class TimmBackbone(BaseModule):
         left = [name for name, value in taken.named_parameters()
                 if value.ndim > 1 and torch.equal(value, random.get_parameter(name))]
         if left:
-            raise ValueError(f'{checkpoint}: {len(left)} weights of {self.name} are not in it, '
+            raise ValueError(f'{checkpoint}: {len(left)} weights of {self.name} are missing, '
                              f'such as {left[0]}; it must be of this network')
         self.network.load_state_dict(taken.state_dict())
         print_log(f'{self.name}: weights of {checkpoint}{told}', 'current')
 
     def _checkpoint(self) -> str:
-        """What ``init_cfg`` names; '' where it names none."""
+        """Return the checkpoint that ``init_cfg`` names; '' if there is none."""
         init = self.init_cfg
         if not init:
             return ''
@@ -121,7 +121,7 @@ class TimmBackbone(BaseModule):
         return str(init['checkpoint'])
 
     def _seeded(self, **weights: object) -> nn.Module:
-        """The network with the same random weights each time, where others do not replace them."""
+        """Build the network with reproducible random weights, for those that are not replaced."""
         torch.manual_seed(0)
         return self._build(**weights)
 
@@ -129,7 +129,7 @@ class TimmBackbone(BaseModule):
         timm = _library()
         arguments = dict(features_only=True, **self.arguments, **weights)
         try:
-            try:  # transformers, which otherwise take images of one size
+            try:  # transformers, which otherwise accept one image size only
                 return timm.create_model(self.name, dynamic_img_size=True, **arguments)
             except TypeError as error:
                 if 'dynamic_img_size' not in str(error):
@@ -151,7 +151,7 @@ class TimmBackbone(BaseModule):
 
 @contextmanager
 def _errors_only() -> Iterator[None]:
-    """Without the warnings of timm, which list all weights of a file that is of another network."""
+    """Hide timm's warnings, which list all weights of a file for another network."""
     logger = logging.getLogger(LIBRARY)
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -165,6 +165,6 @@ def _library() -> Any:
     try:
         import timm
     except (ImportError, RuntimeError) as error:  # RuntimeError: torchvision of another PyTorch
-        raise ImportError('TimmBackbone needs timm, and a torchvision of the installed PyTorch '
-                          f'{torch.__version__} (docs/backbones.md): {error}') from error
+        raise ImportError('TimmBackbone needs timm, and a torchvision that matches the installed '
+                          f'PyTorch {torch.__version__} (docs/backbones.md): {error}') from error
     return timm

@@ -1,4 +1,4 @@
-"""Starting from the weights of another model: what fits is taken, and what does not is told."""
+"""Initialise a model with the matching weights of another one, and report the rest."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,22 +13,22 @@ from .task_order import layouts, order_of, owners, rearrangement
 
 
 class Transfer:
-    """Weights of a checkpoint that fit a model, by name and shape.
+    """The weights of a checkpoint that match a model, by name and shape.
 
-    What belongs to one task goes to the task of the same name. Weights whose channels belong to
-    several tasks, such as those of the condition, are taken only where these are the same tasks.
+    Weights of one task go to the task of the same name. Weights whose channels belong to several
+    tasks, such as those of the condition, are used only if all these tasks are the same.
 
     Args:
-        path: a checkpoint, as mmengine's loader takes it.
-        model: a model.
+        path: a checkpoint, in any form that mmengine's loader accepts.
+        model: the model.
         tasks: its tasks in its order.
 
     Attributes:
-        taken: the weights that fit, by name, as the model has them.
+        taken: the matching weights, by their names in the model.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: no checkpoint, weights that are not finite, or none that fits.
+        FileNotFoundError: there is no such file.
+        ValueError: it is no checkpoint, has weights that are not finite, or none that match.
     """
 
     def __init__(self, path: str, model: nn.Module, tasks: Sequence[str]) -> None:
@@ -59,19 +59,19 @@ class Transfer:
             raise ValueError(f'{path}: none of its weights fits the model')
 
     def covers(self, part: nn.Module, name: str) -> bool:
-        """Whether all weights of a part of the model, at that path, are taken."""
+        """Return whether all weights of a part of the model, at path ``name``, are taken."""
         return all(f'{name}.{key}' in self.taken for key in part.state_dict())
 
     @torch.no_grad()
     def apply(self, model: nn.Module) -> None:
-        """Put them into the model and log, as a warning, what was left out."""
+        """Load the weights into the model, and log what was left out as a warning."""
         own = model.state_dict()
         for name, value in self.taken.items():
             own[name].copy_(value)
         print_log(self.report(), 'current', WARNING)
 
     def report(self) -> str:
-        """What was taken and what was not, on one line."""
+        """Describe what was taken and what was not, on one line."""
         parts = [f'{title}: {self._collapse(names)}' for title, names in (
             ('not in the file', self.missing), ('of another shape there', self.shapes),
             ('for other tasks there', self.foreign)) if names]
@@ -81,12 +81,12 @@ class Transfer:
                 f'taken{left}{unused}')
 
     def _same_tasks(self, weights: Mapping[str, Tensor], tasks: Sequence[str]) -> bool:
-        """Whether weights are of a model with the same tasks."""
+        """Return whether the weights are of a model with the same tasks."""
         return all({key.removeprefix(path).partition('.')[0] for key in weights
                     if key.startswith(path)} in (set(tasks), set()) for path in self._dicts)
 
     def _collapse(self, names: Iterable[str]) -> str:
-        """How many in each place of a model; those of a task together."""
+        """Count weights by their place in the model; those of a task are counted together."""
         def place(name: str) -> str:
             path = next((path for path in self._dicts if name.startswith(path)), '')
             if path:

@@ -1,4 +1,4 @@
-"""The dense tasks. Names and order follow the paper's tables."""
+"""The dense prediction tasks, in the order of the paper's tables."""
 
 import importlib
 import pkgutil
@@ -13,16 +13,16 @@ from .base import Task
 
 __all__ = ['Task', 'build_tasks']
 
-# Every file of this folder may register a task: adding one is adding its file.
+# Import every module of this package, so that a new file registers its task.
 for _module in pkgutil.iter_modules(__path__):
     importlib.import_module(f'{__name__}.{_module.name}')
 
-# Tasks name modules (``ModuleDict``) and maps (``PixelData``): the attributes of both are taken.
+# Task names become attributes of ``ModuleDict`` and ``PixelData``: refuse names already in use.
 _TAKEN = set(dir(nn.ModuleDict)) | set(dir(PixelData()))
 
 
 def build_tasks(tasks: Mapping[str, dict | Task]) -> dict[str, Task]:
-    """Build the tasks of a config and give each its name.
+    """Build the tasks of a config and set their names.
 
     Args:
         tasks: task name -> config (``dict(type='Semseg', ...)``) or a task, in display order.
@@ -31,8 +31,8 @@ def build_tasks(tasks: Mapping[str, dict | Task]) -> dict[str, Task]:
         Task name -> task, in the same order.
 
     Raises:
-        ValueError: no task given, or a name that cannot be part of a module's path.
-        TypeError: ``tasks`` is no mapping.
+        ValueError: there is no task, or a name is not usable as a module name.
+        TypeError: ``tasks`` is not a mapping.
 
     Example:
         >>> import torch
@@ -54,8 +54,8 @@ def build_tasks(tasks: Mapping[str, dict | Task]) -> dict[str, Task]:
     built = {}
     for name, task in tasks.items():
         if not (isinstance(name, str) and name.isidentifier() and name not in _TAKEN):
-            raise ValueError('a task name must be a plain identifier that no module or map has as '
-                             f'an attribute, got {name!r}')
+            raise ValueError('a task name must be a plain identifier that is not already an '
+                             f'attribute of modules or maps, got {name!r}')
         built[name] = task if isinstance(task, Task) else TASKS.build(dict(task))
         if built[name].name not in ('', name):
             raise ValueError(f'one task cannot have two names, {built[name].name!r} and {name!r}')

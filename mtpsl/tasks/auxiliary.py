@@ -1,4 +1,4 @@
-"""What methods with auxiliary objectives (SS, XTC, JTR) ask of a task.
+"""The part of a task that methods with auxiliary objectives (SS, XTC, JTR) use.
 
 Shapes: N samples, C channels of the logits, c channels of the label map, H x W pixels.
 """
@@ -9,19 +9,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-CONFIDENCE = 0.95  # least probability of a class that is taken for a pseudo-label
-AGREEMENT = 0.1  # largest difference of two views' values where one is taken for a pseudo-label
+CONFIDENCE = 0.95  # least probability of a class to become a pseudo-label
+AGREEMENT = 0.1  # largest difference between the values of two views for a pseudo-label
 
 
 class AuxiliaryMaps:
-    """Pseudo-labels, and how predictions and labels enter an auxiliary network.
+    """Pseudo-labels, and the inputs of auxiliary networks from predictions and labels.
 
-    Here for tasks of values; a task overrides what is otherwise for it.
+    The defaults suit regression tasks; other tasks override them.
     """
 
     ignore_value: float
 
-    if TYPE_CHECKING:  # of the task
+    if TYPE_CHECKING:  # attributes of the task
         @property
         def label_channels(self) -> int: ...
         def activate(self, logits: Tensor) -> Tensor: ...
@@ -30,38 +30,38 @@ class AuxiliaryMaps:
 
     @property
     def aux_channels(self) -> int:
-        """Channels of :meth:`aux_map`'s maps."""
+        """Return the number of channels of :meth:`aux_map`."""
         return self.label_channels
 
     def pseudo_label(self, teacher: Tensor, student: Tensor, confidence: float = CONFIDENCE,
                      agreement: float = AGREEMENT) -> Tensor:
-        """A label for one view of an image from the prediction for another view.
+        """Make a label for one view of an image from the prediction for another view.
 
-        Here, for values: the teacher's, where the student's differ by less than ``agreement`` in
-        all channels; ``ignore_value`` elsewhere.
+        Default (regression): the teacher's value where teacher and student differ by less than
+        ``agreement`` in all channels; ``ignore_value`` elsewhere.
 
         Args:
-            teacher: prediction, already in the student's geometry.
+            teacher: prediction, warped to the student's view.
             student: prediction of the same shape.
-            confidence: least probability of a class or a yes that is trusted.
-            agreement: largest difference of the two views' values that is trusted.
+            confidence: least probability of a class or of the foreground.
+            agreement: largest difference between the values of the two views.
 
         Returns:
-            (N, c, H, W) label map, unknown where the teacher is not to be trusted.
+            (N, c, H, W) label map, unknown where the teacher is not reliable.
         """
         label = self.decode(teacher)
         agree = ((label - self.decode(student)).abs() < agreement).all(1, keepdim=True)
         return torch.where(agree, label, self.ignore_value)
 
     def aux_map(self, logits: Tensor, known: Tensor | None = None, hard: bool = True) -> Tensor:
-        """How a prediction enters an auxiliary network: a map in [0, 1], differentiable.
+        """Convert a prediction to the input of an auxiliary network: in [0, 1], differentiable.
 
-        Here the prediction's values as they are.
+        Default: the prediction itself.
 
         Args:
             logits: (N, C, H, W).
-            known: (N, 1, H, W) bool; other pixels enter as a label's unknown ones do.
-            hard: give classes as one-hot samples (Gumbel, straight through), not as
+            known: (N, 1, H, W) bool; other pixels become unknown, as in :meth:`aux_from_label`.
+            hard: return classes as one-hot samples (straight-through Gumbel-softmax) instead of
                 probabilities.
 
         Returns:
@@ -71,18 +71,18 @@ class AuxiliaryMaps:
         return maps if known is None else maps * known
 
     def aux_from_label(self, label: Tensor) -> Tensor:
-        """(N, c, H, W) labels to maps as :meth:`aux_map` gives them; here unknown pixels are 0."""
+        """Convert labels (N, c, H, W) to maps like :meth:`aux_map`; unknown pixels are 0."""
         return label * self.valid(label)
 
     def reconstruction_loss(self, output: Tensor, target: Tensor, known: Tensor) -> Tensor:
-        """How far an auxiliary network's output is from a map of :meth:`aux_map`.
+        """Compare an auxiliary network's output with a map of :meth:`aux_map`.
 
-        Here L1 between the output's sigmoid and the map, summed over channels.
+        Default: L1 between the output's sigmoid and the map, summed over channels.
 
         Args:
             output: (N, aux_channels, H, W), not yet activated.
-            target: the map that it should be.
-            known: (N, 1, H, W) bool, the pixels that count.
+            target: (N, aux_channels, H, W).
+            known: (N, 1, H, W) bool, the pixels to average over.
 
         Returns:
             (N,) means over the known pixels.
@@ -91,9 +91,9 @@ class AuxiliaryMaps:
 
 
 class ClassAuxMaps:
-    """Mixin of a task whose logits are those of classes: a channel each, also in the codes.
+    """Mixin for tasks with one logit and one auxiliary channel per class.
 
-    The label holds class ids; others, such as ``ignore_value``, are unknown.
+    The label holds class ids; all other values, such as ``ignore_value``, are unknown.
     """
 
     channels: int
@@ -103,38 +103,38 @@ class ClassAuxMaps:
         return self.channels
 
     def aux_map(self, logits: Tensor, known: Tensor | None = None, hard: bool = True) -> Tensor:
-        """One-hot samples, or probabilities; unknown pixels are zero in all classes.
+        """Return one-hot samples, or probabilities; unknown pixels are zero in all classes.
 
-        Samples are Gumbel-softmax ones with temperature 1, straight through: their gradient is
-        that of the soft sample.
+        Samples are straight-through Gumbel-softmax ones with temperature 1: they have the gradient
+        of the soft sample.
         """
         maps = F.gumbel_softmax(logits, dim=1, hard=True) if hard else logits.softmax(1)
         return maps if known is None else maps * known
 
     def aux_from_label(self, label: Tensor) -> Tensor:
-        """(N, 1, H, W) class ids to (N, C, H, W), one-hot."""
+        """Convert class ids (N, 1, H, W) to one-hot maps (N, C, H, W)."""
         ids = torch.arange(self.channels, device=label.device).view(1, -1, 1, 1)
         return (label == ids).float()
 
     def reconstruction_loss(self, output: Tensor, target: Tensor, known: Tensor) -> Tensor:
-        """Binary cross-entropy summed over the classes, mean over the known pixels, (N,)."""
+        """Return binary cross-entropy, summed over classes, averaged over known pixels, (N,)."""
         return aux_cross_entropy(output, target, known)
 
 
 def aux_cross_entropy(output: Tensor, target: Tensor, known: Tensor) -> Tensor:
-    """Binary cross-entropy summed over the channels, mean over the known pixels, (N,)."""
+    """Return binary cross-entropy, summed over channels, averaged over the known pixels, (N,)."""
     return masked_mean(F.binary_cross_entropy_with_logits(output, target, reduction='none'), known)
 
 
 def masked_mean(values: Tensor, valid: Tensor) -> Tensor:
-    """Mean over the known pixels of each sample.
+    """Average over the known pixels of each sample.
 
     Args:
-        values: (N, ..., H, W), zero or garbage where unknown.
+        values: (N, ..., H, W), any value where unknown.
         valid: (N, 1, H, W) bool.
 
     Returns:
-        (N,); 0 where a sample has no known pixel.
+        (N,); 0 for a sample without known pixels.
     """
     total = torch.where(valid, values.reshape(len(valid), -1, *valid.shape[-2:]), 0)
     return total.flatten(1).sum(1) / valid.flatten(1).sum(1).clamp(min=1)

@@ -1,6 +1,6 @@
-"""Base class of the dense tasks: everything that the rest of the project asks of one.
+"""Base class of the dense tasks: the interface that the rest of the project uses.
 
-What only methods with auxiliary objectives ask is in :mod:`.auxiliary`.
+:mod:`.auxiliary` has the part that only methods with auxiliary objectives use.
 
 Shapes: N samples, C channels of the logits, c channels of the label map, H x W pixels,
 K statistics per image.
@@ -23,7 +23,7 @@ from .stored import whole_numbers
 
 __all__ = ['INTERPOLATIONS', 'UNKNOWN_COLOUR', 'Label', 'Task', 'masked_mean']
 
-UNKNOWN_COLOUR = (70, 90, 130)  # RGB, where a picture's own colours leave none free
+UNKNOWN_COLOUR = (70, 90, 130)  # RGB, for pictures whose own colours do not contain it
 INTERPOLATIONS = dict(nearest=cv2.INTER_NEAREST, bilinear=cv2.INTER_LINEAR, bicubic=cv2.INTER_CUBIC)
 
 Label = TypeVar('Label', np.ndarray, Tensor)
@@ -32,28 +32,29 @@ Label = TypeVar('Label', np.ndarray, Tensor)
 class Task(AuxiliaryMaps, ABC):
     """One dense prediction task.
 
-    Three forms of a map are told apart. *Logits* leave the network, (N, C, H, W). The public
-    *prediction* is ``activate(logits)``: probabilities, unit vectors, metres. The *label form*,
-    ``decode(prediction)``, is how a label is written: class ids, foreground probability, unit
-    vectors, metres. A label withheld is an absent key in a sample; an unknown pixel holds
-    ``ignore_value`` inside the map. The two never mix.
+    A map has one of three forms. *Logits* leave the network, (N, C, H, W). The public *prediction*
+    is ``activate(logits)``: probabilities, unit vectors, metres. The *label form*,
+    ``decode(prediction)``, is that of a label: class ids, foreground probability, unit vectors,
+    metres. A withheld label is an absent key of a sample; an unknown pixel holds ``ignore_value``
+    inside the map. The two never mix.
 
     Args:
-        loss_weight: the task's weight in the total loss.
+        loss_weight: weight of the task in the total loss.
 
     Attributes:
-        name: the task's address, given by :func:`mtpsl.tasks.build_tasks`.
-        channels: C, channels of the logits.
-        mixed: what to do about pictures of one set that are written in several ways.
-        label_dtype: type of a label map's values: class ids or 0 and 1 are bytes.
+        name: name of the task, set by :func:`mtpsl.tasks.build_tasks`.
+        channels: C, number of channels of the logits.
+        mixed: advice if the pictures of one dataset are encoded in several ways.
+        label_dtype: NumPy type of label maps; uint8 for class ids and for 0 and 1.
         ignore_value: value of an unknown pixel, also used for padding.
-        primary_metric: name of the metric that stands for the task (and enters Delta_m).
+        primary_metric: name of the metric that represents the task (and enters Delta_m).
         higher_is_better: direction of the primary metric.
-        stats_on_cpu: True where ``stats`` is long work on the CPU, image by image, which an
-            evaluator may spread over processes.
-        least_side: pixels that a side of an image must have at least.
-        reader_interpolation: how a reader resizes a label file whose size is not the image's.
-        zoom_interpolation: how :class:`~mtpsl.datasets.transforms.RandomScaleCrop` resizes labels.
+        stats_on_cpu: whether ``stats`` is slow and runs on the CPU, image by image, so that an
+            evaluator may distribute it over processes.
+        least_side: smallest allowed side of an image, in pixels.
+        reader_interpolation: interpolation to resize a label file to the image's size.
+        zoom_interpolation: interpolation of labels in
+            :class:`~mtpsl.datasets.transforms.RandomScaleCrop`.
     """
 
     name: str = ''
@@ -76,51 +77,51 @@ class Task(AuxiliaryMaps, ABC):
 
     @cached_property
     def label_channels(self) -> int:
-        """c, channels of the label map: those of a decoded prediction, worked out once."""
+        """Return c, the number of channels of the label map; computed once."""
         with torch.no_grad():
             return self.decode(self.activate(torch.zeros(1, self.channels, 1, 1))).shape[1]
 
     # ---------------------------------------------------------------- labels, NumPy (H, W[, 3])
 
     def from_png(self, pixels: np.ndarray) -> np.ndarray:
-        """A label saved as a picture, (H, W) or RGB (H, W, 3) pixels as stored, as a label map.
+        """Decode a label saved as a picture, (H, W) or RGB (H, W, 3), to a label map.
 
         Raises:
-            ValueError: pixels that cannot be decoded to a label; any, if the task does not say how.
+            ValueError: the pixels cannot be decoded; always, if the task does not support pictures.
         """
-        raise ValueError(f'{type(self).__name__} does not say how a picture is read '
+        raise ValueError(f'{type(self).__name__} does not support label pictures '
                          '(from_png); save the map as .npy')
 
-    def check_suffixes(self, suffixes: Collection[str]) -> None:  # noqa: B027, most have no say
-        """Raise ValueError where label files of a suffix need an option that is not given.
+    def check_suffixes(self, suffixes: Collection[str]) -> None:  # noqa: B027, optional hook
+        """Raise ValueError if label files of a suffix need an option that is not set.
 
         Args:
-            suffixes: those of a data set's label files, ``'.png'`` and ``'.npy'``.
+            suffixes: suffixes of a dataset's label files, ``'.png'`` and ``'.npy'``.
         """
 
     def from_palette(self, indices: np.ndarray, palette: np.ndarray) -> np.ndarray:
-        """The same of a palette picture: (H, W) uint8 indices into (K, 3) RGB colours.
+        """Decode a palette picture: (H, W) uint8 indices into (K, 3) RGB colours.
 
-        Here the indices are what is stored.
+        Default: decode the indices like a grey picture.
         """
         return self.from_png(indices)
 
     def coding(self, pixels: np.ndarray, palette: np.ndarray | None = None) -> dict[str, str]:
-        """What a picture tells of how its numbers are written, a word for each matter.
+        """Detect the encoding of a label picture: property -> value.
 
-        Where numbers may be written in several ways, all pictures of a set must be written in one:
-        no two may say different words of one matter. Takes what :meth:`from_png`, or with a
-        palette :meth:`from_palette`, did; empty where there is one way, or the task's options
-        say which.
+        If numbers can be encoded in several ways, all pictures of a dataset must use one: no two
+        may have different values of a property. Arguments: those of :meth:`from_png`, or with a
+        palette of :meth:`from_palette`. Empty if there is only one encoding, or if the task's
+        options define it.
         """
         return {}
 
     def from_array(self, values: np.ndarray) -> np.ndarray:
-        """A label saved as an array, (H, W) or (H, W, C) numbers, as a label map.
+        """Convert a label saved as an array, (H, W) or (H, W, C), to a label map.
 
         Raises:
-            ValueError: numbers that cannot be decoded to a label; here fractions for ids, and
-                integers for measured values, whose unit is not known.
+            ValueError: the numbers cannot be converted; by default fractional ids, and integers
+                for measured values, as their unit is unknown.
         """
         if np.issubdtype(self.label_dtype, np.integer):
             return whole_numbers(values)
@@ -130,38 +131,38 @@ class Task(AuxiliaryMaps, ABC):
         return values
 
     def translate(self, label: np.ndarray) -> np.ndarray:
-        """A map as a dataset decodes it, with what the task's options say of stored values."""
+        """Apply the task's options for stored values to a map decoded by a dataset."""
         return label
 
     def resize(self, label: np.ndarray, size: tuple[int, int],
                interpolation: str = 'nearest') -> np.ndarray:
-        """Resize a label map (H, W) or (H, W, 3) to ``size`` = (H', W'), values unchanged."""
+        """Resize a label map (H, W) or (H, W, 3) to ``size`` = (H', W'); values do not change."""
         return cv2.resize(label, size[::-1], interpolation=INTERPOLATIONS[interpolation])
 
     def rescale(self, label: Label, scale: float | Tensor) -> Label:
-        """What zooming the image by ``scale`` does to the label's values (depth shrinks).
+        """Adapt the label's values to a zoom of the image by ``scale`` (depth is divided by it).
 
-        Also of tensors (N, c, H, W), with (N, 1, 1, 1) scales.
+        Also for tensors (N, c, H, W), with scales (N, 1, 1, 1).
         """
         return label
 
     def flip(self, label: np.ndarray) -> np.ndarray:
-        """Mirror a label map left to right, values included (a normal's x changes sign)."""
+        """Mirror a label map left to right, including its values (the x of normals is negated)."""
         return label[:, ::-1]
 
     def transpose(self, label: np.ndarray) -> np.ndarray:
-        """Swap rows and columns of a label map, values included; with ``flip`` all turns."""
+        """Transpose a label map, including its values; with ``flip`` it makes all rotations."""
         return label.swapaxes(0, 1)
 
     def mark_ignored(self, label: np.ndarray) -> np.ndarray:
-        """Last step of every pipeline: write ``ignore_value`` where the map says nothing."""
+        """Set pixels without information to ``ignore_value``; last step of every pipeline."""
         return label
 
     def check(self, label: np.ndarray) -> None:  # noqa: B027, most maps need no check
-        """Raise ValueError where a label as read holds values that the task does not know."""
+        """Raise ValueError if a loaded label holds values that are invalid for the task."""
 
     def doubt(self, seen: Seen) -> Doubt | None:
-        """Why nothing can be learned from the labels seen, or None; they are as read."""
+        """Explain why the labels are useless for training, or return None; they are as loaded."""
         if not seen.known:
             return Doubt('hold no known pixel', mute=True)
         if seen.copies:
@@ -170,9 +171,9 @@ class Task(AuxiliaryMaps, ABC):
         return Doubt(f'hold {one} wherever they are known', mute=True) if seen.alike else None
 
     def unlike(self, learned: Seen, tested: Seen) -> str:
-        """Why labels that are tested on seem to be written otherwise than those of training.
+        """Explain why evaluation labels seem to be encoded differently from training labels.
 
-        To go on after "the labels of ... "; '' where they do not.
+        Returns the end of a sentence that starts "the labels of ... "; '' if they seem equal.
         """
         return ''
 
@@ -180,44 +181,44 @@ class Task(AuxiliaryMaps, ABC):
 
     @abstractmethod
     def valid(self, label: Tensor) -> Tensor:
-        """(N, c, H, W) labels to (N, 1, H, W) bool: the pixels that are known."""
+        """Return the known pixels of labels (N, c, H, W) as (N, 1, H, W) bool."""
 
     @abstractmethod
     def loss(self, logits: Tensor, label: Tensor) -> Tensor:
-        """Unweighted loss of each sample.
+        """Return the unweighted loss of each sample.
 
         Args:
             logits: (N, C, H, W).
-            label: (N, c, H, W), unknown pixels hold ``ignore_value``.
+            label: (N, c, H, W); unknown pixels hold ``ignore_value``.
 
         Returns:
-            (N,) losses; 0 for a sample without a known pixel.
+            (N,) losses; 0 for a sample without known pixels.
         """
 
     @abstractmethod
     def activate(self, logits: Tensor) -> Tensor:
-        """(N, C, H, W) logits to the prediction; the only place for a softmax."""
+        """Convert logits (N, C, H, W) to the prediction; the only place for a softmax."""
 
     def decode(self, prediction: Tensor) -> Tensor:
-        """Prediction to the label form, (N, c, H, W)."""
+        """Convert a prediction to the label form, (N, c, H, W)."""
         return prediction
 
     def mirror(self, prediction: Tensor) -> Tensor:
-        """Mirror predictions (N, C, H, W) left to right, as :meth:`flip` does labels."""
+        """Mirror predictions (N, C, H, W) left to right, like :meth:`flip` for labels."""
         return prediction.flip(-1)
 
     def from_mean(self, mean: Tensor) -> Tensor:
-        """A mean of predictions, (N, C, H, W), as one itself (unit vectors are again)."""
+        """Convert a mean of predictions, (N, C, H, W), to a prediction (renormalise vectors)."""
         return mean
 
     # ---------------------------------------------------------------- metrics
 
     @abstractmethod
     def stats(self, prediction: Tensor, label: Tensor) -> Tensor:
-        """The statistics of each image, summable or stackable over any sharding of the set.
+        """Return the statistics of each image; those of all shards can be stacked or summed.
 
         Args:
-            prediction: prediction of N images, as ``activate`` returns it.
+            prediction: (N, C, H, W), the result of ``activate``.
             label: (N, c, H, W) at the same resolution.
 
         Returns:
@@ -227,25 +228,25 @@ class Task(AuxiliaryMaps, ABC):
 
     @abstractmethod
     def score(self, stats: Tensor) -> dict[str, float]:
-        """Metrics from the (N, K) statistics of all images: ``{metric: Python float}``.
+        """Compute ``{metric: float}`` from the (N, K) statistics of all images.
 
-        NaN where the set has nothing to measure, such as no known pixel.
+        A metric is NaN if there is nothing to measure, such as no known pixel.
         """
 
     def class_scores(self, stats: Tensor) -> dict[str, float]:
-        """Metrics per class, ``{'IoU.<class>': float}``; empty for tasks without classes."""
+        """Compute metrics per class, ``{'IoU.<class>': float}``; empty without classes."""
         return {}
 
     def confusion_matrix(self, stats: Tensor) -> Tensor | None:
-        """(C, C) pixels of the (N, K) statistics, row = true class; None without classes."""
+        """Sum (N, K) statistics to (C, C) pixel counts, row = true class; None without classes."""
         return None
 
     # ---------------------------------------------------------------- pictures
 
     @abstractmethod
     def colorize(self, label: np.ndarray) -> np.ndarray:
-        """A map in label form, (c, H, W), as an RGB picture (H, W, 3) uint8."""
+        """Render a map in label form, (c, H, W), as an RGB picture (H, W, 3) uint8."""
 
     def legend(self, label: np.ndarray) -> dict[str, tuple[int, int, int]]:
-        """Legend of a map in label form: ``{name: RGB}`` of what it shows."""
+        """Return ``{name: RGB}`` for what a map in label form shows."""
         return {}

@@ -1,4 +1,4 @@
-"""What tasks with a yes or no per pixel share: the label and its picture."""
+"""Base class of binary tasks: label files and colours."""
 
 from collections.abc import Sequence
 
@@ -20,21 +20,20 @@ from .stored import (
     whole_numbers,
 )
 
-SOFT = 2  # greys that a mask of soft edges has at least, of the dark ones and of the light ones
-# Pixels in areas of one grey, as a share of the yes pixels, and their number; edges have none.
+SOFT = 2  # least number of dark and of light greys in a mask with soft edges
+# A mask with more pixels in uniformly grey areas (share of positives, number) has no soft edges.
 AREA, PIXELS = 0.1, 50
 FEW = 0.1  # labels that differ from the others of their split in being mostly yes, or mostly no
 
 
 class BinaryTask(Task):
-    """A binary per-pixel task. Label: 1 yes, 0 no, 255 unknown.
+    """A binary per-pixel task. Label: 1 positive (yes), 0 negative (no), 255 unknown.
 
     Args:
         loss_weight: see :class:`Task`.
-        values: the number that means no in label files and the one that means yes, or the
-            numbers, such as ``(0, 255)`` or ``(0, (128, 255))``. None: 0 and 1, or black and white
-            of a picture.
-        ignore: numbers in label files that mean unknown, beside -1 and, where it is not among
+        values: stored number, or numbers, of the negative and of the positive pixels, such as
+            ``(0, 255)`` or ``(0, (128, 255))``. None: 0 and 1, or black and white of a picture.
+        ignore: stored numbers that mean unknown, in addition to -1 and, if it is not in
             ``values``, 255.
     """
 
@@ -57,12 +56,12 @@ class BinaryTask(Task):
                              'mean')
 
     def from_png(self, pixels: np.ndarray) -> np.ndarray:
-        """A mask of 0 and 1, or black and white: 1 where an 8-bit grey value is above 127.
+        """Decode a mask of 0 and 1, or black and white: 1 where an 8-bit grey is above 127.
 
-        Beside black and white there are no greys, or many, of soft edges; a few would be a code,
-        and so would be areas of one grey.
-        A mask of 16 bits is black and white, or numbers of 8 bits. Where the task says what the
-        stored numbers mean, they are left as they are for :meth:`translate`.
+        A black and white mask has no other greys, or many, at soft edges. A few greys, or areas of
+        one grey, are refused: they look like class ids. A mask of 16 bits is black and white, or
+        holds 8-bit numbers. If the task's options define the stored numbers, they are kept for
+        :meth:`translate`.
         """
         pixels = one_channel(pixels)
         if pixels.ndim != 2 or pixels.dtype not in (np.uint8, np.uint16, bool):
@@ -90,7 +89,7 @@ class BinaryTask(Task):
         flat = _flat_greys(pixels, white) if greys else np.empty(0)
         if len(flat) > max(AREA * mask.sum(), PIXELS):
             raise ValueError(f'a picture of {self.name} must be black (0) and white ({white}), got '
-                             f'areas of the greys {shorten(np.unique(flat))}, which are no soft '
+                             f'areas of the greys {shorten(np.unique(flat))}, which are not soft '
                              'edges: values and ignore of the task say what they mean, as in '
                              f'values=(0, tuple(range(1, {white + 1}))) where they are objects; '
                              f'values=(tuple(range({white // 2 + 1})), tuple(range('
@@ -98,9 +97,9 @@ class BinaryTask(Task):
         return mask
 
     def from_palette(self, indices: np.ndarray, palette: np.ndarray) -> np.ndarray:
-        """By the grey values where all colours in the picture are grey, else by the indices.
+        """Decode grey values if all used colours are grey, else the palette indices.
 
-        Indices of colours are 0 for no, which must be black, and 1, if the task does not say.
+        Unless the task's options define the indices, they must be 0 (black, negative) and 1.
         """
         used = used_indices(indices)
         if _grey(palette[used]):
@@ -114,7 +113,7 @@ class BinaryTask(Task):
 
     def coding(self, pixels: np.ndarray, palette: np.ndarray | None = None) -> dict[str, str]:
         if palette is not None and not _grey(palette[used_indices(pixels)]):
-            return {}  # 0 and 1, or as the task says
+            return {}  # 0 and 1, or defined by the task's options
         highest = int((pixels if palette is None else palette[pixels, 0]).max(initial=0))
         if self.stored.said or pixels.dtype == bool or not highest:
             return {}
@@ -122,12 +121,12 @@ class BinaryTask(Task):
         return dict(yes='1' if highest == 1 else '255 of 16 bits' if deep else 'white')
 
     def from_array(self, values: np.ndarray) -> np.ndarray:
-        """Numbers as stored; 0 and 255 without a 1 could mean two things, and are refused."""
+        """Return the stored numbers; refuse 0 and 255 without 1, which are ambiguous."""
         label = whole_numbers(values)
         if not self.stored.said and (label == 255).any() and not (label == 1).any():
             raise ValueError(f'{self.name} labels with 255 but without 1: is 255 yes, as in a '
-                             'picture, or unknown? Say so by values=(0, 255) or ignore=(255,) of '
-                             f'the task {self.name}')
+                             'picture, or unknown? Set values=(0, 255) or ignore=(255,) for the '
+                             f'task {self.name}')
         return label
 
     def translate(self, label: np.ndarray) -> np.ndarray:
@@ -156,12 +155,12 @@ class BinaryTask(Task):
 
     def pseudo_label(self, teacher: Tensor, student: Tensor, confidence: float = CONFIDENCE,
                      agreement: float = AGREEMENT) -> Tensor:
-        """Yes or no where the teacher gives it a probability above 0.95."""
+        """Return the class to which the teacher gives a probability above ``confidence``."""
         sure = torch.maximum(teacher, 1 - teacher) > confidence
         return torch.where(sure, (teacher > 0.5).to(torch.uint8), self.ignore_value).to(torch.uint8)
 
     def colorize(self, label: np.ndarray) -> np.ndarray:
-        """Black (0) to white (1); unknown pixels blue grey."""
+        """Render 0 as black to 1 as white; unknown pixels are blue grey."""
         value = label[0].astype(np.float32)
         picture = np.repeat((value.clip(0, 1) * 255).round().astype(np.uint8)[..., None], 3, 2)
         picture[value > 1] = UNKNOWN_COLOUR
@@ -169,7 +168,7 @@ class BinaryTask(Task):
 
 
 def _flat_greys(pixels: np.ndarray, white: int) -> np.ndarray:
-    """(P,) the values of middle greys (H, W) that are equal to all their neighbours."""
+    """Return the middle greys of (H, W) that equal all their neighbours, (P,)."""
     around = np.ones((3, 3), np.uint8)
     alike = cv2.erode(pixels, around) == cv2.dilate(pixels, around)
     return pixels[alike & (pixels > white // 8) & (pixels < white - white // 8)]
@@ -180,7 +179,7 @@ def _grey(colours: np.ndarray) -> bool:
 
 
 def _example(values: Sequence[int]) -> str:
-    """What a config might say of a mask of these values."""
+    """Suggest options for a mask with these values."""
     if len(values) == 2:
         return f', as in values=({values[0]}, {values[1]})'
     if len(values) > 3:

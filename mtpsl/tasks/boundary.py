@@ -20,14 +20,14 @@ from .stored import Stored
 
 @TASKS.register_module()
 class Boundary(BinaryTask):
-    """Object boundaries by a weighted binary cross-entropy, scored by odsF, oisF and AP (percent).
+    """Object boundaries: weighted binary cross-entropy; metrics odsF, oisF and AP (percent).
 
     Label: 1 boundary, 0 not, 255 unknown. Prediction: boundary probability.
 
     Args:
         loss_weight: see :class:`Task`; PASCAL's published weight is 50.
-        positive_weight: w, weight of a boundary pixel; other pixels weigh 1 - w.
-        max_dist: largest distance of a match as a share of the image diagonal: 0.0075 on PASCAL,
+        positive_weight: w, weight of boundary pixels; other pixels weigh 1 - w.
+        max_dist: largest matching distance as a share of the image diagonal: 0.0075 on PASCAL,
             0.011 on NYUD.
         values: see :class:`BinaryTask`.
         ignore: see :class:`BinaryTask`.
@@ -36,7 +36,7 @@ class Boundary(BinaryTask):
     channels = 1
     primary_metric = 'odsF'
     stats_on_cpu = True
-    least_side = 2  # a direction across the boundary takes a neighbour
+    least_side = 2  # the direction across a boundary needs a neighbouring pixel
     reader_interpolation = 'any'
 
     def __init__(self, loss_weight: float = 50.0, positive_weight: float = 0.95,
@@ -52,16 +52,16 @@ class Boundary(BinaryTask):
 
     def resize(self, label: np.ndarray, size: tuple[int, int],
                interpolation: str = 'nearest') -> np.ndarray:
-        """By ``'any'`` a pixel of a smaller map is a yes where any of those it covers is one.
+        """Resize; with ``'any'`` a pixel of a smaller map is 1 if any pixel that it covers is.
 
-        Thin lines fall between the pixels that ``'nearest'`` takes.
+        ``'nearest'`` would lose thin lines.
         """
         nearest = super().resize(label, size)
         if interpolation != 'any' or size[0] > label.shape[0] or size[1] > label.shape[1]:
             return nearest
         yes = label == 1
         for axis, side in enumerate(size):
-            # The first pixel with its middle in each new one.
+            # For each output pixel, the first input pixel whose centre it covers.
             first = np.ceil(np.arange(side) * (label.shape[axis] / side) - 0.5).astype(int)
             yes = np.logical_or.reduceat(yes, first, axis)
         return np.where(yes, np.uint8(1), np.where(nearest == 1, np.uint8(0), nearest))
@@ -72,12 +72,12 @@ class Boundary(BinaryTask):
         if doubt or seen.published or 2 * sum(filled) <= len(filled):
             return doubt
         return Doubt('are a yes on more than half of the pixels of most labels, as black lines on '
-                     'white are: values=(255, 0) of the task, or (1, 0) where the numbers are 0 '
-                     'and 1, makes black a yes, values=(0, 255), or (0, 1), says that it is a no',
+                     'white are: set values=(255, 0) of the task, or (1, 0) if the numbers are 0 '
+                     'and 1, to make black a yes; values=(0, 255), or (0, 1), to make it a no',
                      certain=not self.stored.said)
 
     def loss(self, logits: Tensor, label: Tensor) -> Tensor:
-        """Mean over known pixels of w y (-log p) + (1 - w) (1 - y) (-log(1 - p))."""
+        """Return the mean over known pixels of w y (-log p) + (1 - w) (1 - y) (-log(1 - p))."""
         positive, w = label == 1, self.positive_weight
         pixel = F.binary_cross_entropy_with_logits(
             logits, positive.to(logits.dtype), torch.where(positive, w, 1 - w), reduction='none')
@@ -93,7 +93,7 @@ class Boundary(BinaryTask):
         return aux_cross_entropy(output, target, known)
 
     def stats(self, prediction: Tensor, label: Tensor) -> Tensor:
-        """(N, 1 + 101 * 4): known pixels, then ``boundary_counts`` of each threshold."""
+        """Return (N, 1 + 101 * 4): known pixels, then ``boundary_counts`` per threshold."""
         maps, truths = prediction[:, 0].float().cpu().numpy(), label[:, 0].cpu().numpy()
         rows = [np.append(known.sum(), boundary_counts(p, y == 1, known, self.max_dist))
                 for p, y, known in zip(maps, truths, truths != self.ignore_value)]

@@ -1,17 +1,17 @@
-"""Boundary detection measures odsF, oisF and AP by the BSDS / SEISM protocol.
+"""Boundary metrics odsF, oisF and AP by the BSDS / SEISM protocol.
 
-One image: orientation-guided non-maximum suppression of the probability map; for each of 101
-thresholds binarise, thin, and match predicted to true pixels one to one within a distance. The
-counts of all images give the measures.
+Per image: orientation-guided non-maximum suppression of the probability map; then, for each of 101
+thresholds, binarise, thin, and match predicted to true pixels one to one within a distance. The
+metrics follow from the counts of all images.
 
 Sources: D. Martin, C. Fowlkes, J. Malik, 'Learning to detect natural image boundaries using local
 brightness, color, and texture cues', TPAMI 2004 (matching, precision and recall); P. Dollar,
 C. L. Zitnick, 'Structured forests for fast edge detection', ICCV 2013 (the whole protocol).
 
-The standard matching minimises the summed distance, plus 100 maxDist for each unmatched pixel. One
-more match saves two of these, and the distances along its augmenting path grow by less than
-maxDist a match: on any path of fewer than 200 matches it pays. So the number of matches is that of
-a maximum matching among the pairs within maxDist, whichever such matching is the nearest.
+The standard matching minimises the summed distance, plus 100 maxDist per unmatched pixel. One more
+match saves two of these, and the distances along its augmenting path grow by less than maxDist per
+match, so it pays on any path of fewer than 200 matches. The number of matches is therefore that of
+any maximum matching among the pairs within maxDist.
 
 Shapes: H, W: height and width of the image in pixels; N: images; 101: thresholds; T: true pixels;
 P: predicted pixels.
@@ -28,18 +28,18 @@ THRESHOLDS = np.concatenate([[0.001], np.arange(1, 100) / 100, [0.999]])
 
 
 def match_count(prediction: np.ndarray, truth: np.ndarray, max_distance_pixels: float) -> int:
-    """Number of one-to-one matches between predicted and true pixels within a distance.
+    """Count the one-to-one matches between predicted and true pixels within a distance.
 
     Args:
         prediction: (H, W) bool, predicted boundary pixels.
         truth: (H, W) bool, true boundary pixels.
-        max_distance_pixels: Largest Euclidean distance of a match in pixels, inclusive, >= 0.
+        max_distance_pixels: largest Euclidean distance of a match in pixels, inclusive, >= 0.
 
     Returns:
-        The size of a maximum matching.
+        Size of a maximum matching.
 
     Raises:
-        ValueError: If the shapes differ, a map is not binary, or the distance is negative or not
+        ValueError: the shapes differ, a map is not binary, or the distance is negative or not
             finite.
     """
     _check_map('prediction', prediction, prediction.shape)
@@ -56,27 +56,26 @@ def boundary_counts(
     valid: np.ndarray | None = None,
     max_dist: float = 0.0075,
 ) -> np.ndarray:
-    """Matched and total pixels of one image at every threshold.
+    """Count matched and all pixels of one image at every threshold.
 
-    Pixels that are not valid count nowhere: predictions are removed there after non-maximum
-    suppression, truth before its thinning.
+    Invalid pixels do not count: predictions are removed there after non-maximum suppression, truth
+    before thinning.
 
     Args:
         probability: (H, W) boundary probability in [0, 1], H and W at least 2.
-        truth: (H, W) with values 0 and 1 (1 = boundary); need not be thin. Any value where
-            ``valid`` is False.
+        truth: (H, W), 1 = boundary, 0 = not; need not be thin. Any value where ``valid`` is
+            False.
         valid: (H, W) bool, False = ignored pixel; None = all valid.
-        max_dist: Largest matching distance as a fraction of the image diagonal, >= 0 (0.0075 on
+        max_dist: largest matching distance as a fraction of the image diagonal, >= 0 (0.0075 on
             PASCAL, 0.011 on NYUD).
 
     Returns:
-        (101, 4) int64, a row per threshold: true pixels matched (cntR), true pixels (sumR),
-        predicted pixels matched (cntP), predicted pixels (sumP). cntR equals cntP, as there is
-        one truth per image.
+        (101, 4) int64, one row per threshold: true pixels matched (cntR), true pixels (sumR),
+        predicted pixels matched (cntP), predicted pixels (sumP). cntR equals cntP, as there is one
+        truth per image.
 
     Raises:
-        ValueError: If shapes differ, a value is outside its range, or ``probability`` is not
-            finite.
+        ValueError: shapes differ, a value is out of range, or ``probability`` is not finite.
     """
     strength = edge_nms(probability)
     shape = strength.shape
@@ -86,7 +85,7 @@ def boundary_counts(
         truth = np.where(valid, truth, 0)
     _check_map('truth', truth, shape)
     _check_distance('max_dist', max_dist)
-    # Number of thresholds each pixel reaches: it is predicted at threshold k where level > k.
+    # Number of thresholds that each pixel reaches: it is predicted at threshold k if level > k.
     level = np.searchsorted(THRESHOLDS.astype(np.float32), strength, side='right')
     level = np.where(valid, level, 0)
     pixels = np.flatnonzero(level)
@@ -96,7 +95,7 @@ def boundary_counts(
 
     counts = np.empty((len(THRESHOLDS), 4), np.int64)
     for k in range(len(THRESHOLDS)):
-        if k and not occupied[k]:  # the thresholds k - 1 and k give the same map
+        if k and not occupied[k]:  # same map as at threshold k - 1
             counts[k] = counts[k - 1]
             continue
         predicted = thin(level > k).ravel()[pixels]
@@ -108,20 +107,20 @@ def boundary_counts(
 
 
 def boundary_scores(counts: np.ndarray) -> dict[str, float]:
-    """odsF, oisF and AP of a set of images.
+    """Compute odsF, oisF and AP of a set of images.
 
     Precision is cntP / sumP, and 1 if nothing is predicted; recall is cntR / sumR, and 1 if there
     is no true pixel; F = 2PR / (P + R), and 0 if both are 0. Then
 
     - odsF: F of the counts summed over images, at the best threshold (the lowest of equals);
-    - oisF: F of the counts summed over images, each image taken at its own best threshold;
-    - AP: sum / 100 of the precision at recall 0, 0.01, .. 1, linear between the recalls that the
-      thresholds reach (the lowest threshold of equal recalls), 0 outside them. So the evaluation
-      code of Dollar and Zitnick (2013) has it: 101 terms over 100, hence at most 101 %, and 0 if
-      all thresholds have one recall.
+    - oisF: F of the counts summed over images, each image at its own best threshold;
+    - AP: sum / 100 of the precision at recall 0, 0.01, .. 1, interpolated linearly between the
+      recalls of the thresholds (the lowest threshold of equal recalls), 0 outside. As in the
+      evaluation code of Dollar and Zitnick (2013), it sums 101 terms over 100, so it reaches
+      101 %, and it is 0 if all thresholds have one recall.
 
     That code also interpolates precision and recall between thresholds to find the best F; here,
-    as in SEISM, odsF and oisF are at the thresholds themselves.
+    as in SEISM, odsF and oisF are evaluated at the thresholds.
 
     Args:
         counts: (N, 101, 4) counts of ``boundary_counts``, N at least 1.
@@ -130,7 +129,7 @@ def boundary_scores(counts: np.ndarray) -> dict[str, float]:
         'odsF', 'oisF' and 'AP' in percent, and 'odsThreshold' in [0.001, 0.999].
 
     Raises:
-        ValueError: If ``counts`` has another shape or a negative or non-finite value.
+        ValueError: ``counts`` has another shape, or a negative or non-finite value.
     """
     counts = np.asarray(counts, np.float64)
     if counts.ndim != 3 or not len(counts) or counts.shape[1:] != (len(THRESHOLDS), 4):
@@ -157,7 +156,7 @@ def boundary_scores(counts: np.ndarray) -> dict[str, float]:
 
 
 def _precision_recall_f(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Precision, recall and F of (..., 4) counts; see ``boundary_scores`` for empty sums."""
+    """Compute precision, recall and F of (..., 4) counts, with empty sums by boundary_scores."""
     true_matched, true_total, predicted_matched, predicted_total = np.moveaxis(counts, -1, 0)
     shape = counts.shape[:-1]
     precision = np.divide(
@@ -171,16 +170,16 @@ def _precision_recall_f(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.
 def _candidates(
     pixels: np.ndarray, truth: np.ndarray, distance: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Predicted pixels within the distance of each true pixel.
+    """Find the predicted pixels within the distance of each true pixel.
 
     Args:
         pixels: (P,) flat indices of the predicted pixels in the map.
         truth: (H, W) bool, T pixels set.
-        distance: In pixels, inclusive.
+        distance: in pixels, inclusive.
 
     Returns:
-        The candidates of all true pixels one after another, in raster order of the true pixels, as
-        indices into ``pixels``; and (T,) how many each true pixel has.
+        The candidates of all true pixels, concatenated in raster order of the true pixels, as
+        indices into ``pixels``; and (T,) their number per true pixel.
     """
     radius = min(int(distance), max(truth.shape))
     offset = np.arange(-radius, radius + 1)
@@ -195,14 +194,14 @@ def _candidates(
 
 
 def _matching_size(neighbours: np.ndarray, degree: np.ndarray) -> int:
-    """Size of a maximum matching of true pixels (rows) to predicted pixels (columns).
+    """Compute the size of a maximum matching of true pixels (rows) to predicted ones (columns).
 
     It is the maximum flow source -> rows -> columns -> sink with all capacities 1. (SciPy's
-    ``maximum_bipartite_matching`` is a hundred times as slow on these graphs.)
+    ``maximum_bipartite_matching`` is 100 times slower on these graphs.)
 
     Args:
-        neighbours: Columns that each row may match, one row after another.
-        degree: (T,) number of these of each row.
+        neighbours: columns that each row may match, concatenated.
+        degree: (T,) number of columns of each row.
     """
     if not len(neighbours):
         return 0

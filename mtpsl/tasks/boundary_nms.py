@@ -1,4 +1,4 @@
-"""Non-maximum suppression and thinning of boundary maps, as the boundary measures need them.
+"""Non-maximum suppression and thinning of boundary maps for the boundary metrics.
 
 Sources: P. Dollar, C. L. Zitnick, 'Structured forests for fast edge detection', ICCV 2013
 (suppression); Z. Guo, R. W. Hall, 'Parallel thinning with two-subiteration algorithms', CACM 1989
@@ -11,16 +11,16 @@ import cv2
 import numpy as np
 
 _SMOOTHING = np.array([1, 2, 3, 4, 5, 4, 3, 2, 1]) / 25  # triangle filter of radius 4
-_MULTIPLIER = 1.01  # a pixel survives a neighbour stronger by less than 1 %
+_MULTIPLIER = 1.01  # keep a pixel whose neighbour is stronger by less than 1 %
 _BORDER = 5  # width in pixels of the faded image border
 
 
 def edge_nms(probability: np.ndarray) -> np.ndarray:
     """Suppress pixels weaker than a neighbour across the boundary, and fade the image border.
 
-    The direction across the boundary comes from second derivatives of the smoothed map; the two
-    neighbours one pixel away are read off the unsmoothed map by bilinear interpolation. The
-    i-th row or column from the border, i = 0..4, is multiplied by i / 5.
+    The direction across the boundary comes from second derivatives of the smoothed map. The two
+    neighbours one pixel away are bilinearly interpolated in the unsmoothed map. The i-th row or
+    column from the border, i = 0..4, is multiplied by i / 5.
 
     Args:
         probability: (H, W) boundary probability in [0, 1], H and W at least 2.
@@ -29,7 +29,7 @@ def edge_nms(probability: np.ndarray) -> np.ndarray:
         (H, W) float32 in [0, 1], zero where suppressed.
 
     Raises:
-        ValueError: If ``probability`` has another shape or values, or is not finite.
+        ValueError: ``probability`` has another shape or values, or is not finite.
     """
     _check_probability(probability)
     strength = np.asarray(probability, np.float64)
@@ -47,11 +47,11 @@ def edge_nms(probability: np.ndarray) -> np.ndarray:
 
 
 def thin(mask: np.ndarray) -> np.ndarray:
-    """Thin a map to lines one pixel wide: both subiterations of Guo and Hall until nothing changes.
+    """Thin a map to lines one pixel wide by Guo and Hall's two subiterations, until it is stable.
 
-    Equals ``skimage.morphology.thin`` and ``bwmorph(mask, 'thin', Inf)``. All conditions of the
-    algorithm are Boolean functions of a pixel's neighbours, so 64 pixels of a row are computed at
-    a time, as the bits of a word.
+    Equals ``skimage.morphology.thin`` and ``bwmorph(mask, 'thin', Inf)``. All conditions are
+    Boolean functions of a pixel's neighbours, so 64 pixels of a row are computed at once, as the
+    bits of a word.
 
     Args:
         mask: (H, W) bool.
@@ -60,7 +60,7 @@ def thin(mask: np.ndarray) -> np.ndarray:
         (H, W) bool, a subset of ``mask``.
     """
     height, width = mask.shape
-    words = width // 64 + 1  # of a row, with at least one empty column, so that rows do not touch
+    words = width // 64 + 1  # per row, with at least one empty column to separate the rows
     rows = np.zeros((height + 2, 8 * words), np.uint8)  # an empty row above and below
     rows[1:-1, :-(-width // 8)] = np.packbits(mask, axis=1, bitorder='little')
     image = rows.view('<u8').ravel()
@@ -75,13 +75,13 @@ def thin(mask: np.ndarray) -> np.ndarray:
 
 
 def _removable(image: np.ndarray, words: int, first: bool) -> np.ndarray:
-    """Where a subiteration of Guo and Hall deletes a pixel, were it set.
+    """Find the pixels that a subiteration of Guo and Hall deletes, if they are set.
 
     Args:
         image: uint64 words of a map, row by row, the lowest bit on the left; its first and last
             row and at least one column on the right are empty.
-        words: number of words of a row.
-        first: the first subiteration, else the second.
+        words: number of words per row.
+        first: whether it is the first subiteration.
 
     Returns:
         Words of the rows between the first and the last.
@@ -106,14 +106,14 @@ def _removable(image: np.ndarray, words: int, first: bool) -> np.ndarray:
 
 
 def _two_of(a: np.ndarray, b: np.ndarray, c: np.ndarray, d: np.ndarray) -> np.ndarray:
-    """Bits that at least two of the four have."""
+    """Return the bits that are set in at least two of the four."""
     return a & b | c & d | (a | b) & (c | d)
 
 
 def _normal_angle(strength: np.ndarray) -> np.ndarray:
-    """Angle across the boundary from the x axis (columns), radians, modulo pi.
+    """Return the angle across the boundary from the x axis (columns), in radians, modulo pi.
 
-    O = atan(Oyy sign(-Oxy) / (Oxx + 1e-5)), with O.. the second derivatives of the smoothed map.
+    O = atan(Oyy sign(-Oxy) / (Oxx + 1e-5)) with O.. the second derivatives of the smoothed map.
     """
     smooth = cv2.sepFilter2D(
         strength, -1, _SMOOTHING, _SMOOTHING, borderType=cv2.BORDER_REFLECT)
@@ -124,7 +124,7 @@ def _normal_angle(strength: np.ndarray) -> np.ndarray:
 
 
 def _interpolate(image: np.ndarray, y: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Bilinear values of an (H, W) image at (P,) positions, which are clamped into the image."""
+    """Interpolate an (H, W) image bilinearly at (P,) positions, clamped into the image."""
     # 1.001 keeps the pixel below and to the right of the position inside the image.
     y, x = (np.clip(p, 0, size - 1.001) for p, size in zip((y, x), image.shape))
     top, left = y.astype(np.intp), x.astype(np.intp)
@@ -135,7 +135,7 @@ def _interpolate(image: np.ndarray, y: np.ndarray, x: np.ndarray) -> np.ndarray:
 
 
 def _border_fade(size: int) -> np.ndarray:
-    """(size,) factors min(i, width) / width, with i the distance in pixels from the border."""
+    """Return (size,) factors min(i, width) / width, with i the pixel's distance from the border."""
     width = min(_BORDER, size // 2)
     index = np.arange(size)
     return np.minimum(np.minimum(index, index[::-1]), width) / width

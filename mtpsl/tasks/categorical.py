@@ -1,4 +1,4 @@
-"""What tasks with one class per pixel share: cross-entropy, confusion counts, palette."""
+"""Base class of tasks with one class per pixel: cross-entropy, confusion counts, palette."""
 
 from collections.abc import Sequence
 
@@ -22,36 +22,34 @@ from .stored import (
 )
 
 WHITE = (255, 255, 255)
-MANY_CLASSES = 6  # of which few may be too few
+MANY_CLASSES = 6  # least number of classes to check whether most are unused
 
 
 class CategoricalTask(ClassAuxMaps, Task):
-    """A task that gives each pixel one of C classes. Label: class id, unknown pixels 255.
+    """A task that classifies each pixel into one of C classes. Label: class id, 255 unknown.
 
     Args:
-        class_names: the classes in the order of their ids.
-        palette: one RGB colour a class.
+        class_names: names of the classes, in the order of their ids.
+        palette: one RGB colour per class.
         loss_weight: see :class:`Task`.
-        absent_iou: IoU of a class that neither the truth nor the predictions of the whole set
-            hold: None leaves it out of the mean (as mmseg does), 0.0 counts it as zero (as the
-            reference implementation does). Equal where every class occurs, as on PASCAL's
+        absent_iou: IoU of a class that is in neither the truth nor the predictions of the whole
+            set. None leaves it out of the mean (as mmseg does), 0.0 counts it as zero (as the
+            reference implementation does). Both agree if every class occurs, as on PASCAL's
             validation set.
-        class_weight: C numbers >= 0: a pixel counts in the loss as its true class weighs, and a
-            sample's loss is divided by the sum of its pixels' weights, as in
-            :func:`torch.nn.functional.cross_entropy`. None: all alike.
-        values: for each class the number that means it in label files, or the numbers; None for
-            its id.
-        ignore: numbers in label files that mean unknown, beside -1 and, where it is not among
+        class_weight: C numbers >= 0. The loss is a mean over pixels, weighted by their true class,
+            as in :func:`torch.nn.functional.cross_entropy`. None: equal weights.
+        values: stored number, or numbers, of each class in label files; None for the id.
+        ignore: stored numbers that mean unknown, in addition to -1 and, if it is not in
             ``values``, 255; with ``colour_coded`` RGB colours.
-        colour_coded: label files are RGB, each class in its colour of ``palette``.
+        colour_coded: label files are RGB; each class has its colour of ``palette``.
     """
 
     ignore_value = 255
     label_dtype = np.uint8
     primary_metric = 'mIoU'
     higher_is_better = True
-    mixed = ('values of the task says that the numbers are those of the classes, as in '
-             'values=(0, 1); colour_coded=True reads the colours')
+    mixed = ('set values of the task if the numbers are class ids, as in values=(0, 1); '
+             'colour_coded=True reads the colours')
 
     def __init__(self, class_names: Sequence[str],
                  palette: Sequence[Sequence[int]] | np.ndarray,
@@ -81,8 +79,8 @@ class CategoricalTask(ClassAuxMaps, Task):
         if not self.colour_coded:
             return StoredValues(owner, self.channels, self.ignore_value, values, ignore)
         if values is not None:
-            raise ValueError(f'{owner}: with colour_coded the palette says what is stored; values '
-                             f'must be None, got {values!r}')
+            raise ValueError(f'{owner}: with colour_coded the palette defines the stored colours; '
+                             f'values must be None, got {values!r}')
         colours = np.empty((0, 3), np.uint8) if ignore is None or ignore == () else np.array(ignore)
         if (colours.shape[1:] != (3,) or colours.dtype.kind not in 'iu'
                 or not ((colours >= 0) & (colours <= 255)).all()):
@@ -100,9 +98,9 @@ class CategoricalTask(ClassAuxMaps, Task):
                              'others mean')
 
     def from_png(self, pixels: np.ndarray) -> np.ndarray:
-        """Class ids as stored: one channel, alike ones, or the indices of a palette.
+        """Return the stored class ids: one channel, equal channels, or indices of a palette.
 
-        With ``colour_coded`` packed colours. :meth:`translate` gives ids of either.
+        With ``colour_coded`` return packed colours. :meth:`translate` converts both to ids.
         """
         if self.colour_coded:
             return self._packed(pixels)
@@ -117,9 +115,9 @@ class CategoricalTask(ClassAuxMaps, Task):
         return pixels
 
     def from_palette(self, indices: np.ndarray, palette: np.ndarray) -> np.ndarray:
-        """By the indices; of a palette of nothing but greys by these, which ``values`` must name.
+        """Decode the indices, or the greys of a palette of greys, which ``values`` must define.
 
-        Programs that make files smaller write ids as indices of greys, in any order.
+        Image optimisers store ids as indices of greys, in any order.
         """
         if self.colour_coded:
             return self.from_png(palette[indices])
@@ -132,18 +130,18 @@ class CategoricalTask(ClassAuxMaps, Task):
             raise ValueError(f'the numbers {shorten(used)} of a picture of {self.name} are the '
                              f'greys {shorten(greys)}: which are the class ids? values of the task '
                              'names the grey of each class, as in values=(0, 255), or '
-                             f'values=tuple(range({self.channels})) where the greys are the ids')
+                             f'values=tuple(range({self.channels})) if the greys are the ids')
         return self.from_png(palette[indices, 0])
 
     def _check_order(self, used: np.ndarray, palette: np.ndarray) -> None:
-        """Raise ValueError where a file has the task's colours, but as those of other classes."""
+        """Raise ValueError if a file assigns the colours of the task to other classes."""
         own = {tuple(colour): number for number, colour in enumerate(self.palette.tolist())}
         colours = [tuple(colour) for colour in palette.tolist()]
         classes = {index: own.get(colours[index]) for index in used.tolist() if index != 255}
         other = [index for index, number in classes.items() if number != index]
         if self.stored.said or len(own) < self.channels or None in classes.values():
             return
-        # One colour may be the same by chance.
+        # A single equal colour may be a coincidence.
         if len(other) > 1 or other and set(colours[:self.channels]) == set(own):
             number = own[colours[other[0]]]
             raise ValueError(f'the index {other[0]} of a picture of {self.name} has the colour '
@@ -211,13 +209,13 @@ class CategoricalTask(ClassAuxMaps, Task):
                          f'{found[0][3]} of {other_name}, of those that were opened: {why}')
 
     def _unused(self, seen: Seen) -> str:
-        """Whether most classes, all of high ids, are in no label, as of the list of another set."""
+        """Report if most classes, the highest ids, occur in no label: a wrong class list."""
         few = seen.images >= ENOUGH and seen.known and self.channels >= MANY_CLASSES
         return (f'hold ids up to {seen.high:g} only, class_names has {self.channels} names: is it '
                 "the data's list?") if few and 2 * (seen.high + 1) < self.channels else ''
 
     def _shifted(self, one: Seen, other: Seen, name: str, other_name: str) -> str:
-        """Whether the class 0 is in all labels of a kind and in none of another."""
+        """Report if class 0 is in all labels of one kind and in none of the other."""
         for here, there, names in ((one, other, (name, other_name)),
                                    (other, one, (other_name, name))):
             if here.lacks(0, there):
@@ -227,7 +225,7 @@ class CategoricalTask(ClassAuxMaps, Task):
 
     @staticmethod
     def _mixed_masks(seen: Seen) -> bool:
-        """Whether unknown pixels lie beside class 0 alone, and others lie in other labels."""
+        """Return whether masks of (0, 1) and of (0, 255 = unknown) are mixed."""
         only_0 = {(one.known < one.pixels, one.high.max() == 0) for one in seen.labels if one.known}
         return {(True, True), (False, False)} <= only_0 and (True, False) not in only_0
 
@@ -244,7 +242,7 @@ class CategoricalTask(ClassAuxMaps, Task):
         return (pixel * weight).flatten(1).sum(1) / torch.where(total > 0, total, 1)
 
     def _weight_of_ids(self, device: torch.device) -> Tensor:
-        """(256,) the weight of each stored id, 0 of ``ignore_value``; brought to a device once."""
+        """Return the weight of each stored id, (256,), 0 for ``ignore_value``; copied once."""
         if device not in self._weight_on:
             table = torch.zeros(256)
             table[:self.channels] = torch.tensor(self.class_weight)
@@ -255,29 +253,29 @@ class CategoricalTask(ClassAuxMaps, Task):
         return logits.softmax(1)
 
     def decode(self, prediction: Tensor) -> Tensor:
-        """``argmax`` over the classes (the first of equals) in a tenth of its time on a CPU.
+        """Compute ``argmax`` over the classes (the first of equals) ten times faster on a CPU.
 
-        PyTorch's looks at one number after another where the classes are not the last dimension;
-        a maximum and a comparison look at many at a time.
+        PyTorch's ``argmax`` is not vectorised over a dimension that is not the last; ``max`` and
+        comparison are.
         """
         best = (prediction == prediction.amax(1, keepdim=True)).to(torch.uint8)
-        # C for the first class to 1 for the last, made where it is used.
+        # C for the first class down to 1 for the last, created on the device.
         rank = torch.arange(self.channels, 0, -1, dtype=torch.uint8, device=prediction.device)
         first = (best * rank[:, None, None]).amax(1, keepdim=True)
-        return (self.channels - first).clamp(max=self.channels - 1)  # NaN is no best: the last
+        return (self.channels - first).clamp(max=self.channels - 1)  # NaN: the last class
 
     def pseudo_label(self, teacher: Tensor, student: Tensor, confidence: float = CONFIDENCE,
                      agreement: float = AGREEMENT) -> Tensor:
-        """The teacher's class where its probability is above 0.95."""
+        """Return the teacher's class where its probability is above ``confidence``."""
         probability, label = teacher.max(1, keepdim=True)
         return torch.where(probability > confidence, label, self.ignore_value).to(torch.uint8)
 
     def stats(self, prediction: Tensor, label: Tensor) -> Tensor:
-        """(N, C * C) confusion counts, row = true class, column = predicted class."""
+        """Return (N, C * C) confusion counts, row = true class, column = predicted class."""
         return self.confusion(self.decode(prediction), label)
 
     def confusion(self, predicted: Tensor, label: Tensor) -> Tensor:
-        """:meth:`stats` from the predicted classes, (N, 1, H, W) as the label."""
+        """Compute :meth:`stats` from the predicted classes, (N, 1, H, W) like the label."""
         samples, classes = len(label), self.channels
         cell = label.long() * classes + predicted
         cell = torch.where(self.valid(label), cell, classes * classes).flatten(1)
@@ -289,7 +287,7 @@ class CategoricalTask(ClassAuxMaps, Task):
         return stats.sum(0).view(self.channels, self.channels)
 
     def _iou(self, stats: Tensor) -> Tensor:
-        """(C,) IoU in percent of each class over the whole set; NaN where it says nothing."""
+        """Return the IoU of each class over the whole set, (C,) in percent; NaN to leave it out."""
         confusion = self.confusion_matrix(stats)
         true_positive = confusion.diag()
         union = confusion.sum(0) + confusion.sum(1) - true_positive
@@ -318,7 +316,7 @@ class CategoricalTask(ClassAuxMaps, Task):
 
 
 def bit_palette(classes: int) -> np.ndarray:
-    """(classes, 3) uint8: the PASCAL VOC palette, the id's bits spread over RGB from the top."""
+    """Return the PASCAL VOC palette, (classes, 3) uint8: bits of the id spread over RGB."""
     ids = np.arange(classes)
     palette = np.zeros((classes, 3), np.uint8)
     for shift in range(8):
@@ -329,7 +327,7 @@ def bit_palette(classes: int) -> np.ndarray:
 
 
 def pack_colours(pixels: np.ndarray) -> np.ndarray:
-    """(..., 3) RGB of 8 bits as one number each, 65536 R + 256 G + B."""
+    """Pack (..., 3) RGB of 8 bits into one number each, 65536 R + 256 G + B."""
     return pixels.astype(np.int64) @ np.array([65536, 256, 1])
 
 

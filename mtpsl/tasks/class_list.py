@@ -1,15 +1,15 @@
-"""The arguments of a task that list its classes, checked."""
+"""Check the arguments of a task that list its classes."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from torch import Tensor
 
-LISTS = (Sequence, np.ndarray, Tensor)  # what has an order
+LISTS = (Sequence, np.ndarray, Tensor)  # ordered types
 
 
 def check_names(owner: str, class_names: Sequence[str]) -> tuple[str, ...]:
-    """1 to 255 names of classes, all different, in the order of their ids.
+    """Check 1 to 255 distinct class names, in the order of their ids.
 
     Raises:
         ValueError: anything else, such as a set, which has no order.
@@ -28,10 +28,10 @@ def check_names(owner: str, class_names: Sequence[str]) -> tuple[str, ...]:
 
 def check_palette(owner: str, palette: Sequence[Sequence[int]] | np.ndarray,
                   classes: int) -> np.ndarray:
-    """(classes, 3) uint8: an RGB colour of whole numbers from 0 to 255 for each class.
+    """Convert one RGB colour of integers 0..255 per class to (classes, 3) uint8.
 
     Raises:
-        ValueError: another number of colours, or what is no such colour.
+        ValueError: a wrong number of colours, or an invalid colour.
     """
     ordered = isinstance(palette, LISTS) and not isinstance(palette, str)
     if ordered and len(palette) != classes:
@@ -49,10 +49,10 @@ def check_palette(owner: str, palette: Sequence[Sequence[int]] | np.ndarray,
 
 
 def check_weights(owner: str, class_weight: Sequence[float], classes: int) -> tuple[float, ...]:
-    """A weight for each class, in the order of the classes.
+    """Check one weight per class, in the order of the classes.
 
     Raises:
-        ValueError: another number of weights, or none that is finite, >= 0 and not always 0.
+        ValueError: a wrong number of weights, one that is negative or not finite, or all 0.
     """
     try:
         ordered = isinstance(class_weight, LISTS) and not isinstance(class_weight, str)

@@ -16,35 +16,35 @@ from .stored import bytes_swapped, one_channel
 MILLIMETRE = 1e-3
 FARTHEST = 1000.0  # metres
 USUALLY_NEARER, USUALLY_FARTHER = 100.0, 0.05  # metres
-# What sensors write where they measured nothing, the largest number of a file, and in metres by the
-# units in use: millimetres, centimetres, 1/256 m (KITTI), 1/5000 m (TUM).
+# Values that sensors write without a measurement: the largest number of a file, times the usual
+# units: millimetres, centimetres, 1/256 m (KITTI), 1/5000 m (TUM).
 LARGEST_NUMBER = 65535
 UNITS = (1e-3, 1e-2, 1 / 256, 1 / 5000)
-SUN_STEPS, SUN_UNIT = 8, MILLIMETRE / 8  # SUN RGB-D turns the bits of millimetres left by three
+SUN_STEPS, SUN_UNIT = 8, MILLIMETRE / 8  # SUN RGB-D rotates the bits of millimetres left by 3
 
 
 @TASKS.register_module()
 class Depth(Task):
-    """Metric depth by L1, scored by the mean absolute error (metres).
+    """Metric depth: L1 loss; primary metric mean absolute error (metres).
 
     Label and prediction: metres; 0 is unknown.
 
     Args:
         loss_weight: see :class:`Task`.
         max_display: depth in metres at the far end of the colour map.
-        png_unit: metres of one step of a depth saved as a picture of integers, > 0, such as 0.001
-            for millimetres. None refuses pictures: integers have no unit of themselves.
-        aux_normal: mean and standard deviation in metres: depth enters an auxiliary network as
-            the normal distribution's share below it (JTR). None: as depth over the map's largest
+        png_unit: metres per step of an integer picture, > 0, such as 0.001 for millimetres. None
+            refuses pictures: integers do not define their unit.
+        aux_normal: mean and standard deviation in metres: the input of an auxiliary network is the
+            normal distribution function of depth (JTR). None: depth divided by the map's maximum
             (XTC).
-        npy_unit: metres of 1 in a ``.npy`` label, > 0, such as 0.001 for millimetres; None for
+        npy_unit: metres per 1 in a ``.npy`` label, > 0, such as 0.001 for millimetres; None for
             metres in floats.
-        ignore: depths in metres, as read with the units, that mean unknown beside 0. A largest
-            depth that is the largest number of its type, or of 16 bits in a usual unit, such as
-            65.535, is an error unless it is named here, and so is one depth far above all others
-            in many labels; ``()`` takes them for depths. ``'nan'`` and ``'inf'`` are NaN and
+        ignore: depths in metres, after applying the units, that mean unknown in addition to 0. A
+            maximum that is the largest number of its type, or of 16 bits in a usual unit, such as
+            65.535, is an error unless it is listed here, and so is one depth far above all others
+            in many labels; ``()`` accepts them as depths. ``'nan'`` and ``'inf'`` are NaN and
             infinity.
-        farthest: largest depth in metres that a label may hold.
+        farthest: largest allowed depth in a label, in metres.
     """
 
     unit = ' m'
@@ -76,11 +76,11 @@ class Depth(Task):
         self.ignore = None if ignore is None else _measures(type(self).__name__, ignore)
 
     def check_suffixes(self, suffixes: Collection[str]) -> None:
-        """Pictures hold integers, whose unit must be said."""
+        """Raise ValueError for pictures without ``png_unit``: integers do not define a unit."""
         if self.metric and self.png_unit is None and '.png' in suffixes:
             raise ValueError(
-                f'pictures (.png) of {self.name} hold whole numbers, and png_unit of the task must '
-                'say how many metres one is: png_unit=0.001 for millimetres, 0.01 for centimetres, '
+                f'pictures (.png) of {self.name} hold whole numbers; png_unit of the task must be '
+                'the metres per step: png_unit=0.001 for millimetres, 0.01 for centimetres, '
                 f'{1 / 5000:g} for 1/5000 m (TUM), {1 / 256:g} for 1/256 m (KITTI), {SUN_UNIT:g} '
                 'for SUN RGB-D')
 
@@ -99,13 +99,13 @@ class Depth(Task):
             self._refuse_largest(largest, 16)
         if largest > self.farthest:
             raise ValueError(f'{self.name} labels must be in metres, at most {self.farthest:g}, '
-                             f'got up to {largest:.7g}: are they millimetres? npy_unit=0.001 '
-                             '(of pictures png_unit) of the task says so; '
+                             f'got up to {largest:.7g}: are they millimetres? Then set '
+                             'npy_unit=0.001 (for pictures png_unit) of the task; '
                              f'ignore=({largest:.7g},) makes this value unknown, farthest allows '
                              'more')
 
     def _refuse_largest(self, largest: float, bits: int) -> None:
-        """Raise ValueError at a measure that is the largest number of a type, unless it is said."""
+        """Raise ValueError for a depth that is the largest number of a type, unless allowed."""
         if self.ignore != () and not np.isclose(largest, self.ignore or (), 1e-6).any():
             raise ValueError(f'{self.name} labels go up to {largest:.7g} m, the largest {bits}-bit '
                              'number, which sensors write where they measured nothing: '
@@ -113,13 +113,13 @@ class Depth(Task):
                              'a depth')
 
     def _ignoring(self, measure: float) -> str:
-        """What a config should say to make a measure unknown too."""
+        """Return the option that makes this value unknown too."""
         named = [f'{value:.7g}' if np.isfinite(value) else f"'{value}'"
                  for value in (*(self.ignore or ()), measure)]
         return f'ignore=({named[0]},)' if len(named) == 1 else f'ignore=({", ".join(named)})'
 
     def _measure(self, stored: np.ndarray, unit: float) -> np.ndarray:
-        """Stored numbers times the unit of one, if none is a mark that the task does not name."""
+        """Scale stored numbers by the unit; refuse likely "no measurement" marks."""
         largest = float(stored.max(initial=0))
         kind = np.iinfo if stored.dtype.kind in 'iu' else np.finfo
         most = float(kind(stored.dtype).max)
@@ -128,8 +128,8 @@ class Depth(Task):
                  and (stored == value).any()]
         if steps:
             raise ValueError(f'{self.name} labels are at most {limit:.7g}, but ignore of the task '
-                             f'names {steps[0]:.7g}, which is a number in the file: ignore=('
-                             f'{steps[0] * unit:.7g},) says it in the unit of the task')
+                             f'names {steps[0]:.7g}, which is a number in the file: write ignore=('
+                             f'{steps[0] * unit:.7g},), in the unit of the task')
         if self.metric and largest in (most, LARGEST_NUMBER):
             self._refuse_largest(largest * unit, 16 if largest == LARGEST_NUMBER else
                                  8 * stored.dtype.itemsize)
@@ -158,7 +158,7 @@ class Depth(Task):
                 'evaluation (most of them): are they of one unit?'.format(*ends, unit=self.unit))
 
     def _doubt_turned_bits(self, seen: Seen) -> Doubt | None:
-        """Of pictures of SUN RGB-D: nearly all numbers are multiples of 8, and not of 16."""
+        """Detect SUN RGB-D pictures: nearly all numbers are multiples of 8, but not of 16."""
         some = [one.some for one in seen.labels if one.known and not one.is_array]
         if not self.metric or self.png_unit not in (MILLIMETRE, SUN_UNIT) or not some:
             return None
@@ -170,10 +170,10 @@ class Depth(Task):
         if self.png_unit == SUN_UNIT and turned.all():
             return None
         return Doubt(f'hold multiples of {SUN_STEPS} {"only" if turned.all() else "mostly"}, as '
-                     'those of SUN RGB-D, which turns the bits of millimetres: where all is nearer '
+                     'those of SUN RGB-D, which rotates the bits of millimetres: if all is nearer '
                      f'than 8.19 m, png_unit={SUN_UNIT:g} of the task reads them, else save '
-                     '(v >> 3) | (v << 13) of each; of millimetres in such steps a .npy in metres '
-                     'says that they are right')
+                     '(v >> 3) | (v << 13) of each; true millimetres in such steps must be saved '
+                     'as .npy in metres')
 
     def _doubt_unit(self, seen: Seen) -> Doubt | None:
         said = self._unit_said(seen)
@@ -181,25 +181,25 @@ class Depth(Task):
         alone = not (seen.published or said) and self.farthest > 1 and self.ignore != ()
         if self.metric and alone and len(ends) > 2 and set(ends) == {1.0} and not seen.alike:
             return Doubt('all go up to exactly 1, as maps that were divided by their own largest '
-                         'value, which are no metres; farthest=1.0 of the task says that depth '
-                         'ends at 1 m', certain=True)
+                         'value and are not in metres; if depth really ends at 1 m, set '
+                         'farthest=1.0 of the task', certain=True)
         if self.metric and not seen.published and seen.slopes(-1):
             return Doubt('are smaller above than below in nearly all images, as inverse depth or '
-                         'disparity is, while depth is small where it is near: of these the '
+                         'disparity is, while depth is small where it is near: for these the '
                          "task's type is InverseDepth")
         near = seen.median < USUALLY_FARTHER and self.farthest >= FARTHEST
         if self.metric and near and not seen.published:
             return Doubt(f'hold depths of which half are below {seen.median:.2g} m: if they are in '
-                         'another unit, such as kilometres, npy_unit or png_unit of the task '
-                         'says which; farthest, such as 0.2, says that they are so near')
+                         'another unit, such as kilometres, set npy_unit or png_unit of the '
+                         'task; if they are right, set farthest, such as 0.2')
         if self.metric and not said and seen.median > USUALLY_NEARER:
             return Doubt(f'hold depths of which half are above {seen.median:.4g} m: if they are in '
-                         'another unit, npy_unit or png_unit of the task says which; '
-                         'npy_unit=1.0 says that they are metres')
+                         'another unit, set npy_unit or png_unit of the task; if they are '
+                         'metres, set npy_unit=1.0')
         return None
 
     def _unit_said(self, seen: Seen) -> bool:
-        """Whether the options say the unit of all files that were seen."""
+        """Return whether the options define the unit of all files in ``seen``."""
         return self.npy_unit is not None or self.png_unit is not None and not any(
             one.is_array for one in seen.labels)
 
@@ -210,7 +210,7 @@ class Depth(Task):
         return label
 
     def from_png(self, pixels: np.ndarray) -> np.ndarray:
-        """Integers (H, W) times ``png_unit``; 0 is unknown."""
+        """Scale integers (H, W) by ``png_unit``; 0 is unknown."""
         self.check_suffixes(('.png',))
         pixels = one_channel(pixels)
         if pixels.ndim != 2 or pixels.dtype.kind not in 'iu':
@@ -219,26 +219,26 @@ class Depth(Task):
         fine = self.png_unit is None or self.metric and self.png_unit <= MILLIMETRE
         if pixels.dtype.itemsize == 1 and fine:
             raise ValueError(f'a picture of {self.name} of 8 bits is too coarse; save 16 bits, or '
-                             'say by png_unit what one step is')
+                             'set png_unit to the size of one step')
         if bytes_swapped(pixels):
-            raise ValueError(f'a picture of {self.name} that is smooth only with the two bytes of '
-                             'its numbers swapped: it was written in the other order of bytes; '
-                             'byteswap() it, or save what is really so rough as .npy')
+            raise ValueError(f'a picture of {self.name} is smooth only with the bytes of its '
+                             'numbers swapped: it was written in the other byte order; apply '
+                             'byteswap() to it, or save truly rough depth as .npy')
         unit = self.smallest if self.png_unit is None else self.png_unit
         return self._measure(pixels, unit)
 
     def from_palette(self, indices: np.ndarray, palette: np.ndarray) -> np.ndarray:
-        """By the palette's colours, which must be greys; others show a depth, but do not tell."""
+        """Decode the greys of the palette; refuse colour maps, which cannot be inverted."""
         return self.from_png(palette[indices])
 
     def from_array(self, values: np.ndarray) -> np.ndarray:
-        """Floats, or any numbers where ``npy_unit`` says what 1 is."""
+        """Return floats in metres, or any numbers scaled by ``npy_unit``."""
         if self.npy_unit is None or values.dtype.kind not in 'iuf':
             return super().from_array(values)
         return self._measure(values, self.npy_unit)
 
     def rescale(self, label: Label, scale: float | Tensor) -> Label:
-        """Zooming in by ``scale`` brings the scene nearer by the same factor."""
+        """Divide depth by ``scale``: zooming in brings the scene nearer."""
         return label / scale
 
     def valid(self, label: Tensor) -> Tensor:
@@ -251,11 +251,11 @@ class Depth(Task):
         return logits
 
     def decode(self, prediction: Tensor) -> Tensor:
-        """At least ``smallest``: a prediction never says "unknown"."""
+        """Clamp to at least ``smallest``: a prediction is never 0, unknown."""
         return prediction.clamp(min=self.smallest)
 
     def aux_map(self, logits: Tensor, known: Tensor | None = None, hard: bool = True) -> Tensor:
-        """Depth over the map's largest, or its place in ``aux_normal``; unknown as depth 0."""
+        """Return depth over its maximum, or its CDF under ``aux_normal``; depth 0 if unknown."""
         return self._to_unit(super().aux_map(logits, known))
 
     def aux_from_label(self, label: Tensor) -> Tensor:
@@ -269,9 +269,9 @@ class Depth(Task):
         return depth / depth.amax((1, 2, 3), keepdim=True).clamp(min=self.smallest)
 
     def stats(self, prediction: Tensor, label: Tensor) -> Tensor:
-        """(N, 6): count and the sums of |d|, d^2, |d| / g, d^2 / g, (log p - log g)^2, d = p - g.
+        """Return (N, 6): count, sums of |d|, d^2, |d|/g, d^2/g, (log p - log g)^2, d = p - g.
 
-        The logarithm sees predictions of at least ``smallest``.
+        Predictions p are clamped to ``smallest`` in the logarithm; g is the label.
         """
         valid = self.valid(label)
         g = torch.where(valid, label, 1).double()
@@ -290,7 +290,7 @@ class Depth(Task):
         return {name: value.item() for name, value in scores.items()}
 
     def colorize(self, label: np.ndarray) -> np.ndarray:
-        """Near is bright, ``max_display`` and beyond dark; unknown pixels blue grey."""
+        """Render near as bright, ``max_display`` and beyond as dark; unknown is blue grey."""
         nearness = self._nearness((label[0] / self.max_display).clip(0, 1))
         picture = cv2.applyColorMap((nearness * 255).astype(np.uint8), cv2.COLORMAP_MAGMA)
         picture = picture[..., ::-1].copy()
@@ -305,7 +305,7 @@ class Depth(Task):
         return legend | ({'unknown': UNKNOWN_COLOUR} if (label <= 0).any() else {})
 
     def _nearness(self, share: np.ndarray) -> np.ndarray:
-        """Shares of ``max_display`` as 0 (far) to 1 (near)."""
+        """Convert shares of ``max_display`` to 0 (far) to 1 (near)."""
         return 1 - share
 
 

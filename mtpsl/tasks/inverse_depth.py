@@ -11,25 +11,25 @@ from .base import Label
 from .depth import Depth
 from .seen import Doubt, Seen
 
-STEP = 1 / 65535  # of the 16-bit maps of Cityscapes
+STEP = 1 / 65535  # unit of the 16-bit maps of Cityscapes
 
 
 @TASKS.register_module()
 class InverseDepth(Depth):
-    """Inverse depth (or disparity) by L1, scored by the mean absolute error in its own unit.
+    """Inverse depth (or disparity): L1 loss; primary metric mean absolute error in its own unit.
 
-    Label and prediction: proportional to 1 / metres; 0 is unknown. Of the metrics of
-    :class:`Depth`, ``logRmse`` is that of the depth itself: the logarithm only changes its sign.
+    Label and prediction: proportional to 1 / metres; 0 is unknown. The metric ``logRmse`` of
+    :class:`Depth` has the same value for depth and its inverse.
 
     Args:
         loss_weight: see :class:`Task`.
         max_display: value at the near end of the colour map.
-        png_unit: one step of a map saved as a picture of integers, > 0; None for 1 / 65535,
-            the unit of the Cityscapes archive that the literature shares.
-        divide_when_zoomed: divide by the zoom as if it were depth, which is the wrong way round:
-            what the predecessors' code does, for parity with their numbers.
-        npy_unit: what 1 in a ``.npy`` label is, > 0; None for 1, in floats.
-        ignore: values, as read with the units, that mean unknown beside 0.
+        png_unit: value of one step of an integer picture, > 0; None for 1 / 65535, the unit of the
+            Cityscapes archive used in the literature.
+        divide_when_zoomed: divide by the zoom as if it were depth. This is wrong, but the
+            published code does it; only for parity with its numbers.
+        npy_unit: value of 1 in a ``.npy`` label, > 0; None for 1, in floats.
+        ignore: values, after applying the units, that mean unknown in addition to 0.
     """
 
     unit = ''
@@ -49,10 +49,10 @@ class InverseDepth(Depth):
             return None
         return Doubt('are larger above than below in nearly all images, as depth is, while inverse '
                      "depth is large where it is near: if it is depth, the task's type is Depth; "
-                     'npy_unit or png_unit of the task says that it is not')
+                     'if not, set npy_unit or png_unit of the task')
 
     def rescale(self, label: Label, scale: float | Tensor) -> Label:
-        """Zooming in by ``scale`` brings the scene nearer: inverse depth grows by the factor."""
+        """Multiply by ``scale``: zooming in brings it nearer; see ``divide_when_zoomed``."""
         return super().rescale(label, scale if self.divide_when_zoomed else 1 / scale)
 
     def _nearness(self, share: np.ndarray) -> np.ndarray:

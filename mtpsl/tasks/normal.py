@@ -16,25 +16,25 @@ from .seen import Doubt, Seen
 
 BINS_PER_DEGREE = 4
 WITHIN = (11.25, 22.5, 30.0)
-LONGEST = 1.01  # a unit vector of a label, rounding included
-SHORT = 0.9  # a map whose longest vector is shorter holds no unit vectors; blending shortens some
-OFF_UNIT = 0.15  # by which the lengths of a few vectors differ from 1, blended ones
-MANY, SIDE = 50, 200  # vectors off; rows and columns of a map, about, that are looked at
-# Share of vectors that point away from the viewer, z below this, which surfaces seen hardly do.
+LONGEST = 1.01  # largest length of a label's unit vector, with rounding
+SHORT = 0.9  # a map with shorter vectors only has no unit vectors; interpolation shortens some
+OFF_UNIT = 0.15  # deviation from length 1 that interpolation explains for a few vectors
+MANY, SIDE = 50, 200  # deviating vectors; rows and columns of a map, about, that are checked
+# Share of vectors that point away from the viewer (z below this), rare on visible surfaces.
 BACKWARDS, AWAY = 0.05, -0.1
-GREY = 3 / 255  # components up to this are the middle of a picture, a step of rounding allowed
+GREY = 3 / 255  # components up to this count as middle grey, with one step of rounding
 
 
 @TASKS.register_module()
 class Normal(Task):
-    """Surface normals by L1 on unit vectors, scored by the mean angular error (degrees).
+    """Surface normals: L1 loss on unit vectors; primary metric mean angular error (degrees).
 
     Label and prediction: unit vectors in camera space; a zero vector is unknown.
 
     Args:
         loss_weight: see :class:`Task`; PASCAL's published weight is 10.
-        zero_sum_unknown: take valid normals with x + y + z = 0 for unknown ones too, as the
-            published readers of NYUD do; for parity with their numbers.
+        zero_sum_unknown: also treat valid normals with x + y + z = 0 as unknown, as the published
+            readers of NYUD do; only for parity with their numbers.
     """
 
     channels = 3
@@ -56,10 +56,10 @@ class Normal(Task):
                              f'components from {label.min():g} to {label.max():g}')
 
     def from_png(self, pixels: np.ndarray) -> np.ndarray:
-        """n = 2 v / 255 - 1 of RGB values v, to unit length; v / 65535 of 16 bits.
+        """Convert RGB values v to n = 2 v / 255 - 1 of unit length (v / 65535 for 16 bits).
 
-        Unknown is exactly black or white, and middle grey, 126 to 129 of 8 bits in all channels,
-        which is no direction: of a unit vector a component is at least 0.57.
+        Black, white and middle grey (126 to 129 of 8 bits in all channels) are unknown. Grey is no
+        direction: a unit vector has a component of at least 0.57.
         """
         if pixels.dtype not in (np.uint8, np.uint16) or pixels.shape[2:] != (3,):
             raise ValueError('a picture of normals must be 8-bit RGB, got '
@@ -71,10 +71,10 @@ class Normal(Task):
         ends = [np.abs(2 * end.astype(np.float32) / white - 1) for end in (low, high)]
         known = (high > 0) & (low < white) & (np.maximum(*ends) > GREY + 1e-6)
         return unit_vectors(_mostly_unit(vectors * known[..., None],
-                                         'is this a photo, or another coding?'))
+                                         'is this a photo, or another encoding?'))
 
     def from_array(self, values: np.ndarray) -> np.ndarray:
-        """Unit vectors (H, W, 3), what blending shortened to unit length; zero is unknown."""
+        """Return vectors (H, W, 3) of unit length, renormalised; zero is unknown."""
         length = check_unit_vectors(values)
         if not ((length > 0) & (length < 2 - LONGEST)).any():
             return values
@@ -96,7 +96,7 @@ class Normal(Task):
                      'takes colours, save the channels reversed')
 
     def from_palette(self, indices: np.ndarray, palette: np.ndarray) -> np.ndarray:
-        """By the palette's colours."""
+        """Decode the colours of the palette."""
         return self.from_png(palette[indices])
 
     def resize(self, label: np.ndarray, size: tuple[int, int],
@@ -104,17 +104,17 @@ class Normal(Task):
         nearest = super().resize(label, size)
         if interpolation == 'nearest':
             return nearest
-        # The negative lobes of the kernel would put reversed normals on unknown pixels nearby.
+        # The negative lobes of the kernel would write reversed normals on nearby unknown pixels.
         known = nearest.any(2, keepdims=True)
         return unit_vectors(super().resize(label, size, interpolation)) * known
 
     def flip(self, label: np.ndarray) -> np.ndarray:
-        flipped = cv2.flip(label, 1)  # a third of the time of a negative stride
+        flipped = cv2.flip(label, 1)  # three times faster than a negative stride
         flipped[..., 0] *= -1
         return flipped
 
     def transpose(self, label: np.ndarray) -> np.ndarray:
-        # Right becomes down, and y is up.
+        # Right becomes down; y points up.
         return label.swapaxes(0, 1)[..., [1, 0, 2]] * np.array([-1, -1, 1], label.dtype)
 
     def mark_ignored(self, label: np.ndarray) -> np.ndarray:
@@ -130,7 +130,7 @@ class Normal(Task):
         return masked_mean(difference, self.valid(label))
 
     def activate(self, logits: Tensor) -> Tensor:
-        # F.normalize takes a norm over strided channels, which is slow on a CPU.
+        # F.normalize computes a norm over strided channels, which is slow on a CPU.
         return logits * logits.square().sum(1, keepdim=True).clamp(min=1e-24).rsqrt()
 
     def mirror(self, prediction: Tensor) -> Tensor:
@@ -141,30 +141,30 @@ class Normal(Task):
 
     def pseudo_label(self, teacher: Tensor, student: Tensor, confidence: float = CONFIDENCE,
                      agreement: float = AGREEMENT) -> Tensor:
-        """The teacher's vector where 1 - cos of its angle to the student's is below 0.1."""
+        """Return the teacher's vector where 1 - cos(teacher, student) is below ``agreement``."""
         agree = 1 - (teacher * student).sum(1, keepdim=True) < agreement
         return torch.where(agree, teacher, self.ignore_value)
 
     def aux_map(self, logits: Tensor, known: Tensor | None = None, hard: bool = True) -> Tensor:
-        """(n + 1) / 2 of the unit vectors n; an unknown one is zero, so 0.5."""
+        """Return (n + 1) / 2 for unit vectors n; unknown pixels are n = 0, so 0.5."""
         return (super().aux_map(logits, known) + 1) / 2
 
     def aux_from_label(self, label: Tensor) -> Tensor:
         return (label + 1) / 2
 
     def reconstruction_loss(self, output: Tensor, target: Tensor, known: Tensor) -> Tensor:
-        """1 - cos of the angle between the output and the map's vector."""
+        """Return 1 - cos of the angle between output and target vectors."""
         cosine = F.cosine_similarity(output, 2 * target - 1, dim=1)
         return masked_mean(1 - cosine[:, None], known)
 
     def stats(self, prediction: Tensor, label: Tensor) -> Tensor:
-        """(N, 3 + 3 + 720): count, sum, sum of squares, counts within 11.25, 22.5 and 30
+        """Return (N, 3 + 3 + 720): count, sum, sum of squares, counts within 11.25, 22.5 and 30
         degrees, and a histogram of the angles in bins of 0.25 degree for the median.
         """
         valid = self.valid(label)
         p, g = prediction.double(), label.double()
         g = g / _length(g).clamp(min=1e-12)
-        # Angle of unit vectors by 2 atan2(|p - g|, |p + g|): exact near 0 and 180 too.
+        # Angle of unit vectors as 2 atan2(|p - g|, |p + g|), accurate near 0 and 180 too.
         angle = 2 * torch.atan2(_length(p - g), _length(p + g)).rad2deg()
         angle = torch.where(valid, angle, 0).flatten(1)
         valid = valid.flatten(1)
@@ -186,7 +186,7 @@ class Normal(Task):
         return {name: float(value) for name, value in scores.items()}
 
     def colorize(self, label: np.ndarray) -> np.ndarray:
-        """Red = right (x), green = y, blue = z, each from -1 to 1; unknown pixels black."""
+        """Render x (right) as red, y as green, z as blue, from -1 to 1; unknown is black."""
         picture = ((label.transpose(1, 2, 0) + 1) * 127.5).round().clip(0, 255).astype(np.uint8)
         picture[~label.any(0)] = 0
         return picture
@@ -198,9 +198,9 @@ class Normal(Task):
 
 
 def check_unit_vectors(values: np.ndarray) -> np.ndarray:
-    """(H, W) lengths of the vectors (H, W, 3) of a map; ValueError unless they are 1, none above.
+    """Return the vector lengths (H, W) of a map (H, W, 3); raise ValueError for other lengths.
 
-    Shorter ones may be among them.
+    The longest must be about 1; single vectors may be shorter, as interpolation makes them.
     """
     if values.ndim != 3:
         raise ValueError(f'a map must be (H, W, 3), got {values.shape}')
@@ -208,7 +208,7 @@ def check_unit_vectors(values: np.ndarray) -> np.ndarray:
     longest = length.max(initial=0)
     if longest > LONGEST:
         raise ValueError(f'normals must be unit vectors (zero = unknown), got length {longest:.3g}:'
-                         ' are they coded as colours?')
+                         ' are they stored as colours?')
     if 0 < longest < SHORT:
         raise ValueError(f'normals must be unit vectors (zero = unknown), got lengths up to '
                          f'{longest:.3g}: divide them by their length')
@@ -216,7 +216,7 @@ def check_unit_vectors(values: np.ndarray) -> np.ndarray:
 
 
 def _mostly_unit(vectors: np.ndarray, advice: str) -> np.ndarray:
-    """Vectors (H, W, 3), if not more than a third of the known ones are no unit vectors."""
+    """Return vectors (H, W, 3) if at least two thirds of the known ones have unit length."""
     step = max(1, min(vectors.shape[:2]) // SIDE)
     length = np.linalg.norm(vectors[::step, ::step], axis=2)
     length = length[length > 0]
@@ -228,18 +228,18 @@ def _mostly_unit(vectors: np.ndarray, advice: str) -> np.ndarray:
 
 
 def _length(vectors: Tensor) -> Tensor:
-    """(N, 3, H, W) to (N, 1, H, W); ``norm`` takes ten times as long over this dimension."""
+    """Return lengths (N, 1, H, W) of vectors (N, 3, H, W), ten times faster than ``norm``."""
     return vectors.square().sum(1, keepdim=True).sqrt()
 
 
 def unit_vectors(label: np.ndarray) -> np.ndarray:
-    """(H, W, 3) to unit length; vectors shorter than 1e-6 become zero (unknown)."""
+    """Scale (H, W, 3) to unit length; vectors shorter than 1e-6 become zero (unknown)."""
     length = np.linalg.norm(label, axis=2, keepdims=True)
     return np.where(length > 1e-6, label / np.maximum(length, 1e-6), 0).astype(label.dtype)
 
 
 def _histogram_median(histogram: Tensor) -> float:
-    """(Lower) median angle in degrees, linear inside its bin: right to 0.25 degree."""
+    """Return the (lower) median angle in degrees, linear within its bin: accurate to 0.25."""
     half = histogram.sum() / 2
     if half == 0:
         return math.nan

@@ -16,9 +16,9 @@ PART_PALETTE = ((0, 0, 0), (230, 75, 53), (77, 187, 213), (0, 160, 135), (243, 1
 
 @TASKS.register_module()
 class Parsing(CategoricalTask):
-    """Six body parts and background by cross-entropy, scored by mIoU (percent).
+    """Six body parts and background: cross-entropy; primary metric mIoU (percent).
 
-    An image that shows no body part says nothing of the task and is unknown as a whole.
+    An image without any body part is unknown as a whole.
 
     Args:
         loss_weight: see :class:`Task`; PASCAL's published weight is 2.

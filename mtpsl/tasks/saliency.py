@@ -17,15 +17,15 @@ from .stored import Stored
 
 @TASKS.register_module()
 class Saliency(ClassAuxMaps, BinaryTask):
-    """Salient foreground by a balanced two-class cross-entropy, scored by maxF (percent).
+    """Salient foreground: balanced two-class cross-entropy; primary metric maxF (percent).
 
     Label: 1 foreground, 0 background, 255 unknown. Prediction: foreground probability.
 
     Args:
         loss_weight: see :class:`Task`; PASCAL's published weight is 5.
-        double_sigmoid: put the probability through a second sigmoid before the thresholds, as
-            the reference implementation does by accident. Of its 19 thresholds only those from
-            0.50 to 0.73 then act; published numbers carry this. For comparison with them only.
+        double_sigmoid: apply a second sigmoid to the probability before the thresholds, as the
+            reference implementation does by accident. Of its 19 thresholds only those from 0.50 to
+            0.73 then have an effect. Only for comparison with published numbers.
         values: see :class:`BinaryTask`.
         ignore: see :class:`BinaryTask`.
     """
@@ -41,7 +41,7 @@ class Saliency(ClassAuxMaps, BinaryTask):
         self.double_sigmoid = double_sigmoid
 
     def loss(self, logits: Tensor, label: Tensor) -> Tensor:
-        """Cross-entropy; a class weighs the share of the other class's pixels in the sample."""
+        """Return cross-entropy; each class is weighted by the pixel share of the other class."""
         valid, positive = self.valid(label), label == 1
         known = valid.flatten(1).sum(1).clamp(min=1)
         positive_share = (positive.flatten(1).sum(1) / known)[:, None, None, None]
@@ -53,10 +53,10 @@ class Saliency(ClassAuxMaps, BinaryTask):
         return logits.softmax(1)[:, 1:]
 
     def stats(self, prediction: Tensor, label: Tensor) -> Tensor:
-        """(N, 2 * 20): histogram over threshold bins of the negative, then the positive pixels."""
+        """Return (N, 2 * 20): histogram over threshold bins of negative, then positive pixels."""
         if self.double_sigmoid:
             prediction = prediction.sigmoid()
-        # 0.05, 0.10 .. 0.95, made where they are used: a copy from the host would wait.
+        # 0.05, 0.10 .. 0.95, created on the device: a copy from the CPU would synchronise.
         thresholds = 0.05 * torch.arange(1, 20, device=prediction.device, dtype=prediction.dtype)
         bins = len(thresholds) + 1
         cell = torch.bucketize(prediction.contiguous(), thresholds) + bins * (label == 1)
@@ -66,9 +66,9 @@ class Saliency(ClassAuxMaps, BinaryTask):
         return counts[:, :-1].double()
 
     def score(self, stats: Tensor) -> dict[str, float]:
-        """maxF: the best over thresholds of F = (1 + b) P R / (b P + R), b = 0.3."""
+        """Compute maxF, the maximum over thresholds of (1 + b) P R / (b P + R) with b = 0.3."""
         negative, positive = stats.sum(0).view(2, -1)
-        # A pixel of bin k passes the thresholds 0..k-1, so threshold k is passed by bins > k.
+        # A pixel in bin k passes thresholds 0..k-1, so bins > k pass threshold k.
         true_positive = positive.flip(0).cumsum(0).flip(0)[1:]
         false_positive = negative.flip(0).cumsum(0).flip(0)[1:]
         precision = true_positive / (true_positive + false_positive).clamp(min=1)

@@ -1,4 +1,4 @@
-"""What some labels of a task hold, and whether anything can be learned from them."""
+"""Statistics of some labels of a task, to detect labels that cannot be learned from."""
 
 import math
 from collections.abc import Sequence
@@ -6,24 +6,25 @@ from typing import NamedTuple
 
 import numpy as np
 
-KEPT = 1000  # values of a label, about, that are kept for the median
-# A largest value that is a mark and no measurement: so many times the next largest one, in two
-# labels at least, on so many pixels of these.
+KEPT = 1000  # approximate number of values kept per label, for the median
+# A maximum is a mark and no measurement if it is this many times the next largest value, in at
+# least two labels, on this many of their pixels.
 APART, SPOT = 1.5, 10
-ENOUGH = 8  # labels that tell where it is near
-SOME = 3  # labels of which all hold a class, or none
-RARE = 1e-4  # chance that is no chance: 8 of 8 labels hold a class here, and 0 of 8 there
-MOST = (5, 95)  # percent of the measures
-TENFOLD = 10  # between medians of one unit in two sets
-LEAP = 30  # between medians of one unit; 1000 lie between millimetres and metres
+ENOUGH = 8  # labels needed to see where it is near
+SOME = 3  # labels needed to see that all or none hold a class
+RARE = 1e-4  # a smaller probability is not taken for chance
+MOST = (5, 95)  # percentiles of the values
+TENFOLD = 10  # factor between medians in one unit in two sets
+LEAP = 30  # factor between medians in one unit; 1000 lie between millimetres and metres
 
 
 class Doubt(NamedTuple):
-    """Why labels look wrong.
+    """A reason why labels look wrong.
 
     Attributes:
-        text: what they hold and what to write in the config, to go on after "the labels ... ".
-        certain: more labels would not change it: the file's form is misread.
+        text: end of a sentence that starts "the labels ... ": the finding, and what to write in the
+            config.
+        certain: more labels would not change the finding: the file format is misread.
         mute: nothing can be learned from such labels.
     """
 
@@ -33,18 +34,18 @@ class Doubt(NamedTuple):
 
 
 class One(NamedTuple):
-    """What one label holds.
+    """Statistics of one label.
 
     Attributes:
-        pixels: its values, components of vectors counted one by one.
-        known: those of them that are known.
-        low: the smallest known value of each channel, infinite where there is none.
-        high: the largest one.
-        largest: pixels that hold the largest number, of a map of measures.
-        next: the largest measure but that one, minus infinity where there is none.
-        rise: by how much the upper third exceeds the lower one in the mean, of known measures.
-        some: (P,) or (P, C) of the known values, about a thousand.
-        source: the image or file that it is of.
+        pixels: number of values, counting components of vectors separately.
+        known: number of known values.
+        low: smallest known value of each channel; infinity without known values.
+        high: largest known value of each channel.
+        largest: number of pixels with the maximum, for maps of measures.
+        next: second largest measure; minus infinity if there is none.
+        rise: mean of the upper third minus mean of the lower third, of known measures.
+        some: (P,) or (P, C), about a thousand of the known values.
+        source: image or file of the label.
     """
 
     pixels: int
@@ -59,18 +60,18 @@ class One(NamedTuple):
 
     @property
     def is_array(self) -> bool:
-        """Whether it is of a ``.npy`` file."""
+        """Return whether the label is from a ``.npy`` file."""
         return self.source.lower().endswith('.npy')
 
 
 class Seen:
-    """Ranges, counts and classes of some labels of one task.
+    """Statistics of several labels of one task.
 
     Args:
-        published: they are of a published dataset, whose units and axes are as they are.
+        published: whether the dataset is a published one, whose units and axes are not checked.
 
     Attributes:
-        labels: what each of them holds.
+        labels: the statistics of each label.
     """
 
     def __init__(self, published: bool = False) -> None:
@@ -78,15 +79,15 @@ class Seen:
         self.labels: list[One] = []
 
     def add(self, label: np.ndarray, ignore_value: float, source: str = '') -> None:
-        """Take a label map, (H, W) or (H, W, 3), in which ``ignore_value`` is unknown.
+        """Add a label map, (H, W) or (H, W, 3), in which ``ignore_value`` is unknown.
 
         Args:
             label: the map.
             ignore_value: ``ignore_value`` of its task.
-            source: the image or file that it is of, for what is told of it.
+            source: image or file of the label, for messages.
         """
         known = label != ignore_value
-        if known.ndim == 3:  # a vector is unknown where all its components are
+        if known.ndim == 3:  # a vector is unknown if all its components are
             known = known.any(2)
         values = label[known]
         low, high = ((values.min(0), values.max(0)) if values.size else
@@ -105,62 +106,62 @@ class Seen:
 
     @classmethod
     def union(cls, parts: Sequence['Seen']) -> 'Seen':
-        """All that was seen, part by part."""
+        """Merge the statistics of several parts."""
         whole = cls(any(part.published for part in parts))
         whole.labels = [one for part in parts for one in part.labels]
         return whole
 
     @property
     def images(self) -> int:
-        """Labels seen."""
+        """Return the number of labels."""
         return len(self.labels)
 
     @property
     def pixels(self) -> int:
-        """Values of all labels, components of vectors counted one by one."""
+        """Return the number of values of all labels; components of vectors count separately."""
         return sum(one.pixels for one in self.labels)
 
     @property
     def known(self) -> int:
-        """Those of the values that are known."""
+        """Return the number of known values of all labels."""
         return sum(one.known for one in self.labels)
 
     @property
     def low(self) -> float:
-        """The smallest known value; infinite where there is none."""
+        """Return the smallest known value; infinity if there is none."""
         return min((float(one.low.min()) for one in self.labels), default=math.inf)
 
     @property
     def high(self) -> float:
-        """The largest known value."""
+        """Return the largest known value; minus infinity if there is none."""
         return max((float(one.high.max()) for one in self.labels), default=-math.inf)
 
     @property
     def some(self) -> np.ndarray:
-        """(P,) or (P, C) known values, about a thousand of each label; (0,) where there is none."""
+        """Return (P,) or (P, C) known values, about a thousand per label; (0,) if none."""
         some = [one.some for one in self.labels if one.known]
         return np.concatenate(some) if some else np.empty(0)
 
     @property
     def median(self) -> float:
-        """Of the known values; NaN where there is none."""
+        """Return the median of the known values; NaN if there is none."""
         return float(np.median(self.some)) if self.known else math.nan
 
     def slopes(self, sign: int) -> bool:
-        """Whether nearly all labels of measures are larger above than below, or smaller for -1."""
+        """Return whether nearly all labels of measures increase upwards (downwards for -1)."""
         known = [one.rise * sign > 0 for one in self.labels if one.rise]
         return len(known) >= ENOUGH and sum(known) >= 0.9 * len(known)
 
     @property
     def arrays(self) -> tuple['Seen', 'Seen']:
-        """What was seen in arrays (``.npy``), and in other files."""
+        """Split the statistics into those of arrays (``.npy``) and those of other files."""
         parts = Seen(self.published), Seen(self.published)
         for one in self.labels:
             parts[not one.is_array].labels.append(one)
         return parts
 
     def lacks(self, number: int, other: 'Seen') -> bool:
-        """Whether no label here holds a number that all labels of the other hold; of some each."""
+        """Return whether no label here holds a number that all labels of ``other`` hold."""
         mine, theirs = self._holding(number), other._holding(number)
         return min(len(mine), len(theirs)) >= SOME and not any(mine) and all(theirs)
 
@@ -168,9 +169,11 @@ class Seen:
         return [bool((one.some == number).any()) for one in self.labels if one.known]
 
     def held_beside(self, number: int, other: 'Seen') -> tuple[int, int, int] | None:
-        """Of a number that no label of the other holds: labels here that do, labels here, there.
+        """Count labels where a number occurs here only.
 
-        None where it may be chance that all those which hold it are here.
+        Returns:
+            Labels here that hold it, all labels here, all labels of ``other``; None where one of
+            ``other`` holds it too, or where the difference may be chance.
         """
         mine, theirs = self._holding(number), other._holding(number)
         held, here, there = sum(mine), len(mine), len(theirs)
@@ -180,16 +183,16 @@ class Seen:
 
     @property
     def most(self) -> tuple[float, float] | None:
-        """Between which 90 % of the known measures lie; None of vectors, or without any."""
+        """Return the range that holds 90 % of the known values; None for vectors or no value."""
         if self.some.ndim != 1 or not self.some.size:
             return None
         low, high = np.percentile(self.some, MOST)
         return float(low), float(high)
 
     def apart(self, other: 'Seen') -> bool:
-        """Whether measures lie above the other's as those of another unit do.
+        """Return whether values exceed those of ``other`` as if in another unit.
 
-        Most lie above most of the other's, or in the median they are ten times as large.
+        That is, 95 % exceed 95 % of the other's, or the median is at least ten times as large.
         """
         mine, theirs = self.most, other.most
         return mine is not None and theirs is not None and (
@@ -197,7 +200,7 @@ class Seen:
 
     @property
     def leap(self) -> tuple[One, One] | None:
-        """Two labels of measures between whose medians, far from each other, no other's lies."""
+        """Find two labels whose medians differ greatly, with no other median between them."""
         known = [(float(np.median(one.some)), one) for one in self.labels if one.known]
         known.sort(key=lambda pair: pair[0])
         return next(((one, other) for (low, one), (high, other) in zip(known, known[1:])
@@ -205,14 +208,14 @@ class Seen:
 
     @property
     def alike(self) -> bool:
-        """Whether all known values, or vectors, are one and the same."""
+        """Return whether all known values, or vectors, are equal."""
         known = [one for one in self.labels if one.known]
         return bool(known) and all(np.array_equal(value, known[0].low) for one in known
                                    for value in (one.low, one.high))
 
     @property
     def copies(self) -> bool:
-        """Whether all of some labels are one and the same map, of several values."""
+        """Return whether all labels are the same map, of several values."""
         known = [one for one in self.labels if one.known]
         return len(known) >= ENOUGH and not self.alike and all(
             one.pixels == known[0].pixels and np.array_equal(one.some, known[0].some)
@@ -220,9 +223,9 @@ class Seen:
 
     @property
     def mark(self) -> tuple[float, float] | None:
-        """The largest measure and the next one, where the largest looks like a mark.
+        """Return the largest and the next measure if the largest looks like a mark.
 
-        That is one number on many pixels of several labels, far above all others.
+        A mark is one number on many pixels of several labels, far above all others.
         """
         high = self.high
         spots = [one.largest for one in self.labels if one.known and one.high.max() == high]
@@ -233,7 +236,7 @@ class Seen:
 
 
 def _spread(values: np.ndarray) -> np.ndarray:
-    """Some of the values, from all over a map: a fixed stride could be the map's width."""
+    """Return random values of a map: a fixed stride could equal the map's width."""
     if len(values) <= KEPT:
         return values
     return values[np.random.default_rng(0).integers(len(values), size=KEPT)]

@@ -15,11 +15,11 @@ VOC_CLASSES = ('background', 'aeroplane', 'bicycle', 'bird', 'boat', 'bottle', '
 
 @TASKS.register_module()
 class Semseg(CategoricalTask):
-    """Semantic segmentation by cross-entropy, scored by mIoU (percent).
+    """Semantic segmentation: cross-entropy; primary metric mIoU (percent).
 
     Args:
-        class_names: PASCAL VOC's 21 by default.
-        palette: one RGB colour a class; None for the VOC palette.
+        class_names: the 21 classes of PASCAL VOC by default.
+        palette: one RGB colour per class; None for the VOC palette.
         loss_weight: see :class:`Task`; PASCAL's published weight is 1.
         absent_iou: see :class:`CategoricalTask`.
         class_weight: see :class:`CategoricalTask`.
@@ -38,6 +38,6 @@ class Semseg(CategoricalTask):
         super().__init__(class_names, bit_palette(classes) if palette is None else palette,
                          loss_weight, absent_iou, class_weight, values, ignore, colour_coded)
         if len(self.class_names) < 2:
-            raise ValueError('Semseg: class_names must be at least 2 names, since of one class '
-                             f'nothing can be learned, got {list(class_names)}; what is not '
-                             f'{class_names[0]!r} is a class too')
+            raise ValueError('Semseg: class_names must be at least 2 names, since with one class '
+                             f'nothing can be learned, got {list(class_names)}; the rest that is '
+                             f'not {class_names[0]!r} is a class too')

@@ -1,38 +1,37 @@
-"""What the numbers in a label file mean: a class each, or unknown."""
+"""Map the numbers of a label file to classes or unknown."""
 
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-SHOWN = 8  # values in an error
-TABLE = 1 << 17  # numbers that a table may span; maps of others are sorted
+SHOWN = 8  # values in an error message
+TABLE = 1 << 17  # largest range of numbers for a lookup table; other maps are sorted
 FOREIGN = -2
-# Options of tasks that say how label files are read, not what is predicted.
+# Options of tasks that define how label files are read, not what is predicted.
 READING_OPTIONS = frozenset(('values', 'ignore', 'colour_coded', 'png_unit', 'npy_unit', 'farthest',
                              'zero_sum_unknown'))
-# Those of them that the task's own reading minds, not that of a published dataset.
+# Those that apply if the task decodes the files, and not for a published dataset.
 DECODED_BY_TASK = frozenset(('colour_coded', 'png_unit', 'npy_unit'))
-# Rows of a map, pairs of neighbours and how much rougher they must be than with bytes swapped.
+# Sampled rows, least number of pixel pairs, and roughness ratio that indicates swapped bytes.
 ROWS, PAIRS, ROUGHER = 64, 64, 16
 
 Stored = int | Sequence[int]
 
 
 class StoredValues:
-    """Stored numbers to class ids, as the options ``values`` and ``ignore`` of a task say.
+    """Map stored numbers to class ids by the options ``values`` and ``ignore`` of a task.
 
     Args:
-        owner: name of the task's class, for errors.
+        owner: class name of the task, for error messages.
         classes: C, the number of classes.
-        ignore_value: what stands for unknown in a label map.
-        values: for each class the number that means it in label files, or the numbers; None for
-            its id.
-        ignore: numbers that mean unknown; None for none.
-        unknown: numbers that mean unknown unless they are among ``values``.
-        show: how a number is written in an error.
+        ignore_value: value of unknown pixels in a label map.
+        values: stored number, or numbers, of each class; None for its id.
+        ignore: stored numbers that mean unknown; None for none.
+        unknown: numbers that mean unknown unless they are in ``values``.
+        show: formats a number in an error message.
 
     Attributes:
-        said: whether a config says anything of the numbers.
+        said: whether the config defines stored numbers.
     """
 
     def __init__(self, owner: str, classes: int, ignore_value: int,
@@ -52,16 +51,16 @@ class StoredValues:
         self.unknown = [number for number in unknown if number not in taken]
 
     def __repr__(self) -> str:
-        """What it says, not where it lies in memory: a config's fingerprint shows it."""
+        """Show the options instead of the address, since a config's fingerprint includes this."""
         return f'{type(self).__name__}(values={self.values}, ignore={self.ignore})'
 
     def translate(self, label: np.ndarray) -> np.ndarray:
-        """(H, W) stored whole numbers to class ids, unknown ones to ``ignore_value``.
+        """Map (H, W) stored whole numbers to class ids, unknown ones to ``ignore_value``.
 
-        Where ``values`` does not say, other numbers are left for the task's check.
+        Without ``values``, other numbers are kept for the task's check.
 
         Raises:
-            ValueError: a number that ``values`` and ``ignore`` do not name.
+            ValueError: a number is in neither ``values`` nor ``ignore``.
         """
         if not self.said and label.dtype == np.uint8 or not label.size:
             return label
@@ -92,10 +91,10 @@ class StoredValues:
 
 
 def whole_numbers(values: np.ndarray) -> np.ndarray:
-    """Numbers of any type as integers.
+    """Convert numbers of any type to integers.
 
     Raises:
-        ValueError: fractions, NaN or infinity.
+        ValueError: a number is fractional, NaN or infinite.
     """
     if values.dtype.kind == 'b':
         return values.astype(np.uint8)
@@ -103,29 +102,29 @@ def whole_numbers(values: np.ndarray) -> np.ndarray:
         return values
     whole = values.astype(np.int64) if np.isfinite(values).all() else None
     if whole is None or (whole != values).any():
-        raise ValueError('class ids must be whole numbers from 0, -1 where unknown, got '
+        raise ValueError('class ids must be whole numbers >= 0, or -1 where unknown, got '
                          f'{values.dtype} from {values.min()} to {values.max()}')
     return whole
 
 
 def one_channel(pixels: np.ndarray) -> np.ndarray:
-    """(H, W) of a grey picture that was saved as colours, (H, W, 3); others as they are."""
+    """Reduce equal channels (H, W, 3) to (H, W); return other pictures unchanged."""
     if pixels.ndim == 3 and (pixels == pixels[..., :1]).all():
         return pixels[..., 0]
     return pixels
 
 
 def bytes_swapped(numbers: np.ndarray) -> bool:
-    """Whether a map of 16 bits, (H, W) or (H, W, C), was written in the other order of bytes.
+    """Return whether a map of 16 bits, (H, W) or (H, W, C), has the wrong byte order.
 
-    Neighbours then differ by hundreds of steps that differ by a few with the bytes swapped.
+    Then neighbours differ much more than with the bytes swapped.
     """
     if numbers.dtype.kind != 'u' or numbers.dtype.itemsize != 2:
         return False
     rows = numbers[::max(len(numbers) // ROWS, 1)].astype(np.uint16)
     left, right = rows[:, :-1], rows[:, 1:]
     differ = (left != right) & (left > 0) & (right > 0)
-    # 8 bits in the upper half of 16 are no swapped ones.
+    # Exclude 8 bits stored in the upper half of 16.
     if np.count_nonzero(differ) < PAIRS or len(np.unique(rows & 255)) < 3:
         return False
     given, turned = (np.median(np.abs(one[differ].astype(int) - other[differ]))
@@ -134,12 +133,12 @@ def bytes_swapped(numbers: np.ndarray) -> bool:
 
 
 def used_indices(indices: np.ndarray) -> np.ndarray:
-    """The different values of a map of bytes, sorted."""
+    """Return the distinct values of a map of bytes, sorted."""
     return np.flatnonzero(np.bincount(indices.ravel()))
 
 
 def invalid_values(label: np.ndarray, known: int, ignore_value: int) -> list[int]:
-    """Values of an integer map that are neither 0..known-1 nor ``ignore_value``."""
+    """Return the values of an integer map that are neither 0..known-1 nor ``ignore_value``."""
     if label.dtype == np.uint8:
         counts = np.bincount(label.ravel(), minlength=ignore_value + 1)
         counts[:known] = counts[ignore_value] = 0
@@ -148,7 +147,7 @@ def invalid_values(label: np.ndarray, known: int, ignore_value: int) -> list[int
 
 
 def shorten(values: Iterable[object]) -> str:
-    """The first few of them."""
+    """Join the first few values by commas."""
     shown = list(map(str, values))
     return ', '.join(shown[:SHOWN]) + ', ...' * (len(shown) > SHOWN)
 

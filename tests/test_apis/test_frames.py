@@ -119,7 +119,7 @@ def test_frames_in_one_buffer_are_said(frames, tmp_path, warned):
     pages[0].save(tmp_path / 'a.gif', save_all=True, append_images=pages[1:])
     for images in ([frames[0]] * 3, list(ImageSequence.Iterator(Image.open(tmp_path / 'a.gif')))):
         Frames(images, None)
-        assert 'image0 and image1 are one and the same' in warned.pop() and not warned
+        assert 'image0 and image1 are the same' in warned.pop() and not warned
 
 
 def test_names_that_are_left_over_are_said(frames, warned):

@@ -63,4 +63,4 @@ def test_it_is_said_once_that_metres_are_of_a_shrunk_picture(infer, picture, mon
     infer.max_side = 36
     infer([picture, picture], names=['a', 'b'], tasks=['depth'], progress=False)
     assert len(lines) == 1
-    assert 'a, 71 x 50 pixels, is shrunk to 36 x 25 (max_side), and its depth is what' in lines[0]
+    assert 'a, 71 x 50 pixels, is shrunk to 36 x 25 (max_side), and its depth is pre' in lines[0]

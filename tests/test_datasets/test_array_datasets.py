@@ -208,8 +208,8 @@ def test_an_unfinished_data_set_is_refused(kind: type, tmp_path: Path) -> None:
     (root / '.7.conversion.unfinished.json').touch()  # about to be written: not yet there
     reader(kind, root)
     (root / 'conversion.unfinished.json').touch()
-    with pytest.raises(ValueError, match='conversion.unfinished.json says that the dataset is '
-                       'not finished; the command that makes it goes on'):
+    with pytest.raises(ValueError, match='conversion.unfinished.json marks the dataset as '
+                       'not finished; run the command'):
         reader(kind, root)
 
 

@@ -32,7 +32,7 @@ def test_255_is_unknown_too() -> None:
 
 @pytest.mark.parametrize('values', [[0.5, 1], [np.nan, 1], [-2, 1], [256, 1], [np.inf, 0]])
 def test_other_numbers_are_no_classes(values: list) -> None:
-    with pytest.raises(ValueError, match='class ids must be whole numbers from 0, -1 where'):
+    with pytest.raises(ValueError, match='class ids must be whole numbers >= 0, or -1'):
         class_map(SIZE, np.array([values]))
 
 
@@ -58,7 +58,7 @@ def test_normals_that_are_coded_as_colours_are_refused() -> None:
     normal = np.array([[[0.6, 0, -0.8], [0, 0, 0], [0.3, 0.3, 0.3], [0, 1.009, 0]]])
     assert normal_map(SIZE, normal) is normal  # blending shortens, rounding lengthens a little
     for wrong in ((normal + 1) / 2 * 1.2, normal * 1.02, normal * 255):
-        with pytest.raises(ValueError, match='normals must be unit vectors .* coded as colours'):
+        with pytest.raises(ValueError, match='normals must be unit vectors .* stored as colours'):
             normal_map(SIZE, wrong)
 
 

@@ -50,7 +50,7 @@ class Moves(Own):
     (dict(type='mmcv.Resize', scale=(64, 64)), 'mtpsl.RandomScale'),
     (dict(type='mmcv.RandomResize', scale=(90, 90), ratio_range=(0.5, 2)), 'mtpsl.RandomScale'),
     (dict(type='mmcv.Pad', size_divisor=32), 'data_preprocessor.size'),
-    (dict(type='mmcv.CenterCrop', crop_size=(64, 64)), 'mmcv.CenterCrop moves image and labels'),
+    (dict(type='mmcv.CenterCrop', crop_size=(64, 64)), 'mmcv.CenterCrop moves the image without'),
     (dict(type='mmseg.RandomCrop', crop_size=(512, 512)), 'mtpsl.RandomCrop'),
     (dict(type='mmseg.RandomRotate', prob=0.01, degree=2), 'mmseg.RandomRotate moves'),
     (dict(type='mmseg.RandomMosaic', prob=0.5), 'mmseg.RandomMosaic moves'),
@@ -58,7 +58,7 @@ class Moves(Own):
     (dict(type='mmseg.Rerange', min_value=0, max_value=1), 'the model normalises'),
     (dict(type='mmcv.LoadImageFromFile'), 'mtpsl.LoadImageFromFile'),
     (dict(type='mmseg.LoadAnnotations'), 'mtpsl.LoadLabels'),
-    (dict(type='mmcv.TestTimeAug', transforms=[[MIRROR]]), 'mmcv.TestTimeAug knows nothing'),
+    (dict(type='mmcv.TestTimeAug', transforms=[[MIRROR]]), 'mmcv.TestTimeAug ignores the labels'),
     (dict(type='mmcv.RandomApply', transforms=[MIRROR], prob=0.01), 'mtpsl.RandomFlip'),
     (dict(type='mmcv.RandomChoice', transforms=[[GAMMA], [MIRROR]]), 'mtpsl.RandomFlip'),
     (dict(type='mtpsl.MultiView', views=[[], [MIRROR]]), 'mtpsl.RandomFlip')])
@@ -89,12 +89,12 @@ def test_what_does_not_say_is_named(warned):
 
 
 @pytest.mark.parametrize('steps, words', [
-    ([IMAGE, LABELS, FLIP, LABELS], 'LoadLabels stands twice'),
-    ([IMAGE, LABELS, FLIP, IMAGE], 'LoadImageFromFile stands twice'),
-    ([IMAGE, FLIP, LABELS], 'LoadLabels stands too late'),
-    ([IMAGE, CROP, LABELS], 'LoadLabels stands too late'),
-    ([LABELS, IMAGE], 'LoadImageFromFile stands too late'),
-    ([IMAGE, LABELS, PACK, FLIP], 'RandomFlip stands too late')])
+    ([IMAGE, LABELS, FLIP, LABELS], 'LoadLabels occurs twice'),
+    ([IMAGE, LABELS, FLIP, IMAGE], 'LoadImageFromFile occurs twice'),
+    ([IMAGE, FLIP, LABELS], 'LoadLabels is too late'),
+    ([IMAGE, CROP, LABELS], 'LoadLabels is too late'),
+    ([LABELS, IMAGE], 'LoadImageFromFile is too late'),
+    ([IMAGE, LABELS, PACK, FLIP], 'RandomFlip is too late')])
 def test_the_order_of_the_steps(steps, words, tmp_path):
     with pytest.raises(ValueError, match=f'^FolderDataset train: {words}'):
         folder_dataset(write_own_data(tmp_path), pipeline=steps)

@@ -83,7 +83,7 @@ def test_colour_coded_classes_in_both_kinds_of_file(root: Path) -> None:
 def test_another_format_under_the_name_of_a_png(root: Path, form: str) -> None:
     with open(root / 'train/mask/1.png', 'wb') as file:
         Image.fromarray((ROWS % 2 * 255).astype(np.uint8)).save(file, form)
-    with pytest.raises(RuntimeError, match=f'mask label .*1.png: the file is a {form} by its cont'):
+    with pytest.raises(RuntimeError, match=f'mask .*1.png: the content of the file is {form}'):
         folder_dataset(root)[0]
 
 
@@ -123,8 +123,7 @@ def test_images_of_more_bits(tmp_path: Path, suffix: str, bits: int) -> None:
         cv2.imwrite(path, pixels)
     if bits < 16:
         with pytest.raises(ValueError, match=f'cannot read the image {path}: an image of 16 bits '
-                           f'that goes up to {top} only, of 65535, .*LoadImageFromFile with '
-                           f'white={top} in the pipelines'):
+                           f'goes up to {top} only, of 65535, .*Set white={top} of LoadImage'):
             LoadImageFromFile().transform(dict(img_path=path))
         image = LoadImageFromFile(white=65535).transform(dict(img_path=path))['img']
         np.testing.assert_array_equal(image, pixels >> 8)
@@ -176,8 +175,8 @@ def test_a_hot_pixel_hides_no_12_bits(tmp_path: Path) -> None:
 @pytest.mark.parametrize('pixels, white, words', [
     (ramp(29300, 31000), None, 'a: values from 29300 to 31000 become 7 greys'),
     (ramp(.4, .45, float), None, 'become 13 greys'),
-    (ramp(0, 1023), 4095, 'a: the image goes up to 1023 only, of white=4095'),
-    (ramp(0, 1, float), 255, 'up to 1 only, of white=255'),
+    (ramp(0, 1023), 4095, 'a: the image goes up to 1023 only, with white=4095'),
+    (ramp(0, 1, float), 255, 'up to 1 only, with white=255'),
     (np.where(ramp(0, 1) > 0, 65535, ramp(0, 4000)), 4095, '1 values above white=4095'),
     (ramp(29300, 31000), 65535, ''), (ramp(0, .04, float), 1, ''), (ramp(0, 20000), None, ''),
     (np.full((9, 9), 30000, np.uint16), None, ''), (ramp(0, 1100), 4095, ''),
@@ -255,7 +254,7 @@ def test_12_bits_are_told_from_16_by_every_way_of_reading(
         ways = (lambda read: read.transform(dict(img_path=path))['img'],
                 lambda read: read.from_pillow(Image.open(path)))
         for way in ways:
-            with pytest.raises(ValueError, match='with white=4095'):
+            with pytest.raises(ValueError, match='white=4095'):
                 way(LoadImageFromFile(**options))
             found = way(LoadImageFromFile(**options, white=4095))
             assert found.shape[:2] == (64, 64) and found.dtype == np.uint8
@@ -280,6 +279,6 @@ def test_the_check_reads_images_as_the_config_does(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / 'mask/0.png'), np.eye(8, 9, dtype=np.uint8) * 255)
     config = dict(type='mtpsl.FolderDataset', data_root=str(tmp_path),
                   tasks=dict(mask=dict(type='Saliency')))
-    assert 'with white=4095' in check_configs(dict(train=config)).problems[0]
+    assert 'white=4095' in check_configs(dict(train=config)).problems[0]
     config['pipeline'] = [dict(type='LoadImageFromFile', white=4095), dict(type='LoadLabels')]
     assert check_configs(dict(train=config)).sound

@@ -34,7 +34,7 @@ def test_wrong_arguments(root, arguments, message):
 def test_images_must_be_there_and_have_different_ids(root):
     with pytest.raises(FileNotFoundError, match='there is no folder of images .*/test/images'):
         folder_dataset(root, split='test')
-    with pytest.raises(FileNotFoundError, match='/empty holds no image, no file of a type jpg'):
+    with pytest.raises(FileNotFoundError, match='/empty holds no image of the types jpg'):
         (root / 'train/empty').mkdir()
         folder_dataset(root, images='empty')
     for name in ('1.jpeg', '2.webp'):
@@ -57,7 +57,7 @@ def test_ids_without_image(root):
 def test_a_task_without_any_label_shows_names_of_both_sides(root):
     folder = root / 'train/depth'
     folder.rename(root / 'train/depths')
-    images = r'images in .*/images: 1\.JPG, 2\.png, 10\.npy, \.\.\.; a task .*named in optional$'
+    images = r'images in .*/images: 1\.JPG, 2\.png, 10\.npy, \.\.\.; .*name it in optional$'
     head = '^FolderDataset train has no label of the task depth: '
     with pytest.raises(FileNotFoundError, match=head + 'there is no folder .*/train/depth. '
                        'Expected is ID.png or ID.npy for an image ID. Labels there: none; '
@@ -175,7 +175,7 @@ def test_a_misspelt_folder_of_an_optional_task(tmp_path):
     root = write_own_data(tmp_path)
     for name, fails in (('normls', True), ('other', False)):
         if fails:
-            with pytest.raises(FileNotFoundError, match='folders.normal: .* but normals beside it'):
+            with pytest.raises(FileNotFoundError, match='folders.normal: .* did you mean normals'):
                 folder_dataset(root, optional=('normal',), folders=dict(normal=name))
         else:
             folder_dataset(root, optional=('normal',), folders=dict(normal=name))
@@ -201,7 +201,7 @@ def test_pictures_of_depth_without_a_unit_end_it_at_once(root):
     """Before a file is opened, also where unreadable ones would be left out."""
     tasks = TASKS | dict(depth=dict(type='Depth'))
     with pytest.raises(ValueError, match=r'^FolderDataset train, .*depth with .*1\.png.*: pictures '
-                       r'.*png_unit of the task must say'):
+                       r'.*png_unit of the task must be'):
         folder_dataset(root, tasks, on_error='skip')
     (root / 'train/depth/1.png').unlink()
     folder_dataset(root, tasks)

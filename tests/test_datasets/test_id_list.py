@@ -15,7 +15,7 @@ def test_ids_are_read_in_their_order(tmp_path, content):
 @pytest.mark.parametrize('content, message', [
     (b'', 'ids.txt is empty'), (b'\n \n', 'ids.txt is empty'),
     (b'a\nb\na\n', 'ids.txt names a more than once'),
-    (b'a 1\nb -1\n', "ids.txt must have one id a line, got 'a 1'"),
+    (b'a 1\nb -1\n', "ids.txt must have one id per line, got 'a 1'"),
     (b'\xe9t\xe9\n', 'ids.txt is not UTF-8 text'),
 ])
 def test_wrong_lists_are_named(tmp_path, content, message):

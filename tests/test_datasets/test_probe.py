@@ -48,18 +48,18 @@ def warp(image):
 
 
 @pytest.mark.parametrize('step, words', [
-    (lambda results: half(results, of_image(lambda image: image[:, ::-1])), 'lambda> moves image'),
-    (of_image(lambda image: np.roll(image, 4, 1)), 'moves image and labels apart'),
-    (of_image(lambda image: np.rot90(image, 2)), 'moves image and labels apart'),
-    (of_image(warp), 'moves image and labels apart'),
+    (lambda results: half(results, of_image(lambda image: image[:, ::-1])), 'lambda> misaligns im'),
+    (of_image(lambda image: np.roll(image, 4, 1)), 'misaligns image and labels'),
+    (of_image(lambda image: np.rot90(image, 2)), 'misaligns image and labels'),
+    (of_image(warp), 'misaligns image and labels'),
     (lambda results: results | dict(gt={k: v[:, ::-1] for k, v in results['gt'].items()}),
-     'moves image and labels apart'),
+     'misaligns image and labels'),
     (lambda results: results | dict(gt=results['gt'] | dict(depth=results['gt']['depth'][::-1])),
-     r'moves image and labels apart \(depth\): it changes one of them only'),
+     r'misaligns image and labels \(depth\): it changes one of them only'),
     (lambda results: half(results, of_all(lambda pixels: pixels[:, ::-1])),
-     'moves the normal label without its values, which point 90 degrees aside: mirrored left to'),
+     'moves the normal label without changing its vectors, which are 90 degrees off: mirroring'),
     (lambda results: results | dict(gt=results['gt'] | dict(normal=-results['gt']['normal'])),
-     'moves the normal label without its values')])
+     'moves the normal label without changing its vectors')])
 def test_what_moves_one_of_them_is_refused(step, words):
     with pytest.raises(ValueError, match='^the transform .*' + words):
         check(step)
@@ -106,14 +106,14 @@ def test_what_moves_all_alike_may_be_anyones_own():
         gt={name: results['tasks'][name].flip(label) for name, label in results['gt'].items()}))
     # Labels that are read later are fitted to the image, but not mirrored.
     check(read=[READ[0], of_image(lambda image: cv2.resize(image, (252, 180))), READ[1]])
-    with pytest.raises(ValueError, match='moves image and labels apart'):
+    with pytest.raises(ValueError, match='misaligns image and labels'):
         check(read=[READ[0], of_image(lambda image: image[:, ::-1]), READ[1]])
 
 
 def test_after_packing_and_in_image_only():
-    with pytest.raises(ValueError, match='lambda> moves image and labels apart'):
+    with pytest.raises(ValueError, match='lambda> misaligns image and labels'):
         check(PackMultiTaskInputs(), lambda packed: packed | dict(inputs=packed['inputs'].flip(2)))
-    with pytest.raises(ValueError, match='ImageOnly moves image and labels apart'):
+    with pytest.raises(ValueError, match='ImageOnly misaligns image and labels'):
         check(dict(type='mtpsl.ImageOnly', transforms=[of_image(lambda image: image[::-1])]))
 
 
@@ -183,8 +183,8 @@ def test_values_that_are_moved_rightly(options, warned):
 
 
 @pytest.mark.parametrize('options, words', [
-    (dict(degrees=30), 'moves the normal label without its values, which point 30 degrees aside'),
-    (dict(degrees=-8), 'moves the normal label .* point 8 degrees'),
+    (dict(degrees=30), 'moves the normal label without .*, which are 30 degrees off'),
+    (dict(degrees=-8), 'moves the normal label .* are 8 degrees'),
     (dict(degrees=30, turn=True, ids=cv2.INTER_LINEAR), 'blends the numbers of the semseg label: '),
     (dict(degrees=30, turn=True, depth=cv2.INTER_LINEAR), 'blends known and unknown .* depth lab')])
 def test_values_that_are_moved_wrongly(options, words):
@@ -195,9 +195,9 @@ def test_values_that_are_moved_wrongly(options, words):
 def test_what_may_be_meant_is_warned_of(warned):
     check(affine(zoom=1.6, spread=0.4))
     text, = warned
-    assert 'zooms by chance, and of a depth of 4 makes 4.00 at a zoom of' in text
+    assert 'zooms at random, and turns a depth of 4 into 4.00 at a zoom of' in text
     check(affine(degrees=30, turn=True, fill=0))
-    assert 'writes 0 into the semseg label where there was nothing of the image' in warned[1]
+    assert 'writes 0 into the semseg label outside of the image' in warned[1]
 
 
 def test_turns_by_the_tasks_own_ways(warned):

@@ -18,7 +18,7 @@ NIR = np.dstack([RGB, 255 - RGB[..., :1]])
 @pytest.mark.parametrize('pixels, tags, words', [
     (RGB16[..., 0], dict(photometric='miniswhite'), '16 bits in which 0 is white'),
     (np.float32(RGB[..., 0] / 255), dict(photometric='miniswhite'), 'in which 0 is white'),
-    (NIR, dict(photometric='minisblack', planarconfig='contig'), '4 bands that does not say'),
+    (NIR, dict(photometric='minisblack', planarconfig='contig'), '4 bands that does not define'),
     (RGB16.transpose(2, 0, 1), dict(photometric='rgb', planarconfig='separate'), 'one plane for'),
     (RGB / 255, dict(photometric='rgb'), 'floats of 64 bits'),
     (np.float16(RGB[..., 0] / 255), {}, 'floats of 16 bits'),

@@ -328,7 +328,7 @@ def test_a_withheld_label_guides_crops_on_demand_and_never_leaves(pascal, label_
     assert max(shares[0]) == 0.75 and max(shares[1]) == 0.5
     label_path('semseg', IDS[0]).unlink()
     guided(pascal)  # not needed without the option
-    with pytest.raises(FileNotFoundError, match='semseg label, the guide of crops'):
+    with pytest.raises(FileNotFoundError, match='semseg label, for crop_guide'):
         guided(pascal, crop_guide='semseg')
     with pytest.raises(ValueError, match="crop_guide must be one of the tasks .* got 'depth'"):
         guided(pascal, crop_guide='depth')

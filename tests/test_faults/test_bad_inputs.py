@@ -171,7 +171,7 @@ DATA = [
          "mapping.json: image 0 names the unknown task 'sky'; allowed: semseg, saliency"),
     case('image cut', lambda p: p.data(lambda r: truncate(r / 'train/images/1.jpg')),
          'FolderDataset train, image 1: cannot read the image {root}/train/images/1.jpg: it is '
-         'cut off: a JPEG file without its end'),
+         'cut off: the end of the JPEG file is missing'),
     case('image empty, read by a worker',
          lambda p: p.data(lambda r: (r / 'train/images/1.jpg').write_bytes(b''),
                           'train_dataloader.num_workers=1'),
@@ -180,7 +180,7 @@ DATA = [
     case('transform of the image alone', lambda p: p.train(
         'train_dataloader.dataset.pipeline.2.type=mmcv.RandomFlip',
         'train_dataloader.dataset.pipeline.2.prob=0.5'),
-         'FolderDataset train: the transform mmcv.RandomFlip moves image and labels apart',
+         'FolderDataset train: the transform mmcv.RandomFlip moves the image without the labels',
          "Write dict(type='mtpsl.RandomFlip', prob=...) in its place"),
     case('label cut', lambda p: p.label(np.arange(1024, dtype=np.uint8).reshape(32, 32) % 3,
                                         cut=True), SEMSEG + 'png: OSError: '),
@@ -203,12 +203,12 @@ DATA = [
          'LoadLabels'),
     case('lossy label', lambda p: p.data(lambda r: shutil.copy(
         r / 'train/images/1.jpg', r / 'train/semseg/1.png')),
-         SEMSEG + 'png: the file is a JPEG by its content'),
+         SEMSEG + 'png: the content of the file is JPEG'),
     case('image of 12 bits', lambda p: p.data(lambda r: [
         (r / 'train/images/1.jpg').unlink(), cv2.imwrite(
             str(r / 'train/images/1.png'), np.full((32, 32, 3), 4000, np.uint16))]),
-         'image 1: cannot read the image {root}/train/images/1.png: an image of 16 bits that goes '
-         'up to 4000 only', 'with white=4095'),
+         'image 1: cannot read the image {root}/train/images/1.png: an image of 16 bits goes '
+         'up to 4000 only', 'white=4095'),
     case('class weights', lambda p: p.train('tasks.semseg.class_weight=(1,2)'),
          'Semseg: class_weight must be a number for each of the 3 classes', 'got (1, 2)'),
     case('values twice', lambda p: p.train('tasks.saliency.values=(0,0)'),

@@ -132,7 +132,7 @@ def test_pseudo_labels_that_cannot_be(change, message):
     pseudo['semseg'] = dict(type='PseudoLabel', threshold=0.9) | change
     with pytest.raises(ValueError, match=message):
         MODELS.build(student_config('nowhere') | dict(pseudo=pseudo))
-    with pytest.raises(ValueError, match='normal is of values'):
+    with pytest.raises(ValueError, match='normal is a regression'):
         MODELS.build(student_config('nowhere') | dict(
             pseudo=pseudo | dict(semseg=None, normal=dict(type='PseudoLabel', threshold=0.5))))
     with pytest.raises(ValueError, match='must name all tasks.*differs in boundary'):

@@ -182,7 +182,7 @@ def test_a_task_that_mirrors_labels_only() -> None:
 
     MultiTaskTTA().check_tasks(TASKS | dict(flow=Whole()))
     MultiTaskTTA(flip=False).check_tasks(dict(flow=Flow()))
-    with pytest.raises(ValueError, match='Flow of flow has a flip .* no mirror'):
+    with pytest.raises(ValueError, match='Flow of flow overrides flip .* not mirror'):
         MultiTaskTTA().check_tasks(dict(flow=Flow()))
 
 

@@ -208,7 +208,7 @@ def test_bytes_in_the_other_order_are_refused(change: Callable, swapped: bool) -
     for read in (build_tasks(dict(depth=dict(type='Depth', png_unit=1e-5)))['depth'].from_png,
                  TASKS['disparity'].from_png, lambda pixels: to_bytes(pixels, 65535)):
         if swapped:
-            with pytest.raises(ValueError, match='in the other order of bytes'):
+            with pytest.raises(ValueError, match='in the other byte order'):
                 read(pixels)
         else:
             read(pixels)
@@ -240,7 +240,7 @@ def test_depth_in_the_coding_of_sun_rgbd(farthest: float, unit: float, told: str
 
 def test_units_of_depth_by_default() -> None:
     from mtpsl.tasks.depth import Depth
-    with pytest.raises(ValueError, match=r'png_unit .* must say .*0.001 for millimetres, .*TUM'):
+    with pytest.raises(ValueError, match=r'png_unit .* must be .*0.001 for millimetres, .*TUM'):
         Depth().from_png(np.array([[1500]], np.uint16))
     from mtpsl.tasks.inverse_depth import InverseDepth
     assert InverseDepth().from_png(np.array([[65535]], np.uint16)).item() == pytest.approx(1)
@@ -254,7 +254,7 @@ def test_a_task_that_does_not_say_how_refuses_pictures() -> None:
     class Plain(Task):
         valid = loss = activate = stats = score = colorize = None
 
-    with pytest.raises(ValueError, match=r'Plain does not say how a picture is read .*\.npy'):
+    with pytest.raises(ValueError, match=r'Plain does not support label pictures .*\.npy'):
         Plain().from_png(np.zeros((2, 2), np.uint8))
 
 

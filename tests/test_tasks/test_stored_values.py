@@ -79,8 +79,8 @@ def test_pictures_and_arrays_of_the_same_values_are_never_read_differently(
 
 
 def test_255_without_1_in_an_array_could_mean_two_things() -> None:
-    with pytest.raises(ValueError, match=r'is 255 yes, as in a picture, or unknown\? Say so by '
-                       r'values=\(0, 255\) or ignore=\(255,\) of the task task$'):
+    with pytest.raises(ValueError, match=r'is 255 yes, as in a picture, or unknown\? Set '
+                       r'values=\(0, 255\) or ignore=\(255,\) for the task task$'):
         build('Saliency').from_array(np.array([[0, 255]]))
     assert build('Saliency').from_array(np.array([[0, 1, 255]])).tolist() == [[0, 1, 255]]
 
@@ -214,7 +214,7 @@ def test_the_largest_number_of_a_type_is_no_depth(kind: type, unit: float, measu
 def test_ignore_in_steps_is_named(kind: str) -> None:
     pixels = np.array([[1500, 9999, 65535]], np.uint16)
     for steps, measure in ((9999, 9.999), (65535, 65.535)):
-        with pytest.raises(ValueError, match=rf'names {steps}, .* ignore=\({measure},\) says it'):
+        with pytest.raises(ValueError, match=rf'names {steps}, .* ignore=\({measure},\), in the'):
             build(kind, png_unit=0.001, ignore=(steps,)).from_png(pixels)
     task = build('Depth', npy_unit=1.0, ignore=(2000.0, math.inf))  # metres
     assert task.translate(task.from_array(np.array([[3, 2000, math.inf]]))).tolist() == [[3, 0, 0]]
@@ -292,7 +292,7 @@ def test_depth_that_is_no_number_is_unknown_if_a_config_says_so() -> None:
 def test_depth_in_another_unit() -> None:
     values = np.array([[0, 2500.0]])
     with pytest.raises(ValueError, match=r'must be in metres, at most 1000, got up to 2500: are '
-                       r'they millimetres\? npy_unit=0.001 \(of pictures png_unit\)'):
+                       r'they millimetres\? Then set npy_unit=0.001 \(for pictures'):
         build('Depth').check(values)
     task = build('Depth', npy_unit=0.001)
     for kind in (np.float64, np.uint16):

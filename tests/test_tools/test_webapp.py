@@ -129,7 +129,7 @@ def test_a_taken_port_is_one_line(address, capsys):
     with pytest.raises(SystemExit):
         load_tool('webapp.py').main([CONFIG, '--port', port])
     last = capsys.readouterr().err.splitlines()[-1]
-    assert last.startswith(f'webapp.py: error: port {port} of 127.0.0.1 cannot be had')
+    assert last.startswith(f'webapp.py: error: port {port} of 127.0.0.1 cannot be used')
     with pytest.raises(SystemExit):
         load_tool('webapp.py').main([CONFIG, '--host', 'nowhere.invalid'])
     assert '--host: nowhere.invalid is no address' in capsys.readouterr().err

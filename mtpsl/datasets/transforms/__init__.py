@@ -3,8 +3,7 @@
 import contextlib
 import io
 
-# mmseg prints that an optional package of its is missing when it is first imported, which a
-# pipeline with one of its transforms does in any case.
+# On its first import mmseg prints that one of its optional packages is missing. Silence that.
 with contextlib.redirect_stdout(io.StringIO()):
     import mmseg.datasets.transforms  # noqa: F401
 

@@ -1,4 +1,4 @@
-"""What transforms of colours do to an image, found out by trying them on one."""
+"""Find out how colour transforms change an image, by running them on one."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -13,17 +13,17 @@ from .image_only import package_and_name
 from .loading import LoadImageFromFile
 from .probe import copied
 
-DRAWS = 32  # after as many equal results a transform does not act by chance
-SAME = 2.0  # greys: two ways to round
+DRAWS = 32  # a transform with so many equal results is deterministic
+SAME = 2.0  # grey levels by which rounding may differ
 
 
 class Look(NamedTuple):
-    """What a pipeline makes of the colours of every image.
+    """Deterministic colour changes of a pipeline.
 
     Attributes:
-        names: the transforms that do it, with what the loader does; none leaves them.
-        image: (H, W, 3), what became of the image that is always the same.
-        white: what the loader takes for white in images of more than 8 bits; 0 by their type.
+        names: the transforms and loader options that change colours; empty if none does.
+        image: (H, W, 3), result of the pipeline for a fixed test image.
+        white: ``white`` of the loader, for images of more than 8 bits; 0 if not set.
     """
 
     names: tuple[str, ...]
@@ -31,15 +31,15 @@ class Look(NamedTuple):
     white: float
 
     def like(self, other: 'Look') -> bool:
-        """Whether the other does the same, by whichever transforms."""
+        """Return whether another pipeline changes colours equally, by whichever transforms."""
         return self.white == other.white and bool(
             np.allclose(self.image, other.image, rtol=0, atol=SAME))
 
 
 def look_of(loader: LoadImageFromFile | None, steps: Sequence[Callable]) -> Look:
-    """What a loader and transforms that leave pixels in place do to each image alike.
+    """Run a loader's and transforms' deterministic colour changes on a test image.
 
-    What happens by chance, moves pixels or fails without a file counts as nothing.
+    Transforms that are random, move pixels or fail without a file are ignored.
     """
     image, names = _picture(), []
     if loader is not None and loader.grey:
@@ -56,11 +56,11 @@ def look_of(loader: LoadImageFromFile | None, steps: Sequence[Callable]) -> Look
 
 
 def refuse_other_shape(step: Callable) -> None:
-    """Raise ValueError where a transform of colours gives an image of another shape."""
+    """Raise ValueError if a colour transform changes the shape of an image."""
     image = _picture()
     try:
         after = _once(copied(step, surely=True), image, 0)
-    except Exception:  # a reader of files, or of labels: it tells nothing here
+    except Exception:  # it reads files or labels and cannot be tested here
         return
     if after.shape != image.shape:
         package, name = package_and_name(step)
@@ -71,7 +71,7 @@ def refuse_other_shape(step: Callable) -> None:
 
 
 def _picture() -> np.ndarray:
-    """(H, W, 3) uint8 of many colours, smooth as photos are."""
+    """Return a smooth test image with many colours, (H, W, 3) uint8."""
     noise = np.random.default_rng(0).integers(0, 256, (4, 6, 3), np.uint8)
     return cv2.resize(noise, (48, 32), interpolation=cv2.INTER_CUBIC)
 
@@ -85,8 +85,8 @@ def _once(step: Callable, image: np.ndarray, draw: int) -> np.ndarray:
 
 
 def _always(step: Callable, image: np.ndarray) -> np.ndarray | None:
-    """What a transform makes of an image whatever is drawn; None where that varies or fails."""
-    step = copied(step)  # once: some have a random state of their own
+    """Return a transform's result if it is the same for all random states, else None."""
+    step = copied(step)  # only once: some have a random state of their own
     try:
         first = _once(step, image, 0)
         same = first.shape == image.shape and all(

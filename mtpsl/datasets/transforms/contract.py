@@ -1,8 +1,8 @@
-"""Which transforms a pipeline may have, and in which order: so that labels stay on their image.
+"""Check the transforms of a pipeline and their order, so that labels stay aligned with the image.
 
-The transforms of mmcv and mmseg know nothing of ``gt``: one that moves pixels moves the image
-alone. So those that change colours only are known here by name, and all others are refused. A
-transform of one's own says what it moves by an attribute of its class, ``moves``.
+The transforms of mmcv and mmseg ignore ``gt``: one that moves pixels moves the image alone. So
+only their colour transforms, listed here by name, are allowed. A user's own transform declares
+what it moves by the class attribute ``moves``.
 """
 
 import logging
@@ -45,12 +45,12 @@ INSTEAD = dict(
 
 
 def check_pipeline(steps: Sequence[Callable], tasks: Mapping[str, Task]) -> None:
-    """Raise ValueError where a pipeline would take image and labels apart.
+    """Raise ValueError if a pipeline would misalign image and labels.
 
-    Warns, by the log, of a transform of one's own that does not say what it moves.
+    Logs a warning for each user transform without ``moves``.
 
     Args:
-        steps: the transforms of a pipeline, built.
+        steps: the built transforms of a pipeline.
         tasks: task name -> task.
     """
     for chain in _chains(steps):
@@ -61,14 +61,14 @@ def check_pipeline(steps: Sequence[Callable], tasks: Mapping[str, Task]) -> None
         if silent:
             print_log(
                 f'the transform {", ".join(silent)} does not say what it moves, and was only tried '
-                "on a picture: write moves = 'nothing' into its class if every pixel stays where "
-                "it is, or moves = 'image and labels' if it moves the maps of results['gt'] with "
+                "on a test image: set moves = 'nothing' in its class if every pixel stays, "
+                "or moves = 'image and labels' if it moves the maps of results['gt'] with "
                 'the image',
                 'current', logging.WARNING)
 
 
 def _chains(steps: Sequence[Callable]) -> Iterator[list[Callable]]:
-    """The pipeline; of several views that of each."""
+    """Iterate over the pipelines of all views; a pipeline without views is one."""
     for number, step in enumerate(steps):
         if isinstance(step, MultiView):
             for view in step.views:
@@ -78,27 +78,27 @@ def _chains(steps: Sequence[Callable]) -> Iterator[list[Callable]]:
 
 
 def acts_by_chance(step: Callable) -> bool:
-    """Whether a known transform moves pixels or changes colours at random."""
+    """Return whether a known transform is random."""
     if isinstance(step, GEOMETRIC):
         return not (isinstance(step, RandomScale) and step.scale_range[0] == step.scale_range[1])
     return not hasattr(step, 'moves') and package_and_name(step)[1] in RANDOM
 
 
 def names_by_chance(steps: Sequence[Callable]) -> str:
-    """Names of the transforms that act by chance, joined by commas; '' where there are none."""
+    """Return the names of the random transforms, joined by commas."""
     return ', '.join(package_and_name(step)[1] for step in steps if acts_by_chance(step))
 
 
 def photometric(steps: Sequence[Callable]) -> list[Callable]:
-    """The transforms that change colours only: those that prediction applies as well.
+    """Return the deterministic colour transforms, which prediction applies as well.
 
-    Warns, by the log, of those that act by chance, which are left out.
+    Logs a warning that names the random ones, which are left out.
 
     Raises:
-        ValueError: one that always moves pixels, or does not say whether it does.
+        ValueError: a transform always moves pixels, or does not declare whether it does.
     """
     if drawn := names_by_chance(steps):
-        print_log(f'{drawn} in the pipeline of the test data changes images by chance: '
+        print_log(f'{drawn} in the pipeline of the test data changes images at random: '
                   'prediction leaves it out', 'current', logging.WARNING)
     kept = [step for step in steps if not (
         isinstance(step, (LoadImageFromFile, LoadLabels, *LAST)) or acts_by_chance(step))]
@@ -107,13 +107,13 @@ def photometric(steps: Sequence[Callable]) -> list[Callable]:
         if silent or isinstance(step, GEOMETRIC) or getattr(step, 'moves', MOVES[0]) != MOVES[0]:
             raise ValueError(f'{".".join(package_and_name(step))} in the pipeline of the test data '
                              f'{"may move" if silent else "moves"} pixels: predictions would not '
-                             "lie on the image. A class of one's own that changes colours only "
-                             "says so: moves = 'nothing'")
+                             "lie on the image. If your class changes colours only, declare "
+                             "moves = 'nothing' in it")
     return kept
 
 
 def looks(steps: Sequence[Callable]) -> list[Look]:
-    """What a pipeline makes of the colours of every image, in each of its views."""
+    """Return the deterministic colour changes of a pipeline, one per view."""
     found = []
     for chain in _chains(steps):
         loader = next((step for step in chain if isinstance(step, LoadImageFromFile)), None)
@@ -124,8 +124,7 @@ def looks(steps: Sequence[Callable]) -> list[Look]:
 
 
 def zooms(steps: Sequence[Callable]) -> list[tuple[float, float]]:
-    """By which factors a pipeline enlarges images by RandomScale, least and largest, in each view.
-    """
+    """Return the least and largest total factor of RandomScale in a pipeline, one pair per view."""
     found = []
     for chain in _chains(steps):
         ranges = [step.scale_range for step in chain if isinstance(step, RandomScale)]
@@ -134,7 +133,7 @@ def zooms(steps: Sequence[Callable]) -> list[tuple[float, float]]:
 
 
 def _silent(step: Callable) -> Iterator[str]:
-    """Names of transforms of one's own that do not say what they move; raises for the unfit."""
+    """Iterate over user transforms without ``moves``; raise ValueError for unsuitable ones."""
     package, name = package_and_name(step)
     moves = getattr(step, 'moves', None)
     if moves is not None:
@@ -148,10 +147,10 @@ def _silent(step: Callable) -> Iterator[str]:
                 yield from _silent(inner)
     elif package in ('mmcv', 'mmseg'):
         if name not in COLOURS:
-            does = ('moves image and labels apart' if moves_pixels(name) else
-                    'knows nothing of the labels of the tasks')
-            instead = INSTEAD.get(name, "What only changes colours can go into dict(type="
-                                        "'ImageOnly', transforms=[...]): every pixel stays there")
+            does = ('moves the image without the labels' if moves_pixels(name) else
+                    'ignores the labels of the tasks')
+            instead = INSTEAD.get(name, "If it only changes colours, wrap it in dict(type="
+                                        "'ImageOnly', transforms=[...])")
             raise ValueError(f'the transform {package}.{name} {does}. {instead}')
         refuse_other_shape(step)
     elif package != 'mtpsl':
@@ -159,11 +158,11 @@ def _silent(step: Callable) -> Iterator[str]:
 
 
 def _check_order(chain: Sequence[Callable]) -> None:
-    """Image, labels, what moves both, packing; none of the readers twice."""
+    """Check the order (image, labels, geometric, packing) and that no reader occurs twice."""
     for kinds in ((LoadImageFromFile,), (LoadLabels,), (PackMultiTaskInputs,)):
         if sum(isinstance(step, kinds) for step in chain) > 1:
-            raise ValueError(f'{kinds[0].__name__} stands twice in the pipeline: the second would '
-                             'undo or repeat what stands before it')
+            raise ValueError(f'{kinds[0].__name__} occurs twice in the pipeline: the second would '
+                             'undo or repeat the first')
     order: tuple = (LoadImageFromFile, LoadLabels, GEOMETRIC, PackMultiTaskInputs)
     latest = 0
     for step in chain:
@@ -171,7 +170,7 @@ def _check_order(chain: Sequence[Callable]) -> None:
         if rank is None:
             continue
         if rank < latest:
-            raise ValueError(f'{type(step).__name__} stands too late in the pipeline, whose order '
-                             'is LoadImageFromFile, LoadLabels, what moves image and labels, '
-                             'PackMultiTaskInputs or MultiView')
+            raise ValueError(f'{type(step).__name__} is too late in the pipeline; the order is '
+                             'LoadImageFromFile, LoadLabels, transforms that move image and '
+                             'labels, PackMultiTaskInputs or MultiView')
         latest = rank

@@ -1,4 +1,4 @@
-"""The last step of every pipeline: tensors for the model."""
+"""Pack a sample as tensors, the last step of every pipeline."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,12 +15,12 @@ from .geometric import forget_withheld
 
 @TRANSFORMS.register_module()
 class PackMultiTaskInputs(BaseTransform):
-    """Mark the unknown pixels, and pack image and labels for the model.
+    """Pack image and labels for the model; set unknown pixels to the task's ``ignore_value``.
 
-    Normalising and padding are left to the model's data preprocessor.
+    The model's data preprocessor normalises and pads.
 
     Args:
-        meta_keys: entries of the results that become meta information of the sample.
+        meta_keys: entries of the results to keep as meta information of the sample.
     """
 
     def __init__(self, meta_keys: Sequence[str] = ('img_id', 'img_path', 'ori_shape',
@@ -35,17 +35,17 @@ class PackMultiTaskInputs(BaseTransform):
 
         Args:
             results: ``img`` (H, W, 3) uint8 BGR, ``tasks``, ``gt`` (task name -> (H, W) or
-                (H, W, 3) map; absent for an image without truth), the meta keys, and ``skipped``
-                where the dataset skipped images before this one.
+                (H, W, 3) map; absent for an image without labels), the meta keys, and ``skipped``
+                if the dataset skipped images before this one.
 
         Returns:
             ``inputs``: (3, H, W) uint8 BGR tensor; ``data_samples``: :class:`MultiTaskSample`
-            whose ``gt`` holds the labelled tasks and nothing else, (1, H, W) or (3, H, W).
+            whose ``gt`` holds the labelled tasks only, as (1, H, W) or (3, H, W).
 
         Raises:
-            KeyError: a meta key that the results lack.
-            ValueError: a label of another size than the image; an image that is not of three
-                channels, or whose values are not on the scale of bytes.
+            KeyError: the results lack a meta key.
+            ValueError: image and label differ in size, or the image does not have three channels
+                with values from 0 to 255.
         """
         absent = [key for key in self.meta_keys if key not in results]
         if absent:
@@ -63,7 +63,7 @@ class PackMultiTaskInputs(BaseTransform):
         sample.gt = PixelData(**{
             name: _to_tensor(results['tasks'][name].mark_ignored(label))
             for name, label in results.get('gt', {}).items()})
-        image = results['img']  # double precision, as mmseg.RGB2Gray gives, fits no weights
+        image = results['img']  # mmseg.RGB2Gray returns double precision; the model needs single
         image = image.astype(np.float32) if image.dtype.kind == 'f' else image
         return dict(inputs=_to_tensor(image), data_samples=sample)
 
@@ -72,7 +72,7 @@ class PackMultiTaskInputs(BaseTransform):
 
 
 def _check_image(image: np.ndarray) -> None:
-    """Raise ValueError where an image is not (H, W, 3) on the scale of bytes."""
+    """Raise ValueError if an image is not (H, W, 3) with values from 0 to 255."""
     if image.ndim != 3 or image.shape[2] != 3:
         raise ValueError(f'PackMultiTaskInputs: an image must be (H, W, 3), got {image.shape}')
     if image.dtype == np.uint8:
@@ -80,13 +80,13 @@ def _check_image(image: np.ndarray) -> None:
     low, high = np.nanmin(image), np.nanmax(image)
     if not np.issubdtype(image.dtype, np.floating) or low < 0 or high <= 1 or high > 255:
         raise ValueError(
-            'PackMultiTaskInputs: an image must have values from 0 to 255, bytes as a rule, got '
-            f'{image.dtype} from {low:.4g} to {high:.4g}: the model normalises it, by mean and std '
-            'of data_preprocessor')
+            'PackMultiTaskInputs: an image must have values from 0 to 255, got '
+            f'{image.dtype} from {low:.4g} to {high:.4g}; the model itself normalises, by mean '
+            'and std of data_preprocessor')
 
 
 def unlike_sizes(image: np.ndarray, maps: Mapping[str, np.ndarray]) -> str:
-    """Names an image and a label of different (H, W); '' where all are of one size."""
+    """Describe an image and a label of different (H, W); '' if all sizes are equal."""
     height, width = image.shape[:2]
     for name, label in maps.items():
         if label.shape[:2] != (height, width):
@@ -96,5 +96,5 @@ def unlike_sizes(image: np.ndarray, maps: Mapping[str, np.ndarray]) -> str:
 
 
 def _to_tensor(pixels: np.ndarray) -> torch.Tensor:
-    """(H, W) or (H, W, C) array to a contiguous (1, H, W) or (C, H, W) tensor of its own."""
+    """Copy a (H, W) or (H, W, C) array to a contiguous (1, H, W) or (C, H, W) tensor."""
     return torch.from_numpy(np.array(np.atleast_3d(pixels).transpose(2, 0, 1), order='C'))

@@ -1,7 +1,7 @@
-"""Random transforms of the image together with whichever label maps the sample has.
+"""Random geometric transforms of an image and its label maps.
 
-They take and give ``img``, (H, W, 3) uint8; ``gt``, task name -> (H, W) or (H, W, 3) map, each
-treated as its task in ``tasks`` says; ``img_shape``, (H, W).
+They change ``img``, (H, W, 3) uint8; ``gt``, task name -> (H, W) or (H, W, 3) map, by the methods
+of its task in ``tasks``; and ``img_shape``, (H, W).
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -18,7 +18,7 @@ from mtpsl.tasks import Task
 
 @TRANSFORMS.register_module()
 class RandomScale(BaseTransform):
-    """Zoom by a factor drawn uniformly: image bilinear, labels nearest, depth divided by it.
+    """Zoom by a uniformly drawn factor: image bilinear, labels nearest, depth divided by it.
 
     Args:
         scale_range: smallest and largest factor, > 0.
@@ -32,7 +32,7 @@ class RandomScale(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Zoom ``img`` and ``gt`` in place; ``img_shape`` becomes the new (H', W')."""
-        scale = float(np.random.uniform(*self.scale_range))  # NumPy's would make labels double
+        scale = float(np.random.uniform(*self.scale_range))  # a NumPy float64 would widen labels
         size = tuple(max(round(side * scale), 1) for side in results['img'].shape[:2])
         results['img'] = mmcv.imresize(results['img'], size[::-1], interpolation='bilinear')
         results['img_shape'] = size
@@ -47,14 +47,14 @@ class RandomScale(BaseTransform):
 
 
 class Zoom(NamedTuple):
-    """The rectangle that fills an image now, in pixels of what it was before.
+    """The rectangle of the original image that the current image shows, in original pixels.
 
     Attributes:
         top: first row.
         bottom: one past the last row.
         left: first column.
         right: one past the last column.
-        scale: what label values that shrink with a zoom were divided by.
+        scale: factor by which depth was divided.
     """
 
     top: int
@@ -66,15 +66,15 @@ class Zoom(NamedTuple):
 
 @TRANSFORMS.register_module()
 class RandomScaleCrop(BaseTransform):
-    """Cut out a rectangle 1/r of the image's sides and zoom it back to the image's size.
+    """Crop a rectangle of 1/r of the image's sides and zoom it to the image's size.
 
-    The augmentation of MTAN and XTC: r is one of ``scales``, the place is drawn uniformly; the
-    image is resized bilinearly, each label as its task says (normals bilinearly and renormalised,
-    others nearest), depth is divided by r and inverse depth multiplied. Pixels are areas, as in
-    OpenCV; the published code aligns the corners' centres, which differs by a fraction of a pixel.
+    The augmentation of MTAN and XTC. r is one of ``scales`` and the position is uniform. The image
+    is resized bilinearly, labels as their tasks define (normals bilinearly and renormalised, others
+    nearest); depth is divided by r, inverse depth multiplied. Pixels are areas, as in OpenCV; the
+    published code aligns corner centres, a difference of a fraction of a pixel.
 
     Args:
-        scales: the zooms r to draw from, each at least 1.
+        scales: the zoom factors r to draw from, each at least 1.
     """
 
     def __init__(self, scales: Sequence[float] = (1.0, 1.2, 1.5)) -> None:
@@ -91,7 +91,7 @@ class RandomScaleCrop(BaseTransform):
         place = _random_place(size, tuple(max(int(side / scale), 1) for side in size))
         rows, columns = place
         zoom = Zoom(rows.start, rows.stop, columns.start, columns.stop, scale)
-        # After another geometric transform the crop is no rectangle of the original.
+        # After another geometric transform the crop is no rectangle of the original image.
         whole = Zoom(0, size[0], 0, size[1], 1.0)
         results['zoom'] = zoom if results.get('zoom', whole) == whole else None
         if scale == 1:
@@ -110,20 +110,20 @@ class RandomScaleCrop(BaseTransform):
 
 @TRANSFORMS.register_module()
 class RandomCrop(BaseTransform):
-    """Cut out a random rectangle in which no class takes up too much.
+    """Crop a random rectangle that no class dominates.
 
-    Where the sample is labelled for ``balance_task`` (or the dataset gives its label for this
-    alone, see ``crop_guide`` of :class:`~mtpsl.datasets.PartialLabelDataset`), up to ``tries``
-    places are drawn until one is accepted: of its known pixels at most ``max_class_ratio`` belong
-    to one class. A place without a known pixel is refused; if all are refused, a last one is drawn
-    and taken as it is.
+    If the sample is labelled for ``balance_task`` (or the dataset reads that label for this use
+    only, see ``crop_guide`` of :class:`~mtpsl.datasets.PartialLabelDataset`), up to ``tries``
+    positions are drawn until one is accepted: at most ``max_class_ratio`` of its known pixels
+    belong to one class. A position without known pixels is rejected. If all are rejected, one more
+    is drawn and used.
 
     Args:
-        size: (height, width) of the crop; it is smaller where the image is.
-        balance_task: task whose class map decides; None, or one that the dataset knows but the
-            config leaves out (as single-task configs do): any place will do.
-        max_class_ratio: in (0, 1].
-        tries: at least 1.
+        size: (height, width) of the crop; smaller if the image is smaller.
+        balance_task: task whose class map decides. Any position is accepted for None, or for a task
+            that the dataset has but the config leaves out (as single-task configs do).
+        max_class_ratio: largest share of one class, in (0, 1].
+        tries: number of positions to try, at least 1.
     """
 
     def __init__(self, size: tuple[int, int] = (512, 512), balance_task: str | None = 'semseg',
@@ -144,7 +144,7 @@ class RandomCrop(BaseTransform):
         self._left_out: set[str] = set()
 
     def transform(self, results: dict) -> dict:
-        """Cut ``img`` and ``gt``; ``img_shape`` becomes the crop's (H', W').
+        """Crop ``img`` and ``gt``; ``img_shape`` becomes the crop's (H', W').
 
         Raises:
             ValueError: see :meth:`check_tasks`.
@@ -154,7 +154,7 @@ class RandomCrop(BaseTransform):
         results['img'] = results['img'][rows, columns]
         results['img_shape'] = results['img'].shape[:2]
         _forget_zoom(results)
-        forget_withheld(results)  # they have served
+        forget_withheld(results)  # used above for the crop only
         for name, label in labels(self, results).items():
             results['gt'][name] = label[rows, columns]
         return results
@@ -170,10 +170,10 @@ class RandomCrop(BaseTransform):
         return _random_place(shape, self.size)
 
     def check_tasks(self, tasks: Mapping[str, Task], known: Collection[str]) -> None:
-        """Raise ValueError where ``balance_task`` is not known or has no class map.
+        """Raise ValueError if ``balance_task`` is unknown or has no class map.
 
         Args:
-            tasks: the config's tasks by name.
+            tasks: task name -> task, as in the config.
             known: names of all tasks that the dataset has labels for.
         """
         self._left_out = set(known) - set(tasks)
@@ -197,10 +197,10 @@ class RandomCrop(BaseTransform):
 
 @TRANSFORMS.register_module()
 class RandomFlip(BaseTransform):
-    """Mirror left to right with probability ``prob``; a normal's x changes sign.
+    """Mirror left to right with probability ``prob``; the x of normals changes sign.
 
     Args:
-        prob: in [0, 1].
+        prob: probability, in [0, 1].
     """
 
     def __init__(self, prob: float = 0.5) -> None:
@@ -209,7 +209,7 @@ class RandomFlip(BaseTransform):
         self.prob = prob
 
     def transform(self, results: dict) -> dict:
-        """Mirror ``img`` and ``gt`` in place, or leave them as they are."""
+        """Mirror ``img`` and ``gt``, or leave them unchanged."""
         if np.random.rand() < self.prob:
             results['img'] = mmcv.imflip(results['img'])
             _forget_zoom(results)
@@ -222,27 +222,27 @@ class RandomFlip(BaseTransform):
 
 
 def labels(step: BaseTransform, results: dict) -> dict[str, np.ndarray]:
-    """The label maps of a sample by task; ValueError where they were not read yet."""
+    """Return the label maps of a sample by task; raise ValueError before LoadLabels has run."""
     if 'gt' not in results:
-        raise ValueError(f'{type(step).__name__} moves image and labels, and must stand after '
+        raise ValueError(f'{type(step).__name__} moves image and labels, and must come after '
                          'LoadLabels in the pipeline')
     return results['gt']
 
 
 def forget_withheld(results: dict) -> None:
-    """Drop the labels that were read for the choice of a crop only: they are withheld."""
+    """Drop withheld labels, which were read for the choice of a crop only."""
     for name in results.get('withheld', ()):
         results['gt'].pop(name, None)
 
 
 def _forget_zoom(results: dict) -> None:
-    """Other changes of the geometry are not told by a :class:`Zoom`: there is None from here on."""
+    """Set ``zoom`` to None: a :class:`Zoom` cannot describe other geometric changes."""
     if 'zoom' in results:
         results['zoom'] = None
 
 
 def _random_place(shape: Sequence[int], size: Sequence[int]) -> tuple[slice, slice]:
-    """Rows and columns of a rectangle of (at most) ``size`` somewhere in (H, W)."""
+    """Draw rows and columns of a rectangle of (at most) ``size`` within (H, W)."""
     sides = [min(side, wanted) for side, wanted in zip(shape, size)]
     starts = [np.random.randint(whole - side + 1) for whole, side in zip(shape, sides)]
     rows, columns = (slice(start, start + side) for start, side in zip(starts, sides))

@@ -1,4 +1,4 @@
-"""Transforms of other packages that change colours only."""
+"""Colour transforms of other packages."""
 
 from collections.abc import Callable, Sequence
 
@@ -14,10 +14,10 @@ MOVE_PIXELS = ('Crop', 'Flip', 'Pad', 'Resize', 'Rotate', 'RandomRotFlip', 'Mosa
 
 @TRANSFORMS.register_module()
 class ImageOnly(BaseTransform):
-    """Transforms that leave every pixel where it is: noise, blur, colours of other packages.
+    """Apply transforms that leave every pixel in place: noise, blur, colours of other packages.
 
-    Whoever writes it vouches for that. The transforms get the image alone; a change of its size or
-    type is an error. ::
+    Whether they do is the user's responsibility. They get the image only, and must not change its
+    size or type. ::
 
         dict(type='ImageOnly', transforms=[
             dict(type='mmseg.Albu', transforms=[dict(type='GaussNoise', p=0.5)])])
@@ -26,7 +26,7 @@ class ImageOnly(BaseTransform):
         transforms: configs or callables, at least one.
 
     Raises:
-        ValueError: none, or one of mmcv, mmseg or albumentations that moves pixels.
+        ValueError: no transform, or one of mmcv, mmseg or albumentations that moves pixels.
     """
 
     moves = 'nothing'
@@ -41,10 +41,10 @@ class ImageOnly(BaseTransform):
             _refuse_moving(step)
 
     def transform(self, results: dict) -> dict:
-        """Change ``img``, (H, W, 3) uint8, and nothing else.
+        """Change only ``img``, (H, W, 3) uint8.
 
         Raises:
-            ValueError: another size or type of image came out.
+            ValueError: a transform changed the size or type of the image.
         """
         given = {key: results[key] for key in GIVEN if key in results}
         before = given['img']
@@ -64,21 +64,21 @@ class ImageOnly(BaseTransform):
 
 
 def package_and_name(step: Callable) -> tuple[str, str]:
-    """The package and the name of a transform, a function or an object."""
+    """Return the package and the name of a transform, a function or an object."""
     owner = step if hasattr(step, '__qualname__') else type(step)
     return (owner.__module__ or '').partition('.')[0], owner.__qualname__
 
 
 def moves_pixels(name: str) -> bool:
-    """Whether a transform of mmcv, mmseg or this package moves pixels, by its name."""
+    """Return whether a transform of mmcv, mmseg or this package moves pixels, by its name."""
     return name != 'PhotoMetricDistortion' and any(word in name for word in MOVE_PIXELS)
 
 
 def _refuse_moving(step: Callable) -> None:
-    """Raise ValueError where a known transform, or one inside of it, moves pixels."""
+    """Raise ValueError if a known transform, or one that it contains, moves pixels."""
     package, name = package_and_name(step)
     known = package in ('mmcv', 'mmseg', 'mtpsl') and moves_pixels(name)
-    # albumentations tells by the class what masks have to follow.
+    # In albumentations, transforms that must also be applied to masks are DualTransforms.
     dual = any(base.__name__ == 'DualTransform' for base in type(step).__mro__)
     if known or dual:
         raise ValueError(f'ImageOnly: {package}.{name} moves pixels, and the labels would stay')

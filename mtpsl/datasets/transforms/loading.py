@@ -1,4 +1,4 @@
-"""Transforms that read files: the image, and the labels that a sample may use."""
+"""Transforms that read the image and the labels of a sample."""
 
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -21,49 +21,49 @@ from mtpsl.datasets.decoding import (
     stored_content,
 )
 from mtpsl.datasets.mended import say_frames
-from mtpsl.datasets.photo import LIES, TURNS, refuse_special, turn, turned_decode
+from mtpsl.datasets.photo import ORIENTATIONS, TURNS, refuse_special, turn, turned_decode
 from mtpsl.datasets.pictures import WHITE, read_label_picture, to_bytes
 from mtpsl.datasets.unreadable import MixedCodingsError, UnreadableFileError
 from mtpsl.registry import TRANSFORMS
 from mtpsl.tasks import Task
 
-# A label file may be up to so much larger or smaller than the image, side by side.
+# Largest factor between the sides of a label file and those of the image, either way.
 LARGEST_ZOOM = 2
 
 
 @TRANSFORMS.register_module()
 class LoadImageFromFile(mmcv.transforms.LoadImageFromFile):
-    """mmcv's, for photographs: turned as EXIF says, or not, and of all formats of Pillow's.
+    """Load an image of any format that Pillow reads; optionally apply its EXIF orientation.
 
-    A ``.npy`` image is an array, see :func:`mtpsl.datasets.arrays.read_image`. Images of 16 bits
-    and of floats become bytes, see :func:`mtpsl.datasets.pictures.to_bytes`. Alpha is left out.
+    Extends mmcv's transform. A ``.npy`` image is an array, see
+    :func:`mtpsl.datasets.arrays.read_image`. Images of 16 bits and of floats become bytes, see
+    :func:`mtpsl.datasets.pictures.to_bytes`. Alpha is dropped.
 
     Args:
-        color_type: ``'grayscale'`` or ``'grayscale_ignore_orientation'`` for three channels of one
-            grey; see :func:`mmcv.imfrombytes`. What it says of the orientation holds where
-            ``orientation`` is None.
-        imdecode_backend: who decodes JPEG, ``'cv2'``, ``'pillow'`` or ``'turbojpeg'``.
-        backend_args: where files lie, see :func:`mmengine.fileio.get`.
-        white: the value of white in images of 16 bits, such as 4095 of a camera of 12 bits, or of
+        color_type: ``'grayscale'`` or ``'grayscale_ignore_orientation'`` for three equal grey
+            channels; see :func:`mmcv.imfrombytes`. Decides the orientation if ``orientation`` is
+            None.
+        imdecode_backend: decoder of JPEG, ``'cv2'``, ``'pillow'`` or ``'turbojpeg'``.
+        backend_args: file backend, see :func:`mmengine.fileio.get`.
+        white: value of white in images of 16 bits, such as 4095 for a camera of 12 bits, or of
             floats; None for 65535 and 1.0.
-        orientation: ``'upright'`` turns a photograph as its EXIF orientation says, as a person
-            sees it; ``'stored'`` leaves it; None is as the dataset has it: a folder of one's own
-            upright, the published sets as stored.
+        orientation: ``'upright'`` applies the EXIF orientation, ``'stored'`` ignores it. None: as
+            the dataset sets it, upright for ``FolderDataset``, stored for the published sets.
 
     Raises:
-        ValueError: an argument that is none of these.
+        ValueError: an argument is none of these.
     """
 
     def __init__(self, color_type: str = 'color_ignore_orientation',
                  imdecode_backend: str = 'cv2', *, backend_args: dict | None = None,
                  orientation: str | None = None, white: float | None = None) -> None:
-        if orientation not in (None, *LIES):
+        if orientation not in (None, *ORIENTATIONS):
             raise ValueError("LoadImageFromFile: orientation must be 'upright', 'stored' or None, "
                              f'got {orientation!r}')
         if color_type not in imread_flags:
             raise ValueError(f'LoadImageFromFile: color_type must be one of {list(imread_flags)}, '
                              f'got {color_type!r}')
-        if imdecode_backend not in BACKENDS:  # tifffile's colours are in another order
+        if imdecode_backend not in BACKENDS:  # tifffile returns another channel order
             raise ValueError(f'LoadImageFromFile: imdecode_backend must be one of {BACKENDS}, all '
                              f'of which read TIFF too, got {imdecode_backend!r}')
         if white is not None and (isinstance(white, bool) or not isinstance(white, (int, float))
@@ -78,9 +78,9 @@ class LoadImageFromFile(mmcv.transforms.LoadImageFromFile):
         self.white = white
 
     def transform(self, results: dict) -> dict:
-        """Add ``img``, (H, W, 3) uint8 BGR, ``img_shape`` and ``ori_shape``, (H, W).
+        """Add ``img``, (H, W, 3) uint8 BGR; ``img_shape`` and ``ori_shape``, (H, W).
 
-        And ``orientation``, the EXIF orientation by which the image was turned, 1 where not.
+        Also add ``orientation``, the EXIF orientation that was applied, 1 if none.
 
         Raises:
             UnreadableFileError: the file cannot be read or is no image.
@@ -105,10 +105,10 @@ class LoadImageFromFile(mmcv.transforms.LoadImageFromFile):
         return results | dict(img=image, img_shape=size, ori_shape=size, orientation=orientation)
 
     def from_pillow(self, image: Image.Image) -> np.ndarray:
-        """A Pillow image as ``img`` of its file, (H, W, 3) uint8 BGR; upright unless ``'stored'``.
+        """Convert a Pillow image to (H, W, 3) uint8 BGR like its file; upright unless ``'stored'``.
 
         Raises:
-            ValueError: it cannot be read.
+            ValueError: the image cannot be read.
         """
         upright = self.orientation != 'stored'
         try:
@@ -124,12 +124,12 @@ class LoadImageFromFile(mmcv.transforms.LoadImageFromFile):
         return self.in_colours(bgr)
 
     def in_colours(self, bgr: np.ndarray) -> np.ndarray:
-        """(H, W, 3) BGR as ``color_type`` has it: grey in all channels, or as it is."""
+        """Apply ``color_type`` to (H, W, 3) BGR: grey in all channels, or unchanged."""
         return mmcv.bgr2gray(bgr, keepdim=True).repeat(3, axis=2) if self.grey else bgr
 
     def _read(self, content: bytes, upright: bool,
               name: str = 'an image') -> tuple[np.ndarray, int]:
-        """The image of a file's content, and the EXIF orientation by which it was turned."""
+        """Decode a file's content; return the image and the EXIF orientation that was applied."""
         image = to_bytes(decode(content, self.imdecode_backend), self.white, name)
         orientation = exif_orientation(content) if upright else 1
         return (image if orientation == 1 else turn(image, TURNS[orientation])), orientation
@@ -137,19 +137,19 @@ class LoadImageFromFile(mmcv.transforms.LoadImageFromFile):
 
 @TRANSFORMS.register_module()
 class LoadLabels(mmcv.transforms.BaseTransform):
-    """Read the label maps named in ``labels``; no other file is opened, and none twice.
+    """Read the label maps named in ``labels``; each file is opened once, and no other file.
 
-    A ``decode`` gets what is in its files: the pixels of a ``.png`` (palette pictures as indices),
-    the variables of a ``.mat``, the array of a ``.npy``, the arrays of a ``.npz`` by name. A map of
-    another size but of the image's proportions, up to a pixel's rounding and at most twice or half
-    as large, is resized to the image as its task says.
+    ``decode`` gets the contents of the files: pixels of a ``.png`` (indices of a palette picture),
+    variables of a ``.mat``, the array of a ``.npy``, arrays by name of a ``.npz``. A map with the
+    proportions of the image, up to rounding by a pixel, and at most twice or half its size is
+    resized to the image by its task.
 
-    Where the image was turned as its EXIF orientation says, the size of a label tells whether it
-    was drawn on the picture as it is shown or as it is stored; a stored one is turned with it.
+    If the image was turned by its EXIF orientation, the size of a label decides whether it is
+    upright or has the stored orientation; then it is turned like the image.
 
     Args:
-        stored: names of the tasks whose labels were drawn on the stored picture, where the size
-            cannot tell (180 degrees, mirrored, a square); others were drawn on what is shown.
+        stored: tasks whose labels have the stored orientation where the size cannot tell (180
+            degrees, mirrored, a square); the labels of other tasks are upright.
     """
 
     def __init__(self, stored: Sequence[str] = ()) -> None:
@@ -159,14 +159,14 @@ class LoadLabels(mmcv.transforms.BaseTransform):
         self.stored = tuple(stored)
 
     def check_tasks(self, tasks: Mapping[str, Task], known: Collection[str]) -> None:
-        """Raise ValueError where ``stored`` names what is no task, see ``PartialLabelDataset``."""
+        """Raise ValueError if ``stored`` names an unknown task, see ``PartialLabelDataset``."""
         unknown = [name for name in self.stored if name not in (*tasks, *known)]
         if unknown:
             raise ValueError(f'LoadLabels: stored names {", ".join(unknown)}, which is no task; '
                              f'the tasks are {", ".join(tasks)}')
 
     def _files(self, results: dict) -> dict:
-        """``labels``, with maps that lie as the image does."""
+        """Return ``labels`` with decoders that turn the maps like the image."""
         orientation = results.get('orientation', 1)
         if orientation == 1:
             return results['labels']
@@ -178,9 +178,8 @@ class LoadLabels(mmcv.transforms.BaseTransform):
         """Add ``gt``: task name -> label map, (H, W) or (H, W, 3), the image being H x W.
 
         Raises:
-            UnreadableFileError: a file that cannot be decoded, a map of the wrong shape or with
-                values that its task does not know; the message names the task, the file and the
-                cause.
+            UnreadableFileError: a file cannot be decoded, or a map has a wrong shape or values
+                that are invalid for its task; the message names the task, the file and the cause.
         """
         size = results['img'].shape[:2]
         opened: dict[str, np.ndarray | dict] = {}
@@ -204,12 +203,12 @@ def read_label(task: Task, files: tuple[tuple[str, ...], Callable], size: tuple[
     Args:
         task: the task, with its name.
         files: paths and ``decode``.
-        size: (H, W) of the image, which the map is resized to; None leaves it as it is.
-        opened: what is in files that were opened before; others are added.
+        size: (H, W) of the image, to which the map is resized; None keeps its size.
+        opened: path -> contents of files opened before; this function adds the new ones.
 
     Raises:
         UnreadableFileError: see :class:`LoadLabels`.
-        MixedCodingsError: the numbers are written otherwise than in another file of the set.
+        MixedCodingsError: the file is encoded differently from another one of the dataset.
     """
     paths, decode = files
     try:
@@ -222,7 +221,7 @@ def read_label(task: Task, files: tuple[tuple[str, ...], Callable], size: tuple[
             if label.dtype.kind in 'biu':
                 raise ValueError(f'a map of {task.name} has floats in its unit, the dataset gives '
                                  f'{label.dtype}: are they class ids?')
-            with np.errstate(over='ignore'):  # the check sees infinity
+            with np.errstate(over='ignore'):  # task.check rejects infinity
                 label = label.astype(task.label_dtype, copy=False)
         if min(size or label.shape[:2]) < task.least_side:
             raise ValueError(f'images for {task.name} must have sides of at least '
@@ -255,11 +254,11 @@ def _check_channels(label: np.ndarray, task: Task) -> None:
 
 
 def _fits(shape: Sequence[int], size: Sequence[int]) -> bool:
-    """Whether a label map of (H, W) is one of an image of another (H, W)."""
+    """Return whether a label map of (H, W) can belong to an image of another (H, W)."""
     (height, width), (image_height, image_width) = shape, size
-    # |w - h W / H| <= 1 or |h - w H / W| <= 1: one side is right up to a pixel, given the other.
+    # |w - h W / H| <= 1 or |h - w H / W| <= 1: given one side, the other is right up to a pixel.
     proportional = abs(width * image_height - height * image_width) <= max(size)
-    # Tiny maps would have the proportions of anything. A side may be a pixel short of half.
+    # Tiny maps would fit any proportions. A side may be a pixel short of half.
     near = all(side <= LARGEST_ZOOM * image_side + 1 and image_side <= LARGEST_ZOOM * side + 1
                for side, image_side in zip((height, width), size))
     return proportional and near
@@ -277,5 +276,5 @@ def _fit(label: np.ndarray, size: tuple[int, int], task: Task) -> np.ndarray:
 
 
 def _describe(error: Exception) -> str:
-    """The message, with the type where it would not speak for itself."""
+    """Return the message of an error, with the type unless it is ValueError."""
     return str(error) if type(error) is ValueError else f'{type(error).__name__}: {error}'

@@ -13,16 +13,15 @@ from .geometric import Zoom
 
 @TRANSFORMS.register_module()
 class MultiView(BaseTransform):
-    """Pack several views of a sample, each made of a copy of it by a pipeline of its own.
+    """Pack several views of a sample, each made from a copy by its own pipeline.
 
-    Takes the place of :class:`PackMultiTaskInputs` at the end of a pipeline. Labels go along, so
-    each view's fit it. The preprocessor makes one batch of all views, all samples of view 0 first.
-    A packed sample says its ``view`` and, in ``zoom``, a :class:`Zoom`, what it shows of the sample
-    that the views start from; None after more than one :class:`RandomScaleCrop` or another change
-    of the geometry.
+    Replaces :class:`PackMultiTaskInputs` at the end of a pipeline. Each view has labels that match
+    it. The preprocessor makes one batch of all views, ordered by view. A packed sample has meta
+    information ``view`` and ``zoom``, a :class:`Zoom` relative to the common sample; ``zoom`` is
+    None after more than one :class:`RandomScaleCrop` or another geometric transform.
 
     Args:
-        views: a pipeline for each view, two at least; an empty one leaves the sample as it is.
+        views: one pipeline per view, at least two; an empty one leaves the sample unchanged.
         meta_keys: see :class:`PackMultiTaskInputs`.
     """
 
@@ -38,7 +37,7 @@ class MultiView(BaseTransform):
         self.pack = PackMultiTaskInputs((*meta_keys, 'view', 'zoom'))
 
     def check_tasks(self, tasks: Mapping[str, Task], known: Collection[str]) -> None:
-        """Let the transforms inside check the tasks, see ``PartialLabelDataset``."""
+        """Call ``check_tasks`` of the transforms of all views, see ``PartialLabelDataset``."""
         for view in self.views:
             for transform in view.transforms:
                 if hasattr(transform, 'check_tasks'):
@@ -48,8 +47,8 @@ class MultiView(BaseTransform):
         """Make and pack the views of one sample.
 
         Returns:
-            ``inputs`` and ``data_samples`` as of :class:`PackMultiTaskInputs`, each a list with an
-            entry a view.
+            ``inputs`` and ``data_samples`` of :class:`PackMultiTaskInputs`, each a list with one
+            entry per view.
 
         Raises:
             RuntimeError: a transform returned None.

@@ -1,4 +1,4 @@
-"""Random colours of the image."""
+"""Random colour changes of the image."""
 
 import cv2
 import mmcv
@@ -13,18 +13,17 @@ HUES = 180  # OpenCV's hue of 8-bit images is in [0, 180)
 
 @TRANSFORMS.register_module()
 class PhotoMetricDistortion(mmseg.datasets.transforms.PhotoMetricDistortion):
-    """mmseg's, draw for draw and value for value, in less time.
+    """Compute mmseg's transform faster, with the same random numbers and equal results.
 
-    What it does to a pixel's value it does here to the 256 possible values, which the pixels then
-    look up. Arguments: mmseg's.
+    Lookup tables of the 256 possible values replace computation per pixel. Arguments: see mmseg.
     """
 
     def convert(self, img: np.ndarray, alpha: float = 1, beta: float = 0) -> np.ndarray:
-        """``img * alpha + beta``, clipped to 0..255, of (H, W) or (H, W, 3) uint8."""
+        """Return ``img * alpha + beta``, clipped to 0..255, for (H, W) or (H, W, 3) uint8."""
         return cv2.LUT(np.ascontiguousarray(img), super().convert(BYTES, alpha, beta))
 
     def hue(self, img: np.ndarray) -> np.ndarray:
-        """Turn the hue of (H, W, 3) uint8 BGR, or leave it."""
+        """Shift the hue of (H, W, 3) uint8 BGR at random, or leave it."""
         if not np.random.randint(2):
             return img
         hue, saturation, value = cv2.split(mmcv.bgr2hsv(img))

@@ -1,7 +1,7 @@
-"""Whether transforms of one's own keep the labels on their image: a picture tells.
+"""Test on a pattern whether user transforms keep the labels aligned with the image.
 
-A mirrored image has the size of its labels. So each pipeline that has transforms of other packages
-is run when it is built, on an image of light and dark cells and label maps of the same cells.
+Sizes do not reveal a mirrored image. So each pipeline with transforms of other packages is run
+when it is built, on an image of light and dark cells and label maps of the same cells.
 """
 
 import copy
@@ -22,27 +22,27 @@ from .loading import LoadLabels
 
 CELL = 6  # pixels of the pattern's cells
 SIZE, DRAWS = (120, 168), 24
-LARGE, LARGE_DRAWS = (1110, 1302), 2  # a crop may show on a large picture only, by the sizes
-LEAST_CELL = 2.5  # pixels: a pattern shrunk below that cannot be told from noise
-MATCH = 0.3  # correlation of image and labels that lie on each other is above it, blurred or noisy
+LARGE, LARGE_DRAWS = (1110, 1302), 2  # a fixed-size crop may change only a large image
+LEAST_CELL = 2.5  # pixels; smaller cells cannot be told from noise
+MATCH = 0.3  # least correlation of aligned image and labels, even blurred or noisy
 LEVELS = 6
-# Vectors of the two kinds of cells.
+# Unit vectors of the two kinds of cells.
 VECTORS = np.array([[0.36, 0.48, 0.8], [0.6, 0.48, 0.64]], np.float32)
 
 
 def check_geometry(steps: Sequence[Callable], tasks: Mapping[str, Task]) -> None:
-    """Raise ValueError where a transform moves the image and not its labels, or the reverse.
+    """Raise ValueError if a transform moves the image without its labels, or the reverse.
 
-    Transforms of this package, of mmcv and of mmseg are not tried, see :mod:`.contract`. One that
-    fails on the probe, such as a reader of files, tells nothing.
+    Transforms of this package, mmcv and mmseg are not tested, see :mod:`.contract`. A transform
+    that fails on the pattern, such as a reader of files, is ignored.
 
     Args:
-        steps: the transforms of a pipeline, built.
+        steps: the built transforms of a pipeline.
         tasks: task name -> task.
     """
     chain = foreign_chain(steps)
     for number in range(DRAWS + LARGE_DRAWS) if chain else ():
-        # Every second time what happens seldom happens.
+        # Force rare random changes in every second draw.
         tried = [copied(step, surely=number % 2 == 0) for step in chain]
         with (seeded(SeededIndex(0, 0, number)), torch.random.fork_rng(devices=[]),
               warnings.catch_warnings()):
@@ -52,9 +52,9 @@ def check_geometry(steps: Sequence[Callable], tasks: Mapping[str, Task]) -> None
 
 
 def foreign_chain(steps: Sequence[Callable]) -> list[Callable]:
-    """The foreign transforms with what reads and packs labels; none where there are none.
+    """Return the foreign transforms with the readers and packing; empty if there are none.
 
-    Our own random transforms would only hide what the others do.
+    Random transforms of this package are left out: they would hide the effect of the others.
     """
     if not any(map(is_foreign, steps)):
         return []
@@ -63,16 +63,16 @@ def foreign_chain(steps: Sequence[Callable]) -> list[Callable]:
 
 
 def is_foreign(step: Callable) -> bool:
-    """Not of this package, nor colours of mmcv and mmseg."""
+    """Return whether a transform is neither of this package nor a colour transform of mm."""
     return isinstance(step, ImageOnly) or package_and_name(step)[0] not in ('mtpsl', 'mmcv',
                                                                              'mmseg')
 
 
 def copied(step: Callable, surely: bool = False) -> Callable:
-    """A copy of a transform, whose state the trial leaves alone; ``surely`` it does its work."""
+    """Copy a transform, to keep its state unchanged; ``surely`` sets its probability to 1."""
     try:
         step = copy.deepcopy(step)
-    except Exception:  # it holds what cannot be copied
+    except Exception:  # it cannot be copied
         return step
     inside = [step]
     while surely and inside:
@@ -87,13 +87,13 @@ def copied(step: Callable, surely: bool = False) -> Callable:
 
 
 def pattern_of(size: tuple[int, int]) -> np.ndarray:
-    """(H, W) of -1 and 1 in cells, like nothing that is moved or turned."""
+    """Return (H, W) cells of -1 and 1 that resemble no moved or turned version of themselves."""
     cells = np.random.default_rng(0).integers(0, 2, [side // CELL for side in size], np.int8)
     return np.kron(cells * 2 - 1, np.ones((CELL, CELL), np.int8))
 
 
 def _label(pattern: np.ndarray, task: Task) -> np.ndarray:
-    """The pattern as a label map of a task."""
+    """Return the pattern as a label map of a task."""
     high = pattern > 0
     if np.issubdtype(task.label_dtype, np.integer):
         return high.astype(task.label_dtype)
@@ -104,7 +104,7 @@ def _label(pattern: np.ndarray, task: Task) -> np.ndarray:
 
 
 def _seen(label: np.ndarray) -> np.ndarray:
-    """(H, W) float32 of the pattern that a label map shows: -1 and 1, 0 where it is unknown."""
+    """Recover the pattern from a label map, (H, W) float32: -1, 1, or 0 where unknown."""
     if np.issubdtype(label.dtype, np.integer):
         return (label == 1).astype(np.float32) - (label == 0)
     values = label if label.ndim == 2 else label[..., -1]
@@ -114,13 +114,13 @@ def _seen(label: np.ndarray) -> np.ndarray:
 
 
 def _given(label: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """A ``decode`` that opens no file."""
+    """Act as a ``decode`` that opens no file."""
     return label
 
 
 def sample_of(pattern: np.ndarray, labels: dict[str, np.ndarray],
               tasks: Mapping[str, Task]) -> dict:
-    """A sample as a pipeline gets it, whose image is the pattern."""
+    """Return an initial pipeline sample whose image is the pattern."""
     shape = pattern.shape
     return dict(
         img=np.uint8(110 + 60 * pattern)[..., None].repeat(3, 2), img_shape=shape, ori_shape=shape,
@@ -129,7 +129,7 @@ def sample_of(pattern: np.ndarray, labels: dict[str, np.ndarray],
 
 
 def maps_of(results: dict) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Image and label maps, (H, W) or (H, W, C), of a sample that may have been packed."""
+    """Return image and label maps, (H, W) or (H, W, C), of a packed or unpacked sample."""
     if 'data_samples' not in results:
         return results['img'], results.get('gt', {})
     return results['inputs'].permute(1, 2, 0).numpy(), {
@@ -146,23 +146,23 @@ def _try(steps: Sequence[Callable], tasks: Mapping[str, Task], pattern: np.ndarr
         try:
             after = step(dict(before))
         except Exception:
-            if isinstance(step, LoadLabels):  # labels of other sizes: reading says so
+            if isinstance(step, LoadLabels):  # labels of other sizes: reading reports them
                 return
             continue
         if not isinstance(after, dict):
             break
         results = after
         found = _fault(results, tasks, pattern)
-        if found and not fault:  # a later one may move the rest as well
+        if found and not fault:  # a later transform may move the rest as well
             culprit = step
         fault = found
     if fault:
-        raise ValueError(f'the transform {".".join(package_and_name(culprit))} {fault}. What moves '
-                         "the image must move every map of results['gt'] as well")
+        raise ValueError(f'the transform {".".join(package_and_name(culprit))} {fault}. A '
+                         "transform that moves the image must move every map of results['gt'] too")
 
 
 def _fault(results: dict, tasks: Mapping[str, Task], pattern: np.ndarray) -> str:
-    """What is wrong between image and labels, '' where nothing is."""
+    """Describe how image and labels are misaligned; '' if they are not."""
     image, maps = maps_of(results)
     unlike = unlike_sizes(image, maps)
     if unlike:
@@ -179,12 +179,12 @@ def _fault(results: dict, tasks: Mapping[str, Task], pattern: np.ndarray) -> str
         if apart:
             moved.append(name)
     if moved:
-        return f'moves image and labels apart ({", ".join(moved)}): it changes one of them only'
+        return f'misaligns image and labels ({", ".join(moved)}): it changes one of them only'
     return ''
 
 
 def _apart(image: np.ndarray, pattern: np.ndarray) -> bool:
-    """Whether the cells of an image, (H, W) float32, are not where those of a label map are."""
+    """Return whether the cells of an image, (H, W) float32, and of a label map do not match."""
     changes = np.mean(pattern[:, 1:] != pattern[:, :-1])
     cell = 0.5 / changes if changes else np.inf
     if not LEAST_CELL <= cell <= min(pattern.shape) / 6 or not np.ptp(image) > 0:
@@ -208,9 +208,9 @@ def _apart(image: np.ndarray, pattern: np.ndarray) -> bool:
 
 
 def _told(image: np.ndarray, pattern: np.ndarray) -> float:
-    """How far the grey of a pixel tells its cell, 0 to 1: the correlation ratio of a few greys.
+    """Return how well the grey of a pixel predicts its cell, 0 to 1: the correlation ratio.
 
-    Unlike a correlation it bears that much is painted over, and that greys are inverted.
+    Unlike a correlation it tolerates large painted-over parts and inverted greys.
     """
     level = ((image - image.min()) / np.ptp(image) * (LEVELS - 1e-3)).astype(int).ravel()
     pixels, sums = (np.bincount(level, weights, LEVELS) for weights in (None, pattern.ravel()))
@@ -218,7 +218,7 @@ def _told(image: np.ndarray, pattern: np.ndarray) -> float:
 
 
 def _blocks(shape: Sequence[int], side: int, margin: int) -> Iterator[tuple[slice, slice]]:
-    """Up to three by three rectangles of at most ``side``, ``margin`` away from the border."""
+    """Iterate over up to 3 x 3 rectangles of at most ``side``, ``margin`` away from the border."""
     def parts(length: int) -> list[slice]:
         number = min(max((length - 2 * margin) // (side // 2), 1), 3)
         bounds = np.linspace(margin, length - margin, number + 1).astype(int)

@@ -1,8 +1,8 @@
-"""Whether transforms of one's own treat the values of the labels right: known labels tell.
+"""Test whether user transforms change label values correctly, on known label maps.
 
-A label of one value says what is filled in and what depth becomes, one of known and unknown cells
-what is blended. A label that rises from left to right, and one that rises from above to below, say
-where each pixel comes from: so how far the picture is zoomed and turned.
+A constant map shows the fill value and the change of depth; a map of known and unknown cells shows
+blending. Maps that rise to the right and downwards show where each pixel comes from, and thus the
+zoom and the rotation.
 """
 
 import logging
@@ -20,21 +20,21 @@ from mtpsl.tasks import Task
 from .image_only import ImageOnly, package_and_name
 from .probe import DRAWS, SIZE, copied, foreign_chain, is_foreign, maps_of, pattern_of, sample_of
 
-METRES = 4.0  # of a depth that is the same all over
-ZOOMED = 0.1  # change of a depth by a zoom, from which on it is looked at
+METRES = 4.0  # depth of the constant map
+ZOOMED = 0.1  # least relative change of depth by a zoom that is checked
 TURNED = 3.0  # degrees by which normals may be wrong
-KINDS = ('one', 'cells', 'x', 'y')  # of labels that are tried, see _label
-POINTS = 2000  # that a change of the geometry is worked out from
-STRAY = 1.5  # pixels off the affine map that a change of the geometry may be
+KINDS = ('one', 'cells', 'x', 'y')  # kinds of test labels, see _label
+POINTS = 2000  # pixels used to estimate the geometry
+STRAY = 1.5  # largest deviation from an affine map, in pixels
 Maps = Mapping[str, np.ndarray]
 
 
 class Geometry(NamedTuple):
-    """What became of a picture.
+    """Estimated geometric change of the image.
 
     Attributes:
-        zoom: factor by which it was enlarged.
-        turn: (2, 2), from directions (x, y) of the picture before, y down, to those of after.
+        zoom: factor by which the image was enlarged.
+        turn: (2, 2), maps directions (x, y) before to directions after; y points down.
     """
 
     zoom: float
@@ -42,12 +42,12 @@ class Geometry(NamedTuple):
 
 
 def check_values(steps: Sequence[Callable], tasks: Mapping[str, Task]) -> None:
-    """Refuse or warn of transforms that move labels and not what their values mean.
+    """Refuse, or warn about, transforms that move labels without adapting their values.
 
-    One that fails on the probe, or moves pixels otherwise than by an affine map, tells nothing.
+    A transform that fails on the test labels, or is not affine, is ignored.
 
     Args:
-        steps: the transforms of a pipeline, built.
+        steps: the built transforms of a pipeline.
         tasks: task name -> task.
 
     Raises:
@@ -84,11 +84,11 @@ def check_values(steps: Sequence[Callable], tasks: Mapping[str, Task]) -> None:
 
 def _runs(chain: Sequence[Callable], tasks: Mapping[str, Task],
           number: int) -> list[dict[str, np.ndarray]]:
-    """The label maps that one draw makes of each kind; none where it tells nothing."""
+    """Return the label maps of each kind after one draw; empty if they cannot be evaluated."""
     one, again = _run(chain, tasks, number, 'one'), _run(chain, tasks, number, 'one')
     across = _run(chain, tasks, number, 'x')
     as_it_is = {name: _label(task, 'x') for name, task in tasks.items()}
-    # It fails, or draws otherwise each time, or leaves the labels.
+    # It fails, is not reproducible, or leaves the labels unchanged.
     if not one or not again or not across or not _equal(one, again) or _equal(across, as_it_is):
         return []
     others = [_run(chain, tasks, number, kind) for kind in ('cells', 'y')]
@@ -97,7 +97,7 @@ def _runs(chain: Sequence[Callable], tasks: Mapping[str, Task],
 
 def _run(chain: Sequence[Callable], tasks: Mapping[str, Task], number: int,
          kind: str) -> dict[str, np.ndarray] | None:
-    """The label maps that come out of one draw; None where a transform fails."""
+    """Return the label maps after one draw; None if a transform fails."""
     results = sample_of(pattern_of(SIZE), {name: _label(task, kind)
                                            for name, task in tasks.items()}, tasks)
     with (seeded(SeededIndex(0, 0, number)), torch.random.fork_rng(devices=[]),
@@ -115,7 +115,7 @@ def _run(chain: Sequence[Callable], tasks: Mapping[str, Task], number: int,
 
 
 def _label(task: Task, kind: str) -> np.ndarray:
-    """The label map that a draw is tried with."""
+    """Return the test label of a kind."""
     integer = np.issubdtype(task.label_dtype, np.integer)
     known = pattern_of(SIZE) > 0
     places = np.indices(SIZE)[::-1]
@@ -140,26 +140,26 @@ def _equal(one: Maps | None, other: Maps | None) -> bool:
 
 def _blended_ids(label: np.ndarray, task: Task) -> str:
     numbers = sorted(set(np.unique(label).tolist()) - {0, task.ignore_value})
-    return (f'blends the numbers of the {{name}} label: {numbers[0]} came of 0 and '
-            f'{task.ignore_value:g}. Ids are resized and turned by the nearest pixel, as '
+    return (f'blends the numbers of the {{name}} label: {numbers[0]} came from 0 and '
+            f'{task.ignore_value:g}. Resize and rotate ids by nearest neighbour, as '
             "results['tasks'][name].resize does") if numbers else ''
 
 
 def _filled(label: np.ndarray, task: Task) -> list[str]:
     numbers = sorted(set(np.unique(label).tolist()) - {1, task.ignore_value})
-    return [f'writes {numbers[0]} into the {task.name} label where there was nothing of the '
-            f'image: unknown is {task.ignore_value:g} there'] if numbers else []
+    return [f'writes {numbers[0]} into the {task.name} label outside of the image: there the '
+            f'value must be {task.ignore_value:g}, unknown'] if numbers else []
 
 
 def _blended_depth(one: np.ndarray, cells: np.ndarray) -> str:
     blended = (cells > 0.05 * one) & (cells < 0.95 * one)
-    return ('blends known and unknown pixels of the {name} label: 0 is no depth but unknown; '
-            "results['tasks'][name].resize takes the nearest pixel") if blended.any() else ''
+    return ('blends known and unknown pixels of the {name} label: 0 means unknown depth; use '
+            "results['tasks'][name].resize, which takes the nearest pixel") if blended.any() else ''
 
 
 def _geometry(across: np.ndarray, down: np.ndarray, start: float = METRES,
               span: float = METRES) -> Geometry | None:
-    """From two maps that rose by ``span`` over the larger side; None if not affine or stretched."""
+    """Estimate from maps that rise by ``span`` over the larger side; None if not a similarity."""
     known = (across > start / 2) & (down > start / 2)
     if np.count_nonzero(known) < 0.1 * known.size:
         return None
@@ -167,7 +167,7 @@ def _geometry(across: np.ndarray, down: np.ndarray, start: float = METRES,
     some = slice(None, None, max(len(rows) // POINTS, 1))
     here = np.stack([columns, rows, np.ones(len(rows))], 1)[some]
     there = (np.stack([across[known], down[known]], 1)[some] - start) / span * max(SIZE)
-    for _ in range(3):  # without what is blended at borders
+    for _ in range(3):  # drop pixels blended at borders
         affine = np.linalg.lstsq(here, there, rcond=None)[0]
         stray = np.abs(here @ affine - there).max(1)
         keep = stray <= max(np.quantile(stray, 0.9), 1e-9)
@@ -182,7 +182,7 @@ def _geometry(across: np.ndarray, down: np.ndarray, start: float = METRES,
 
 def _zoomed(task: Task, one: np.ndarray, across: np.ndarray,
             down: np.ndarray) -> list[tuple[float, float, float]]:
-    """Zoom, depth found and depth expected of a draw; none where that cannot be told."""
+    """Return zoom, depth found and depth expected after a draw; empty if unknown."""
     rises = [label / np.maximum(one, 1e-6) * METRES for label in (across, down)]
     geometry = _geometry(rises[0], rises[1])
     if geometry is None:
@@ -203,24 +203,24 @@ def _not_turned(across: np.ndarray, down: np.ndarray) -> str:
     if geometry is None and not upside_down:
         return ''
     x, y = np.median(vectors[:, :2], 0)
-    wanted = geometry.turn @ (1, -1) if geometry else np.ones(2)  # y is up in a normal
+    wanted = geometry.turn @ (1, -1) if geometry else np.ones(2)  # y points up in a normal
     angle = np.degrees(np.arctan2(x, y) - np.arctan2(wanted[0], -wanted[1]))
     angle = abs((angle + 180) % 360 - 180)
     if angle <= TURNED and not upside_down:
         return ''
-    return ('moves the {name} label without its values' + (
-        f', which point {angle:.0f} degrees aside' if not upside_down else '') +
-        ': mirrored left to right x changes its sign, upside down y, and where the image is turned '
-        'the vectors turn with it')
+    return ('moves the {name} label without changing its vectors' + (
+        f', which are {angle:.0f} degrees off' if not upside_down else '') +
+        ': mirroring left to right must change the sign of x, upside down that of y, and a '
+        'rotation must rotate the vectors')
 
 
 def _not_rescaled(name: str, found: Sequence[tuple[float, float, float]]) -> list[str]:
-    """Of draws (zoom, value found, value expected); a zoom that is always the same may be meant."""
+    """Describe a wrong zoom from draws (zoom, found, expected); a constant zoom may be intended."""
     zooms = [zoom for zoom, _, _ in found]
     if not zooms or max(zooms) < (1 + ZOOMED) * min(zooms):
         return []
     wrong = [one for one in found if abs(one[2] / METRES - 1) > ZOOMED
              and abs(one[1] / one[2] - 1) > ZOOMED / 2]
-    return [f'zooms by chance, and of a {name} of {METRES:g} makes {wrong[0][1]:.2f} at a zoom of '
-            f"{wrong[0][0]:.2f}, where {wrong[0][2]:.2f} is seen: results['tasks'][name].rescale("
-            'label, zoom) says what it becomes'] if wrong else []
+    return [f'zooms at random, and turns a {name} of {METRES:g} into {wrong[0][1]:.2f} at a zoom '
+            f'of {wrong[0][0]:.2f}, where {wrong[0][2]:.2f} is right: use '
+            "results['tasks'][name].rescale(label, zoom)"] if wrong else []

@@ -1,4 +1,4 @@
-"""RandAugment without geometric operations, as JTR uses it on its views."""
+"""RandAugment without geometric operations, as JTR applies it to its views."""
 
 from collections.abc import Callable
 from numbers import Integral
@@ -9,11 +9,11 @@ from mmcv.transforms import BaseTransform
 
 from mtpsl.registry import TRANSFORMS
 
-BINS = 31  # of the magnitudes, from nothing to the largest
+BINS = 31  # number of magnitudes, from none to the largest
 
 
 def _enhance(adjust: Callable[[np.ndarray, float], np.ndarray]) -> Callable:
-    """Blend with a degenerate image: a factor 1 - 0.9 m or 1 + 0.9 m, either as likely."""
+    """Blend with a degenerate image by a factor 1 - 0.9 m or 1 + 0.9 m, with equal probability."""
     def apply(image: np.ndarray, share: float) -> np.ndarray:
         sign = 1 if np.random.rand() < 0.5 else -1
         return adjust(image, 1 + sign * 0.9 * share)
@@ -28,7 +28,7 @@ OPERATIONS: dict[str, Callable[[np.ndarray, float], np.ndarray]] = dict(
     contrast=_enhance(mmcv.adjust_contrast),
     sharpness=_enhance(mmcv.adjust_sharpness),
     posterize=lambda image, share: mmcv.posterize(image, 8 - round(4 * share)),
-    # Not 255 * (1 - share), which is not whole in floats where it should be.
+    # 255 * (1 - share) would not be exactly integer in floating point.
     solarize=lambda image, share: mmcv.solarize(image, thr=255 - 255 * share),
     autocontrast=lambda image, share: mmcv.auto_contrast(image),
     equalize=lambda image, share: mmcv.imequalize(image))
@@ -36,15 +36,15 @@ OPERATIONS: dict[str, Callable[[np.ndarray, float], np.ndarray]] = dict(
 
 @TRANSFORMS.register_module()
 class RandAugment(BaseTransform):
-    """A few random photometric operations in a row (Cubuk et al. 2020); labels stay as they are.
+    """Apply random photometric operations in sequence (Cubuk et al. 2020); labels are unchanged.
 
     Identity, brightness, color, contrast, sharpness, posterize, solarize, autocontrast and
-    equalize, with torchvision's ranges; JTR (arXiv:2404.01976) takes two of them with weak
-    magnitudes, which are the defaults.
+    equalize, with torchvision's ranges. The defaults, two weak operations, are those of JTR
+    (arXiv:2404.01976).
 
     Args:
-        num_ops: operations in a row, at least 1, drawn with replacement.
-        max_magnitude: the magnitude is one of 0..this of 31 bins, uniformly; at most 30.
+        num_ops: number of operations, at least 1, drawn with replacement.
+        max_magnitude: largest of the 31 magnitudes, 0 to 30; drawn uniformly from 0 to this.
     """
 
     def __init__(self, num_ops: int = 2, max_magnitude: int = 5) -> None:

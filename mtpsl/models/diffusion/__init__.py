@@ -1,4 +1,4 @@
-"""The diffusion part: schedule (no network), condition, denoiser, and MTDNet around them."""
+"""Diffusion: noise schedule, condition, denoiser, and MTDNet, which combines them."""
 
 from .condition import ConcatenatedCondition, ProjectedCondition
 from .denoiser import Denoiser

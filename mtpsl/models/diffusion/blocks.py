@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 
 class FeedForward(nn.Sequential):
-    """Linear, GELU, Linear with ``ratio`` times as many hidden channels."""
+    """Linear, GELU, Linear, with ``ratio`` times as many hidden channels."""
 
     def __init__(self, channels: int, ratio: int) -> None:
         super().__init__(nn.Linear(channels, ratio * channels), nn.GELU(),
@@ -20,11 +20,11 @@ class FeedForward(nn.Sequential):
 
 
 class Attention(BaseModule):
-    """Multi-head attention, no bias on q, k and v.
+    """Multi-head attention without bias on q, k and v.
 
     Args:
         channels: C.
-        num_heads: heads that share the channels.
+        num_heads: number of heads.
     """
 
     def __init__(self, channels: int, num_heads: int) -> None:
@@ -38,21 +38,21 @@ class Attention(BaseModule):
         self.proj = nn.Linear(channels, channels)
 
     def forward(self, query: Tensor, key_value: Tensor) -> Tensor:
-        """(P, L, C) queries and (P, L, C) keys and values to (P, L, C)."""
+        """Attend from queries (P, L, C) to keys and values (P, L, C); return (P, L, C)."""
         q = self.q(query).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
         k, v = self.kv(key_value).unflatten(-1, (2, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
         return self.proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
 
 
 class CrossAttentionBlock(BaseModule):
-    """The condition c asks the task embedding e (paper, Eq. 4); both streams go on.
+    """Cross-attention from condition c to task embedding e (paper, Eq. 4); updates both.
 
     e = e + FFN_e(LN(e)); c = c + Attn(q = LN(c), kv = LN(e)); c = c + FFN_c(LN(c)).
 
     Args:
         channels: C of both streams.
         num_heads: heads of the attention.
-        ffn_ratio: hidden channels of the feed-forward parts over C.
+        ffn_ratio: hidden channels of the feed-forward layers over C.
     """
 
     def __init__(self, channels: int, num_heads: int, ffn_ratio: int) -> None:
@@ -66,7 +66,7 @@ class CrossAttentionBlock(BaseModule):
         self.ffn = FeedForward(channels, ffn_ratio)
 
     def forward(self, condition: Tensor, embedding: Tensor) -> tuple[Tensor, Tensor]:
-        """(P, L, C) both, to the same."""
+        """Update condition and embedding, (P, L, C) each."""
         embedding = embedding + self.ffn_embedding(self.norm_embedding_ffn(embedding))
         condition = condition + self.attention(self.norm_query(condition),
                                                self.norm_embedding(embedding))
@@ -74,12 +74,12 @@ class CrossAttentionBlock(BaseModule):
 
 
 class SelfAttentionBlock(BaseModule):
-    """e = e + Attn(LN(e)); e = e + FFN(LN(e)): the block "w/o Multi-Task Cond".
+    """e = e + Attn(LN(e)); e = e + FFN(LN(e)): the block of "w/o Multi-Task Cond".
 
     Args:
         channels: C.
         num_heads: heads of the attention.
-        ffn_ratio: hidden channels of the feed-forward part over C.
+        ffn_ratio: hidden channels of the feed-forward layer over C.
     """
 
     def __init__(self, channels: int, num_heads: int, ffn_ratio: int) -> None:
@@ -90,14 +90,14 @@ class SelfAttentionBlock(BaseModule):
         self.ffn = FeedForward(channels, ffn_ratio)
 
     def forward(self, embedding: Tensor) -> Tensor:
-        """(P, L, C) to (P, L, C)."""
+        """Map (P, L, C) to (P, L, C)."""
         normed = self.norm_attention(embedding)
         embedding = embedding + self.attention(normed, normed)
         return embedding + self.ffn(self.norm_ffn(embedding))
 
 
 class StepEmbedding(BaseModule):
-    """The step s as a vector: a sinusoid of 256 dimensions through a two-layer perceptron.
+    """Embed the step s: sinusoids of 256 dimensions, then a two-layer MLP.
 
     Args:
         channels: C of the vector.
@@ -115,6 +115,6 @@ class StepEmbedding(BaseModule):
         self.register_buffer('frequency', frequency, persistent=False)
 
     def forward(self, s: int) -> Tensor:
-        """Step s = S..1, counted from zero inside, to (C,)."""
+        """Embed step s = S..1 (zero-based inside) as (C,)."""
         angle = (s - 1) * self.frequency
         return self.mlp(torch.cat([angle.cos(), angle.sin()]))

@@ -13,36 +13,36 @@ from mtpsl.tasks import Task
 
 
 class Condition(BaseModule):
-    """Base class: the last convolution ``reduce`` makes F_cond of the maps of all tasks.
+    """Base class: the convolution ``reduce`` computes F_cond from the maps of all tasks.
 
-    A subclass sets ``reduce`` (3x3, padding 1) and ``detach``, and gives the two methods below.
+    A subclass sets ``reduce`` (3x3, padding 1) and ``detach``, and defines the two methods below.
     """
 
     reduce: nn.Conv2d
-    detach: bool  # whether no gradient goes back to the decoders
+    detach: bool  # whether to stop gradients to the decoders
 
     @abstractmethod
     def sources(self, predictions: Mapping[str, Tensor]) -> Tensor:
-        """P_init by task, (B, C_t, h, w), to what ``reduce`` takes."""
+        """Combine P_init by task, (B, C_t, h, w), to the input of ``reduce``."""
 
     @abstractmethod
     def channel_owners(self, order: Sequence[str]) -> dict[str, tuple[int, list]]:
-        """Whose the channels of ``reduce`` are, see :mod:`mtpsl.models.task_order`.
+        """Return the owners of the channels of ``reduce``, see :mod:`mtpsl.models.task_order`.
 
-        Name of a weight -> its axis, and the owner of each place along it with the tasks in
-        ``order``. Empty where the tasks share all channels, as in a sum.
+        Weight name -> axis, and the owner of each position along it for tasks in ``order``. Empty
+        if the tasks share all channels, as in a sum.
         """
 
     def forward(self, predictions: Mapping[str, Tensor]) -> Tensor:
-        """P_init by task, (B, C_t, h, w), to F_cond (B, C, h, w)."""
+        """Compute F_cond (B, C, h, w) from P_init by task, (B, C_t, h, w)."""
         return self.reduce(self.sources(predictions))
 
     def quarter(self, predictions: Mapping[str, Tensor]) -> Tensor:
-        """F_cond at a quarter of the resolution, (B, C, h / 4, w / 4), without F_cond itself.
+        """Compute F_cond at a quarter of the resolution, (B, C, h / 4, w / 4), directly.
 
-        Bilinear resizing by 1/4 is the mean of the middle 2x2 pixels of each 4x4 block. That mean
-        may come before the convolution, which is linear and then has to be worked out at these
-        pixels only: a sixteenth of the multiply-adds. h and w must be multiples of 4.
+        Bilinear resizing by 1/4 is the mean of the middle 2x2 pixels of each 4x4 block. The mean
+        commutes with the linear convolution, which then is evaluated at these pixels only: a
+        sixteenth of the multiply-adds. h and w must be multiples of 4.
         """
         means = F.avg_pool2d(self.sources(predictions), 2, stride=1)  # of pixels i and i + 1
         return F.conv2d(means, self.reduce.weight, self.reduce.bias, stride=4)
@@ -50,14 +50,14 @@ class Condition(BaseModule):
 
 @MODELS.register_module()
 class ProjectedCondition(Condition):
-    """A 3x3 convolution a task, concatenation, a 3x3 convolution (paper, Sec. 3.2.2 and Fig. 4).
+    """One 3x3 convolution per task, concatenation, a 3x3 convolution (paper, Sec. 3.2.2, Fig. 4).
 
     The condition of Prediction Diffusion.
 
     Args:
         tasks: task name -> task.
         channels: C of each projection and of the result.
-        detach: cut the gradient to the decoders, as released. The paper's text says that the
+        detach: stop gradients to the decoders, as in the published code. The paper states that the
             unlabelled tasks learn through the condition, which needs False.
     """
 
@@ -71,7 +71,7 @@ class ProjectedCondition(Condition):
         self.reduce = nn.Conv2d(len(tasks) * channels, channels, 3, padding=1)
 
     def sources(self, predictions: Mapping[str, Tensor]) -> Tensor:
-        """(B, T C, h, w)."""
+        """Project each prediction and concatenate to (B, T C, h, w)."""
         return torch.cat([project(_source(predictions[name], self.detach))
                           for name, project in self.project.items()], 1)
 
@@ -82,15 +82,15 @@ class ProjectedCondition(Condition):
 
 @MODELS.register_module()
 class ConcatenatedCondition(Condition):
-    """All predictions concatenated, one 3x3 convolution: Feature Diffusion's, as released.
+    """Concatenate all predictions and apply a 3x3 convolution, as in the published code.
 
-    The paper's text would take the initial features instead; that reading costs 156M parameters
-    and does not fit its Table 2.
+    The condition of Feature Diffusion. The paper's text describes the initial features as its
+    input instead; that would have 156M parameters, which does not match its Table 2.
 
     Args:
         tasks: task name -> task.
         channels: C of the result.
-        detach: cut the gradient to the decoders, see :class:`ProjectedCondition`.
+        detach: stop gradients to the decoders, see :class:`ProjectedCondition`.
     """
 
     def __init__(self, tasks: Mapping[str, Task], channels: int = 512,
@@ -100,10 +100,10 @@ class ConcatenatedCondition(Condition):
         self.detach = detach
         self.reduce = nn.Conv2d(sum(self.source_channels.values()), channels, 3, padding=1)
         nn.init.kaiming_normal_(self.reduce.weight, mode='fan_out', nonlinearity='relu')
-        nn.init.zeros_(self.reduce.bias)  # type: ignore[arg-type]  # it has one
+        nn.init.zeros_(self.reduce.bias)  # type: ignore[arg-type]  # not None
 
     def sources(self, predictions: Mapping[str, Tensor]) -> Tensor:
-        """(B, sum of C_t, h, w)."""
+        """Concatenate the predictions to (B, sum of C_t, h, w)."""
         return torch.cat([_source(predictions[name], self.detach)
                           for name in self.source_channels], 1)
 

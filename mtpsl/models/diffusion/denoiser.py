@@ -1,4 +1,4 @@
-"""The denoiser: one step for all (sample, task) pairs of a batch at once.
+"""The denoiser: one step for all (sample, task) pairs of a batch together.
 
 Shapes: B samples, P = sum over tasks of N_t pairs ordered by task, C channels, h x w the maps
 (stride 8), L tokens of the maps at a quarter of their resolution.
@@ -20,7 +20,7 @@ from .blocks import CrossAttentionBlock, SelfAttentionBlock, StepEmbedding
 class Embedding(nn.Conv2d):
     """A task's 3x3 convolution of its noisy map.
 
-    With a forward of its own: ``torch.compile`` passes over calls of torch's modules.
+    Overrides ``forward`` because ``torch.compile`` skips calls of torch's own modules.
     """
 
     def forward(self, noisy: Tensor) -> Tensor:
@@ -30,7 +30,7 @@ class Embedding(nn.Conv2d):
 class Head(nn.Sequential):
     """1x1 convolution, ``head_convs`` times (3x3, ReLU), and a 1x1 to ``out_channels``.
 
-    With a forward of its own: ``torch.compile`` passes over calls of torch's modules.
+    Overrides ``forward`` because ``torch.compile`` skips calls of torch's own modules.
     """
 
     def __init__(self, channels: int, head_convs: int, out_channels: int | None) -> None:
@@ -48,36 +48,36 @@ class Head(nn.Sequential):
 class Denoiser(BaseModule):
     """Task-specific input and output convolutions around shared transformer blocks (paper, Fig. 4).
 
-    Each task's convolutions run once a step on its pairs, the shared blocks once a step on all
-    pairs of all tasks. There is no batch statistic inside, so the result is that of denoising
-    pair by pair.
+    In a step, each task's convolutions run once on its pairs, the shared blocks once on all pairs
+    of all tasks. There are no batch statistics, so the result equals that of denoising each pair
+    alone.
 
     With g_t the network up to and including the head of task t, a step predicts
 
         X_0 = g_t(X_s, s, F_cond)            as published;
         X_0 = X_s + g_t(X_s, s, F_cond)      with ``residual``.
 
-    The published head is four convolutions without normalisation and PyTorch's initialisation,
-    which pass 1.4 % of their input's deviation at the start: the network first has to learn to
-    give back what it was given. The residual step predicts the correction of X_s instead. Its
-    last convolution starts at zero, so X_0 starts as X_s; the embeddings and the other
-    convolutions of the heads start by Kaiming's rule, so that the correction learns at once.
+    The published head has four convolutions without normalisation, in PyTorch's initialisation,
+    which initially pass 1.4 % of their input's deviation: the network first has to learn the
+    identity. The residual step predicts the correction of X_s instead. Its last convolution starts
+    at zero, so X_0 starts as X_s; the embeddings and the other convolutions of the heads have
+    Kaiming initialisation, so that the correction learns from the start.
 
     Args:
         in_channels: task name -> channels of its noisy map.
-        out_channels: task name -> channels of its denoised map; None leaves the C channels of
-            the output convolutions as they are.
+        out_channels: task name -> channels of its denoised map; None keeps the C channels of the
+            output convolutions.
         channels: C.
         num_blocks: transformer blocks.
         num_heads: heads of their attention.
-        ffn_ratio: hidden channels of their feed-forward parts over C.
+        ffn_ratio: hidden channels of their feed-forward layers over C.
         head_convs: 3x3 convolutions of a task's output, after the 1x1 one.
-        conditioned: cross-attention on a condition feature, or self-attention without one.
-        with_cp: keep only the inputs of blocks and heads for the backward pass.
-        residual: predict the correction of X_s; a step then returns as many channels as it takes.
+        conditioned: cross-attention on a condition feature; otherwise self-attention.
+        with_cp: store only the inputs of blocks and heads for the backward pass.
+        residual: predict the correction of X_s; a step returns as many channels as it takes.
 
     Raises:
-        ValueError: ``residual`` with an ``out_channels`` that is not ``in_channels``.
+        ValueError: ``residual`` with different ``in_channels`` and ``out_channels``.
     """
 
     REDUCTION = 4  # the blocks work at a quarter of the maps' resolution
@@ -103,7 +103,7 @@ class Denoiser(BaseModule):
         self._reset_parameters()
 
     def _reset_parameters(self) -> None:
-        """Linear layers Xavier-uniform with zero bias, the step embedding's N(0, 0.02)."""
+        """Initialise linear layers Xavier-uniform with zero bias, the step embedding N(0, 0.02)."""
         for module in self.blocks.modules():
             if isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight)
@@ -117,16 +117,16 @@ class Denoiser(BaseModule):
             self._start_from_identity()
 
     def _start_from_identity(self) -> None:
-        """Kaiming's initialisation of the embeddings and heads, zero in each head's last layer."""
+        """Initialise embeddings and heads by Kaiming's rule, each head's last layer with zero."""
         for module in (*self.embed.modules(), *self.heads.modules()):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, nonlinearity='relu')
-                nn.init.zeros_(module.bias)  # type: ignore[arg-type]  # it has one
+                nn.init.zeros_(module.bias)  # type: ignore[arg-type]  # not None
         for head in self.heads.values():
             nn.init.zeros_(head[-1].weight)  # type: ignore[index]  # a Sequential
 
     def tokens(self, maps: Tensor) -> Tensor:
-        """(P, C, h, w) maps to (P, L, C) tokens at a quarter of the resolution."""
+        """Convert (P, C, h, w) maps to (P, L, C) tokens at a quarter of the resolution."""
         size = [max(side // self.REDUCTION, 1) for side in maps.shape[-2:]]
         maps = F.interpolate(maps, size, mode='bilinear', align_corners=False)
         return maps.flatten(2).transpose(1, 2)
@@ -138,7 +138,7 @@ class Denoiser(BaseModule):
         Args:
             noisy: X_s by task, (N_t, C_t, h, w); N_t may be 0.
             s: the step, S..1.
-            condition: tokens of F_cond for each pair, (P, L, C); None where not conditioned.
+            condition: tokens of F_cond of each pair, (P, L, C); None without condition.
 
         Returns:
             X_0 by task, (N_t, C_out, h, w).

@@ -1,4 +1,4 @@
-"""MTDNet: the multi-task denoising diffusion network, on predictions or on features.
+"""MTDNet: the multi-task denoising diffusion network, for predictions or for features.
 
 Shapes: B samples, N_t of them diffused for task t, P = sum of N_t pairs, C channels, C_t
 channels of task t's logits, S steps, h x w the maps at stride 8.
@@ -21,7 +21,7 @@ from .denoiser import Denoiser
 
 
 class MTDNet(BaseModule):
-    """Diffuse the initial maps of the chosen pairs, then denoise them step by step (Sec. 3.2).
+    """Add noise to the initial maps of selected pairs and denoise them in steps (Sec. 3.2).
 
     Args:
         tasks: task name -> task.
@@ -30,14 +30,14 @@ class MTDNet(BaseModule):
         channels: C of the initial features and inside the denoiser.
         num_blocks: transformer blocks, shared by the tasks.
         num_heads: heads of their attention.
-        ffn_ratio: hidden channels of their feed-forward parts over C.
+        ffn_ratio: hidden channels of their feed-forward layers over C.
         head_convs: 3x3 convolutions of a task's output. The paper says "four 3x3"; one 1x1 and
-            three 3x3 is what fits its Table 2.
-        shortcut: make of f_cond only what its tokens hold, see ``Condition.quarter``: the same
-            values with a ninth of the multiply-adds. False is as the paper counts.
-        with_cp: gradient checkpointing of the denoiser: less memory, more work.
+            three 3x3 match its Table 2.
+        shortcut: compute F_cond directly at token resolution, see ``Condition.quarter``: equal
+            values with a ninth of the multiply-adds. False computes as the paper counts.
+        with_cp: gradient checkpointing of the denoiser: less memory, more computation.
         residual: a step predicts the correction of X_s, see :class:`Denoiser`; the final
-            predictions then start as the initial ones. False is as published.
+            predictions then start equal to the initial ones. False is as published.
     """
 
     def __init__(self, tasks: Mapping[str, Task], schedule: dict | None = None,
@@ -60,56 +60,56 @@ class MTDNet(BaseModule):
     @property
     @abstractmethod
     def map_channels(self) -> dict[str, int]:
-        """Channels of the diffused map of each task."""
+        """Return the channels of the diffused map of each task."""
 
     @abstractmethod
     def _denoised_channels(self) -> dict[str, int] | None:
-        """Channels that a published denoising step returns, None for C."""
+        """Return the channels of a published denoising step's output; None for C."""
 
     @abstractmethod
     def source(self, features: Mapping[str, Tensor],
                predictions: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """X_init by task: which of the initial maps are diffused."""
+        """Return X_init by task: the initial maps to diffuse."""
 
     def start_from(self, predict: Mapping[str, nn.Module]) -> None:
-        """Begin where the initial predictions are; ``predict`` holds the f_pred^t by task."""
+        """Initialise the output as the initial predictions, from the f_pred^t by task."""
 
     @abstractmethod
     def project(self, maps: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """P_0 from the last step's X_0, (N_t, C_t, h, w)."""
+        """Compute P_0 from the last step's X_0, (N_t, C_t, h, w)."""
 
     @abstractmethod
     def as_logits(self, maps: Mapping[str, Tensor],
                   predict: Mapping[str, nn.Module]) -> dict[str, Tensor]:
-        """X_S as logits to look at; ``predict`` holds the convolutions f_pred^t by task."""
+        """Convert X_S to logits for display, by the convolutions f_pred^t by task."""
 
     def forward(self, features: Mapping[str, Tensor], predictions: Mapping[str, Tensor],
                 index: Mapping[str, Tensor],
                 noise: Mapping[str, Tensor] | None) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Diffuse and denoise the pairs that ``index`` names, all of them together.
+        """Diffuse and denoise the pairs in ``index`` together.
 
         Args:
             features: F_init by task, (B, C, h, w).
             predictions: P_init by task, (B, C_t, h, w).
-            index: the samples to denoise by task, (N_t,) positions in the batch each.
-            noise: standard normal draws by task, (N_t, D, map channels, h, w) with D =
-                ``schedule.num_noise_maps``; None where the schedule takes none.
+            index: task name -> (N_t,) positions in the batch of the samples to denoise.
+            noise: task name -> standard normal noise (N_t, D, map channels, h, w) with D =
+                ``schedule.num_noise_maps``; None if D = 0.
 
         Returns:
             Final logits P_0 by task, (N_t, C_t, h, w), and the noisy maps X_S by task.
         """
         maps = self.trajectory(*self.prepare(features, predictions, index), noise)
         noisy = next(maps)
-        x_0, = deque(maps, maxlen=1)  # no earlier one is kept
+        x_0, = deque(maps, maxlen=1)  # keep only the last one
         return self.project(x_0), noisy
 
     def prepare(self, features: Mapping[str, Tensor], predictions: Mapping[str, Tensor],
                 index: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], Tensor | None]:
-        """What all draws of noise share.
+        """Compute what does not depend on noise.
 
         Returns:
             X_init of the pairs by task, (N_t, map channels, h, w), and the tokens of their
-            condition, (P, L, C); None without one.
+            condition, (P, L, C), or None.
         """
         source = self.source(features, predictions)
         condition = None
@@ -119,11 +119,10 @@ class MTDNet(BaseModule):
 
     def trajectory(self, source: Mapping[str, Tensor], condition: Tensor | None,
                    noise: Mapping[str, Tensor] | None) -> Iterator[dict[str, Tensor]]:
-        """X_S by task, then X_0 by task as each of the steps S to 1 predicts it.
+        """Iterate over X_S by task, then over X_0 by task as predicted in each step S to 1.
 
-        Maps are (N_t, channels, h, w): ``map_channels`` of X_S, those that a step returns of X_0.
-        ``source`` and ``condition`` are what :meth:`prepare` returns, ``noise`` is as for
-        :meth:`forward`.
+        X_S is (N_t, map_channels, h, w); X_0 has the channels that a step returns. ``source`` and
+        ``condition`` are the results of :meth:`prepare`; ``noise`` is that of :meth:`forward`.
         """
         draws = {name: noise[name].unbind(1) if noise else () for name in source}
 
@@ -141,7 +140,7 @@ class MTDNet(BaseModule):
                      for name in x}
 
     def _condition_tokens(self, predictions: Mapping[str, Tensor]) -> Tensor:
-        """(B, L, C), shared by all tasks and steps."""
+        """Return the condition tokens, (B, L, C), shared by all tasks and steps."""
         size = next(iter(predictions.values())).shape[-2:]
         condition = cast(Condition, self.condition)
         if self.shortcut and not any(side % self.denoiser.REDUCTION for side in size):
@@ -151,7 +150,7 @@ class MTDNet(BaseModule):
 
 @MODELS.register_module()
 class PredictionDiffusion(MTDNet):
-    """Prediction Diffusion: the maps P_init are diffused, a step returns prediction maps."""
+    """Prediction Diffusion: diffuse the maps P_init; a step returns prediction maps."""
 
     @property
     def map_channels(self) -> dict[str, int]:
@@ -174,7 +173,7 @@ class PredictionDiffusion(MTDNet):
 
 @MODELS.register_module()
 class FeatureDiffusion(MTDNet):
-    """Feature Diffusion: the maps F_init are diffused; a head per task makes P_0 of F_0.
+    """Feature Diffusion: diffuse the features F_init; one head per task maps F_0 to P_0.
 
     With ``residual`` that head starts as f_pred^t, see :meth:`start_from`.
     """

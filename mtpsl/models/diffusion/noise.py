@@ -1,4 +1,4 @@
-"""Where noise is drawn: fresh in training, seeded by the image at test time.
+"""Sources of noise: random in training, seeded by the image at test time.
 
 Shapes: N_t pairs of task t, B images, D noise maps of a trajectory, maps of h x w.
 """
@@ -15,17 +15,16 @@ from mtpsl.models.to_device import moved
 class NoiseSource:
     """Standard normal noise for the maps of each task.
 
-    Training draws from PyTorch's global generator, which
-    :class:`~mtpsl.engine.ReseedHook` seeds by seed, rank and iteration. At test time a generator
-    is seeded by the id of each image, so an image always gets the same noise, whatever the batch
-    or the worker. The tasks share the channels in the order of their names: a config with sorted
-    keys gets the same noise.
+    Training draws from PyTorch's global generator, which :class:`~mtpsl.engine.ReseedHook` seeds
+    by seed, rank and iteration. At test time the id of each image seeds a generator, so an image
+    always has the same noise, in any batch or worker. The channels are assigned to tasks in the
+    order of their names: the order of a config does not matter.
 
     Args:
         num_maps: D; 0 draws none.
         channels: task name -> channels of its map.
         seed: changes the noise of test images.
-        on_cpu: draw that of test images on the CPU wherever the model is, and copy it.
+        on_cpu: draw the noise of test images on the CPU for any device, and copy it.
     """
 
     def __init__(self, num_maps: int, channels: Mapping[str, int], seed: int = 0,
@@ -36,7 +35,7 @@ class NoiseSource:
 
     def for_training(self, rows: Mapping[str, Sequence[int]], size: Sequence[int],
                      device: torch.device) -> dict[str, Tensor] | None:
-        """Fresh noise of the labelled pairs, (N_t, D, channels, h, w) by task; None of D = 0."""
+        """Draw noise for the labelled pairs, task -> (N_t, D, channels, h, w); None if D = 0."""
         if not self.num_maps:
             return None
         return {name: torch.randn(len(rows[name]), self.num_maps, self.channels[name], *size,
@@ -45,13 +44,13 @@ class NoiseSource:
 
     def for_images(self, ids: Sequence[str], size: Sequence[int], device: torch.device,
                    sample: int = 0) -> dict[str, Tensor] | None:
-        """Noise of whole images, (B, D, channels, h, w) by task; None of D = 0.
+        """Draw noise for whole images, task -> (B, D, channels, h, w); None if D = 0.
 
         Args:
-            ids: of the images; each seeds its own.
+            ids: ids of the images; each seeds its own noise.
             size: (h, w).
-            device: where it is wanted, and drawn unless ``on_cpu``.
-            sample: which of several predictions of the images it is for.
+            device: device of the result; also of the generator unless ``on_cpu``.
+            sample: index of one of several predictions of the images.
         """
         if not self.num_maps:
             return None
@@ -65,9 +64,9 @@ class NoiseSource:
         return self.split(noise if source == device else moved(noise, device))
 
     def shape(self, height: int, width: int) -> tuple[int, int, int, int]:
-        """(D, channels of all maps together, h, w): the noise of one image."""
+        """Return the shape of one image's noise: (D, channels of all maps together, h, w)."""
         return self.num_maps, sum(self.channels.values()), height, width
 
     def split(self, noise: Tensor) -> dict[str, Tensor]:
-        """(B, D, channels of all maps, h, w) to (B, D, channels, h, w) by task."""
+        """Split (B, D, channels of all maps, h, w) to (B, D, channels, h, w) by task."""
         return dict(zip(self.channels, noise.split(list(self.channels.values()), dim=2)))

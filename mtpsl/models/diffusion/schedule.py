@@ -1,4 +1,4 @@
-"""Noise schedule and sampling: the algebra of DDPM, without a network.
+"""Noise schedule and sampling: the equations of DDPM, without a network.
 
 | here        | paper / DDPM          |
 |-------------|-----------------------|
@@ -17,7 +17,7 @@ from torch import Tensor
 from mtpsl.registry import MODELS
 
 BETA_SCHEDULES = {
-    # The square of a line between the roots; the reference's choice.
+    # Linear between the square roots, then squared; the reference's choice.
     'scaled_linear': lambda start, end, steps: torch.linspace(
         math.sqrt(start), math.sqrt(end), steps, dtype=torch.float64).square(),
     'linear': lambda start, end, steps: torch.linspace(start, end, steps, dtype=torch.float64),
@@ -35,12 +35,12 @@ class NoiseSchedule:
         beta_end: beta_S.
         beta_schedule: spacing between them, 'scaled_linear' or 'linear'.
         sampler: 'ddpm' draws X_{s-1} from the DDPM posterior given the predicted X_0 (the
-            published results); 'direct' feeds the output straight on (the paper's Eq. 5).
+            published results); 'direct' uses the output as X_{s-1} (the paper's Eq. 5).
         noise_scale: factor on every standard deviation; 0 is the paper's "w/o Diffusion": the
-            same network and steps, no noise added anywhere.
+            same network and steps without noise.
 
     Raises:
-        ValueError: an argument out of its range.
+        ValueError: an argument is out of range.
 
     Example:
         >>> schedule = NoiseSchedule(num_steps=2)
@@ -50,7 +50,7 @@ class NoiseSchedule:
         2
         >>> x_init, noise = torch.ones(1, 1, 4, 4), torch.randn(2, 1, 1, 4, 4)
         >>> x_2 = schedule.diffuse(x_init, noise[0])  # 0.9945 x_init + 0.1048 noise
-        >>> x_0 = x_init  # what the network predicts from x_2
+        >>> x_0 = x_init  # the network's prediction from x_2
         >>> x_1 = schedule.step(x_0, x_2, 2, noise[1])
         >>> [round(weight, 5) for weight in schedule.posterior(2)[:2]]
         [0.90946, 0.09054]
@@ -80,13 +80,13 @@ class NoiseSchedule:
 
     @property
     def num_noise_maps(self) -> int:
-        """Noise maps that one run takes: one to decay, one for each ddpm step but the last."""
+        """Return the noise maps of one run: one to diffuse, one per ddpm step but the last."""
         if self.noise_scale == 0:
             return 0
         return self.num_steps if self.sampler == 'ddpm' else 1
 
     def diffuse(self, x_init: Tensor, noise: Tensor | None) -> Tensor:
-        """X_S ~ q(X_S | X_init) (Eq. 3); ``noise`` is standard normal, None where none is added."""
+        """Sample X_S ~ q(X_S | X_init) (Eq. 3) from standard normal ``noise``; None adds none."""
         abar = self.abar[-1]
         x_s = math.sqrt(abar) * x_init
         if noise is None:
@@ -94,9 +94,9 @@ class NoiseSchedule:
         return x_s + self.noise_scale * math.sqrt(1 - abar) * noise
 
     def posterior(self, s: int) -> tuple[float, float, float]:
-        """Weights of x_0 and x_s in the mean of q(X_{s-1} | X_s, X_0), and its variance.
+        """Return the weights of x_0 and x_s in the mean of q(X_{s-1} | X_s, X_0), and its variance.
 
-        DDPM (Ho et al. 2020), Eqs. 6 and 7.
+        Ho et al. 2020 (DDPM), Eqs. 6 and 7.
         """
         beta, abar, abar_previous = self.beta[s], self.abar[s], self.abar[s - 1]
         weight_x_0 = beta * math.sqrt(abar_previous) / (1 - abar)
@@ -104,7 +104,7 @@ class NoiseSchedule:
         return weight_x_0, weight_x_s, beta * (1 - abar_previous) / (1 - abar)
 
     def step(self, x_0: Tensor, x_s: Tensor, s: int, noise: Tensor | None) -> Tensor:
-        """X_{s-1} from the predicted ``x_0`` and ``x_s``, for s > 1."""
+        """Compute X_{s-1} from the predicted ``x_0`` and from ``x_s``, for s > 1."""
         if self.sampler == 'direct':
             return x_0
         weight_x_0, weight_x_s, variance = self.posterior(s)

@@ -1,4 +1,4 @@
-"""Regression by classification: values as expectations over bins (HiTTs).
+"""Regression by classification: predict values as expectations over bins (HiTTs).
 
 Shapes: N samples, K bins, C channels of the values, H x W pixels.
 """
@@ -24,18 +24,18 @@ class Bins(nn.Module):
 
     def __init__(self, values: Tensor) -> None:
         super().__init__()
-        # The config decides them: weights of a model with other bins do not bring theirs along.
+        # Not persistent: the config defines them, not the weights.
         self.register_buffer('values', values.float(), persistent=False)
         self.channels, self.value_channels = values.shape
 
     def forward(self, scores: Tensor) -> Tensor:
-        """(N, K, H, W) logits of the bins to the expectation (N, C, H, W), in float32."""
+        """Convert logits (N, K, H, W) of the bins to the expectation (N, C, H, W), in float32."""
         share = scores.to(self.values.dtype).softmax(1)
-        # No matrix product, which would be one of bfloat16 in mixed precision.
+        # No matrix product, which mixed precision would compute in bfloat16.
         return torch.stack([(share * own[:, None, None]).sum(1) for own in self.values.T], 1)
 
     def target(self, label: Tensor, valid: Tensor) -> Tensor:
-        """The nearest bin of each pixel.
+        """Find the nearest bin of each pixel.
 
         Args:
             label: (N, C, H, W).
@@ -47,21 +47,21 @@ class Bins(nn.Module):
         return torch.where(valid[:, 0], self.nearest(label), UNKNOWN)
 
     def nearest(self, label: Tensor) -> Tensor:
-        """(N, C, H, W) values to the (N, H, W) numbers of their bins."""
+        """Return the bin indices (N, H, W) of values (N, C, H, W)."""
         raise NotImplementedError
 
 
 @MODELS.register_module()
 class DepthBins(Bins):
-    """Depths, or inverse depths, evenly spaced in their logarithm. No prediction leaves them.
+    """Depth or inverse depth in bins of equal width in the logarithm; limits the predictions.
 
     Args:
-        low: the smallest value, in the task's unit, > 0.
-        high: the largest value.
+        low: smallest value, in the task's unit, > 0.
+        high: largest value.
         num: K, from 2 to 255.
 
     Raises:
-        ValueError: an argument out of its range.
+        ValueError: an argument is out of range.
     """
 
     def __init__(self, low: float, high: float, num: int) -> None:
@@ -84,7 +84,7 @@ class DirectionBins(Bins):
         num: K, from 3 to 255.
 
     Raises:
-        ValueError: an argument out of its range.
+        ValueError: ``num`` is out of range.
     """
 
     def __init__(self, num: int = 40) -> None:
@@ -98,7 +98,7 @@ class DirectionBins(Bins):
         super().__init__(torch.cat([front, torch.tensor([[0, 0, -1.0]])]))
 
     def forward(self, scores: Tensor) -> Tensor:
-        """(N, K, H, W) logits of the bins to the direction of their expectation, (N, 3, H, W)."""
+        """Convert logits (N, K, H, W) to the direction of their expectation, (N, 3, H, W)."""
         mean = super().forward(scores)
         return mean * mean.square().sum(1, keepdim=True).clamp(min=1e-24).rsqrt()
 

@@ -1,4 +1,4 @@
-"""The decoders of HiTTs: task tokens over the stages, one head per task."""
+"""Decoders of HiTTs: task tokens over the backbone's stages, one head per task."""
 
 from collections.abc import Container, Mapping, Sequence
 from typing import NamedTuple
@@ -16,12 +16,12 @@ from .tokens import TaskTokens
 
 
 class HeadOutput(NamedTuple):
-    """What a task's head gives.
+    """The output of a task's head.
 
     Attributes:
         feature: f, (B, D, h, w).
         token: h', (B, D).
-        scores: logits of the task's bins, or of the task itself where it has none, (B, K, h, w).
+        scores: logits of the task's bins, or of the task if it has none, (B, K, h, w).
     """
 
     feature: Tensor
@@ -29,7 +29,7 @@ class HeadOutput(NamedTuple):
     scores: Tensor
 
     def relevance(self) -> Tensor:
-        """Where the token agrees with the feature, sigmoid <f, h'>, (B, 1, h, w)."""
+        """Return sigmoid <f, h'>, the agreement of token and feature, (B, 1, h, w)."""
         product = self.feature.float() * self.token.float()[..., None, None]
         return product.sum(1, keepdim=True).sigmoid()
 
@@ -41,22 +41,21 @@ class TokenDecoders(BaseModule):
     Args:
         tasks: task name -> task.
         in_channels: channels of the stages, finest first.
-        channels: of a head's input.
+        channels: input channels of a head.
         head_channels: D.
-        bins: task name -> config of its bins; other tasks are predicted as they are.
-        dilations: of the heads' pyramid.
-        dropout: after it.
-        train_tokens: False leaves the global tokens as they are initialised.
-        token_over_batch: average each token over the batch.
-        norm_cfg: mmcv's normalisation config.
-        with_cp: keep less for the backward pass of the heads: less memory, more work.
-        init_cfg: see :class:`mmengine.model.BaseModule`; None for Xavier's rule, normal.
+        bins: task name -> config of its bins; other tasks are predicted directly.
+        dilations: dilations of the heads' ASPP.
+        dropout: probability after the ASPP.
+        train_tokens: whether to train the global tokens.
+        token_over_batch: whether to average each token over the batch.
+        norm_cfg: normalisation config of mmcv.
+        with_cp: gradient checkpointing of the heads: less memory, more computation.
+        init_cfg: see :class:`mmengine.model.BaseModule`; None for Xavier-normal.
 
-    The two tokens' options are there for parity with the published code, which has ``False`` and
-    ``True``.
+    For parity with the published code set ``train_tokens=False`` and ``token_over_batch=True``.
 
     Raises:
-        ValueError: bins of no task, or of other channels than its task's.
+        ValueError: bins of an unknown task, or with other channels than the task's.
     """
 
     def __init__(self, tasks: Mapping[str, Task],
@@ -84,36 +83,35 @@ class TokenDecoders(BaseModule):
         owner = type(self).__name__
         unknown = [name for name in bins if name not in tasks]
         if unknown:
-            raise ValueError(f'{owner}: bins must be of some of the tasks {list(tasks)}, got '
+            raise ValueError(f'{owner}: bins must be for some of the tasks {list(tasks)}, got '
                              f'{unknown[0]!r}')
         built = {name: MODELS.build(bins[name]) for name in tasks if name in bins}
         for name, own in built.items():
             if own.value_channels != tasks[name].channels:
                 raise ValueError(f'{owner}: bins.{name} is a {type(own).__name__}, whose values '
-                                 f'have {own.value_channels} channels, {name} has '
+                                 f'have {own.value_channels} channels, but {name} has '
                                  f'{tasks[name].channels}')
         return built
 
     def forward(self, stages: Sequence[Tensor], learning: Container[str] | None = None,
                 tasks: Container[str] | None = None,
                 ) -> tuple[dict[str, HeadOutput], dict[str, Tensor]]:
-        """The stages to the heads' outputs and the logits (B, C_t, h, w) by task, at stride 4.
+        """Compute head outputs and logits (B, C_t, h, w) by task from the stages, at stride 4.
 
-        Where a task has bins its logits are the expectation over them.
+        The logits of a task with bins are the expectation over them.
 
         Args:
             stages: (B, C, h, w) each, finest first.
-            learning: tasks that a gradient may come back for; the others' graph is not kept.
-                None is all.
-            tasks: those to decode; None is all.
+            learning: tasks that need gradients; the graphs of others are dropped. None is all.
+            tasks: tasks to decode; None is all.
 
         Raises:
-            ValueError: stages of other channels than ``in_channels``.
+            ValueError: the stages do not have ``in_channels`` channels.
         """
         given = tuple(stage.shape[1] for stage in stages)
         if given != self.in_channels:
             raise ValueError(f'{type(self).__name__}: the stages of the backbone have {given} '
-                             f'channels, in_channels is {self.in_channels}')
+                             f'channels, but in_channels is {self.in_channels}')
         outputs, logits = {}, {}
         for name, (feature, token) in self.tokens(stages, learning, tasks).items():
             with torch.set_grad_enabled(torch.is_grad_enabled()

@@ -1,4 +1,4 @@
-"""The head of one task (HiTTs): ASPP, attention with the task's token, scores by fine tokens.
+"""The head of one task (HiTTs): ASPP, attention with the task token, scores by fine tokens.
 
 Shapes: B samples, maps of h x w at stride 4, D channels of a head, K scores.
 """
@@ -16,7 +16,7 @@ from mtpsl.models.to_device import resize
 
 from .tokens import conv_norm_relu
 
-HIDDEN = 128  # width of the perceptron that acts along the scores
+HIDDEN = 128  # width of the MLP over the scores
 
 
 class ASPP(nn.Module):
@@ -25,8 +25,8 @@ class ASPP(nn.Module):
     Args:
         in_channels: channels of the feature.
         channels: D.
-        dilations: of the 3x3 branches.
-        norm_cfg: mmcv's normalisation config.
+        dilations: dilations of the 3x3 branches.
+        norm_cfg: normalisation config of mmcv.
     """
 
     def __init__(self, in_channels: int, channels: int, dilations: Sequence[int],
@@ -40,13 +40,13 @@ class ASPP(nn.Module):
         self.fuse = ConvModule((2 + len(dilations)) * channels, channels, 1, norm_cfg=norm_cfg)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, h, w) to (B, D, h, w)."""
+        """Map (B, C, h, w) to (B, D, h, w)."""
         whole = self.whole(x.mean((2, 3), keepdim=True)).expand(-1, -1, *x.shape[-2:])
         return self.fuse(torch.cat([self.point(x), *(one(x) for one in self.dilated), whole], 1))
 
 
 class TokenProjection(nn.Module):
-    """Queries, keys or values: pixels at half the resolution, then the token, as rows."""
+    """Project pixels at half resolution and the token to the rows of queries, keys or values."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -54,20 +54,20 @@ class TokenProjection(nn.Module):
         self.linear = nn.Linear(channels, channels)
 
     def forward(self, x: Tensor, token: Tensor) -> Tensor:
-        """(B, D, h, w) and (D,) to (B, h / 2 w / 2 + 1, D)."""
+        """Map (B, D, h, w) and (D,) to (B, h / 2 w / 2 + 1, D)."""
         rows = self.conv(x).flatten(2).transpose(1, 2)
         last = token.to(rows.dtype).expand(len(x), 1, -1)
         return self.linear(torch.cat([rows, last], 1))
 
 
 class TokenAttention(nn.Module):
-    """One attention head over all pixels and the token: both are changed by the image.
+    """Single-head self-attention over all pixels and the token, which updates both.
 
     Args:
         channels: D.
-        token_over_batch: average the token over the batch, as the published code does; then a
-            prediction depends on the other images of its batch.
-        norm_cfg: mmcv's normalisation config.
+        token_over_batch: average the token over the batch, as the published code does; a
+            prediction then depends on the other images of its batch.
+        norm_cfg: normalisation config of mmcv.
     """
 
     def __init__(self, channels: int, token_over_batch: bool, norm_cfg: dict) -> None:
@@ -80,7 +80,7 @@ class TokenAttention(nn.Module):
         self.token_over_batch = token_over_batch
 
     def forward(self, x: Tensor, token: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, D, h, w) and (D,) to the task's feature (B, D, h, w) and its token (B, D)."""
+        """Map (B, D, h, w) and (D,) to the task's feature (B, D, h, w) and token (B, D)."""
         x = self.conv(x)
         rows = [part(x, token)[:, None] for part in (self.query, self.key, self.value)]
         out = F.scaled_dot_product_attention(*rows)[:, 0]
@@ -93,7 +93,7 @@ class TokenAttention(nn.Module):
 
 
 class TokenScores(nn.Module):
-    """Scores of a feature: a convolution of it times its product with a token for each score.
+    """Predict scores: a convolution of the feature times its product with one token per score.
 
     Args:
         channels: D.
@@ -102,7 +102,7 @@ class TokenScores(nn.Module):
 
     def __init__(self, channels: int, scores: int) -> None:
         super().__init__()
-        self.embed = nn.Linear(scores, channels)  # of the unit vectors of the scores
+        self.embed = nn.Linear(scores, channels)  # of the one-hot vectors of the scores
         self.perceptron = nn.Sequential(
             nn.Linear(scores, HIDDEN), nn.LayerNorm(HIDDEN), nn.GELU(),
             nn.Linear(HIDDEN, HIDDEN), nn.LayerNorm(HIDDEN), nn.GELU(), nn.Linear(HIDDEN, scores))
@@ -111,9 +111,9 @@ class TokenScores(nn.Module):
         self.predict = nn.Conv2d(scores, scores, 3, padding=1)
 
     def forward(self, feature: Tensor, token: Tensor) -> Tensor:
-        """(B, D, h, w) and (B, D) to (B, K, h, w).
+        """Map (B, D, h, w) and (B, D) to (B, K, h, w).
 
-        The perceptron acts along the scores, for each of the D channels alike.
+        The MLP acts along the scores, equally for each of the D channels.
         """
         embedding = self.embed.weight + self.embed.bias[:, None]
         tokens = self.perceptron(token[..., None] + embedding)  # (B, D, K)
@@ -125,14 +125,14 @@ class TokenHead(nn.Module):
     """The head of one task.
 
     Args:
-        in_channels: channels of its feature.
+        in_channels: channels of its input feature.
         channels: D.
         scores: K.
         dilations: see :class:`ASPP`.
         dropout: probability after :class:`ASPP`.
         token_over_batch: see :class:`TokenAttention`.
-        norm_cfg: mmcv's normalisation config.
-        with_cp: keep only the inputs of its three parts for the backward pass.
+        norm_cfg: normalisation config of mmcv.
+        with_cp: store only the inputs of its three parts for the backward pass.
     """
 
     def __init__(self, in_channels: int, channels: int, scores: int, dilations: Sequence[int],
@@ -145,10 +145,10 @@ class TokenHead(nn.Module):
         self.with_cp = with_cp
 
     def forward(self, x: Tensor, token: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, C, h, w) and (D,) to feature (B, D, h, w), token (B, D), scores (B, K, h, w)."""
+        """Map (B, C, h, w), (D,) to feature (B, D, h, w), token (B, D), scores (B, K, h, w)."""
         def run(part: nn.Module, *inputs: Tensor) -> Any:
             return checkpoint_module(part, *inputs) if self.with_cp else part(*inputs)
 
-        x = self.dropout(run(self.aspp, x))  # which draws, and so is not made again
+        x = self.dropout(run(self.aspp, x))  # random, so it must not be recomputed
         feature, own = run(self.attention, x, token)
         return feature, own, run(self.scores, feature, own)

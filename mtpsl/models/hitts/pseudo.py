@@ -1,4 +1,4 @@
-"""What a teacher's predictions tell a student where no label is given (HiTTs, stage 2).
+"""Losses of a student on a teacher's predictions, for unlabelled tasks (HiTTs, stage 2).
 
 Shapes: N samples, C channels of a task's logits, K of its bins' scores, H x W pixels of the input.
 """
@@ -17,11 +17,11 @@ from mtpsl.tasks import Task
 
 
 class TeacherMaps(NamedTuple):
-    """What a teacher gives for the samples, without gradients.
+    """A teacher's outputs for the samples, without gradients.
 
     Attributes:
         logits: of the task, (N, C, h, w).
-        scores: logits of its bins, or the same where it has none, (N, K, h, w).
+        scores: logits of its bins, or ``logits`` for a task without bins, (N, K, h, w).
         size: H and W.
     """
 
@@ -30,11 +30,11 @@ class TeacherMaps(NamedTuple):
     size: Sequence[int]
 
     def prediction(self, task: Task) -> Tensor:
-        """(N, C, H, W), as ``Task.activate`` returns it."""
+        """Return the prediction (N, C, H, W), see ``Task.activate``."""
         return task.activate(resize(self.logits.float(), self.size))
 
     def lead(self, temperature: float) -> Tensor:
-        """(N, 1, H, W): the largest softmax(temperature scores)."""
+        """Return the largest softmax(temperature scores), (N, 1, H, W)."""
         full = resize(self.scores.float(), self.size)
         return (temperature * full).softmax(1).amax(1, keepdim=True)
 
@@ -43,11 +43,11 @@ class PseudoLoss(ABC):
     """The loss of the samples that are not labelled for a task.
 
     Args:
-        threshold: what the teacher's confidence must exceed, in [0, 1).
+        threshold: the teacher's confidence must exceed it, in [0, 1).
         weight: factor on the loss, >= 0.
 
     Raises:
-        ValueError: an argument out of its range.
+        ValueError: an argument is out of range.
     """
 
     def __init__(self, threshold: float, weight: float = 1.0) -> None:
@@ -59,25 +59,25 @@ class PseudoLoss(ABC):
 
     @abstractmethod
     def check(self, task: Task, binned: bool) -> None:
-        """Raise ValueError where it is not for such a task; ``binned``: whether it has bins."""
+        """Raise ValueError if the loss is unsuitable for the task; ``binned``: it has bins."""
 
     @abstractmethod
     def loss(self, task: Task, logits: Tensor, teacher: TeacherMaps) -> Tensor:
-        """(N, C, H, W) logits of the student to (N,) losses, without ``weight``."""
+        """Return the loss of each sample, (N,), from student logits (N, C, H, W); unweighted."""
 
 
 @MODELS.register_module()
 class PseudoLabel(PseudoLoss):
-    """The teacher's class, or its yes or no, by the task's own loss where it is sure of it.
+    """The task's own loss against the teacher's class (or 0 or 1), where the teacher is confident.
 
     Args:
-        threshold: probability above which the teacher's answer is a label.
+        threshold: probability above which the teacher's class becomes a label.
         weight: see :class:`PseudoLoss`.
-        over: 'all' divides by all pixels, so that few sure ones count little; 'kept' by the sure
-            ones.
+        over: 'all' divides by all pixels, so that few confident pixels have a small weight; 'kept'
+            divides by the confident pixels.
 
     Raises:
-        ValueError: an argument out of its range.
+        ValueError: an argument is out of range.
     """
 
     def __init__(self, threshold: float, weight: float = 1.0, over: str = 'all') -> None:
@@ -88,8 +88,8 @@ class PseudoLabel(PseudoLoss):
 
     def check(self, task: Task, binned: bool) -> None:
         if np.dtype(task.label_dtype).kind != 'u':
-            raise ValueError(f'PseudoLabel is for classes and for yes or no, {task.name} is of '
-                             'values: PseudoValue with bins of the decoder')
+            raise ValueError(f'PseudoLabel is for class and binary tasks, {task.name} is a '
+                             'regression task: use PseudoValue with bins of the decoder')
 
     def loss(self, task: Task, logits: Tensor, teacher: TeacherMaps) -> Tensor:
         prediction = teacher.prediction(task)
@@ -102,18 +102,18 @@ class PseudoLabel(PseudoLoss):
 
 @MODELS.register_module()
 class PseudoValue(PseudoLoss):
-    """L1 to the teacher's values, weighted by how much one bin leads, where that is enough.
+    """L1 to the teacher's values, weighted by its confidence where that exceeds a threshold.
 
     The confidence is s = max_k softmax(temperature z_k) of the teacher's scores z; the loss is the
     mean of abs(student - teacher) s [s > threshold] over all pixels and channels.
 
     Args:
-        threshold: confidence above which a value counts.
+        threshold: confidence above which a pixel counts.
         weight: see :class:`PseudoLoss`.
         temperature: factor on the scores, > 0.
 
     Raises:
-        ValueError: an argument out of its range.
+        ValueError: an argument is out of range.
     """
 
     def __init__(self, threshold: float, weight: float = 1.0, temperature: float = 5.0) -> None:
@@ -124,8 +124,8 @@ class PseudoValue(PseudoLoss):
 
     def check(self, task: Task, binned: bool) -> None:
         if not binned:
-            raise ValueError(f'PseudoValue needs the bins of {task.name}, whose scores tell how '
-                             f'sure the teacher is: decoder.bins has no {task.name}')
+            raise ValueError(f'PseudoValue needs bins of {task.name} to measure the confidence '
+                             f'of the teacher: decoder.bins has no {task.name}')
 
     def loss(self, task: Task, logits: Tensor, teacher: TeacherMaps) -> Tensor:
         score = teacher.lead(self.temperature)
@@ -135,11 +135,11 @@ class PseudoValue(PseudoLoss):
 
 @MODELS.register_module()
 class WaveringBoundary(PseudoLoss):
-    """The published code's pseudo-labels of boundaries, for parity with its numbers only.
+    """The published code's pseudo-labels of boundaries, only for parity with its numbers.
 
-    Its mask is the wrong way round: with p the teacher's probability the pixels with
-    abs(2 p - 1) < threshold count, and are labelled [p > 0.99]. So the student learns "no"
-    wherever the teacher wavers. The mean is over the pixels that count.
+    Its mask is inverted: with p the teacher's probability, the pixels with abs(2 p - 1) < threshold
+    count, and have the label [p > 0.99]. So the student learns "no boundary" wherever the teacher
+    is uncertain. The mean is over the pixels that count.
 
     Args:
         threshold: published 0.99.
@@ -151,8 +151,8 @@ class WaveringBoundary(PseudoLoss):
 
     def check(self, task: Task, binned: bool) -> None:
         if np.dtype(task.label_dtype).kind != 'u' or task.channels != 1:
-            raise ValueError(f'WaveringBoundary is for a yes or no of one channel, {task.name} is '
-                             'another task')
+            raise ValueError(f'WaveringBoundary is for a binary task of one channel, {task.name} '
+                             'is another task')
 
     def loss(self, task: Task, logits: Tensor, teacher: TeacherMaps) -> Tensor:
         p = teacher.prediction(task)

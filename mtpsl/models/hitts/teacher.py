@@ -1,4 +1,4 @@
-"""Reading the teacher of a distillation: a frozen model in evaluation mode."""
+"""Load the teacher of a distillation: a frozen model in evaluation mode."""
 
 from collections.abc import Mapping
 from logging import INFO
@@ -16,10 +16,10 @@ SHOWN = 3
 
 
 def teacher_checkpoint(path: str) -> str:
-    """The checkpoint that ``path`` names, or the last one of the work dir that it is.
+    """Return ``path`` if it is a checkpoint, or the last checkpoint of the work dir ``path``.
 
     Raises:
-        FileNotFoundError: there is none.
+        FileNotFoundError: there is no checkpoint.
     """
     found = Path(path)
     if found.is_dir():
@@ -35,18 +35,18 @@ def teacher_checkpoint(path: str) -> str:
 
 
 def load_teacher(path: str, kind: type[M], parts: Mapping[str, Any]) -> M:
-    """A model with a checkpoint's weights, without gradients, for good in evaluation mode.
+    """Load a frozen model without gradients, permanently in evaluation mode.
 
-    The random numbers that a training draws are the same as without it.
+    Loading does not change the random state.
 
     Args:
         path: see :func:`teacher_checkpoint`.
         kind: class of the model.
-        parts: its arguments.
+        parts: arguments of the class.
 
     Raises:
-        FileNotFoundError: no such checkpoint.
-        ValueError: it is of another model.
+        FileNotFoundError: there is no such checkpoint.
+        ValueError: the checkpoint is of another model.
     """
     file = teacher_checkpoint(path)
     content = CheckpointLoader.load_checkpoint(file, map_location='cpu')
@@ -62,7 +62,7 @@ def load_teacher(path: str, kind: type[M], parts: Mapping[str, Any]) -> M:
         raise ValueError(
             f'model.teacher={path}: {file} is of another model than the student: '
             f'{len(wrong)} weights are missing, too many or of another shape, such as '
-            f'{", ".join(wrong[:SHOWN])}; tasks, classes, bins, backbone and decoder must be alike')
+            f'{", ".join(wrong[:SHOWN])}; tasks, classes, bins, backbone and decoder must be equal')
     teacher.load_state_dict(weights)
     epoch = (content.get('meta') or {}).get('epoch')
     print_log(f'the teacher is {file}' + (f', after epoch {epoch}' if epoch else ''),

@@ -14,22 +14,22 @@ from mtpsl.models.to_device import resize
 
 
 def conv_norm_relu(channels: int, norm_cfg: dict) -> nn.Sequential:
-    """3x3 convolution with a bias, which the normalisation takes away again, as published."""
+    """Return a 3x3 convolution (its bias has no effect, as published), normalisation and ReLU."""
     return nn.Sequential(nn.Conv2d(channels, channels, 3, padding=1),
                          build_norm_layer(norm_cfg, channels)[1], nn.ReLU(inplace=True))
 
 
 class ScaleExchange(nn.Module):
-    """Tokens look at one stage, and tasks exchange what they see.
+    """Attend with task tokens to one stage, and exchange the result between tasks.
 
-    Each task's token, through a linear layer of its own, gives by its product with the stage's
-    pixels the task's map a_t in (0, 1), its feature being f_t = a_t x. A T x T attention between
-    the tokens, the same for all images, mixes tokens and features of the tasks. Since all f_t are
-    of one x, it is the maps that are mixed.
+    Each token passes a linear layer of its task. Its product with the pixels x of the stage gives
+    the attention map a_t in (0, 1), and f_t = a_t x is the task's feature. A T x T attention
+    between the tokens, equal for all images, mixes tokens and features of the tasks. Since all f_t
+    share x, only the maps a_t need to be mixed.
 
     Args:
         tasks: names of the tasks.
-        token_channels: of the global tokens.
+        token_channels: channels of the global tokens.
         channels: C.
     """
 
@@ -41,7 +41,7 @@ class ScaleExchange(nn.Module):
         self.key = nn.Linear(channels, channels)
 
     def forward(self, stage: Tensor, tokens: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """(B, C, h, w) and global tokens (1, .) to mixed maps (B, T, h, w) and tokens (T, C)."""
+        """Map (B, C, h, w) and global tokens (1, .) to maps (B, T, h, w) and tokens (T, C)."""
         own = torch.cat([down(tokens[name]) for name, down in self.down.items()])
         maps = F.conv2d(self.reduce(stage), own[..., None, None]).sigmoid()
         scale = own.shape[1] ** -0.5
@@ -50,25 +50,25 @@ class ScaleExchange(nn.Module):
 
 
 class TokenExchange(nn.Module):
-    """The global tokens, and their exchange at each stage: all tasks take part, labelled or not.
+    """The global tokens and their exchange at each stage, between all tasks, labelled or not.
 
     Args:
         tasks: names of the tasks.
         in_channels: channels of the stages; the global tokens have those of the last.
-        train_tokens: False keeps the global tokens as they are initialised.
+        train_tokens: whether to train the global tokens.
     """
 
     def __init__(self, tasks: Sequence[str], in_channels: Sequence[int],
                  train_tokens: bool) -> None:
         super().__init__()
-        # An embedding of one row starts from N(0, 1).
+        # nn.Embedding initialises its row from N(0, 1).
         self.globals = nn.ModuleDict({name: nn.Embedding(1, in_channels[-1]) for name in tasks})
         self.globals.requires_grad_(train_tokens)
         self.scales = nn.ModuleList(
             ScaleExchange(tasks, in_channels[-1], channels) for channels in in_channels)
 
     def forward(self, stages: Sequence[Tensor]) -> list[dict[str, tuple[Tensor, Tensor]]]:
-        """For each stage the task's mixed map (B, 1, h, w) and token (C,), by task."""
+        """Return, for each stage, the mixed map (B, 1, h, w) and token (C,) by task."""
         tokens = {name: part.weight for name, part in self.globals.items()}
         mixed = [scale(stage, tokens) for scale, stage in zip(self.scales, stages)]
         return [{name: (maps[:, k, None], own[k]) for k, name in enumerate(tokens)}
@@ -76,13 +76,13 @@ class TokenExchange(nn.Module):
 
 
 class TaskBranch(nn.Module):
-    """What one task makes of the exchange: the feature and the token of its head.
+    """Fuse one task's maps and tokens of all stages to the feature and the token of its head.
 
     Args:
         in_channels: channels of the stages.
-        channels: of the feature.
+        channels: channels of the feature.
         head_channels: D.
-        norm_cfg: mmcv's normalisation config.
+        norm_cfg: normalisation config of mmcv.
     """
 
     def __init__(self, in_channels: Sequence[int], channels: int, head_channels: int,
@@ -94,7 +94,7 @@ class TaskBranch(nn.Module):
 
     def forward(self, stages: Sequence[Tensor],
                 mixed: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-        """Stages, and the task's map and token of each, to (B, channels, h, w) and (D,)."""
+        """Map stages, and the task's map and token of each, to (B, channels, h, w) and (D,)."""
         maps = [refine(stage * own) for refine, stage, (own, _) in zip(self.refine, stages, mixed)]
         full = [maps[0], *(resize(one, maps[0].shape[-2:]) for one in maps[1:])]
         tokens = [up(own) for up, (_, own) in zip(self.up, mixed)]
@@ -102,14 +102,14 @@ class TaskBranch(nn.Module):
 
 
 class TaskTokens(nn.Module):
-    """The features and the token of each task's head, from a backbone's stages.
+    """Compute the feature and the token of each task's head from a backbone's stages.
 
     Args:
         tasks: names of the tasks.
         in_channels: channels of the stages.
-        channels: of the features.
+        channels: channels of the features.
         head_channels: D.
-        norm_cfg: mmcv's normalisation config.
+        norm_cfg: normalisation config of mmcv.
         train_tokens: see :class:`TokenExchange`.
     """
 
@@ -122,12 +122,12 @@ class TaskTokens(nn.Module):
 
     def forward(self, stages: Sequence[Tensor], learning: Container[str] | None = None,
                 tasks: Container[str] | None = None) -> dict[str, tuple[Tensor, Tensor]]:
-        """Stages, finest first, to (B, channels, h, w) at the first's size and (D,), by task.
+        """Map stages, finest first, to (B, channels, h, w) at the first's size and (D,), by task.
 
         Args:
             stages: (B, C, h, w) each.
-            learning: tasks whose branches a gradient may come back for; None is all.
-            tasks: those to return; None is all.
+            learning: tasks whose branches need gradients; None is all.
+            tasks: tasks to return; None is all.
         """
         mixed = self.exchange(stages)
         found = {}

@@ -1,4 +1,4 @@
-"""Whole methods, one file each."""
+"""Complete methods, one file each."""
 
 from .base import MultiTaskModel
 from .diffusion_mtl import DiffusionMTL

@@ -1,4 +1,4 @@
-"""The multi-task model that every method builds on.
+"""The multi-task model, base class of all methods.
 
 Shapes: B samples of 3 x H x W; N_t of them labelled for task t; C_t channels of its logits, c_t
 of its label; maps at stride 8 are h x w.
@@ -39,27 +39,27 @@ class MultiTaskModel(OrderedTasks):
         loss():    extract_feat() -> decoders() -> task_losses(), zero_loss()
         predict(): logits() -> activate() -> attach()
 
-    Convention: a module that belongs to one task lies in a ``ModuleDict`` under the task's name,
-    a single parameter in a ``ParameterDict``.
-    Nothing depends on the order of ``tasks``, see :mod:`mtpsl.models.task_order`.
+    Convention: the modules of a task are in a ``ModuleDict`` under the task's name, its single
+    parameters in a ``ParameterDict``. Nothing depends on the order of ``tasks``, see
+    :mod:`mtpsl.models.task_order`.
 
     Args:
         tasks: task name -> task or its config.
-        backbone: config of an encoder that returns its stages, finest first (mmseg's).
-        neck: config of the part that fuses the stages to one map; what it does not say of them is
-            asked of the backbone. None where the decoders take the stages.
-        decoder: config of the decoders, which give task features and initial predictions.
+        backbone: config of an encoder that returns its stages, finest first (as in mmseg).
+        neck: config of the module that fuses the stages to one map; what it leaves out about the
+            stages is determined from the backbone. None if the decoders take the stages.
+        decoder: config of the decoders of task features and initial predictions.
         data_preprocessor: config of the data preprocessor.
         init_cfg: see :class:`mmengine.model.BaseModule`, and :meth:`init_weights`.
-        channels_last: whether convolutions keep their weights as (N, H, W, C) in memory, which
-            maps then follow: the same values, faster.
+        channels_last: store convolution weights, and thus maps, as (N, H, W, C) in memory: equal
+            values, faster.
 
     Attributes:
         tasks: task name -> task, in the model's order.
         shown: the same in the order of the argument, for tables and pictures.
-        tta: test-time augmentation, None without; see :meth:`augment_tests`.
-        noise: where noise is drawn; of no maps where the model takes none.
-        amp: whether :meth:`predict` works in bfloat16; the maps that it gives are float32.
+        tta: test-time augmentation, or None; see :meth:`augment_tests`.
+        noise: source of noise; has no maps if the model uses none.
+        amp: whether :meth:`predict` computes in bfloat16; its maps are float32.
     """
 
     init_cfg: Any
@@ -83,16 +83,16 @@ class MultiTaskModel(OrderedTasks):
         self._set_memory_format()
 
     def init_weights(self) -> None:
-        """mmengine's, in the plain format: a seed gives the same weights in either.
+        """Initialise in contiguous format, so that weights do not depend on ``channels_last``.
 
-        From ``init_cfg=dict(type='Pretrained', checkpoint=...)`` what fits is taken, see
+        With ``init_cfg=dict(type='Pretrained', checkpoint=...)`` matching weights are loaded, see
         :class:`mtpsl.models.transfer.Transfer`.
         """
         given, transfer = self.init_cfg, None
         if isinstance(given, dict) and given.get('type') == 'Pretrained':
             self.init_cfg, transfer = None, Transfer(given['checkpoint'], self, list(self.tasks))
             if transfer.covers(self.backbone, 'backbone'):
-                self.backbone.init_cfg = None  # these weights are replaced: do not look for them
+                self.backbone.init_cfg = None  # its weights are replaced, so do not load them
         self.to(memory_format=torch.contiguous_format)
         super().init_weights()
         if transfer:
@@ -107,11 +107,11 @@ class MultiTaskModel(OrderedTasks):
 
     def forward(self, inputs: Tensor, data_samples: list[MultiTaskSample] | None = None,
                 mode: str = 'tensor') -> dict | list:
-        """mmengine's three modes.
+        """Run one of mmengine's three modes.
 
         Args:
             inputs: (B, 3, H, W) normalised images.
-            data_samples: what is known of them.
+            data_samples: their samples.
             mode: 'loss' returns the losses by name, 'predict' the samples with predictions,
                 'tensor' the final logits of all tasks by name, (B, C_t, h, w).
         """
@@ -124,23 +124,23 @@ class MultiTaskModel(OrderedTasks):
         raise ValueError(f"mode must be 'loss', 'predict' or 'tensor', got {mode!r}")
 
     def extract_feat(self, inputs: Tensor) -> Any:
-        """(B, 3, H, W) to F_backbone (B, C, h, w); to the stages where there is no neck."""
+        """Map (B, 3, H, W) to F_backbone (B, C, h, w); to the stages if there is no neck."""
         return self.neck(self.backbone(inputs))
 
-    # ---------------------------------------------------------------- what a method overrides
+    # ---------------------------------------------------------------- overridden by methods
 
     @property
     def num_steps(self) -> int:
-        """Denoising steps; 0 of a model that does not denoise."""
+        """Return the number of denoising steps; 0 for a model that does not denoise."""
         return 0
 
     @property
     def intermediate_outputs(self) -> list[str]:
-        """Fields that a sample may get besides ``pred``, in the order of their computation."""
+        """Return the outputs besides ``pred``, in the order of their computation."""
         return intermediate_fields(self.num_steps)
 
     def check_options(self, options: PredictOptions) -> None:
-        """Raise ValueError where the model cannot predict so."""
+        """Raise ValueError if the model does not support the options."""
         self.check_tasks(options.tasks)
         one = options.num_samples is None or (
             is_integer(options.num_samples) and options.num_samples == 1)
@@ -152,23 +152,23 @@ class MultiTaskModel(OrderedTasks):
 
     def logits(self, inputs: Tensor, data_samples: list[MultiTaskSample] | None = None,
                options: PredictOptions = DEFAULT) -> dict[str, dict[str, Tensor]]:
-        """Logits by output and task: ``{'pred': {task: (B, C_t, h, w)}, ...}``.
+        """Compute logits by output and task: ``{'pred': {task: (B, C_t, h, w)}, ...}``.
 
-        Work that only other tasks than ``options.tasks`` need is not done.
+        Work that only tasks outside ``options.tasks`` need is skipped.
         """
         return {FINAL: self.decoders(self.extract_feat(inputs), tasks=options.tasks)[1]}
 
     def final_logits(self, inputs: Tensor, noise: Tensor | None = None) -> dict[str, Tensor]:
-        """Final logits of all tasks, (B, C_t, h, w), from given noise: what is exported.
+        """Compute final logits of all tasks, (B, C_t, h, w), from given noise, for export.
 
         Args:
             inputs: (B, 3, H, W) normalised images.
-            noise: (B, D, K, h, w), whose last four are ``noise.shape``; None is zero noise.
+            noise: (B, D, K, h, w) with (D, K, h, w) from ``noise.shape``; None is zero noise.
         """
         return self.logits(inputs)[FINAL]
 
     def loss(self, inputs: Tensor, data_samples: list[MultiTaskSample]) -> dict[str, Tensor]:
-        """Losses of the labelled (sample, task) pairs by name, ``loss_<task>``."""
+        """Return the losses of the labelled (sample, task) pairs, ``loss_<task>``."""
         rows = self.labelled(data_samples)
         predictions = self.decoders(self.extract_feat(inputs), self.active_tasks(rows))[1]
         chosen = {name: predictions[name][i]
@@ -179,14 +179,14 @@ class MultiTaskModel(OrderedTasks):
     # ---------------------------------------------------------------- training
 
     def labelled(self, data_samples: Sequence[MultiTaskSample]) -> dict[str, list[int]]:
-        """Indices of the labelled samples of each task; an empty list where none is."""
+        """Return the indices of the labelled samples of each task; an empty list if none."""
         return {name: labelled_rows(data_samples, name) for name in self.tasks}
 
     def active_tasks(self, rows: Mapping[str, Sequence[int]]) -> list[str]:
-        """The tasks whose decoders must take part in the backward pass.
+        """Return the tasks whose decoders must take part in the backward pass.
 
-        Those with labelled rows. SyncBN's backward pass is a collective operation: with it all
-        tasks, since another rank may have labels of them.
+        These are the tasks with labelled rows; with SyncBN, whose backward pass is a collective
+        operation, all tasks, since another rank may have labels of them.
         """
         everything = any(isinstance(m, nn.SyncBatchNorm) for m in self.modules())
         return [name for name, labelled in rows.items() if labelled or everything]
@@ -194,18 +194,18 @@ class MultiTaskModel(OrderedTasks):
     def task_losses(self, logits: Mapping[str, Mapping[str, Tensor]],
                     data_samples: Sequence[MultiTaskSample], rows: Mapping[str, Sequence[int]],
                     factors: Mapping[str, float] | None = None) -> dict[str, Tensor]:
-        """Weighted task losses under the partial-label balance.
+        """Return task losses, weighted and balanced over the labels of each sample.
 
         ``L = 1/B sum_i T/|L_i| sum_{t in L_i} w_t sum_k f_k l_t(logits_k, label)``, with L_i the
-        tasks that sample i is labelled for: a sample counts the same however many it has, and
-        one without labels adds nothing.
+        tasks that sample i is labelled for. A sample has the same weight for any number of
+        labels; one without labels adds nothing.
 
         Args:
-            logits: output k (a key of ``LOSS_SUFFIXES``) -> task ->
-                (N_t, C_t, h, w) of the labelled rows.
-            data_samples: the batch's B samples.
-            rows: the labelled rows by task.
-            factors: output -> its factor f_k; 1 where not named.
+            logits: output k (a key of ``LOSS_SUFFIXES``) -> task -> (N_t, C_t, h, w), labelled
+                rows only.
+            data_samples: the B samples of the batch.
+            rows: task name -> labelled rows.
+            factors: output k -> factor f_k; 1 by default.
 
         Returns:
             ``loss_<task><suffix>`` -> scalar, for the tasks with labelled rows.
@@ -227,7 +227,7 @@ class MultiTaskModel(OrderedTasks):
 
     def _balance(self, rows: Mapping[str, Sequence[int]], samples: int,
                  logits: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """T / |L_i| / B of each labelled pair, (N_t,) by task."""
+        """Return T / |L_i| / B of each labelled pair, (N_t,) by task."""
         count = [sum(row in labelled for labelled in rows.values()) for row in range(samples)]
         shares = {name: [len(self.tasks) / count[row] / samples for row in labelled]
                   for name, labelled in rows.items()}
@@ -235,12 +235,12 @@ class MultiTaskModel(OrderedTasks):
 
     def zero_loss(self, rows: Mapping[str, Sequence[int]],
                       predictions: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """``loss_zero``, a zero that leaves zero gradients where a batch has no label.
+        """Return ``loss_zero``, which gives zero gradients to unlabelled tasks of a batch.
 
-        It is not logged. Every parameter must get a gradient on every rank, so that distributed
-        training needs no ``find_unused_parameters``: a task's own where no sample is labelled for
-        it, all of them where no sample is labelled at all. An optimiser of this project leaves
-        alone what has no other gradient on any rank. ``predictions`` are those of the decoders.
+        Every parameter must get a gradient on every rank, so that distributed training needs no
+        ``find_unused_parameters``: those of tasks without labelled samples, and all parameters if
+        no sample is labelled. The optimiser wrappers of this project skip parameters that have no
+        other gradient on any rank. ``predictions`` are those of the decoders. It is not logged.
         """
         silent = [name for name, labelled in rows.items() if not labelled]
         if not silent:
@@ -248,12 +248,12 @@ class MultiTaskModel(OrderedTasks):
         everything = len(silent) == len(rows)
         own = [p for path, p in self.named_parameters() if p.requires_grad and (
             everything or self._owner.get(path, ('', ''))[1] in silent)]
-        # Where silent tasks have to take part in the backward pass: see ``active_tasks``.
+        # With SyncBN, unlabelled tasks take part in the backward pass too, see ``active_tasks``.
         own += [predictions[name] for name in silent if name in self.active_tasks(rows)]
         return {ZERO_LOSS: 0 * sum(p.sum() for p in own)}
 
     def parse_losses(self, losses: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """mmengine's sum of the losses and what there is to log, without ``loss_zero``."""
+        """Return mmengine's sum of the losses, and the losses to log, without ``loss_zero``."""
         total, logged = super().parse_losses(losses)
         return total, OrderedDict((key, value) for key, value in logged.items() if key != ZERO_LOSS)
 
@@ -261,12 +261,12 @@ class MultiTaskModel(OrderedTasks):
 
     def predict(self, inputs: Tensor, data_samples: list[MultiTaskSample],
                 options: PredictOptions = DEFAULT) -> list[MultiTaskSample]:
-        """Predictions in each image's own size, padding removed.
+        """Predict in each image's size, with the padding removed.
 
         Args:
             inputs: (B, 3, H, W) normalised images.
-            data_samples: their samples, which get one field per output.
-            options: which tasks and outputs, from how much noise.
+            data_samples: their samples; one field per output is added.
+            options: tasks, outputs and number of samples.
 
         Raises:
             ValueError: see :meth:`check_options`; or predictions that are not finite.
@@ -281,14 +281,14 @@ class MultiTaskModel(OrderedTasks):
         return self.attach(maps, data_samples)
 
     def augment_tests(self, tta: Mapping[str, Any] | None = None) -> None:
-        """Average all predictions from now on over views of the image.
+        """Average all later predictions over views of the image.
 
         Args:
-            tta: config of the augmentation; None, and what it does not say, is
-                :class:`~mtpsl.models.MultiTaskTTA`'s.
+            tta: config of the augmentation; missing keys have the defaults of
+                :class:`~mtpsl.models.MultiTaskTTA`.
 
         Raises:
-            ValueError: a task that does not say how its predictions are mirrored.
+            ValueError: a task does not define how its predictions are mirrored.
         """
         augmentation = MODELS.build(dict(type=MultiTaskTTA) | dict(tta or {}))
         augmentation.check_tasks(self.tasks)
@@ -297,7 +297,7 @@ class MultiTaskModel(OrderedTasks):
     @staticmethod
     def attach(maps: Mapping[str, Mapping[str, Tensor]],
                data_samples: list[MultiTaskSample]) -> list[MultiTaskSample]:
-        """Add to each sample its (C, H, W) maps by output and task, padding removed.
+        """Add to each sample its (C, H, W) maps by output and task, without padding.
 
         Raises:
             ValueError: a map is not finite.
@@ -309,24 +309,24 @@ class MultiTaskModel(OrderedTasks):
                 left, right, top, bottom = sample.get('padding', (0, 0, 0, 0))
                 window = (row, slice(None), slice(top, height - bottom),
                           slice(left, width - right))
-                # A copy, so that a sample that is kept does not keep the whole batch.
+                # A copy, so that a stored sample does not keep the whole batch in memory.
                 setattr(sample, field,
                         PixelData(**{name: m[window].clone() for name, m in full.items()}))
         return data_samples
 
     def prediction_maps(self, inputs: Tensor, data_samples: list[MultiTaskSample],
                         options: PredictOptions = DEFAULT) -> dict[str, dict[str, Tensor]]:
-        """Predictions at the inputs' size, (B, C, H, W) by output and task."""
+        """Predict at the inputs' size, (B, C, H, W) by output and task."""
         logits = self.logits(inputs, data_samples, options)
         return {output: self.activate(maps, inputs.shape[-2:]) for output, maps in logits.items()}
 
     def activate(self, logits: Mapping[str, Tensor], size: Sequence[int]) -> dict[str, Tensor]:
-        """Logits by task to predictions by task, (B, C, H, W) with ``size`` = (H, W)."""
+        """Convert logits by task to predictions by task, (B, C, H, W) with ``size`` = (H, W)."""
         return {name: self.tasks[name].activate(resize(maps.float(), size))
                 for name, maps in logits.items()}
 
     def check_tasks(self, tasks: Sequence[str] | None) -> None:
-        """Raise ValueError unless these are names of some of the tasks, or None."""
+        """Raise ValueError unless ``tasks`` is a list of task names or None."""
         if tasks is None:
             return
         names = [tasks] if isinstance(tasks, str) else list(tasks)

@@ -1,4 +1,4 @@
-"""DiffusionMTL (CVPR 2024): initial predictions, noisy and denoised with all tasks' help."""
+"""DiffusionMTL (CVPR 2024): add noise to initial predictions and denoise them jointly."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -37,9 +37,9 @@ class DiffusionMTL(MultiTaskModel):
         predict(): test_noise() -> initial() -> diffusion.trajectory() -> diffusion.project()
                    -> activate() -> attach()
 
-    In training the labelled (sample, task) pairs of the batch are denoised, all in one go; at
-    test time every task of every sample is. Noise at test time comes from a generator seeded by
-    the image, so an image always gets the same prediction, whatever the batch or the worker.
+    In training the labelled (sample, task) pairs of a batch are denoised together, at test time
+    every task of every sample. At test time the image id seeds the noise, so an image always has
+    the same prediction, in any batch or worker.
 
     Args:
         tasks: task name -> task or its config.
@@ -48,16 +48,16 @@ class DiffusionMTL(MultiTaskModel):
         decoder: see :class:`MultiTaskModel`.
         diffusion: config of ``PredictionDiffusion`` or ``FeatureDiffusion``.
         initial_loss_weight: factor on the losses of the initial predictions.
-        test_seed: changes the noise drawn at test time.
-        test_noise_on_cpu: draw it on the CPU, for figures that do not depend on the card: a CPU
-            and GPUs of several models draw different numbers from one seed.
-        outputs: what a tested sample gets, of ``OUTPUTS``: 'pred' alone saves the time of the maps
-            that only evaluation ('initial') and pictures look at ('noisy'; 'steps', which are
-            the fields ``step<s>`` with X_0 as step s = S..2 predicts it).
-        num_samples: K. Above 1, ``pred`` is the mean of the predictions of K draws of
-            noise, and a tested sample gets the field ``uncertainty``: their standard deviation
-            (with K - 1), over all channels of a task together, (1, H, W). Other outputs are of
-            the first draw, which is the one of K = 1.
+        test_seed: changes the noise at test time.
+        test_noise_on_cpu: draw it on the CPU, for metrics that do not depend on the device: CPUs
+            and different GPUs draw different numbers from one seed.
+        outputs: outputs of a test, of ``OUTPUTS``. 'pred' alone saves the time of maps that only
+            evaluation ('initial') and pictures ('noisy', 'steps') need; 'steps' gives the fields
+            ``step<s>``, the X_0 predicted at step s = S..2.
+        num_samples: K. Above 1, ``pred`` is the mean of K predictions from different noise, and
+            a tested sample gets the field ``uncertainty``: their standard deviation (with K - 1),
+            over all channels of a task together, (1, H, W). Other outputs are those of the first
+            prediction, which equals that of K = 1.
         data_preprocessor: config of the data preprocessor.
         init_cfg: see :class:`mmengine.model.BaseModule`.
         channels_last: see :class:`MultiTaskModel`.
@@ -101,11 +101,11 @@ class DiffusionMTL(MultiTaskModel):
                              f'{num_samples}')
 
     def loss(self, inputs: Tensor, data_samples: list[MultiTaskSample]) -> dict[str, Tensor]:
-        """``loss_<task>`` of the final and ``loss_<task>_initial`` of the initial predictions."""
+        """Return ``loss_<task>`` of the final, ``loss_<task>_initial`` of initial predictions."""
         every = self.labelled(data_samples)
         rows = {name: labelled for name, labelled in every.items() if labelled}
         condition = self.diffusion.condition
-        # Through a condition that is not detached, all tasks learn from each label.
+        # If the condition is not detached, all tasks get gradients from each label.
         active = None if condition and not condition.detach else self.active_tasks(every)
         features, initial = self.decoders(self.extract_feat(inputs), active)
         if not rows:
@@ -120,11 +120,11 @@ class DiffusionMTL(MultiTaskModel):
 
     def logits(self, inputs: Tensor, data_samples: list[MultiTaskSample] | None = None,
                options: PredictOptions = DEFAULT) -> dict[str, dict[str, Tensor]]:
-        """Logits of the tasks by output, those of ``options``, (B, C_t, h, w) each.
+        """Compute logits by output and task, those of ``options``, (B, C_t, h, w) each.
 
         The samples' ``img_id`` seeds the noise. Without samples all noise is zero (its mean), and
         there are no ``noisy`` logits. With a condition, the initial predictions of all tasks are
-        made whichever are asked for, since all condition the denoising.
+        computed, since all condition the denoising.
         """
         noise = None
         if data_samples is None:
@@ -136,9 +136,9 @@ class DiffusionMTL(MultiTaskModel):
 
     def logits_from(self, inputs: Tensor, noise: Mapping[str, Tensor] | None,
                     options: PredictOptions = DEFAULT) -> dict[str, dict[str, Tensor]]:
-        """:meth:`logits` from given noise, see :meth:`test_noise`: one graph of tensors.
+        """Compute :meth:`logits` from given noise, see :meth:`test_noise`.
 
-        ``noise`` is None where it is zero, or none is taken.
+        This is one graph for ``torch.compile``. ``noise`` is None where it is zero or not needed.
         """
         return self._outputs(*self.initial(inputs, options.tasks), noise, self._wanted(options))
 
@@ -148,7 +148,7 @@ class DiffusionMTL(MultiTaskModel):
 
     def prediction_maps(self, inputs: Tensor, data_samples: list[MultiTaskSample],
                         options: PredictOptions = DEFAULT) -> dict[str, dict[str, Tensor]]:
-        """See :meth:`MultiTaskModel.prediction_maps`; with K samples also ``uncertainty``.
+        """Predict, see :meth:`MultiTaskModel.prediction_maps`; K > 1 adds ``uncertainty``.
 
         Encoder, decoders and condition run once. ``uncertainty`` is (B, 1, H, W).
         """
@@ -175,19 +175,19 @@ class DiffusionMTL(MultiTaskModel):
         return maps
 
     def map_size(self, inputs: Tensor) -> tuple[int, int]:
-        """(h, w) of the maps of images, (B, 3, H, W); worked out once for each (H, W)."""
+        """Return (h, w) of the maps for images (B, 3, H, W), computed once per (H, W)."""
         size = (inputs.shape[-2], inputs.shape[-1])
         if size not in self._map_sizes:
             try:
                 features = without_values(Encoder(self.backbone, self.neck), size)
-            except Exception:  # whatever a backbone's code asks of values
+            except Exception:  # a backbone whose code reads values
                 features = self.extract_feat(inputs)
             self._map_sizes[size] = (features.shape[-2], features.shape[-1])
         return self._map_sizes[size]
 
     def _noise_of(self, inputs: Tensor, data_samples: Sequence[MultiTaskSample],
                   sample: int = 0) -> dict[str, Tensor] | None:
-        """Draw the noise of a batch before anything of it is worked out."""
+        """Draw the noise of a batch before the model runs."""
         if not self.noise.num_maps:
             return None
         maps = inputs.new_empty(0, *self.map_size(inputs))
@@ -199,12 +199,12 @@ class DiffusionMTL(MultiTaskModel):
 
     def initial(self, inputs: Tensor, tasks: Sequence[str] | None = None,
                 ) -> tuple[dict[str, Tensor], dict[str, Tensor], Tensor | None]:
-        """What comes before the noise.
+        """Compute the input of the diffusion.
 
         Returns:
-            P_init by task, (B, C_t, h, w), of more tasks than ``tasks`` if the condition needs
-            them; X_init of ``tasks``, (B, map channels, h, w); and the condition's tokens for each
-            pair, ((tasks B), L, C), None without a condition.
+            P_init by task, (B, C_t, h, w), of all tasks if there is a condition; X_init of
+            ``tasks``, (B, map channels, h, w); and the condition's tokens of each pair,
+            ((tasks B), L, C), or None.
         """
         chosen = [name for name in self.tasks if tasks is None or name in tasks]
         needed = chosen if self.diffusion.condition is None else None
@@ -215,7 +215,7 @@ class DiffusionMTL(MultiTaskModel):
     def _outputs(self, initial: Mapping[str, Tensor], source: Mapping[str, Tensor],
                  condition: Tensor | None, noise: Mapping[str, Tensor] | None,
                  shown: Sequence[str]) -> dict[str, dict[str, Tensor]]:
-        """Logits by output, those of ``shown``, for one set of noise maps."""
+        """Compute the logits of the outputs in ``shown``, for one set of noise maps."""
         trajectory = self.diffusion.trajectory(source, condition, noise)
         noisy, maps = next(trajectory), {}
         for step, x_0 in zip(range(self.num_steps, 0, -1), trajectory):
@@ -229,15 +229,15 @@ class DiffusionMTL(MultiTaskModel):
 
     def training_noise(self, initial: Mapping[str, Tensor],
                        rows: Mapping[str, Sequence[int]]) -> dict[str, Tensor] | None:
-        """Fresh noise of the labelled pairs, see :class:`NoiseSource`."""
+        """Draw new noise for the labelled pairs, see :class:`NoiseSource`."""
         first = next(iter(initial.values()))
         return self.noise.for_training(rows, first.shape[-2:], first.device)
 
     def test_noise(self, initial: Mapping[str, Tensor], ids: Sequence[str],
                    sample: int = 0) -> dict[str, Tensor] | None:
-        """Noise seeded by the images' ids, see :class:`NoiseSource`.
+        """Draw noise seeded by the images' ids, see :class:`NoiseSource`.
 
-        Of ``initial``, maps by task, size and device are asked only.
+        Only the size and device of ``initial``, maps by task, are read.
         """
         first = next(iter(initial.values()))
         return self.noise.for_images(ids, first.shape[-2:], first.device, sample)

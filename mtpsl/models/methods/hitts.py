@@ -22,25 +22,25 @@ from .base import MultiTaskModel
 
 @MODELS.register_module()
 class HiTTs(MultiTaskModel):
-    """Stage 1 of HiTTs (arXiv:2411.18823): tokens of the tasks meet at each stage of the encoder.
+    """Stage 1 of HiTTs (arXiv:2411.18823): exchange task tokens at each stage of the encoder.
 
-    Tasks with bins (:class:`~mtpsl.models.TokenDecoders`) have, beside their loss, the
-    cross-entropy of their nearest bin.
+    Tasks with bins (:class:`~mtpsl.models.TokenDecoders`) have a cross-entropy loss of the nearest
+    bin in addition to their own loss.
 
     Args:
         tasks: task name -> task or its config.
-        backbone: see :class:`MultiTaskModel`; its stages go to the decoders.
+        backbone: see :class:`MultiTaskModel`; its stages are the input of the decoders.
         decoder: config of :class:`~mtpsl.models.TokenDecoders`.
-        bin_loss_weight: factor on the cross-entropy of the bins, beside the task's own weight.
-        label_balance: weigh the labelled pairs by T / (B \\|L_i\\|), as all methods here; False is
+        bin_loss_weight: factor on the bins' cross-entropy, in addition to the task's weight.
+        label_balance: weight labelled pairs by T / (B \\|L_i\\|), as all methods here; False:
             T / B, as published.
         data_preprocessor: config of the data preprocessor.
         init_cfg: see :class:`mmengine.model.BaseModule`.
         channels_last: see :class:`MultiTaskModel`.
 
     Raises:
-        ValueError: in ``loss``, a batch of one image on one process, whose statistics ASPP's
-            global branch cannot normalise.
+        ValueError: in ``loss``, a batch of one image on one process, for which BatchNorm in the
+            global branch of the ASPP has no statistics.
     """
 
     def __init__(self, tasks: Mapping[str, dict | Task], backbone: dict, decoder: dict,
@@ -53,7 +53,7 @@ class HiTTs(MultiTaskModel):
         self.label_balance = label_balance
 
     def loss(self, inputs: Tensor, data_samples: list[MultiTaskSample]) -> dict[str, Tensor]:
-        """``loss_<task>`` of the labelled pairs, and ``loss_bins`` of those with bins."""
+        """Return ``loss_<task>`` of the labelled pairs, and ``loss_bins`` of those with bins."""
         self._check_batch(inputs)
         rows = self.labelled(data_samples)
         outputs, logits = self.decoders(self.extract_feat(inputs), self.active_tasks(rows))
@@ -63,8 +63,8 @@ class HiTTs(MultiTaskModel):
     def _check_batch(self, inputs: Tensor) -> None:
         if len(inputs) == 1 and any(isinstance(module, nn.BatchNorm2d) and module.training
                                     for module in self.decoders.modules()):
-            raise ValueError(f'{type(self).__name__} trains on batches of at least 2 images, since '
-                             'it normalises averages of whole images over the batch, got 1: raise '
+            raise ValueError(f'{type(self).__name__} needs training batches of at least 2 images, '
+                             'since it normalises global averages over the batch, got 1: raise '
                              'train_dataloader.batch_size, and set drop_last')
 
     def _labelled_losses(self, outputs: Mapping[str, HeadOutput], logits: Mapping[str, Tensor],
@@ -86,7 +86,7 @@ class HiTTs(MultiTaskModel):
 
     def _bin_loss(self, name: str, scores: Tensor, data_samples: Sequence[MultiTaskSample],
                   rows: Sequence[int]) -> Tensor:
-        """Cross-entropy of the nearest bin of each sample, (N_t,)."""
+        """Return the cross-entropy of the nearest bin of each sample, (N_t,)."""
         label = torch.stack([getattr(data_samples[row].gt, name) for row in rows])
         valid = self.tasks[name].valid(label)
         target = self.decoders.bins[name].target(label, valid)
@@ -105,36 +105,36 @@ class HiTTs(MultiTaskModel):
 
 @MODELS.register_module()
 class DistilledHiTTs(HiTTs):
-    """Stage 2 of HiTTs: a new student learns also from a frozen teacher, the model of stage 1.
+    """Stage 2 of HiTTs: train a new student with a frozen teacher, the model of stage 1.
 
-    With T tasks and B samples, f the heads' features, e the relevance of the teacher's token (see
-    :meth:`~mtpsl.models.hitts.decoder.HeadOutput.relevance`), beside the losses of :class:`HiTTs`:
+    With T tasks, B samples, f the heads' features, e the relevance of the teacher's token (see
+    :meth:`~mtpsl.models.hitts.decoder.HeadOutput.relevance`), the losses of :class:`HiTTs` plus::
 
         L_feature = feature_weight T / B sum_i sum_t mean (f - f')^2 [e' where t not in L_i]
         L_pseudo = T / B sum_i sum_{t not in L_i} w_t weight_t P_t
 
     P_t is the task's :class:`~mtpsl.models.hitts.pseudo.PseudoLoss`. The teacher sees the same
-    images in evaluation mode. It is no part of the model: neither its checkpoints nor its optimiser
-    hold it. It is read where a training begins or goes on; to test or predict it is not needed.
+    images in evaluation mode. It is not a submodule: checkpoints and optimiser do not hold it. It
+    is loaded when training starts or resumes; testing and prediction do not need it.
 
     Args:
         tasks: task name -> task or its config.
         backbone: see :class:`HiTTs`.
         decoder: see :class:`HiTTs`.
-        teacher: a checkpoint of the same model without a teacher, or the work dir of its training,
-            whose last checkpoint is taken.
-        pseudo: task name -> config of its pseudo-labels; None is none. All tasks must be named.
+        teacher: checkpoint of the same model without a teacher, or the work dir of its training,
+            whose last checkpoint is used.
+        pseudo: task name -> config of its pseudo-labels, or None. Must name all tasks.
         feature_weight: factor on the loss of the features.
         bin_loss_weight: see :class:`HiTTs`.
-        label_balance: see :class:`HiTTs`; of the labelled losses only.
+        label_balance: see :class:`HiTTs`; only for the labelled losses.
         data_preprocessor: config of the data preprocessor.
         init_cfg: see :class:`mmengine.model.BaseModule`.
         channels_last: see :class:`MultiTaskModel`.
 
     Raises:
-        ValueError: pseudo-labels of other tasks, or of a kind that is not for their task; where a
-            training begins, a teacher of another model.
-        FileNotFoundError: where a training begins, no teacher.
+        ValueError: pseudo-labels of unknown tasks or unsuitable for their task; when training
+            starts, a teacher of another model.
+        FileNotFoundError: when training starts, the teacher is missing.
     """
 
     def __init__(self, tasks: Mapping[str, dict | Task], backbone: dict, decoder: dict,
@@ -156,7 +156,7 @@ class DistilledHiTTs(HiTTs):
         wrong = sorted(set(pseudo) ^ set(self.tasks))
         if wrong:
             raise ValueError(f'{type(self).__name__}: pseudo must name all tasks, '
-                             f'{", ".join(self.tasks)}, and no others (None is no pseudo-labels); '
+                             f'{", ".join(self.tasks)}, and no others (None for no pseudo-labels); '
                              f'it differs in {", ".join(wrong)}')
         built = {}
         for name, task in self.tasks.items():
@@ -167,23 +167,23 @@ class DistilledHiTTs(HiTTs):
         return built
 
     def teacher_checkpoint(self) -> str:
-        """The file that the teacher is read from.
+        """Return the checkpoint file of the teacher.
 
         Raises:
-            FileNotFoundError: it is not there.
+            FileNotFoundError: it does not exist.
         """
         return teacher_checkpoint(self.teacher)
 
     def init_weights(self) -> None:
-        """Those of the student, once the teacher is there."""
+        """Initialise the student, after checking that the teacher exists."""
         self.load_teacher()
         super().init_weights()
 
     def load_teacher(self) -> HiTTs:
-        """The teacher, read where it is not yet.
+        """Return the teacher, loaded on the first call.
 
         Raises:
-            FileNotFoundError: it is not there.
+            FileNotFoundError: the checkpoint does not exist.
             ValueError: it is of another model.
         """
         if not self._loaded:
@@ -191,7 +191,7 @@ class DistilledHiTTs(HiTTs):
         return self._loaded[0]
 
     def loss(self, inputs: Tensor, data_samples: list[MultiTaskSample]) -> dict[str, Tensor]:
-        """The losses of :class:`HiTTs`, ``loss_feature`` and ``loss_pseudo``."""
+        """Return the losses of :class:`HiTTs`, ``loss_feature`` and ``loss_pseudo``."""
         self._check_batch(inputs)
         teacher = self.load_teacher()
         if next(teacher.parameters()).device != inputs.device:

@@ -1,4 +1,4 @@
-"""What is asked of a prediction."""
+"""Options of a prediction."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class PredictOptions:
-    """Options of a prediction; None is what the model was built with.
+    """Options of a prediction; None is the model's own value.
 
     Attributes:
-        tasks: names of the tasks to predict; None is all. Work that only others need is not done.
-        num_samples: K, predictions to average, each from noise of its own.
+        tasks: names of the tasks to predict; None is all. Work that only others need is skipped.
+        num_samples: K, number of predictions, each from other noise, to average.
         outputs: fields to return, of ``mtpsl.structures.outputs.OUTPUTS``.
     """
 

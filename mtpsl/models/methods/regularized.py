@@ -1,4 +1,4 @@
-"""The MTL baseline with an auxiliary objective of training: SS, XTC, JTR."""
+"""The MTL baseline with an auxiliary training objective: SS, XTC or JTR."""
 
 from collections.abc import Mapping, Sequence
 
@@ -18,16 +18,16 @@ from .base import MultiTaskModel
 class RegularizedMTL(MultiTaskModel):
     """The MTL baseline, trained on several views of each sample with a regulariser.
 
-    The task losses are those of view 0; the regulariser's are of the views it takes. All views go
-    through the network as one batch. At test time it is the MTL baseline.
+    The task losses are computed on view 0, the regulariser's on the views that it needs. All views
+    pass the network as one batch. At test time the model is the MTL baseline.
 
     Args:
         tasks: task name -> task or its config.
         backbone: see :class:`MultiTaskModel`.
         neck: see :class:`MultiTaskModel`.
         decoder: see :class:`MultiTaskModel`.
-        regularizer: config of a :class:`~mtpsl.models.regularizers.Regularizer`; its views are
-            made by :class:`~mtpsl.datasets.transforms.MultiView`.
+        regularizer: config of a :class:`~mtpsl.models.regularizers.Regularizer`;
+            :class:`~mtpsl.datasets.transforms.MultiView` makes its views.
         data_preprocessor: config of the data preprocessor.
         init_cfg: see :class:`mmengine.model.BaseModule`.
         channels_last: see :class:`MultiTaskModel`.
@@ -42,14 +42,14 @@ class RegularizedMTL(MultiTaskModel):
         self._set_memory_format()
 
     def loss(self, inputs: Tensor, data_samples: list[MultiTaskSample]) -> dict[str, Tensor]:
-        """The losses of :class:`MultiTaskModel` on view 0, and the regulariser's.
+        """Return the losses of :class:`MultiTaskModel` on view 0, and the regulariser's.
 
         Args:
             inputs: (V B, 3, H, W), the B samples of view 0 first.
             data_samples: V B samples in the same order.
 
         Raises:
-            ValueError: the batch does not have the views that the regulariser needs.
+            ValueError: the batch lacks views that the regulariser needs.
         """
         views = self._split(data_samples)
         stages = self.backbone(inputs)
@@ -67,7 +67,7 @@ class RegularizedMTL(MultiTaskModel):
                   (height, width)) for v, samples in enumerate(views)], rows)
 
     def _split(self, data_samples: Sequence[MultiTaskSample]) -> list[list[MultiTaskSample]]:
-        """The samples of each view."""
+        """Split the samples by view."""
         numbers = [sample.get('view') for sample in data_samples]
         needed = self.regularizer.num_views
         size = len(numbers) // needed

@@ -1,4 +1,4 @@
-"""Auxiliary objectives of training on further views, attached to the MTL baseline by config."""
+"""Auxiliary training objectives on further views, added to the MTL baseline by config."""
 
 from .base import Regularizer, View
 from .jtr import JointTaskRegularization

@@ -1,7 +1,7 @@
-"""What the auxiliary objectives share.
+"""Base class and common parts of the auxiliary objectives.
 
-Shapes: B samples of H x W, C_t channels of task t's logits, c_t of its label, K_t of its map in an
-auxiliary network (``Task.aux_channels``), h x w the logits' resolution.
+Shapes: B samples of H x W, h x w the logits' resolution; for task t, C_t channels of the logits,
+c_t of the label, K_t of the input of an auxiliary network (``Task.aux_channels``).
 """
 
 from abc import abstractmethod
@@ -16,12 +16,12 @@ from torch import Tensor, nn
 from mtpsl.structures import MultiTaskSample
 from mtpsl.tasks import Task
 
-# What the mean and variance of a normalisation are taken over in training: the whole batch of maps,
-# or each map by itself, which SyncBatchNorm leaves alone.
+# Normalisation statistics in training: over the whole batch of maps, or per map (not changed by
+# SyncBatchNorm).
 STATISTICS: dict[str, Callable[[int], nn.Module]] = dict(
     batch=nn.BatchNorm2d,
     map=lambda channels: nn.InstanceNorm2d(channels, affine=True, track_running_stats=True))
-VGG_CONVS = (2, 2, 3, 3, 3)  # 3x3 convolutions of each stage; a 2x2 pooling ends each
+VGG_CONVS = (2, 2, 3, 3, 3)  # 3x3 convolutions per stage, each stage followed by 2x2 pooling
 
 
 class View(NamedTuple):
@@ -29,7 +29,7 @@ class View(NamedTuple):
 
     Attributes:
         samples: the B samples, with this view's labels.
-        logits: by task, (B, C_t, h, w).
+        logits: task name -> (B, C_t, h, w).
         feature: the backbone's last stage, (B, C, H / 32, W / 32).
         size: H and W.
     """
@@ -40,12 +40,12 @@ class View(NamedTuple):
     size: tuple[int, int]
 
     def labels(self, task: str, rows: Sequence[int]) -> Tensor:
-        """The labels of some rows, (N, c_t, H, W)."""
+        """Return the labels of some rows, (N, c_t, H, W)."""
         return torch.stack([getattr(self.samples[row].gt, task) for row in rows])
 
 
 class Regularizer(BaseModule):
-    """An auxiliary objective: losses on views of a batch, beside the task losses on view 0.
+    """An auxiliary objective: losses on views of a batch, in addition to task losses on view 0.
 
     Its parameters are used in training only.
 
@@ -53,7 +53,7 @@ class Regularizer(BaseModule):
         tasks: task name -> task.
 
     Attributes:
-        num_views: the views that it needs.
+        num_views: number of views that it needs.
     """
 
     num_views: int
@@ -65,16 +65,16 @@ class Regularizer(BaseModule):
     @abstractmethod
     def forward(self, views: Sequence[View],
                 rows: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:
-        """Losses by name.
+        """Return losses by name.
 
         Args:
-            views: the views of the batch, view 0 first.
-            rows: the labelled rows of the batch by task.
+            views: views of the batch, view 0 first.
+            rows: task name -> labelled rows of the batch.
         """
 
 
 def check_network(kind: str, channels: Sequence[int], map_stride: int, statistics: str) -> None:
-    """Raise ValueError where an auxiliary network cannot have these arguments."""
+    """Raise ValueError if an argument of an auxiliary network is out of range."""
     if len(channels) != len(VGG_CONVS) or min(channels) < 1:
         raise ValueError(f'{kind}: channels must be {len(VGG_CONVS)} numbers of at least 1, got '
                          f'{channels}')
@@ -86,23 +86,23 @@ def check_network(kind: str, channels: Sequence[int], map_stride: int, statistic
 
 
 def conv_norm(in_channels: int, out_channels: int, statistics: str) -> nn.Sequential:
-    """3x3 convolution (Xavier-normal, zero bias) and normalisation by one of ``STATISTICS``."""
+    """Return a 3x3 convolution (Xavier-normal, zero bias) and a normalisation of STATISTICS."""
     conv = nn.Conv2d(in_channels, out_channels, 3, padding=1)
     nn.init.xavier_normal_(conv.weight)
-    nn.init.zeros_(conv.bias)  # type: ignore[arg-type]  # it has one
+    nn.init.zeros_(conv.bias)  # type: ignore[arg-type]  # not None
     return nn.Sequential(conv, STATISTICS[statistics](out_channels))
 
 
 def cosine_distance(a: Tensor, b: Tensor) -> Tensor:
-    """(N, C, h, w) both, to (N,): 1 - the mean over positions of the channels' cosine."""
+    """Return 1 - mean cosine over positions of (N, C, h, w) maps, (N,)."""
     return 1 - F.cosine_similarity(a.float(), b.float(), dim=1, eps=1e-12).flatten(1).mean(1)
 
 
 def coarse_size(size: Sequence[int], stride: int) -> tuple[int, int]:
-    """H and W of the maps at 1 / stride of the input's resolution.
+    """Return H and W of the maps at 1 / stride of the input's resolution.
 
     Raises:
-        ValueError: they would vanish in the network's poolings.
+        ValueError: the maps are too small for the network's poolings.
     """
     height, width = size[0] // stride, size[1] // stride
     least = 2 ** len(VGG_CONVS)

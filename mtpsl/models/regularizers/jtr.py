@@ -24,18 +24,18 @@ from .base import (
 
 
 def _convs(widths: Sequence[int], statistics: str) -> nn.Sequential:
-    """Convolutions through these numbers of channels, each with normalisation and ReLU."""
+    """Chain 3x3 convolutions of these widths, each with normalisation and ReLU."""
     return nn.Sequential(*[
         layer for before, after in zip(widths, widths[1:])
         for layer in (*conv_norm(before, after, statistics), nn.ReLU(inplace=True))])
 
 
 class JointEncoder(BaseModule):
-    """SegNet's encoder: VGG-16's convolutions, with the places of the maxima of its poolings.
+    """SegNet's encoder: the convolutions of VGG-16, and max pooling that returns its indices.
 
     Args:
         in_channels: channels of the joint map.
-        channels: of the five stages.
+        channels: channels of the five stages.
         statistics: of the normalisations, 'batch' or 'map'.
     """
 
@@ -46,7 +46,7 @@ class JointEncoder(BaseModule):
             for before, width, convs in zip([in_channels, *channels], channels, VGG_CONVS))
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[tuple[Tensor, torch.Size]]]:
-        """(N, K, H, W) to (N, C, H / 32, W / 32), and for each stage what undoes its pooling."""
+        """Map (N, K, H, W) to (N, C, H / 32, W / 32), and pooling indices and sizes per stage."""
         pooled = []
         for stage in self.stages:
             x = stage(x)
@@ -57,10 +57,10 @@ class JointEncoder(BaseModule):
 
 
 class JointDecoder(BaseModule):
-    """The encoder's mirror image, unpooling to the places of the maxima, and one output layer.
+    """The mirrored encoder: unpooling by the encoder's indices, and one output layer.
 
     Args:
-        channels: of the encoder's five stages.
+        channels: channels of the encoder's five stages.
         out_channels: channels of the joint map.
         statistics: of the normalisations, 'batch' or 'map'.
     """
@@ -75,9 +75,9 @@ class JointDecoder(BaseModule):
                                     nn.Conv2d(channels[0], out_channels, 1))
 
     def forward(self, x: Tensor, pooled: Sequence[tuple[Tensor, torch.Size]]) -> Tensor:
-        """(N, C, H / 32, W / 32) to (N, K, H, W), not activated."""
+        """Map (N, C, H / 32, W / 32) to (N, K, H, W), not activated."""
         for stage, (places, size) in zip(self.stages, pooled[::-1]):
-            # F.max_unpool2d has no deterministic implementation; no two places are the same.
+            # F.max_unpool2d has no deterministic implementation; the indices are distinct.
             flat = x.new_zeros(*x.shape[:2], size[-2] * size[-1])
             flat = flat.scatter(2, places.flatten(2), x.flatten(2))
             x = stage(flat.unflatten(2, tuple(size[-2:])))
@@ -86,29 +86,29 @@ class JointDecoder(BaseModule):
 
 @MODELS.register_module()
 class JointTaskRegularization(Regularizer):
-    """All tasks' maps as one: predictions, and the same with labels in, get similar codes.
+    """Encode all tasks' maps jointly; predictions, alone and with labels, get similar codes.
 
-    The "noisy" joint map Yhat holds the predictions of all tasks, the "reliable" Y the labels where
-    there are any; predictions of labelled tasks are detached, and pixels count where every label of
-    the sample is known. On view 1 the encoder is frozen and the distance trains the model; on view
-    2 the maps are detached, and distance and reconstructions train encoder and decoder:
+    The "noisy" joint map Yhat holds the predictions of all tasks; the "reliable" Y has labels where
+    they exist. Predictions of labelled tasks are detached; pixels count where all labels of the
+    sample are known. On view 1 the encoder is frozen and the distance trains the model. On view 2
+    the maps are detached, and distance and reconstructions train encoder and decoder:
 
         L = 1/B sum_i distance_weight (D_1 + reconstruction_weight D_2)
                       + reconstruction_weight L_reconstruction,
 
-    D = 1 - the mean cosine of the codes. How a map enters is the task's ``aux_map`` and
-    ``aux_from_label``, how it is compared its ``reconstruction_loss``.
+    D = 1 - mean cosine of the codes. Tasks define their maps by ``aux_map`` and ``aux_from_label``,
+    and their comparison by ``reconstruction_loss``.
 
     Args:
         tasks: task name -> task.
         distance_weight: published 4.
-        reconstruction_weight: published 2; it also weighs D_2, as in the published code.
-        channels: of the five stages of encoder and decoder.
-        map_stride: the maps enter at 1 / this of the input's resolution; published 1. Labels are
-            averaged after, predictions resized before they become maps.
-        statistics: what the normalisations' means and variances are taken over in training:
-            'batch', all maps that go through together; 'map', each map by itself, as in the
-            published code, which runs them one by one.
+        reconstruction_weight: published 2; it also weights D_2, as in the published code.
+        channels: channels of the five stages of encoder and decoder.
+        map_stride: resolution of the input over that of the maps; published 1. Labels are converted
+            to maps and then averaged, predictions resized and then converted.
+        statistics: scope of the normalisation statistics in training: 'batch', all maps of a
+            forward pass; 'map', each map alone, as in the published code, which encodes maps one
+            by one.
     """
 
     num_views = 3
@@ -132,8 +132,8 @@ class JointTaskRegularization(Regularizer):
 
     def forward(self, views: Sequence[View],
                 rows: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:
-        """``loss_jtr_model`` of view 1 and, for the auto-encoder, ``loss_jtr_distance`` and
-        ``loss_jtr_reconstruction`` of view 2, see :class:`Regularizer`.
+        """Return ``loss_jtr_model`` of view 1, and, for the auto-encoder, ``loss_jtr_distance``
+        and ``loss_jtr_reconstruction`` of view 2, see :class:`Regularizer`.
         """
         known = self._known(views[1], rows)
         logits = self._logits(views[1], rows)
@@ -147,7 +147,7 @@ class JointTaskRegularization(Regularizer):
             logits = self._logits(views[2], rows)
             reliable = self._with_labels(self._encode(logits, known), views[2], rows)
             noisy = self._encode(logits, known, hard=False)
-            target = self._encode(logits, known)  # drawn anew for the reconstructions
+            target = self._encode(logits, known)  # new samples for the reconstructions
             wanted = self._with_labels(target, views[2], rows)
         codes, pooled = self.encoder(torch.cat([_joint(reliable), _joint(noisy)]))
         distance = cosine_distance(*codes.chunk(2)).mean()
@@ -163,13 +163,13 @@ class JointTaskRegularization(Regularizer):
             loss_jtr_reconstruction=self.reconstruction_weight * reconstruction)
 
     def channel_owners(self, order: Sequence[str]) -> dict[str, tuple[int, list]]:
-        """Whose the channels of the joint map are, see :mod:`mtpsl.models.task_order`."""
+        """Return the owners of the joint map's channels, see :mod:`mtpsl.models.task_order`."""
         owned = [(name, number) for name in order for number in range(self.map_channels[name])]
         return {'encoder.stages.0.0.0.weight': (1, owned), 'decoder.output.1.weight': (0, owned),
                 'decoder.output.1.bias': (0, owned)}
 
     def _known(self, view: View, rows: Mapping[str, Sequence[int]]) -> Tensor:
-        """(B, 1, H / stride, W / stride) bool: every label of the sample is known there."""
+        """Return where all labels of a sample are known, (B, 1, H / stride, W / stride) bool."""
         known = torch.ones(len(view.samples), 1, *view.size, device=view.feature.device)
         for name, index in labelled_index(rows, known.device).items():
             if rows[name]:
@@ -178,7 +178,7 @@ class JointTaskRegularization(Regularizer):
         return F.adaptive_avg_pool2d(known, coarse_size(view.size, self.map_stride)) == 1
 
     def _logits(self, view: View, rows: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:
-        """The logits at the maps' resolution (B, C_t, H', W'), those of labelled pairs detached."""
+        """Return logits (B, C_t, H', W') at the maps' resolution, detached for labelled pairs."""
         size = coarse_size(view.size, self.map_stride)
         logits = {}
         for name, index in labelled_index(rows, view.feature.device).items():
@@ -189,12 +189,12 @@ class JointTaskRegularization(Regularizer):
 
     def _encode(self, logits: Mapping[str, Tensor], known: Tensor,
                 hard: bool = True) -> dict[str, Tensor]:
-        """Yhat by task, (B, K_t, H', W'); classes are drawn anew each time where ``hard``."""
+        """Return Yhat by task, (B, K_t, H', W'); with ``hard`` classes are sampled on each call."""
         return {name: task.aux_map(logits[name], known, hard) for name, task in self.tasks.items()}
 
     def _with_labels(self, maps: Mapping[str, Tensor], view: View,
                      rows: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:
-        """Y of Yhat by task: labels in the place of predictions."""
+        """Convert Yhat to Y: replace predictions by labels where they exist."""
         replaced = dict(maps)
         for name, index in labelled_index(rows, view.feature.device).items():
             if rows[name]:
@@ -205,7 +205,7 @@ class JointTaskRegularization(Regularizer):
         return replaced
 
     def _frozen_encoder(self, maps: Tensor) -> Tensor:
-        """The encoder as it is now: its weights get no gradient, its statistics do not move."""
+        """Encode with frozen weights and statistics: gradients reach the maps only."""
         frozen = {name: value.detach() for name, value in self.encoder.named_parameters()}
         frozen |= {name: value.clone() for name, value in self.encoder.named_buffers()}
         return functional_call(self.encoder, frozen, (maps,))[0]

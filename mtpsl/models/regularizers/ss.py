@@ -1,4 +1,4 @@
-"""SS: semi-supervised learning, the unlabelled tasks agree over two views (arXiv:2111.14893)."""
+"""SS: semi-supervised consistency of the unlabelled tasks over two views (arXiv:2111.14893)."""
 
 from collections.abc import Mapping, Sequence
 
@@ -17,28 +17,28 @@ from .base import Regularizer, View
 
 @MODELS.register_module()
 class ViewConsistency(Regularizer):
-    """Predictions of unlabelled tasks on view 1 learn from those on view 0, where these are sure.
+    """Train unlabelled tasks on view 1 with confident predictions on view 0 as pseudo-labels.
 
     View 1 is a :class:`~mtpsl.datasets.transforms.RandomScaleCrop` of view 0. The detached
-    prediction on view 0 is brought to view 1's geometry and values (depth shrinks with a zoom);
-    ``Task.pseudo_label`` says where it is to be trusted, and the task's own loss compares, averaged
-    over all pixels of the view:
+    prediction on view 0 is warped to view 1, with its values (depth shrinks with a zoom).
+    ``Task.pseudo_label`` selects the reliable pixels, and the task's own loss is averaged over all
+    pixels of the view:
 
         L = weight / B sum_i sum_{t not in L_i} w_t (kept pixels / pixels) l_t(view 1, pseudo-label)
 
-    The paper compares with SS without giving formulas. For semseg and depth these are the forms
-    of its published code, with its thresholds; other tasks are ours by analogy. The weight is
-    unknown; 1 is ours.
+    The paper compares with SS but gives no formulas. For semseg and depth the loss follows the
+    published code, with its thresholds; for other tasks it is our analogy. The weight is not
+    published; 1 is our choice.
 
     Args:
         tasks: task name -> task.
         weight: factor on the loss, >= 0.
-        confidence: probability above which a class, or a yes or no, is trusted; in [0, 1).
-        agreement: difference below which values of the two views (metres, 1 - cosine) are trusted;
-            > 0.
+        confidence: probability above which a class, or 0 or 1, is reliable; in [0, 1).
+        agreement: difference between the views (metres, 1 - cosine) below which values are
+            reliable; > 0.
 
     Raises:
-        ValueError: an argument out of its range; in ``forward``, views of another geometry.
+        ValueError: an argument is out of range; in ``forward``, views of another geometry.
     """
 
     num_views = 2
@@ -54,7 +54,7 @@ class ViewConsistency(Regularizer):
 
     def forward(self, views: Sequence[View],
                 rows: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:
-        """``loss_consistency`` of the two views, see :class:`Regularizer`."""
+        """Return ``loss_consistency`` of the two views, see :class:`Regularizer`."""
         teacher, student = views
         self._check_zooms(views)
         samples = len(student.samples)
@@ -89,19 +89,19 @@ class ViewConsistency(Regularizer):
 
 def zoom_grid(samples: Sequence[MultiTaskSample], size: tuple[int, int],
               device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """Where each pixel of a zoomed view lies in the view that it was cut from.
+    """Compute where each pixel of a zoomed view lies in the original view.
 
     Pixels are areas, as in OpenCV's resize. Both views have the same size and padding.
 
     Args:
         samples: N samples with ``zoom`` (top, bottom, left, right, scale), ``img_shape`` and
             ``padding`` (left, right, top, bottom).
-        size: H and W with the padding.
-        device: where the result goes.
+        size: H and W including the padding.
+        device: device of the result.
 
     Returns:
-        (N, H, W, 2) grid for ``grid_sample``; (N, 1, H, W) bool, False in the padding; and
-        (N, 1, 1, 1) scales.
+        Grid (N, H, W, 2) for ``grid_sample``; bool mask (N, 1, H, W), False in the padding; scales
+        (N, 1, 1, 1).
     """
     rows = []
     for sample in samples:
@@ -122,7 +122,7 @@ def zoom_grid(samples: Sequence[MultiTaskSample], size: tuple[int, int],
 
 
 def _axis(start: int, stop: int, side: int, padding: int, padded: int) -> tuple[float, float]:
-    """Slope and offset of u' = a u + b between [-1, 1] coordinates of the padded side.
+    """Return a, b of u' = a u + b between [-1, 1] coordinates of the padded side.
 
     In pixels: p' = padding + start + (p - padding) (stop - start) / side.
     """

@@ -1,4 +1,4 @@
-"""XTC: cross-task consistency in a learnt joint space of each pair of tasks (arXiv:2111.14893)."""
+"""XTC: cross-task consistency in a learnt joint space per pair of tasks (arXiv:2111.14893)."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -24,7 +24,7 @@ from .base import (
 
 
 class PairFiLM(BaseModule):
-    """y = gamma x + beta with a gamma and a beta a channel for every ordered pair of tasks.
+    """y = gamma x + beta with gamma and beta per channel and ordered pair of tasks.
 
     Args:
         channels: C.
@@ -37,19 +37,20 @@ class PairFiLM(BaseModule):
         self.beta = nn.Parameter(torch.zeros(num_pairs, channels))
 
     def forward(self, x: Tensor, pair: Tensor) -> Tensor:
-        """(M, C, h, w) maps of the (M,) pairs, to the same."""
+        """Map (M, C, h, w), the maps of the (M,) pairs, to the same shape."""
         return torch.addcmul(self.beta[pair][..., None, None], self.gamma[pair][..., None, None], x)
 
 
 class MappingNetwork(BaseModule):
-    """m: maps of any task to the joint space of a pair, one network for all tasks and pairs.
+    """m: one network that maps the maps of any task to the joint space of any pair.
 
-    An input layer a task (3x3 convolution, normalisation, ReLU), then VGG-16's 13 convolutions,
-    shared, each with normalisation, the pair's FiLM and ReLU; 1/32 of the map's resolution.
+    One input layer per task (3x3 convolution, normalisation, ReLU), then the 13 convolutions of
+    VGG-16, shared, each with normalisation, the pair's FiLM and ReLU. The output has 1/32 of the
+    resolution.
 
     Args:
-        tasks: task name -> task, which knows the channels of its map.
-        channels: of the five stages.
+        tasks: task name -> task, which defines the channels of its map.
+        channels: channels of the five stages.
         statistics: of the normalisations, 'batch' or 'map'.
     """
 
@@ -71,11 +72,11 @@ class MappingNetwork(BaseModule):
             self.pool_after.append(len(self.convs) - 1)
 
     def forward(self, maps: Mapping[str, Tensor], index: Tensor, pair: Tensor) -> Tensor:
-        """Map M of the maps, each for a pair.
+        """Map M maps, each for a pair.
 
         Args:
-            maps: by task, (N_t, K_t, H, W).
-            index: (M,) positions in the maps of all tasks, one after the other.
+            maps: task name -> (N_t, K_t, H, W).
+            index: (M,) positions in the concatenated maps of all tasks.
             pair: (M,) codes of the pairs.
 
         Returns:
@@ -84,7 +85,7 @@ class MappingNetwork(BaseModule):
         x = torch.cat([self.enter[name](x) for name, x in maps.items()])
         for number, (conv, film) in enumerate(zip(self.convs, self.film)):
             x = conv(x)
-            if number == 0:  # up to here a map is the same for all of its pairs
+            if number == 0:  # before the first FiLM, a map is the same for all its pairs
                 x = x[index]
             x = F.relu(film(x, pair))
             if number in self.pool_after:
@@ -93,11 +94,11 @@ class MappingNetwork(BaseModule):
 
 
 class Pairs(NamedTuple):
-    """The (sample, source task, target task) triples of a batch; M of them, on the host.
+    """The M (sample, source task, target task) triples of a batch, on the CPU.
 
     Attributes:
-        source: positions of the sources' maps among those of all tasks.
-        target: positions of the targets' maps.
+        source: positions of the source maps among those of all tasks.
+        target: positions of the target maps.
         sample: rows of the batch.
         code: codes of the pairs of tasks.
     """
@@ -112,27 +113,26 @@ class Pairs(NamedTuple):
 class CrossTaskConsistency(Regularizer):
     """Map the prediction of an unlabelled task and the label of another close together, on view 1.
 
-    For every sample i, source s not labelled and target t labelled, with D the cosine distance,
-    m the mapping network in the code of the pair (s, t), and F the detached feature of the
-    backbone's last stage:
+    For every sample i, unlabelled source s and labelled target t, with D the cosine distance, m the
+    mapping network for the pair (s, t), and F the detached feature of the backbone's last stage:
 
         L = weight / B sum_i sum_{s,t} D(m(s), m(t)) + feature_weight (D(m(s), F) + D(m(t), F))
 
-    All pairs of a batch go through m together. A batch without a pair runs one sample's at weight
-    zero: in distributed training every process must call the same layers. How a map enters m is the
-    task's ``aux_map`` and ``aux_from_label``.
+    All pairs of a batch pass m together. A batch without pairs runs those of one sample with weight
+    zero: in distributed training every process must call the same layers. Tasks define the input
+    of m by ``aux_map`` and ``aux_from_label``.
 
     Args:
         tasks: task name -> task, at least two.
         weight: c; published 2 for NYUD, 1 for Cityscapes.
-        feature_weight: of the distances to F.
-        channels: of the mapping network's stages; the last is the backbone's last.
-        map_stride: the maps enter m at 1 / this of the input's resolution; published 1. Labels are
-            averaged after, predictions resized before they become maps, and F is averaged to m's
-            output where they differ.
-        statistics: what m's normalisations take their means and variances over in training:
-            'batch', all maps that go through together; 'map', each map by itself, as in the
-            published code, which runs them one by one.
+        feature_weight: weight of the distances to F.
+        channels: channels of the mapping network's stages; the last equals the backbone's last.
+        map_stride: resolution of the input over that of the maps; published 1. Labels are converted
+            to maps and then averaged, predictions resized and then converted; F is averaged to the
+            resolution of m's output if that is lower.
+        statistics: scope of the normalisation statistics in training: 'batch', all maps of a
+            forward pass; 'map', each map alone, as in the published code, which maps them one by
+            one.
     """
 
     num_views = 2
@@ -155,12 +155,12 @@ class CrossTaskConsistency(Regularizer):
 
     def forward(self, views: Sequence[View],
                 rows: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:
-        """``loss_xtc`` of view 1, see :class:`Regularizer`."""
+        """Return ``loss_xtc`` of view 1, see :class:`Regularizer`."""
         view = views[1]
         samples, device = len(view.samples), view.feature.device
         labelled = [{name for name in self.tasks if row in rows[name]} for row in range(samples)]
         pairs, weight = find_pairs(list(self.tasks), labelled), self.weight / samples
-        if not pairs.sample:  # predictions of the first sample alone, at weight zero
+        if not pairs.sample:  # predictions of the first sample, at weight zero
             labelled = [{next(iter(self.tasks))}, *[set()] * (samples - 1)]
             pairs, weight = find_pairs(list(self.tasks), labelled), 0.0
             rows = dict.fromkeys(self.tasks, ())
@@ -174,16 +174,16 @@ class CrossTaskConsistency(Regularizer):
         return dict(loss_xtc=weight * distance.sum())
 
     def channel_owners(self, order: Sequence[str]) -> dict[str, tuple[int, list]]:
-        """Which pairs the rows of the FiLM tables are of, see :mod:`mtpsl.models.task_order`."""
+        """Return the pairs of the FiLM tables' rows, see :mod:`mtpsl.models.task_order`."""
         pairs = [(source, target) for source in order for target in order if target != source]
         return {f'mapping.film.{number}.{table}': (0, pairs)
                 for number in range(len(self.mapping.film)) for table in ('gamma', 'beta')}
 
     def _maps(self, view: View, used: Sequence[int],
               rows: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:
-        """The maps of the used rows by task, (N, K_t, H / stride, W / stride).
+        """Return the maps of the used rows by task, (N, K_t, H / stride, W / stride).
 
-        Predictions where the row is not labelled for the task, then labels.
+        Predictions of rows not labelled for the task come first, then labels.
         """
         size = coarse_size(view.size, self.map_stride)
         without = {name: [row for row in used if row not in rows[name]] for name in self.tasks}
@@ -202,17 +202,17 @@ class CrossTaskConsistency(Regularizer):
         if feature.shape[1] != mapped.shape[1]:
             raise ValueError(
                 f'CrossTaskConsistency: the mapping network ends in {mapped.shape[1]} channels, '
-                f"the backbone's last stage has {feature.shape[1]}; set channels[-1] of the "
+                f"but the backbone's last stage has {feature.shape[1]}; set channels[-1] of the "
                 'regularizer to that')
         height, width = mapped.shape[-2:]
         return F.adaptive_avg_pool2d(feature.detach(), (height, width))
 
 
 def find_pairs(tasks: Sequence[str], labelled: Sequence[set[str]]) -> Pairs:
-    """All pairs of an unlabelled and a labelled task of each sample.
+    """Find all pairs of an unlabelled and a labelled task of each sample.
 
-    The maps of a task are those of the rows with a pair, unlabelled ones first, and the tasks'
-    follow each other. The code of (s, t) counts the ordered pairs row by row, without the diagonal.
+    The maps of a task are those of rows with a pair, unlabelled ones first; tasks are concatenated.
+    The code of (s, t) numbers the ordered pairs row by row, without the diagonal.
 
     Args:
         tasks: names of the T tasks.
