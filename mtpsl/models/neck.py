@@ -61,7 +61,8 @@ class MultiScaleFusion(BaseModule):
         size = [max(int(side * self.scale), 1) for side in stages[0].shape[-2:]]
         if not self.shortcut:
             return self.conv(torch.cat([resize(stage, size) for stage in stages], 1))
-        groups: list[tuple[torch.Size | None, list[Tensor]]] = []  # consecutive stages of one resolution
+        # Consecutive stages of one resolution form a group.
+        groups: list[tuple[torch.Size | None, list[Tensor]]] = []
         for stage in stages:
             shape = _enlarged_from(stage, size)
             if not groups or groups[-1][0] != shape:
