@@ -32,7 +32,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     from mmengine.config import DictAction
-    from test_gpu.fake import REPO, set_up
+    from test_gpu.fake import set_up
 
     from mtpsl.engine import load_config
 
@@ -45,7 +45,7 @@ def main() -> None:
     for name in args.configs:
         if '=' not in name:
             for batch in args.batch:
-                cfg = load_config(f'{REPO}/configs/{name}.py', changes)
+                cfg = load_config(name, changes)
                 counter = count(cfg, batch, args)
                 print(f'{" ".join([name, *options]):50s} {batch:5d} {counter.macs / 1e9:9.0f} '
                       f'{counter.bytes / 1e9:8.1f} {counter.launches:8d} '
