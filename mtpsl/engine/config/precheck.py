@@ -7,6 +7,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
+from mtpsl.datasets.doubles import paths_of, same_files, told_twice
 from mtpsl.datasets.transforms.colours import Look
 from mtpsl.datasets.transforms.contract import looks, zooms
 from mtpsl.engine.quiet import silence
@@ -156,14 +157,28 @@ def other_colours(cfg: Config, split: str) -> str:
 
 
 def training_set_tested(cfg: Config) -> str:
-    """Whether a test is on a set that the config trains on; a sentence for a warning, or ''."""
+    """Whether a test is on images that the config trains on; a sentence for a warning, or ''.
+
+    Its images are looked up, as far as they are there: those of one path, links and copies count.
+    """
     learned, tested = ([{key: part.get(key) for key in PLACE} for part in leaves(loader.dataset)]
                        if (loader := cfg.get(f'{split}_dataloader')) else []
                        for split in ('train', 'test'))
     both = next((place for place in tested if place in learned), None)
-    return '' if both is None else (
-        f'test_dataloader reads the images of train_dataloader ({both["data_root"]}, split '
-        f'{both["split"]!r}): its figures are of images that were learned from')
+    if both is not None:
+        return (f'test_dataloader reads the images of train_dataloader ({both["data_root"]}, split '
+                f'{both["split"]!r}): its figures are of images that were learned from')
+    if not learned or not tested:
+        return ''
+    try:
+        with silence():
+            paths = [paths_of(DATASETS.build(cfg[f'{split}_dataloader'].dataset))
+                     for split in ('train', 'test')]
+    except Exception:  # the training data need not be here, nor fit
+        return ''
+    same = same_files(*paths)
+    return same and (f'{told_twice(same, len(paths[1]), "test")}: its figures are of images that '
+                     'were learned from') or ''
 
 
 def other_zoom(cfg: Config, split: str) -> str:
