@@ -15,7 +15,6 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from mtpsl.datasets.doubles import same_files, told_twice
 from mtpsl.datasets.joint import JointDataset
-from mtpsl.datasets.look import leaves_of
 from mtpsl.engine.checkpoints.content import DATA_KEY, check_checkpoint, read_content
 from mtpsl.engine.checkpoints.resume import check_teacher, differences, unfinished
 from mtpsl.engine.checkpoints.trained_images import other_images
@@ -24,7 +23,7 @@ from mtpsl.evaluation import MultiTaskMetric
 from mtpsl.structures.outputs import METRIC_PREFIXES
 from mtpsl.tasks import Task
 
-from .config.precheck import other_colours, other_reading, other_zoom
+from .config.precheck import other_colours, other_reading, other_zoom, paths_of
 from .ranks import compare_data, content_of
 from .schedules import length_of, schedule_doubts
 from .standing_weights import standing_weights
@@ -242,10 +241,8 @@ def _validated_on_training(runner: Runner) -> Iterator[str]:
     """Whether images are both trained and validated on, as far as it is told quickly."""
     if runner.val_loop is None:
         return
-    training, validation = (
-        {info['img_path']: None for leaf in leaves_of(loader.dataset)
-         for info in map(leaf.get_data_info, range(len(leaf)))}
-        for loader in (runner.train_dataloader, runner.val_dataloader))
+    training, validation = (paths_of(loader.dataset) for loader in (
+        runner.train_dataloader, runner.val_dataloader))
     if both := same_files(training, validation):
         yield f'{told_twice(both, len(validation))}: figures of the validation will be too good'
 

@@ -7,7 +7,8 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from mtpsl.datasets.doubles import paths_of, same_files, told_twice
+from mtpsl.datasets.doubles import same_files, told_twice
+from mtpsl.datasets.look import leaves_of
 from mtpsl.datasets.transforms.colours import Look
 from mtpsl.datasets.transforms.contract import looks, zooms
 from mtpsl.engine.quiet import silence
@@ -177,8 +178,13 @@ def training_set_tested(cfg: Config) -> str:
     except Exception:  # the training data need not be here, nor fit
         return ''
     same = same_files(*paths)
-    return same and (f'{told_twice(same, len(paths[1]), "test")}: its figures are of images that '
-                     'were learned from') or ''
+    return f'{told_twice(same, len(paths[1]), "test")}: the figures are too good' if same else ''
+
+
+def paths_of(dataset: object) -> dict[str, None]:
+    """The paths of the images of a built dataset, wrapped or not, in their order."""
+    return {info['img_path']: None for leaf in leaves_of(dataset)
+            for info in map(leaf.get_data_info, range(len(leaf)))}
 
 
 def other_zoom(cfg: Config, split: str) -> str:
