@@ -193,8 +193,9 @@ def group_by_method(results: Sequence[Result]) -> list[Method]:
 def _check_run(run: Result, before: Sequence[Result]) -> None:
     """Whether ``run`` may be one more run beside those ``before`` it."""
     for other in before:
-        if run.place == other.place:
-            raise ValueError(f'{run.place} is given twice; each run counts once')
+        if (_files(run), run.index) == (_files(other), other.index):
+            told = '' if run.place == other.place else f', first as {other.place}'
+            raise ValueError(f'{run.place} is given twice{told}; each run counts once')
         if set(run.metrics) != set(other.metrics):
             raise ValueError(
                 f'{run.method!r} names results of different tasks: {other.place} holds '
@@ -205,6 +206,24 @@ def _check_run(run: Result, before: Sequence[Result]) -> None:
             if None not in sizes and sizes[0] != sizes[1]:
                 raise ValueError(f'runs of {run.method!r} differ in {what}: {other.place} says '
                                  f'{sizes[0]:g}, {run.place} says {sizes[1]:g}')
+
+
+def _files(run: Result) -> list[Path]:
+    """What it was read from, however that was written."""
+    return [Path(file).resolve() for file in split_paths(run.file)]
+
+
+def copies(methods: Iterable[Method]) -> list[str]:
+    """List the runs of one method whose figures are all alike, as of a copied work dir."""
+    lines: list[str] = []
+    for method in methods:
+        first: dict[tuple, Result] = {}
+        for run in method.runs:
+            other = first.setdefault(tuple(sorted(run.metrics.items())), run)
+            if other is not run:
+                lines.append(f'{method.name}: all figures of {other.place} and {run.place} are '
+                             'alike, and count as two runs: is one a copy of the other?')
+    return lines
 
 
 def refuse_overlap(groups: Iterable[tuple[str, Sequence[Result]]]) -> None:

@@ -9,8 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from mmcv.transforms import Compose
+from mmengine.config import Config
 from torch import Tensor, nn
 
+from mtpsl.datasets.transforms.contract import looks, zooms
+from mtpsl.engine.config.dataset_tree import named_leaves
 from mtpsl.models import MultiTaskModel
 from mtpsl.tasks import Task
 
@@ -101,12 +105,37 @@ def differences(module: Deployed, path: Path, inputs: tuple[Tensor, ...]) -> dic
             for name, ours, theirs in zip(module.model.tasks, eager, run_file(path, inputs))}
 
 
-def describe(module: Deployed, example: tuple[Tensor, ...]) -> dict:
-    """Describe the inputs and outputs of the graph, for use without this package."""
+def prepared_by(cfg: Config) -> str:
+    """Describe what the test pipeline does to each image before the model; '' for nothing.
+
+    An exported graph does not contain it.
+
+    Args:
+        cfg: a loaded config. Sets that are read differently are listed one by one.
+    """
+    told = {}
+    for name, part in named_leaves(cfg.get('test_dataloader', {}).get('dataset', {})):
+        steps = Compose(list(part.get('pipeline', ()))).transforms
+        found = [*looks(steps)[0].names, *(f'RandomScale by {low:g}' for low, high in zooms(steps)
+                                           if low == high != 1)]
+        told[name] = ', '.join(found)
+    if len(set(told.values())) == 1:
+        return next(iter(told.values()))
+    return '; '.join(f'{text or "nothing"} in {name}' for name, text in told.items())
+
+
+def describe(module: Deployed, example: tuple[Tensor, ...], prepared: str = '') -> dict:
+    """Describe the inputs and outputs of the graph, for use without this package.
+
+    Args:
+        module: the model.
+        example: its inputs.
+        prepared: see :func:`prepared_by`.
+    """
     inputs: dict[str, dict] = {
         name: dict(shape=list(value.shape), type=str(value.dtype).removeprefix('torch.'))
         for name, value in zip(module.input_names, example)}
-    inputs['image']['content'] = 'RGB, 0 to 255'
+    inputs['image']['content'] = 'RGB, 0 to 255' + (f', after {prepared}' if prepared else '')
     if 'noise' in inputs:
         inputs['noise']['content'] = 'standard normal draws; zeros, their mean, give one answer'
         inputs['noise']['channels'] = module.model.noise.channels

@@ -36,7 +36,7 @@ class Frames:
     Args:
         inputs: see :meth:`mtpsl.apis.MultiTaskInferencer.stream`.
         names: names to use instead of the file names, one per image, in order. A generator may
-            return more.
+            return more. For a folder a dict of file -> name.
         numbers: iterator of the numbers of unnamed arrays.
         on_error: see :func:`mtpsl.apis.sources.collect`.
         noise: text that seeds the noise of all images; None: the name of each.
@@ -47,7 +47,8 @@ class Frames:
 
     Raises:
         FileNotFoundError, TypeError, ValueError: see :func:`mtpsl.apis.sources.collect`; names are
-            not valid file names, not distinct or not as many as the images.
+            not valid file names, not distinct or not as many as the images, or a list for a folder
+            whose natural order is not the order of its names as text.
     """
 
     def __init__(self, inputs: Stream, names: str | Iterable[str] | None,
@@ -66,6 +67,8 @@ class Frames:
                 inputs, on_error)  # type: ignore[arg-type]
             self.total = len(self._sources)
             _say_same(self._sources)
+            if names is not None and isinstance(inputs, (str, Path)) and not self.single:
+                names = _names_of_files(names, self._sources)
         if isinstance(names, (set, frozenset, Mapping)) or (
                 names is not None and isinstance(inputs, (set, frozenset))):
             raise ValueError('names and images must have an order, as a list has, got names of '
@@ -146,6 +149,29 @@ def _say_same(sources: Sequence[Source]) -> None:
                       f'{type(source.content).__name__} object, so their results will be of one '
                       'picture: copy the frames of a buffer', 'current', logging.WARNING)
             return
+
+
+def _names_of_files(names: str | Iterable[str], sources: Sequence[Source]) -> Any:
+    """What each file of a folder will be called; names without files are left as they are.
+
+    Raises:
+        ValueError: files without a name, or names of no file; names without files where which is
+            meant for which depends on how the files are put in order.
+    """
+    files = [Path(str(source.content)).name for source in sources]
+    if isinstance(names, Mapping):
+        named = {Path(file).name: name for file, name in names.items()}
+        if odd := sorted(set(named) ^ set(files)):
+            raise ValueError(f'names must have each image of the folder, {odd[0]} is '
+                             + ('in names alone' if odd[0] in named else 'not in names'))
+        return [named[file] for file in files]
+    stems = [source.name for source in sources]
+    if any(sorted(found) != found for found in (files, stems)):
+        place = next(k for k, pair in enumerate(zip(files, sorted(files))) if len({*pair}) > 1)
+        raise ValueError(
+            f'names must be a dict of file -> name for this folder: image {place} is '
+            f'{files[place]} in the order of numbers, and {sorted(files)[place]} in that of text')
+    return names
 
 
 def _is_file(source: Source) -> bool:

@@ -147,9 +147,10 @@ class MultiTaskInferencer:
             inputs: path of an image or a folder, an RGB array (H, W, 3) uint8, a PIL image, or an
                 iterable of paths, arrays and images. A generator, such as ``Path.glob`` or frames,
                 is read lazily.
-            names: names of the results and their files, one per image; a name also seeds the
-                noise. None: the file name without suffix. Arrays are ``image0``, ``image1`` ...
-                over all calls, and their position in the call seeds the noise.
+            names: names of the results and their files, one per image, for a folder a dict of
+                file -> name; a name also seeds the noise. None: the file name without suffix.
+                Arrays are ``image0``, ``image1`` ... over all calls, and their position in the
+                call seeds the noise.
             tasks: names of the tasks to predict; None is all. Work that only other tasks need is
                 skipped: their denoising, their full-size maps, and their decoders unless they
                 condition the denoising.

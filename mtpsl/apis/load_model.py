@@ -13,6 +13,7 @@ from mmengine.runner import load_checkpoint
 
 from mtpsl.engine.checkpoints.content import check_checkpoint, check_whole
 from mtpsl.engine.checkpoints.resume import check_meaning, other_settings
+from mtpsl.engine.checkpoints.trained_images import other_images
 from mtpsl.engine.config.dataset_tree import leaves
 from mtpsl.engine.config.load import load_config, require
 from mtpsl.engine.config.model_index import find_weights
@@ -69,7 +70,8 @@ def load_model(model: str | Path | Config, weights: str | Path | None = None,
         The model in evaluation mode.
 
     Warns:
-        UserWarning: there are no weights, or they were trained with other settings of the model.
+        UserWarning: there are no weights, or they were trained with other settings of the model,
+            or on images of other colours or another size than the config's.
 
     Raises:
         FileNotFoundError: there is no such config or checkpoint.
@@ -92,8 +94,9 @@ def load_model(model: str | Path | Config, weights: str | Path | None = None,
             check_whole(weights)
             check_checkpoint(weights, built)
             check_meaning(weights, cfg)
-            if told := other_settings(weights, cfg):
-                warnings.warn(told, stacklevel=3)
+            for told in (other_settings(weights, cfg), other_images(weights, cfg, 'test')):
+                if told:
+                    warnings.warn(told, stacklevel=3)
         load_checkpoint(built, weights, map_location='cpu', strict=True, logger='silent')
     return built.to(target).eval()
 

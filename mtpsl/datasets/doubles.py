@@ -2,7 +2,8 @@
 
 import filecmp
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import cache
 
 PART = 1 << 12  # bytes of each file that are compared first
 AT_ONCE = 200  # pairs of equally named files that are compared before a run
@@ -24,16 +25,18 @@ def same_files(learned: Iterable[str], tested: Collection[str],
         (training image, evaluated image) for each match, in the order of the evaluated images.
     """
     learned = list(learned)
-    paths = set(learned)
     if thorough:
         return _copies(learned, tested)
+    real = _in_real_folders()
+    paths = {real(path): path for path in learned}
     by_name = {os.path.basename(path): path for path in learned}
     found, compared = [], 0
     for path in tested:
-        twin = path if path in paths else by_name.get(os.path.basename(path))
+        same = paths.get(real(path))
+        twin = by_name.get(os.path.basename(path)) if same is None else same
         if twin is None:
             continue
-        if twin != path and not _linked(twin, path):
+        if same is None and not _linked(twin, path):
             if compared >= AT_ONCE:
                 continue
             compared += 1
@@ -49,9 +52,16 @@ def told_twice(pairs: Sequence[tuple[str, str]], number: int, split: str = 'val'
     twin = '' if learned == tested else f', which is {learned}'
     if split == 'train':
         return (f'{len(pairs)} of the {number} images are in a training set before it too, such as '
-                f'{tested}{twin}: they count twice, or each time with some of their labels')
-    return (f'{len(pairs)} of the {number} validation images are training images too, such as '
+                f'{tested}{twin}: they count twice, or with a part of their labels each time')
+    kind = 'test' if split == 'test' else 'validation'
+    return (f'{len(pairs)} of the {number} {kind} images are training images too, such as '
             f'{tested}{twin}')
+
+
+def _in_real_folders() -> Callable[[str], str]:
+    """What gives a path with its folder written in one way, looked up once a folder."""
+    real_folder = cache(os.path.realpath)
+    return lambda path: os.path.join(real_folder(os.path.dirname(path)), os.path.basename(path))
 
 
 def _linked(one: str, other: str) -> bool:

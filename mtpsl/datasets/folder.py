@@ -9,6 +9,7 @@ import numpy as np
 from mmengine.logging import print_log
 
 from mtpsl.registry import DATASETS
+from mtpsl.system.option_value import as_text
 from mtpsl.tasks import Task, build_tasks
 
 from .arrays import number_map
@@ -88,7 +89,8 @@ class FolderDataset(PartialLabelDataset):
         folders = {} if folders is None else folders
         for name, value in (('split', split), ('images', images)):
             if not isinstance(value, str):
-                raise ValueError(f"{name} must name a folder ('' for none), got {value!r}")
+                raise ValueError(f"{name} must name a folder ('' for none), got {value!r}"
+                                 f'{as_text(value)}')
         _check_names(built, folders, optional)
         self.base = os.path.join(os.path.expanduser(data_root), split)
         self.image_folder = os.path.join(self.base, images)

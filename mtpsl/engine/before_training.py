@@ -15,16 +15,16 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from mtpsl.datasets.doubles import same_files, told_twice
 from mtpsl.datasets.joint import JointDataset
-from mtpsl.datasets.look import leaves_of
 from mtpsl.engine.checkpoints.content import DATA_KEY, FILES_KEY, check_checkpoint, read_content
 from mtpsl.engine.checkpoints.data_files import other_files
 from mtpsl.engine.checkpoints.resume import check_teacher, differences, unfinished
+from mtpsl.engine.checkpoints.trained_images import other_images
 from mtpsl.engine.hooks.checkpoint_hook import known_direction
 from mtpsl.evaluation import MultiTaskMetric
 from mtpsl.structures.outputs import METRIC_PREFIXES
 from mtpsl.tasks import Task
 
-from .config.precheck import other_colours, other_reading, other_zoom
+from .config.precheck import other_colours, other_reading, other_zoom, paths_of
 from .ranks import compare_data, content_of
 from .schedules import length_of, schedule_doubts
 from .standing_weights import standing_weights
@@ -45,7 +45,8 @@ def check_training(runner: Runner) -> None:
     _check_custom_keys(runner)
     for found in (*schedule_doubts(runner.cfg.get('param_scheduler'), length_of(runner)),
                   *_hook_doubts(runner), *_other_data(runner),
-                  *standing_weights(runner), *_validated_on_training(runner),
+                  *standing_weights(runner), _other_images(runner),
+                  *_validated_on_training(runner),
                   other_colours(runner.cfg, 'val') or other_colours(runner.cfg, 'test'),
                   other_zoom(runner.cfg, 'val') or other_zoom(runner.cfg, 'test'),
                   other_reading(runner.cfg, 'val') or other_reading(runner.cfg, 'test')):
@@ -100,6 +101,15 @@ def _check_teacher(runner: Runner) -> None:
         check_teacher(path, runner.cfg)
         if told := unfinished(path):
             runner.logger.warning(f'model.teacher: {told}: is stage 1 done?')
+        if told := other_images(path, runner.cfg, 'train'):
+            runner.logger.warning(f'model.teacher: {told}')
+
+
+def _other_images(runner: Runner) -> str:
+    """How the images were read that the first weights were trained on."""
+    init = runner.cfg.model.get('init_cfg') or {}
+    path = runner._load_from or (isinstance(init, dict) and init.get('checkpoint')) or '://'
+    return '' if runner._resume or '://' in path else other_images(path, runner.cfg, 'train')
 
 
 def _check_slice(runner: Runner) -> None:
@@ -236,10 +246,8 @@ def _validated_on_training(runner: Runner) -> Iterator[str]:
     """Whether images are both trained and validated on, as far as it is told quickly."""
     if runner.val_loop is None:
         return
-    training, validation = (
-        {info['img_path']: None for leaf in leaves_of(loader.dataset)
-         for info in map(leaf.get_data_info, range(len(leaf)))}
-        for loader in (runner.train_dataloader, runner.val_dataloader))
+    training, validation = (paths_of(loader.dataset) for loader in (
+        runner.train_dataloader, runner.val_dataloader))
     if both := same_files(training, validation):
         yield f'{told_twice(both, len(validation))}: figures of the validation will be too good'
 

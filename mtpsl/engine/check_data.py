@@ -22,6 +22,7 @@ from mtpsl.registry import DATASETS
 from mtpsl.system.config_arguments import one_line_errors
 from mtpsl.tasks.seen import Seen
 
+from .checkpoints.trained_images import other_images
 from .ranks import compare_data
 
 SHOWN = 10  # problems written out in full
@@ -38,7 +39,8 @@ def check_labels(runner: Runner, training: bool = True) -> None:
         compare_data(runner.test_dataloader.dataset, 'test data')
         look_at_labels(runner.test_dataloader.dataset, training=False)
         for told in (other_colours(runner.cfg, 'test'), other_zoom(runner.cfg, 'test'),
-                     other_reading(runner.cfg, 'test'), training_set_tested(runner.cfg)):
+                     other_reading(runner.cfg, 'test'), training_set_tested(runner.cfg),
+                     other_images(runner.cfg.load_from, runner.cfg, 'test')):
             if told:
                 runner.logger.warning(told)
         return

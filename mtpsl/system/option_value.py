@@ -2,6 +2,7 @@
 
 import ast
 
+QUOTED = {'"', "'"}
 PAIRS = {')': '(', ']': '[', '}': '{'}
 
 
@@ -9,11 +10,16 @@ def read_value(text: str) -> object:
     """Read a number, True, False, None, a string, a list, a tuple or a dict.
 
     ``1,2`` and ``[1,2]`` are lists, ``(1,2)`` is a tuple, ``dict(a=1)`` and ``{'a': 1}`` are dicts,
-    and all of them nest. Strings need no quotes, except in dicts if they are no plain names.
+    and all of them nest. Strings need no quotes, except in dicts if they are no plain names; what
+    has quotes is text, as ``"2017"`` and ``"a,b"`` are.
 
     Raises:
         ValueError: brackets do not match, or a dict is malformed.
     """
+    if QUOTED & set(text):
+        quoted = _quoted(text)
+        if quoted is not None:
+            return quoted
     if '{' in text or 'dict(' in text:
         try:
             return _literal(ast.parse(text.strip(), mode='eval').body)
@@ -23,7 +29,29 @@ def read_value(text: str) -> object:
     if (',' in text or text[:1] in ('(', '[') or text[-1:] in (')', ']')) and not _balanced(text):
         raise ValueError(f'the brackets of {text!r} do not match')
     from mmengine.config import DictAction  # not imported for --help
+    if ',' not in text and text[:1] + text[-1:] not in ('()', '[]'):
+        return DictAction._parse_int_float_bool(text.strip())  # with the spaces inside of a text
     return DictAction._parse_iterable(text)
+
+
+def as_text(value: object) -> str:
+    """How to write a value, where it should have been text, for an error; '' for others."""
+    if not isinstance(value, (int, float, list, tuple)):
+        return ''
+    text = ','.join(map(str, value)) if isinstance(value, (list, tuple)) else value
+    return f"; text that reads as a number or a list has quotes of its own, as KEY='\"{text}\"'"
+
+
+def _quoted(text: str) -> object:
+    """The value of a text with quotes; None where it is not written as Python does."""
+    try:
+        parts = ast.parse(f'[{text.strip()}]', mode='eval').body
+        found = _literal(parts)
+    except (SyntaxError, ValueError):
+        return None
+    assert isinstance(found, list)
+    alone = len(found) == 1 and not text.rstrip().endswith(',')
+    return found[0] if alone else found
 
 
 def _balanced(text: str) -> bool:

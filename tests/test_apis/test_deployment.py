@@ -95,6 +95,27 @@ def test_an_exported_file_predicts_as_testing_does(name, suffix, tmp_path, capsy
     assert max(differences(other, out, other.example(1, (64, 64))).values()) > 1e-2
 
 
+@pytest.mark.parametrize('steps, told', [
+    ([dict(type='LoadImageFromFile', color_type='grayscale'), dict(type='mmseg.CLAHE')],
+     ", after color_type='grayscale', CLAHE"),
+    ([dict(type='LoadImageFromFile'), dict(type='RandomScale', scale_range=(0.5, 0.5))],
+     ', after RandomScale by 0.5'), ([dict(type='LoadImageFromFile')], ''), ([], '')])
+def test_what_images_need_before_the_graph_is_told(steps, told, tmp_path, capsys, monkeypatch):
+    config, checkpoint = saved(tiny_model_config(), tmp_path)
+    cfg = Config.fromfile(config)
+    cfg.test_dataloader = dict(dataset=dict(type='FolderDataset', data_root='x', pipeline=steps))
+    cfg.dump(config)
+    monkeypatch.setattr('mtpsl.apis.deployment.export',
+                        lambda module, example, path: path.write_text('graph'))
+    monkeypatch.setattr('mtpsl.apis.deployment.differences', lambda *_: {})
+    out = tmp_path / 'model.pt2'
+    load_tool('deployment/export.py').main([config, checkpoint, '--out', str(out)])
+    content = json.loads((tmp_path / 'model.pt2.json').read_text())['inputs']['image']['content']
+    assert content == f'RGB, 0 to 255{told}'
+    said = capsys.readouterr().err
+    assert told[2:] in said and bool(told) == ('note: the graph begins after' in said)
+
+
 def test_the_noise_counts_and_a_difference_is_an_error(tmp_path, monkeypatch, capsys):
     module = Deployed(MODELS.build(tiny_model_config()).eval())
     image, noise = module.example(1, (64, 64))

@@ -33,7 +33,8 @@ def test_frames_have_the_names_that_they_are_given(infer, frames, folder, tmp_pa
     named = infer(iter(frames[:2]), names=(f'frame{n:04d}' for n in range(10, 99)),
                   tasks=['depth'], progress=False)
     assert [result.name for result in named] == ['frame0010', 'frame0011']
-    files = infer(folder, names=['a', 'b', 'c'], tasks=['depth'], progress=False)
+    files = infer(folder, names={'10.png': 'c', '0.png': 'a', '2.png': 'b'}, tasks=['depth'],
+                  progress=False)
     assert [result.name for result in files] == ['a', 'b', 'c']
     door = infer(frames[0], names=['door'], tasks=['depth'])
     np.testing.assert_array_equal(door.maps['depth'], result.maps['depth'])  # the name's noise
@@ -99,6 +100,17 @@ def test_names_that_cannot_be_are_refused_first(infer, frames, names, message):
     infer.model.predict = None
     with pytest.raises(ValueError, match=message):
         infer.stream(frames[:2], names=names)
+
+
+@pytest.mark.parametrize('names, message', [
+    (['a', 'c', 'b'], 'image 1 is 2.png in the order of numbers, and 10.png in'),
+    (iter('acb'), 'dict of file -> name'), ({'0.png': 'a'}, '10.png is not in names'),
+    ({'0.png': 'a', '2.png': 'b', '10.png': 'c', '3.png': 'd'}, '3.png is in names alone')])
+def test_names_of_a_folder_are_of_its_files(names, message, folder):
+    with pytest.raises(ValueError, match=message):
+        Frames(str(folder), names)
+    (folder / '10.png').rename(folder / '3.png')  # one order, by whichever rule
+    assert Frames(folder, ['a', 'b', 'c']).known_names() == ['a', 'b', 'c']
 
 
 @pytest.mark.parametrize('names', [{'b', 'a'}, frozenset('ab'), {'a': 1, 'b': 2}])

@@ -361,6 +361,8 @@ def coco_of(*annotations):
      'image a.jpg: ValueError a shape with a corner that is no number'),
     (coco_of((9, 'dog', dict(segmentation=[[1, 2, 3, 4, 5, 6]]))), 'no image has the id 10'),
     (coco_of((0, 'dog', dict(segmentation=dict(size=[4, 4], counts=[16])))), 'a mask of 4 x 4'),
+    (other_text('coco_a.json', '{"categories": [{"id": 1, "name": "dog"}, {"id": 1, "name": '
+                '"person"}], "images": [], "annotations": []}'), 'two categories have one id'),
     (other_text('coco_a.json', '{"categories": [], "images": [], "annotations": [{"image_id": 1, '
                 '"segments_info": []}]}'), 'of panoptic segmentation'),
     (lambda tmp_path: ('coco', tmp_path / 'no.json'), 'no file or folder'),
@@ -378,6 +380,17 @@ def test_a_colour_without_a_name(convert, tmp_path):
     assert 'SegmentationClass/a.png has colours' in convert('cvat', source, status=1)
     (source / 'labelmap.txt').write_text('background;0,0,0\n')
     assert 'labelmap.txt, line 1' in convert('cvat', source, status=1)
+
+
+def test_renamed_pictures_with_the_old_name_in_their_files(convert, tmp_path):
+    folder = files.write_images(tmp_path / 'raw', ['1.jpg', '2.jpg'])
+    files.labelme(folder, '2.jpg', ('dog', 'polygon', corners(SQUARE)))
+    (folder / '2.json').rename(folder / '1.json')  # as its picture was
+    assert '1.json says that it is of 2.jpg, and beside it lies 1.jpg' in convert(
+        'labelme', folder, status=1)
+    (folder / '1.json').rename(folder / 'notes.json')  # beside which no picture lies
+    convert('labelme', folder)
+    assert written(tmp_path) == ['2.png']
 
 
 def test_images_that_do_not_fit(convert, folder, tmp_path):

@@ -47,6 +47,15 @@ def test_the_same_file_by_its_path_a_link_or_a_copy(folders, make):
     assert same_files(train, val, True) == [(train[1], val[1]), (train[0], val[3])]
 
 
+def test_one_path_written_in_other_ways(folders, tmp_path, monkeypatch):
+    train, _ = folders
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'link').symlink_to(tmp_path / 'train')
+    other = str(tmp_path / 'other/1.npy')  # of the same name, and the last
+    for path in ('train/1.npy', './train//1.npy', 'val/../train/1.npy', 'link/1.npy'):
+        assert same_files([*train, other], [path]) == [(train[1], path)]
+
+
 def test_one_byte_at_the_end_differs(folders):
     train, val = folders
     content = np.frombuffer(Path(train[0]).read_bytes(), np.uint8).copy()

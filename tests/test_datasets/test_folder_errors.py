@@ -115,7 +115,7 @@ def test_folders_and_nameless_files_are_no_images_or_labels(root):
 
 @pytest.mark.parametrize('arguments, message', [
     (dict(split=None), 'split must name a folder .* got None'),
-    (dict(images=3), 'images must name a folder'),
+    (dict(images=3), 'images must name a folder .*KEY=."3"'),
     (dict(folders=['normal']), r"folders must be a dict .* got \['normal'\]"),
     (dict(folders=dict(normal=None)), 'folders must be a dict .* got'),
     (dict(optional=3), 'optional must be a sequence of task names, got 3')])

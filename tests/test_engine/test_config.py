@@ -32,6 +32,18 @@ def test_tasks_reach_everything_that_asks_for_them():
         assert list(part.tasks) == ['semseg', 'parsing', 'saliency', 'normal', 'boundary']
 
 
+def test_a_parent_after_its_child_keeps_the_child():
+    child = {'optim_wrapper.optimizer.lr': 0.5}
+    for options in (child | {'optim_wrapper': dict(accumulative_counts=2)},
+                    {'optim_wrapper': dict(accumulative_counts=2)} | child,
+                    {'optim_wrapper': dict(optimizer=dict(lr=0.1), accumulative_counts=2)} | child):
+        wrapper = load_config(PASCAL, options).optim_wrapper
+        assert (wrapper.optimizer.lr, wrapper.accumulative_counts) == (0.5, 2)
+    for parent in (dict(optimizer=dict(lr=0.1)), dict(_delete_=True, type='OptimWrapper'), None):
+        with pytest.raises(ValueError, match=r'optim_wrapper undoes optim_wrapper\.optimizer\.lr'):
+            load_config(PASCAL, child | {'optim_wrapper': parent})
+
+
 def test_overridden_tasks_reach_everything(tmp_path):
     cfg = load_config(write(tmp_path, "tasks = dict(_delete_=True, depth=dict(type='Depth'))"))
     assert list(cfg.model.tasks) == list(cfg.test_dataloader.dataset.tasks) == ['depth']

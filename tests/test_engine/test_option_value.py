@@ -17,6 +17,10 @@ from mtpsl.system.option_value import read_value
      dict(type='Semseg', class_names=('a', 'b'), x=None)),
     ('dict(type=Semseg,deep=dict(x=-1.5,y=[a,{"z":true}]))',
      dict(type='Semseg', deep=dict(x=-1.5, y=['a', dict(z=True)]))),
+    ("'2017'", '2017'), ('"2017"', '2017'), ('"/x/F,2"', '/x/F,2'), ("['2017', 'a b',3]",
+                                                                     ['2017', 'a b', 3]),
+    ("'1','2'", ['1', '2']), ("('1',)", ('1',)), ("'None'", 'None'), ('"dict(a)"', 'dict(a)'),
+    ('my photos', 'my photos'), ("it's", "it's"), ("it's,2", ["it's", 2]),
     ('[dict(type=A),dict(type=B)]', [dict(type='A'), dict(type='B')])])
 def test_values(text, value):
     assert read_value(text) == value and type(read_value(text)) is type(value)

@@ -89,8 +89,20 @@ def test_a_test_on_the_training_set_is_told(config):
     cfg.test_dataloader.dataset.split = 'train'
     assert 'train_dataloader (' in training_set_tested(cfg) and "split 'train')" in (
         training_set_tested(cfg))
+    cfg.test_dataloader.dataset.data_root += '/'  # the same place, written otherwise
+    assert '6 of the 6 test images are training images too' in training_set_tested(cfg)
+    cfg.train_dataloader.dataset.data_root = '/nowhere'  # a test needs no training data
+    assert training_set_tested(cfg) == ''
     cfg.train_dataloader = None
     assert training_set_tested(cfg) == ''
+
+
+def test_id_lists_that_overlap_are_told(config, tmp_path):
+    cfg = load_config(str(config))
+    for split, ids in (('train', '0\n1\n2\n'), ('test', '2\n3\n')):
+        (tmp_path / split).write_text(ids)
+        cfg[f'{split}_dataloader'].dataset |= dict(split='train', ids=str(tmp_path / split))
+    assert '1 of the 2 test images are training images too' in training_set_tested(cfg)
 
 
 @pytest.mark.parametrize('train, test, told', [

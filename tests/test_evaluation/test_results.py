@@ -8,6 +8,7 @@ import pytest
 
 from mtpsl.analysis.results import (
     Result,
+    copies,
     group_by_method,
     metric_directions,
     paper_results,
@@ -151,7 +152,22 @@ def test_runs_that_do_not_belong_together() -> None:
     with pytest.raises(ValueError, match=r"of 'A' differ in params: a.json says 2e\+06, b.json: r"
                        r'esults\[4\] says 3e\+06'):
         group_by_method([one, Result('A', one.metrics, 'b.json', 4, params=3e6)])
-    assert len(group_by_method([one, Result('A', one.metrics, 'b.json')])[0].runs) == 2
+    methods = group_by_method([one, Result('A', one.metrics, 'b.json')])
+    assert len(methods[0].runs) == 2
+    assert copies(methods) == ['A: all figures of a.json and b.json are alike, and count as two '
+                               'runs: is one a copy of the other?']
+    assert copies(group_by_method([one, Result('A', {'semseg/mIoU': 51}, 'b.json')])) == []
+
+
+def test_one_file_by_two_paths_is_one_run(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = write(tmp_path / 'x.json', {'semseg/mIoU': 50})
+    (tmp_path / 'link.json').symlink_to(file)
+    for other in ('x.json', './x.json', 'link.json'):
+        with pytest.raises(ValueError, match=f'^{other} is given twice, first as {file}'):
+            group_by_method([Result('A', {'semseg/mIoU': 50}, str(path)) for path in (file, other)])
+    a_set = [Result('A', {'semseg/mIoU': 50 + k}, 'x.json', k) for k in range(2)]
+    assert len(group_by_method(a_set)[0].runs) == 2
 
 
 @pytest.mark.parametrize(('content', 'message'), [

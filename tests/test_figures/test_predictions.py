@@ -1,5 +1,6 @@
 """What models say of images: as the model itself says it, stage by stage."""
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -96,6 +97,22 @@ def test_methods_side_by_side():
               for task, values in maps.items()}
     assert values == {('single', 'semseg'): 1, ('single', 'depth'): 2, ('ours', 'depth'): 3,
                       (TRUTH, 'semseg'): 0, (TRUTH, 'depth'): 0}
+
+
+def test_methods_on_other_photos_of_one_name_are_refused():
+    rng = np.random.default_rng(0)
+    photo, other = (cv2.resize(rng.integers(0, 256, (8, 8, 3), np.uint8), (96, 64))
+                    for _ in range(2))
+    grey = cv2.cvtColor(cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+
+    def merge(image: np.ndarray) -> list:
+        return merge_methods({name: [ImagePredictions('0', picture, {'prediction': {}})]
+                              for name, picture in (('A', photo), ('B', image))})
+    for same in (photo, grey, photo // 2, cv2.resize(photo, (48, 32))):  # read in another way
+        assert len(merge(same)) == 1
+    for wrong in (other, np.zeros_like(photo)):
+        with pytest.raises(ValueError, match='image 0 of B shows something else than'):
+            merge(wrong)
 
 
 def test_the_drawing(model):

@@ -7,6 +7,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
+import torch
 from in_process import load_tool
 from PIL import Image
 
@@ -77,6 +78,18 @@ def test_methods(work, baseline, root, save_weights, tmp_path):
 def test_a_method_called_like_another_column(name, work):
     with pytest.raises(ValueError, match=f"a method cannot be called '{name}'"):
         parse_method(f'{name}={work}')
+
+
+def test_a_work_dir_whose_last_checkpoint_is_cut_off_is_said(tmp_path, warned):
+    for epoch in (1, 2):
+        torch.save(dict(state_dict={}), tmp_path / f'epoch_{epoch}.pth')
+    (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'epoch_2.pth'))
+    (tmp_path / 'config.py').touch()
+    last = ('a', [(f'{tmp_path}/config.py', f'{tmp_path}/epoch_2.pth')])
+    assert parse_method(f'a={tmp_path}') == last and not warned
+    (tmp_path / 'epoch_2.pth').write_bytes(b'PK')
+    assert parse_method(f'a={tmp_path}')[1][0][1].endswith('epoch_1.pth')
+    assert 'epoch_2.pth is not a checkpoint' in warned[0] and 'epoch_1.pth' in warned[0]
 
 
 def test_typing_errors_are_told_before_predicting(work, config, checkpoint, tmp_path, monkeypatch,

@@ -3,6 +3,7 @@
 import argparse
 import importlib.util
 import logging
+import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -55,17 +56,21 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     logging.getLogger('torch.onnx').setLevel(logging.ERROR)  # torchvision is not needed
     with one_line_errors('export.py'):  # here: --help needs no PyTorch
-        from mtpsl.apis.deployment import TOLERANCE, Deployed, describe
-        from mtpsl.apis.load_model import load_model
+        from mtpsl.apis.deployment import TOLERANCE, Deployed, describe, prepared_by
+        from mtpsl.apis.load_model import find_model, load_model
 
-        model = load_model(args.config, args.checkpoint, args.device, args.cfg_options)
+        cfg, weights = find_model(args.config, args.checkpoint, args.cfg_options)
+        model = load_model(cfg, weights, args.device)
+        if prepared := prepared_by(cfg):
+            print(f'note: the graph does not contain {prepared} of the test pipeline: do that to '
+                  'images before it', file=sys.stderr)
         size = args.size or model.data_preprocessor.size
         divisor = model.data_preprocessor.size_divisor
         if any(side % divisor for side in size):
             raise ValueError(f'--size must be multiples of data_preprocessor.size_divisor, '
                              f'{divisor}, got {tuple(size)}')
         module = Deployed(model)
-        description = describe(module, module.example(args.batch, size))
+        description = describe(module, module.example(args.batch, size), prepared)
         for out in map(Path, args.out):
             print(f'{out}: exporting ...', flush=True)
             atomically(out, lambda name: _write(module, args.batch, size, Path(name)))

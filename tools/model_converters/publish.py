@@ -65,6 +65,7 @@ def main(argv: list[str] | None = None) -> None:
             load_file,
             task_order,
         )
+        from mtpsl.engine.checkpoints.trained_images import pipelines_only
 
         check_whole(str(args.checkpoint))
         content = load_file(str(args.checkpoint), 'cpu')
@@ -77,7 +78,9 @@ def main(argv: list[str] | None = None) -> None:
         told = {} if order is None else {TASKS_KEY: json.dumps(order)}
         run = (content.get('meta') or {}).get(RUN_KEY)
         if run:  # what a config that the weights fit may still have otherwise
-            told[RUN_KEY] = json.dumps(dict(model=json.loads(run).get('model')))
+            run = json.loads(run)
+            told[RUN_KEY] = json.dumps(dict(model=run.get('model'), train_dataloader=(
+                pipelines_only(run.get('train_dataloader')))))
         atomically(args.out, lambda name: save_file(halved, name, told))
         print(f'{args.out}: {len(halved)} tensors, {args.out.stat().st_size / 1e6:.2f} MB')
 

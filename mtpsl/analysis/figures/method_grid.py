@@ -15,6 +15,7 @@ from .pictures import Colour, Mark, PictureRow, draw_pictures
 
 INPUT = 'input'
 NO_LABEL, NOT_PREDICTED = 'no label', 'not predicted'
+SMALL, ALIKE = (64, 64), 0.8  # size and correlation at which images are of one photo
 NARROWEST = 0.03  # least radius of a region with a number, as a share of the picture's width
 
 
@@ -90,12 +91,30 @@ def merge_methods(methods: Mapping[str, Sequence[ImagePredictions]]) -> list[Ima
     Args:
         methods: name -> its predictions for the images; of a method of several (single-task)
             models the predictions of all of them.
+
+    Raises:
+        ValueError: images of one name that show different things.
     """
     images: dict[str, ImagePredictions] = {}
     for method, said in methods.items():
         for shown in said:
             merged = images.setdefault(shown.name, ImagePredictions(shown.name, shown.image, {}))
+            if not _alike(merged.image, shown.image):
+                raise ValueError(f'the image {shown.name} of {method} shows something else than '
+                                 f'that of {next(iter(merged.maps))}: their test data are others; '
+                                 '--cfg-options test_dataloader.dataset.data_root=... is for all')
             final = next(shown.maps[stage] for stage in FINALS if stage in shown.maps)
             merged.maps.setdefault(method, {}).update(final)
             merged.maps.setdefault(TRUTH, {}).update(shown.maps.get(TRUTH, {}))
     return list(images.values())
+
+
+def _alike(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two images, (H, W, 3) uint8 RGB, are of one photo, whose colours may be changed."""
+    if one.shape == other.shape and (one == other).all():
+        return True
+    greys = [cv2.resize(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), SMALL,
+                        interpolation=cv2.INTER_AREA).astype(float) for image in (one, other)]
+    spread = [grey - grey.mean() for grey in greys]
+    product = np.sqrt((spread[0] ** 2).sum() * (spread[1] ** 2).sum())
+    return bool((spread[0] * spread[1]).sum() > ALIKE * product)  # Pearson's correlation

@@ -1,6 +1,9 @@
 """Finds the files of runs that figures show."""
 
+import logging
 from pathlib import Path
+
+from mmengine.logging import print_log
 
 from mtpsl.engine.checkpoints.resume import latest_checkpoint
 from mtpsl.system.arguments import split_name, split_paths
@@ -65,7 +68,9 @@ def parse_method(text: str) -> tuple[str, list[tuple[str, str]]]:
 
 def _find_model(text: str) -> tuple[str, str]:
     if Path(text).is_dir():
-        checkpoint, _ = latest_checkpoint(text)
+        checkpoint, damage = latest_checkpoint(text)
+        if damage:
+            print_log(f'{damage}: {text} stands for {checkpoint}', 'current', logging.WARNING)
         if checkpoint is None:
             raise FileNotFoundError(f'there is no checkpoint in the work dir {text}')
         return run_config(text), checkpoint

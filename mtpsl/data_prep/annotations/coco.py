@@ -21,8 +21,9 @@ def read(source: Path) -> Annotations:
         sizes = {key: _size(entry) for key, entry in images.items()}
         files = {key: entry['file_name'].replace('\\', '/') for key, entry in images.items()}
         entries = content['annotations']
-        if len(images) < len(content['images']):
-            raise ValueError('two images have one id')
+        for what, known in (('images', images), ('categories', names)):
+            if len(known) < len(content[what]):
+                raise ValueError(f'two {what} have one id')
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise ValueError(f'{path} is no COCO JSON, or it is damaged: {type(error).__name__} '
                          f'{error}') from error

@@ -37,7 +37,8 @@ def _image(path: Path, left: Counter[str]) -> Annotated:
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise ValueError(f'{path} is no JSON file of labelme, or it is damaged: '
                          f'{type(error).__name__} {error}') from error
-    return Annotated(name, (height, width) if height and width else None, shapes, path)
+    return Annotated(name, (height, width) if height and width else None, shapes, path,
+                     path.stem)
 
 
 def _outline(kind: str, entry: dict) -> Outline:

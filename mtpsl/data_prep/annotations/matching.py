@@ -44,9 +44,15 @@ def match_images(found: Annotations, folder: Path, listed: Mapping[str, str],
 
     Raises:
         FileNotFoundError: an image that is not there.
-        ValueError: two images of one id, or one of another size than the annotations say.
+        ValueError: two images of one id, one of another size than the annotations say, or one that
+            a file is not called after while such a picture is there too.
     """
     images = [(_find(one, folder, listed), one) for one in found.images]
+    for image, one in images:
+        if image is not None and one.beside in listed and image.stem != one.beside:
+            raise ValueError(f'{one.source} says that it is of {one.name}, and beside it lies '
+                             f'{listed[one.beside]}: renamed pictures need their new name as '
+                             'imagePath in the file')
     absent = [one.name for image, one in images if image is None]
     if absent and (not missing or len(absent) == len(images)):
         raise FileNotFoundError(

@@ -33,12 +33,15 @@ class Annotated:
         size: (H, W) as they say; None where they do not.
         shapes: those drawn first come first.
         source: the file that says so, for errors.
+        beside: what the picture of a file of its own would be called, without suffix; '' where
+            one file is of all images.
     """
 
     name: str
     size: Size | None
     shapes: Sequence[Shape]
     source: Path
+    beside: str = ''
 
 
 @dataclass(frozen=True)

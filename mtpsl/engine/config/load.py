@@ -105,17 +105,23 @@ def load_config(path: str, options: Mapping[str, object] | None = None) -> Confi
 
 
 def _merge(cfg: Config, options: Mapping[str, object]) -> None:
+    done: list[str] = []
     for key, value in options.items():
         there = value_of(cfg, key)
         if isinstance(there, (list, tuple)) and isinstance(value, Mapping) and not (
                 value.get('_delete_') or all(name.isdigit() for name in map(str, value))):
             raise ValueError(f'--cfg-options {key} is a list, {there!r:.200}, got a dict: '
                              '_delete_=True in it takes the place of the list')
-    try:
-        cfg.merge_from_dict(dict(options))
-    except (AttributeError, TypeError, ValueError, KeyError) as error:
-        raise ValueError(f'--cfg-options {", ".join(options)}: '
-                         f'{error.args[0] if error.args else error}') from error
+        inside = {child: value_of(cfg, child) for child in done if child.startswith(f'{key}.')}
+        try:
+            cfg.merge_from_dict({key: value})  # one by one, or a parent would undo its child
+        except (AttributeError, TypeError, ValueError, KeyError) as error:
+            raise ValueError(f'--cfg-options {key}: '
+                             f'{error.args[0] if error.args else error}') from error
+        if undone := [child for child in inside if value_of(cfg, child) != inside[child]]:
+            raise ValueError(f'--cfg-options {key} undoes {undone[0]}, which stands before it: '
+                             f'{key} is to stand first')
+        done.append(key)
 
 
 def _tasks_of(cfg: Config) -> Mapping:

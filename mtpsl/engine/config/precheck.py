@@ -7,6 +7,8 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
+from mtpsl.datasets.doubles import same_files, told_twice
+from mtpsl.datasets.look import leaves_of
 from mtpsl.datasets.transforms.colours import Look
 from mtpsl.datasets.transforms.contract import looks, zooms
 from mtpsl.engine.quiet import silence
@@ -156,14 +158,33 @@ def other_colours(cfg: Config, split: str) -> str:
 
 
 def training_set_tested(cfg: Config) -> str:
-    """Whether a test is on a set that the config trains on; a sentence for a warning, or ''."""
+    """Whether a test is on images that the config trains on; a sentence for a warning, or ''.
+
+    Its images are looked up, as far as they are there: those of one path, links and copies count.
+    """
     learned, tested = ([{key: part.get(key) for key in PLACE} for part in leaves(loader.dataset)]
                        if (loader := cfg.get(f'{split}_dataloader')) else []
                        for split in ('train', 'test'))
     both = next((place for place in tested if place in learned), None)
-    return '' if both is None else (
-        f'test_dataloader reads the images of train_dataloader ({both["data_root"]}, split '
-        f'{both["split"]!r}): its figures are of images that were learned from')
+    if both is not None:
+        return (f'test_dataloader reads the images of train_dataloader ({both["data_root"]}, split '
+                f'{both["split"]!r}): its figures are of images that were learned from')
+    if not learned or not tested:
+        return ''
+    try:
+        with silence():
+            paths = [paths_of(DATASETS.build(cfg[f'{split}_dataloader'].dataset))
+                     for split in ('train', 'test')]
+    except Exception:  # the training data need not be here, nor fit
+        return ''
+    same = same_files(*paths)
+    return f'{told_twice(same, len(paths[1]), "test")}: the figures are too good' if same else ''
+
+
+def paths_of(dataset: object) -> dict[str, None]:
+    """The paths of the images of a built dataset, wrapped or not, in their order."""
+    return {info['img_path']: None for leaf in leaves_of(dataset)
+            for info in map(leaf.get_data_info, range(len(leaf)))}
 
 
 def other_zoom(cfg: Config, split: str) -> str:

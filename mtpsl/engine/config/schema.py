@@ -18,6 +18,7 @@ from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 from mtpsl import registry as ours
+from mtpsl.system.option_value import as_text
 
 from .annotation import accepts, described
 
@@ -163,7 +164,9 @@ def check_part(part: Part) -> None:
         hint = hints.get(name, Any)
         if not accepts(value, hint) and not _is_part(value):
             _construct(part.path, cls, part.value)  # whose own words are better
-            raise TypeError(f'{path} of {cls.__name__} must be {described(hint)}, got {value!r}')
+            quotes = as_text(value) if accepts('', hint) else ''
+            raise TypeError(f'{path} of {cls.__name__} must be {described(hint)}, got {value!r}'
+                            f'{quotes}')
         default = _default(cls, name)
         if cls.__module__.startswith('mtpsl.') and _is_count(default) and _is_below_zero(value):
             _construct(part.path, cls, part.value)

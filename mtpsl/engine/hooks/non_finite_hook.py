@@ -111,7 +111,8 @@ class NonFiniteHook(Hook):
         findings = [finding for _, step in self._row for finding in step]
         first, last = self._row[0][0][0], self._row[-1][0][-1]
         try:
-            path, _ = latest_checkpoint(runner.work_dir)
+            path, damage = latest_checkpoint(runner.work_dir)
+            path = f'{path} ({damage})' if damage else path
         except ValueError as error:  # all are damaged
             path = str(error)
         names = not_finite(getattr(runner.model, 'module', runner.model).state_dict())
