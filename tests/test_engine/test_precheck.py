@@ -1,14 +1,17 @@
 """What the pipelines and the data of a config say of each other, by every way in."""
 
+from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
+import cv2
 import pytest
 from in_process import load_tool, running_here
 from test_faults.tiny_run import write_config, write_images
 
 from mtpsl.apis import MultiTaskInferencer
 from mtpsl.engine import load_config
-from mtpsl.engine.check_data import run_config_check
+from mtpsl.engine.check_data import check_labels, run_config_check
 from mtpsl.engine.config.precheck import (
     check_together,
     other_colours,
@@ -16,6 +19,7 @@ from mtpsl.engine.config.precheck import (
     other_zoom,
     training_set_tested,
 )
+from mtpsl.registry import DATASETS
 
 GREY = dict(type='mmseg.RGB2Gray', out_channels=3)
 CLAHE = dict(type='mmseg.CLAHE')
@@ -128,3 +132,29 @@ def test_a_unit_that_a_published_reader_does_not_ask_for():
     cfg.train_dataloader.dataset = dict(type='JointDataset', tasks=cfg.tasks, datasets=dict(
         a=cfg.train_dataloader.dataset, b=folder))
     check_together(cfg)
+
+
+@pytest.mark.parametrize('size, zoom, told', [
+    (16, (1.0, 1.0), '16 x 16 pixels in evaluation and as 32 x 32 in training'),
+    (18, (1.0, 1.0), ''), (16, (0.5, 1.0), '')])
+def test_images_of_one_split_that_were_shrunk(size, zoom, told, tmp_path, capsys):
+    root = write_images(tmp_path / 'data', 2)
+    for path in root.glob('val/*/*'):
+        pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        cv2.imwrite(str(path), cv2.resize(pixels, (size, size), interpolation=cv2.INTER_NEAREST))
+    config = write_config(tmp_path / 'config.py', root, 'train_dataloader["dataset"]["pipeline"] = '
+                          f'[*pipeline[:2], dict(type="RandomScale", scale_range={zoom}), '
+                          '*pipeline[2:]]')
+    cfg, said = load_config(str(config)), []
+    loaders = {f'{split}_dataloader': SimpleNamespace(dataset=DATASETS.build(
+        cfg[f'{split}_dataloader'].dataset)) for split in ('train', 'val', 'test')}
+    runner = SimpleNamespace(cfg=cfg, val_loop=1, logger=SimpleNamespace(warning=said.append),
+                             **loaders)
+    for training in (True, False):
+        said.clear()
+        check_labels(runner, training)
+        assert ('was only one of them shrunk' in ''.join(said)) == bool(told)
+        assert told in ''.join(said)
+    with suppress(SystemExit):
+        run_config_check('check_dataset.py', str(config), {}, 2)
+    assert ('| val   | image size | another ' in capsys.readouterr().out) == bool(told)

@@ -215,10 +215,15 @@ def _looks(cfg: Config, split: str) -> list[Look]:
 def _pipelines(cfg: Config, split: str) -> Iterator[list[Callable]]:
     """The built transforms of each dataset of a split."""
     loader = cfg.get(f'{split}_dataloader')
-    init_default_scope(cfg.get('default_scope') or 'mtpsl')
     for part in leaves(loader.dataset) if loader else ():
-        yield [TRANSFORMS.build(step) if isinstance(step, dict) else step
-               for step in part.get('pipeline') or ()]
+        yield built_steps(cfg, part)
+
+
+def built_steps(cfg: Config, dataset: Mapping) -> list[Callable]:
+    """The transforms of the pipeline of a dataset of a config, built."""
+    init_default_scope(cfg.get('default_scope') or 'mtpsl')
+    return [TRANSFORMS.build(step) if isinstance(step, dict) else step
+            for step in dataset.get('pipeline') or ()]
 
 
 def check_data(cfg: Config, *splits: str) -> None:
