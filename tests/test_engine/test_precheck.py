@@ -98,6 +98,44 @@ def test_a_test_on_the_training_set_is_told(config):
 
 
 @pytest.mark.parametrize('train, test, told', [
+    ((dict(orientation='stored'), {}), ({}, {}), True),
+    ((dict(orientation='upright'), {}), ({}, {}), False),
+    (({}, dict(stored=['semseg'])), ({}, {}), True),
+    (({}, dict(stored=['semseg'])), ({}, dict(stored=('semseg',))), False),
+    ((dict(orientation='stored'), dict(stored=['semseg'])), (dict(orientation='stored'), {}),
+     False)])
+@pytest.mark.parametrize('wrap', [None, 'JointDataset', 'ConcatDataset'])
+def test_photos_that_are_turned_in_one_pipeline(train, test, told, wrap, config):
+    cfg = load_config(str(config))
+    for split, options in (('train', train), ('test', test)):
+        part = cfg[f'{split}_dataloader'].dataset
+        steps = [dict(step, **more) for step, more in zip(part.pipeline, (*options, {}, {}))]
+        part = dict(part, pipeline=steps)
+        if wrap:
+            far = dict(part, data_root='/other', pipeline=steps[2:])
+            cfg[f'{split}_dataloader'].dataset = dict(type=wrap, datasets=(
+                dict(a=part, b=far) if wrap == 'JointDataset' else [far, part]))
+    found = other_reading(cfg, 'test')
+    assert ("orientation='upright'" in found and 'lie turned' in found) == told == bool(found)
+
+
+@pytest.mark.parametrize('step, told_of', [
+    (GREY, other_colours), (dict(type='RandomScale', scale_range=(0.5, 0.5)), other_zoom)])
+def test_one_of_the_joint_sets_is_changed_in_training_only(step, told_of, config):
+    cfg = load_config(str(config))
+    for split in ('train', 'test'):
+        part = dict(cfg[f'{split}_dataloader'].dataset)
+        changed = dict(part, pipeline=add(part['pipeline'], step))
+        cfg[f'{split}_dataloader'].dataset = dict(type='JointDataset', datasets=dict(
+            b=part, a=changed))
+    assert not told_of(cfg, 'test')
+    cfg.test_dataloader.dataset.datasets.a = part
+    assert ' of a ' in told_of(cfg, 'test')
+    cfg.test_dataloader.dataset = part  # of no set: as one of training is
+    assert not told_of(cfg, 'test')
+
+
+@pytest.mark.parametrize('train, test, told', [
     (dict(values=(1, 0)), {}, 'semseg in {} are read by values=(1, 0) in train_dataloader and by '
                               'values=None in test_dataloader'),
     ({}, dict(ignore=[2]), 'ignore=None in train_dataloader and by ignore=[2] in'),
