@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 
 KEPT = 1000  # values of a label, about, that are kept for the median
@@ -16,6 +17,9 @@ RARE = 1e-4  # chance that is no chance: 8 of 8 labels hold a class here, and 0 
 MOST = (5, 95)  # percent of the measures
 TENFOLD = 10  # between medians of one unit in two sets
 LEAP = 30  # between medians of one unit; 1000 lie between millimetres and metres
+# In pixels, and as a share of the diagonal: most of a line, unless it is four times as wide, and
+# some of any region, lies nearer than that to its border.
+BORDER, BORDER_SHARE = 2, 0.004
 
 
 class Doubt(NamedTuple):
@@ -45,6 +49,7 @@ class One(NamedTuple):
         rise: by how much the upper third exceeds the lower one in the mean, of known measures.
         some: (P,) or (P, C) of the known values, about a thousand.
         source: the image or file that it is of.
+        core: share of the pixels of 1, of a map of 0 and 1, that do not lie near others.
     """
 
     pixels: int
@@ -56,6 +61,7 @@ class One(NamedTuple):
     rise: float
     some: np.ndarray
     source: str = ''
+    core: float = 0.0
 
     @property
     def is_array(self) -> bool:
@@ -71,11 +77,14 @@ class Seen:
 
     Attributes:
         labels: what each of them holds.
+        codings: what their pictures tell of how numbers are written, see
+            :meth:`~mtpsl.tasks.base.Task.coding`: what matter -> the word.
     """
 
     def __init__(self, published: bool = False) -> None:
         self.published = published
         self.labels: list[One] = []
+        self.codings: dict[str, str] = {}
 
     def add(self, label: np.ndarray, ignore_value: float, source: str = '') -> None:
         """Take a label map, (H, W) or (H, W, 3), in which ``ignore_value`` is unknown.
@@ -101,14 +110,28 @@ class Seen:
             if all(end.size for end in ends):
                 rise = float(ends[0].mean() - ends[1].mean())
         self.labels.append(One(label.size, values.size, low, high, largest, second, rise,
-                               _spread(values), source))
+                               _spread(values), source, _core(label)))
 
     @classmethod
     def union(cls, parts: Sequence['Seen']) -> 'Seen':
         """All that was seen, part by part."""
         whole = cls(any(part.published for part in parts))
         whole.labels = [one for part in parts for one in part.labels]
+        for part in parts:
+            whole.codings |= part.codings
         return whole
+
+    def permuted(self, other: 'Seen') -> tuple[str, str, str] | None:
+        """A word, such as a colour, with what it is said of here and in the other.
+
+        None where fewer than two words change places: one colour may be the same by chance.
+        """
+        mine, theirs = ({word: matter for matter, word in seen.codings.items()
+                         if list(seen.codings.values()).count(word) == 1}
+                        for seen in (self, other))
+        moved = [(word, matter, theirs[word]) for word, matter in mine.items()
+                 if matter != theirs.get(word, matter)]
+        return moved[0] if len(moved) > 1 else None
 
     @property
     def images(self) -> int:
@@ -230,6 +253,18 @@ class Seen:
                     for one in self.labels), default=-math.inf)
         often = len(spots) > 1 and sum(spots) >= SPOT * len(spots)
         return (high, rest) if often and high > APART * rest > 0 else None
+
+
+def _core(label: np.ndarray) -> float:
+    """See ``One.core``; 0 of other maps."""
+    if label.dtype != np.uint8 or ((label > 1) & (label < 255)).any():
+        return 0.0
+    yes = (label == 1).astype(np.uint8)
+    if not yes.any():
+        return 0.0
+    reach = max(BORDER, round(BORDER_SHARE * math.hypot(*label.shape)))
+    around = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
+    return float(cv2.erode(yes, around).sum() / yes.sum())
 
 
 def _spread(values: np.ndarray) -> np.ndarray:
