@@ -217,6 +217,8 @@ def _check_sample(split: str, dataset: PartialLabelDataset, size: Sequence[int] 
     if turned:  # photographs, so whoever drew labels may have seen them either way
         add(Finding(split, 'turned by EXIF', f'{turned} of {len(chosen)} images',
                     'labels as shown', OK))
+    for name, seen in values.items():
+        seen.codings = dataset.codings(name)
     report.sides[split] = [math.sqrt(h * w) for (h, w), ids in sizes.items() for _ in ids]
     report.seen[split] = {name: (dataset.tasks[name], seen) for name, seen in values.items()}
     _check_labels(split, dataset, values, unread, report)

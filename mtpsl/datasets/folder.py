@@ -136,6 +136,10 @@ class FolderDataset(PartialLabelDataset):
             return LabelFiles(paths, lambda size, pixels: self._read(task, paths[0], pixels))
         return LabelFiles(paths, lambda size, values: kind.from_array(number_map(size, values)))
 
+    def codings(self, task: str) -> dict[str, str]:
+        """See :class:`PartialLabelDataset`."""
+        return {matter: word for matter, (word, _) in self._codings[task].items()}
+
     def _read(self, task: str, path: str, pixels: np.ndarray) -> np.ndarray:
         """The label map of a picture, if its numbers are written as those of the others."""
         kind = self.tasks[task]

@@ -8,7 +8,12 @@ from mmengine.runner import Runner
 from prettytable import PrettyTable
 
 from mtpsl.datasets.check_dataset import DIFFERS, Finding, Report, check_configs, check_dataset
-from mtpsl.datasets.contradictions import by_set, compare_labels, compare_sets
+from mtpsl.datasets.contradictions import (
+    by_set,
+    compare_labels,
+    compare_palettes,
+    compare_sets,
+)
 from mtpsl.datasets.image_scale import Scale, compare_scales, look_at_scales, scales
 from mtpsl.datasets.look import look_at_labels
 from mtpsl.engine.config.dataset_tree import joints, named_leaves
@@ -152,7 +157,9 @@ def _contradictions(cfg: Config, report: Report) -> Iterator[tuple[str, str]]:
                                                    or {}).items()}
             sets[name] = {renamed.get(own, own): seen
                           for own, seen in report.seen.get(f'train {name}', {}).items()}
-    for told in compare_sets(sets):
+    unnamed = {name: seen for name, seen in report.seen.items()
+               if name.partition(' ')[0] == 'train' and name.partition(' ')[2].isdigit()}
+    for told in (*compare_sets(sets), *compare_palettes(unnamed)):
         yield 'train', told
     for name, tested in report.seen.items():
         split, _, known = name.partition(' ')
