@@ -260,7 +260,7 @@ def _core(label: np.ndarray) -> float:
     if label.dtype != np.uint8 or ((label > 1) & (label < 255)).any():
         return 0.0
     yes = (label == 1).astype(np.uint8)
-    if not yes.any():
+    if not yes.any() or yes.all():
         return 0.0
     reach = max(BORDER, round(BORDER_SHARE * math.hypot(*label.shape)))
     around = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)

@@ -111,10 +111,9 @@ def test_photos_that_are_turned_in_one_pipeline(train, test, told, wrap, config)
         part = cfg[f'{split}_dataloader'].dataset
         steps = [dict(step, **more) for step, more in zip(part.pipeline, (*options, {}, {}))]
         part = dict(part, pipeline=steps)
-        if wrap:
-            far = dict(part, data_root='/other', pipeline=steps[2:])
-            cfg[f'{split}_dataloader'].dataset = dict(type=wrap, datasets=(
-                dict(a=part, b=far) if wrap == 'JointDataset' else [far, part]))
+        far = dict(part, data_root='/other', pipeline=steps[2:])
+        cfg[f'{split}_dataloader'].dataset = dict(type=wrap, datasets=(
+            dict(a=part, b=far) if wrap == 'JointDataset' else [far, part])) if wrap else part
     found = other_reading(cfg, 'test')
     assert ("orientation='upright'" in found and 'lie turned' in found) == told == bool(found)
 
