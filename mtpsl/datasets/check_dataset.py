@@ -1,6 +1,7 @@
 """Checking a dataset on disk before anything is trained on it."""
 
 import json
+import math
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -42,12 +43,14 @@ class Report(NamedTuple):
         problems: the errors that a training run on this dataset would end with, in its words.
         remarks: why labels look wrong, with what to write in the config.
         seen: split -> task name -> the task and what its opened labels hold.
+        sides: split -> root of height by width of each opened image, in pixels.
     """
 
     findings: list[Finding]
     problems: list[str]
     remarks: list[str]
     seen: dict[str, dict[str, tuple[Task, Seen]]]
+    sides: dict[str, list[float]]
 
     @property
     def sound(self) -> bool:
@@ -72,7 +75,7 @@ def check_dataset(kind: type[PartialLabelDataset], tasks: Mapping[str, dict], da
         data_root: its folder.
         sample: how many images of a split are opened, evenly spread; None for all.
     """
-    report = Report([], [], [], {})
+    report = Report([], [], [], {}, {})
     published = kind.PUBLISHED | _manifest(Path(data_root))
     for split in published['counts']:
         if not published['counts'][split]:  # scenes may be made for one split alone
@@ -102,7 +105,7 @@ def check_configs(datasets: Mapping[str, dict], sample: int | None = 20) -> Repo
         datasets: what each is called in the table -> its config, ``tasks`` included.
         sample: how many images of each are opened, evenly spread; None for all.
     """
-    report, learned = Report([], [], [], {}), dict[str, None]()
+    report, learned = Report([], [], [], {}, {}), dict[str, None]()
     for name, config in datasets.items():
         try:
             dataset = DATASETS.build({**config, 'pipeline': _readers(config)})
@@ -214,6 +217,9 @@ def _check_sample(split: str, dataset: PartialLabelDataset, size: Sequence[int] 
     if turned:  # photographs, so whoever drew labels may have seen them either way
         add(Finding(split, 'turned by EXIF', f'{turned} of {len(chosen)} images',
                     'labels as shown', OK))
+    for name, seen in values.items():
+        seen.codings = dataset.codings(name)
+    report.sides[split] = [math.sqrt(h * w) for (h, w), ids in sizes.items() for _ in ids]
     report.seen[split] = {name: (dataset.tasks[name], seen) for name, seen in values.items()}
     _check_labels(split, dataset, values, unread, report)
     for name, fit in fits.items():

@@ -19,18 +19,30 @@ def compare_labels(learned: Looked, tested: Looked) -> Iterator[str]:
     """
     for name in (name for name in learned if name in tested):
         (task, seen), (_, other) = learned[name], tested[name]
-        told = not seen.published and task.unlike(seen, other)
+        told = not seen.published and (_permuted(seen, other, 'training', 'evaluation')
+                                       or task.unlike(seen, other))
         if told:
             yield f'the labels of the task {name} {told}'
+
+
+def _permuted(one: Seen, other: Seen, name: str, other_name: str) -> str:
+    """Whether palettes of two sets have the colours of the classes in another order."""
+    word, mine, theirs = one.permuted(other) or ('', '', '')
+    return word and (f'have {word} as {mine} in {name} and as {theirs} in {other_name}: have the '
+                     'palettes another order of classes? colour_coded=True of the task reads the '
+                     'colours, values the indices, as in values=(0, 1, 2)')
 
 
 def compare_sets(sets: Mapping[str, Looked]) -> Iterator[str]:
     """Where the measures of a task lie apart in two sets, as those of two units do.
 
+    And where their palettes have another order of classes.
+
     Args:
         sets: set name -> what was seen of it, by the model's names of the tasks.
     """
     ranges: dict[str, dict[str, Seen]] = {}
+    yield from compare_palettes(sets)
     for name, tasks in sets.items():
         for task_name, (task, seen) in tasks.items():
             if np.dtype(task.label_dtype).kind == 'f' and seen.most is not None:
@@ -41,6 +53,21 @@ def compare_sets(sets: Mapping[str, Looked]) -> Iterator[str]:
             told = ', '.join(f'{low:.3g} to {high:.3g} in {name}' for low, high, name in ends)
             yield (f'the labels of the task {task_name} lie apart in sets: {told} (most of them). '
                    'Are they of one unit? png_unit or npy_unit in tasks of a set says its own')
+
+
+def compare_palettes(sets: Mapping[str, Looked]) -> Iterator[str]:
+    """Which two sets, the first of each task, have palettes of another order of classes.
+
+    Args:
+        sets: see :func:`compare_sets`.
+    """
+    for task in dict.fromkeys(name for tasks in sets.values() for name in tasks):
+        seen = sorted((name, tasks[task][1]) for name, tasks in sets.items() if task in tasks)
+        told = next(filter(None, (_permuted(one, other, name, other_name) for number, (name, one)
+                                  in enumerate(seen) for other_name, other in seen[number + 1:])),
+                    '')
+        if told:
+            yield f'the labels of the task {task} {told}'
 
 
 def by_set(dataset: object, seen: Looked) -> dict[str, Looked]:

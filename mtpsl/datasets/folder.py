@@ -137,6 +137,10 @@ class FolderDataset(PartialLabelDataset):
             return LabelFiles(paths, lambda size, pixels: self._read(task, paths[0], pixels))
         return LabelFiles(paths, lambda size, values: kind.from_array(number_map(size, values)))
 
+    def codings(self, task: str) -> dict[str, str]:
+        """See :class:`PartialLabelDataset`."""
+        return {matter: word for matter, (word, _) in self._codings[task].items()}
+
     def _read(self, task: str, path: str, pixels: np.ndarray) -> np.ndarray:
         """Decode a picture to a label map; all files of a task must use one encoding."""
         kind = self.tasks[task]

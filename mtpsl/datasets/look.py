@@ -14,6 +14,7 @@ from mtpsl.tasks import Task
 from mtpsl.tasks.seen import Seen
 
 from .check_dataset import MANY
+from .contradictions import compare_palettes
 from .joint import JointDataset
 from .partial_label import PartialLabelDataset
 from .pictures import LEVELS
@@ -147,6 +148,8 @@ class _Look:
             if any(self._sent[name] < AT_LEAST for name in used - self._arrived):
                 self._arrived |= self._through_pipeline(index, used)
         self.complete = set(dataset.tasks) - passed_over
+        for name, seen in self.seen.items():
+            seen.codings = dataset.codings(name)
         for number, index in enumerate(spread(len(dataset))):
             if number >= AT_LEAST or not self.flat or not self._greys:
                 break
@@ -246,6 +249,9 @@ def _conclude(looks: list[_Look], training: bool) -> None:
             remarks.append(f'no image is labelled for the task {name}')
         if complete and (doubt and doubt.mute or not labelled):
             mute.append(name)
+    remarks += compare_palettes({f'dataset {number}': {
+        name: (task, look.seen[name]) for name, task in look.dataset.tasks.items()}
+        for number, look in enumerate(looks, 1)})
     if refused or training and len(mute) == len(tasks):
         raise ValueError(f'{title}: {"; ".join(remarks)}')
     for remark in remarks:

@@ -194,6 +194,10 @@ class PartialLabelDataset(BaseDataset):
         """Return the files of a label with their ``decode``."""
         return LabelFiles(paths, self.LABELS[task].decode)
 
+    def codings(self, task: str) -> dict[str, str]:
+        """How the pictures of a task that were read write numbers: what matter -> the word."""
+        return {}
+
     def load_data_list(self) -> list[dict]:
         """Find the files of every image: ``img_id``, ``img_path`` and ``labels``, task -> paths."""
         refuse_unfinished(self.data_root)

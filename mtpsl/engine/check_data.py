@@ -8,11 +8,18 @@ from mmengine.runner import Runner
 from prettytable import PrettyTable
 
 from mtpsl.datasets.check_dataset import DIFFERS, Finding, Report, check_configs, check_dataset
-from mtpsl.datasets.contradictions import by_set, compare_labels, compare_sets
+from mtpsl.datasets.contradictions import (
+    by_set,
+    compare_labels,
+    compare_palettes,
+    compare_sets,
+)
+from mtpsl.datasets.image_scale import Scale, compare_scales, look_at_scales, scales
 from mtpsl.datasets.look import look_at_labels
 from mtpsl.engine.config.dataset_tree import joints, named_leaves
 from mtpsl.engine.config.load import load_config
 from mtpsl.engine.config.precheck import (
+    built_steps,
     other_colours,
     other_reading,
     other_zoom,
@@ -23,6 +30,7 @@ from mtpsl.system.config_arguments import one_line_errors
 from mtpsl.tasks.seen import Seen
 
 from .checkpoints.trained_images import other_images
+from .quiet import silence
 from .ranks import compare_data
 
 SHOWN = 10  # problems written out in full
@@ -40,7 +48,8 @@ def check_labels(runner: Runner, training: bool = True) -> None:
         look_at_labels(runner.test_dataloader.dataset, training=False)
         for told in (other_colours(runner.cfg, 'test'), other_zoom(runner.cfg, 'test'),
                      other_reading(runner.cfg, 'test'), training_set_tested(runner.cfg),
-                     other_images(runner.cfg.load_from, runner.cfg, 'test')):
+                     other_images(runner.cfg.load_from, runner.cfg, 'test'),
+                     *_other_scale(runner, 'test')):
             if told:
                 runner.logger.warning(told)
         return
@@ -50,8 +59,23 @@ def check_labels(runner: Runner, training: bool = True) -> None:
     if runner.val_loop is not None:
         compare_data(runner.val_dataloader.dataset, 'validation data')
         tested = look_at_labels(runner.val_dataloader.dataset, training=False)
-        for told in compare_labels(learned, tested):
+        for told in (*compare_labels(learned, tested), *_other_scale(runner, 'val')):
             runner.logger.warning(told)
+
+
+def _other_scale(runner: Runner, split: str) -> Iterator[str]:
+    """Whether a split's images are of another size than those of training, where these are here."""
+    loader = runner.cfg.get('train_dataloader')
+    if not loader or other_zoom(runner.cfg, split):  # which is told of
+        return
+    try:
+        with silence():
+            learned = (runner.train_dataloader.dataset if split == 'val' else
+                       DATASETS.build(loader.dataset))
+    except Exception:  # a test needs none of them
+        return
+    tested = (runner.val_dataloader if split == 'val' else runner.test_dataloader).dataset
+    yield from compare_scales(look_at_scales(learned), look_at_scales(tested))
 
 
 def run_check(tool: str, config: str, root: str, sample: int | None) -> None:
@@ -107,6 +131,22 @@ def _compare_splits(cfg: Config, report: Report) -> None:
     for name, told in _contradictions(cfg, report):
         report.remarks.append(f'{name}: {told}')
         report.findings.append(Finding(name, 'labels', 'others', 'as in training', DIFFERS))
+    for name, told in _other_scales(cfg, report):
+        report.remarks.append(f'{name}: {told}')
+        report.findings.append(Finding(name, 'image size', 'another', 'as in training', DIFFERS))
+
+
+def _other_scales(cfg: Config, report: Report) -> Iterator[tuple[str, str]]:
+    """Datasets by their names in the table whose images are of another size than in training."""
+    found: dict[str, dict[str, list[Scale]]] = {'train': {}}
+    for name, config in _datasets(cfg).items():
+        split, _, known = name.partition(' ')
+        found.setdefault(split, {}).setdefault('' if known.isdigit() else known, []).extend(
+            scales(report.sides.get(name, []), built_steps(cfg, config)))
+    learned = found.pop('train')
+    for split, tested in found.items():
+        for told in compare_scales(learned, tested):
+            yield split, told
 
 
 def _contradictions(cfg: Config, report: Report) -> Iterator[tuple[str, str]]:
@@ -119,7 +159,9 @@ def _contradictions(cfg: Config, report: Report) -> Iterator[tuple[str, str]]:
                                                    or {}).items()}
             sets[name] = {renamed.get(own, own): seen
                           for own, seen in report.seen.get(f'train {name}', {}).items()}
-    for told in compare_sets(sets):
+    unnamed = {name: seen for name, seen in report.seen.items()
+               if name.partition(' ')[0] == 'train' and name.partition(' ')[2].isdigit()}
+    for told in (*compare_sets(sets), *compare_palettes(unnamed)):
         yield 'train', told
     for name, tested in report.seen.items():
         split, _, known = name.partition(' ')

@@ -69,12 +69,20 @@ class Boundary(BinaryTask):
     def doubt(self, seen: Seen) -> Doubt | None:
         filled = [one.some.mean() > 0.5 for one in seen.labels if one.known]
         doubt = super().doubt(seen)
-        if doubt or seen.published or 2 * sum(filled) <= len(filled):
+        if doubt or seen.published:
             return doubt
+        if 2 * sum(filled) <= len(filled):
+            return self._doubt_regions(seen)
         return Doubt('are a yes on more than half of the pixels of most labels, as black lines on '
                      'white are: set values=(255, 0) of the task, or (1, 0) if the numbers are 0 '
                      'and 1, to make black a yes; values=(0, 255), or (0, 1), to make it a no',
                      certain=not self.stored.said)
+
+    def _doubt_regions(self, seen: Seen) -> Doubt | None:
+        cores = [one.core > 0.5 for one in seen.labels if one.known and one.high.max() == 1]
+        return Doubt('are a yes all over regions, not on lines: most of these pixels do not lie '
+                     'near any no. Are they masks? A boundary is a yes where two regions meet, '
+                     'and nowhere else') if 2 * sum(cores) > len(cores) else None
 
     def loss(self, logits: Tensor, label: Tensor) -> Tensor:
         """Return the mean over known pixels of w y (-log p) + (1 - w) (1 - y) (-log(1 - p))."""

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 
 KEPT = 1000  # approximate number of values kept per label, for the median
@@ -16,6 +17,9 @@ RARE = 1e-4  # a smaller probability is not taken for chance
 MOST = (5, 95)  # percentiles of the values
 TENFOLD = 10  # factor between medians in one unit in two sets
 LEAP = 30  # factor between medians in one unit; 1000 lie between millimetres and metres
+# In pixels, and as a share of the diagonal: most pixels of a line are closer to its border, unless
+# it is four times as wide; a region has some that are not.
+BORDER, BORDER_SHARE = 2, 0.004
 
 
 class Doubt(NamedTuple):
@@ -46,6 +50,7 @@ class One(NamedTuple):
         rise: mean of the upper third minus mean of the lower third, of known measures.
         some: (P,) or (P, C), about a thousand of the known values.
         source: image or file of the label.
+        core: share of the pixels of value 1 that are far from the border, for binary maps.
     """
 
     pixels: int
@@ -57,6 +62,7 @@ class One(NamedTuple):
     rise: float
     some: np.ndarray
     source: str = ''
+    core: float = 0.0
 
     @property
     def is_array(self) -> bool:
@@ -72,11 +78,13 @@ class Seen:
 
     Attributes:
         labels: the statistics of each label.
+        codings: how the pictures write numbers, see :meth:`~mtpsl.tasks.base.Task.coding`.
     """
 
     def __init__(self, published: bool = False) -> None:
         self.published = published
         self.labels: list[One] = []
+        self.codings: dict[str, str] = {}
 
     def add(self, label: np.ndarray, ignore_value: float, source: str = '') -> None:
         """Add a label map, (H, W) or (H, W, 3), in which ``ignore_value`` is unknown.
@@ -102,14 +110,28 @@ class Seen:
             if all(end.size for end in ends):
                 rise = float(ends[0].mean() - ends[1].mean())
         self.labels.append(One(label.size, values.size, low, high, largest, second, rise,
-                               _spread(values), source))
+                               _spread(values), source, _core(label)))
 
     @classmethod
     def union(cls, parts: Sequence['Seen']) -> 'Seen':
         """Merge the statistics of several parts."""
         whole = cls(any(part.published for part in parts))
         whole.labels = [one for part in parts for one in part.labels]
+        for part in parts:
+            whole.codings |= part.codings
         return whole
+
+    def permuted(self, other: 'Seen') -> tuple[str, str, str] | None:
+        """A word, such as a colour, with what it is said of here and in the other.
+
+        None where fewer than two words change places: one colour may be the same by chance.
+        """
+        mine, theirs = ({word: matter for matter, word in seen.codings.items()
+                         if list(seen.codings.values()).count(word) == 1}
+                        for seen in (self, other))
+        moved = [(word, matter, theirs[word]) for word, matter in mine.items()
+                 if matter != theirs.get(word, matter)]
+        return moved[0] if len(moved) > 1 else None
 
     @property
     def images(self) -> int:
@@ -233,6 +255,18 @@ class Seen:
                     for one in self.labels), default=-math.inf)
         often = len(spots) > 1 and sum(spots) >= SPOT * len(spots)
         return (high, rest) if often and high > APART * rest > 0 else None
+
+
+def _core(label: np.ndarray) -> float:
+    """See ``One.core``; 0 of other maps."""
+    if label.dtype != np.uint8 or ((label > 1) & (label < 255)).any():
+        return 0.0
+    yes = (label == 1).astype(np.uint8)
+    if not yes.any() or yes.all():
+        return 0.0
+    reach = max(BORDER, round(BORDER_SHARE * math.hypot(*label.shape)))
+    around = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
+    return float(cv2.erode(yes, around).sum() / yes.sum())
 
 
 def _spread(values: np.ndarray) -> np.ndarray:

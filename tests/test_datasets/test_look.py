@@ -13,9 +13,10 @@ from PIL import Image
 
 from mtpsl.datasets import FolderDataset
 from mtpsl.datasets.check_dataset import check_configs
-from mtpsl.datasets.contradictions import compare_labels
+from mtpsl.datasets.contradictions import compare_labels, compare_sets
 from mtpsl.datasets.look import AT_LEAST, AT_MOST, look_at_labels, spread
 from mtpsl.engine.check_data import _compare_splits
+from mtpsl.registry import DATASETS
 
 from .conftest import READ, TEST
 
@@ -347,3 +348,34 @@ def test_one_label_copied_for_all_images(tmp_path: Path, warned: list[str]) -> N
     cv2.imwrite(str(root / 'classes/0.png'), np.roll(FROM_0, 1))
     look_at_labels(dataset(root, THREE))
     assert len(warned) == 1
+
+
+@pytest.mark.parametrize('order, options, told', [
+    ((0, 2, 1), {}, True), ((0, 1, 2), {}, False), ((0, 2, 1), dict(values=(0, 1, 2)), False)])
+@pytest.mark.parametrize('joint', [False, True])
+def test_palettes_whose_classes_have_another_order(tmp_path, order, options, told, joint, warned):
+    colours = np.array([[0, 0, 0], [255, 0, 0], [0, 0, 255]], np.uint8)
+    classes = dict(type='Semseg', class_names=('a', 'b', 'c'), **options)
+    configs = {}
+    for split, places in (('train', (0, 1, 2)), ('val', order)):
+        root = write(tmp_path / split, 8)
+        for number in range(8):
+            picture = Image.fromarray(np.roll(FROM_0, number, 1))
+            picture.putpalette(colours[list(places)].tobytes())
+            picture.save(root / f'classes/{number}.png')
+        configs[split] = dict(type='mtpsl.FolderDataset', data_root=str(root),
+                              tasks=dict(classes=classes), pipeline=TEST)
+    one, other = (DATASETS.build(config) for config in configs.values())
+    look_at_labels(ConcatDataset([one, other]))
+    assert [('another order of classes?' in text) for text in warned] == [True] * told
+    learned, tested = look_at_labels(one), look_at_labels(other)
+    found = list(compare_sets(dict(a=learned, b=tested)) if joint else
+                 compare_labels(learned, tested))
+    assert ['the index 1 in ' in text and 'the index 2 in' in text for text in found] == (
+        [True] * told)
+    report = check_configs({f'train {name}': config for name, config in zip('ab', configs.values())}
+                           if joint else configs)
+    dataset = dict(type='JointDataset', datasets=dict(zip('ab', configs.values())))
+    _compare_splits(Config(dict(train_dataloader=dict(dataset=dataset)) if joint else {
+        f'{split}_dataloader': dict(dataset=config) for split, config in configs.items()}), report)
+    assert ('another order of classes?' in ''.join(report.remarks)) == told

@@ -1,14 +1,17 @@
 """What the pipelines and the data of a config say of each other, by every way in."""
 
+from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
+import cv2
 import pytest
 from in_process import load_tool, running_here
 from test_faults.tiny_run import write_config, write_images
 
 from mtpsl.apis import MultiTaskInferencer
 from mtpsl.engine import load_config
-from mtpsl.engine.check_data import run_config_check
+from mtpsl.engine.check_data import check_labels, run_config_check
 from mtpsl.engine.config.precheck import (
     check_together,
     other_colours,
@@ -16,6 +19,7 @@ from mtpsl.engine.config.precheck import (
     other_zoom,
     training_set_tested,
 )
+from mtpsl.registry import DATASETS
 
 GREY = dict(type='mmseg.RGB2Gray', out_channels=3)
 CLAHE = dict(type='mmseg.CLAHE')
@@ -106,6 +110,43 @@ def test_id_lists_that_overlap_are_told(config, tmp_path):
 
 
 @pytest.mark.parametrize('train, test, told', [
+    ((dict(orientation='stored'), {}), ({}, {}), True),
+    ((dict(orientation='upright'), {}), ({}, {}), False),
+    (({}, dict(stored=['semseg'])), ({}, {}), True),
+    (({}, dict(stored=['semseg'])), ({}, dict(stored=('semseg',))), False),
+    ((dict(orientation='stored'), dict(stored=['semseg'])), (dict(orientation='stored'), {}),
+     False)])
+@pytest.mark.parametrize('wrap', [None, 'JointDataset', 'ConcatDataset'])
+def test_photos_that_are_turned_in_one_pipeline(train, test, told, wrap, config):
+    cfg = load_config(str(config))
+    for split, options in (('train', train), ('test', test)):
+        part = cfg[f'{split}_dataloader'].dataset
+        steps = [dict(step, **more) for step, more in zip(part.pipeline, (*options, {}, {}))]
+        part = dict(part, pipeline=steps)
+        far = dict(part, data_root='/other', pipeline=steps[2:])
+        cfg[f'{split}_dataloader'].dataset = dict(type=wrap, datasets=(
+            dict(a=part, b=far) if wrap == 'JointDataset' else [far, part])) if wrap else part
+    found = other_reading(cfg, 'test')
+    assert ("orientation='upright'" in found and 'lie turned' in found) == told == bool(found)
+
+
+@pytest.mark.parametrize('step, told_of', [
+    (GREY, other_colours), (dict(type='RandomScale', scale_range=(0.5, 0.5)), other_zoom)])
+def test_one_of_the_joint_sets_is_changed_in_training_only(step, told_of, config):
+    cfg = load_config(str(config))
+    for split in ('train', 'test'):
+        part = dict(cfg[f'{split}_dataloader'].dataset)
+        changed = dict(part, pipeline=add(part['pipeline'], step))
+        cfg[f'{split}_dataloader'].dataset = dict(type='JointDataset', datasets=dict(
+            b=part, a=changed))
+    assert not told_of(cfg, 'test')
+    cfg.test_dataloader.dataset.datasets.a = part
+    assert ' of a ' in told_of(cfg, 'test')
+    cfg.test_dataloader.dataset = part  # of no set: as one of training is
+    assert not told_of(cfg, 'test')
+
+
+@pytest.mark.parametrize('train, test, told', [
     (dict(values=(1, 0)), {}, 'semseg in {} are read by values=(1, 0) in train_dataloader and by '
                               'values=None in test_dataloader'),
     ({}, dict(ignore=[2]), 'ignore=None in train_dataloader and by ignore=[2] in'),
@@ -140,3 +181,29 @@ def test_a_unit_that_a_published_reader_does_not_ask_for():
     cfg.train_dataloader.dataset = dict(type='JointDataset', tasks=cfg.tasks, datasets=dict(
         a=cfg.train_dataloader.dataset, b=folder))
     check_together(cfg)
+
+
+@pytest.mark.parametrize('size, zoom, told', [
+    (16, (1.0, 1.0), '16 x 16 pixels in evaluation and as 32 x 32 in training'),
+    (18, (1.0, 1.0), ''), (16, (0.5, 1.0), '')])
+def test_images_of_one_split_that_were_shrunk(size, zoom, told, tmp_path, capsys):
+    root = write_images(tmp_path / 'data', 2)
+    for path in root.glob('val/*/*'):
+        pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        cv2.imwrite(str(path), cv2.resize(pixels, (size, size), interpolation=cv2.INTER_NEAREST))
+    config = write_config(tmp_path / 'config.py', root, 'train_dataloader["dataset"]["pipeline"] = '
+                          f'[*pipeline[:2], dict(type="RandomScale", scale_range={zoom}), '
+                          '*pipeline[2:]]')
+    cfg, said = load_config(str(config)), []
+    loaders = {f'{split}_dataloader': SimpleNamespace(dataset=DATASETS.build(
+        cfg[f'{split}_dataloader'].dataset)) for split in ('train', 'val', 'test')}
+    runner = SimpleNamespace(cfg=cfg, val_loop=1, logger=SimpleNamespace(warning=said.append),
+                             **loaders)
+    for training in (True, False):
+        said.clear()
+        check_labels(runner, training)
+        assert ('was only one of them shrunk' in ''.join(said)) == bool(told)
+        assert told in ''.join(said)
+    with suppress(SystemExit):
+        run_config_check('check_dataset.py', str(config), {}, 2)
+    assert ('| val   | image size | another ' in capsys.readouterr().out) == bool(told)

@@ -2,13 +2,14 @@
 
 import math
 
+import cv2
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
 from mtpsl.tasks import Task, build_tasks
-from mtpsl.tasks.seen import Seen
+from mtpsl.tasks.seen import Doubt, Seen
 
 NAMES = ('wall', 'door', 'floor')
 
@@ -401,6 +402,22 @@ def test_boundaries_that_cover_most_pixels_are_doubted() -> None:
     doubt = build('Boundary', values=(255, 0)).doubt(inverted)
     assert doubt is not None and not doubt.certain
     assert build('Boundary').doubt(seen) is build('Boundary').doubt(published) is None
+
+
+@pytest.mark.parametrize('size', [(64, 64), (480, 640), (2160, 3840)])
+def test_boundaries_that_are_filled_regions_are_doubted(size: tuple[int, int]) -> None:
+    def doubt(width: int, published: bool = False) -> Doubt | None:
+        """Of rings so wide in an image of 64 x 64; 32 fill the shape."""
+        seen, scale = Seen(published), size[0] // 64
+        for radius in range(8, 14):
+            canvas = np.zeros(size, np.uint8)
+            cv2.circle(canvas, (size[1] // 2, size[0] // 2), radius * scale, 1,
+                       -1 if width == 32 else max(width * scale // 2, width))
+            seen.add(canvas, 255)
+        return build('Boundary').doubt(seen)
+    found = doubt(32)
+    assert found and 'all over regions' in found.text and not (found.certain or found.mute)
+    assert doubt(32, published=True) is doubt(1) is doubt(3) is None
 
 
 def test_0_and_255_are_as_a_config_says() -> None:

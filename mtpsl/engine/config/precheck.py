@@ -1,16 +1,16 @@
 """What stops a run, found before a runner is built and prints what it runs on."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from mtpsl.datasets.doubles import same_files, told_twice
 from mtpsl.datasets.look import leaves_of
-from mtpsl.datasets.transforms.colours import Look
 from mtpsl.datasets.transforms.contract import looks, zooms
+from mtpsl.datasets.transforms.loading import LoadImageFromFile, LoadLabels
 from mtpsl.engine.quiet import silence
 from mtpsl.registry import DATASETS, TRANSFORMS, class_of
 from mtpsl.tasks.stored import DECODED_BY_TASK, READING_OPTIONS
@@ -21,6 +21,7 @@ from .load import evaluators
 NEAR = 1.05  # between zooms that are one
 # What says which images a dataset has.
 PLACE = ('type', 'data_root', 'split', 'images', 'ids')
+T = TypeVar('T')
 
 
 def check_together(cfg: Config) -> None:
@@ -145,16 +146,29 @@ def other_colours(cfg: Config, split: str) -> str:
     Returns:
         A sentence for a warning, '' where there is nothing to tell.
     """
-    learned, there = (_looks(cfg, name) for name in ('train', split))
-    odd = next((look for look in there if not any(map(look.like, learned))), None)
-    if odd is None or not learned:
-        return ''
-    theirs = next((look for look in learned if look.names), learned[0])
-    names = [', '.join(look.names) or 'no transform' for look in (theirs, odd)]
-    return (f'the colours of every image are changed by {names[0]} in train_dataloader, and by '
-            f'{names[1]} in {split}_dataloader: the model is not shown what it has learned from. '
-            'What is not by chance belongs into both pipelines (prediction reads images as '
-            'test_dataloader does)')
+    learned, there = ([(name, look) for name, steps in _pipelines(cfg, one)
+                       for look in looks(steps)] for one in ('train', split))
+    for name, look in there:
+        mates = _mates(learned, name)
+        if not mates or any(map(look.like, mates)):
+            continue
+        theirs = next((mate for mate in mates if mate.names), mates[0])
+        names = [', '.join(one.names) or 'no transform' for one in (theirs, look)]
+        return (f'the colours of every image{_of(name)} are changed by {names[0]} in '
+                f'train_dataloader, and by {names[1]} in {split}_dataloader: the model is not '
+                'shown what it has learned from. What is not by chance belongs into both pipelines '
+                '(prediction reads images as test_dataloader does)')
+    return ''
+
+
+def _mates(learned: Sequence[tuple[str, T]], name: str) -> list[T]:
+    """What a set of evaluation is held against: the training set of its name, else all."""
+    return ([one for known, one in learned if known == name] if name else []) or [
+        one for _, one in learned]
+
+
+def _of(name: str) -> str:
+    return f' of {name}' if name else ''
 
 
 def training_set_tested(cfg: Config) -> str:
@@ -190,56 +204,82 @@ def paths_of(dataset: object) -> dict[str, None]:
 def other_zoom(cfg: Config, split: str) -> str:
     """Whether no training image is as large as a split's are; arguments as :func:`other_colours`.
     """
-    learned, there = ([zoom for steps in _pipelines(cfg, name) for zoom in zooms(steps)]
-                      for name in ('train', split))
-    odd = next((zoom for zoom in there if not any(
-        zoom[0] <= NEAR * high and low <= NEAR * zoom[1] for low, high in learned)), None)
-    return '' if odd is None or not learned else (
-        f'RandomScale zooms all training images by {learned[0][0]:g} to {learned[0][1]:g}, those '
-        f'of {split}_dataloader by {odd[0]:g} to {odd[1]:g}: the model is shown everything in '
-        'another size than it has learned. Images that are too large are to be shrunk on disk, '
-        'for both')
+    learned, there = ([(name, zoom) for name, steps in _pipelines(cfg, one)
+                       for zoom in zooms(steps)] for one in ('train', split))
+    for name, zoom in there:
+        mates = _mates(learned, name)
+        if mates and not any(zoom[0] <= NEAR * high and low <= NEAR * zoom[1]
+                             for low, high in mates):
+            low, high = mates[0]
+            return (f'RandomScale zooms all training images{_of(name)} by {low:g} to {high:g}, '
+                    f'those of {split}_dataloader by {zoom[0]:g} to {zoom[1]:g}: the model is '
+                    'shown everything in another size than it has learned. Images that are too '
+                    'large are to be shrunk on disk, for both')
+    return ''
 
 
 def other_reading(cfg: Config, split: str) -> str:
-    """Whether labels of one place are read in two ways; arguments as :func:`other_colours`."""
+    """Whether files of one place are read in two ways; arguments as :func:`other_colours`."""
     learned, there = (list(named_leaves(loader.dataset)) if (
         loader := cfg.get(f'{one}_dataloader')) else [] for one in ('train', split))
-    if any(len(dict(sets)) < len(sets) for sets in (learned, there)):
-        return ''  # which goes with which is not known
     for name, other in there:
-        one = dict(learned).get(name) or {}
-        if any(one.get(key) != other.get(key) for key in ('type', 'data_root', 'folders')):
-            continue
-        for task, own in (other.get('tasks') or {}).items():
-            mine = (one.get('tasks') or {}).get(task)
-            if not (isinstance(mine, Mapping) and isinstance(own, Mapping)):
-                continue
-            odd = sorted(key for key in READING_OPTIONS
-                         if _plain_list(mine.get(key)) != _plain_list(own.get(key)))
-            if odd:
-                ways = [f'{odd[0]}={options.get(odd[0])}' for options in (mine, own)]
-                return (f'labels of {task}{f" of {name}" * bool(name)} in {one["data_root"]} are '
-                        f'read by {ways[0]} in train_dataloader and by {ways[1]} in '
-                        f'{split}_dataloader: files of one kind are to be read in one way')
+        mates = [one for known, one in learned if known == name and all(
+            one.get(key) == other.get(key) for key in ('type', 'data_root', 'folders'))]
+        told = [_reading_of_two(cfg, one, other, split, name) for one in mates]
+        if told and all(told):
+            return told[0]
     return ''
+
+
+def _reading_of_two(cfg: Config, one: Mapping, other: Mapping, split: str, name: str) -> str:
+    """What differs in reading the files of two datasets of one place."""
+    lies = [_lie(built_steps(cfg, part), part) for part in (one, other)]
+    if lies[0] != lies[1]:
+        return (f'photos that a camera noted a rotation of{_of(name)} in {one["data_root"]} are '
+                f'read {lies[0]} in train_dataloader and {lies[1]} in {split}_dataloader: images '
+                'or labels lie turned in one of them. orientation of LoadImageFromFile and stored '
+                'of LoadLabels belong into both pipelines')
+    for task, own in (other.get('tasks') or {}).items():
+        mine = (one.get('tasks') or {}).get(task)
+        if not (isinstance(mine, Mapping) and isinstance(own, Mapping)):
+            continue
+        odd = sorted(key for key in READING_OPTIONS
+                     if _plain_list(mine.get(key)) != _plain_list(own.get(key)))
+        if odd:
+            ways = [f'{odd[0]}={options.get(odd[0])}' for options in (mine, own)]
+            return (f'labels of {task}{_of(name)} in {one["data_root"]} are read by {ways[0]} in '
+                    f'train_dataloader and by {ways[1]} in {split}_dataloader: files of one kind '
+                    'are to be read in one way')
+    return ''
+
+
+def _lie(steps: Sequence[Callable], dataset: Mapping) -> str:
+    """How a pipeline's readers turn photos, and labels with them."""
+    loader, labels = (next((step for step in steps if isinstance(step, kind)), None)
+                      for kind in (LoadImageFromFile, LoadLabels))
+    photos = getattr(class_of(dataset.get('type'), DATASETS), 'PHOTOS', 'stored')
+    orientation = getattr(loader, 'orientation', None) or photos
+    # Of what is not turned the labels lie as they are.
+    stored = sorted(getattr(labels, 'stored', ())) if orientation == 'upright' else []
+    return f"with orientation='{orientation}'" + f' and stored={stored}' * bool(stored)
 
 
 def _plain_list(value: object) -> object:
     return [_plain_list(one) for one in value] if isinstance(value, (list, tuple)) else value
 
 
-def _looks(cfg: Config, split: str) -> list[Look]:
-    return [look for steps in _pipelines(cfg, split) for look in looks(steps)]
-
-
-def _pipelines(cfg: Config, split: str) -> Iterator[list[Callable]]:
-    """The built transforms of each dataset of a split."""
+def _pipelines(cfg: Config, split: str) -> Iterator[tuple[str, list[Callable]]]:
+    """The built transforms of each dataset of a split, with the name of its set."""
     loader = cfg.get(f'{split}_dataloader')
+    for name, part in named_leaves(loader.dataset) if loader else ():
+        yield name, built_steps(cfg, part)
+
+
+def built_steps(cfg: Config, dataset: Mapping) -> list[Callable]:
+    """The transforms of the pipeline of a dataset of a config, built."""
     init_default_scope(cfg.get('default_scope') or 'mtpsl')
-    for part in leaves(loader.dataset) if loader else ():
-        yield [TRANSFORMS.build(step) if isinstance(step, dict) else step
-               for step in part.get('pipeline') or ()]
+    return [TRANSFORMS.build(step) if isinstance(step, dict) else step
+            for step in dataset.get('pipeline') or ()]
 
 
 def check_data(cfg: Config, *splits: str) -> None:

@@ -1,0 +1,87 @@
+"""Whether images of training and of evaluation show things in one size."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import NamedTuple
+
+import numpy as np
+
+from mtpsl.datasets.transforms.contract import zooms
+from mtpsl.datasets.transforms.loading import LoadImageFromFile
+
+from .joint import JointDataset
+from .look import AT_LEAST, leaves_of, spread
+from .partial_label import PartialLabelDataset
+
+FAR = 1.9  # times as large as any training image is: half as large does not pass for rounding
+
+
+class Scale(NamedTuple):
+    """How large the model is shown images of a dataset, in pixels: the root of height by width.
+
+    Attributes:
+        least: the smallest of those that were opened, at the least zoom of the pipeline.
+        middle: their median, at the middle of the zooms.
+        most: the largest of them, at the largest zoom.
+    """
+
+    least: float
+    middle: float
+    most: float
+
+
+def scales(sides: Sequence[float], steps: Sequence[Callable]) -> list[Scale]:
+    """The scale in each view of a pipeline; none where no image was opened.
+
+    Args:
+        sides: root of height by width of some images as they are read, in pixels.
+        steps: the transforms of the pipeline, built.
+    """
+    return [Scale(low * min(sides), math.sqrt(low * high) * float(np.median(sides)),
+                  high * max(sides)) for low, high in zooms(steps)] if sides else []
+
+
+def look_at_scales(dataset: object) -> dict[str, list[Scale]]:
+    """Read eight images of each dataset, always the same: set name, '' of other ones -> scales."""
+    named = dataset.sets.items() if isinstance(dataset, JointDataset) else [
+        ('', leaf) for leaf in leaves_of(dataset)]
+    found: dict[str, list[Scale]] = {}
+    for name, leaf in named:
+        steps = leaf.pipeline.transforms
+        found.setdefault(name, []).extend(scales(list(_sides(leaf, steps)), steps))
+    return found
+
+
+def _sides(dataset: PartialLabelDataset, steps: Sequence[Callable]) -> Iterator[float]:
+    loader = next((step for step in steps if isinstance(step, LoadImageFromFile)), None)
+    for index in islice(spread(len(dataset)), AT_LEAST) if loader else ():
+        info = dataset.get_data_info(index) | dict(tasks=dataset.tasks, photos=dataset.PHOTOS)
+        try:
+            yield math.sqrt(math.prod(loader(info)['img'].shape[:2]))
+        except Exception:  # what cannot be read is told of elsewhere
+            continue
+
+
+def compare_scales(learned: Mapping[str, list[Scale]],
+                   tested: Mapping[str, list[Scale]]) -> Iterator[str]:
+    """Where images of evaluation are of another size than all of training.
+
+    A named set is compared with that of its name, any other with all.
+
+    Args:
+        learned: what :func:`look_at_scales` returned for what is trained on.
+        tested: and for what is tested on.
+    """
+    for name, found in tested.items():
+        mates = learned.get(name) or [one for group in learned.values() for one in group]
+        odd = next((one for one in found if mates and not any(
+            mate.least <= FAR * one.middle and one.middle <= FAR * mate.most
+            for mate in mates)), None)
+        if odd:
+            yield (f'the images{f" of {name}" * bool(name)} are as large as '
+                   f'{odd.middle:.0f} x {odd.middle:.0f} pixels in evaluation and as '
+                   f'{mates[0].middle:.0f} x {mates[0].middle:.0f} in training (medians of those '
+                   'opened, as the model is shown them): was only one of them shrunk? Things are '
+                   'then in another size than was learned. Where those of training were cut out '
+                   'of images as large as these, all is well')
