@@ -55,11 +55,13 @@ def look_at_scales(dataset: object) -> dict[str, list[Scale]]:
 
 def _sides(dataset: PartialLabelDataset, steps: Sequence[Callable]) -> Iterator[float]:
     loader = next((step for step in steps if isinstance(step, LoadImageFromFile)), None)
-    for index in islice(spread(len(dataset)), AT_LEAST) if loader else ():
+    if loader is None:
+        return
+    for index in islice(spread(len(dataset)), AT_LEAST):
         info = dataset.get_data_info(index) | dict(tasks=dataset.tasks, photos=dataset.PHOTOS)
         try:
             yield math.sqrt(math.prod(loader(info)['img'].shape[:2]))
-        except Exception:  # what cannot be read is told of elsewhere
+        except Exception:  # other checks report unreadable images
             continue
 
 

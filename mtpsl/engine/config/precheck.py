@@ -187,12 +187,12 @@ def training_set_tested(cfg: Config) -> str:
         return ''
     try:
         with silence():
-            paths = [paths_of(DATASETS.build(cfg[f'{split}_dataloader'].dataset))
-                     for split in ('train', 'test')]
+            trained_on, tested_on = (paths_of(DATASETS.build(cfg[f'{split}_dataloader'].dataset))
+                                     for split in ('train', 'test'))
     except Exception:  # the training data need not be here, nor fit
         return ''
-    same = same_files(*paths)
-    return f'{told_twice(same, len(paths[1]), "test")}: the figures are too good' if same else ''
+    same = same_files(trained_on, tested_on)
+    return f'{told_twice(same, len(tested_on), "test")}: the figures are too good' if same else ''
 
 
 def paths_of(dataset: object) -> dict[str, None]:
