@@ -46,9 +46,10 @@ def check_labels(runner: Runner, training: bool = True) -> None:
     if not training:
         compare_data(runner.test_dataloader.dataset, 'test data')
         look_at_labels(runner.test_dataloader.dataset, training=False)
+        weights = runner.cfg.load_from
         for told in (other_colours(runner.cfg, 'test'), other_zoom(runner.cfg, 'test'),
                      other_reading(runner.cfg, 'test'), training_set_tested(runner.cfg),
-                     other_images(runner.cfg.load_from, runner.cfg, 'test'),
+                     weights and other_images(weights, runner.cfg, 'test'),
                      *_other_scale(runner, 'test')):
             if told:
                 runner.logger.warning(told)

@@ -113,7 +113,7 @@ def test_what_images_need_before_the_graph_is_told(steps, told, tmp_path, capsys
     content = json.loads((tmp_path / 'model.pt2.json').read_text())['inputs']['image']['content']
     assert content == f'RGB, 0 to 255{told}'
     said = capsys.readouterr().err
-    assert told[2:] in said and bool(told) == ('note: the graph does not contain' in said)
+    assert told[2:] in said and bool(told) == ('note: the graph takes images after' in said)
 
 
 def test_the_noise_counts_and_a_difference_is_an_error(tmp_path, monkeypatch, capsys):
