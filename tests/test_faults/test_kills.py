@@ -7,13 +7,12 @@ import json
 import os
 import runpy
 import signal
-import socket
 import time
-from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 import torch
+from forked import fork, free_port
 
 from mtpsl.data_prep.synthetic import write_scenes
 from mtpsl.engine.checkpoints.content import SAFE
@@ -37,12 +36,10 @@ import os
 import runpy
 import signal
 import sys
-import torch
 from mmengine.runner import EpochBasedTrainLoop, ValLoop
 from yapf.yapflib import yapf_api
 
 os.environ.update(VARIABLES)
-torch.set_num_threads(1)
 sys.stderr = open(f'{WORK_DIR}/stderr.txt', 'a')
 yapf_api.FormatCode = lambda text, **style: (text, True)  # seconds for each text of a config
 place, _, number = KILL.partition(' ')
@@ -120,18 +117,12 @@ def run(work_dir: Path, options: list[str], kill: str = '', workers: int = 0, pr
     line = [CONFIG, '--work-dir', str(work_dir), *(['--resume'] if resume else []),
             *(['--launcher', 'pytorch'] if processes > 1 else []),
             '--cfg-options', *OPTIONS, *persistent, *options]
-    context = get_context('forkserver')  # the libraries are loaded once
-    context.set_forkserver_preload(['mtpsl.engine', 'mtpsl.models', 'mtpsl.datasets.transforms'])
     shared = dict(CUDA_VISIBLE_DEVICES='', WORLD_SIZE=str(processes), MASTER_ADDR='127.0.0.1',
                   MASTER_PORT=free_port())
-    started = [context.Process(target=runpy.run_path, args=(
-        str(work_dir / 'process.py'), dict(
-            VARIABLES=shared | dict(RANK=str(rank), LOCAL_RANK=str(rank)),
-            KILL='' if rank else kill, WORK_DIR=str(work_dir), LINE=line,
-            TOOL=str(ROOT / 'tools/train.py'))))
-        for rank in range(processes)]
-    for process in started:
-        process.start()
+    started = [fork(runpy.run_path, str(work_dir / 'process.py'), dict(
+        VARIABLES=shared | dict(RANK=str(rank), LOCAL_RANK=str(rank)),
+        KILL='' if rank else kill, WORK_DIR=str(work_dir), LINE=line,
+        TOOL=str(ROOT / 'tools/train.py'))) for rank in range(processes)]
     deadline = time.monotonic() + 300
     try:
         while None in (codes := [process.exitcode for process in started]):
@@ -144,12 +135,6 @@ def run(work_dir: Path, options: list[str], kill: str = '', workers: int = 0, pr
         for process in started:
             process.kill()
     return codes
-
-
-def free_port() -> str:
-    with socket.socket() as server:
-        server.bind(('127.0.0.1', 0))
-        return str(server.getsockname()[1])
 
 
 def load(path: Path) -> dict:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_scale.ranks import free_port
+from forked import free_port
 
 ROOT = Path(__file__).parents[2]
 CONFIG = 'configs/synthetic/mtl_baseline_onelabel.py'

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from forked import free_port
 from test_faults.tiny_run import write_config, write_images
-from test_scale.ranks import free_port
 
 from mtpsl.engine import load_config
 from mtpsl.registry import MODELS
