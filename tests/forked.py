@@ -44,8 +44,8 @@ def free_port() -> str:
         return str(server.getsockname()[1])
 
 
-def run_forked(command: Sequence[str], cwd: Path, environment: dict[str, str],
-               output: Path, seconds: float = 600) -> subprocess.CompletedProcess:
+def run_forked(command: Sequence[object], cwd: Path, environment: dict[str, str], output: Path,
+               seconds: float = 600) -> subprocess.CompletedProcess:
     """``python SCRIPT ARGUMENT ...`` as :func:`subprocess.run` would, all it says in ``stdout``.
 
     Args:
@@ -55,7 +55,7 @@ def run_forked(command: Sequence[str], cwd: Path, environment: dict[str, str],
         output: a file for what it says.
         seconds: after which it is killed.
     """
-    process = fork(_run_script, command[1:], cwd, environment, output)
+    process = fork(_run_script, list(map(str, command[1:])), cwd, environment, output)
     process.join(seconds)
     try:
         assert process.exitcode is not None, f'{command} goes on after {seconds} s'
@@ -73,5 +73,6 @@ def _run_script(command: Sequence[str], cwd: Path, environment: dict[str, str],
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     sys.argv = list(command)
-    sys.path.insert(0, str(Path(command[0]).parent))
+    paths = [path for path in environment.get('PYTHONPATH', '').split(os.pathsep) if path]
+    sys.path[:0] = [str(Path(command[0]).parent), *paths]
     runpy.run_path(command[0], run_name='__main__')
