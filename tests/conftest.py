@@ -24,7 +24,7 @@ torch.set_num_threads(1)
 
 
 # Minutes of one core: begun last, one of them would leave the other cores idle at the end.
-LONG = ('test_full_size_config', 'test_exported_file', 'test_docs_site', 'test_benchmark_tool',
+LONG = ('test_full_width_config', 'test_exported_file', 'test_docs_site', 'test_benchmark_tool',
         'test_kills', 'test_layouts', 'test_doc_commands')
 
 
