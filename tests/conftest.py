@@ -1,8 +1,10 @@
 """Fixtures that several test files share."""
 
+import gc
 import logging
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 # Before torch: with AVX-512, oneDNN's convolutions of 4 and 8 channels, as the tests' thin models
 # have them, write beyond their memory in the backward pass (torch 2.13). See docs/faults.md.
@@ -24,14 +26,21 @@ torch.set_num_threads(1)
 
 
 # Minutes of one core: begun last, one of them would leave the other cores idle at the end.
-LONG = ('test_full_size_config', 'test_exported_file', 'test_docs_site', 'test_benchmark_tool',
-        'test_kills', 'test_layouts', 'test_doc_commands')
+LONG = ('test_train_test', 'test_docs_site', 'test_benchmark_tool', 'test_kills', 'test_layouts',
+        'test_doc_commands', 'test_fake_cuda', 'test_launched_runs', 'test_deployment')
 
 
 # Files whose tests start programs or train: `make test-fast` leaves them out.
 SLOW = (*LONG, 'test_configs.py', 'test_packaging', 'test_scale/', 'test_tools/', 'test_golden',
         'test_shipped_weights', 'test_faults/', 'test_doc_backbones', 'test_figures/test_tools',
-        'test_deployment', 'test_webapp', 'test_before_training', 'test_gpu/')
+        'test_webapp', 'test_before_training', 'test_gpu/')
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Of what is left out nothing is loaded."""
+    slow = collection_path.suffix == '.py' and any(
+        name in str(collection_path.relative_to(config.rootpath)) for name in SLOW)
+    return True if slow and config.option.markexpr == 'not slow' else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -44,6 +53,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next((k for k, name in enumerate(LONG) if name in item.nodeid), len(LONG))
 
     items.sort(key=place)
+
+
+def pytest_collection_finish() -> None:
+    """Python looks for no garbage among what is loaded by now.
+
+    Each data set makes it look twice, which took half a second for millions of objects.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(params=['PredictionDiffusion', 'FeatureDiffusion'])

@@ -3,10 +3,10 @@
 import os
 import re
 import signal
-import subprocess
 import sys
 
 import pytest
+from forked import run_forked
 from in_process import load_tool, running_here
 
 from mtpsl.system.config_arguments import one_line_errors
@@ -43,10 +43,9 @@ def killing_config(tmp_path, split: str, number: int | None):
 
 def test_a_killed_worker_ends_the_command_with_its_cause(tmp_path):
     config = killing_config(tmp_path, 'train', int(signal.SIGKILL))
-    done = subprocess.run(
+    done = run_forked(
         [sys.executable, ROOT / 'tools/train.py', config, '--work-dir', tmp_path / 'work'],
-        env=os.environ | dict(PYTHONPATH=str(tmp_path), OMP_NUM_THREADS='1'), text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300, check=False)
+        ROOT, os.environ | dict(PYTHONPATH=str(tmp_path)), tmp_path / 'output')
     last = done.stdout.strip().splitlines()[-1]
     assert done.returncode == 1
     assert re.match(r'train.py: error: the data loading process \d+ was killed: SIGKILL, usually '

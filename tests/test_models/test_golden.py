@@ -30,11 +30,6 @@ GOLDEN = ROOT / 'tests/data/golden_feature_r18.npz'
 CONFIG = ROOT / 'configs/diffusionmtl/pascal_onelabel_r18_feature.py'
 
 
-@pytest.fixture(scope='module')
-def weights() -> dict[str, torch.Tensor]:
-    return seeded_weights(published_shapes())
-
-
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """Unlike ``tmp_path`` gone at once: two checkpoints are a gigabyte."""
@@ -42,9 +37,10 @@ def folder() -> Iterator[Path]:
         yield Path(name)
 
 
-@pytest.mark.parametrize('prefix', ['', 'module.'])
-def test_a_converted_checkpoint_gives_the_published_outputs(prefix, weights, folder):
-    source, converted = save_checkpoint(folder / 'ref.tar', weights, prefix), folder / 'ours.pth'
+def test_a_converted_checkpoint_gives_the_published_outputs(folder):
+    weights = seeded_weights(published_shapes())
+    # Without the prefix that the small ones of tests/test_tools/test_reference_to_mtpsl.py have.
+    source, converted = save_checkpoint(folder / 'ref.tar', weights, ''), folder / 'ours.pth'
     load_main()([str(source), str(converted)])
     model = MODELS.build(load_config(str(CONFIG)).model)
     check_checkpoint(str(converted), model)

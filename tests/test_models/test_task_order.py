@@ -147,7 +147,7 @@ def test_the_papers_tasks_come_first_then_others_by_name():
 def test_shuffled_configs_give_the_same_weights_predictions_and_training(kind):
     """Bit for bit, from the random numbers of one seed."""
     found = []
-    for order in (None, *ORDERS):
+    for order in (None, ORDERS[1]):
         model = build(kind, order)
         assert list(model.shown) == (order or list(PASCAL_TASKS))
         assert list(model.tasks) == list(PASCAL_TASKS)
@@ -156,13 +156,14 @@ def test_shuffled_configs_give_the_same_weights_predictions_and_training(kind):
         wrapper = optimizer(model)
         train(model, wrapper, 2, by_image=False)
         found.append((before, maps, model.state_dict(), wrapper.state_dict()['state']))
-    for other in found[1:]:
-        for ours, theirs in zip(found[0], other):
-            assert_alike(ours, theirs)
+    for ours, theirs in zip(*found):
+        assert_alike(ours, theirs)
 
 
-@pytest.mark.parametrize('told', ['by its own order', 'by the run', 'by the state dict'])
-@pytest.mark.parametrize('kind', CONFIGS)
+# Whose order it is has nothing to do with the model that then moves its channels.
+@pytest.mark.parametrize('kind, told', [
+    *((kind, 'by its own order') for kind in CONFIGS),
+    ('prediction', 'by the run'), ('prediction', 'by the state dict')])
 def test_weights_of_another_order_keep_their_meaning(kind, told, as_before, tmp_path):
     before = build(kind, ORDERS[0])
     expected = predict(before)
@@ -177,11 +178,10 @@ def test_weights_of_another_order_keep_their_meaning(kind, told, as_before, tmp_
         assert task_order(content) == ORDERS[0]
     path = str(tmp_path / 'old.pth')
     torch.save(content if told != 'by the state dict' else state, path)
-    for order in (None, *ORDERS):
-        model = build(kind, order)
-        check_checkpoint(path, model)
-        load_checkpoint(model, path, map_location='cpu', strict=True)
-        assert_alike(predict(model), expected, rtol=1e-4, atol=1e-5)
+    model = build(kind, ORDERS[1])
+    check_checkpoint(path, model)
+    load_checkpoint(model, path, map_location='cpu', strict=True)
+    assert_alike(predict(model), expected, rtol=1e-4, atol=1e-5)
     if kind in ('prediction', 'feature', 'attached'):  # else channels meet those of other tasks
         model.load_state_dict({key: state[key] for key in build(kind).state_dict()})
         with pytest.raises(AssertionError):

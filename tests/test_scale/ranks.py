@@ -1,22 +1,14 @@
 """Processes that stand for ranks, with what torchrun tells them; gloo where there is no GPU."""
 
 import os
-import socket
 import time
 from collections.abc import Callable
-from multiprocessing import get_context
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection, Pipe, wait
 
 import torch
+from forked import fork, free_port
 
 SECONDS = 240  # a deadlock fails the test after this
-
-
-def free_port() -> str:
-    """A port of this machine that nothing listens on."""
-    with socket.socket() as server:
-        server.bind(('127.0.0.1', 0))
-        return str(server.getsockname()[1])
 
 
 def run_ranks(world_size: int, work: Callable, *arguments: object, gpu: bool = False) -> list:
@@ -31,19 +23,15 @@ def run_ranks(world_size: int, work: Callable, *arguments: object, gpu: bool = F
     Raises:
         AssertionError: a rank fails, or does not answer in time.
     """
-    context = get_context('forkserver')  # the libraries are loaded once for all
-    context.set_forkserver_preload([
-        'mtpsl.engine', 'mtpsl.models', 'mtpsl.evaluation', 'mmseg.models', 'matplotlib.pyplot'])
     shared = dict(WORLD_SIZE=str(world_size), LOCAL_WORLD_SIZE=str(world_size),
                   MASTER_ADDR='127.0.0.1', MASTER_PORT=free_port())
     if not gpu:
         shared['CUDA_VISIBLE_DEVICES'] = ''
     ends, processes = [], []
     for rank in map(str, range(world_size)):
-        end, other = context.Pipe(duplex=False)
-        processes.append(context.Process(target=_rank, args=(
-            other, shared | dict(RANK=rank, LOCAL_RANK=rank), work, arguments)))
-        processes[-1].start()
+        end, other = Pipe(duplex=False)
+        processes.append(fork(_rank, other, shared | dict(RANK=rank, LOCAL_RANK=rank), work,
+                              arguments))
         other.close()  # so that the end of the process is the end of the pipe
         ends.append(end)
     try:
@@ -69,7 +57,6 @@ def _answers(ends: list[Connection]) -> list:
 
 def _rank(end: Connection, variables: dict[str, str], work: Callable, arguments: tuple) -> None:
     os.environ.update(variables)
-    torch.set_num_threads(1)
     end.send(work(*arguments))
     end.close()
     if torch.distributed.is_initialized():

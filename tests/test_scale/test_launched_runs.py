@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_scale.ranks import free_port
+from forked import free_port
+
+from mtpsl.data_prep.synthetic import write_scenes
 
 ROOT = Path(__file__).parents[2]
 CONFIG = 'configs/synthetic/mtl_baseline_onelabel.py'
@@ -50,8 +52,7 @@ def finish(*processes: subprocess.Popen) -> list[str]:
 def options(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """``--cfg-options`` for two steps of a tiny model on eight scenes of one label each."""
     root = tmp_path_factory.mktemp('scenes') / 'PASCALContext'
-    finish(start('dataset_converters/make_synthetic.py', root, '--train', 8, '--val', 3,
-                 '--height', 64, '--width', 64, '--workers', 1))
+    write_scenes(root, 'pascal', 8, 3, 64, 64, 0, 1)
     names = (root / 'ImageSets/Context/train.txt').read_text().split()
     mapping = root / 'label_mappings/onelabel.json'
     mapping.parent.mkdir()

@@ -1,17 +1,15 @@
 """Ranks that differ are told apart before the first step; one that dies is named."""
 
-import os
+import runpy
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 import torch
+from forked import fork, free_port
 from in_process import last_of_each
 from test_faults.tiny_run import write_config, write_images
-from test_scale.ranks import free_port
 
 from mtpsl.engine import load_config
 from mtpsl.registry import MODELS
@@ -21,6 +19,8 @@ SECONDS = 240
 # A training; rank 1 may die in its fourth iteration.
 TRAIN = """
 import os, sys, runpy
+os.environ.update(VARIABLES)
+sys.stderr = open(os.environ['STDERR'], 'w')
 from mmengine.runner import EpochBasedTrainLoop
 run_iter = EpochBasedTrainLoop.run_iter
 def dying(loop, index, batch):
@@ -30,7 +30,7 @@ def dying(loop, index, batch):
         os.kill(os.getpid(), 9)
     return run_iter(loop, index, batch)
 EpochBasedTrainLoop.run_iter = dying
-runpy.run_path(sys.argv[1])['main'](sys.argv[2:])
+runpy.run_path(TOOL)['main'](LINE)
 """
 
 
@@ -41,22 +41,24 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(folder: Path, config: Path, options: list[list[str]], dies: str = '') -> list[tuple]:
     """Exit status and standard error of each rank, which gets options of its own."""
-    variables = os.environ | dict(
-        WORLD_SIZE=str(len(options)), MASTER_ADDR='127.0.0.1', MASTER_PORT=free_port(),
-        CUDA_VISIBLE_DEVICES='', OMP_NUM_THREADS='1', PYTHONPATH=str(ROOT), DIES=dies)
-    processes = []
+    variables = dict(WORLD_SIZE=str(len(options)), MASTER_ADDR='127.0.0.1',
+                     MASTER_PORT=free_port(), CUDA_VISIBLE_DEVICES='', DIES=dies)
+    (folder / 'train.py').write_text(TRAIN)
+    files, processes = [folder / f'stderr{rank}' for rank in range(len(options))], []
     for rank, own in enumerate(options):
-        line = last_of_each(['--work-dir', folder / 'run', '--launcher', 'pytorch', '--cfg-options',
-                             'train_dataloader.batch_size=1', 'data_preprocessor.size=(64,64)',
-                             'train_cfg.max_epochs=4', *own])
-        processes.append(subprocess.Popen(
-            [sys.executable, '-c', TRAIN, ROOT / 'tools/train.py', config, *line],
-            env=variables | dict(RANK=str(rank), LOCAL_RANK=str(rank)), cwd=folder, text=True,
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE))
+        line = last_of_each([config, '--work-dir', folder / 'run', '--launcher', 'pytorch',
+                             '--cfg-options', 'train_dataloader.batch_size=1',
+                             'data_preprocessor.size=(64,64)', 'train_cfg.max_epochs=4', *own])
+        processes.append(fork(runpy.run_path, str(folder / 'train.py'), dict(
+            VARIABLES=variables | dict(RANK=str(rank), LOCAL_RANK=str(rank),
+                                       STDERR=str(files[rank])),
+            TOOL=str(ROOT / 'tools/train.py'), LINE=line)))
     deadline = time.monotonic() + SECONDS
     try:
-        return [(process.wait(deadline - time.monotonic()), process.stderr.read(), process.pid)
-                for process in processes]
+        for process in processes:
+            process.join(deadline - time.monotonic())
+        return [(process.exitcode, file.read_text(), process.pid)
+                for process, file in zip(processes, files)]
     finally:
         for process in processes:
             process.kill()

@@ -4,8 +4,10 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from forked import run_forked
 from in_process import last_of_each
 
 ROOT = Path(__file__).parents[2]
@@ -32,12 +34,24 @@ def environment(**variables: str) -> dict[str, str]:
     return inherited | dict(PYTHON=sys.executable, OMP_NUM_THREADS='1') | variables
 
 
-def run(script: str, *arguments: object, check: bool = True,
+def run(script: str, *arguments: object, check: bool = True, fresh: bool = False,
         **variables: str) -> subprocess.CompletedProcess:
-    """Run a tool from the repository's root; its output is shown where it fails."""
-    done = subprocess.run(command(script, *arguments), cwd=ROOT, env=environment(**variables),
-                          text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          timeout=600, check=False)
+    """Run a tool from the repository's root; its output is shown where it fails.
+
+    Args:
+        script: below ``tools/``.
+        arguments: of its command line.
+        check: whether another exit status than 0 is an error.
+        fresh: let Python begin with nothing loaded, as on a user's command line.
+        variables: of its environment.
+    """
+    line, environ = command(script, *arguments), environment(**variables)
+    if fresh or script.endswith('.sh'):
+        done = subprocess.run(line, cwd=ROOT, env=environ, text=True, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, timeout=600, check=False)
+    else:
+        with TemporaryDirectory() as folder:
+            done = run_forked(line, ROOT, environ, Path(folder, 'output'))
     assert not check or done.returncode == 0, done.stdout[-4000:]
     return done
 
@@ -83,6 +97,6 @@ def options(scenes: Path) -> list[str]:
 def trained(options: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The work dir of a finished training run."""
     work = tmp_path_factory.mktemp('trained')
-    done = run('train.py', CONFIG, '--work-dir', work, *options)
+    done = run('train.py', CONFIG, '--work-dir', work, *options, fresh=True)
     (work / 'stdout.txt').write_text(done.stdout)
     return work

@@ -137,7 +137,7 @@ def test_failed_runs_are_named_and_the_others_kept(small, tmp_path):
     mapping = json.loads((out / 'data/label_mappings/onelabel.json').read_text())
     image = next(image for image, tasks in mapping.items() if tasks == ['parsing'])
     (out / f'data/human_parts/{image}.mat').write_bytes(b'no label')
-    done = run('benchmark_synthetic.py', '--out', out, *SMALL, check=False)
+    done = run('benchmark_synthetic.py', '--out', out, *SMALL, check=False, fresh=True)
     assert done.returncode == 1 and '16 models, 2 of them to train' in done.stdout
     assert done.stdout.count('FAILED') == 2
     assert f'error: 2 runs failed, see {out}/runs/{broken[0]}/log.txt' in done.stdout

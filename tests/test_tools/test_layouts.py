@@ -55,7 +55,7 @@ def test_a_setting_trains_and_tests(layout, setting, config, data, tmp_path):
 def test_a_layout_is_checked(layout, tool, data, tmp_path):
     name = LAYOUTS[layout][0]
     root = data / 'synthetic' / name
-    done = run(f'dataset_converters/{tool}', 'check', root)
+    done = run(f'dataset_converters/{tool}', 'check', root, fresh=True)
     assert f'{root} is as it should be' in done.stdout.splitlines()[-1]
     for task in LAYOUTS[layout][2]:
         assert f'| train | {task} ' in done.stdout

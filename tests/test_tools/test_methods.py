@@ -3,14 +3,13 @@
 import json
 import math
 import runpy
-import socket
 from collections.abc import Iterator
-from multiprocessing import get_context
 from multiprocessing.connection import wait
 from pathlib import Path
 
 import pytest
 import torch
+from forked import fork, free_port
 from in_process import last_of_each, load_tool, running_here
 
 from mtpsl.data_prep.synthetic import write_scenes
@@ -151,7 +150,6 @@ from mmengine.runner import Runner
 from yapf.yapflib import yapf_api
 
 os.environ.update(VARIABLES)
-torch.set_num_threads(1)
 yapf_api.FormatCode = lambda text, **style: (text, True)
 train = Runner.train
 def train_and_keep(self):
@@ -164,13 +162,7 @@ for arguments in LINES:
 """
 
 
-def free_port() -> str:
-    with socket.socket() as server:
-        server.bind(('127.0.0.1', 0))
-        return str(server.getsockname()[1])
-
-
-def test_two_processes_train_whatever_is_labelled_on_each(data, tmp_path, monkeypatch):
+def test_two_processes_train_whatever_is_labelled_on_each(data, tmp_path):
     """SS has nothing to compare, XTC no pair, JTR only labels or none: no process waits for ever.
 
     Three steps of two images each, so that a parameter that one step leaves out stops the next.
@@ -184,15 +176,11 @@ def test_two_processes_train_whatever_is_labelled_on_each(data, tmp_path, monkey
         'train_dataloader.dataset.label_mapping=label_mappings/extreme.json'])
         for config in configs]
     (tmp_path / 'process.py').write_text(PROCESS)
-    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '')  # gloo
-    context = get_context('forkserver')  # the libraries are loaded once for both
-    context.set_forkserver_preload(['mtpsl.engine', 'mtpsl.models', 'mtpsl.datasets.transforms'])
-    variables = dict(WORLD_SIZE='2', MASTER_ADDR='127.0.0.1', MASTER_PORT=free_port())
-    processes = [context.Process(target=runpy.run_path, args=(str(tmp_path / 'process.py'), dict(
+    variables = dict(WORLD_SIZE='2', MASTER_ADDR='127.0.0.1', MASTER_PORT=free_port(),
+                     CUDA_VISIBLE_DEVICES='')  # gloo
+    processes = [fork(runpy.run_path, str(tmp_path / 'process.py'), dict(
         VARIABLES=variables | dict(RANK=rank, LOCAL_RANK=rank), LINES=lines,
-        TOOL=str(ROOT / 'tools/train.py')))) for rank in '01']
-    for process in processes:
-        process.start()
+        TOOL=str(ROOT / 'tools/train.py'))) for rank in '01']
     try:
         while None in (codes := [process.exitcode for process in processes]) and not any(codes):
             assert wait([process.sentinel for process in processes

@@ -59,7 +59,8 @@ def fails(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
 
 def test_the_test_tool_takes_a_converted_checkpoint(source, config, scenes, tmp_path):
     target = tmp_path / 'ours.pth'
-    done = run('model_converters/reference_to_mtpsl.py', source, target, '--config', config)
+    done = run('model_converters/reference_to_mtpsl.py', source, target, '--config', config,
+               fresh=True)
     assert done.stdout.splitlines()[-3:] == [
         f'398 weights converted, {len(BUFFERS)} schedule buffers dropped',
         f'written: {target}', f'test it: python tools/test.py {config} {target}']
