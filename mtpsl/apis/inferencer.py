@@ -150,8 +150,8 @@ class MultiTaskInferencer:
                 several of paths, arrays and images: a list, or anything that gives one after the
                 other, such as a generator of frames or ``Path.glob``, which is asked for the next
                 one when its turn has come.
-            names: what the results and their files are called, one name for each image, of a folder a
-                dict of file -> name; it seeds the noise as well. None: as the file is; arrays are
+            names: what the results and their files are called, one name for each image, of a folder
+                a dict of file -> name; it seeds the noise as well. None: as the file is; arrays are
                 ``image0`` ... over all calls, and their place in the call seeds the noise.
             tasks: names of the tasks to predict; None is all. Work that only others need is not
                 done: their decoders unless they condition the denoising, their denoising, their

@@ -63,7 +63,8 @@ def test_what_is_not_known_is_not_told(config, tmp_path):
     run = fingerprint(changed(config, 'grey'), 1)
     run['train_dataloader']['dataset']['pipeline'][0]['type'] = 'mine.Loader'
     for content in (run, run | dict(train_dataloader=None), dict(model=run['model'])):
-        assert not other_images(saved(tmp_path / 'x.pth', content), load_config(str(config)), 'test')
+        path = saved(tmp_path / 'x.pth', content)
+        assert not other_images(path, load_config(str(config)), 'test')
 
 
 def test_every_way_in_tells(config, tmp_path):

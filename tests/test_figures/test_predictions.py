@@ -111,7 +111,7 @@ def test_methods_on_other_photos_of_one_name_are_refused():
     for same in (photo, grey, photo // 2, cv2.resize(photo, (48, 32))):  # read in another way
         assert len(merge(same)) == 1
     for wrong in (other, np.zeros_like(photo)):
-        with pytest.raises(ValueError, match='the image 0 of B shows something else than that of A'):
+        with pytest.raises(ValueError, match='image 0 of B shows something else than that of A'):
             merge(wrong)
 
 

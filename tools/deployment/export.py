@@ -62,8 +62,8 @@ def main(argv: list[str] | None = None) -> None:
         cfg, weights = find_model(args.config, args.checkpoint, args.cfg_options)
         model = load_model(cfg, weights, args.device)
         if prepared := prepared_by(cfg):
-            print(f'note: the graph begins after {prepared} of the test pipeline: who runs it has to '
-                  'do that to images first', file=sys.stderr)
+            print(f'note: the graph begins after {prepared} of the test pipeline: who runs it has '
+                  'to do that to images first', file=sys.stderr)
         size = args.size or model.data_preprocessor.size
         divisor = model.data_preprocessor.size_divisor
         if any(side % divisor for side in size):

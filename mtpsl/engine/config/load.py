@@ -113,7 +113,7 @@ def _merge(cfg: Config, options: Mapping[str, object]) -> None:
                              '_delete_=True in it takes the place of the list')
         inside = {child: value_of(cfg, child) for child in done if child.startswith(f'{key}.')}
         try:
-            cfg.merge_from_dict({key: value})  # one by one: mmengine keeps the last of parent, child
+            cfg.merge_from_dict({key: value})  # alone: a parent would drop its child
         except (AttributeError, TypeError, ValueError, KeyError) as error:
             raise ValueError(f'--cfg-options {key}: '
                              f'{error.args[0] if error.args else error}') from error

@@ -173,12 +173,12 @@ def training_set_tested(cfg: Config) -> str:
         return ''
     try:
         with silence():
-            paths = [paths_of(DATASETS.build(cfg[f'{split}_dataloader'].dataset))
-                     for split in ('train', 'test')]
+            first, then = (paths_of(DATASETS.build(cfg[f'{split}_dataloader'].dataset))
+                           for split in ('train', 'test'))
     except Exception:  # the training data need not be here, nor fit
         return ''
-    same = same_files(*paths)
-    return f'{told_twice(same, len(paths[1]), "test")}: the figures are too good' if same else ''
+    same = same_files(first, then)
+    return f'{told_twice(same, len(then), "test")}: the figures are too good' if same else ''
 
 
 def paths_of(dataset: object) -> dict[str, None]:
