@@ -1,6 +1,6 @@
 """Compares results: a row per method, a column per primary metric, Delta_m last."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from mtpsl.evaluation.delta_m import mean_gain
@@ -8,6 +8,7 @@ from mtpsl.evaluation.table import decimals, figure, signed
 
 from .results import (
     Method,
+    Result,
     Score,
     metric_directions,
     read_argument,
@@ -196,4 +197,17 @@ def disagreements(comparison: Comparison) -> list[str]:
             lines.append(f'{row.method.name}: Delta_m {signed(score.mean)}% relative to '
                          f'{baseline.name}, but its source prints '
                          f'{signed(run.printed_delta_m)}%')
+    return lines
+
+
+def copies(methods: Iterable[Method]) -> list[str]:
+    """List the runs of one method whose figures are all alike, as of a copied work dir."""
+    lines: list[str] = []
+    for method in methods:
+        first: dict[tuple, Result] = {}
+        for run in method.runs:
+            other = first.setdefault(tuple(sorted(run.metrics.items())), run)
+            if other is not run:
+                lines.append(f'{method.name}: all figures of {other.place} and {run.place} are '
+                             'alike, and count as two runs: is one a copy of the other?')
     return lines

@@ -213,19 +213,6 @@ def _files(run: Result) -> list[Path]:
     return [Path(file).resolve() for file in split_paths(run.file)]
 
 
-def copies(methods: Iterable[Method]) -> list[str]:
-    """List the runs of one method whose figures are all alike, as of a copied work dir."""
-    lines: list[str] = []
-    for method in methods:
-        first: dict[tuple, Result] = {}
-        for run in method.runs:
-            other = first.setdefault(tuple(sorted(run.metrics.items())), run)
-            if other is not run:
-                lines.append(f'{method.name}: all figures of {other.place} and {run.place} are '
-                             'alike, and count as two runs: is one a copy of the other?')
-    return lines
-
-
 def refuse_overlap(groups: Iterable[tuple[str, Sequence[Result]]]) -> None:
     """Two files of one row must not hold the same figure.
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from mtpsl.analysis.comparison import copies
 from mtpsl.analysis.results import (
     Result,
-    copies,
     group_by_method,
     metric_directions,
     paper_results,

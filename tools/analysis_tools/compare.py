@@ -39,11 +39,12 @@ def main(argv: list[str] | None = None) -> None:
         from mtpsl.analysis.comparison import (
             beside_paper,
             compare,
+            copies,
             disagreements,
             find_baseline,
         )
         from mtpsl.analysis.comparison_formats import FORMATS
-        from mtpsl.analysis.results import copies, group_by_method, paper_results, read_argument
+        from mtpsl.analysis.results import group_by_method, paper_results, read_argument
 
         files = [Path(file).resolve() for text in args.results
                  for file in split_paths(split_name(text)[1])]
@@ -64,7 +65,7 @@ def main(argv: list[str] | None = None) -> None:
             print(f'table: {args.out}')
         else:
             print(table, end='')
-        # Not in the table, which may go to a file.
+        # Beside the table, which may go to a file.
         for line in (*copies(methods), *disagreements(comparison)):
             print(f'note: {line}', file=sys.stderr)
 
