@@ -100,9 +100,8 @@ def check_channels(neck: str, stages: Sequence[int], in_channels: Sequence[int])
 def enlarged_convolution(maps: Tensor, kernel: Tensor, size: Sequence[int]) -> Tensor:
     """Compute ``conv2d(resize(maps, size), kernel, padding=1)`` for 3x3 kernels on small maps.
 
-    Each tap of the kernel mixes channels only, so it commutes with the linear resizing: one matrix
-    product computes all nine taps, then one per axis resizes and shifts them. A kernel in
-    ``channels_last``, or a slice of its input channels, is not copied.
+    Each tap of the kernel mixes channels only, so it commutes with the linear resizing: one 1x1
+    convolution computes all nine taps, then one matrix product per axis resizes and shifts them.
 
     Args:
         maps: (B, C, h, w).
@@ -113,11 +112,13 @@ def enlarged_convolution(maps: Tensor, kernel: Tensor, size: Sequence[int]) -> T
         (B, C_out, H, W).
     """
     height, width = maps.shape[-2:]
-    taps = F.linear(maps.movedim(1, -1), kernel.movedim(1, -1).flatten(0, 2)).movedim(-1, 1)
+    taps = F.conv2d(maps, kernel.permute(0, 2, 3, 1).flatten(0, 2)[..., None, None])
     taps = taps.unflatten(1, (-1, 3, 3))  # (B, C_out, dy, dx, h, w)
     rows = taps.transpose(3, 4).flatten(4).flatten(2, 3)  # (B, C_out, dy h, dx w)
-    columns = rows @ _shifted_resizing(width, size[1], maps)
-    return _shifted_resizing(height, size[0], maps).mT @ columns
+    across = _shifted_resizing(width, size[1], maps)
+    down = across if (height, size[0]) == (width, size[1]) else _shifted_resizing(
+        height, size[0], maps)
+    return down.mT @ (rows @ across)
 
 
 def _shifted_resizing(short: int, long: int, like: Tensor) -> Tensor:
