@@ -42,6 +42,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.mark.parametrize('path', CONFIGS)
 def test_a_step_and_a_prediction(path: str, folder: Path) -> None:
+    if 'mmpretrain' in (folder / path).read_text():
+        pytest.importorskip('mmpretrain', exc_type=(ImportError, RuntimeError, AssertionError))
     cfg = load_config(str(folder / path), {
         'data_preprocessor.size': (64, 64), 'model.neck.out_channels': 16,
         'model.decoder.channels': 16, 'model.diffusion.channels': 16})
@@ -86,7 +88,7 @@ def test_the_table_of_stages(backbone: str, channels: str, strides: str) -> None
 
 
 def test_the_tables_are_there() -> None:
-    assert len(ROWS) >= 7 and len(CONFIGS) == 3
+    assert len(ROWS) >= 7 and len(CONFIGS) == 4
 
 
 def test_wrong_channels_are_the_error_of_the_document(folder: Path) -> None:

@@ -163,7 +163,7 @@ def test_videos_that_cannot_be_read(clip, tmp_path, warned, monkeypatch):
         read, release, get = opened.read, opened.release, staticmethod(lambda what: float('nan'))
     monkeypatch.setattr(Video, '_open', lambda video: Silent)
     video = Video(clip)
-    assert video.fps == 25 and video.total is None and '25 are taken' in warned[-1]
+    assert video.fps == 25 and video.total is None and '25 are assumed' in warned[-1]
 
 
 def test_an_image_is_no_video(infer, clip):

@@ -186,13 +186,13 @@ class DiffusionMTL(MultiTaskModel):
         return self._map_sizes[size]
 
     def _noise_of(self, inputs: Tensor, data_samples: Sequence[MultiTaskSample],
-                  sample: int = 0) -> dict[str, Tensor] | None:
+                  *sample: int) -> dict[str, Tensor] | None:
         """Draw the noise of a batch before the model runs."""
         if not self.noise.num_maps:
             return None
         maps = inputs.new_empty(0, *self.map_size(inputs))
         ids = [one.img_id for one in data_samples]
-        return self.test_noise(dict.fromkeys(self.tasks, maps), ids, sample)
+        return self.test_noise(dict.fromkeys(self.tasks, maps), ids, *sample)
 
     def _wanted(self, options: PredictOptions) -> Sequence[str]:
         return self.outputs if options.outputs is None else options.outputs
