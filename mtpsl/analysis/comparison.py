@@ -211,3 +211,17 @@ def copies(methods: Iterable[Method]) -> list[str]:
                 lines.append(f'{method.name}: all figures of {other.place} and {run.place} are '
                              'alike, and count as two runs: is one a copy of the other?')
     return lines
+
+
+def other_classes(methods: Iterable[Method]) -> list[str]:
+    """List the tasks whose figures are means over different classes, one line each."""
+    lines: dict[str, str] = {}
+    first: dict[str, Result] = {}
+    for run in (run for method in methods for run in method.runs):
+        for task, classes in run.classes.items():
+            other = first.setdefault(task, run)
+            if classes != other.classes[task]:
+                lines.setdefault(task, f'{task} has {len(other.classes[task])} classes in '
+                                       f'{other.place} and others, {len(classes)}, in {run.place}: '
+                                       'their figures are not comparable')
+    return list(lines.values())

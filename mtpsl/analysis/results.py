@@ -7,7 +7,7 @@ the primary metrics of the registered tasks are kept. ``docs/compare.md`` shows 
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean, stdev
 
@@ -45,6 +45,7 @@ class Result:
         params: number of parameters.
         macs: multiply-adds of one image.
         printed_delta_m: Delta_m in percent as its source prints it.
+        classes: ``<task>`` -> names of the classes that the file has figures of.
     """
 
     method: str
@@ -55,6 +56,7 @@ class Result:
     params: float | None = None
     macs: float | None = None
     printed_delta_m: float | None = None
+    classes: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     @property
     def place(self) -> str:
@@ -129,7 +131,8 @@ def read_results(path: str | Path, setting: str | None = None) -> list[Result]:
     if 'results' in content:
         return _of_setting(_read_set(content, str(path)), setting)
     name = _folder_name(path) if path.name == 'metrics.json' else path.stem
-    return [Result(name, _primary_metrics(content, str(path)), str(path))]
+    return [Result(name, _primary_metrics(content, str(path)), str(path),
+                   classes=_classes(content))]
 
 
 def _folder_name(path: Path) -> str:
@@ -160,7 +163,8 @@ def read_argument(text: str, setting: str | None = None) -> list[Result]:
     results = [part[0] for part in parts]
     refuse_overlap((result.file, [result]) for result in results)
     return [Result(name, {key: value for r in results for key, value in r.metrics.items()},
-                   ','.join(result.file for result in results))]
+                   ','.join(result.file for result in results),
+                   classes={key: value for r in results for key, value in r.classes.items()})]
 
 
 def paper_results(setting: str) -> list[Result]:
@@ -285,6 +289,16 @@ def _primary_metrics(metrics: dict, place: str) -> dict[str, float]:
         raise ValueError(f'{place}: no figure of a primary metric; allowed are <task>/<metric> '
                          f'with the metrics {list(primary_metrics)}, got {list(metrics)[:SHOWN]}')
     return kept
+
+
+def _classes(metrics: dict) -> dict[str, frozenset[str]]:
+    """Classes by task, from figures of single classes such as ``semseg/IoU.cat``."""
+    found: dict[str, set[str]] = {}
+    for key in metrics:
+        task, _, metric = key.partition('/IoU.')
+        if metric:
+            found.setdefault(task, set()).add(metric)
+    return {task: frozenset(names) for task, names in found.items()}
 
 
 def _number(value: object, place: str) -> float:

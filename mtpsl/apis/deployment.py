@@ -124,6 +124,13 @@ def prepared_by(cfg: Config) -> str:
     return '; '.join(f'{text or "nothing"} in {name}' for name, text in told.items())
 
 
+def draws_of(model: MultiTaskModel) -> str:
+    """Describe how a model averages over noise, which a graph does not; '' for one draw."""
+    draws = getattr(model, 'num_samples', 1)
+    return '' if draws == 1 else (f'predictions of the model are means over num_samples={draws} '
+                                  'draws: run the graph with as many and average')
+
+
 def describe(module: Deployed, example: tuple[Tensor, ...], prepared: str = '') -> dict:
     """Describe the inputs and outputs of the graph, for use without this package.
 
@@ -137,7 +144,9 @@ def describe(module: Deployed, example: tuple[Tensor, ...], prepared: str = '') 
         for name, value in zip(module.input_names, example)}
     inputs['image']['content'] = 'RGB, 0 to 255' + (f', after {prepared}' if prepared else '')
     if 'noise' in inputs:
-        inputs['noise']['content'] = 'standard normal draws; zeros, their mean, give one answer'
+        inputs['noise']['content'] = '; '.join(filter(None, (
+            'standard normal draws', 'zeros, their mean, give one answer',
+            draws_of(module.model))))
         inputs['noise']['channels'] = module.model.noise.channels
     with torch.no_grad():
         outputs = {name: dict(shape=list(value.shape), type='float32') | _content(task)

@@ -302,14 +302,16 @@ class MultiTaskInferencer:
                            if stage in found})
 
     def _say_shrunk(self, name: str, bgr: np.ndarray, seen: np.ndarray) -> None:
-        """Warn once if depth is predicted from a shrunk image, without rescaling metres."""
-        if self._said_shrunk or not any(isinstance(task, Depth) for task in self.tasks.values()):
+        """Tell once that images are shrunk; warn if depth is predicted from a shrunk image."""
+        if self._said_shrunk:
             return
         self._said_shrunk = True
         sizes = [' x '.join(map(str, image.shape[1::-1])) for image in (bgr, seen)]
-        print_log(f'{name}, {sizes[0]} pixels, is shrunk to {sizes[1]} (max_side), and its depth is'
-                  ' predicted for the shrunk image: right if the model was trained on photos of '
-                  'about that size (docs/inference.md)', 'current', logging.WARNING)
+        depth = any(isinstance(task, Depth) for task in self.tasks.values())
+        what = ', and its depth is predicted for the shrunk image' if depth else ''
+        print_log(f'{name}, {sizes[0]} pixels, is shrunk to {sizes[1]} (max_side){what}: right if '
+                  'the model was trained on photos of about that size; tools/test.py shrinks '
+                  'nothing, as max_side=None (docs/inference.md)', 'current', logging.WARNING)
 
 
 def _array(label: Tensor) -> np.ndarray:

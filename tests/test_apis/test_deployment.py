@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -119,6 +120,22 @@ def test_what_images_need_before_the_graph_is_told(steps, told, tmp_path, capsys
     assert content == f'RGB, 0 to 255{told}'
     said = capsys.readouterr().err
     assert told[2:] in said and bool(told) == ('note: the graph takes images after' in said)
+
+
+def test_an_export_is_of_one_draw_of_noise(tmp_path, monkeypatch, capsys):
+    config, checkpoint = saved(tiny_model_config(), tmp_path)
+    cfg = Config.fromfile(config)
+    monkeypatch.setattr('mtpsl.apis.deployment.export',
+                        lambda module, example, path: path.write_text('graph'))
+    monkeypatch.setattr('mtpsl.apis.deployment.differences', lambda *_: {})
+    for draws in (1, 3):
+        cfg.model.num_samples = draws
+        cfg.dump(config)
+        out = tmp_path / f'{draws}.pt2'
+        load_tool('deployment/export.py').main([config, checkpoint, '--out', str(out)])
+        content = json.loads(Path(f'{out}.json').read_text())['inputs']['noise']['content']
+        assert ('num_samples=3' in content) == ('num_samples=3' in capsys.readouterr().err)
+        assert ('num_samples=3' in content) == (draws == 3)
 
 
 def test_the_noise_counts_and_a_difference_is_an_error(tmp_path, monkeypatch, capsys):

@@ -57,10 +57,14 @@ def test_the_size_that_all_ways_shrink_to(infer, config, checkpoint, picture):
     assert MultiTaskInferencer(config, checkpoint, 'cpu', max_side=None).max_side is None
 
 
-def test_it_is_said_once_that_metres_are_of_a_shrunk_picture(infer, picture, monkeypatch):
+@pytest.mark.parametrize('depth', [True, False])
+def test_it_is_said_once_that_a_picture_is_shrunk(infer, picture, monkeypatch, depth):
     lines = []
     monkeypatch.setattr('mtpsl.apis.inferencer.print_log', lambda text, *_: lines.append(text))
     infer.max_side = 36
-    infer([picture, picture], names=['a', 'b'], tasks=['depth'], progress=False)
-    assert len(lines) == 1
-    assert 'a, 71 x 50 pixels, is shrunk to 36 x 25 (max_side), and its depth is pre' in lines[0]
+    if not depth:
+        monkeypatch.delitem(infer.tasks, 'depth')
+    infer([picture, picture], names=['a', 'b'], tasks=['depth' if depth else 'semseg'],
+          progress=False)
+    assert len(lines) == 1 and 'a, 71 x 50 pixels, is shrunk to 36 x 25 (max_side)' in lines[0]
+    assert ('its depth is predicted for the shrunk image' in lines[0]) == depth

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mtpsl.analysis.comparison import copies
+from mtpsl.analysis.comparison import copies, other_classes
 from mtpsl.analysis.results import (
     Result,
     group_by_method,
@@ -57,7 +57,8 @@ def test_metrics_of_a_test(tmp_path: Path) -> None:
     """Only primary_metrics of final predictions that were measured; the work dir gives the name."""
     path = write(tmp_path / 'pascal_r18' / 'metrics.json', METRICS)
     result, = read_results(path)
-    assert result == Result('pascal_r18', {'semseg/mIoU': 50.5, 'depth/absErr': 0.5}, str(path))
+    assert (result.method, result.file) == ('pascal_r18', str(path))
+    assert result.metrics == {'semseg/mIoU': 50.5, 'depth/absErr': 0.5}
     assert read_results(write(tmp_path / 'pascal_r18' / 'last.json', METRICS))[0].method == 'last'
 
 
@@ -157,6 +158,18 @@ def test_runs_that_do_not_belong_together() -> None:
     assert copies(methods) == ['A: all figures of a.json and b.json are alike, and count as two '
                                'runs: is one a copy of the other?']
     assert copies(group_by_method([one, Result('A', {'semseg/mIoU': 51}, 'b.json')])) == []
+
+
+def test_other_classes_are_told(tmp_path) -> None:
+    """The same number of classes with other names, too; files without names say nothing."""
+    files = [write(tmp_path / f'{name}.json', {'semseg/mIoU': 50} | {
+        f'semseg/IoU.{one}': 50 for one in classes}) for name, classes in (
+            ('a', 'xyz'), ('b', 'zyx'), ('c', ''), ('d', 'xyw'), ('e', 'x'))]
+    methods = [group_by_method(read_argument(str(file)))[0] for file in files]
+    assert other_classes(methods[:3]) == []
+    for other in methods[3:]:
+        line, = other_classes([*methods[:3], other])
+        assert 'semseg has 3 classes in' in line and f'{other.name}.json' in line
 
 
 def test_one_file_by_two_paths_is_one_run(tmp_path, monkeypatch) -> None:

@@ -42,6 +42,7 @@ def main(argv: list[str] | None = None) -> None:
             copies,
             disagreements,
             find_baseline,
+            other_classes,
         )
         from mtpsl.analysis.comparison_formats import FORMATS
         from mtpsl.analysis.results import group_by_method, paper_results, read_argument
@@ -66,7 +67,8 @@ def main(argv: list[str] | None = None) -> None:
         else:
             print(table, end='')
         # Beside the table, which may go to a file.
-        for line in (*copies(methods), *disagreements(comparison)):
+        shown = [*methods, *([baseline] if baseline else [])]
+        for line in (*copies(methods), *other_classes(shown), *disagreements(comparison)):
             print(f'note: {line}', file=sys.stderr)
 
 

@@ -56,7 +56,13 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     logging.getLogger('torch.onnx').setLevel(logging.ERROR)  # torchvision is not needed
     with one_line_errors('export.py'):  # here: --help needs no PyTorch
-        from mtpsl.apis.deployment import TOLERANCE, Deployed, describe, prepared_by
+        from mtpsl.apis.deployment import (
+            TOLERANCE,
+            Deployed,
+            describe,
+            draws_of,
+            prepared_by,
+        )
         from mtpsl.apis.load_model import find_model, load_model
 
         cfg, weights = find_model(args.config, args.checkpoint, args.cfg_options)
@@ -64,6 +70,8 @@ def main(argv: list[str] | None = None) -> None:
         if prepared := prepared_by(cfg):
             print(f'note: the graph takes images after {prepared} of the test pipeline: it does '
                   'not do that itself', file=sys.stderr)
+        if averaged := draws_of(model):
+            print(f'note: the graph takes one draw of noise: {averaged}', file=sys.stderr)
         size = args.size or model.data_preprocessor.size
         divisor = model.data_preprocessor.size_divisor
         if any(side % divisor for side in size):

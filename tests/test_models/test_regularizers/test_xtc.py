@@ -206,5 +206,5 @@ def test_one_task_alone_has_no_pairs():
 def test_a_backbone_of_other_channels_is_an_error_that_says_what_to_set():
     model = MODELS.build(tiny_regularized_config('CrossTaskConsistency', channels=16) | dict(
         regularizer=dict(type='CrossTaskConsistency', channels=(8, 8, 8, 8, 8))))
-    with pytest.raises(ValueError, match=r'ends in 8 channels, but the backbone.s last stage has 64'):
+    with pytest.raises(ValueError, match='8 channels, but the backbone.s last stage has 64'):
         model(torch.randn(2, 3, 64, 64), make_views([['semseg']], 2), mode='loss')
