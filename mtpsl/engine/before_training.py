@@ -190,8 +190,8 @@ def _other_data(runner: Runner) -> Iterator[str]:
                'is left to train')
     model = getattr(runner.model, 'module', runner.model)
     if TEACHER_KEY in meta and hasattr(model, 'teacher_checkpoint') and (
-            told := other_file(json.loads(meta[TEACHER_KEY]), model.teacher_checkpoint())):
-        yield (f'model.teacher: {told}, which {runner._load_from} has learned from: it goes on '
+            other := other_file(json.loads(meta[TEACHER_KEY]), model.teacher_checkpoint())):
+        yield (f'model.teacher: {other}, which {runner._load_from} has learned from: it goes on '
                'with another teacher, and is not the run that was not interrupted')
     dataset = runner.train_dataloader.dataset
     if told := FILES_KEY in meta and other_files(json.loads(meta[FILES_KEY]), dataset):
