@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import torch
 from mmengine.dataset import DefaultSampler
 from mmengine.logging import print_log
 
@@ -180,16 +181,19 @@ def _apportion(shares: Mapping[str, float], total: int) -> dict[str, int]:
 
 @contextmanager
 def seeded(draw: SeededIndex) -> Iterator[None]:
-    """Seed the global random states of Python and NumPy from ``draw``; restore them on exit.
+    """Seed the global random states of Python, NumPy and torch's CPU; restore them on exit.
 
-    Global states, because the transforms of mmcv and mmseg use them.
+    Global states, because the transforms of mmcv, mmseg and torchvision use them.
     """
     python_state, numpy_state = random.getstate(), np.random.get_state()
+    torch_state = torch.default_generator.get_state()  # torch.manual_seed is for GPUs as well
     words = np.random.SeedSequence((draw.seed, draw.epoch, draw.place)).generate_state(4)
     random.seed(words.tobytes())
     np.random.seed(words)
+    torch.default_generator.manual_seed(int(words[0]) << 32 | int(words[1]))
     try:
         yield
     finally:
         random.setstate(python_state)
         np.random.set_state(numpy_state)
+        torch.default_generator.set_state(torch_state)

@@ -15,8 +15,14 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from mtpsl.datasets.doubles import same_files, told_twice
 from mtpsl.datasets.joint import JointDataset
-from mtpsl.engine.checkpoints.content import DATA_KEY, FILES_KEY, check_checkpoint, read_content
-from mtpsl.engine.checkpoints.data_files import other_files
+from mtpsl.engine.checkpoints.content import (
+    DATA_KEY,
+    FILES_KEY,
+    TEACHER_KEY,
+    check_checkpoint,
+    read_content,
+)
+from mtpsl.engine.checkpoints.data_files import other_file, other_files
 from mtpsl.engine.checkpoints.resume import check_teacher, differences, unfinished
 from mtpsl.engine.checkpoints.trained_images import other_images
 from mtpsl.engine.hooks.checkpoint_hook import known_direction
@@ -173,7 +179,7 @@ def _check_custom_keys(runner: Runner) -> None:
 # ------------------------------------------------------------------ data and figures
 
 def _other_data(runner: Runner) -> Iterator[str]:
-    """Whether a resumed run has ended, or was on other images, which gives another order."""
+    """Whether a resumed run has ended, or had another teacher or other images."""
     if not runner._resume or not runner._load_from:
         return
     meta = read_content(runner._load_from).get('meta') or {}
@@ -182,6 +188,11 @@ def _other_data(runner: Runner) -> Iterator[str]:
     if meta.get(unit, 0) >= end:
         yield (f'{runner._load_from} has {unit} {meta[unit]}, the training ends at {end}: nothing '
                'is left to train')
+    model = getattr(runner.model, 'module', runner.model)
+    if TEACHER_KEY in meta and hasattr(model, 'teacher_checkpoint') and (
+            other := other_file(json.loads(meta[TEACHER_KEY]), model.teacher_checkpoint())):
+        yield (f'model.teacher: {other}, which {runner._load_from} has learned from: it goes on '
+               'with another teacher, and is not the run that was not interrupted')
     dataset = runner.train_dataloader.dataset
     if told := FILES_KEY in meta and other_files(json.loads(meta[FILES_KEY]), dataset):
         yield (f'{runner._load_from}: {told}. If their content is another on purpose, no figure '

@@ -1,7 +1,12 @@
 """Which transforms a pipeline may have, and in which order."""
 
+import random
+from contextlib import nullcontext
+from functools import partial
+
 import numpy as np
 import pytest
+import torch
 
 from mtpsl.datasets.look import look_at_labels
 from mtpsl.datasets.transforms import ImageOnly, PackMultiTaskInputs
@@ -86,6 +91,44 @@ def test_what_does_not_say_is_named(warned):
     wrong.moves = True
     with pytest.raises(ValueError, match='Own: moves must be one of .* got True'):
         check(wrong)
+
+
+class Noise(Stays):
+    """Its ``rng`` is what the test says."""
+
+    def __init__(self, rng):
+        self.rng = rng
+
+
+class Shared(Stays):
+    rng = np.random.RandomState(0)
+
+
+RNG = np.random.default_rng(0)
+
+
+class Loose(Stays):
+    def __call__(self, results):
+        return results | dict(img=results['img'] + RNG.integers(2))
+
+
+@pytest.mark.parametrize('step, words', [
+    (Noise(np.random.default_rng(0)), r'Noise keeps .* rng \(Generator\)'),
+    (Noise([dict(a=random.Random(0))]), r'Noise .* rng \(Random\)'),
+    (Noise(torch.Generator()), r'Noise .* rng \(Generator\)'),
+    (Noise(RNG.normal), r'Noise .* rng \(Generator\)'),
+    (Noise(Noise(np.random.RandomState(0))), r'Noise .* rng \(RandomState\)'),
+    (Shared(), r'Shared .* rng \(RandomState\)'), (Loose(), r'Loose\.__call__ .* RNG'),
+    (partial(lambda results, rng: results, rng=RNG), r'partial .*\(Generator\)'),
+    (lambda results, rng=RNG: results, r'lambda.*\(Generator\)'),
+    (Noise(np.random.mtrand._rand), ''), (Noise(np.random.normal), ''), (Noise(torch.rand), ''),
+    (Noise(random.gauss), ''), (Noise(np.random), ''), (Noise(Stays), '')])
+@pytest.mark.parametrize('wrapped', [
+    lambda step: step, lambda step: dict(type='mtpsl.ImageOnly', transforms=[step]),
+    lambda step: dict(type='mmcv.RandomChoice', transforms=[[GAMMA], [GAMMA, step]])])
+def test_a_generator_of_ones_own_is_refused(step, words, wrapped):
+    with pytest.raises(ValueError, match=words) if words else nullcontext():
+        check(wrapped(step))
 
 
 @pytest.mark.parametrize('steps, words', [

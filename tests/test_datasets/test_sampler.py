@@ -81,23 +81,29 @@ def test_sampler_is_registered():
 def test_each_part_of_a_draw_counts():
     def drawn(*numbers):
         with seeded(SeededIndex(*numbers)):
-            return np.random.rand(), random.random()
+            return np.random.rand(), random.random(), torch.rand(()).item()
 
     values = [drawn(*d) for d in [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (0, 0, 0)]]
     assert values[0] == values[-1]
-    assert len({n for n, _ in values}) == len({p for _, p in values}) == 4
+    assert [len(set(drawn)) for drawn in zip(*values)] == [4, 4, 4]
 
 
 def test_random_states_are_put_back_also_after_an_error(dataset):
-    np.random.seed(3)
-    random.seed(3)
-    expected = np.random.rand(), random.random()
-    np.random.seed(3)
-    random.seed(3)
+    def drawn():
+        return np.random.rand(), random.random(), torch.rand(()).item()
+
+    def seed():
+        np.random.seed(3)
+        random.seed(3)
+        torch.manual_seed(3)
+
+    seed()
+    expected = drawn()
+    seed()
     dataset[SeededIndex(0, 0, 1)]
     with pytest.raises(ZeroDivisionError), seeded(SeededIndex(0, 0, 0)):
         np.random.rand(1 // 0)
-    assert (np.random.rand(), random.random()) == expected
+    assert drawn() == expected
 
 
 def test_a_plain_index_leaves_the_random_states_alone(dataset):

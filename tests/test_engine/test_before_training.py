@@ -14,7 +14,7 @@ from test_faults.tiny_run import TASKS, write_config, write_images
 
 from mtpsl.datasets import FolderDataset
 from mtpsl.engine.before_training import figures
-from mtpsl.engine.checkpoints.data_files import files_of, other_files
+from mtpsl.engine.checkpoints.data_files import file_of, files_of, other_file, other_files
 from mtpsl.engine.checkpoints.resume import unfinished
 from mtpsl.engine.schedules import Length, schedule_doubts
 from mtpsl.engine.standing_weights import standing_weights
@@ -122,6 +122,9 @@ def test_files_that_were_written_anew_are_told_of(change, told, tmp_path):
     change(path)
     found = other_files(before, dataset(tmp_path / 'copy'))
     assert told in found and bool(told) == bool(found) == (str(path) in found)
+    alone = other_file(file_of(str(root / path.relative_to(tmp_path / 'copy'))), str(path))
+    assert bool(alone) == bool(told) and all(str(folder) in alone for folder in (root, path)
+                                             if told)
 
 
 STEPS_ONLY = "train_cfg = dict(_delete_=True, type='IterBasedTrainLoop', max_iters=4)\n"

@@ -74,6 +74,7 @@ def test_both_stages_train_resume_and_are_tested(tmp_path):
     (second / 'epoch_2.pth').unlink()
     (second / 'last_checkpoint').write_text(str(second / 'epoch_1.pth'))
     call('train.py', f'{config}_stage2', '--work-dir', second, '--resume', *options)
+    assert 'another file' not in max(second.glob('*/*.log')).read_text()
     again = torch.load(second / 'epoch_2.pth', weights_only=False)
     for key, value in expected['state_dict'].items():
         assert torch.equal(value, again['state_dict'][key]), key
@@ -88,6 +89,14 @@ def test_both_stages_train_resume_and_are_tested(tmp_path):
     with pytest.raises(SystemExit):
         call('train.py', f'{config}_stage2', '--work-dir', second, '--resume', *options,
              f'model.teacher={first}/epoch_1.pth')
+
+    teacher = first / 'epoch_2.pth'
+    content = torch.load(teacher, weights_only=False)
+    next(iter(content['state_dict'].values())).mul_(1.01)
+    torch.save(content, teacher)
+    call('train.py', f'{config}_stage2', '--work-dir', second, '--resume', *options)
+    assert f'{teacher} is another file than the {teacher} of the run' in (
+        max(second.glob('*/*.log')).read_text())
 
 
 def test_other_teachers_are_refused_before_training(tmp_path, capsys):

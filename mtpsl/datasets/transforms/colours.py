@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-import torch
 
 from mtpsl.datasets.sampler import SeededIndex, seeded
 
@@ -78,8 +77,7 @@ def _picture() -> np.ndarray:
 
 def _once(step: Callable, image: np.ndarray, draw: int) -> np.ndarray:
     shape = image.shape[:2]
-    with seeded(SeededIndex(0, 0, draw)), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(draw)
+    with seeded(SeededIndex(0, 0, draw)):
         return np.asarray(step(dict(img=image.copy(), img_shape=shape, ori_shape=shape,
                                     img_id='probe', img_path='probe'))['img'])
 

@@ -20,6 +20,7 @@ from .geometric import RandomCrop, RandomFlip, RandomScale, RandomScaleCrop
 from .image_only import moves_pixels, package_and_name
 from .loading import LoadImageFromFile, LoadLabels
 from .multi_view import MultiView
+from .own_random import refuse_own_generators
 from .probe import check_geometry
 from .probe_values import check_values
 
@@ -45,7 +46,7 @@ INSTEAD = dict(
 
 
 def check_pipeline(steps: Sequence[Callable], tasks: Mapping[str, Task]) -> None:
-    """Raise ValueError if a pipeline would misalign image and labels.
+    """Raise ValueError if a pipeline misaligns image and labels, or has a generator of its own.
 
     Logs a warning for each user transform without ``moves``.
 
@@ -55,6 +56,7 @@ def check_pipeline(steps: Sequence[Callable], tasks: Mapping[str, Task]) -> None
     """
     for chain in _chains(steps):
         _check_order(chain)
+        refuse_own_generators(chain)
         silent = dict.fromkeys(name for step in chain for name in _silent(step))
         check_geometry(chain, tasks)
         check_values(chain, tasks)

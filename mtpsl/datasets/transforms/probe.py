@@ -11,7 +11,6 @@ from functools import partial
 
 import cv2
 import numpy as np
-import torch
 
 from mtpsl.datasets.sampler import SeededIndex, seeded
 from mtpsl.tasks import Task
@@ -44,10 +43,8 @@ def check_geometry(steps: Sequence[Callable], tasks: Mapping[str, Task]) -> None
     for number in range(DRAWS + LARGE_DRAWS) if chain else ():
         # Force rare random changes in every second draw.
         tried = [copied(step, surely=number % 2 == 0) for step in chain]
-        with (seeded(SeededIndex(0, 0, number)), torch.random.fork_rng(devices=[]),
-              warnings.catch_warnings()):
+        with seeded(SeededIndex(0, 0, number)), warnings.catch_warnings():
             warnings.simplefilter('ignore')
-            torch.manual_seed(number)
             _try(tried, tasks, pattern_of(SIZE if number < DRAWS else LARGE))
 
 

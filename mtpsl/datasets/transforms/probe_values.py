@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from mmengine.logging import print_log
 
 from mtpsl.datasets.sampler import SeededIndex, seeded
@@ -100,10 +99,8 @@ def _run(chain: Sequence[Callable], tasks: Mapping[str, Task], number: int,
     """Return the label maps after one draw; None if a transform fails."""
     results = sample_of(pattern_of(SIZE), {name: _label(task, kind)
                                            for name, task in tasks.items()}, tasks)
-    with (seeded(SeededIndex(0, 0, number)), torch.random.fork_rng(devices=[]),
-          warnings.catch_warnings()):
+    with seeded(SeededIndex(0, 0, number)), warnings.catch_warnings():
         warnings.simplefilter('ignore')
-        torch.manual_seed(number)
         for step in chain:
             try:
                 results = copied(step, surely=number % 2 == 0)(results)

@@ -21,11 +21,11 @@ from torch import Tensor, nn
 
 SHOWN = 5
 # Entries of a checkpoint's meta: fingerprint of the run's config (see ``resume``), the order of its
-# tasks, a digest of its training data (see ``ranks.content_of``), and some of its files (see
-# ``data_files``).
+# tasks, a digest of its training data (see ``ranks.content_of``), and some of its files and its
+# teacher's (see ``data_files``).
 OTHER_MODEL = "is of another model than the config's"
 RUN_KEY, TASKS_KEY, DATA_KEY = 'mtpsl_run', 'mtpsl_tasks', 'mtpsl_data'
-FILES_KEY = 'mtpsl_files'
+FILES_KEY, TEACHER_KEY = 'mtpsl_files', 'mtpsl_teacher'
 
 
 def _statistic(owner: object, name: str) -> object:

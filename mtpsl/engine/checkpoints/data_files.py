@@ -1,8 +1,9 @@
-"""A fixed sample of the files that a run is trained on, to tell when they were written anew."""
+"""The files that a run learns from, a fixed sample of many, to tell when they were written anew."""
 
 import os
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from torch.utils.data import Dataset
 
@@ -40,10 +41,31 @@ def other_files(before: Mapping[str, list[int]], dataset: Dataset) -> str:
     if not other:
         return ''
     path = next(path for name, path, _ in _files(dataset) if name == other[0])
-    sizes = [held[other[0]][0] for held in (before, now)]
-    how = 'other content' if sizes[0] == sizes[1] else f'{sizes[1]} bytes, {sizes[0]} before'
     return (f'{len(other)} of {len(both)} images and labels that are compared are other files than '
-            f'the run had, such as {path} ({how})')
+            f'the run had, such as {path} ({_how(before[other[0]], now[other[0]])})')
+
+
+def file_of(path: str) -> dict[str, Any]:
+    """The name of a single file, and its size and checksum: see :func:`other_file`."""
+    return dict(path=path, content=[os.stat(path).st_size, _checksum(path)])
+
+
+def other_file(before: Mapping[str, Any], path: str) -> str:
+    """How a file is unlike the one that a run began with: a sentence; '' where it is not.
+
+    Args:
+        before: :func:`file_of` of the run's file, there or elsewhere.
+        path: that of now.
+    """
+    now = file_of(path)['content']
+    return '' if now == before['content'] else (
+        f'{path} is another file than the {before["path"]} of the run '
+        f'({_how(before["content"], now)})')
+
+
+def _how(before: Sequence[int], now: Sequence[int]) -> str:
+    same = before[0] == now[0]
+    return 'other content' if same else f'{now[0]} bytes, {before[0]} before'
 
 
 def _files(dataset: Dataset) -> Iterator[tuple[str, str, bool]]:

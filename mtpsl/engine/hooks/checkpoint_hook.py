@@ -15,10 +15,11 @@ from mtpsl.engine.checkpoints.content import (
     FILES_KEY,
     RUN_KEY,
     TASKS_KEY,
+    TEACHER_KEY,
     name_some,
     not_finite,
 )
-from mtpsl.engine.checkpoints.data_files import files_of
+from mtpsl.engine.checkpoints.data_files import file_of, files_of
 from mtpsl.engine.checkpoints.resume import fingerprint
 from mtpsl.engine.checkpoints.work_dir import POINTER, hold, refuse_used
 from mtpsl.engine.ranks import content_of
@@ -56,6 +57,7 @@ class SafeCheckpointHook(CheckpointHook):
     best_ckpt_path: Any
     best_ckpt_path_dict: Any
     _data: dict[str, str] | None = None  # what is known of the training data
+    _teacher: dict[str, str] = {}  # and of the file of a model that is learned from
 
     def _init_rule(self, rules: list[str | None], key_indicators: list[str]) -> None:
         """Set the rule of each metric; called by mmengine's constructor.
@@ -85,6 +87,9 @@ class SafeCheckpointHook(CheckpointHook):
             if not runner._resume:
                 refuse_used(runner.work_dir)
         super().before_train(runner)
+        model = getattr(runner.model, 'module', runner.model)
+        if hasattr(model, 'teacher_checkpoint'):  # now, since the file may be replaced later
+            self._teacher = {TEACHER_KEY: json.dumps(file_of(model.teacher_checkpoint()))}
         self._own_best(runner)
         if is_main_process():
             if self.out_dir != runner.work_dir:
@@ -155,7 +160,7 @@ class SafeCheckpointHook(CheckpointHook):
             dataset = runner.train_dataloader.dataset
             self._data = {DATA_KEY: json.dumps(content_of(dataset)),
                           FILES_KEY: json.dumps(files_of(dataset))}
-        checkpoint['meta'] |= self._data
+        checkpoint['meta'] |= self._data | self._teacher
         tasks = getattr(getattr(runner.model, 'module', runner.model), 'tasks', None)
         if tasks is not None:
             checkpoint['meta'][TASKS_KEY] = list(tasks)
