@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from mtpsl.datasets.look import look_at_labels
+from mtpsl.datasets.sampler import SeededIndex, seeded
 from mtpsl.datasets.transforms import ImageOnly, PackMultiTaskInputs
 from mtpsl.datasets.transforms.contract import check_pipeline, looks, photometric
 from mtpsl.registry import TRANSFORMS
@@ -169,6 +170,33 @@ def test_what_needs_labels_says_so():
 def test_image_only_refuses_what_is_known_to_move(steps, words):
     with pytest.raises(ValueError, match=words):
         ImageOnly(steps)
+
+
+class Augmentation:
+    """As ``mmseg.Albu`` holds a composition of albumentations, which has generators of its own."""
+
+    def __init__(self) -> None:
+        self.aug, self.random = self, np.random.default_rng()
+
+    def set_random_seed(self, seed: int) -> None:
+        self.random = np.random.default_rng(seed)
+
+    def __call__(self, results: dict) -> dict:
+        noise = self.random.integers(0, 255, results['img'].shape, np.uint8)
+        return results | dict(img=noise)
+
+
+Augmentation.__module__ = 'albumentations.core'
+
+
+def test_generators_of_albumentations_are_seeded_by_the_draw():
+    step, image = ImageOnly([Augmentation()]), dict(img=np.zeros((8, 8, 3), np.uint8))
+    check(step)
+    drawn = []
+    for index in (SeededIndex(0, 0, 1), SeededIndex(0, 0, 2), SeededIndex(0, 0, 1)):
+        with seeded(index):
+            drawn.append(step(dict(image))['img'])
+    assert (drawn[0] == drawn[2]).all() and (drawn[0] != drawn[1]).any()
 
 
 def test_image_only_gives_and_takes_the_image_alone():

@@ -17,7 +17,7 @@ class ImageOnly(BaseTransform):
     """Apply transforms that leave every pixel in place: noise, blur, colours of other packages.
 
     Whether they do is the user's responsibility. They get the image only, and must not change its
-    size or type. ::
+    size or type. Random generators of albumentations are seeded by the draw of the image. ::
 
         dict(type='ImageOnly', transforms=[
             dict(type='mmseg.Albu', transforms=[dict(type='GaussNoise', p=0.5)])])
@@ -39,6 +39,10 @@ class ImageOnly(BaseTransform):
         self.transforms = Compose(list(transforms)).transforms
         for step in self.transforms:
             _refuse_moving(step)
+        held = [part for step in self.transforms
+                for part in (step, *getattr(step, '__dict__', {}).values())]
+        # Recent versions of albumentations keep generators, earlier ones use the global ones.
+        self._seeded = [part for part in held if hasattr(part, 'set_random_seed')]
 
     def transform(self, results: dict) -> dict:
         """Change only ``img``, (H, W, 3) uint8.
@@ -48,6 +52,8 @@ class ImageOnly(BaseTransform):
         """
         given = {key: results[key] for key in GIVEN if key in results}
         before = given['img']
+        for part in self._seeded:
+            part.set_random_seed(np.random.randint(1 << 31))
         for step in self.transforms:
             after = step(given)
             if after is None:
