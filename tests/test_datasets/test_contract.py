@@ -182,8 +182,8 @@ class Augmentation:
         self.random = np.random.default_rng(seed)
 
     def __call__(self, results: dict) -> dict:
-        noise = self.random.integers(0, 255, results['img'].shape, np.uint8)
-        return results | dict(img=noise)
+        noise = self.random.integers(0, 3, results['img'].shape, np.uint8)
+        return results | dict(img=results['img'] ^ noise)
 
 
 Augmentation.__module__ = 'albumentations.core'
