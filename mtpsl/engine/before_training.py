@@ -228,6 +228,10 @@ def _check_monitors(runner: Runner) -> None:
         sets = {name: list(dataset.tasks_of(name)) for dataset in [runner.val_dataloader.dataset]
                 if isinstance(dataset, JointDataset) for name in dataset.sets}
         names = [name for metric in metrics for name in figures(metric, prefixes, sets)]
+        scored = [one for metric in metrics for one in metric.scored]
+        if key == 'auto' and max(len(sets), len(scored)) > 1:
+            raise ValueError(f"{name}='auto' takes the figure that comes first, which depends on "
+                             f'the order of the tasks; name one of {", ".join(names)}')
         if key != 'auto' and key not in names:
             raise ValueError(f'{name}={key!r} is no figure of the validation, which gives '
                              f'{", ".join(names)}')

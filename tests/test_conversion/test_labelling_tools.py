@@ -2,6 +2,7 @@
 
 import json
 import math
+import unicodedata
 
 import matplotlib.path
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image, ImageOps
 from test_conversion import tool_files as files
 from test_conversion.tool_files import CLASSES, HOLE, SIZE, SQUARE, area, corners
 
+from mtpsl.data_prep.annotations import UNKNOWN, Rules, meanings
 from mtpsl.data_prep.annotations.outlines import Ellipse, Line, Polygons, fill, rectangle
 
 CONFIG = f"""
@@ -132,6 +134,16 @@ def test_labelme(convert, tmp_path):
     assert rows == [['1 person', '1', share, '1']]
     assert '4 images, 2 of them labelled, 2 not' in out and 'point 1' in out
     assert 'without a shape to draw: 1, left unlabelled' in out
+
+
+def test_accents_count_in_either_form():
+    """As one character, or as a letter and its accent, which some tools and systems save."""
+    both = [unicodedata.normalize(form, 'öl') for form in ('NFC', 'NFD')]
+    assert both[0] != both[1]
+    for one, other in (both, both[::-1]):
+        for known in (meanings(['x', one], {}, [], []), meanings(['x', 'y'], {one: 'y'}, [], [])):
+            assert Rules(known, 0, False).id_of(other) == 1
+        assert Rules(meanings(['x'], {}, [one], []), 0, False).id_of(other) == UNKNOWN
 
 
 def test_cvat_xml(convert, tmp_path):
@@ -284,9 +296,13 @@ def test_an_interrupted_conversion_goes_on_and_nothing_is_overwritten(convert, t
 def test_images_that_lie_there_are_not_copied(convert, tmp_path):
     folder = files.write_images(tmp_path / 'train/images', ['a.jpg', 'b.jpg'])
     files.labelme(tmp_path / 'raw', 'a.jpg', ('person', 'polygon', corners(SQUARE)))
-    before = (folder / 'a.jpg').stat()
+
+    def file() -> tuple[int, int]:  # not when it was read last
+        return (folder / 'a.jpg').stat().st_ino, (folder / 'a.jpg').stat().st_mtime_ns
+
+    before = file()
     convert('labelme', tmp_path / 'raw', '--images', str(folder))
-    assert (folder / 'a.jpg').stat() == before and written(tmp_path) == ['a.png']
+    assert file() == before and written(tmp_path) == ['a.png']
 
 
 # ---------------------------------------------------------------- what does not fit

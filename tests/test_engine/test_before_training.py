@@ -140,6 +140,8 @@ SAVE_BEST = 'default_hooks.checkpoint.save_best='
       'saliency/maxF']),
     ('', [SAVE_BEST + 'auto'],
      ['save_best=auto needs a validation', 'val_begin is 7, the training ends at 1']),
+    ('', [SAVE_BEST + 'auto', 'train_cfg.val_begin=1'],
+     ["save_best='auto' takes the figure that comes first", 'name one of semseg/mIoU, ']),
     ('', [SAVE_BEST + 'initial/semseg/mIoU', 'train_cfg.val_begin=1'], [
         "save_best='initial/semseg/mIoU' is no figure"]),
     ("param_scheduler = [dict(type='ReduceOnPlateauLR')]", ['train_cfg.val_begin=1'],

@@ -25,7 +25,8 @@ def make_parser() -> argparse.ArgumentParser:
     generate.add_argument('--tasks', required=True, nargs='+', metavar='TASK',
                           help=f'names as in the config: {", ".join(TASK_NAMES)}, or your own')
     generate.add_argument('--setting', required=True, choices=SETTINGS)
-    generate.add_argument('--seed', type=int, default=0, help='at least 0 (default: 0)')
+    generate.add_argument('--seed', type=int, default=0, help='at least 0 (default: 0); it '
+                          'gives the same draw for the same --ids and --tasks in the same order')
     generate.add_argument(
         '--only', nargs='+', action='extend', default=[], metavar='TASK=FILE',
         help='label TASK only on the images listed in FILE, as published for parsing (images '

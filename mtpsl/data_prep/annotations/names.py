@@ -1,6 +1,7 @@
 """What the labels of annotators mean: a class of the task, unknown, or nothing to draw."""
 
 import difflib
+import unicodedata
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
@@ -8,6 +9,11 @@ from .sources import Annotations
 
 UNKNOWN = 255  # the id of pixels of which nothing is known
 REST = '*'  # stands for all labels that are not named
+
+
+def composed(name: str) -> str:
+    """Return a label with its accents in composed form (NFC): tools save them in either form."""
+    return unicodedata.normalize('NFC', name)
 
 
 def meanings(classes: Sequence[str], renamed: Mapping[str, str], ignored: Collection[str],
@@ -23,10 +29,13 @@ def meanings(classes: Sequence[str], renamed: Mapping[str, str], ignored: Collec
     Raises:
         ValueError: a label that is named twice, or a class that is none.
     """
+    classes = list(map(composed, classes))
+    renamed = {composed(label): composed(name) for label, name in renamed.items()}
+    ignored, skipped = (set(map(composed, labels)) for labels in (ignored, skipped))
     foreign = [f'{label}={name}' for label, name in renamed.items() if name not in classes]
     if foreign:
         raise ValueError(f'map {", ".join(foreign)}: the classes are {", ".join(classes)}')
-    named = Counter([*renamed, *set(ignored), *set(skipped)])
+    named = Counter([*renamed, *ignored, *skipped])
     twice = [label for label, times in named.items() if times > 1]
     if twice:
         raise ValueError(f'map, ignore and skip must name a label once, got {", ".join(twice)} '
@@ -39,7 +48,7 @@ def meanings(classes: Sequence[str], renamed: Mapping[str, str], ignored: Collec
 def check_names(found: Annotations, known: Mapping[str, int | None],
                 classes: Sequence[str]) -> None:
     """Raise ValueError where shapes have labels that mean nothing; all of them are listed."""
-    counts = Counter(shape.name for image in found.images for shape in image.shapes)
+    counts = Counter(composed(shape.name) for image in found.images for shape in image.shapes)
     foreign = {name: count for name, count in counts.most_common()
                if name not in known and REST not in known}
     if not foreign:

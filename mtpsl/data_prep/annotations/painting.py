@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageOps
 
-from .names import REST
+from .names import REST, composed
 from .outlines import Size
 from .sources import Annotated, Shape
 
@@ -31,7 +31,7 @@ class Rules:
 
     def id_of(self, name: str) -> int | None:
         """What pixels of a label become; None where they are not drawn."""
-        return self.meanings.get(name, self.meanings.get(REST))
+        return self.meanings.get(composed(name), self.meanings.get(REST))
 
     def drawn(self, image: Annotated) -> list[tuple[int, Shape]]:
         """The shapes of an image that are drawn, with their ids."""
