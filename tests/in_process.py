@@ -41,14 +41,14 @@ RUNS = count()
 @contextmanager
 def running_here() -> Iterator[pytest.MonkeyPatch]:
     """For trainings and tests in this process: quicker, and their loggers end with them."""
-    from_cfg = Runner.from_cfg
+    from_cfg = Runner.from_cfg.__func__
 
-    def build(cfg: Config) -> Runner:
+    def build(cls: type[Runner], cfg: Config) -> Runner:
         cfg.experiment_name = f'run{next(RUNS)}'  # else the second, which two runs may share
-        return from_cfg(cfg)
+        return from_cfg(cls, cfg)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Runner, 'from_cfg', build)
+        patch.setattr(Runner, 'from_cfg', classmethod(build))
         # Most of the time goes into laying out the text of a config, for each log and checkpoint,
         # and into looking for garbage among all that a test process holds.
         patch.setattr('yapf.yapflib.yapf_api.FormatCode', lambda text, **style: (text, True))

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
-from mmengine.dist import is_main_process
 from mmengine.hooks import EMAHook
 from mmengine.runner import Runner
 
@@ -30,8 +29,8 @@ from mtpsl.engine.checkpoints.resume import (
 from mtpsl.engine.checkpoints.work_dir import checkpoints_in
 from mtpsl.engine.hooks.loading_hook import LoadingHook
 from mtpsl.engine.hooks.scored_labels_hook import ScoredLabelsHook
-from mtpsl.system.files import write_text
 
+from .dumped_config import KeepingRunner
 from .quiet import quieten
 from .ranks import compare_settings
 
@@ -64,7 +63,7 @@ def build_runner(cfg: Config) -> Runner:
             cfg.model.backbone.init_cfg = None
     if cfg.get('launcher', 'none') != 'none' and not torch.cuda.is_available():
         _prepare_cpu_processes(cfg)
-    runner = _keeping_config(cfg)
+    runner = KeepingRunner.from_cfg(cfg)
     quieten(runner.logger)
     compare_settings(runner)
     runner.register_hook(LoadingHook())
@@ -113,17 +112,6 @@ def _find_checkpoint(cfg: Config) -> tuple[str | None, str]:
                 'on with that, and another --work-dir starts anew')
         cfg.load_from = checkpoint  # mmengine resumes from it
     return checkpoint, damage
-
-
-def _keeping_config(cfg: Config) -> Runner:
-    """Build the runner; a test must not replace the config of the training in the work dir."""
-    path = Path(cfg.work_dir, Path(cfg.filename or '').name)
-    kept = path.read_text() if path.is_file() and not cfg.get('resume') and checkpoints_in(
-        cfg.work_dir) else None
-    runner = Runner.from_cfg(cfg)
-    if kept is not None and is_main_process():
-        write_text(path, kept)
-    return runner
 
 
 def _check_weights(checkpoint: str, model: torch.nn.Module, resume: bool) -> None:

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.distributed.distributed_c10d import _get_default_store
 from torch.utils.data import Dataset
 
+from mtpsl.engine.checkpoints.data_files import files_of, other_files, unlike
 from mtpsl.engine.checkpoints.resume import differences, fingerprint, plain
 from mtpsl.system.parallel import is_alive
 
@@ -25,6 +26,7 @@ LOST = re.compile(r'Connection (closed|reset) by peer|Broken pipe|Connection ref
 # Entries that must be equal on all ranks besides the fingerprint, or ranks would wait for others.
 TOGETHER = ('train_cfg', 'val_cfg', 'test_cfg', 'val_dataloader', 'test_dataloader', 'custom_hooks',
             'auto_scale_lr', 'sync_bn', 'resume')
+ALIKE = 'start all with the same command, config, data and weights'
 
 
 class _Rank(NamedTuple):
@@ -47,9 +49,18 @@ def compare_settings(runner: Runner) -> None:
 
 
 def compare_data(dataset: Dataset, what: str) -> None:
-    """Stop all ranks if one has other images or labelled tasks than rank 0."""
-    if get_world_size() > 1:
-        _compare(content_of(dataset), what)
+    """Stop all ranks if one has other images, labelled tasks or content of files than rank 0."""
+    if get_world_size() == 1:
+        return
+    _compare(content_of(dataset), what)
+    everyone = all_gather_object(files_of(dataset))
+    for rank, files in enumerate(everyone):
+        if not unlike(everyone[0], files):
+            continue
+        if get_rank() != 0:  # rank 0 reports for all
+            raise SystemExit(1)
+        raise ValueError(f'rank {rank} has other {what} than rank 0: '
+                         f'{other_files(files, dataset, f"rank {rank} has")}; {ALIKE}')
 
 
 def content_of(dataset: Dataset) -> dict:
@@ -108,7 +119,7 @@ def _compare(own: dict, what: str) -> None:
         if get_rank() != 0:  # rank 0 reports for all
             raise SystemExit(1)
         raise ValueError(f'rank {rank} has other {what} than rank 0 (-> is rank {rank}): {found}; '
-                         'start all with the same command, config, data and weights')
+                         f'{ALIKE}')
 
 
 @contextmanager

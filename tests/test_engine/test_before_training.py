@@ -277,6 +277,28 @@ def test_the_best_checkpoint_of_another_figure_does_not_count(images, tmp_path):
     assert 'was chosen by another figure' in max(work.glob('*/*.log')).read_text()
 
 
+def test_a_best_score_of_labels_that_were_corrected_since_does_not_count(tmp_path):
+    root, work = write_images(tmp_path / 'images'), tmp_path / 'run'
+    config = write_config(tmp_path / 'config.py', root)
+
+    def train(epochs: int) -> str:
+        with running_here():
+            load_tool('train.py').main([
+                str(config), '--work-dir', str(work), '--resume', '--cfg-options',
+                f'train_cfg.max_epochs={epochs}', 'train_cfg.val_begin=1',
+                'train_cfg.val_interval=1', 'default_hooks.checkpoint.save_best=semseg/mIoU'])
+        return max(work.glob('*/*.log')).read_text()
+
+    train(1)
+    state = torch.load(work / 'epoch_1.pth', weights_only=False)
+    state['message_hub']['runtime_info']['best_score'] = 1e6  # nothing compares to it
+    torch.save(state, work / 'epoch_1.pth')
+    told = 'on other validation data'
+    assert told not in train(2) and not list(work.glob('best_*_epoch_2.pth'))
+    shutil.copy(root / 'val/semseg/4.png', root / 'val/semseg/3.png')
+    assert told in train(3) and list(work.glob('best_*_epoch_[23].pth'))
+
+
 @pytest.mark.parametrize('first, second, words', [
     (["custom_hooks=[dict(type='EMAHook')]"], [], 'is of a run with EMAHook'),
     ([], ['auto_scale_lr.enable=True'], 'auto_scale_lr')])

@@ -130,7 +130,7 @@ def test_weights_that_a_checkpoint_replaces_are_not_looked_for(tmp_path):
 def test_deterministic_runs_tell_cublas_before_it_starts(given, expected, tmp_path, monkeypatch):
     name = 'CUBLAS_WORKSPACE_CONFIG'
     monkeypatch.setenv(name, given) if given else monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(launch, 'Runner', SimpleNamespace(from_cfg=lambda cfg: 1 / 0))
+    monkeypatch.setattr(launch, 'KeepingRunner', SimpleNamespace(from_cfg=lambda cfg: 1 / 0))
     for deterministic, found in ((False, given), (True, expected)):
         with pytest.raises(ZeroDivisionError):  # nothing of CUDA has started before
             build_runner(runner_config(tmp_path, randomness=dict(deterministic=deterministic)))

@@ -10,7 +10,9 @@ from in_process import load_tool, running_here
 from test_faults.poison import train
 from test_faults.tiny_run import write_config, write_images
 
+from mtpsl.analysis.figures.runs import run_config
 from mtpsl.engine import load_config
+from mtpsl.engine.dumped_config import is_dump
 from mtpsl.engine.visualization import read_curves
 
 
@@ -76,3 +78,24 @@ def test_testing_leaves_it_as_it_was(run):
     found = [path for path in work.glob('*/vis_data/config.py')
              if 'num_steps=3' in path.read_text().replace(' ', '')]
     assert len(found) == 1
+
+
+def test_a_config_in_its_own_work_dir_stays_and_its_dump_is_beside(run, tmp_path):
+    """Also where the dump is of a run with other options, and one file more is the user's."""
+    config, other = tmp_path / 'config.py', tmp_path / 'config_dump.py'
+    text = run[0].read_text() + '# my own words\n'
+    config.write_text(text)
+    scores(config, run[1] / 'epoch_1.pth', tmp_path)
+    assert config.read_text() == text and is_dump(other)
+    train(str(config), str(tmp_path), '--cfg-options', 'train_cfg.max_epochs=1')
+    assert config.read_text() == text and is_dump(other)
+    assert load_config(str(other)).train_cfg.max_epochs == 1
+    assert run_config(str(tmp_path)) == str(other)
+    assert f'is dumped to {other}' in max(tmp_path.glob('*/*.log')).read_text()
+    train(str(other), str(tmp_path), '--resume', '--cfg-options', 'train_cfg.max_epochs=2')
+    assert is_dump(other) and load_config(str(other)).train_cfg.max_epochs == 2
+    changed = other.read_text().replace('max_epochs=2', 'max_epochs=3')
+    other.write_text(changed)
+    train(str(config), str(tmp_path), '--resume', '--cfg-options', 'train_cfg.max_epochs=3')
+    assert config.read_text() == text and other.read_text() == changed
+    assert len([path for path in tmp_path.glob('config_2*.py') if is_dump(path)]) == 1

@@ -206,7 +206,7 @@ def test_another_machine_s_lock_is_watched_for_a_sign_of_life(tmp_path, monkeypa
 def runner_of(folder: Path, info: dict) -> SimpleNamespace:
     hub = SimpleNamespace(runtime_info=info, get_info=info.get)
     return SimpleNamespace(
-        message_hub=hub, work_dir=str(folder), val_loop=None,
+        model=None, message_hub=hub, work_dir=str(folder), val_loop=None,
         logger=SimpleNamespace(info=lambda text: None), _resume=True,
         _load_from=str(folder / 'epoch_3.pth'))
 

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mtpsl.engine import build_runner
+from mtpsl.engine.dumped_config import KeepingRunner
 from mtpsl.structures import MultiTaskSample
 
 ALL = list(PASCAL_TASKS)
@@ -126,7 +127,7 @@ def largest_error(got: Sequence[Tensor], expected: Sequence[Tensor]) -> float:
 def build(kind: str, work_dir: str) -> Runner:
     """The runner of a model, as the tools build it on each rank."""
     # Most of a runner's building is to describe the machine and to lay out its config's text.
-    with mock.patch.multiple(Runner, _log_env=mock.DEFAULT, dump_config=mock.DEFAULT):
+    with mock.patch.multiple(KeepingRunner, _log_env=mock.DEFAULT, dump_config=mock.DEFAULT):
         return build_runner(Config(dict(
             model=MODELS[kind], work_dir=work_dir, default_scope='mtpsl', launcher='pytorch',
             log_level='WARNING', experiment_name=kind, randomness=dict(seed=0), sync_bn='torch')))

@@ -1,6 +1,7 @@
 """Ranks that differ are told apart before the first step; one that dies is named."""
 
 import runpy
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -73,12 +74,17 @@ def run(folder: Path, config: Path, options: list[list[str]], dies: str = '') ->
      'rank 1 has other training data than rank 0 (-> is rank 1): images 6 -> 5'),
     (['val_dataloader.dataset.data_root={tmp}/other'],
      'rank 1 has other validation data than rank 0 (-> is rank 1): images 6 -> 5'),
+    (['train_dataloader.dataset.data_root={tmp}/outdated'],
+     'rank 1 has other training data than rank 0: 1 of 18 images and labels that are compared are '
+     'other files than rank 1 has, such as {images}/train/semseg/3.png ('),
     (['train_cfg.max_epochs=5'], 'rank 1 has other settings than rank 0 (-> is rank 1): '
      'train_cfg.max_epochs 4 -> 5'),
     (['load_from={tmp}/other.pth'], 'rank 1 has other weights than rank 0 (-> is rank 1): weights, '
      'as a digest ')])
 def test_ranks_with_other_settings_do_not_train(other, words, images, tmp_path):
     write_images(tmp_path / 'other', images=5)
+    shutil.copytree(images, tmp_path / 'outdated')  # node-local, one label before its correction
+    shutil.copy(images / 'train/semseg/4.png', tmp_path / 'outdated/train/semseg/3.png')
     config = write_config(tmp_path / 'config.py', images)
     model = MODELS.build(load_config(str(config)).model)
     torch.save(dict(state_dict=model.state_dict(), meta={}), tmp_path / 'other.pth')
@@ -86,7 +92,7 @@ def test_ranks_with_other_settings_do_not_train(other, words, images, tmp_path):
         tmp_path, config, [[], [option.format(tmp=tmp_path) for option in other]])
     assert status and status_1
     line = error.splitlines()[-1]
-    assert words in line and 'start all with the same command' in line
+    assert words.format(images=images) in line and 'start all with the same command' in line
     assert 'error: ' not in error_1  # once
     assert not list(tmp_path.glob('run/*.pth'))
 

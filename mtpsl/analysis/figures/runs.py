@@ -6,6 +6,7 @@ from pathlib import Path
 from mmengine.logging import print_log
 
 from mtpsl.engine.checkpoints.resume import latest_checkpoint
+from mtpsl.engine.dumped_config import is_dump
 from mtpsl.system.arguments import split_name, split_paths
 
 from .image_predictions import TRUTH
@@ -33,7 +34,7 @@ def run_title(path: str) -> str:
 
 
 def run_config(work_dir: str) -> str:
-    """Find the config in the work dir of a run, which includes overrides.
+    """Find the config in the work dir of a run, which includes overrides: the dump, of several.
 
     Raises:
         FileNotFoundError: there is no config.
@@ -44,6 +45,9 @@ def run_config(work_dir: str) -> str:
         raise FileNotFoundError(f'there is no config (.py) in {work_dir}, as tools/train.py and '
                                 'tools/test.py leave one')
     if len(found) > 1:
+        dumps = [path for path in found if is_dump(Path(path))]
+        if len(dumps) == 1:  # beside a config of the user's
+            return dumps[0]
         raise ValueError(f'{work_dir} holds several configs, {", ".join(found)}: name one, '
                          'CONFIG=FILE')
     return found[0]

@@ -28,21 +28,28 @@ def files_of(dataset: Dataset) -> dict[str, list[int]]:
     return found
 
 
-def other_files(before: Mapping[str, list[int]], dataset: Dataset) -> str:
+def other_files(before: Mapping[str, list[int]], dataset: Dataset,
+                whose: str = 'the run had') -> str:
     """How files are unlike those that a run began with: a sentence; '' where none is.
 
     Args:
         before: :func:`files_of` of the run's dataset.
         dataset: that of now.
+        whose: the words for the files before.
     """
     now = files_of(dataset)
-    both = [name for name in now if name in before]
-    other = [name for name in both if now[name] != before[name]]
+    other = unlike(before, now)
     if not other:
         return ''
     path = next(path for name, path, _ in _files(dataset) if name == other[0])
-    return (f'{len(other)} of {len(both)} images and labels that are compared are other files than '
-            f'the run had, such as {path} ({_how(before[other[0]], now[other[0]])})')
+    return (f'{len(other)} of {len(before.keys() & now.keys())} images and labels that are '
+            f'compared are other files than {whose}, such as {path} '
+            f'({_how(before[other[0]], now[other[0]])})')
+
+
+def unlike(before: Mapping[str, list[int]], now: Mapping[str, list[int]]) -> list[str]:
+    """Names of the files of both that differ, of two :func:`files_of`."""
+    return [name for name in now if name in before and now[name] != before[name]]
 
 
 def file_of(path: str) -> dict[str, Any]:
@@ -65,7 +72,7 @@ def other_file(before: Mapping[str, Any], path: str) -> str:
 
 def _how(before: Sequence[int], now: Sequence[int]) -> str:
     same = before[0] == now[0]
-    return 'other content' if same else f'{now[0]} bytes, {before[0]} before'
+    return 'other content' if same else f'{now[0]} bytes for {before[0]}'
 
 
 def _files(dataset: Dataset) -> Iterator[tuple[str, str, bool]]:

@@ -29,6 +29,7 @@ from mtpsl.system.files import left_behind, write_text
 from .non_finite_hook import NonFiniteError
 
 BEST_OF = 'best_of'  # metric and validation data of the best score so far
+BEST_FILES = 'best_of_files'  # sizes and checksums of some of its files; none of older versions
 OUTDATED = 'outdated_ckpt_ids'  # steps of the checkpoints that the newest one replaces
 # Files of a run of which a kill may leave a temporary one.
 WRITTEN = re.compile(r'(epoch_|iter_|best_).*\.pth|last_checkpoint|curves\.json')
@@ -135,9 +136,11 @@ class SafeCheckpointHook(CheckpointHook):
         info = runner.message_hub.runtime_info
         data = content_of(runner.val_dataloader.dataset)
         now = json.dumps([self.key_indicators, data], sort_keys=True)
-        before = info.get(BEST_OF, now)
+        files = json.dumps(files_of(runner.val_dataloader.dataset), sort_keys=True)
+        before = info.get(BEST_OF, now), info.get(BEST_FILES, files)
         runner.message_hub.update_info(BEST_OF, now)
-        if before == now:
+        runner.message_hub.update_info(BEST_FILES, files)
+        if before == (now, files):
             return
         runner.logger.warning('the best checkpoint so far was chosen by another figure, or on '
                               'other validation data: it stays, and the next is chosen anew')
