@@ -5,6 +5,7 @@ import math
 import random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -72,7 +73,14 @@ class SeededSampler(DefaultSampler):
     mmengine's training loops) renews order and augmentation.
     """
 
+    skip = 0  # draws of this rank that the next epoch leaves out, since they were trained on
+
     def __iter__(self) -> Iterator[SeededIndex]:
+        """Iterate over this rank's draws of the epoch."""
+        first, self.skip = self.skip, 0
+        return islice(self._epoch_draws(), first, None)
+
+    def _epoch_draws(self) -> Iterator[SeededIndex]:
         return (SeededIndex(self.seed, self.epoch, index) for index in super().__iter__())
 
 
@@ -121,8 +129,7 @@ class JointSampler(SeededSampler):
                          for name, count in self.counts.items())
         print_log(f'JointSampler: an epoch is {total} draws: {told}', 'current', logging.INFO)
 
-    def __iter__(self) -> Iterator[SeededIndex]:
-        """Iterate over this rank's draws of the epoch."""
+    def _epoch_draws(self) -> Iterator[SeededIndex]:
         draws = [draw for name in self.sizes for draw in self._draws(name)]
         order = self._generator('epoch', self.epoch).permutation(len(draws)).tolist()
         if self.round_up:

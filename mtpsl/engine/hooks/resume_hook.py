@@ -7,6 +7,7 @@ from mmengine.hooks import CheckpointHook, Hook
 from mmengine.logging import MessageHub
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
+from mtpsl.datasets.sampler import SeededSampler
 from mtpsl.engine.visualization.curve_backend import CurveVisBackend, is_training
 from mtpsl.registry import HOOKS
 
@@ -24,6 +25,8 @@ class ResumeHook(Hook):
     priority = 'LOWEST'
 
     def before_train(self, runner: Runner) -> None:
+        """Go on where the checkpoint is: inside of its epoch, too."""
+        _skip_trained(runner)
         found: list = [None]
         backend = runner.visualizer.get_backend('CurveVisBackend')  # None except on rank 0
         if isinstance(backend, CurveVisBackend):
@@ -45,6 +48,27 @@ class ResumeHook(Hook):
         backend = runner.visualizer.get_backend('CurveVisBackend')
         if isinstance(backend, CurveVisBackend):
             backend.iteration = runner.iter + 1
+
+
+def _skip_trained(runner: Runner) -> None:
+    """Leave out the steps of an epoch that were done before a checkpoint inside of it.
+
+    mmengine begins the epoch anew.
+    """
+    loop = runner.train_loop
+    if not (runner._resume and isinstance(loop, EpochBasedTrainLoop)):
+        return
+    steps = len(loop.dataloader)
+    done = runner.iter - loop.epoch * steps
+    if not 0 < done <= steps:
+        return
+    sampler, where = loop.dataloader.sampler, f'{done} of the {steps} steps of epoch '
+    if isinstance(sampler, SeededSampler) and loop.dataloader.batch_size:
+        sampler.skip = done * loop.dataloader.batch_size
+        runner.logger.info(f'{where}{loop.epoch + 1} are done: going on after them')
+    else:
+        runner.logger.warning(f'{where}{loop.epoch + 1} are done again, since the sampler is no '
+                              'SeededSampler')
 
 
 def _rewind(backend: CurveVisBackend, runner: Runner) -> list[dict]:

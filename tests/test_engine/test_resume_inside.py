@@ -1,0 +1,32 @@
+"""A training by epochs goes on from a checkpoint inside of an epoch, or right at its end."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from in_process import load_tool, running_here
+from test_faults.tiny_run import write_config, write_images
+
+
+@pytest.mark.parametrize('step', [1, 2, 3, 5])
+def test_no_step_of_an_epoch_is_done_twice(step: int, tmp_path: Path, capsys):
+    """Three steps per epoch, a checkpoint after each."""
+    config = str(write_config(tmp_path / 'config.py', write_images(tmp_path / 'data')))
+    options = ['--cfg-options', 'train_cfg.max_epochs=2', 'randomness.seed=3',
+               'default_hooks.checkpoint.by_epoch=False', 'default_hooks.checkpoint.interval=1',
+               'default_hooks.checkpoint.max_keep_ckpts=-1']
+    train = load_tool('train.py').main
+    whole, rest = tmp_path / 'whole', tmp_path / 'rest'
+    with running_here():
+        train([config, '--work-dir', str(whole), *options])
+    rest.mkdir()
+    (rest / f'iter_{step}.pth').write_bytes((whole / f'iter_{step}.pth').read_bytes())
+    (rest / 'last_checkpoint').write_text(str(rest / f'iter_{step}.pth'))
+    with running_here():
+        train([config, '--work-dir', str(rest), '--resume', *options])
+    assert sorted(path.name for path in rest.glob('iter_*.pth')) == [
+        f'iter_{done}.pth' for done in range(step, 7)]
+    ends = [torch.load(folder / 'iter_6.pth', weights_only=False) for folder in (whole, rest)]
+    for name, value in ends[0]['state_dict'].items():
+        assert torch.equal(value, ends[1]['state_dict'][name]), name
+    assert ends[0]['meta']['epoch'] == ends[1]['meta']['epoch']
