@@ -245,6 +245,15 @@ def test_the_record_keeps_figures_and_curves_and_carries_them(tmp_path):
     assert again[:3] == (RESIDUAL, 'onelabel', 1)
 
 
+def test_two_benchmarks_at_once_keep_the_runs_of_both(tmp_path):
+    (tmp_path / 'metrics.json').write_text('{"semseg/mIoU": 1.0}')
+    (tmp_path / 'curves.json').write_text('')
+    one, two = Record(tmp_path / 'runs.json', {}), Record(tmp_path / 'runs.json', {})
+    for record, seed in ((one, 1), (two, 2), (one, 3)):
+        record.add(f'a_seed{seed}', RESIDUAL, 'onelabel', seed, tmp_path)
+    assert list(Record(tmp_path / 'runs.json', {}).runs) == ['a_seed1', 'a_seed2', 'a_seed3']
+
+
 @pytest.mark.parametrize('text, message', [
     ('{"sizes": {"epochs": 4}, "runs": {}}', 'holds a benchmark with --epochs 4, not 3'),
     ('{"runs": {}}', "is no record of a benchmark: KeyError('sizes')"),

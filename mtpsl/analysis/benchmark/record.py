@@ -47,15 +47,16 @@ class Record:
     def __init__(self, path: Path, sizes: Mapping[str, int]) -> None:
         self.path, self.sizes = path, dict(sizes)
         self.runs: dict[str, Run] = {}
-        if path.is_file():
-            self._read(path.read_text(encoding='utf-8'))
+        self._read()
         write_json(path, self._content())  # fail before the first run if it cannot be written
 
-    def _read(self, text: str) -> None:
+    def _read(self) -> None:
+        if not self.path.is_file():
+            return
         try:
-            content = json.loads(text)
+            content = json.loads(self.path.read_text(encoding='utf-8'))
             before, runs = content['sizes'], content['runs']
-            self.runs = {name: Run(**run) for name, run in runs.items()}
+            self.runs |= {name: Run(**run) for name, run in runs.items()}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(f'{self.path} is no record of a benchmark: {error!r}') from error
         if before != self.sizes:
@@ -73,6 +74,7 @@ class Record:
         metrics = _primary_metrics(json.loads((folder / 'metrics.json').read_text()))
         curves = [(record['after'], _primary_metrics(record))
                   for record in read_curves(folder / 'curves.json') if 'after' in record]
+        self._read()  # another benchmark may have added runs
         self.runs[name] = Run(method, setting, seed, metrics, curves)
         write_json(self.path, self._content())
 
