@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from mtpsl.registry import MODELS
 from mtpsl.tasks import Task
 
+from .aligned_conv import AlignedConv2d
 from .checkpoint_module import checkpoint_module
 
 
@@ -56,7 +57,7 @@ class TaskDecoders(BaseModule):
             name: nn.Sequential(*[ResidualBlock(channels, norm_cfg) for _ in range(num_blocks)])
             for name in tasks})
         self.predict = nn.ModuleDict({
-            name: nn.Conv2d(channels, task.channels, 1) for name, task in tasks.items()})
+            name: AlignedConv2d(channels, task.channels, 1) for name, task in tasks.items()})
 
     def forward(self, feature: Tensor, learning: Container[str] | None = None,
                 tasks: Container[str] | None = None,

@@ -7,6 +7,7 @@ from tiny import PASCAL_TASKS, make_samples, tiny_model_config
 from torch import nn
 
 from mtpsl.models import ConcatenatedCondition, MultiScaleFusion, ProjectedCondition
+from mtpsl.models.aligned_conv import padded_conv2d
 from mtpsl.models.neck import enlarged_convolution
 from mtpsl.registry import MODELS
 from mtpsl.tasks import build_tasks
@@ -45,6 +46,20 @@ def test_condition_at_a_quarter_of_the_resolution(kind):
     maps = {name: torch.randn(2, task.channels, 12, 20).double() for name, task in tasks.items()}
     whole = F.interpolate(condition(maps), (3, 5), mode='bilinear', align_corners=False)
     torch.testing.assert_close(condition.quarter(maps), whole)
+
+
+@pytest.mark.parametrize('channels', [(1, 16), (21, 16), (16, 3), (7, 5), (8, 16)])
+@pytest.mark.parametrize('kernel, stride, padding', [(1, 1, 0), (3, 1, 1), (3, 3, 0)])
+def test_padded_channels_change_no_value(channels, kernel, stride, padding):
+    torch.manual_seed(0)
+    conv = nn.Conv2d(*channels, kernel, stride, padding).double()
+    maps = torch.randn(2, channels[0], 6, 9, dtype=torch.float64, requires_grad=True)
+    leaves = (maps, conv.weight, conv.bias)
+    padded, plain = padded_conv2d(maps, conv.weight, conv.bias, stride, padding), conv(maps)
+    torch.testing.assert_close(padded, plain)
+    weight = torch.randn_like(plain)
+    torch.testing.assert_close(torch.autograd.grad((padded * weight).sum(), leaves),
+                               torch.autograd.grad((plain * weight).sum(), leaves))
 
 
 def test_maps_that_do_not_divide_take_the_long_way():

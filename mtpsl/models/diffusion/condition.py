@@ -4,10 +4,10 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 
 import torch
-import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from mtpsl.models.aligned_conv import AlignedConv2d, aligned_conv2d
 from mtpsl.registry import MODELS
 from mtpsl.tasks import Task
 
@@ -44,8 +44,8 @@ class Condition(BaseModule):
         commutes with the linear convolution, which then is evaluated at these pixels only: a
         sixteenth of the multiply-adds. h and w must be multiples of 4.
         """
-        means = F.avg_pool2d(self.sources(predictions), 2, stride=1)  # of pixels i and i + 1
-        return F.conv2d(means, self.reduce.weight, self.reduce.bias, stride=4)
+        means = _pair_sums(_pair_sums(self.sources(predictions), 2), 3) / 4
+        return aligned_conv2d(means, self.reduce.weight, self.reduce.bias, stride=3)
 
 
 @MODELS.register_module()
@@ -66,7 +66,7 @@ class ProjectedCondition(Condition):
         super().__init__()
         self.detach = detach
         self.project = nn.ModuleDict({
-            name: nn.Conv2d(task.channels, channels, 3, padding=1)
+            name: AlignedConv2d(task.channels, channels, 3, padding=1)
             for name, task in tasks.items()})
         self.reduce = nn.Conv2d(len(tasks) * channels, channels, 3, padding=1)
 
@@ -98,7 +98,7 @@ class ConcatenatedCondition(Condition):
         super().__init__()
         self.source_channels = {name: task.channels for name, task in tasks.items()}
         self.detach = detach
-        self.reduce = nn.Conv2d(sum(self.source_channels.values()), channels, 3, padding=1)
+        self.reduce = AlignedConv2d(sum(self.source_channels.values()), channels, 3, padding=1)
         nn.init.kaiming_normal_(self.reduce.weight, mode='fan_out', nonlinearity='relu')
         nn.init.zeros_(self.reduce.bias)  # type: ignore[arg-type]  # not None
 
@@ -110,6 +110,12 @@ class ConcatenatedCondition(Condition):
     def channel_owners(self, order: Sequence[str]) -> dict[str, tuple[int, list]]:
         return {'reduce.weight': (1, [(name, number) for name in order
                                       for number in range(self.source_channels[name])])}
+
+
+def _pair_sums(maps: Tensor, dim: int) -> Tensor:
+    """Return x0 + x1, x1 + x2 and x2 + x3 of each four neighbours x along ``dim``."""
+    blocks = maps.unflatten(dim, (-1, 4))
+    return (blocks.narrow(dim + 1, 0, 3) + blocks.narrow(dim + 1, 1, 3)).flatten(dim, dim + 1)
 
 
 def _source(prediction: Tensor, detach: bool) -> Tensor:

@@ -12,19 +12,14 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from mtpsl.models.aligned_conv import AlignedConv2d
 from mtpsl.models.checkpoint_module import checkpoint_module
 
 from .blocks import CrossAttentionBlock, SelfAttentionBlock, StepEmbedding
 
 
-class Embedding(nn.Conv2d):
-    """A task's 3x3 convolution of its noisy map.
-
-    Overrides ``forward`` because ``torch.compile`` skips calls of torch's own modules.
-    """
-
-    def forward(self, noisy: Tensor) -> Tensor:
-        return super().forward(noisy)
+class Embedding(AlignedConv2d):
+    """A task's 3x3 convolution of its noisy map."""
 
 
 class Head(nn.Sequential):
@@ -38,7 +33,7 @@ class Head(nn.Sequential):
         for _ in range(head_convs):
             layers += [nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU(inplace=True)]
         if out_channels is not None:
-            layers.append(nn.Conv2d(channels, out_channels, 1))
+            layers.append(AlignedConv2d(channels, out_channels, 1))
         super().__init__(*layers)
 
     def forward(self, maps: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from mtpsl.models.aligned_conv import AlignedConv2d
 from mtpsl.registry import MODELS
 from mtpsl.tasks import Task
 
@@ -186,7 +187,7 @@ class FeatureDiffusion(MTDNet):
         super().__init__(tasks, schedule, condition, channels, num_blocks, num_heads, ffn_ratio,
                          head_convs, shortcut, with_cp, residual)
         self.final = nn.ModuleDict({
-            name: nn.Conv2d(channels, task.channels, 1) for name, task in tasks.items()})
+            name: AlignedConv2d(channels, task.channels, 1) for name, task in tasks.items()})
 
     @property
     def map_channels(self) -> dict[str, int]:
