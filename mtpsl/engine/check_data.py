@@ -44,15 +44,7 @@ def check_labels(runner: Runner, training: bool = True) -> None:
             have other images.
     """
     if not training:
-        compare_data(runner.test_dataloader.dataset, 'test data')
-        look_at_labels(runner.test_dataloader.dataset, training=False)
-        weights = runner.cfg.load_from
-        for told in (other_colours(runner.cfg, 'test'), other_zoom(runner.cfg, 'test'),
-                     other_reading(runner.cfg, 'test'), training_set_tested(runner.cfg),
-                     weights and other_images(weights, runner.cfg, 'test'),
-                     *_other_scale(runner, 'test')):
-            if told:
-                runner.logger.warning(told)
+        _check_test(runner)
         return
     learned = look_at_labels(runner.train_dataloader.dataset)
     for told in compare_sets(by_set(runner.train_dataloader.dataset, learned)):
@@ -60,23 +52,41 @@ def check_labels(runner: Runner, training: bool = True) -> None:
     if runner.val_loop is not None:
         compare_data(runner.val_dataloader.dataset, 'validation data')
         tested = look_at_labels(runner.val_dataloader.dataset, training=False)
-        for told in (*compare_labels(learned, tested), *_other_scale(runner, 'val')):
+        for told in compare_labels(learned, tested):
             runner.logger.warning(told)
+        if not other_zoom(runner.cfg, 'val'):  # which is told of
+            _warn_of_scales(runner, runner.train_dataloader.dataset, runner.val_dataloader.dataset)
 
 
-def _other_scale(runner: Runner, split: str) -> Iterator[str]:
-    """Whether a split's images are of another size than those of training, where these are here."""
-    loader = runner.cfg.get('train_dataloader')
-    if not loader or other_zoom(runner.cfg, split):  # which is told of
-        return
+def _check_test(runner: Runner) -> None:
+    """Look at what a runner tests on, and hold it against what the config trains on."""
+    cfg, tested = runner.cfg, runner.test_dataloader.dataset
+    compare_data(tested, 'test data')
+    look_at_labels(tested, training=False)
+    learned, zoom = training_data(cfg), other_zoom(cfg, 'test')
+    for told in (other_colours(cfg, 'test'), zoom, other_reading(cfg, 'test'),
+                 training_set_tested(cfg, learned, tested),
+                 cfg.load_from and other_images(cfg.load_from, cfg, 'test')):
+        if told:
+            runner.logger.warning(told)
+    if learned is not None and not zoom:
+        _warn_of_scales(runner, learned, tested)
+
+
+def training_data(cfg: Config) -> object | None:
+    """The built training dataset; None where it is not here, which a test does not need."""
+    loader = cfg.get('train_dataloader')
     try:
         with silence():
-            learned = (runner.train_dataloader.dataset if split == 'val' else
-                       DATASETS.build(loader.dataset))
-    except Exception:  # a test needs none of them
-        return
-    tested = (runner.val_dataloader if split == 'val' else runner.test_dataloader).dataset
-    yield from compare_scales(look_at_scales(learned), look_at_scales(tested))
+            return DATASETS.build(loader.dataset) if loader else None
+    except Exception:  # nor need it fit
+        return None
+
+
+def _warn_of_scales(runner: Runner, learned: object, tested: object) -> None:
+    """Warn where images of evaluation are of another size than those of training."""
+    for told in compare_scales(look_at_scales(learned), look_at_scales(tested)):
+        runner.logger.warning(told)
 
 
 def run_check(tool: str, config: str, root: str, sample: int | None) -> None:

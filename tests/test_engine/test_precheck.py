@@ -11,7 +11,7 @@ from test_faults.tiny_run import write_config, write_images
 
 from mtpsl.apis import MultiTaskInferencer
 from mtpsl.engine import load_config
-from mtpsl.engine.check_data import check_labels, run_config_check
+from mtpsl.engine.check_data import check_labels, run_config_check, training_data
 from mtpsl.engine.config.precheck import (
     check_together,
     other_colours,
@@ -19,6 +19,7 @@ from mtpsl.engine.config.precheck import (
     other_zoom,
     training_set_tested,
 )
+from mtpsl.engine.quiet import silence
 from mtpsl.registry import DATASETS
 
 GREY = dict(type='mmseg.RGB2Gray', out_channels=3)
@@ -87,18 +88,24 @@ def test_every_way_in_tells(config, tmp_path, capsys, warned):
     assert any('colours of every image are' in text for text in warned)
 
 
+def told_of_training(cfg):
+    with silence():
+        return training_set_tested(cfg, training_data(cfg),
+                                   DATASETS.build(cfg.test_dataloader.dataset))
+
+
 def test_a_test_on_the_training_set_is_told(config):
     cfg = load_config(str(config))
-    assert training_set_tested(cfg) == ''
+    assert told_of_training(cfg) == ''
     cfg.test_dataloader.dataset.split = 'train'
-    assert 'train_dataloader (' in training_set_tested(cfg) and "split 'train')" in (
-        training_set_tested(cfg))
+    assert 'train_dataloader (' in told_of_training(cfg) and "split 'train')" in (
+        told_of_training(cfg))
     cfg.test_dataloader.dataset.data_root += '/'  # the same place, written otherwise
-    assert '6 of the 6 test images are training images too' in training_set_tested(cfg)
+    assert '6 of the 6 test images are training images too' in told_of_training(cfg)
     cfg.train_dataloader.dataset.data_root = '/nowhere'  # a test needs no training data
-    assert training_set_tested(cfg) == ''
+    assert told_of_training(cfg) == ''
     cfg.train_dataloader = None
-    assert training_set_tested(cfg) == ''
+    assert told_of_training(cfg) == ''
 
 
 def test_id_lists_that_overlap_are_told(config, tmp_path):
@@ -106,7 +113,7 @@ def test_id_lists_that_overlap_are_told(config, tmp_path):
     for split, ids in (('train', '0\n1\n2\n'), ('test', '2\n3\n')):
         (tmp_path / split).write_text(ids)
         cfg[f'{split}_dataloader'].dataset |= dict(split='train', ids=str(tmp_path / split))
-    assert '1 of the 2 test images are training images too' in training_set_tested(cfg)
+    assert '1 of the 2 test images are training images too' in told_of_training(cfg)
 
 
 @pytest.mark.parametrize('train, test, told', [
