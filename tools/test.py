@@ -35,7 +35,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--amp', action='store_true', help='predict in bfloat16')
     args = parser.parse_args(argv)
     if not Path(args.checkpoint).is_file():
-        parser.error(f'there is no checkpoint file {args.checkpoint}')
+        from mtpsl.engine.checkpoints.checkpoint_file import checkpoint_file  # not for --help
+        try:
+            checkpoint_file(args.checkpoint)
+        except FileNotFoundError as error:
+            parser.error(str(error))
     if args.out and (not args.out.endswith('.json') or Path(args.out).is_dir()):
         parser.error(f'--out must be a .json file, got {args.out}')
     if args.html and (not args.html.endswith('.html') or Path(args.html).is_dir()):

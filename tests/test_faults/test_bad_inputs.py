@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import safetensors.numpy
 import torch
 
 from mtpsl.engine import load_config
@@ -259,6 +260,12 @@ CHECKPOINTS = [
     case('missing', lambda p: p.test(p.tmp / 'no.pth'), 'there is no checkpoint file {tmp}/no.pth',
          status=2),
     case('folder', lambda p: p.test(p.tmp), 'there is no checkpoint file {tmp}', status=2),
+    case('work dir', lambda p: p.test(Path(p.file('w/last_checkpoint', b'/x/epoch_3.pth')).parent),
+         'it is a folder, whose newest checkpoint is {tmp}/w/epoch_3.pth', status=2),
+    case('note', lambda p: p.test(p.file('w/last_checkpoint', b'epoch_3.pth')),
+         'is a note of the newest checkpoint, {tmp}/w/epoch_3.pth: name that'),
+    case('safetensors by another name', lambda p: p.test(p.file(
+        'x.pth', safetensors.numpy.save({'a': np.zeros(1)}))), 'with .safetensors'),
     case('empty', lambda p: p.test(p.file('x.pth', b'')), DAMAGED),
     case('text', lambda p: p.test(p.file('x.pth', b'hello')), DAMAGED),
     case('random', lambda p: p.test(p.file('x.pth', np.random.default_rng(0).bytes(5000))),

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mmengine.logging import print_log
 
+from mtpsl.engine.checkpoints.checkpoint_file import checkpoint_file
 from mtpsl.engine.checkpoints.resume import latest_checkpoint
 from mtpsl.engine.dumped_config import is_dump
 from mtpsl.system.arguments import split_name, split_paths
@@ -81,6 +82,5 @@ def _find_model(text: str) -> tuple[str, str]:
     config, _, checkpoint = text.partition(':')
     if not checkpoint:
         raise ValueError(f'a model is CONFIG:CHECKPOINT or a work dir, got {text!r}')
-    if not Path(checkpoint).is_file():
-        raise FileNotFoundError(f'there is no checkpoint file {checkpoint}')
+    checkpoint_file(checkpoint)
     return config, checkpoint

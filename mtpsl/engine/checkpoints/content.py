@@ -19,6 +19,8 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner.checkpoint import get_torchvision_models
 from torch import Tensor, nn
 
+from .checkpoint_file import checkpoint_file
+
 SHOWN = 5
 # Entries of a checkpoint's meta: fingerprint of the run's config (see ``resume``), the order of its
 # tasks, a digest of its training data (see ``ranks.content_of``), and some of its files and its
@@ -134,13 +136,12 @@ def load_file(path: str, map_location: str | torch.device | Callable | None = No
 
 def _read(path: str, map_location: str | torch.device | Callable | None = None,
           mmap: bool = False) -> object:
-    if not Path(path).expanduser().is_file():
-        raise FileNotFoundError(f'there is no checkpoint file {path}')
+    file = checkpoint_file(path)
     try:
-        if str(path).endswith('.safetensors'):
-            return _read_safetensors(Path(path).expanduser())
+        if file.suffix == '.safetensors':
+            return _read_safetensors(file)
         with torch.serialization.safe_globals(SAFE):
-            return torch.load(Path(path).expanduser(), map_location, weights_only=True, mmap=mmap)
+            return torch.load(file, map_location, weights_only=True, mmap=mmap)
     except (MemoryError, PermissionError):
         raise
     except Exception as error:  # a damaged file can raise anything
@@ -244,8 +245,7 @@ def check_whole(path: str) -> None:
         FileNotFoundError: no such file.
         ValueError: it is damaged.
     """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f'there is no checkpoint file {path}')
+    checkpoint_file(path)
     if not zipfile.is_zipfile(path):  # truncated, or torch's format before 2020
         read_content(path)
         return
