@@ -8,6 +8,15 @@ from pathlib import Path
 LIST = '.mtpsl_predictions'
 
 
+def refuse_among(images: Iterable[str | Path], folder: str | Path, what: str) -> None:
+    """Raise ValueError if a folder for pictures has images of a dataset, which would gain some."""
+    folder = Path(folder).expanduser().resolve()
+    among = next((image for image in images if Path(image).resolve().parent == folder), None)
+    if among is not None:
+        raise ValueError(f'{what} {folder} holds images of the dataset, such as {Path(among).name}, '
+                         'and the pictures would be taken for images: choose another folder')
+
+
 class ResultsFolder:
     """Lets results replace results, never another file, such as the label of a data set.
 

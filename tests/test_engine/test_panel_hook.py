@@ -33,4 +33,7 @@ def test_pictures_of_the_user_s_own_are_refused_before_the_test(tmp_path: Path, 
         test(labels)
     assert f'{labels}/0.png is there and is not listed' in capsys.readouterr().err
     assert {path.name: path.read_bytes() for path in labels.iterdir()} == before
+    with pytest.raises(SystemExit):
+        test(root / 'val/images')
+    assert '/val/images holds images of the dataset, such as 0.' in capsys.readouterr().err
     assert not list(Path(work).glob('metrics.*'))

@@ -148,6 +148,9 @@ FIGURES = [
     case('browse over a photo', lambda p: [BROWSE, p.config(), '--out-dir', p.file(
         'o/0001_0.png', 'mine').parent, '--images', '0'],
          '{tmp}/o/0001_0.png is there and is no figure of this package'),
+    case('browse among the photos', lambda p: [BROWSE, p.config(), '--out-dir', p.root
+                                               / 'train/images'],
+         'holds images of the dataset, such as 0.'),
     case('curves over a photo', lambda p: [CURVES, 'a', '--out', p.file('a.png', 'mine')],
          'argument --out: {tmp}/a.png is there and is no figure of this package', status=2),
     case('browse an epoch before the first', lambda p: [BROWSE, p.config(), '--out-dir', 'o',

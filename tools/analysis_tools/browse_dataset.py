@@ -34,11 +34,14 @@ def main(argv: list[str] | None = None) -> None:
     with one_line_errors('browse_dataset.py'):  # here: --help needs no PyTorch
         from mtpsl.analysis.figures import LoaderPreview, draw_views, save_figure
         from mtpsl.engine import load_config
+        from mtpsl.engine.config.precheck import paths_of
+        from mtpsl.system.results_folder import refuse_among
 
         folder = Path(args.out_dir)
         folder.mkdir(parents=True, exist_ok=True)
         feed = LoaderPreview(load_config(args.config, args.cfg_options), args.split, args.seed,
                     args.epoch - 1, args.padded)
+        refuse_among(paths_of(feed.dataset), folder, '--out-dir')
         draws = list(islice(feed.draws(args.images), None if args.images else args.num))
         progress = Progress(len(draws), 'samples')
         for number, draw in enumerate(draws, 1):

@@ -9,7 +9,7 @@ from mmengine.runner import Runner
 
 from mtpsl.registry import HOOKS
 from mtpsl.structures import MultiTaskSample
-from mtpsl.system.results_folder import ResultsFolder
+from mtpsl.system.results_folder import ResultsFolder, refuse_among
 
 
 @HOOKS.register_module()
@@ -50,7 +50,10 @@ class PanelHook(Hook):
         dataset = runner.test_dataloader.dataset
         if hasattr(dataset, 'get_data_info'):
             files: dict[str, list[Path]] = {}  # by set
-            for info in map(dataset.get_data_info, range(len(dataset))):
+            infos = [dataset.get_data_info(number) for number in range(len(dataset))]
+            refuse_among([info['img_path'] for info in infos if info.get('img_path')],
+                         self.out_dir, '--show-dir')
+            for info in infos:
                 if 'img_id' in info:
                     files.setdefault(info.get('dataset', ''), []).append(
                         self._file(info['img_id']))
