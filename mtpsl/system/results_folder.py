@@ -13,8 +13,9 @@ def refuse_among(images: Iterable[str | Path], folder: str | Path, what: str) ->
     folder = Path(folder).expanduser().resolve()
     among = next((image for image in images if Path(image).resolve().parent == folder), None)
     if among is not None:
-        raise ValueError(f'{what} {folder} holds images of the dataset, such as {Path(among).name}, '
-                         'and the pictures would be taken for images: choose another folder')
+        raise ValueError(f'{what} {folder} holds images of the dataset, such as '
+                         f'{Path(among).name}, and the pictures would be taken for images: choose '
+                         'another folder')
 
 
 class ResultsFolder:
