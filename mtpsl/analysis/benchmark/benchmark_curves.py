@@ -16,7 +16,8 @@ COLOURS = ('#000000', '#D55E00', '#0072B2', '#009E73', '#CC79A7', '#56B4E9')
 # Methods that share a row of panels; the residual forms, the ablations, the other methods.
 ROWS = (
     ('MTL Baseline', 'DiffusionMTL (Prediction)', 'DiffusionMTL (Feature)',
-     'DiffusionMTL (Prediction, residual)', 'DiffusionMTL (Feature, residual)'),
+     'DiffusionMTL (Prediction, residual)', 'DiffusionMTL (Feature, residual)',
+     'MTL Baseline + residual denoising'),
     ('MTL Baseline', 'DiffusionMTL (Prediction)', 'w/o Diffusion', 'w/o Multi-Task Cond',
      'one step'),
     ('MTL Baseline', 'SS', 'XTC', 'JTR', 'HiTTs'))

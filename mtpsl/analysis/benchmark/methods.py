@@ -15,6 +15,7 @@ METHODS = {
     'DiffusionMTL (Feature)': 'diffusionmtl_{setting}_feature',
     'DiffusionMTL (Prediction, residual)': 'diffusionmtl_{setting}_residual',
     'DiffusionMTL (Feature, residual)': 'diffusionmtl_{setting}_feature_residual',
+    'MTL Baseline + residual denoising': 'diffusionmtl_{setting}_residual_deep',
     'w/o Diffusion': 'diffusionmtl_{setting}_wo-diffusion',
     'w/o Multi-Task Cond': 'diffusionmtl_{setting}_wo-cond',
     'one step': 'diffusionmtl_{setting}_steps1',
@@ -38,6 +39,8 @@ RESIDUAL_ORDERINGS = {
         'DiffusionMTL (Prediction, residual)', 'MTL Baseline'),
     'residual diffusion over baseline (Feature)': (
         'DiffusionMTL (Feature, residual)', 'MTL Baseline'),
+    "residual denoising on the baseline's decoders": (
+        'MTL Baseline + residual denoising', 'MTL Baseline'),
 }
 
 
