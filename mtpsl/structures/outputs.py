@@ -57,7 +57,7 @@ def name_clash(task: str) -> str:
             return (f'{task_loss(task)} is the loss of the {output} predictions of a task '
                     f'{task.removesuffix(suffix)!r}')
     if f'{task}/' in METRIC_PREFIXES.values():
-        return f'{task}/<task>/<metric> are figures of other predictions'
+        return f'{task}/ begins the names of figures that are not of the final predictions'
     return ''
 
 

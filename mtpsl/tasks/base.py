@@ -193,7 +193,7 @@ class Task(AuxiliaryMaps, ABC):
 
         Returns:
             (N,) losses; 0 for a sample without known pixels. Callers pass them to
-            :func:`~mtpsl.tasks.auxiliary.per_sample`, which refuses another shape.
+            ``per_sample``, which refuses another shape.
         """
 
     @abstractmethod

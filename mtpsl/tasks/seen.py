@@ -159,9 +159,9 @@ class Seen:
         if not blank or not self.known:  # of labels that are all blank, Task.doubt tells
             return ''
         named = ', '.join(blank[:NAMED]) + ', ...' * (len(blank) > NAMED)
-        return (f'hold no known pixel in {len(blank)} of {self.images} ({named}): an image counts '
-                'as labelled by them, and its other labels weigh less; for an image without this '
-                'label delete the file, or leave the task out of a label mapping')
+        return (f'hold no known pixel in {len(blank)} of {self.images} ({named}): such an '
+                'image counts as labelled for the task, and its other labels weigh less; where it '
+                'has no label, delete the file, or leave the task out in a label mapping')
 
     @property
     def low(self) -> float:
