@@ -26,10 +26,12 @@ from mtpsl.datasets import LabelSource, PartialLabelDataset, SeededIndex
 from mtpsl.datasets.check_dataset import check_configs
 from mtpsl.datasets.label_mapping import save_mapping
 from mtpsl.engine import load_config
+from mtpsl.evaluation.score_names import check_primary, tiny_scores
 from mtpsl.models import NoiseSchedule
 from mtpsl.models.diffusion import schedule
 from mtpsl.registry import DATASETS, MODELS, TASKS
 from mtpsl.tasks import build_tasks
+from mtpsl.tasks.base import per_sample
 
 ROOT = Path(__file__).parents[1]
 
@@ -88,7 +90,17 @@ def test_a_task_of_a_file_that_the_config_imports(folder):
     (folder / 'configs/mine/albedo.py').write_text(
         config + "custom_imports = dict(imports=['my_task'])\n")
     cfg = load_config('configs/mine/albedo.py')
-    assert type(build_tasks(cfg.model.tasks)['albedo']).__name__ == 'Albedo'
+    task = build_tasks(cfg.model.tasks)['albedo']
+    assert type(task).__name__ == 'Albedo'
+    scale = np.linspace(0, 1, 27).reshape(3, 3, 3)
+    task.check(task.from_png(np.uint8(255 * scale)))
+    deep = task.from_png(np.uint16(65535 * scale))
+    for wrong in (deep, 255 * scale, scale - 1, scale * math.nan):
+        with pytest.raises(ValueError, match='0 to 1, got .*16 bit'):
+            task.check(wrong)
+    assert check_primary(task) is None and 'absErr' in tiny_scores(task)
+    logits, label = torch.zeros(2, 3, 4, 4), torch.rand(2, 3, 4, 4)
+    assert per_sample(task.loss(logits, label), 2, 'loss').shape == (2,)
 
 
 # ---------------------------------------------------------------- new_sampler.md

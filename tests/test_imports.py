@@ -11,7 +11,7 @@ ALLOWED = {
     'registry': set(),
     'system': set(),
     'structures': set(),
-    'tasks': set(),
+    'tasks': {'structures'},  # names that no task may have
     'data_prep': {'tasks'},  # the palette of its preview
     'datasets': {'data_prep', 'tasks', 'structures'},  # the layouts of the files
     'models': {'tasks', 'structures'},

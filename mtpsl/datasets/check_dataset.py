@@ -247,3 +247,8 @@ def _check_labels(split: str, dataset: PartialLabelDataset, values: Mapping[str,
         if doubt:
             report.remarks.append(f'{split}: the {seen.images} {name} labels that were opened '
                                   f'{doubt.text}')
+        if split.startswith('train') and seen.blank:  # nothing depends on them in a test
+            blank = sum(not one.known for one in seen.labels)
+            add(Finding(split, f'{name} blank', f'{blank} of {seen.images} labels', 'none',
+                        DIFFERS))
+            report.remarks.append(f'{split}: the {name} labels that were opened {seen.blank}')

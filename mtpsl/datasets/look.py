@@ -36,7 +36,8 @@ def look_at_labels(dataset: object, training: bool = True) -> dict[str, tuple[Ta
     none that is withheld. One image a task goes through the whole pipeline, to see that its label
     arrives. Of datasets inside of wrappers each is looked at.
 
-    Warns, by the log, of tasks that are not labelled or whose labels say nothing.
+    Warns, by the log, of tasks that are not labelled or whose labels say nothing; in training also
+    of single labels without a known pixel.
 
     Args:
         dataset: any; only a :class:`PartialLabelDataset` is looked at.
@@ -237,7 +238,8 @@ def _conclude(looks: list[_Look], training: bool) -> None:
         doubts = [task.doubt(look.seen[name]) for look in mine if look.seen[name].images]
         certain = next((doubt for doubt in doubts if doubt and doubt.certain), None)
         # What one of several datasets lacks another may have.
-        doubt = certain or number and task.doubt(Seen.union([look.seen[name] for look in mine]))
+        seen = Seen.union([look.seen[name] for look in mine])
+        doubt = certain or number and task.doubt(seen)
         labelled = any(name in look.labelled for look in mine)
         if doubt:
             remarks.append(f'the {number} labels of the task {name} that were opened {doubt.text}')
@@ -247,6 +249,8 @@ def _conclude(looks: list[_Look], training: bool) -> None:
         elif not labelled and complete and not all(
                 name in getattr(look.dataset, 'optional', ()) for look in mine):
             remarks.append(f'no image is labelled for the task {name}')
+        if training and seen.blank:
+            remarks.append(f'the labels of the task {name} that were opened {seen.blank}')
         if complete and (doubt and doubt.mute or not labelled):
             mute.append(name)
     remarks += compare_palettes({f'dataset {number}': {

@@ -3,8 +3,6 @@
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
-import numpy as np
-import torch
 from mmengine.hooks import (
     CheckpointHook,
     DistSamplerSeedHook,
@@ -27,8 +25,8 @@ from mtpsl.engine.checkpoints.resume import check_teacher, differences, unfinish
 from mtpsl.engine.checkpoints.trained_images import other_images
 from mtpsl.engine.hooks.checkpoint_hook import known_direction
 from mtpsl.evaluation import MultiTaskMetric
+from mtpsl.evaluation.score_names import tiny_scores
 from mtpsl.structures.outputs import METRIC_PREFIXES
-from mtpsl.tasks import Task
 
 from .config.precheck import other_colours, other_reading, other_zoom, paths_of
 from .ranks import compare_data, content_of
@@ -276,7 +274,7 @@ def figures(metric: MultiTaskMetric, prefixes: Iterable[str] = ('',),
         prefixes: of the predictions that are scored.
         sets: the sets of a ``JointDataset`` -> their tasks.
     """
-    names = {name: [f'{name}/{key}' for key in _scores(task, metric.per_class)]
+    names = {name: [f'{name}/{key}' for key in tiny_scores(task, metric.per_class)]
              for name, task in metric.scored.items()}
     found: list[str] = []
     single_task = metric.single_task or {}
@@ -291,13 +289,3 @@ def figures(metric: MultiTaskMetric, prefixes: Iterable[str] = ('',),
                 for known, wanted in single_task.items()):
             found.append(f'{prefix}delta_m')
     return found
-
-
-def _scores(task: Task, per_class: bool) -> list[str]:
-    """The task's own names, of a map of which nothing is known."""
-    side = max(task.least_side, 8)
-    prediction = task.activate(torch.zeros(1, task.channels, side, side))
-    label = torch.full((1, task.label_channels, side, side), float(task.ignore_value))
-    label = label.to(torch.uint8 if np.dtype(task.label_dtype).itemsize == 1 else torch.float32)
-    stats = task.stats(prediction, label)
-    return [*task.score(stats), *(task.class_scores(stats) if per_class else ())]

@@ -20,6 +20,7 @@ from mtpsl.system.parallel import start_worker
 from mtpsl.tasks import Task, build_tasks
 
 from .delta_m import figures_by_set, mean_gain
+from .score_names import check_primary, primary_score
 
 QUEUED_PER_WORKER = 32
 
@@ -49,6 +50,9 @@ class MultiTaskMetric(BaseMetric):
         collect_device: where results of several ranks meet: 'gpu' uses the process group,
             'cpu' a folder that all ranks see.
 
+    Raises:
+        ValueError: no task is left to score, or a task's score lacks its primary metric.
+
     Attributes:
         scored: task name -> task, of those that are scored.
         image_statistics: image id -> ('pred' or 'initial', task name) -> (K,) statistics, of what
@@ -69,6 +73,8 @@ class MultiTaskMetric(BaseMetric):
         if not self.scored:
             raise ValueError('MultiTaskMetric: slow_tasks must be True where all tasks are slow: '
                              f'{", ".join(self.tasks)}')
+        for task in self.scored.values():
+            check_primary(task)
         self.single_task = figures_by_set(single_task, self.tasks) if single_task else None
         self.per_class = per_class
         self.workers = _share_of_cores() if workers is None else workers
@@ -160,7 +166,7 @@ class MultiTaskMetric(BaseMetric):
                 continue
             stats = torch.from_numpy(np.stack(rows))
             scores = task.score(stats)
-            primary_metrics[name] = scores[task.primary_metric]
+            primary_metrics[name] = primary_score(task, scores)
             if self.per_class and not METRIC_PREFIXES[field]:
                 scores |= task.class_scores(stats)
             metrics |= {f'{name}/{key}': value for key, value in scores.items()}

@@ -4,7 +4,8 @@ This module owns the names. It does not import PyTorch, so that command lines ca
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 TRUTH, INITIAL, NOISY, FINAL, UNCERTAINTY = 'gt', 'initial', 'noisy', 'pred', 'uncertainty'
 STEPS = 'steps'  # requests the fields of all denoising steps but the last (FINAL)
@@ -12,7 +13,52 @@ INTERMEDIATE = (INITIAL, NOISY, STEPS)  # outputs available besides the final pr
 OUTPUTS = (FINAL, *INTERMEDIATE)
 METRIC_PREFIXES = {FINAL: '', INITIAL: 'initial/'}  # of the fields with metrics
 LOSS_SUFFIXES = {FINAL: '', INITIAL: '_initial'}  # of the fields with losses
+ZERO_LOSS = 'loss_zero'
+# Losses of no single task, ``loss_<name>``; see :func:`shared_loss`. No task may have such a name.
+SHARED_LOSSES = ('zero', 'bins', 'feature', 'pseudo', 'consistency', 'xtc', 'jtr_model',
+                 'jtr_distance', 'jtr_reconstruction')
 _STEP = re.compile(r'step(\d+)')
+
+
+def task_loss(task: str, output: str = FINAL) -> str:
+    """Return the key of a task's loss of an output, a key of ``LOSS_SUFFIXES``."""
+    return f'loss_{task}{LOSS_SUFFIXES[output]}'
+
+
+def shared_loss(name: str) -> str:
+    """Return the key of a loss of no single task.
+
+    Raises:
+        KeyError: the name is not in ``SHARED_LOSSES``, so that a task could have it.
+    """
+    if name not in SHARED_LOSSES:
+        raise KeyError(f'{name!r} is not in SHARED_LOSSES: a task could have this name')
+    return f'loss_{name}'
+
+
+def join_losses(losses: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge losses by name.
+
+    Raises:
+        ValueError: a name is in both, so that one loss would replace another.
+    """
+    if both := sorted(set(losses) & set(more)):
+        raise ValueError(f'two losses are called {", ".join(both)}: one would replace the other; '
+                         'give the task, or the loss, another name')
+    return {**losses, **more}
+
+
+def name_clash(task: str) -> str:
+    """Tell which other loss or figure would be named as one of this task; '' if none."""
+    if task in SHARED_LOSSES:
+        return f'{shared_loss(task)} is a loss of no single task'
+    for output, suffix in LOSS_SUFFIXES.items():
+        if suffix and task.endswith(suffix):
+            return (f'{task_loss(task)} is the loss of the {output} predictions of a task '
+                    f'{task.removesuffix(suffix)!r}')
+    if f'{task}/' in METRIC_PREFIXES.values():
+        return f'{task}/ begins the names of figures that are not of the final predictions'
+    return ''
 
 
 def final_metric(key: str) -> str | None:

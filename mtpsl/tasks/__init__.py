@@ -8,6 +8,7 @@ from mmengine.structures import PixelData
 from torch import nn
 
 from mtpsl.registry import TASKS
+from mtpsl.structures.outputs import name_clash
 
 from .base import Task
 
@@ -31,7 +32,8 @@ def build_tasks(tasks: Mapping[str, dict | Task]) -> dict[str, Task]:
         Task name -> task, in the same order.
 
     Raises:
-        ValueError: there is no task, or a name is not usable as a module name.
+        ValueError: there is no task, or a name is not usable as a module name, or is that of
+            another loss or figure.
         TypeError: ``tasks`` is not a mapping.
 
     Example:
@@ -56,6 +58,8 @@ def build_tasks(tasks: Mapping[str, dict | Task]) -> dict[str, Task]:
         if not (isinstance(name, str) and name.isidentifier() and name not in _TAKEN):
             raise ValueError('a task name must be a plain identifier that is not already an '
                              f'attribute of modules or maps, got {name!r}')
+        if told := name_clash(name):
+            raise ValueError(f'a task cannot be named {name!r}: {told}')
         built[name] = task if isinstance(task, Task) else TASKS.build(dict(task))
         if built[name].name not in ('', name):
             raise ValueError(f'one task cannot have two names, {built[name].name!r} and {name!r}')

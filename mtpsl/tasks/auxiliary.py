@@ -138,3 +138,25 @@ def masked_mean(values: Tensor, valid: Tensor) -> Tensor:
     """
     total = torch.where(valid, values.reshape(len(valid), -1, *valid.shape[-2:]), 0)
     return total.flatten(1).sum(1) / valid.flatten(1).sum(1).clamp(min=1)
+
+
+def per_sample(losses: Tensor, samples: int, source: str) -> Tensor:
+    """Return losses if there is one per sample; another shape would be broadcast by weights.
+
+    Args:
+        losses: what a function returned.
+        samples: N.
+        source: the function, for the error.
+
+    Returns:
+        The same (N,) losses; values are not read, so that no device is waited for.
+
+    Raises:
+        ValueError: the shape is not (N,).
+    """
+    shape = getattr(losses, 'shape', type(losses).__name__)
+    if shape != (samples,):
+        got = shape if isinstance(shape, str) else tuple(shape)
+        raise ValueError(f'{source} must return one loss per sample, of shape ({samples},), got '
+                         f'{got}: average over channels and pixels, not over samples')
+    return losses

@@ -17,11 +17,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .auxiliary import AuxiliaryMaps, masked_mean
+from .auxiliary import AuxiliaryMaps, masked_mean, per_sample
 from .seen import Doubt, Seen
 from .stored import whole_numbers
 
-__all__ = ['INTERPOLATIONS', 'UNKNOWN_COLOUR', 'Label', 'Task', 'masked_mean']
+__all__ = ['INTERPOLATIONS', 'UNKNOWN_COLOUR', 'Label', 'Task', 'masked_mean', 'per_sample']
 
 UNKNOWN_COLOUR = (70, 90, 130)  # RGB, for pictures whose own colours do not contain it
 INTERPOLATIONS = dict(nearest=cv2.INTER_NEAREST, bilinear=cv2.INTER_LINEAR, bicubic=cv2.INTER_CUBIC)
@@ -192,7 +192,8 @@ class Task(AuxiliaryMaps, ABC):
             label: (N, c, H, W); unknown pixels hold ``ignore_value``.
 
         Returns:
-            (N,) losses; 0 for a sample without known pixels.
+            (N,) losses; 0 for a sample without known pixels. Callers pass them to
+            ``per_sample``, which refuses another shape.
         """
 
     @abstractmethod

@@ -16,6 +16,7 @@ SOME = 3  # labels needed to see that all or none hold a class
 RARE = 1e-4  # a smaller probability is not taken for chance
 MOST = (5, 95)  # percentiles of the values
 TENFOLD = 10  # factor between medians in one unit in two sets
+NAMED = 3  # files in a message
 LEAP = 30  # factor between medians in one unit; 1000 lie between millimetres and metres
 # In pixels, and as a share of the diagonal: most pixels of a line are closer to its border, unless
 # it is four times as wide; a region has some that are not.
@@ -147,6 +148,20 @@ class Seen:
     def known(self) -> int:
         """Return the number of known values of all labels."""
         return sum(one.known for one in self.labels)
+
+    @property
+    def blank(self) -> str:
+        """Explain that some labels hold no known pixel; '' if none does, or all.
+
+        The end of a sentence that starts "the labels ... ".
+        """
+        blank = [one.source for one in self.labels if not one.known]
+        if not blank or not self.known:  # of labels that are all blank, Task.doubt tells
+            return ''
+        named = ', '.join(blank[:NAMED]) + ', ...' * (len(blank) > NAMED)
+        return (f'hold no known pixel in {len(blank)} of {self.images} ({named}): such an '
+                'image counts as labelled for the task, and its other labels weigh less; where it '
+                'has no label, delete the file, or leave the task out in a label mapping')
 
     @property
     def low(self) -> float:

@@ -130,6 +130,28 @@ def test_labels_that_say_nothing(tmp_path: Path, warned: list[str], values: np.n
         raise ValueError(warned[0])
 
 
+def test_blank_labels_among_others_are_warned_of(tmp_path: Path, warned: list[str]) -> None:
+    """A converter's file for an image that has no label: the image's other labels weigh less."""
+    root = write(tmp_path, 8, lambda number: NO + 255 if number % 4 else YES, lambda number: NO)
+    cv2.imwrite(str(root / 'mask/3.png'), YES * 255)  # masks without a yes are known
+    look_at_labels(dataset(root))
+    assert len(warned) == 1
+    assert 'classes that were opened hold no known pixel in 6 of 8 (' in warned[0]
+    assert warned[0].count('.png') == 3 and 'delete the file' in warned[0]
+    config = dict(type='mtpsl.FolderDataset', data_root=str(root), tasks=TASKS)
+    report = check_configs(dict(train=config))
+    assert [line[1:4] for line in report.findings if line.verdict != 'ok'] == [
+        ('classes blank', '6 of 8 labels', 'none')]
+    assert 'no known pixel in 6 of 8' in report.remarks[0]
+    warned.clear()
+    look_at_labels(dataset(root), training=False)  # where no figure depends on them
+    assert not warned and check_configs(dict(val=config)).sound
+    (root / 'mapping.json').write_text(json.dumps(
+        {str(number): ['mask'] if number % 4 else ['classes', 'mask'] for number in range(8)}))
+    look_at_labels(dataset(root, label_mapping='mapping.json'))
+    assert not warned
+
+
 def test_a_few_labels_of_one_of_two_tasks_are_only_warned_of(tmp_path: Path,
                                                             warned: list[str]) -> None:
     root = write(tmp_path, 3, mask=lambda number: NO)

@@ -13,8 +13,10 @@ from mmengine.structures import PixelData
 from torch import Tensor
 
 from mtpsl.evaluation import MultiTaskMetric, delta_m
+from mtpsl.evaluation.score_names import tiny_scores
 from mtpsl.structures import MultiTaskSample
 from mtpsl.tasks import Task, build_tasks
+from mtpsl.tasks.depth import Depth
 
 CONFIG = dict(
     semseg=dict(type='Semseg', class_names=['background', 'cat', 'dog']),
@@ -235,3 +237,49 @@ def test_slow_tasks_can_be_left_to_the_test(samples) -> None:
     assert quick == {key: every[key] for key in quick} and 'initial/semseg/mIoU' in quick
     with pytest.raises(ValueError, match='slow_tasks must be True .* boundary'):
         MultiTaskMetric(dict(boundary=CONFIG['boundary']), slow_tasks=False)
+
+
+class Unscored(Depth):
+    """Depth whose score lacks its primary metric."""
+
+    primary_metric = 'psnr'
+
+    def score(self, stats: Tensor) -> dict[str, float]:
+        return {key: value for key, value in super().score(stats).items() if key != 'psnr'}
+
+
+class LateUnscored(Unscored):
+    """As seen only where something is scored: the made-up maps are too small for it."""
+
+    def stats(self, prediction: Tensor, label: Tensor) -> Tensor:
+        if prediction.shape[-1] < SIZE[-1]:
+            raise IndexError('too small')
+        return super().stats(prediction, label)
+
+
+def test_a_score_without_its_primary_metric_is_refused() -> None:
+    words = "task dist .*primary_metric 'psnr', it returned rmse, absRel"
+    with pytest.raises(ValueError, match=words):
+        MultiTaskMetric(dict(dist=Unscored()), workers=0)
+    late = LateUnscored()
+    metric = MultiTaskMetric(dict(dist=late), workers=0)
+    label = make_label(late, torch.Generator().manual_seed(0), SIZE)
+    sample = MultiTaskSample(metainfo=dict(img_id='a'), gt=PixelData(dist=label),
+                             pred=PixelData(dist=label))
+    metric.process({}, [sample.to_dict()])
+    with pytest.raises(ValueError, match=words):
+        metric.evaluate(1)
+
+
+def test_made_up_scores_have_all_names_and_leave_the_seed() -> None:
+    torch.manual_seed(3)
+    expected = torch.rand(3)
+    torch.manual_seed(3)
+    for name, task in TASKS.items():
+        label = make_label(task, torch.Generator().manual_seed(0), SIZE)
+        prediction = task.activate(torch.zeros(1, task.channels, *SIZE))
+        stats = task.stats(prediction, label[None])
+        assert list(tiny_scores(task, per_class=True)) == [
+            *task.score(stats), *task.class_scores(stats)], name
+        assert task.primary_metric in tiny_scores(task)
+    assert torch.equal(torch.rand(3), expected)

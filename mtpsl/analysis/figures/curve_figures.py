@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from mtpsl.analysis.results import metric_directions
 from mtpsl.engine.visualization import read_curves
 from mtpsl.evaluation.table import ARROWS
-from mtpsl.structures.outputs import LOSS_SUFFIXES, final_metric
+from mtpsl.structures.outputs import LOSS_SUFFIXES, ZERO_LOSS, final_metric
 from mtpsl.system.arguments import split_name
 from mtpsl.system.choices import COLUMN, PAGE
 
@@ -40,7 +40,7 @@ def read_run(text: str) -> tuple[str, list[dict]]:
 def find_losses(runs: Mapping[str, Sequence[dict]]) -> list[str]:
     """Keys of the losses to draw: those of the last stage, without ``loss_depth_initial``."""
     keys = dict.fromkeys(key for records in runs.values() for record in records for key in record
-                         if key.startswith('loss_') and key != 'loss_zero')
+                         if key.startswith('loss_') and key != ZERO_LOSS)
     parts = {key + part for key in keys for part in PARTS}
     return [key for key in keys if key not in parts]
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from mtpsl.models.to_device import resize
 from mtpsl.registry import MODELS
 from mtpsl.tasks import Task
+from mtpsl.tasks.base import per_sample
 
 
 class TeacherMaps(NamedTuple):
@@ -94,7 +95,7 @@ class PseudoLabel(PseudoLoss):
     def loss(self, task: Task, logits: Tensor, teacher: TeacherMaps) -> Tensor:
         prediction = teacher.prediction(task)
         label = task.pseudo_label(prediction, prediction, self.threshold)
-        loss = task.loss(logits, label)
+        loss = per_sample(task.loss(logits, label), len(label), f'loss of the task {task.name}')
         if self.over == 'kept':
             return loss
         return loss * task.valid(label).flatten(1).float().mean(1)

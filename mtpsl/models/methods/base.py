@@ -21,13 +21,12 @@ from mtpsl.models.to_device import labelled_index, refuse_not_finite, resize, to
 from mtpsl.models.transfer import Transfer
 from mtpsl.registry import MODELS
 from mtpsl.structures import MultiTaskSample, labelled_rows
-from mtpsl.structures.outputs import FINAL, LOSS_SUFFIXES, intermediate_fields
+from mtpsl.structures.outputs import FINAL, ZERO_LOSS, intermediate_fields, task_loss
 from mtpsl.system.checks import is_integer
 from mtpsl.tasks import Task, build_tasks
+from mtpsl.tasks.base import per_sample
 
 from .options import DEFAULT, PredictOptions
-
-ZERO_LOSS = 'loss_zero'
 
 
 @MODELS.register_module()
@@ -209,6 +208,9 @@ class MultiTaskModel(OrderedTasks):
 
         Returns:
             ``loss_<task><suffix>`` -> scalar, for the tasks with labelled rows.
+
+        Raises:
+            ValueError: a task's loss is not one number per sample.
         """
         rows = {name: labelled for name, labelled in rows.items() if labelled}
         if not rows:
@@ -221,8 +223,8 @@ class MultiTaskModel(OrderedTasks):
             for output, maps in logits.items():
                 full = resize(maps[name].float(), label.shape[-2:])
                 weight = task.loss_weight * (factors or {}).get(output, 1.0)
-                loss = (balance[name] * task.loss(full, label)).sum()
-                losses[f'loss_{name}{LOSS_SUFFIXES[output]}'] = weight * loss
+                loss = per_sample(task.loss(full, label), len(label), f'loss of the task {name}')
+                losses[task_loss(name, output)] = weight * (balance[name] * loss).sum()
         return losses
 
     def _balance(self, rows: Mapping[str, Sequence[int]], samples: int,

@@ -13,9 +13,9 @@ from mtpsl.models.hitts.teacher import load_teacher, teacher_checkpoint
 from mtpsl.models.to_device import labelled_index, resize
 from mtpsl.registry import MODELS
 from mtpsl.structures import MultiTaskSample
-from mtpsl.structures.outputs import FINAL
+from mtpsl.structures.outputs import FINAL, shared_loss
 from mtpsl.tasks import Task
-from mtpsl.tasks.base import masked_mean
+from mtpsl.tasks.base import masked_mean, per_sample
 
 from .base import MultiTaskModel
 
@@ -78,7 +78,7 @@ class HiTTs(MultiTaskModel):
         if bins:
             balance = self._balance({name: rows[name] for name in rows if rows[name]},
                                     len(data_samples), logits)
-            losses['loss_bins'] = torch.stack([
+            losses[shared_loss('bins')] = torch.stack([
                 self.tasks[name].loss_weight * (balance[name] * self._bin_loss(
                     name, outputs[name].scores[index[name]], data_samples, rows[name])).sum()
                 for name in bins]).sum() * self.bin_loss_weight
@@ -201,7 +201,7 @@ class DistilledHiTTs(HiTTs):
         with torch.no_grad():
             taught = teacher.decoders(teacher.extract_feat(inputs))
         losses = self._labelled_losses(outputs, logits, data_samples, rows)
-        losses['loss_feature'] = self._feature_loss(outputs, taught[0], rows, len(inputs))
+        losses[shared_loss('feature')] = self._feature_loss(outputs, taught[0], rows, len(inputs))
         losses |= self._pseudo_loss(logits, taught, rows, inputs)
         return losses | self.zero_loss(rows, logits)
 
@@ -224,8 +224,9 @@ class DistilledHiTTs(HiTTs):
         for name, index in labelled_index(rest, inputs.device).items():
             task, pseudo = self.tasks[name], self.pseudo[name]
             maps = TeacherMaps(taught[1][name][index], taught[0][name].scores[index], size)
-            loss = pseudo.loss(task, resize(logits[name][index].float(), size), maps)
+            loss = per_sample(pseudo.loss(task, resize(logits[name][index].float(), size), maps),
+                              len(rest[name]), f'{type(pseudo).__name__} of the task {name}')
             total.append(task.loss_weight * pseudo.weight * loss.sum())
         if not total:
             return {}
-        return dict(loss_pseudo=len(self.tasks) / samples * torch.stack(total).sum())
+        return {shared_loss('pseudo'): len(self.tasks) / samples * torch.stack(total).sum()}

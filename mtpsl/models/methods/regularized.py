@@ -8,7 +8,7 @@ from mtpsl.models.regularizers import View
 from mtpsl.models.to_device import labelled_index
 from mtpsl.registry import MODELS
 from mtpsl.structures import MultiTaskSample
-from mtpsl.structures.outputs import FINAL
+from mtpsl.structures.outputs import FINAL, join_losses
 from mtpsl.tasks import Task
 
 from .base import MultiTaskModel
@@ -49,7 +49,8 @@ class RegularizedMTL(MultiTaskModel):
             data_samples: V B samples in the same order.
 
         Raises:
-            ValueError: the batch lacks views that the regulariser needs.
+            ValueError: the batch lacks views that the regulariser needs, or a loss of it has the
+                name of a task's.
         """
         views = self._split(data_samples)
         stages = self.backbone(inputs)
@@ -62,9 +63,9 @@ class RegularizedMTL(MultiTaskModel):
         parts = {name: maps.chunk(len(views)) for name, maps in logits.items()}
         features = stages[-1].chunk(len(views))
         height, width = inputs.shape[-2:]
-        return losses | self.regularizer(
+        return join_losses(losses, self.regularizer(
             [View(samples, {name: part[v] for name, part in parts.items()}, features[v],
-                  (height, width)) for v, samples in enumerate(views)], rows)
+                  (height, width)) for v, samples in enumerate(views)], rows))
 
     def _split(self, data_samples: Sequence[MultiTaskSample]) -> list[list[MultiTaskSample]]:
         """Split the samples by view."""

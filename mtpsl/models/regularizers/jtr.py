@@ -10,7 +10,9 @@ from torch.func import functional_call
 
 from mtpsl.models.to_device import labelled_index, resize
 from mtpsl.registry import MODELS
+from mtpsl.structures.outputs import shared_loss
 from mtpsl.tasks import Task
+from mtpsl.tasks.auxiliary import per_sample
 
 from .base import (
     VGG_CONVS,
@@ -153,14 +155,15 @@ class JointTaskRegularization(Regularizer):
         distance = cosine_distance(*codes.chunk(2)).mean()
         outputs = self.decoder(codes, pooled).float().split(list(self.map_channels.values()), 1)
         reconstruction = sum(
-            (task.reconstruction_loss(output, torch.cat([wanted[name], target[name]]),
-                                      known.repeat(2, 1, 1, 1)).sum()
+            (per_sample(task.reconstruction_loss(
+                output, torch.cat([wanted[name], target[name]]), known.repeat(2, 1, 1, 1)),
+                len(output), f'reconstruction_loss of the task {name}').sum()
              for (name, task), output in zip(self.tasks.items(), outputs)),
             start=distance.new_zeros(())) / len(known)
-        return dict(
-            loss_jtr_model=self.distance_weight * model,
-            loss_jtr_distance=self.distance_weight * self.reconstruction_weight * distance,
-            loss_jtr_reconstruction=self.reconstruction_weight * reconstruction)
+        losses = dict(model=self.distance_weight * model,
+                      distance=self.distance_weight * self.reconstruction_weight * distance,
+                      reconstruction=self.reconstruction_weight * reconstruction)
+        return {shared_loss(f'jtr_{part}'): loss for part, loss in losses.items()}
 
     def channel_owners(self, order: Sequence[str]) -> dict[str, tuple[int, list]]:
         """Return the owners of the joint map's channels, see :mod:`mtpsl.models.task_order`."""

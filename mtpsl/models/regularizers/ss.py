@@ -9,8 +9,9 @@ from torch import Tensor
 from mtpsl.models.to_device import labelled_index, resize, upload
 from mtpsl.registry import MODELS
 from mtpsl.structures import MultiTaskSample
+from mtpsl.structures.outputs import shared_loss
 from mtpsl.tasks import Task
-from mtpsl.tasks.auxiliary import AGREEMENT, CONFIDENCE
+from mtpsl.tasks.auxiliary import AGREEMENT, CONFIDENCE, per_sample
 
 from .base import Regularizer, View
 
@@ -73,8 +74,9 @@ class ViewConsistency(Regularizer):
                                           task.activate(logits), self.confidence, self.agreement)
                 label = torch.where(inside[index], label, task.ignore_value).to(label.dtype)
                 kept = task.valid(label).flatten(1).sum(1) / inside[index].flatten(1).sum(1)
-            total = total + task.loss_weight * (kept * task.loss(logits, label)).sum()
-        return dict(loss_consistency=self.weight / samples * total)
+            loss = per_sample(task.loss(logits, label), len(label), f'loss of the task {name}')
+            total = total + task.loss_weight * (kept * loss).sum()
+        return {shared_loss('consistency'): self.weight / samples * total}
 
     def _check_zooms(self, views: Sequence[View]) -> None:
         for number, view in enumerate(views):

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from mtpsl.models.to_device import labelled_index, resize, to_device
 from mtpsl.registry import MODELS
+from mtpsl.structures.outputs import shared_loss
 from mtpsl.tasks import Task
 
 from .base import (
@@ -171,7 +172,7 @@ class CrossTaskConsistency(Regularizer):
         feature = self._feature(view.feature, mapped)[sample]
         distance = cosine_distance(a, b) + self.feature_weight * (
             cosine_distance(a, feature) + cosine_distance(b, feature))
-        return dict(loss_xtc=weight * distance.sum())
+        return {shared_loss('xtc'): weight * distance.sum()}
 
     def channel_owners(self, order: Sequence[str]) -> dict[str, tuple[int, list]]:
         """Return the pairs of the FiLM tables' rows, see :mod:`mtpsl.models.task_order`."""
