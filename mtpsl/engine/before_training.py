@@ -26,7 +26,9 @@ from mtpsl.engine.checkpoints.data_files import other_file, other_files
 from mtpsl.engine.checkpoints.resume import check_teacher, differences, unfinished
 from mtpsl.engine.checkpoints.trained_images import other_images
 from mtpsl.engine.hooks.checkpoint_hook import known_direction
+from mtpsl.engine.optim.optim_wrapper import FiniteOptimWrapper
 from mtpsl.evaluation import MultiTaskMetric
+from mtpsl.registry import OPTIM_WRAPPERS, class_of
 from mtpsl.structures.outputs import METRIC_PREFIXES
 from mtpsl.tasks import Task
 
@@ -149,6 +151,11 @@ def _hook_doubts(runner: Runner) -> Iterator[str]:
     if by_epoch and not kinds[DistSamplerSeedHook]:
         yield ('default_hooks.sampler_seed is None: each epoch has the order of the first, and a '
                'SeededSampler its random transforms')
+    kind = class_of(runner.cfg.optim_wrapper.get('type', 'OptimWrapper'), OPTIM_WRAPPERS)
+    if isinstance(kind, type) and not issubclass(kind, FiniteOptimWrapper):
+        yield (f'optim_wrapper.type={kind.__name__}: weight decay and momentum change the weights '
+               'of a task in steps without a label of it, and steps that are not finite are made; '
+               'FiniteOptimWrapper, or AutocastOptimWrapper for bfloat16, leave out both')
     loop = runner.train_loop
     end = loop.max_epochs if by_epoch and saving is not None and saving.by_epoch else (
         loop.max_iters)

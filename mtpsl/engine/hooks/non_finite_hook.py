@@ -71,9 +71,10 @@ class NonFiniteHook(Hook):
         wrapper = runner.optim_wrapper
         if not isinstance(wrapper, FiniteOptimWrapper):
             raise TypeError(
-                f'NonFiniteHook needs optim_wrapper.type FiniteOptimWrapper or '
-                f'AutocastOptimWrapper, which skip such steps, got {type(wrapper).__name__}; '
-                'default_hooks.non_finite=None does without')
+                f'optim_wrapper.type must be FiniteOptimWrapper, or AutocastOptimWrapper for '
+                f'bfloat16, got {type(wrapper).__name__}: only they skip steps that are not '
+                'finite, which default_hooks.non_finite reports, and leave the weights of a task '
+                'without a label in a step unchanged; default_hooks.non_finite=None does without')
         if TOTAL in runner.message_hub.log_scalars:
             wrapper.skipped_steps = int(runner.message_hub.get_scalar(TOTAL).current())
 
