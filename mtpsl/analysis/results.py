@@ -277,7 +277,8 @@ def _read_result(entry: object, file: str, index: int) -> Result:
         raise ValueError(f"{place}: 'setting' must be a str, got {setting!r:.60}")
     numbers = {key: None if entry.get(key) is None else _number(entry[key], f'{place}: {key!r}')
                for key in ('params', 'macs', 'printed_delta_m')}
-    result = Result(' '.join(entry['method'].split()), {}, file, index, setting, **numbers)
+    result = Result(' '.join(entry['method'].split()), {}, file, index, setting, numbers['params'],
+                    numbers['macs'], numbers['printed_delta_m'])
     return _with_figures(result, entry['metrics'], None)
 
 

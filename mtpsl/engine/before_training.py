@@ -26,16 +26,14 @@ from mtpsl.engine.checkpoints.data_files import other_file, other_files
 from mtpsl.engine.checkpoints.resume import check_teacher, differences, unfinished
 from mtpsl.engine.checkpoints.trained_images import other_images
 from mtpsl.engine.hooks.checkpoint_hook import known_direction
-from mtpsl.engine.optim.optim_wrapper import FiniteOptimWrapper
 from mtpsl.evaluation import MultiTaskMetric
-from mtpsl.registry import OPTIM_WRAPPERS, class_of
 from mtpsl.structures.outputs import METRIC_PREFIXES
 from mtpsl.tasks import Task
 
 from .config.precheck import other_colours, other_reading, other_zoom, paths_of
 from .ranks import compare_data, content_of
 from .schedules import length_of, schedule_doubts
-from .standing_weights import standing_weights
+from .standing_weights import moving_weights, standing_weights
 
 
 def check_training(runner: Runner) -> None:
@@ -53,7 +51,7 @@ def check_training(runner: Runner) -> None:
     _check_custom_keys(runner)
     for found in (*schedule_doubts(runner.cfg.get('param_scheduler'), length_of(runner)),
                   *_hook_doubts(runner), *_other_data(runner),
-                  *standing_weights(runner), _other_images(runner),
+                  *standing_weights(runner), moving_weights(runner), _other_images(runner),
                   *_validated_on_training(runner),
                   other_colours(runner.cfg, 'val') or other_colours(runner.cfg, 'test'),
                   other_zoom(runner.cfg, 'val') or other_zoom(runner.cfg, 'test'),
@@ -151,11 +149,6 @@ def _hook_doubts(runner: Runner) -> Iterator[str]:
     if by_epoch and not kinds[DistSamplerSeedHook]:
         yield ('default_hooks.sampler_seed is None: each epoch has the order of the first, and a '
                'SeededSampler its random transforms')
-    kind = class_of(runner.cfg.optim_wrapper.get('type', 'OptimWrapper'), OPTIM_WRAPPERS)
-    if isinstance(kind, type) and not issubclass(kind, FiniteOptimWrapper):
-        yield (f'optim_wrapper.type={kind.__name__}: weight decay and momentum change the weights '
-               'of a task in steps without a label of it, and steps that are not finite are made; '
-               'FiniteOptimWrapper, or AutocastOptimWrapper for bfloat16, leave out both')
     loop = runner.train_loop
     end = loop.max_epochs if by_epoch and saving is not None and saving.by_epoch else (
         loop.max_iters)

@@ -17,7 +17,7 @@ from .arguments import Parser, at_least
 from .option_value import read_value
 
 TURN = 3  # seconds that other ranks wait for rank 0 to report a common error
-ADDRESS = re.compile(r'<(?:[\w<>]+\.)*(\w+)(?: object)? at 0x[0-9a-f]+>')  # of an object's repr
+ADDRESS = re.compile(r'<(?:function )?(?:[\w<>]+\.)*(\w+)(?: object)? at 0x[0-9a-f]+>')  # of an object's repr
 LOST = re.compile('Connection (closed|reset) by peer|Broken pipe|ncclRemoteError')
 
 

@@ -53,7 +53,7 @@ def read_named(text: str) -> dict[str, bool] | None:
     not. Argument: see :func:`read_run`.
 
     Raises:
-        ValueError: see :func:`mtpsl.analysis.directions.read_directions`.
+        ValueError: the entry of the file is no object of true and false.
     """
     file = run_file(split_name(text)[1], CURVES).with_name(RESULT)
     try:

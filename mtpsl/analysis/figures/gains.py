@@ -45,8 +45,8 @@ def read_gains(text: str) -> tuple[str, dict[str, Gain]]:
     if any(set(pair) != set(pairs[0]) for pair in pairs):
         raise ValueError(f'the result files of {text!r} hold different tasks')
     return name or run_title(str(files[0])), {
-        key: Gain(*(summarize([pair[key][stage] for pair in pairs]) for stage in (0, 1)),
-                  one_direction(key, results) is True)
+        key: Gain(summarize([pair[key][0] for pair in pairs]),
+                  summarize([pair[key][1] for pair in pairs]), one_direction(key, results) is True)
         for key in pairs[0]}
 
 
