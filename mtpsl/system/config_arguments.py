@@ -17,7 +17,8 @@ from .arguments import Parser, at_least
 from .option_value import read_value
 
 TURN = 3  # seconds that other ranks wait for rank 0 to report a common error
-ADDRESS = re.compile(r'<(?:function )?(?:[\w<>]+\.)*(\w+)(?: object)? at 0x[0-9a-f]+>')  # of an object's repr
+# What Python shows of an object without a representation of its own, and of a function.
+ADDRESS = re.compile(r'<(?:function )?(?:[\w<>]+\.)*(\w+)(?: object)? at 0x[0-9a-f]+>')
 LOST = re.compile('Connection (closed|reset) by peer|Broken pipe|ncclRemoteError')
 
 

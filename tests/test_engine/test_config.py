@@ -6,8 +6,10 @@ from typing import Any, Literal
 
 import pytest
 import torch
+from in_process import running_here
+from test_faults.tiny_run import write_config, write_images
 
-from mtpsl.engine import load_config
+from mtpsl.engine import build_runner, load_config
 from mtpsl.engine.config.schema import accepts
 from mtpsl.engine.launch import set_work_dir
 
@@ -256,6 +258,14 @@ def test_dicts_may_be_options():
 def test_parts_are_held_against_what_they_build(option, value, match):
     with pytest.raises((TypeError, ValueError, KeyError), match=match):
         load_config(PASCAL, {option: value})
+
+
+def test_a_config_without_a_default_scope(tmp_path):
+    path = write_config(tmp_path / 'config.py', write_images(tmp_path / 'data'))
+    cfg = load_config(str(path), {'work_dir': str(tmp_path / 'run'), 'launcher': 'none'})
+    cfg._cfg_dict.pop('default_scope')
+    with running_here():
+        assert build_runner(cfg).default_scope.scope_name == 'mtpsl'
 
 
 def test_functions_of_a_loader():

@@ -7,6 +7,7 @@ from in_process import load_tool, running_here
 from test_faults.tiny_run import write_config, write_images
 
 from mtpsl.engine import SafeCheckpointHook
+from mtpsl.engine.checkpoints.resume import plain
 
 
 @pytest.mark.parametrize('key, rule', [
@@ -58,3 +59,7 @@ def test_a_score_of_another_validation_does_not_count(tmp_path):
     assert 'best checkpoint with' in log  # whatever its score
     assert 'val_evaluator.slow_tasks None -> False' in train(4, flip,
                                                               'val_evaluator.slow_tasks=False')
+
+
+def test_a_function_in_a_config_is_the_same_in_each_run():
+    assert '0x' not in plain(dict(type=write_config))['type']
