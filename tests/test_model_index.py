@@ -12,7 +12,8 @@ from mmengine.config import Config
 from mmengine.fileio import load
 from mmengine.infer import BaseInferencer
 
-from mtpsl.analysis.results import PAPER, Result, metric_directions, paper_results
+from mtpsl.analysis.directions import metric_directions
+from mtpsl.analysis.results import PAPER, Result, paper_results
 from mtpsl.engine import load_config
 from mtpsl.engine.config import model_index
 from mtpsl.engine.config.model_index import config_names, find_config, find_weights, models

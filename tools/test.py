@@ -127,15 +127,18 @@ def report(metrics: dict[str, float], cfg: 'Config', out: Path) -> None:
 
     Other metrics that are there, of an earlier test, are put aside.
     """
+    from mtpsl.analysis.directions import DIRECTIONS, directions_of
     from mtpsl.evaluation import primary_metric_table
     from mtpsl.tasks import build_tasks
 
-    table = primary_metric_table(metrics, build_tasks(cfg.tasks))
+    tasks = build_tasks(cfg.tasks)
+    table = primary_metric_table(metrics, tasks)
     print(f'\n{table}\n')
     # JSON has no NaN: what was not to be measured is null.
     finite = {key: None if math.isnan(value) else value for key, value in metrics.items()}
+    content = finite | {DIRECTIONS: directions_of(tasks)}
     write_keeping(out.with_suffix('.md'), table + '\n')
-    write_keeping(out, json.dumps(finite, indent=2) + '\n')
+    write_keeping(out, json.dumps(content, indent=2) + '\n')
     print(f'metrics: {out}')
 
 

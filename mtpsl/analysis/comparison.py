@@ -10,7 +10,7 @@ from .results import (
     Method,
     Result,
     Score,
-    metric_directions,
+    one_direction,
     read_argument,
     refuse_overlap,
     summarize,
@@ -89,7 +89,8 @@ def compare(methods: Sequence[Method], baseline: Method | None = None) -> Compar
         The table. Delta_m is computed per run, then its mean and deviation over the runs.
 
     Raises:
-        ValueError: no method; two rows of one name; the baseline lacks a column or is zero in it.
+        ValueError: no method; two rows of one name, or that disagree on whether more of a figure
+            is better; the baseline lacks a column or is zero in it.
     """
     if not methods:
         raise ValueError('no results given')
@@ -102,9 +103,9 @@ def compare(methods: Sequence[Method], baseline: Method | None = None) -> Compar
         if other is not method:
             raise ValueError(f'two rows are called {method.name!r}, {other.runs[0].place} and '
                              f'{method.runs[0].place}; NAME=FILE gives one another name')
-    directions = metric_directions()
     keys = dict.fromkeys(key for method in [*methods, *rows] for key in method.keys)
-    columns = {key: directions[key.split('/')[-1]] for key in keys}
+    columns = {key: one_direction(key, [run for method in rows for run in method.runs]) is True
+               for key in keys}
     scores = [{key: score for key in columns if (score := method.score(key))} for method in rows]
     if baseline is not None:
         reference = _reference(baseline, columns)

@@ -1,20 +1,20 @@
 """Result files: the ``metrics.json`` of ``tools/test.py``, and sets of results of any origin.
 
 Both hold figures by ``<task>/<metric>``, or ``<set>/<task>/<metric>`` of several named sets. Only
-the primary metrics of the registered tasks are kept. ``docs/compare.md`` shows both kinds.
+the primary metrics are kept: those that the file names, else those of the registered tasks.
+``docs/compare.md`` shows both kinds.
 """
 
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean, stdev
 
-from mtpsl.registry import TASKS
-from mtpsl.structures.outputs import final_metric
 from mtpsl.system.arguments import split_name, split_paths
-from mtpsl.tasks import Task
+
+from .directions import left_out, metric_directions, primary_figures, read_directions
 
 PAPER = Path(__file__).with_name('paper_results.json')
 SET_KEYS = ('title', 'source', 'results')  # the first two for who reads the file
@@ -46,6 +46,8 @@ class Result:
         macs: multiply-adds of one image.
         printed_delta_m: Delta_m in percent as its source prints it.
         classes: ``<task>`` -> names of the classes that the file has figures of.
+        directions: of each of ``metrics``, whether higher is better; empty: as registered.
+        left_out: a line on tasks whose figures are not among ``metrics``; '' if there are none.
     """
 
     method: str
@@ -57,6 +59,8 @@ class Result:
     macs: float | None = None
     printed_delta_m: float | None = None
     classes: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    directions: Mapping[str, bool] = field(default_factory=dict, compare=False)
+    left_out: str = field(default='', compare=False)
 
     @property
     def place(self) -> str:
@@ -96,20 +100,22 @@ def summarize(values: Sequence[float]) -> Score:
     return Score(fmean(values), stdev(values) if len(values) > 1 else None, len(values))
 
 
-def metric_directions() -> dict[str, bool]:
-    """Metric -> whether higher is better, of the primary_metrics of all registered task classes.
+def one_direction(key: str, runs: Iterable[Result]) -> bool | None:
+    """Whether more of the figure ``key`` is better; None if no run holds it.
 
     Raises:
-        ValueError: two classes have a primary metric of one name and disagree on its direction.
+        ValueError: two runs disagree.
     """
-    owners: dict[str, type[Task]] = {}
-    for task in TASKS.module_dict.values():
-        owner = owners.setdefault(task.primary_metric, task)
-        if owner.higher_is_better != task.higher_is_better:
-            raise ValueError(f'{owner.__name__} and {task.__name__} disagree on whether a higher '
-                             f'{task.primary_metric} is better; give their primary metrics '
-                             'different names')
-    return {primary_metric: task.higher_is_better for primary_metric, task in owners.items()}
+    said: dict[bool, str] = {}
+    for run in runs:
+        if key in run.metrics:
+            better = run.directions.get(key)
+            said.setdefault(metric_directions()[key.split('/')[-1]] if better is None else better,
+                            run.place)
+    if len(said) > 1:
+        raise ValueError(f'{said[True]} says that a higher {key} is better, {said[False]} that a '
+                         'lower one is: they are not the same figure')
+    return next(iter(said), None)
 
 
 def read_results(path: str | Path, setting: str | None = None) -> list[Result]:
@@ -131,8 +137,8 @@ def read_results(path: str | Path, setting: str | None = None) -> list[Result]:
     if 'results' in content:
         return _of_setting(_read_set(content, str(path)), setting)
     name = _folder_name(path) if path.name == 'metrics.json' else path.stem
-    return [Result(name, _primary_metrics(content, str(path)), str(path),
-                   classes=_classes(content))]
+    return [_with_figures(Result(name, {}, str(path), classes=_classes(content)), content,
+                          read_directions(content, str(path)))]
 
 
 def _folder_name(path: Path) -> str:
@@ -164,7 +170,9 @@ def read_argument(text: str, setting: str | None = None) -> list[Result]:
     refuse_overlap((result.file, [result]) for result in results)
     return [Result(name, {key: value for r in results for key, value in r.metrics.items()},
                    ','.join(result.file for result in results),
-                   classes={key: value for r in results for key, value in r.classes.items()})]
+                   classes={key: value for r in results for key, value in r.classes.items()},
+                   directions={key: value for r in results for key, value in r.directions.items()},
+                   left_out='; '.join(filter(None, (r.left_out for r in results))))]
 
 
 def paper_results(setting: str) -> list[Result]:
@@ -269,9 +277,9 @@ def _read_result(entry: object, file: str, index: int) -> Result:
         raise ValueError(f"{place}: 'setting' must be a str, got {setting!r:.60}")
     numbers = {key: None if entry.get(key) is None else _number(entry[key], f'{place}: {key!r}')
                for key in ('params', 'macs', 'printed_delta_m')}
-    return Result(' '.join(entry['method'].split()), _primary_metrics(entry['metrics'], place),
-                  file, index, setting, numbers['params'], numbers['macs'],
-                  numbers['printed_delta_m'])
+    result = Result(' '.join(entry['method'].split()), {}, file, index, setting, numbers['params'],
+                    numbers['macs'], numbers['printed_delta_m'])
+    return _with_figures(result, entry['metrics'], None)
 
 
 def _refuse_unknown(entry: dict, known: Sequence[str], place: str) -> None:
@@ -280,15 +288,18 @@ def _refuse_unknown(entry: dict, known: Sequence[str], place: str) -> None:
         raise ValueError(f'{place}: unknown keys {unknown[:SHOWN]}, the keys are {list(known)}')
 
 
-def _primary_metrics(metrics: dict, place: str) -> dict[str, float]:
-    """The figures of primary metrics that were measured."""
-    primary_metrics = metric_directions()
-    kept = {key: _number(value, f'{place}: {key!r}') for key, value in metrics.items()
-            if final_metric(key) in primary_metrics and value is not None}
-    if not kept:
-        raise ValueError(f'{place}: no figure of a primary metric; allowed are <task>/<metric> '
-                         f'with the metrics {list(primary_metrics)}, got {list(metrics)[:SHOWN]}')
-    return kept
+def _with_figures(result: Result, metrics: dict, named: dict[str, bool] | None) -> Result:
+    """The result with the figures of primary metrics that were measured."""
+    directions = {key: better for key, better in primary_figures(metrics, named).items()
+                  if metrics[key] is not None}
+    if not directions:
+        allowed = list(metric_directions() if named is None else named)
+        raise ValueError(f'{result.place}: no figure of a primary metric; allowed are '
+                         f'<task>/<metric> with the metrics {allowed}, got '
+                         f'{list(metrics)[:SHOWN]}')
+    kept = {key: _number(metrics[key], f'{result.place}: {key!r}') for key in directions}
+    return replace(result, metrics=kept, directions=directions,
+                   left_out=left_out(metrics, directions, result.place))
 
 
 def _classes(metrics: dict) -> dict[str, frozenset[str]]:

@@ -12,7 +12,7 @@ from mtpsl.system.checks import is_integer
 from mtpsl.system.files import folder_lookup
 from mtpsl.tasks import Task, build_tasks
 
-from .id_list import read_id_list
+from .id_list import read_id_list, refuse_order_of_set
 from .label_mapping import LabelMapping, load_mapping
 from .sampler import SeededIndex, seeded
 from .unreadable import SKIPPED_AT_MOST, UnreadableFileError, check_on_error
@@ -183,7 +183,10 @@ class PartialLabelDataset(BaseDataset):
         return self.LABELS
 
     def read_ids(self) -> list[str]:
-        """Read the image ids of the split from its list (one id per line)."""
+        """Read the image ids of the split from its list (one id per line).
+
+        An override must return them in the same order in every process.
+        """
         path = os.path.join(self.data_root, self.ID_LIST.format(split=self.split))
         if not os.path.isfile(path):
             raise FileNotFoundError(f'there is no id list {path} for the split {self.split!r}; is '
@@ -202,6 +205,7 @@ class PartialLabelDataset(BaseDataset):
         """Find the files of every image: ``img_id``, ``img_path`` and ``labels``, task -> paths."""
         refuse_unfinished(self.data_root)
         ids = self.read_ids()
+        refuse_order_of_set(ids, f'{type(self).__name__}.read_ids')
         labelled = self.labelled_tasks(ids)
         finder = _Finder(self.data_root, self.split)
         data_list = []

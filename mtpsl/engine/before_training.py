@@ -31,7 +31,7 @@ from mtpsl.structures.outputs import METRIC_PREFIXES
 from .config.precheck import other_colours, other_reading, other_zoom, paths_of
 from .ranks import compare_data, content_of
 from .schedules import length_of, schedule_doubts
-from .standing_weights import standing_weights
+from .standing_weights import moving_weights, standing_weights
 
 
 def check_training(runner: Runner) -> None:
@@ -49,7 +49,7 @@ def check_training(runner: Runner) -> None:
     _check_custom_keys(runner)
     for found in (*schedule_doubts(runner.cfg.get('param_scheduler'), length_of(runner)),
                   *_hook_doubts(runner), *_other_data(runner),
-                  *standing_weights(runner), _other_images(runner),
+                  *standing_weights(runner), moving_weights(runner), _other_images(runner),
                   *_validated_on_training(runner),
                   other_colours(runner.cfg, 'val') or other_colours(runner.cfg, 'test'),
                   other_zoom(runner.cfg, 'val') or other_zoom(runner.cfg, 'test'),

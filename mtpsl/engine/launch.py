@@ -63,6 +63,7 @@ def build_runner(cfg: Config) -> Runner:
             cfg.model.backbone.init_cfg = None
     if cfg.get('launcher', 'none') != 'none' and not torch.cuda.is_available():
         _prepare_cpu_processes(cfg)
+    cfg.setdefault('default_scope', 'mtpsl')  # mmengine's would find no type of ours
     runner = KeepingRunner.from_cfg(cfg)
     quieten(runner.logger)
     compare_settings(runner)

@@ -1,13 +1,21 @@
 """Checks learning rate schedules against the length of the training."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+import torch
 from mmengine.optim.scheduler.param_scheduler import INF
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
-# Schedules that reach their minimum at their end, and those that decay in steps.
-TO_THE_END = ('PolyLR', 'GroupPolyLR', 'CosineAnnealingLR')
+from mtpsl.registry import PARAM_SCHEDULERS
+
+from .optim.parameter_groups import REST
+
+# Schedules that reach their minimum at their end (the first, mmengine's polynomials, one step
+# before it), and those that decay in steps.
+POLYNOMIALS = ('PolyLR', 'GroupPolyLR')
+TO_THE_END = (*POLYNOMIALS, 'CosineAnnealingLR')
 IN_STEPS = ('StepLR', 'GroupStepLR', 'MultiStepLR')
 WARM_UPS = ('LinearLR', 'ConstantLR')
 
@@ -26,6 +34,18 @@ class Length(NamedTuple):
     epoch: int
 
 
+class _End(NamedTuple):
+    """Where a schedule reaches its minimum: ``key=value`` of its config, best ``key=right``."""
+
+    name: str
+    key: str
+    value: float
+    right: int
+    end: float
+    total: int
+    unit: str
+
+
 def length_of(runner: Runner) -> Length:
     """Return the length of a runner's training."""
     loop = runner.train_loop
@@ -40,7 +60,7 @@ def schedule_doubts(schedules: Any, length: Length) -> Iterator[str]:
         ValueError: a schedule by epochs in a training by iterations, which mmengine never steps.
     """
     listed = schedules if isinstance(schedules, (list, tuple)) else [schedules or {}]
-    ends: list[tuple[float, str, float, int, str]] = []
+    ends: list[_End] = []
     for number, one in enumerate(listed):
         kind = str(one.get('type')).rpartition('.')[2] if isinstance(one, Mapping) else ''
         if not kind.endswith('LR'):
@@ -67,8 +87,7 @@ def schedule_doubts(schedules: Any, length: Length) -> Iterator[str]:
             yield (f'{name} has total_steps={one["total_steps"]}, the training {total} {unit}: it '
                    'would end amid the cycle')
         elif kind in TO_THE_END:
-            end = min(one.get('end', INF), begin + (one.get('T_max') or INF))
-            ends.append((end / total, name, end, total, unit))
+            ends.append(_end({'end': _default_end(one, length)} | one, kind, name, total, unit))
         elif kind in IN_STEPS and begin + min(
                 [*one.get('milestones', ()), *([one['step_size']] if 'step_size' in one else ())],
                 default=0) >= total:
@@ -77,19 +96,90 @@ def schedule_doubts(schedules: Any, length: Length) -> Iterator[str]:
         elif late := [stone for stone in one.get('milestones', ()) if begin + stone >= total]:
             yield (f'{name}: the milestones {", ".join(map(str, late))} lie after the {total} '
                    f'{unit} of the training and are never reached')
-    if ends:
-        _, name, end, total, unit = max(ends)
-        yield from _end_doubts(name, end, total, unit)
+    yield from _end_doubts(ends, rates(listed, length), length)
 
 
-def _end_doubts(name: str, end: float, total: int, unit: str) -> Iterator[str]:
-    """Yield a warning if a schedule does not reach its minimum at the end of the training."""
-    if end > total + 1:  # mmengine's PolyLR reaches its minimum one step before its end
-        yield (f'{name} ends after {"ever" if end >= INF else end} {unit}, the training after '
-               f'{total}: the learning rate will not have come down; end={total} goes with it')
-    elif end < total - 1:
-        yield (f'{name} ends after {end} {unit}, the training after {total}: for the rest the '
-               f'learning rate stays at its least; end={total} goes with it')
+def rates(schedules: Sequence[Any], length: Length) -> dict[str, np.ndarray]:
+    """Run learning rate schedules on the host, as a training of that length would.
+
+    Args:
+        schedules: configs of ``param_scheduler``; others than those of the learning rate do not
+            count.
+        length: of the training.
+
+    Returns:
+        Parameter group -> the learning rate of each epoch, or of each iteration if a schedule
+        goes by iterations; that of the optimiser is 1. Empty if there is no schedule, or one
+        cannot be built, of which the runner tells.
+    """
+    ours = [dict(one) for one in schedules
+            if isinstance(one, Mapping) and str(one.get('type')).endswith('LR')]
+    names = dict.fromkeys([REST, *(name for one in ours for name in one.get('groups', ()))])
+    optimizer = torch.optim.SGD([dict(params=[torch.zeros(1, requires_grad=True)], name=name)
+                                 for name in names], lr=1.0)
+    try:
+        built = [PARAM_SCHEDULERS.build(
+            {'end': _default_end(one, length)} | one,
+            default_args=dict(optimizer=optimizer, epoch_length=length.epoch)) for one in ours]
+    except Exception:  # any error of a schedule's code; the runner builds it again
+        return {}
+    if not built:
+        return {}
+    by_epoch = all(schedule.by_epoch for schedule in built)
+    course = []
+    optimizer.step()  # otherwise mmengine warns
+    for step in range(1, (length.epochs or 1 if by_epoch else length.steps) + 1):
+        course.append([group['lr'] for group in optimizer.param_groups])
+        for schedule in built:
+            if by_epoch or not schedule.by_epoch or not step % length.epoch:
+                schedule.step()
+    return dict(zip(names, np.array(course).T))
+
+
+def _default_end(schedule: Mapping[str, Any], length: Length) -> int:
+    """Return the end that mmengine's runner gives a schedule without one."""
+    return (length.epochs or 1) if schedule.get('by_epoch', True) else length.steps
+
+
+def _end(one: Mapping[str, Any], kind: str, name: str, total: int, unit: str) -> _End:
+    begin, end = one.get('begin', 0), one['end']
+    period = one.get('T_max')
+    if period is not None and begin + period <= end:
+        return _End(name, 'T_max', period, total - begin, begin + period, total, unit)
+    later = kind in POLYNOMIALS and unit == 'epochs' and not one.get('convert_to_iter_based')
+    return _End(name, 'end', end, total + later, end, total, unit)
+
+
+def _end_doubts(ends: Sequence[_End], course: Mapping[str, np.ndarray],
+                length: Length) -> Iterator[str]:
+    """Yield a warning if the learning rate is zero too early, or does not come down."""
+    at_zero = {name: int((rate <= 1e-9 * rate.max()).sum()) for name, rate in course.items()}
+    steps = len(next(iter(course.values()), ()))
+    by_epoch = steps == length.epochs and steps != length.steps
+    least = 1 if by_epoch else max(min(length.epoch, steps // 20), 2)
+    groups = [name for name, number in at_zero.items() if number >= least]
+    last = max(ends, key=lambda one: one.end / one.total, default=None)
+    if groups:
+        early = min((one for one in ends if one.value < one.right),
+                    key=lambda one: one.end / one.total, default=None)
+        whose = '' if len(groups) == len(at_zero) else f' of {", ".join(groups)}'
+        yield (f'{_told(early) if early else "param_scheduler: "}'
+               f'the learning rate{whose} is 0 in {max(at_zero.values())} of {steps} '
+               f'{"epochs" if by_epoch else "iterations"}'
+               f'{f"; {early.key}={early.right} goes with it" if early else ""}')
+    elif last and last.end > last.total + 1:
+        yield (f'{_told(last)}the learning rate will not have come down; {last.key}={last.right} '
+               'goes with it')
+    elif last and last.end < last.total - 1:
+        rises = any(rate[-1] > rate.min() for rate in course.values())
+        then = 'rises again' if rises and last.key == 'T_max' else 'stays at its least'
+        yield (f'{_told(last)}for the rest the learning rate {then}; {last.key}={last.right} goes '
+               'with it')
+
+
+def _told(one: _End) -> str:
+    return (f'{one.name} ends after {"ever" if one.end >= INF else one.end} {one.unit}, the '
+            f'training after {one.total}: ')
 
 
 def _rises(schedule: Mapping[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""Weights that a training would leave, or hand out, about as they were before it."""
+"""Weights that a training would leave about as they were before it, or move without a label."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,6 +6,9 @@ from typing import Any
 from mmengine.hooks import EMAHook
 from mmengine.runner import Runner
 
+from mtpsl.registry import OPTIM_WRAPPERS, class_of
+
+from .optim.optim_wrapper import FiniteOptimWrapper
 from .schedules import length_of
 
 DEFAULT_MOMENTUM = 0.0002  # of mmengine's averages
@@ -23,6 +26,16 @@ def standing_weights(runner: Runner) -> Iterator[str]:
     for hook in runner.hooks:
         if isinstance(hook, EMAHook):
             yield from _hardly_averaged(hook, length_of(runner).steps)
+
+
+def moving_weights(runner: Runner) -> str:
+    """What is told of an optim wrapper that moves weights of tasks without a label."""
+    kind = class_of(runner.cfg.optim_wrapper.get('type', 'OptimWrapper'), OPTIM_WRAPPERS)
+    if not isinstance(kind, type) or issubclass(kind, FiniteOptimWrapper):
+        return ''
+    return (f'optim_wrapper.type={kind.__name__}: weight decay and momentum change the weights of '
+            'a task in steps without a label of it, and steps that are not finite are made; '
+            'FiniteOptimWrapper, or AutocastOptimWrapper for bfloat16, leave out both')
 
 
 def _held(runner: Runner) -> Iterator[str]:

@@ -35,7 +35,8 @@ def stages_of(backbone: nn.Module, size: Sequence[int]) -> Stages:
         size: (H, W) of an image.
 
     Raises:
-        ValueError: the backbone rejects such an image, or returns something else.
+        ValueError: the backbone rejects such an image, or returns something else, such as stages
+            that are not finest first.
     """
     try:
         stages = without_values(backbone, size)
@@ -52,8 +53,18 @@ def stages_of(backbone: nn.Module, size: Sequence[int]) -> Stages:
                   for one in (stages if isinstance(stages, Sequence) else [stages])]
         raise ValueError(f'{type(backbone).__name__} must return a sequence of maps (B, C, H, W), '
                          f'finest first, got {shapes}')
+    check_order(type(backbone).__name__, stages)
     return Stages(tuple(stage.shape[1] for stage in stages),
                   max(round(size[0] / stages[0].shape[-2]), 1))
+
+
+def check_order(backbone: str, stages: Sequence[Tensor]) -> None:
+    """Raise ValueError if a stage (B, C_k, H_k, W_k) of a backbone is finer than the last."""
+    sizes = [(stage.shape[-2], stage.shape[-1]) for stage in stages]
+    if any(later > side for one, other in zip(sizes, sizes[1:])
+           for side, later in zip(one, other)):
+        shown = ', '.join(f'{height} x {width}' for height, width in sizes)
+        raise ValueError(f'{backbone} must return its stages finest first, got {shown}')
 
 
 def without_values(module: nn.Module, size: Sequence[int]) -> Any:

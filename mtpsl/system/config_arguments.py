@@ -17,6 +17,8 @@ from .arguments import Parser, at_least
 from .option_value import read_value
 
 TURN = 3  # seconds that other ranks wait for rank 0 to report a common error
+# What Python shows of an object without a representation of its own, and of a function.
+ADDRESS = re.compile(r'<(?:function )?(?:[\w<>]+\.)*(\w+)(?: object)? at 0x[0-9a-f]+>')
 LOST = re.compile('Connection (closed|reset) by peer|Broken pipe|ncclRemoteError')
 
 
@@ -163,7 +165,7 @@ def _explain(error: Exception) -> str:
         # The worker's traceback as text, which ends with 'Type: message'.
         text = re.split(r'\n(?=\S)', text.rpartition('\n  File "')[2], maxsplit=1)[-1]
         text = re.sub(r'^[\w.]+: ', '', text)
-    text = ' '.join(text.split())
+    text = ADDRESS.sub(r'\1', ' '.join(text.split()))
     if text.startswith('Expected more than 1 value per channel when training'):
         return (f'a batch of one image, whose deepest map is one pixel, has no batch statistics: '
                 f'train_dataloader.drop_last=True, another batch_size, or larger images ({text})')

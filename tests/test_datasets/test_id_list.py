@@ -1,8 +1,10 @@
 """Lists of image ids as they come from other systems."""
 
+import random
+
 import pytest
 
-from mtpsl.datasets.id_list import read_id_list
+from mtpsl.datasets.id_list import read_id_list, refuse_order_of_set
 
 
 @pytest.mark.parametrize('content', [
@@ -29,3 +31,18 @@ def test_absent_list_and_folder(tmp_path):
         read_id_list(str(tmp_path / 'nothing.txt'))
     with pytest.raises(FileNotFoundError, match='the id list .* is a folder'):
         read_id_list(str(tmp_path))
+
+
+@pytest.mark.parametrize('number', [30, 100, 795, 5000])
+def test_ids_in_the_order_of_a_set_are_refused(number):
+    ids = [f'{k:05d}' for k in range(number)]
+    with pytest.raises(ValueError, match=r'A.read_ids returns .* order of a set.*sorted\('):
+        refuse_order_of_set(list(set(ids)), 'A.read_ids')
+    for good in (ids, ids[::-1], random.Random(0).sample(ids, number), [*range(number)]):
+        refuse_order_of_set(good, 'A.read_ids')
+
+
+@pytest.mark.parametrize('ids', [{'a', 'b'}, frozenset('ab'), dict(a=1).keys(), iter('ab')])
+def test_ids_without_a_place_are_refused(ids):
+    with pytest.raises(TypeError, match='must return a list of ids, in the same order'):
+        refuse_order_of_set(ids, 'A.read_ids')

@@ -16,7 +16,6 @@ from mtpsl.datasets import FolderDataset
 from mtpsl.engine.before_training import figures
 from mtpsl.engine.checkpoints.data_files import file_of, files_of, other_file, other_files
 from mtpsl.engine.checkpoints.resume import unfinished
-from mtpsl.engine.schedules import Length, schedule_doubts
 from mtpsl.engine.standing_weights import standing_weights
 from mtpsl.evaluation import MultiTaskMetric
 
@@ -35,41 +34,6 @@ def test_a_checkpoint_tells_whether_its_training_was_at_its_end(tmp_path, step, 
                  dict(last_step=step, end=end, by_epoch=True)]
     torch.save(dict(meta={}, state_dict={}, param_schedulers=schedules), path)
     assert unfinished(path) == (f'{path} {told}' if told else '')
-
-
-EPOCHS, STEPS = Length(100, 1000, 10), Length(None, 1000, 10)
-
-
-@pytest.mark.parametrize('schedules, length, told', [
-    ([dict(type='PolyLR', end=101)], EPOCHS, ''),
-    ([dict(type='PolyLR', end=100, convert_to_iter_based=True)], EPOCHS, ''),
-    ([dict(type='PolyLR', end=100, convert_to_iter_based=True)], STEPS, ''),
-    (dict(type='CosineAnnealingLR', T_max=1000, by_epoch=False), EPOCHS, ''),
-    ([dict(type='LinearLR', end=5), dict(type='CosineAnnealingLR', begin=5, T_max=95)], EPOCHS, ''),
-    ([dict(type='GroupPolyLR', groups=('main',), end=101),
-      dict(type='GroupStepLR', groups=('film',), step_size=30)], EPOCHS, ''),
-    ([dict(type='mmengine.PolyLR', end=100, by_epoch=False)], EPOCHS,
-     'ends after 100 iterations, the training after 1000: for the rest'),
-    ([dict(type='PolyLR', end=60000)], EPOCHS, 'ends after 60000 epochs, the training after 100'),
-    ([dict(type='PolyLR')], EPOCHS, 'ends after ever epochs'),
-    ([dict(type='PolyLR', end=50)], EPOCHS, 'for the rest the learning rate stays at its least'),
-    ([dict(type='MultiStepLR', milestones=[200, 300])], EPOCHS, 'makes its first step after the 1'),
-    ([dict(type='MultiStepLR', milestones=[60, 99])], EPOCHS, ''),
-    ([dict(type='MultiStepLR', milestones=[60, 100, 6000])], EPOCHS, '100, 6000 lie after the 100'),
-    ([dict(type='StepLR', step_size=100)], EPOCHS, 'makes its first step after the 100 epochs'),
-    ([dict(type='StepLR', step_size=100, by_epoch=False)], EPOCHS, ''),
-    ([dict(type='LinearLR', begin=100, end=200)], EPOCHS, 'begins after 100 epochs, the training'),
-    ([dict(type='LinearLR', start_factor=0.001, end=500)], EPOCHS, 'until 500 epochs, the train'),
-    ([dict(type='LinearLR', start_factor=0.001, by_epoch=False, end=500)], EPOCHS, ''),
-    ([dict(type='LinearLR', start_factor=1.0, end_factor=0.1, end=100)], EPOCHS, ''),
-    ([dict(type='ConstantLR')], EPOCHS, 'below optim_wrapper.optimizer.lr for ever, the training'),
-    ([dict(type='OneCycleLR', eta_max=0.1, total_steps=5000, by_epoch=False)], EPOCHS,
-     'total_steps=5000, the training 1000 iterations'),
-    ([dict(type='OneCycleLR', eta_max=0.1, total_steps=1000, by_epoch=False)], EPOCHS, ''),
-    ([dict(type='LinearMomentum', begin=100, end=200)], EPOCHS, ''), (None, EPOCHS, '')])
-def test_schedules_that_do_not_go_with_the_training(schedules, length, told):
-    found = list(schedule_doubts(schedules, length))
-    assert len(found) == bool(told) and told in ''.join(found)
 
 
 def test_the_figures_of_every_task_are_known():

@@ -24,6 +24,10 @@ def waited(monkeypatch):
     return found
 
 
+class Plain:
+    """Has no representation of its own, so Python's, with an address."""
+
+
 def last_line(error: BaseException, capsys: pytest.CaptureFixture, status: int = 1) -> str:
     with pytest.raises(SystemExit) as end, one_line_errors('tool.py'):
         raise error
@@ -47,6 +51,7 @@ def last_line(error: BaseException, capsys: pytest.CaptureFixture, status: int =
     (zipfile.BadZipFile('not a zip'), 'error: not a zip  [BadZipFile in last_line, '),
     (json.JSONDecodeError('x', 'y', 0), 'error: x: line 1 column 1 (char 0)  [JSONDecodeError; '),
     (subprocess.CalledProcessError(1, 'x'), 'exit status 1.  [CalledProcessError in last_line'),
+    (TypeError(f'no {Plain()!r}, {last_line!r}'), 'error: no Plain, last_line  [TypeError in '),
     (StopIteration(), 'error: StopIteration  [StopIteration in last_line, '),
     (MemoryError(), 'error: out of memory  [MemoryError in last_line, ')])
 def test_any_error_is_one_line_that_says_something(error, line, capsys):

@@ -6,8 +6,10 @@ from typing import Any, Literal
 
 import pytest
 import torch
+from in_process import running_here
+from test_faults.tiny_run import write_config, write_images
 
-from mtpsl.engine import load_config
+from mtpsl.engine import build_runner, load_config
 from mtpsl.engine.config.schema import accepts
 from mtpsl.engine.launch import set_work_dir
 
@@ -205,6 +207,11 @@ def test_dicts_may_be_options():
     ('train_dataloader.dataset', None, 'train_dataloader has no dataset'),
     ('train_dataloader.drop_last', 'no', 'train_dataloader.drop_last must be True or False, got'),
     ('train_dataloader.num_worker', 2, "train_dataloader has no entry 'num_worker'"),
+    ('train_dataloader.worker_init_fn', dict(type='worker_init_fn'),
+     'worker_init_fn must be a dict whose type is a function, .*default_collate.*left out'),
+    ('train_dataloader.worker_init_fn', len, 'worker_init_fn must be a dict whose type is'),
+    ('val_dataloader.collate_fn', dict(type='pseudo'), 'val_dataloader.collate_fn must be a dict'),
+    ('default_scope', 'mmseg', "default_scope must be 'mtpsl', got 'mmseg'.*mmseg.ResNet"),
     ('param_scheduler', 'poly', "param_scheduler must be .*a dict or a list.* or None, got 'poly'"),
     ('custom_hooks', 3, 'custom_hooks must be a list.* or None, got 3'),
     ('default_hooks', [1], r'default_hooks must be a dict .*got \[1\]'),
@@ -251,6 +258,21 @@ def test_dicts_may_be_options():
 def test_parts_are_held_against_what_they_build(option, value, match):
     with pytest.raises((TypeError, ValueError, KeyError), match=match):
         load_config(PASCAL, {option: value})
+
+
+def test_a_config_without_a_default_scope(tmp_path):
+    path = write_config(tmp_path / 'config.py', write_images(tmp_path / 'data'))
+    cfg = load_config(str(path), {'work_dir': str(tmp_path / 'run'), 'launcher': 'none'})
+    cfg._cfg_dict.pop('default_scope')
+    with running_here():
+        assert build_runner(cfg).default_scope.scope_name == 'mtpsl'
+
+
+def test_functions_of_a_loader():
+    for value in (dict(type='default_collate'), dict(type=len)):
+        cfg = load_config(PASCAL, {'train_dataloader.collate_fn': value,
+                                   'val_dataloader.worker_init_fn': dict(type=print)})
+        assert cfg.train_dataloader.collate_fn == value
 
 
 def test_bases_in_a_circle(tmp_path):

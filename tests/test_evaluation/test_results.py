@@ -2,15 +2,16 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from mtpsl.analysis.comparison import copies, other_classes
+from mtpsl.analysis.comparison import compare, copies, other_classes
+from mtpsl.analysis.directions import directions_of, metric_directions
 from mtpsl.analysis.results import (
     Result,
     group_by_method,
-    metric_directions,
     paper_results,
     read_argument,
     read_results,
@@ -51,6 +52,38 @@ def test_a_new_task_class_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(TASKS.module_dict, 'Odd', odd)
     with pytest.raises(ValueError, match='Flow and Odd disagree on whether a higher epe is better'):
         metric_directions()
+
+
+class Albedo:
+    """A task class that is not registered in the process that compares."""
+
+    primary_metric, higher_is_better = 'psnr', True
+
+
+def test_a_file_names_its_primary_metrics(tmp_path: Path) -> None:
+    """The figures of tasks without a registered class count like the others."""
+    named = directions_of(dict(albedo=Albedo, **build_tasks(dict(depth=dict(type='Depth')))))
+    assert named == {'albedo/psnr': True, 'depth/absErr': False}
+    figures = {'albedo/psnr': 10.0, 'albedo/absErr': 3.0, 'depth/absErr': 0.5, 'x/depth/absErr': 1,
+               'initial/albedo/psnr': 9.0}
+    new = dict(figures, higher_is_better=named)
+    result, = read_results(write(tmp_path / 'new' / 'metrics.json', new))
+    assert result.metrics == {'albedo/psnr': 10.0, 'depth/absErr': 0.5, 'x/depth/absErr': 1}
+    assert not result.left_out
+    better = {'albedo/psnr': 20.0, 'depth/absErr': 0.25, 'x/depth/absErr': 0.5}
+    rows = group_by_method([result, replace(result, method='b', metrics=better)])
+    comparison = compare(rows, rows[0])
+    assert comparison.columns['albedo/psnr'] and not comparison.columns['depth/absErr']
+    assert comparison.rows[1].scores['delta_m'].mean == pytest.approx((100 + 50 + 50) / 3)
+    old, = read_results(write(tmp_path / 'old' / 'metrics.json', {
+        'albedo/psnr': 10.0, 'semseg/mIoU': 5, 'semseg/IoU.a/b': 3, 'normal/mErr': None}))
+    assert old.metrics == {'semseg/mIoU': 5}
+    assert 'old/metrics.json: the figures of albedo, such as albedo/psnr, are left' in old.left_out
+    other = replace(result, file='c', directions=result.directions | {'albedo/psnr': False})
+    with pytest.raises(ValueError, match='says that a higher albedo/psnr is better, c that a low'):
+        compare(group_by_method([result, replace(other, method='c')]))
+    with pytest.raises(ValueError, match="'higher_is_better' must be an object of"):
+        read_results(write(tmp_path / 'new' / 'm.json', dict(figures, higher_is_better={'a': 1})))
 
 
 def test_metrics_of_a_test(tmp_path: Path) -> None:

@@ -201,6 +201,11 @@ def test_another_wrapper_is_refused(images, tmp_path, capsys):
     config = write_config(tmp_path / 'config.py', images, "optim_wrapper=dict(type='OptimWrapper')")
     with pytest.raises(SystemExit):
         train(str(config), str(tmp_path / 'run'))
-    message = ('optim_wrapper.type FiniteOptimWrapper or AutocastOptimWrapper, which skip such '
-               'steps, got OptimWrapper; default_hooks.non_finite=None')
-    assert message in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert 'optim_wrapper.type must be FiniteOptimWrapper, or AutocastOptimWrapper' in error
+    assert 'got OptimWrapper' in error and ' in NonFiniteHook' not in error
+    without = 'default_hooks = dict(non_finite=None)\ntrain_cfg = dict(max_epochs=1)'
+    train(str(write_config(tmp_path / 'other.py', images, config.read_text(), without)),
+          str(tmp_path / 'other'))
+    assert 'optim_wrapper.type=OptimWrapper: weight decay and momentum change the weights' in log(
+        tmp_path / 'other')

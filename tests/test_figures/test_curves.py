@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from mtpsl.analysis.figures import draw_curves, read_run
+from mtpsl.analysis.figures import curve_figures, draw_curves, read_named, read_run
 from mtpsl.analysis.figures.curve_figures import curve, find_losses, smooth
 
 RECORDS = [
@@ -50,6 +50,21 @@ def test_the_drawing():
     # Losses and metrics over the same iterations.
     assert len({axes.get_xlim() for axes in figure.axes}) == 1
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ['a', 'b']
+
+
+def test_a_task_that_is_not_registered(write, monkeypatch):
+    """Its primary metric is what the metrics.json beside the curves says; else it is told."""
+    said: list[str] = []
+    monkeypatch.setattr(curve_figures, 'print_log', lambda text, *_: said.append(text))
+    records = [{'step': 1, 'after': 2, 'albedo/psnr': 2.0, 'depth/absErr': 3.0}]
+    path = write('run/metrics.json', dict(higher_is_better={
+        'albedo/psnr': True, 'depth/absErr': False})).replace('metrics', 'curves')
+    write('run/curves.json', records[0])
+    figure = draw_curves({'run': records}, named={'run': read_named(path)})
+    assert [axes.get_title() for axes in figure.axes] == ['albedo psnr ↑', 'depth absErr ↓']
+    assert not said
+    assert len(draw_curves({'run': records}).axes) == 1
+    assert 'curves of run: the figures of albedo, such as albedo/psnr, are left out' in said[0]
 
 
 def test_figures_of_named_sets_have_their_own_panels():

@@ -39,6 +39,12 @@ def test_the_drawing(write):
     assert {text.get_text() for text in figure.axes[0].texts} == {'30.00', '40.00'}
 
 
+def test_a_task_that_is_not_registered(write):
+    _, gains = read_gains(write('a.json', {
+        'albedo/psnr': 2.0, 'initial/albedo/psnr': 3.0, 'higher_is_better': {'albedo/psnr': True}}))
+    assert draw_gains({'x': gains}).axes[0].get_title() == 'albedo psnr ↑'
+
+
 def test_figures_of_a_named_set(write):
     _, gains = read_gains(write('a.json', {'rooms/depth/absErr': 2.0, 'b/initial/depth/absErr': 1.0,
                                            'rooms/initial/depth/absErr': 3.0}))

@@ -146,6 +146,7 @@ class Stubborn(nn.Module):
 
 @pytest.mark.parametrize('answer, message', [
     (torch.zeros(1, 4, 8, 8), r'sequence of maps .* got \[\(1, 4, 8, 8\)\]'),
+    ([torch.zeros(1, 8, 4, 6), torch.zeros(1, 4, 8, 12)], 'finest first, got 4 x 6, 8 x 12'),
     ([torch.zeros(1, 4, 8)], r'got \[\(1, 4, 8\)\]'), ([], r'got \[\]'),
     (AssertionError('not divisible by 14'), r'64 x 96 .*size_divisor.*not divisible by 14')])
 def test_a_backbone_that_gives_no_maps(answer: object, message: str) -> None:

@@ -279,6 +279,15 @@ def test_tokens_are_weights_that_may_be_frozen():
             assert all(value.grad.any() for value in tokens.values())
 
 
+def test_stages_coarsest_first_are_an_error():
+    decoders = build().decoders
+    sizes = (1, 2, 4, 8)
+    stages = [torch.zeros(2, channels, size, size)
+              for channels, size in zip(decoders.in_channels, sizes)]
+    with pytest.raises(ValueError, match='finest first, got 1 x 1, 2 x 2, 4 x 4, 8 x 8'):
+        decoders(stages)
+
+
 def test_a_batch_of_one_image_and_other_stages_are_errors():
     with pytest.raises(ValueError, match='at least 2 images'):
         build().train()(images(1), make_samples([['semseg']]), mode='loss')

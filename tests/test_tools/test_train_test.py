@@ -38,6 +38,7 @@ def test_testing_prints_the_table_writes_metrics_and_panels(tested):
     metrics = json.loads((folder / 'out.json').read_text())
     primary = {'semseg/mIoU', 'parsing/mIoU', 'saliency/maxF', 'normal/mErr', 'boundary/odsF'}
     assert primary | {f'initial/{name}' for name in primary} <= set(metrics)
+    assert metrics['higher_is_better'] == {name: name != 'normal/mErr' for name in primary}
     assert 'NaN' not in (folder / 'out.json').read_text()
     assert (folder / 'out.md').read_text().strip() in said
     assert 'semseg/IoU.person' in metrics and 'delta_m' not in metrics

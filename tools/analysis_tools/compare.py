@@ -68,7 +68,9 @@ def main(argv: list[str] | None = None) -> None:
             print(table, end='')
         # Beside the table, which may go to a file.
         shown = [*methods, *([baseline] if baseline else [])]
-        for line in (*copies(methods), *other_classes(shown), *disagreements(comparison)):
+        skipped = [run.left_out for method in shown for run in method.runs if run.left_out]
+        for line in (*dict.fromkeys(skipped), *copies(methods), *other_classes(shown),
+                     *disagreements(comparison)):
             print(f'note: {line}', file=sys.stderr)
 
 

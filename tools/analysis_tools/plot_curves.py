@@ -20,10 +20,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     with one_line_errors('plot_curves.py'):  # here: --help needs no PyTorch
-        from mtpsl.analysis.figures import draw_curves, read_run, save_figure
+        from mtpsl.analysis.figures import draw_curves, read_named, read_run, save_figure
 
         runs = by_name([read_run(text) for text in args.runs], 'NAME=WORK_DIR')
-        save_figure(draw_curves(runs, args.smooth), args.out)
+        named = dict(zip(runs, map(read_named, args.runs)))
+        save_figure(draw_curves(runs, args.smooth, named), args.out)
         print(f'figure: {args.out}')
 
 

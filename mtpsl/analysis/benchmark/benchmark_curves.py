@@ -6,7 +6,7 @@ from statistics import fmean
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mtpsl.analysis.results import metric_directions
+from mtpsl.analysis.directions import metric_directions
 from mtpsl.evaluation.table import ARROWS
 from mtpsl.system.choices import PASCAL_TASKS as TASKS
 

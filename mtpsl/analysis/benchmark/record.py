@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from mtpsl.analysis.results import metric_directions
+from mtpsl.analysis.directions import metric_directions
 from mtpsl.engine.visualization import read_curves
 from mtpsl.structures import outputs
 from mtpsl.system.files import write_json

@@ -1,19 +1,22 @@
 """Training curves: losses and validation metrics, several runs overlaid."""
 
+import json
+import logging
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from mmengine.logging import print_log
 
-from mtpsl.analysis.results import metric_directions
+from mtpsl.analysis.directions import left_out, primary_figures, read_directions
 from mtpsl.engine.visualization import read_curves
 from mtpsl.evaluation.table import ARROWS
-from mtpsl.structures.outputs import LOSS_SUFFIXES, ZERO_LOSS, final_metric
+from mtpsl.structures.outputs import LOSS_SUFFIXES, ZERO_LOSS
 from mtpsl.system.arguments import split_name
 from mtpsl.system.choices import COLUMN, PAGE
 
-from .runs import CURVES, run_file, run_title
+from .runs import CURVES, RESULT, run_file, run_title
 from .style import line_styles, paper_style
 
 ACROSS = 5  # panels at most
@@ -45,12 +48,40 @@ def find_losses(runs: Mapping[str, Sequence[dict]]) -> list[str]:
     return [key for key in keys if key not in parts]
 
 
-def find_metrics(runs: Mapping[str, Sequence[dict]]) -> dict[str, bool]:
-    """``<task>/<primary metric>`` of the validations -> whether higher is better."""
-    directions = metric_directions()
-    keys = dict.fromkeys(key for records in runs.values() for record in records for key in record
-                         if final_metric(key) in directions)
-    return {key: directions[key.split('/')[-1]] for key in keys}
+def read_named(text: str) -> dict[str, bool] | None:
+    """Primary metrics that the ``metrics.json`` beside the curves of a run names; None if it does
+    not. Argument: see :func:`read_run`.
+
+    Raises:
+        ValueError: the entry of the file is no object of true and false.
+    """
+    file = run_file(split_name(text)[1], CURVES).with_name(RESULT)
+    try:
+        content = json.loads(file.read_text(encoding='utf-8')) if file.is_file() else {}
+    except ValueError:  # no JSON; who reads the figures tells
+        return None
+    return read_directions(content, str(file)) if isinstance(content, dict) else None
+
+
+def find_metrics(runs: Mapping[str, Sequence[dict]],
+                 named: Mapping[str, Mapping[str, bool] | None] | None = None) -> dict[str, bool]:
+    """``<task>/<primary metric>`` of the validations -> whether higher is better.
+
+    Warns of tasks of which no figure is known to be the primary one.
+
+    Args:
+        runs: title -> records.
+        named: title -> primary metrics that are known of the run, see :func:`read_named`.
+    """
+    found: dict[str, bool] = {}
+    for title, records in runs.items():
+        figures = {key: value for record in records if 'after' in record
+                   for key, value in record.items()}
+        own = primary_figures(figures, (named or {}).get(title))
+        if line := left_out(figures, own, f'the curves of {title}'):
+            print_log(line, 'current', logging.WARNING)
+        found |= own
+    return found
 
 
 def curve(records: Sequence[dict], key: str) -> Points:
@@ -68,17 +99,19 @@ def smooth(values: np.ndarray, window: int) -> np.ndarray:
     return (total[end] - total[start]) / (end - start)
 
 
-def draw_curves(runs: Mapping[str, Sequence[dict]], window: int = 1) -> Figure:
+def draw_curves(runs: Mapping[str, Sequence[dict]], window: int = 1,
+                named: Mapping[str, Mapping[str, bool] | None] | None = None) -> Figure:
     """Losses above, validation metrics below, a panel each, against training iterations.
 
     Args:
         runs: title -> records, see :func:`mtpsl.engine.visualization.read_curves`.
         window: losses are means of so many logged values.
+        named: see :func:`find_metrics`.
 
     Raises:
         ValueError: no run has logged a loss or a metric.
     """
-    metrics = find_metrics(runs)
+    metrics = find_metrics(runs, named)
     tasks = [key.split('/')[-2] for key in metrics]
     losses = sorted(find_losses(runs), key=lambda key: (
         tasks.index(key.removeprefix('loss_')) if key.removeprefix('loss_') in tasks else 99))

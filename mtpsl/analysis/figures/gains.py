@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mtpsl.analysis.results import Score, metric_directions, read_results, summarize
+from mtpsl.analysis.results import Result, Score, one_direction, read_results, summarize
 from mtpsl.evaluation.table import ARROWS, figure
 from mtpsl.system.arguments import split_name, split_paths
 from mtpsl.system.choices import COLUMN, PAGE
 
-from .runs import RESULT, run_file, run_title
+from .runs import RESULT, run_file, run_title, tell_left_out
 from .style import paper_style
 
 ACROSS = 5  # panels at most
@@ -25,6 +25,7 @@ class Gain:
 
     initial: Score
     denoised: Score
+    higher_is_better: bool
 
 
 def read_gains(text: str) -> tuple[str, dict[str, Gain]]:
@@ -39,22 +40,29 @@ def read_gains(text: str) -> tuple[str, dict[str, Gain]]:
     """
     name, paths = split_name(text)
     files = [run_file(path, RESULT) for path in split_paths(paths)]
-    pairs = [_read_pairs(str(file)) for file in files]
+    results = [_read_result(str(file)) for file in files]
+    pairs = [_pairs(result) for result in results]
     if any(set(pair) != set(pairs[0]) for pair in pairs):
         raise ValueError(f'the result files of {text!r} hold different tasks')
     return name or run_title(str(files[0])), {
-        key: Gain(*(summarize([pair[key][stage] for pair in pairs]) for stage in (0, 1)))
+        key: Gain(summarize([pair[key][0] for pair in pairs]),
+                  summarize([pair[key][1] for pair in pairs]), one_direction(key, results) is True)
         for key in pairs[0]}
 
 
-def _read_pairs(file: str) -> dict[str, tuple[float, float]]:
-    """(initial, denoised) of the primary metrics that have both."""
-    results = read_results(file)
-    if results[0].index is not None:
+def _read_result(file: str) -> Result:
+    result = read_results(file)[0]
+    if result.index is not None:
         raise ValueError(f'{file} is a set of results, not a metrics.json')
+    tell_left_out(result)
+    return result
+
+
+def _pairs(result: Result) -> dict[str, tuple[float, float]]:
+    """(initial, denoised) of the primary metrics that have both."""
+    file, final = result.file, result.metrics
     with open(file, encoding='utf-8') as content:
         metrics = json.load(content)
-    final = results[0].metrics
     initial = {key: metrics.get('/'.join([*key.split('/')[:-2], 'initial', *key.split('/')[-2:]]))
                for key in final}
     pairs = {key: (value, final[key]) for key, value in initial.items()
@@ -82,7 +90,7 @@ def draw_gains(models: Mapping[str, Mapping[str, Gain]]) -> Figure:
                         layout='constrained')
         every = list(canvas.subplots(down, across, squeeze=False).flat)
         for axes, (title, key, gain) in zip(every, panels):
-            arrow = ARROWS[metric_directions()[key.split('/')[-1]]]
+            arrow = ARROWS[gain.higher_is_better]
             heading = f'{title}\n' if len(models) > 1 else ''
             axes.set_title(f'{heading}{key.replace("/", " ")} {arrow}')
             _draw_gain(axes, gain)

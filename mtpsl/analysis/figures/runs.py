@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mmengine.logging import print_log
 
+from mtpsl.analysis.results import Result
 from mtpsl.engine.checkpoints.checkpoint_file import checkpoint_file
 from mtpsl.engine.checkpoints.resume import latest_checkpoint
 from mtpsl.engine.dumped_config import is_dump
@@ -26,6 +27,12 @@ def run_file(path: str, name: str) -> Path:
     if not file.is_file():
         raise FileNotFoundError(f'there is no file {file}')
     return file
+
+
+def tell_left_out(*results: Result) -> None:
+    """Warn of tasks of which a result file does not say which figure is the primary one."""
+    for line in dict.fromkeys(result.left_out for result in results if result.left_out):
+        print_log(line, 'current', logging.WARNING)
 
 
 def run_title(path: str) -> str:

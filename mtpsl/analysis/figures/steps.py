@@ -8,14 +8,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mtpsl.analysis.complexity import build_without_values, complexity
-from mtpsl.analysis.results import Method, group_by_method, metric_directions, read_results
+from mtpsl.analysis.results import Method, group_by_method, one_direction, read_results
 from mtpsl.engine import load_config
 from mtpsl.engine.config.load import require
 from mtpsl.evaluation.table import ARROWS
 from mtpsl.system.arguments import split_paths
 from mtpsl.system.choices import COLUMN, PAGE
 
-from .runs import RESULT, run_config, run_file
+from .runs import RESULT, run_config, run_file, tell_left_out
 from .style import paper_style
 
 
@@ -56,6 +56,7 @@ def read_step_row(text: str, options: Mapping[str, object] | None = None) -> Ste
         raise ValueError(f'expected a work dir or CONFIG=METRICS, got {text!r}, which is neither')
     results = [replace(result, method=config) for file in files
                for result in read_results(run_file(file, RESULT))]
+    tell_left_out(*results)
     (method,) = group_by_method(results)
     cfg = load_config(config, options)
     require(cfg, 'model')
@@ -100,7 +101,6 @@ def draw_steps(rows: Sequence[StepRow]) -> Figure:
 
 def _draw_panel(axes: Axes, key: str, rows: Sequence[StepRow]) -> Axes:
     """Draw one metric; return the axes of the multiply-adds."""
-    metric = key.rpartition('/')[2]
     costs = axes.twinx()
     costs.bar([row.steps for row in rows], [row.macs / 1e9 for row in rows], width=0.6,
               color='0.88', edgecolor='0.6', linewidth=0.5, hatch='////')
@@ -113,5 +113,6 @@ def _draw_panel(axes: Axes, key: str, rows: Sequence[StepRow]) -> Axes:
                   capsize=2, elinewidth=0.8)
     axes.margins(y=0.15)
     axes.set_xticks([row.steps for row in rows])
-    axes.set_title(f'{key.replace("/", " ")} {ARROWS[metric_directions()[metric]]}')
+    better = one_direction(key, [run for row in rows for run in row.method.runs]) is True
+    axes.set_title(f'{key.replace("/", " ")} {ARROWS[better]}')
     return costs

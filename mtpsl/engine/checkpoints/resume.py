@@ -15,7 +15,7 @@ from .content import RUN_KEY, check_finite, check_whole, read_content
 
 __all__ = ['RUN_KEY', 'check_meaning', 'check_same_config', 'check_teacher', 'fingerprint',
            'differences', 'latest_checkpoint', 'other_reading', 'other_settings', 'plain',
-           'unfinished']
+           'scoring', 'unfinished']
 
 STAGES = {'in_channels', 'in_stride'}  # of a neck, which are the backbone's, said or not
 # Entries of a config that decide the numbers of a run, and entries below them that do not.
@@ -36,6 +36,8 @@ NOT_PREDICTING = {'loss_weight', 'initial_loss_weight', 'class_weight', 'positiv
 # Those that decide what a model's features and predictions mean.
 PREDICTING_PARTS = ('tasks', 'backbone', 'neck', 'decoder', 'diffusion')
 IMAGE_VALUES = ('mean', 'std', 'bgr_to_rgb')  # of a preprocessor: what the network sees of a pixel
+# Entries of a validation that do not change its figures.
+NOT_SCORING = {'batch_size', 'workers', 'keep_statistics', 'collect_device', 'per_class'}
 SHOWN = 10
 ENDLESS = 10**9  # mmengine's end of a schedule that does not say one
 
@@ -50,6 +52,17 @@ def fingerprint(cfg: Config, world_size: int) -> dict:
     if (cfg.get('auto_scale_lr') or {}).get('enable'):
         content['auto_scale_lr'] = plain(cfg.auto_scale_lr)
     return content | dict(processes=world_size)
+
+
+def scoring(cfg: Config) -> dict:
+    """Return the entries of a config that decide the figures of a validation, beside the model."""
+    def kept(part: object) -> object:
+        if isinstance(part, Mapping):
+            return {key: kept(value) for key, value in part.items() if key not in NOT_SCORING}
+        return [kept(one) for one in part] if isinstance(part, (list, tuple)) else part
+
+    return {key: plain(kept(cfg.get(key))) for key in ('val_dataloader', 'val_evaluator',
+                                                       'val_cfg')}
 
 
 def check_same_config(path: str, run: Mapping, expected: Mapping) -> None:
@@ -268,7 +281,9 @@ def plain(value: object) -> object:
                 if key not in IGNORED_KEYS}
     if isinstance(value, (list, tuple)):
         return [plain(part) for part in value]
-    return value if isinstance(value, (str, int, float, bool, type(None))) else repr(value)
+    if isinstance(value, (str, int, float, bool, type(None))):
+        return value
+    return re.sub(r' at 0x[0-9a-f]+', '', repr(value))  # which differs from run to run
 
 
 def _differences(before: object, now: object, place: str = '') -> Iterator[str]:

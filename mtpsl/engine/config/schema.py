@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from mmengine.config import Config
-from mmengine.registry import Registry
+from mmengine.registry import FUNCTIONS, Registry
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
@@ -35,7 +35,8 @@ BUILDING = ('mtpsl.', 'mmengine.dataset', 'mmcv.transforms')
 # Of a data loader, beside torch's: what mmengine builds or reads.
 LOADER_PARTS = dict(dataset=ours.DATASETS, sampler=ours.DATA_SAMPLERS,
                     batch_sampler=ours.DATA_SAMPLERS)
-LOADER_KEYS = {'num_batch_per_epoch', 'worker_init_fn', 'collate_fn'}
+FUNCTION_KEYS = {'worker_init_fn', 'collate_fn'}
+LOADER_KEYS = {'num_batch_per_epoch'} | FUNCTION_KEYS
 
 
 class Part(NamedTuple):
@@ -57,8 +58,12 @@ def check_kinds(cfg: Config) -> None:
 
     Raises:
         TypeError: a part of another type, or an entry of a data loader that it does not take.
-        ValueError: a data loader without a dataset.
+        ValueError: a data loader without a dataset, or another library's default_scope.
     """
+    if cfg.get('default_scope') not in (None, 'mtpsl'):
+        raise ValueError(f"default_scope must be 'mtpsl', got {cfg.default_scope!r}: types without "
+                         'a scope are those of mtpsl; of another library they have its name '
+                         "before them, such as type='mmseg.ResNet'")
     for name, hint in _hints(Runner.__init__).items():
         if name in cfg and name != 'cfg' and not accepts(cfg[name], hint):
             raise TypeError(f'{name} must be {described(hint)}, got {cfg[name]!r}')
@@ -201,6 +206,14 @@ def _check_loader(path: str, loader: Mapping) -> None:
             raise ValueError(f'{path}.{name} has no type')
         if isinstance(loader.get(name), (str, int, float, list, tuple)):
             raise TypeError(f'{path}.{name} must be a dict with a type, got {loader[name]!r}')
+    for name in FUNCTION_KEYS & set(loader):
+        value = loader[name]
+        kind = value.get('type') if isinstance(value, Mapping) else (
+            value if name == 'collate_fn' else None)  # which may be a function too
+        if not callable(FUNCTIONS.get(kind) if isinstance(kind, str) else kind):
+            raise TypeError(f'{path}.{name} must be a dict whose type is a function, or the name '
+                            f'of one in the FUNCTIONS registry ({", ".join(FUNCTIONS.module_dict)}'
+                            f'), got {value!r}; left out, it is that of mmengine')
 
 
 # ------------------------------------------------------------------ signatures

@@ -20,7 +20,7 @@ from mtpsl.engine.checkpoints.content import (
     not_finite,
 )
 from mtpsl.engine.checkpoints.data_files import file_of, files_of
-from mtpsl.engine.checkpoints.resume import fingerprint
+from mtpsl.engine.checkpoints.resume import differences, fingerprint, scoring
 from mtpsl.engine.checkpoints.work_dir import POINTER, hold, refuse_used
 from mtpsl.engine.ranks import content_of
 from mtpsl.registry import HOOKS, TASKS
@@ -30,6 +30,7 @@ from .non_finite_hook import NonFiniteError
 
 BEST_OF = 'best_of'  # metric and validation data of the best score so far
 BEST_FILES = 'best_of_files'  # sizes and checksums of some of its files; none of older versions
+BEST_BY = 'best_of_settings'  # of the validation, which change its figures; none of older versions
 OUTDATED = 'outdated_ckpt_ids'  # steps of the checkpoints that the newest one replaces
 # Files of a run of which a kill may leave a temporary one.
 WRITTEN = re.compile(r'(epoch_|iter_|best_).*\.pth|last_checkpoint|curves\.json')
@@ -136,14 +137,20 @@ class SafeCheckpointHook(CheckpointHook):
         info = runner.message_hub.runtime_info
         data = content_of(runner.val_dataloader.dataset)
         now = json.dumps([self.key_indicators, data], sort_keys=True)
+        settings = json.dumps(scoring(runner.cfg), sort_keys=True)
         files = json.dumps(files_of(runner.val_dataloader.dataset), sort_keys=True)
-        before = info.get(BEST_OF, now), info.get(BEST_FILES, files)
+        before = (info.get(BEST_OF, now), info.get(BEST_FILES, files),
+                  info.get(BEST_BY, settings))
         runner.message_hub.update_info(BEST_OF, now)
         runner.message_hub.update_info(BEST_FILES, files)
-        if before == (now, files):
+        runner.message_hub.update_info(BEST_BY, settings)
+        if before == (now, files, settings):
             return
-        runner.logger.warning('the best checkpoint so far was chosen by another figure, or on '
-                              'other validation data: it stays, and the next is chosen anew')
+        found = differences(json.loads(before[2]), json.loads(settings))
+        runner.logger.warning('the best checkpoint so far was chosen by another figure, on other '
+                              'validation data or with other settings'
+                              f'{f" ({found})" if found else ""}: it stays, and the next is '
+                              'chosen anew')
         for key in [key for key in info if key.startswith(('best_score', 'best_ckpt'))]:
             info.pop(key)
         self.best_ckpt_path = None

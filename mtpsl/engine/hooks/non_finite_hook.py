@@ -51,8 +51,7 @@ class NonFiniteHook(Hook):
 
     Raises:
         NonFiniteError: in training, ``patience`` steps in a row were skipped.
-        TypeError: before training, the optim wrapper does not skip steps.
-        ValueError: a patience below 1.
+        ValueError: a patience below 1; before training, an optim wrapper that does not skip steps.
     """
 
     priority = 'NORMAL'  # before the log's line and checkpoints are written
@@ -70,10 +69,11 @@ class NonFiniteHook(Hook):
         """Restore the number of skipped steps."""
         wrapper = runner.optim_wrapper
         if not isinstance(wrapper, FiniteOptimWrapper):
-            raise TypeError(
-                f'NonFiniteHook needs optim_wrapper.type FiniteOptimWrapper or '
-                f'AutocastOptimWrapper, which skip such steps, got {type(wrapper).__name__}; '
-                'default_hooks.non_finite=None does without')
+            raise ValueError(  # to a TypeError mmengine adds the hook
+                f'optim_wrapper.type must be FiniteOptimWrapper, or AutocastOptimWrapper for '
+                f'bfloat16, got {type(wrapper).__name__}: only they skip steps that are not '
+                'finite, which default_hooks.non_finite reports, and leave the weights of a task '
+                'without a label in a step unchanged; default_hooks.non_finite=None does without')
         if TOTAL in runner.message_hub.log_scalars:
             wrapper.skipped_steps = int(runner.message_hub.get_scalar(TOTAL).current())
 

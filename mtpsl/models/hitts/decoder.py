@@ -7,6 +7,7 @@ import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from mtpsl.models.stages import check_order
 from mtpsl.registry import MODELS
 from mtpsl.tasks import Task
 
@@ -106,12 +107,13 @@ class TokenDecoders(BaseModule):
             tasks: tasks to decode; None is all.
 
         Raises:
-            ValueError: the stages do not have ``in_channels`` channels.
+            ValueError: the stages do not have ``in_channels`` channels, or are not finest first.
         """
         given = tuple(stage.shape[1] for stage in stages)
         if given != self.in_channels:
             raise ValueError(f'{type(self).__name__}: the stages of the backbone have {given} '
                              f'channels, but in_channels is {self.in_channels}')
+        check_order('the backbone', stages)
         outputs, logits = {}, {}
         for name, (feature, token) in self.tokens(stages, learning, tasks).items():
             with torch.set_grad_enabled(torch.is_grad_enabled()
