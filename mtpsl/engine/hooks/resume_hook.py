@@ -1,9 +1,10 @@
 """Continues the curves of a resumed run, and re-runs an interrupted validation."""
 
+import math
 from collections.abc import Iterator
 
 from mmengine.dist import broadcast_object_list
-from mmengine.hooks import CheckpointHook, Hook
+from mmengine.hooks import CheckpointHook, EarlyStoppingHook, Hook, ParamSchedulerHook
 from mmengine.logging import MessageHub
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
@@ -18,8 +19,12 @@ class ResumeHook(Hook):
 
     A checkpoint is saved before the validation of its epoch, and mmengine resumes with the next
     epoch. The curves tell which validations have finished, so without a ``CurveVisBackend`` in
-    the visualizer this hook does nothing. A new run in a used folder moves the earlier curves to
-    ``curves.<time>.json``.
+    the visualizer no validation is done again (:func:`mtpsl.engine.build_runner` adds one). A new
+    run in a used folder moves the earlier curves to ``curves.<time>.json``.
+
+    What counts over validations goes on where it was: a schedule that the checkpoint was saved
+    before (``ReduceOnPlateauLR``) gets the figures of the last one, and ``EarlyStoppingHook``,
+    whose state no checkpoint holds, those of all.
     """
 
     priority = 'LOWEST'
@@ -33,11 +38,14 @@ class ResumeHook(Hook):
             found = [_rewind(backend, runner)]
         broadcast_object_list(found)
         validations, = found
-        if validations is None or not runner.iter or not _is_due(runner):
+        if not runner.iter:
             return
-        if validations and validations[-1]['after'] == runner.iter:
-            _complete_history(runner.message_hub, validations)
-        else:
+        due = validations is not None and _is_due(runner)
+        done = bool(validations) and validations[-1]['after'] == runner.iter
+        if due and done:
+            _complete_schedules(runner, _complete_history(runner.message_hub, validations))
+        _count_again(runner)
+        if due and not done:
             runner.logger.info(f'The validation after iteration {runner.iter} is not in the '
                                'curves: doing it')
             runner.val_loop.run()
@@ -56,12 +64,10 @@ def _skip_trained(runner: Runner) -> None:
     mmengine begins the epoch anew.
     """
     loop = runner.train_loop
-    if not (runner._resume and isinstance(loop, EpochBasedTrainLoop)):
+    done = _done_inside(runner)
+    if not done:
         return
     steps = len(loop.dataloader)
-    done = runner.iter - loop.epoch * steps
-    if not 0 < done <= steps:
-        return
     sampler, where = loop.dataloader.sampler, f'{done} of the {steps} steps of epoch '
     if isinstance(sampler, SeededSampler) and loop.dataloader.batch_size:
         sampler.skip = done * loop.dataloader.batch_size
@@ -71,14 +77,24 @@ def _skip_trained(runner: Runner) -> None:
                               'SeededSampler')
 
 
+def _done_inside(runner: Runner) -> int:
+    """Return how many steps of an epoch a checkpoint inside of it, or at its end, has; else 0."""
+    loop = runner.train_loop
+    if not (runner._resume and isinstance(loop, EpochBasedTrainLoop)):
+        return 0
+    steps = len(loop.dataloader)
+    done = runner.iter - loop.epoch * steps
+    return done if 0 < done <= steps else 0
+
+
 def _rewind(backend: CurveVisBackend, runner: Runner) -> list[dict]:
     """Rewind the curves; return the validations before the resumed iteration."""
     if not runner.iter and backend.path.exists():
         backend.path.rename(backend.path.with_name(f'curves.{runner.timestamp}.json'))
     records = backend.rewind(runner.iter)
     validations = [record for record in records if not is_training(record)]
-    if validations and validations[-1]['after'] == runner.iter and _may_lack_best(
-            runner, validations):
+    if validations and validations[-1]['after'] == runner.iter and (
+            _done_inside(runner) or _may_lack_best(runner, validations)):  # it will be done again
         records.remove(validations.pop())
         backend.write(records)
     return validations
@@ -93,23 +109,54 @@ def _may_lack_best(runner: Runner, validations: list[dict]) -> bool:
 def _unknown(hub: MessageHub, validations: list[dict]) -> Iterator[tuple[str, float]]:
     """Yield the metrics of the last validation that the message hub's history lacks."""
     for key, value in validations[-1].items():
-        if key in ('step', 'after', 'time', 'data_time') or value is None:
+        if key in ('step', 'after', 'time', 'data_time'):
             continue
-        count = sum(record.get(key) is not None for record in validations)
+        count = sum(key in record for record in validations)
         known = hub.log_scalars.get(f'val/{key}')
         if known is None or len(known.data[0]) < count:
-            yield f'val/{key}', value
+            yield key, math.nan if value is None else value
 
 
-def _complete_history(hub: MessageHub, validations: list[dict]) -> None:
-    for key, value in list(_unknown(hub, validations)):
-        hub.update_scalar(key, value)
+def _complete_history(hub: MessageHub, validations: list[dict]) -> dict[str, float]:
+    """Add the figures of the last validation that the history lacks; return them."""
+    unknown = dict(_unknown(hub, validations))
+    for key, value in unknown.items():
+        hub.update_scalar(f'val/{key}', value)
+    return unknown
+
+
+def _complete_schedules(runner: Runner, figures: dict[str, float]) -> None:
+    """Tell the schedules of a validation that came after the checkpoint.
+
+    A checkpoint holds the history and the schedules of one moment: what the history lacks, they
+    have not seen.
+    """
+    if not figures:
+        return
+    for hook in runner.hooks:
+        if isinstance(hook, ParamSchedulerHook):
+            hook.after_val_epoch(runner, figures)
+
+
+def _count_again(runner: Runner) -> None:
+    """Tell EarlyStoppingHook of the validations so far."""
+    for hook in runner.hooks:
+        if not isinstance(hook, EarlyStoppingHook):
+            continue
+        known = runner.message_hub.log_scalars.get(f'val/{hook.monitor}')
+        for value in known.data[0].tolist() if known else ():
+            hook.after_val_epoch(runner, {hook.monitor: value})
+        if runner.train_loop.stop_training:
+            runner.logger.warning(
+                f'EarlyStoppingHook: by its {hook.monitor} the run has ended, so nothing is left '
+                'to train; a larger patience, or --resume without the hook, goes on')
+            return
 
 
 def _is_due(runner: Runner) -> bool:
     """Return whether mmengine's rule asks for a validation at this point."""
     loop = runner.train_loop
-    if runner.val_loop is None:
+    if runner.val_loop is None or _done_inside(runner):
         return False
     loop._decide_current_val_interval()
     now, end = (loop.epoch, loop.max_epochs) if isinstance(loop, EpochBasedTrainLoop) else (
