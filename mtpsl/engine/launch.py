@@ -29,6 +29,7 @@ from mtpsl.engine.checkpoints.resume import (
 from mtpsl.engine.checkpoints.work_dir import checkpoints_in
 from mtpsl.engine.hooks.loading_hook import LoadingHook
 from mtpsl.engine.hooks.scored_labels_hook import ScoredLabelsHook
+from mtpsl.engine.visualization.curve_backend import add_curves
 
 from .dumped_config import KeepingRunner
 from .quiet import quieten
@@ -64,6 +65,7 @@ def build_runner(cfg: Config) -> Runner:
     if cfg.get('launcher', 'none') != 'none' and not torch.cuda.is_available():
         _prepare_cpu_processes(cfg)
     cfg.setdefault('default_scope', 'mtpsl')  # mmengine's would find no type of ours
+    add_curves(cfg)
     runner = KeepingRunner.from_cfg(cfg)
     quieten(runner.logger)
     compare_settings(runner)

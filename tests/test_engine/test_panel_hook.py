@@ -37,3 +37,7 @@ def test_pictures_of_the_user_s_own_are_refused_before_the_test(tmp_path: Path, 
         test(root / 'val/images')
     assert '/val/images holds images of the dataset, such as 0.' in capsys.readouterr().err
     assert not list(Path(work).glob('metrics.*'))
+    with pytest.raises(SystemExit):
+        load_tool('test.py').main([config, f'{work}/epoch_1.pth', '--work-dir', work, '--show-dir',
+                                   str(panels), '--cfg-options', 'visualizer.type=Visualizer'])
+    assert "MultiTaskVisualizer' or a class of it, got Visualizer" in capsys.readouterr().err

@@ -7,7 +7,9 @@ import pytest
 import torch
 from in_process import load_tool, running_here
 
+from mtpsl.engine import load_config
 from mtpsl.engine.visualization import read_curves
+from mtpsl.engine.visualization.curve_backend import CurveVisBackend, add_curves
 
 from .tiny_run import write_config, write_images
 
@@ -75,3 +77,33 @@ def test_counts_over_validations_go_on(unit, number, validated, config, whole, t
     assert ours['param_schedulers'] == theirs['param_schedulers']
     for key, value in theirs['state_dict'].items():
         assert torch.equal(value, ours['state_dict'][key]), key
+
+
+LOCAL = dict(type='LocalVisBackend')
+
+
+@pytest.mark.parametrize('visualizer', [
+    dict(vis_backends=[LOCAL]),  # as one adds TensorBoard
+    dict(_delete_=True, type='Visualizer', vis_backends=LOCAL)])
+def test_a_visualizer_of_the_user_s_own_keeps_what_a_resume_needs(visualizer, config, tmp_path):
+    own, run = tmp_path / 'own.py', tmp_path / 'run'
+    own.write_text(f"_base_ = '{config}'\ntrain_cfg = dict(max_epochs=1)\n"
+                   f'visualizer = {visualizer}\n')
+    train(own, run)
+    whole = figures(run)
+    assert [record['step'] for record in whole] == [1, 2, 3, 1]
+    curves = run / 'curves.json'
+    curves.write_text(''.join(curves.read_text().splitlines(keepends=True)[:3]))
+    train(own, run, '--resume')  # the validation was interrupted
+    assert figures(run) == whole
+
+
+@pytest.mark.parametrize('given', [
+    'CurveVisBackend', 'mtpsl.CurveVisBackend', CurveVisBackend, None])
+def test_curves_are_added_once(given, config):
+    cfg = load_config(str(config))
+    cfg.visualizer = given and dict(type='Visualizer', vis_backends=[dict(type=given, name='own')])
+    for _ in range(2):
+        add_curves(cfg)
+    found = [str(backend.type) for backend in cfg.visualizer.vis_backends]
+    assert sum('CurveVisBackend' in kind for kind in found) == 1

@@ -7,6 +7,7 @@ from pathlib import Path
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from mtpsl.engine.visualization.multitask_visualizer import MultiTaskVisualizer
 from mtpsl.registry import HOOKS
 from mtpsl.structures import MultiTaskSample
 from mtpsl.system.results_folder import ResultsFolder, refuse_among
@@ -22,6 +23,9 @@ class PanelHook(Hook):
         num_images: maximum number of panels per run and rank, of each set of a ``JointDataset``; 0
             for none.
         in_validation: whether to draw in validation too (into the backends).
+
+    Raises:
+        ValueError: there are panels to draw, and the visualizer cannot.
     """
 
     priority = 'NORMAL'
@@ -34,6 +38,10 @@ class PanelHook(Hook):
         self._drawn: Counter[str] = Counter()
         self._folder: ResultsFolder | None = None
 
+    def before_train(self, runner: Runner) -> None:
+        if self.in_validation:
+            self._check_visualizer(runner)
+
     def before_val_epoch(self, runner: Runner) -> None:
         self._drawn.clear()
 
@@ -44,6 +52,7 @@ class PanelHook(Hook):
             FileExistsError: one is there that no earlier test wrote.
         """
         self._drawn.clear()
+        self._check_visualizer(runner)
         if self.out_dir is None:
             return
         self._folder = ResultsFolder(self.out_dir, '--show-dir')
@@ -85,6 +94,13 @@ class PanelHook(Hook):
                 f'panel/{sample.img_id}', image, sample, step=runner.iter,
                 out_file=file and str(file))
             self._drawn[dataset] += 1
+
+    def _check_visualizer(self, runner: Runner) -> None:
+        if self.num_images and not isinstance(runner.visualizer, MultiTaskVisualizer):
+            raise ValueError(
+                'panels (--show-dir, default_hooks.panels) are drawn by '
+                "visualizer.type='MultiTaskVisualizer' or a class of it, got "
+                f'{type(runner.visualizer).__name__}')
 
     def _file(self, image_id: str) -> Path:
         return Path(self.out_dir or '', f'{image_id}.png')

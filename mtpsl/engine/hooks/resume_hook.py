@@ -9,7 +9,11 @@ from mmengine.logging import MessageHub
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from mtpsl.datasets.sampler import SeededSampler
-from mtpsl.engine.visualization.curve_backend import CurveVisBackend, is_training
+from mtpsl.engine.visualization.curve_backend import (
+    CurveVisBackend,
+    curves_of,
+    is_training,
+)
 from mtpsl.registry import HOOKS
 
 
@@ -33,8 +37,8 @@ class ResumeHook(Hook):
         """Go on where the checkpoint is: inside of its epoch, too."""
         _skip_trained(runner)
         found: list = [None]
-        backend = runner.visualizer.get_backend('CurveVisBackend')  # None except on rank 0
-        if isinstance(backend, CurveVisBackend):
+        backend = curves_of(runner.visualizer)
+        if backend:
             found = [_rewind(backend, runner)]
         broadcast_object_list(found)
         validations, = found
@@ -53,8 +57,8 @@ class ResumeHook(Hook):
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
                          outputs: dict | None = None) -> None:
         """Give the curves the current iteration, for a validation that may follow."""
-        backend = runner.visualizer.get_backend('CurveVisBackend')
-        if isinstance(backend, CurveVisBackend):
+        backend = curves_of(runner.visualizer)
+        if backend:
             backend.iteration = runner.iter + 1
 
 

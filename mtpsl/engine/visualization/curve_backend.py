@@ -5,7 +5,8 @@ import math
 from pathlib import Path
 
 from mmengine.config import Config
-from mmengine.visualization import BaseVisBackend
+from mmengine.dist import is_main_process
+from mmengine.visualization import BaseVisBackend, Visualizer
 
 from mtpsl.registry import VISBACKENDS
 from mtpsl.system.files import write_text
@@ -106,3 +107,31 @@ def _plain(value: object) -> object:
 def is_training(record: dict) -> bool:
     """Return whether a record is of a training iteration, not of a validation."""
     return 'iter' in record
+
+
+def curves_of(visualizer: Visualizer) -> CurveVisBackend | None:
+    """Return the curves that a visualizer writes, whatever their name; None except on rank 0."""
+    return next((backend for backend in visualizer._vis_backends.values() if isinstance(
+        backend, CurveVisBackend)), None) if is_main_process() else None
+
+
+def add_curves(cfg: Config) -> None:
+    """Add the curves to the visualizer of a config that has none: a resumed run needs them.
+
+    A list of the user's own replaces that of the base config, and mmengine's default has none.
+    """
+    if cfg.get('visualizer') is None:
+        cfg.visualizer = dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend')])
+    if not isinstance(cfg.visualizer, dict):
+        return  # built already
+    given = cfg.visualizer.get('vis_backends') or []
+    backends = list(given) if isinstance(given, (list, tuple)) else [given]
+    if not any(_is_curves(backend) for backend in backends):
+        cfg.visualizer.vis_backends = [*backends, dict(type='mtpsl.CurveVisBackend')]
+
+
+def _is_curves(backend: object) -> bool:
+    if not isinstance(backend, dict):
+        return isinstance(backend, CurveVisBackend)
+    kind = backend.get('type')
+    return getattr(kind, '__name__', str(kind)).rpartition('.')[2] == CurveVisBackend.__name__
