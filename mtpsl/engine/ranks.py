@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from mmengine.dist import all_gather_object, get_rank, get_world_size
 from mmengine.runner import Runner
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributed.distributed_c10d import _get_default_store
 from torch.utils.data import Dataset
 
@@ -74,10 +74,11 @@ def content_of(dataset: Dataset) -> dict:
     return {'images': number, 'ids and labelled tasks, as a digest': digest.hexdigest()[:8]}
 
 
-def compare_weights(runner: Runner) -> None:
+def compare_weights(runner: Runner, teacher: nn.Module | None = None) -> None:
     """Stop all ranks if one has other loaded weights than rank 0, whichever file it read.
 
-    Compares weights, buffers, the optimiser's state and the iteration as they are in memory.
+    Compares weights, buffers, the optimiser's state and the iteration as they are in memory, and
+    the weights of a model that is learned from, which is no part of the other.
     """
     if get_world_size() == 1:
         return
@@ -86,6 +87,8 @@ def compare_weights(runner: Runner) -> None:
     optimizer = getattr(runner.optim_wrapper, 'optimizer', None)
     if isinstance(optimizer, torch.optim.Optimizer):
         own['state of the optimizer, as a digest'] = _digest(optimizer.state_dict()['state'])
+    if teacher is not None:
+        own['weights of the teacher, as a digest'] = _digest(teacher.state_dict())
     own['load_from'] = runner._load_from if _differ(own) else None
     _compare(own, 'weights')
 

@@ -22,6 +22,7 @@ TRAIN = """
 import os, sys, runpy
 os.environ.update(VARIABLES)
 sys.stderr = open(os.environ['STDERR'], 'w')
+os.chdir(os.environ['NODE'])
 from mmengine.runner import EpochBasedTrainLoop
 run_iter = EpochBasedTrainLoop.run_iter
 def dying(loop, index, batch):
@@ -41,18 +42,20 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(folder: Path, config: Path, options: list[list[str]], dies: str = '') -> list[tuple]:
-    """Exit status and standard error of each rank, which gets options of its own."""
+    """Exit status and standard error of each rank, which has options and a folder of its own."""
     variables = dict(WORLD_SIZE=str(len(options)), MASTER_ADDR='127.0.0.1',
                      MASTER_PORT=free_port(), CUDA_VISIBLE_DEVICES='', DIES=dies)
     (folder / 'train.py').write_text(TRAIN)
     files, processes = [folder / f'stderr{rank}' for rank in range(len(options))], []
     for rank, own in enumerate(options):
+        node = folder / f'node{rank}'
+        node.mkdir(exist_ok=True)
         line = last_of_each([config, '--work-dir', folder / 'run', '--launcher', 'pytorch',
                              '--cfg-options', 'train_dataloader.batch_size=1',
                              'data_preprocessor.size=(64,64)', 'train_cfg.max_epochs=4', *own])
         processes.append(fork(runpy.run_path, str(folder / 'train.py'), dict(
             VARIABLES=variables | dict(RANK=str(rank), LOCAL_RANK=str(rank),
-                                       STDERR=str(files[rank])),
+                                       STDERR=str(files[rank]), NODE=str(node)),
             TOOL=str(ROOT / 'tools/train.py'), LINE=line)))
     deadline = time.monotonic() + SECONDS
     try:
@@ -95,6 +98,30 @@ def test_ranks_with_other_settings_do_not_train(other, words, images, tmp_path):
     assert words.format(images=images) in line and 'start all with the same command' in line
     assert 'error: ' not in error_1  # once
     assert not list(tmp_path.glob('run/*.pth'))
+
+
+def test_a_teacher_of_other_content_on_one_node_is_told(images, tmp_path):
+    """Under the same path, which is outside of the model's own weights."""
+    config = write_config(tmp_path / 'config.py', images, """
+model = dict(backbone=dict(stem_channels=8, base_channels=8), decoder=dict(
+    in_channels=(8, 16, 32, 64), channels=16, head_channels=16, dilations=(1, 2, 3), bins=dict()))
+""")
+    config.write_text(config.read_text().replace('mtl_small', 'hitts_small'))
+    teacher = MODELS.build(load_config(str(config)).model)
+    for rank in range(2):
+        (tmp_path / f'node{rank}').mkdir()
+        torch.save(dict(state_dict=teacher.state_dict(), meta={}),
+                   tmp_path / f'node{rank}/teacher.pth')
+        with torch.no_grad():
+            next(teacher.parameters()).mul_(1.05)
+    options = ['model.type=DistilledHiTTs', 'model.teacher=teacher.pth',
+               'model.pseudo.semseg=None', 'model.pseudo.saliency=None',
+               'train_dataloader.batch_size=2', 'train_dataloader.drop_last=True']
+    (status, error, _), (status_1, error_1, _) = run(tmp_path, config, [options] * 2)
+    assert status and status_1
+    line = error.splitlines()[-1]
+    assert 'rank 1 has other weights than rank 0' in line and ': weights of the teacher, as' in line
+    assert 'error: ' not in error_1
 
 
 @pytest.mark.parametrize('dies', ['kill', 'error'])

@@ -42,6 +42,9 @@ class LoadingHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Compare the weights of all processes, each of which reads its own file."""
-        compare_weights(runner)
+        model = getattr(runner.model, 'module', runner.model)
+        compare_weights(runner, model.load_teacher() if hasattr(model, 'load_teacher') else None)
 
-    before_test = before_train
+    def before_test(self, runner: Runner) -> None:
+        """Compare the weights as before training; a teacher is not needed."""
+        compare_weights(runner)
