@@ -127,7 +127,7 @@ def add_curves(cfg: Config) -> None:
     given = cfg.visualizer.get('vis_backends') or []
     backends = list(given) if isinstance(given, (list, tuple)) else [given]
     if not any(_is_curves(backend) for backend in backends):
-        cfg.visualizer.vis_backends = [*backends, dict(type='mtpsl.CurveVisBackend')]
+        cfg.visualizer['vis_backends'] = [*backends, dict(type='mtpsl.CurveVisBackend')]
 
 
 def _is_curves(backend: object) -> bool:
