@@ -39,6 +39,7 @@ def test_testing_prints_the_table_writes_metrics_and_panels(tested):
     primary = {'semseg/mIoU', 'parsing/mIoU', 'saliency/maxF', 'normal/mErr', 'boundary/odsF'}
     assert primary | {f'initial/{name}' for name in primary} <= set(metrics)
     assert metrics['higher_is_better'] == {name: name != 'normal/mErr' for name in primary}
+    assert set(metrics['task_options']) == {name.split('/')[0] for name in primary}
     assert 'NaN' not in (folder / 'out.json').read_text()
     assert (folder / 'out.md').read_text().strip() in said
     assert 'semseg/IoU.person' in metrics and 'delta_m' not in metrics
