@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from mmengine.config import Config
 from mmengine.runner import Runner
@@ -36,7 +37,9 @@ from .quiet import silence
 from .ranks import compare_data
 
 SHOWN = 10  # problems written out in full
-BEYOND = 0.01  # share of known values that may lie beyond the bins of a task
+# Share of known values that may lie beyond the bins of a task; of published data, whose published
+# bins leave some out, more.
+BEYOND, BEYOND_PUBLISHED = 0.01, 0.5
 
 
 def check_labels(runner: Runner, training: bool = True) -> None:
@@ -92,17 +95,17 @@ def beyond_bins(cfg: Config, seen: Mapping[str, tuple[Task, Seen]]) -> Iterator[
                 continue
             low, high = limits
             beyond = float(((labels.some < low) | (labels.some > high)).mean())
-            if beyond > BEYOND:
+            if beyond > (BEYOND_PUBLISHED if labels.published else BEYOND):
                 yield (f'{beyond:.0%} of the known pixels of {place} are beyond its bins, '
-                       f'{low:.4g} to {high:.4g}: they go from {labels.low:.4g} to {labels.high:.4g}, and a '
-                       f'prediction cannot leave the bins; set low and high of '
-                       f'model.decoder.bins.{name}')
+                       f'{low:.4g} to {high:.4g}: they go from {labels.low:.4g} to '
+                       f'{labels.high:.4g}, and a prediction cannot leave the bins; set low and '
+                       f'high of model.decoder.bins.{name}')
 
 
 def idle_regularizer(runner: Runner) -> str:
     """Say where a regularizer learns from unlabelled tasks, and there is none; '' elsewhere."""
     model = getattr(runner.model, 'module', runner.model)
-    regularizer = getattr(model, 'regularizer', None)
+    regularizer: Any = getattr(model, 'regularizer', None)
     leaves = list(leaves_of(runner.train_dataloader.dataset))
     if not getattr(regularizer, 'of_unlabelled', False) or not leaves or any(
             len(leaf.get_data_info(index)['labels']) < len(model.tasks)

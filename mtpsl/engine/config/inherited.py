@@ -40,9 +40,9 @@ def check_inherited(path: str, cfg: Config) -> None:
     for file in top.family() if top is not None else ():
         for name, values in file.assigned.items() if file.bases and not file.imports else ():
             for key, kind, written in _typed(values[-1], name) if values else ():
-                befores = [before for base in file.bases if isinstance(
+                earlier = [before for base in file.bases if isinstance(
                     before := value_of(loaded(base.path), key), Mapping)]
-                for before in befores if value_of(cfg, f'{key}.type') == kind else ():
+                for before in earlier if value_of(cfg, f'{key}.type') == kind else ():
                     others = {name for name in before if value_of(
                         cfg, f'{key}.{name}') != before[name]}  # a child of the file says them
                     _judge(file.path, key, kind, written | others, before)
@@ -64,7 +64,7 @@ def check_options(cfg: Config, options: Mapping[str, object]) -> None:
 def _typed(node: ast.expr, place: str) -> Iterator[tuple[str, Any, set[str]]]:
     """The dicts of an expression that add a type to what a base has: key, type, all entries."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == 'dict':
-        entries = {word.arg: word.value for word in node.keywords}
+        entries: dict[Any, ast.expr] = {word.arg: word.value for word in node.keywords}
         if node.args:
             return
     elif isinstance(node, ast.Dict):
