@@ -128,6 +128,7 @@ def report(metrics: dict[str, float], cfg: 'Config', out: Path) -> None:
     Other metrics that are there, of an earlier test, are put aside.
     """
     from mtpsl.analysis.directions import DIRECTIONS, directions_of
+    from mtpsl.analysis.task_options import OPTIONS, options_of
     from mtpsl.evaluation import primary_metric_table
     from mtpsl.tasks import build_tasks
 
@@ -136,7 +137,7 @@ def report(metrics: dict[str, float], cfg: 'Config', out: Path) -> None:
     print(f'\n{table}\n')
     # JSON has no NaN: what was not to be measured is null.
     finite = {key: None if math.isnan(value) else value for key, value in metrics.items()}
-    content = finite | {DIRECTIONS: directions_of(tasks)}
+    content = finite | {DIRECTIONS: directions_of(tasks), OPTIONS: options_of(cfg.tasks)}
     write_keeping(out.with_suffix('.md'), table + '\n')
     write_keeping(out, json.dumps(content, indent=2) + '\n')
     print(f'metrics: {out}')

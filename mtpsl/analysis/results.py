@@ -15,6 +15,7 @@ from statistics import fmean, stdev
 from mtpsl.system.arguments import split_name, split_paths
 
 from .directions import left_out, metric_directions, primary_figures, read_directions
+from .task_options import read_options
 
 PAPER = Path(__file__).with_name('paper_results.json')
 SET_KEYS = ('title', 'source', 'results')  # the first two for who reads the file
@@ -47,6 +48,7 @@ class Result:
         printed_delta_m: Delta_m in percent as its source prints it.
         classes: ``<task>`` -> names of the classes that the file has figures of.
         directions: of each of ``metrics``, whether higher is better; empty: as registered.
+        options: task -> its options, see :mod:`.task_options`; empty where the file has none.
         left_out: a line on tasks whose figures are not among ``metrics``; '' if there are none.
     """
 
@@ -60,6 +62,7 @@ class Result:
     printed_delta_m: float | None = None
     classes: Mapping[str, frozenset[str]] = field(default_factory=dict)
     directions: Mapping[str, bool] = field(default_factory=dict, compare=False)
+    options: Mapping[str, Mapping] = field(default_factory=dict, compare=False)
     left_out: str = field(default='', compare=False)
 
     @property
@@ -137,8 +140,9 @@ def read_results(path: str | Path, setting: str | None = None) -> list[Result]:
     if 'results' in content:
         return _of_setting(_read_set(content, str(path)), setting)
     name = _folder_name(path) if path.name == 'metrics.json' else path.stem
-    return [_with_figures(Result(name, {}, str(path), classes=_classes(content)), content,
-                          read_directions(content, str(path)))]
+    result = Result(name, {}, str(path), classes=_classes(content),
+                    options=read_options(content, str(path)))
+    return [_with_figures(result, content, read_directions(content, str(path)))]
 
 
 def _folder_name(path: Path) -> str:
@@ -172,6 +176,7 @@ def read_argument(text: str, setting: str | None = None) -> list[Result]:
                    ','.join(result.file for result in results),
                    classes={key: value for r in results for key, value in r.classes.items()},
                    directions={key: value for r in results for key, value in r.directions.items()},
+                   options={key: value for r in results for key, value in r.options.items()},
                    left_out='; '.join(filter(None, (r.left_out for r in results))))]
 
 

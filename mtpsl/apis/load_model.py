@@ -15,7 +15,7 @@ from mtpsl.engine.checkpoints.content import check_checkpoint, check_whole
 from mtpsl.engine.checkpoints.resume import check_meaning, other_settings
 from mtpsl.engine.checkpoints.trained_images import other_images
 from mtpsl.engine.config.dataset_tree import leaves
-from mtpsl.engine.config.load import load_config, require
+from mtpsl.engine.config.load import check_unchanged, load_config, require
 from mtpsl.engine.config.model_index import find_weights
 from mtpsl.models import MultiTaskModel
 from mtpsl.registry import MODELS
@@ -31,8 +31,9 @@ def find_model(model: str | Path | Config, weights: str | Path | None = None,
     if not isinstance(model, Config):
         return load_config(str(model), cfg_options), weights or find_weights(str(model))
     if cfg_options:
-        raise ValueError('cfg_options are for the path or name of a config; change the loaded '
-                         f'config itself, got {dict(cfg_options)}')
+        raise ValueError('cfg_options are for the path or name of a config; a loaded one has had '
+                         f'those of load_config(path, options), got {dict(cfg_options)}')
+    check_unchanged(model)
     return model, weights
 
 

@@ -1,7 +1,8 @@
 """The commands that check datasets."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from mmengine.config import Config
 from mmengine.runner import Runner
@@ -15,7 +16,7 @@ from mtpsl.datasets.contradictions import (
     compare_sets,
 )
 from mtpsl.datasets.image_scale import Scale, compare_scales, look_at_scales, scales
-from mtpsl.datasets.look import look_at_labels
+from mtpsl.datasets.look import leaves_of, look_at_labels
 from mtpsl.engine.config.dataset_tree import joints, named_leaves
 from mtpsl.engine.config.load import load_config
 from mtpsl.engine.config.precheck import (
@@ -25,15 +26,20 @@ from mtpsl.engine.config.precheck import (
     other_zoom,
     training_set_tested,
 )
-from mtpsl.registry import DATASETS
+from mtpsl.registry import DATASETS, MODELS
 from mtpsl.system.config_arguments import one_line_errors
+from mtpsl.tasks import Task
 from mtpsl.tasks.seen import Seen
 
 from .checkpoints.trained_images import other_images
+from .config.values import value_of
 from .quiet import silence
 from .ranks import compare_data
 
 SHOWN = 10  # problems written out in full
+# Share of known values that may lie beyond the bins of a task; of published data, whose published
+# bins leave some out, more.
+BEYOND, BEYOND_PUBLISHED = 0.01, 0.5
 
 
 def check_labels(runner: Runner, training: bool = True) -> None:
@@ -47,8 +53,10 @@ def check_labels(runner: Runner, training: bool = True) -> None:
         _check_test(runner)
         return
     learned = look_at_labels(runner.train_dataloader.dataset)
-    for told in compare_sets(by_set(runner.train_dataloader.dataset, learned)):
-        runner.logger.warning(told)
+    for told in (*compare_sets(by_set(runner.train_dataloader.dataset, learned)),
+                 *beyond_bins(runner.cfg, learned), idle_regularizer(runner)):
+        if told:
+            runner.logger.warning(told)
     if runner.val_loop is not None:
         compare_data(runner.val_dataloader.dataset, 'validation data')
         tested = look_at_labels(runner.val_dataloader.dataset, training=False)
@@ -71,6 +79,42 @@ def _check_test(runner: Runner) -> None:
             runner.logger.warning(told)
     if learned is not None and not zoom:
         _warn_of_scales(runner, learned, tested)
+
+
+def beyond_bins(cfg: Config, seen: Mapping[str, tuple[Task, Seen]]) -> Iterator[str]:
+    """Say where labels hold what the bins of ``model.decoder`` (HiTTs) cannot predict.
+
+    Args:
+        cfg: the config.
+        seen: task name, of named sets ``<task> of <set>`` -> the task and what its labels hold.
+    """
+    for name, config in (value_of(cfg, 'model.decoder.bins') or {}).items():
+        limits = getattr(MODELS.build(config), 'limits', lambda: None)()
+        for place, (_, labels) in seen.items():
+            if limits is None or place.partition(' of ')[0] != name or not labels.known:
+                continue
+            low, high = limits
+            beyond = float(((labels.some < low) | (labels.some > high)).mean())
+            if beyond > (BEYOND_PUBLISHED if labels.published else BEYOND):
+                yield (f'{beyond:.0%} of the known pixels of {place} are beyond its bins, '
+                       f'{low:.4g} to {high:.4g}: they go from {labels.low:.4g} to '
+                       f'{labels.high:.4g}, and a prediction cannot leave the bins; set low and '
+                       f'high of model.decoder.bins.{name}')
+
+
+def idle_regularizer(runner: Runner) -> str:
+    """Say where a regularizer learns from unlabelled tasks, and there is none; '' elsewhere."""
+    model = getattr(runner.model, 'module', runner.model)
+    regularizer: Any = getattr(model, 'regularizer', None)
+    leaves = list(leaves_of(runner.train_dataloader.dataset))
+    if not getattr(regularizer, 'of_unlabelled', False) or not leaves or any(
+            len(leaf.get_data_info(index)['labels']) < len(model.tasks)
+            for leaf in leaves for index in range(len(leaf))):
+        return ''
+    kind = type(regularizer).__name__
+    return (f'all training images are labelled for all {len(model.tasks)} tasks: {kind} learns '
+            'from unlabelled tasks alone, so its loss is 0 in all steps, which pay for '
+            f'{regularizer.num_views} views; without model.regularizer they are cheaper')
 
 
 def training_data(cfg: Config) -> object | None:
@@ -142,6 +186,10 @@ def _compare_splits(cfg: Config, report: Report) -> None:
     for name, told in _contradictions(cfg, report):
         report.remarks.append(f'{name}: {told}')
         report.findings.append(Finding(name, 'labels', 'others', 'as in training', DIFFERS))
+    for name, seen in report.seen.items():
+        for told in beyond_bins(cfg, seen) if name.startswith('train') else ():
+            report.remarks.append(f'{name}: {told}')
+            report.findings.append(Finding(name, 'labels', 'beyond bins', 'within', DIFFERS))
     for name, told in _other_scales(cfg, report):
         report.remarks.append(f'{name}: {told}')
         report.findings.append(Finding(name, 'image size', 'another', 'as in training', DIFFERS))

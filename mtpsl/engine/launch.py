@@ -31,6 +31,7 @@ from mtpsl.engine.hooks.loading_hook import LoadingHook
 from mtpsl.engine.hooks.scored_labels_hook import ScoredLabelsHook
 from mtpsl.engine.visualization.curve_backend import add_curves
 
+from .config.load import check_unchanged
 from .dumped_config import KeepingRunner
 from .quiet import quieten
 from .ranks import compare_settings
@@ -49,9 +50,11 @@ def build_runner(cfg: Config) -> Runner:
 
     Raises:
         FileNotFoundError: a checkpoint or a file of pretrained weights does not exist.
-        ValueError: a checkpoint is of another model, has weights that are not finite, or is to be
+        ValueError: the config was changed after it was loaded, where that has no effect; a
+            checkpoint is of another model, has weights that are not finite, or is to be
             resumed with another config; all are damaged; or processes have different settings.
     """
+    check_unchanged(cfg)
     check_init_cfg(cfg)
     if (cfg.get('randomness') or {}).get('deterministic'):
         # cuBLAS reads it when CUDA starts; without it some products may differ from run to run.

@@ -49,6 +49,8 @@ class Task(AuxiliaryMaps, ABC):
         ignore_value: value of an unknown pixel, also used for padding.
         primary_metric: name of the metric that represents the task (and enters Delta_m).
         higher_is_better: direction of the primary metric.
+        beside_figures: arguments that do not change the figures of given predictions and labels;
+            of a task of your own, the loss's.
         stats_on_cpu: whether ``stats`` is slow and runs on the CPU, image by image, so that an
             evaluator may distribute it over processes.
         least_side: smallest allowed side of an image, in pixels.
@@ -64,6 +66,7 @@ class Task(AuxiliaryMaps, ABC):
     ignore_value: float
     primary_metric: str
     higher_is_better: bool
+    beside_figures: tuple[str, ...] = ('loss_weight',)
     stats_on_cpu: bool = False
     least_side: int = 1
     reader_interpolation: str = 'nearest'

@@ -35,6 +35,7 @@ class Boundary(BinaryTask):
 
     channels = 1
     primary_metric = 'odsF'
+    beside_figures = ('loss_weight', 'positive_weight')
     stats_on_cpu = True
     least_side = 2  # the direction across a boundary needs a neighbouring pixel
     reader_interpolation = 'any'

@@ -48,6 +48,7 @@ class CategoricalTask(ClassAuxMaps, Task):
     label_dtype = np.uint8
     primary_metric = 'mIoU'
     higher_is_better = True
+    beside_figures = ('loss_weight', 'class_weight', 'palette')
     mixed = ('set values of the task if the numbers are class ids, as in values=(0, 1); '
              'colour_coded=True reads the colours')
 

@@ -54,6 +54,7 @@ class Depth(Task):
     ignore_value = 0.0
     primary_metric = 'absErr'
     higher_is_better = False
+    beside_figures = ('loss_weight', 'max_display', 'aux_normal', 'farthest', 'divide_when_zoomed')
 
     def __init__(self, loss_weight: float = 1.0, max_display: float = 10.0,
                  png_unit: float | None = None,

@@ -65,6 +65,9 @@ class StoredValues:
         if not self.said and label.dtype == np.uint8 or not label.size:
             return label
         low, high = int(label.min()), int(label.max())
+        if high > np.iinfo(np.int64).max:
+            raise ValueError(f'stored numbers must be at most {np.iinfo(np.int64).max}, got '
+                             f'{label.dtype} up to {high}: if it was -1, save a signed type')
         if high - low < TABLE:
             stored = np.arange(low, high + 1)
             place = label if low == 0 and label.dtype.kind == 'u' else label.astype(np.int64) - low

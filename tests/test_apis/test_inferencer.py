@@ -241,7 +241,7 @@ def test_a_call_leaves_the_model_and_the_config_as_they_were(infer, picture, con
     result = MultiTaskInferencer(averaging, checkpoint, 'cpu')(picture)  # a Path does as well
     assert result.uncertainty and config.pretty_text == before
     assert not MultiTaskInferencer(averaging, checkpoint, 'cpu')(picture, num_samples=1).uncertainty
-    with pytest.raises(ValueError, match=r"change the loaded config itself, got \{'model.x': 1\}"):
+    with pytest.raises(ValueError, match=r"of load_config\(path, options\), got \{'model.x': 1\}"):
         MultiTaskInferencer(config, checkpoint, 'cpu', {'model.x': 1})
 
 

@@ -373,6 +373,8 @@ def coco_of(*annotations):
     (other_text('coco_a.json', '[]'), 'is no COCO JSON'),
     (other_text('cvat_a.txt', ''), 'neither annotations.xml'),
     (coco_of((0, 'dog', dict(segmentation=[[1, 2, 3, 4]]))), 'the annotation 0 cannot be read'),
+    (coco_of((0, 'dog', dict(segmentation=[1, 2, 3, 4, 5, 6]))),
+     'must be a list of polygons, [[x, y, x, y, ...]]'),
     (coco_of((0, 'dog', dict(segmentation=[[1, 2, 3, 4, 5, float('nan')]]))),
      'image a.jpg: ValueError a shape with a corner that is no number'),
     (coco_of((9, 'dog', dict(segmentation=[[1, 2, 3, 4, 5, 6]]))), 'no image has the id 10'),

@@ -2,12 +2,16 @@
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 
-from mtpsl.engine.check_data import SHOWN, run_check, run_config_check
+from mtpsl.engine import load_config
+from mtpsl.engine.check_data import SHOWN, idle_regularizer, run_check, run_config_check
+from mtpsl.registry import DATASETS, MODELS
+from mtpsl.tasks import build_tasks
 
 ROOT = Path(__file__).parents[2]
 CONFIG = """
@@ -129,6 +133,37 @@ def test_copies_in_another_training_set(config, tmp_path, capsys):
     out = capsys.readouterr().out
     assert 'train 2: ' in out and f'such as {tmp_path}/more/images/' in out
     assert [row[1] for row in rows(out) if row[-1] == 'differs'] == ['in another training set too']
+
+
+@pytest.mark.parametrize(('low', 'high', 'told'), [
+    (0.67, 10.0, '50% of the known pixels of depth are beyond its bins, 0.67 to 10'),
+    (5.0, 30.0, '20% of the known pixels'), (1.0, 20.0, '')])
+def test_labels_beyond_the_bins_that_predict_them(low, high, told, config, capsys):
+    """Depths of 2, 4, ... 20."""
+    bins = dict(depth=dict(type='DepthBins', low=low, high=high, num=40))
+    if not told:
+        check(config, model=dict(decoder=dict(bins=bins)))
+        return
+    with pytest.raises(SystemExit):
+        check(config, model=dict(decoder=dict(bins=bins)))
+    out = capsys.readouterr().out
+    assert f'train: {told}' in out and 'from 2 to 20' in out
+    assert [row[2] for row in rows(out) if row[-1] == 'differs'] == ['beyond bins']
+
+
+@pytest.mark.parametrize(('kind', 'names', 'told'), [
+    ('ViewConsistency', ['semseg'], True), ('ViewConsistency', ['semseg', 'depth'], False),
+    ('JointTaskRegularization', ['semseg'], False)])
+def test_a_regularizer_that_has_nothing_to_do_is_told(kind, names, told, config):
+    """The images with classes alone are wholly labelled; all of them have one label of two."""
+    cfg = load_config(config)
+    tasks = build_tasks({name: cfg.tasks[name] for name in names})
+    dataset = DATASETS.build(dict(cfg.train_dataloader.dataset, tasks=tasks, drop_unlabelled=True))
+    model = SimpleNamespace(tasks=tasks, regularizer=MODELS.build(dict(type=kind, tasks=tasks)))
+    found = idle_regularizer(SimpleNamespace(
+        model=model, train_dataloader=SimpleNamespace(dataset=dataset)))
+    assert (f'all training images are labelled for all 1 tasks: {kind}' in found) == told == bool(
+        found)
 
 
 def test_one_line_errors(tmp_path, capsys):

@@ -1,5 +1,7 @@
 """Regional compilation: same values and keys, and no new graph for another number of pairs."""
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 from mmengine.config import Config
@@ -110,6 +112,25 @@ def test_a_part_that_is_not_there_is_an_error(model):
     assert all(model.get_submodule(part) for part in PARTS)
     with pytest.raises(ValueError, match="the model has no part 'diffusion.blocks'"):
         CompileHook(parts=('diffusion.blocks',)).compile(model)
+
+
+@pytest.mark.parametrize(('lines', 'told'), [
+    ("efficient_conv_bn_eval = ['backbone', 'neck', 'decoders']",
+     r"efficient_conv_bn_eval must be \['backbone'\].*'decoders'"),
+    ('efficient_conv_bn_eval = True', r"must be \['backbone'\].*got True"),
+    ("efficient_conv_bn_eval = '[backbone]'", 'efficient_conv_bn_eval must be'),
+    ("efficient_conv_bn_eval = ['backbone']", ''), ("efficient_conv_bn_eval = 'backbone'", ''),
+    ("optim_wrapper = dict(constructor='mmseg.LearningRateDecayOptimizerConstructor')\n"
+     "model = dict(backbone=dict(type='ResNet'))",
+     'LearningRateDecayOptimizerConstructor knows the layers of ConvNeXt, BEiT, MAE alone'),
+    ("optim_wrapper = dict(constructor='mmseg.LearningRateDecayOptimizerConstructor')\n"
+     "model = dict(backbone=dict(type='mmseg.BEiT'))", ''),
+])
+def test_other_words_of_mmengine_and_mmseg_name_what_they_serve(lines, told, tmp_path):
+    path = tmp_path / 'config.py'
+    path.write_text(lines)
+    with pytest.raises(ValueError, match=told) if told else nullcontext():
+        load_config(str(path))
 
 
 def test_the_top_level_compile_says_what_to_use(tmp_path):

@@ -1,5 +1,6 @@
 """Loading configs: shared tasks, misspelt keys, overrides."""
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -9,7 +10,9 @@ import torch
 from in_process import running_here
 from test_faults.tiny_run import write_config, write_images
 
+from mtpsl.apis.load_model import find_model
 from mtpsl.engine import build_runner, load_config
+from mtpsl.engine.config.load import check_unchanged
 from mtpsl.engine.config.schema import accepts
 from mtpsl.engine.launch import set_work_dir
 
@@ -51,6 +54,45 @@ def test_overridden_tasks_reach_everything(tmp_path):
     assert list(cfg.model.tasks) == list(cfg.test_dataloader.dataset.tasks) == ['depth']
     cfg = load_config(PASCAL, {'tasks.semseg.loss_weight': 3.0})
     assert cfg.model.tasks.semseg.loss_weight == 3.0
+
+
+def merge(key: str, value: object) -> Callable:
+    return lambda cfg: cfg.merge_from_dict({key: value})
+
+
+@pytest.mark.parametrize(('change', 'told'), [
+    (merge('tasks.semseg.absent_iou', 1.0), r'tasks \(semseg\) was changed after load_config'),
+    (merge('tasks.semseg.loss_weight', 0.0), r'tasks \(semseg\)'),
+    (lambda cfg: setattr(cfg, 'tasks', dict(cfg.tasks, depth=dict(type='Depth'))),
+     r'tasks \(depth\)'),
+    (merge('data_preprocessor.mean', [0, 0, 0]), r'data_preprocessor\.mean was changed'),
+    (lambda cfg: setattr(cfg.data_preprocessor, 'size', (96, 96)), r'preprocessor\.size'),
+    (lambda cfg: cfg.data_preprocessor.pop('size'), r'preprocessor\.size'),
+])
+def test_a_change_of_the_top_that_parts_do_not_follow_is_refused(change, told, tmp_path):
+    """In a config as written and as a run dumps it, and in a copy of it."""
+    dumped = tmp_path / 'dumped.py'
+    dumped.write_text(load_config(PASCAL).pretty_text)
+    for cfg in (load_config(PASCAL), copy.deepcopy(load_config(PASCAL)), load_config(str(dumped))):
+        check_unchanged(cfg)
+        change(cfg)
+        for build in (build_runner, find_model):
+            with pytest.raises(ValueError, match=told):
+                build(cfg)
+
+
+def test_changes_that_act_are_not_refused(tmp_path):
+    """In place, of a part, at both places, and where the model has its own."""
+    cfg = load_config(write(tmp_path, "model = dict(data_preprocessor=dict(size=(64, 64)))\n"
+                            "val_evaluator = dict(tasks=dict(depth=dict(type='Depth')))"))
+    cfg.tasks.semseg.loss_weight = 0.5
+    cfg.tasks.pop('parsing')
+    assert cfg.model.tasks.semseg.loss_weight == 0.5 and 'parsing' not in cfg.model.tasks
+    cfg.data_preprocessor.mean = cfg.model.data_preprocessor.mean = (0, 0, 0)
+    cfg.model.merge({'backbone': dict(frozen_stages=1)})
+    cfg.data_preprocessor.size = (96, 96)
+    check_unchanged(cfg)
+    assert len(cfg.val_evaluator.tasks) == 1
 
 
 def test_a_part_s_own_tasks_stay_its_own(tmp_path):

@@ -1,5 +1,6 @@
 """Variables of config files that a child sets anew."""
 
+import re
 import warnings
 from pathlib import Path
 
@@ -88,6 +89,50 @@ def test_what_nothing_reads_is_told(tmp_path):
         load_config(write(tmp_path, 'batch_size = 4', 'demo'))
     with pytest.raises(KeyError, match="'max_epoch' of .* did you mean 'max_epochs'"):
         load_config(write(tmp_path, 'max_epoch = 4', 'demo'))
+
+
+TASK_BASE = """
+tasks = dict(depth=dict(type='Depth', png_unit=0.001, max_display=10.0, loss_weight=1.0))
+optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=0.1, weight_decay=0.5))
+"""
+
+
+@pytest.mark.parametrize(('lines', 'options', 'told'), [
+    ("tasks = dict(depth=dict(type='InverseDepth'))", {},
+     'tasks.depth a InverseDepth, and it keeps options of the Depth of the base: png_unit=0.001'),
+    ("tasks = {'depth': {'type': 'InverseDepth', 'max_display': 1.0}}", {},
+     'base: png_unit=0.001;'),
+    ("tasks = dict(depth=dict(type='InverseDepth', png_unit=0.5))", {}, 'base: max_display=10.0;'),
+    ('', {'tasks.depth.type': 'InverseDepth'}, 'base: png_unit=0.001, max_display=10.0;'),
+    ('', {'tasks.depth': dict(type='InverseDepth', max_display=1.0)}, 'base: png_unit=0.001;'),
+    ("optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.1))", {}, 'base: weight_decay=0.5;'),
+    ("optim_wrapper = dict(type='AmpOptimWrapper')", {}, ''),
+    ("tasks = dict(depth=dict(type='Depth'))", {}, ''),
+    ("tasks = dict(depth=dict(_delete_=True, type='InverseDepth'))", {}, ''),
+    ("tasks = dict(depth=dict(type='InverseDepth', png_unit=None, max_display=1.0))", {}, ''),
+    ('', {'tasks.depth.type': 'InverseDepth', 'tasks.depth.png_unit': None,
+          'tasks.depth.max_display': 1.0}, ''),
+])
+def test_options_that_stay_with_another_type_are_told(lines, options, told, tmp_path):
+    """Those of units are refused; also where the child that is loaded is one of the child's."""
+    child = write(tmp_path, lines, write(tmp_path, TASK_BASE))
+    for path in (child, write(tmp_path, '', child)):
+        with warnings.catch_warnings(record=True) as found:
+            warnings.simplefilter('always')
+            if 'png_unit' in told:
+                with pytest.raises(ValueError, match=re.escape(told)):
+                    load_config(path, options)
+            else:
+                load_config(path, options)
+        said = [text for one in found if 'keeps options' in (text := str(one.message))]
+        assert len(said) == bool(told and 'png_unit' not in told) and told in (said or [told])[0]
+
+
+def test_an_option_that_a_child_s_child_says_is_no_doubt(tmp_path):
+    child = write(tmp_path, "tasks = dict(depth=dict(type='InverseDepth', max_display=1.0))",
+                  write(tmp_path, TASK_BASE))
+    last = write(tmp_path, 'tasks = dict(depth=dict(png_unit=0.5))', child)
+    assert load_config(last).tasks.depth.png_unit == 0.5
 
 
 def test_an_option_that_is_a_variable_names_the_keys(tmp_path):

@@ -17,6 +17,7 @@ from mtpsl.analysis.results import (
     read_results,
     summarize,
 )
+from mtpsl.analysis.task_options import options_of, other_options
 from mtpsl.registry import TASKS
 from mtpsl.tasks import build_tasks
 
@@ -203,6 +204,42 @@ def test_other_classes_are_told(tmp_path) -> None:
     for other in methods[3:]:
         line, = other_classes([*methods[:3], other])
         assert 'semseg has 3 classes in' in line and f'{other.name}.json' in line
+
+
+def options_file(folder: Path, name: str, **more: object) -> Path:
+    tasks = dict(semseg=dict(type='Semseg', class_names=('x', 'y'), loss_weight=2.0) | more)
+    return write(folder / f'{name}.json', {'semseg/mIoU': 50, 'task_options': options_of(tasks)})
+
+
+@pytest.mark.parametrize(('one', 'other', 'told'), [
+    ({}, dict(absent_iou=1.0), 'absent_iou is its default in a, 1.0 in b, c'),
+    (dict(values=(0, (1, 2))), dict(values=(0, 1)), r'values is [0, [1, 2]] in a, [0, 1] in b, c'),
+    ({}, dict(absent_iou=None, loss_weight=3.0, class_weight=(1, 2)), ''),
+    ({}, dict(class_names=('x', 'z')), 'class_names is ["x", "y"] in a, ["x", "z"] in b, c'),
+])
+def test_options_that_change_figures_are_told(tmp_path, one, other, told) -> None:
+    """Options of the loss say nothing, nor do files without the entry."""
+    files = [options_file(tmp_path, 'a', **one), options_file(tmp_path, 'b', **other),
+             options_file(tmp_path, 'c', **other), write(tmp_path / 'old.json',
+                                                         {'semseg/mIoU': 50})]
+    methods = [group_by_method(read_argument(str(file)))[0] for file in files]
+    lines = other_options(methods)
+    assert len(lines) == bool(told)
+    assert told.replace('b, c', 'b and c') in ''.join(lines)
+    assert other_options(methods[1:]) == []
+    with pytest.raises(ValueError, match="'task_options' must be an object of task"):
+        read_results(write(tmp_path / 'd.json', {'semseg/mIoU': 50, 'task_options': {'a': 1}}))
+
+
+def test_options_of_tasks() -> None:
+    """A unit and a metric's option are told, those of the loss and the pictures are not."""
+    assert options_of(dict(
+        depth=dict(type='Depth', png_unit=0.001, max_display=80.0, aux_normal=(1, 2)),
+        saliency=dict(type='Saliency', double_sigmoid=True),
+        boundary=dict(type='Boundary', max_dist=0.03, positive_weight=0.9))) == dict(
+            depth=dict(type='Depth', png_unit=0.001),
+            saliency=dict(type='Saliency', double_sigmoid=True),
+            boundary=dict(type='Boundary', max_dist=0.03))
 
 
 def test_one_file_by_two_paths_is_one_run(tmp_path, monkeypatch) -> None:

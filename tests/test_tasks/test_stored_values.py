@@ -38,6 +38,13 @@ def test_values_of_classes_and_of_unknown_pixels(kind: type) -> None:
         task.translate(np.array([[0, 8, 1, 8]], kind))
 
 
+@pytest.mark.parametrize('arguments', [{}, dict(values=(0, 1, 2)), dict(ignore=(9,))])
+def test_a_number_beyond_64_bits_with_a_sign_is_named(arguments: dict) -> None:
+    label = build(**arguments).from_array(np.array([[0, 2 ** 64 - 1]], np.uint64))
+    with pytest.raises(ValueError, match='uint64 up to 18446744073709551615: if it was -1'):
+        build(**arguments).translate(label)
+
+
 def test_numbers_beyond_a_byte_and_below_zero() -> None:
     task = build(ignore=(65535, -100, 10 ** 7))
     assert translate(task, [0, 2, 65535], np.uint16) == [0, 2, 255]

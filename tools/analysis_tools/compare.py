@@ -46,6 +46,7 @@ def main(argv: list[str] | None = None) -> None:
         )
         from mtpsl.analysis.comparison_formats import FORMATS
         from mtpsl.analysis.results import group_by_method, paper_results, read_argument
+        from mtpsl.analysis.task_options import other_options
 
         files = [Path(file).resolve() for text in args.results
                  for file in split_paths(split_name(text)[1])]
@@ -70,7 +71,7 @@ def main(argv: list[str] | None = None) -> None:
         shown = [*methods, *([baseline] if baseline else [])]
         skipped = [run.left_out for method in shown for run in method.runs if run.left_out]
         for line in (*dict.fromkeys(skipped), *copies(methods), *other_classes(shown),
-                     *disagreements(comparison)):
+                     *other_options(shown), *disagreements(comparison)):
             print(f'note: {line}', file=sys.stderr)
 
 

@@ -87,6 +87,9 @@ def _outline(entry: dict, size: Size | None) -> tuple[str, Outline]:
         if not isinstance(counts, str) and sum(counts) != height * width:
             raise ValueError(f'run lengths of {sum(counts)} pixels in a mask of {height} x {width}')
         return 'RLE', CocoRuns((height, width), counts)
+    if not (isinstance(found, list) and all(isinstance(ring, list) for ring in found)):
+        raise ValueError('segmentation must be a list of polygons, [[x, y, x, y, ...]], or run '
+                         f'lengths, got {found!r:.60}')
     rings = [list(zip(ring[::2], ring[1::2])) for ring in found]
     if any(len(ring) < 6 or len(ring) % 2 for ring in found):
         raise ValueError('a polygon must have three corners at least, x and y of each')

@@ -17,8 +17,10 @@ from mtpsl.engine.quiet import quieten, silence
 from mtpsl.registry import DATASETS, METRICS, MODELS, OPTIMIZERS, VISUALIZERS, class_of
 
 from .dataset_tree import leave_out_sets, leaves, shorten_written_sets, write_out_sets
+from .inherited import check_inherited, check_options
 from .model_index import find_config
 from .schema import check_kinds, check_parts
+from .shared import check_shared, remember
 from .values import check_left_out, check_set_left_out, check_values, value_of
 from .variables import check_sets_of_file, check_variables, places_of
 
@@ -66,7 +68,8 @@ def load_config(path: str, options: Mapping[str, object] | None = None) -> Confi
         options: overrides with dotted keys, as ``--cfg-options`` gives them.
 
     Warns:
-        UserWarning: a top-level key that nothing reads, see ``config.variables``.
+        UserWarning: a top-level key that nothing reads, see ``config.variables``; a part of
+            another type than in the base that keeps its options, see ``config.inherited``.
 
     Raises:
         FileNotFoundError: no such config, or no such base of it.
@@ -85,11 +88,13 @@ def load_config(path: str, options: Mapping[str, object] | None = None) -> Confi
     for key in cfg:
         _check_spelling(key)
     check_variables(path, cfg, CONFIG_KEYS)
+    check_inherited(path, cfg)
     check_sets_of_file(path, cfg)
     _unshare(cfg, {key.split('.')[0] for key in options or {}})
     present = [name for name, task in _tasks_of(cfg).items() if task is not None]
     for key, value in (options or {}).items():
         check_set_left_out(key, value, cfg)
+    check_options(cfg, options or {})
     _merge(cfg, options or {})
     check_values(cfg)
     _check_log_level(cfg)
@@ -194,6 +199,12 @@ def _share(cfg: Config) -> None:
         write_out_sets(cfg)
         for component, registry in _components(cfg):
             _share_tasks(component, registry, cfg.tasks)
+    remember(cfg, (component for component, _ in _components(cfg)))
+
+
+def check_unchanged(cfg: Config) -> None:
+    """Raise ValueError where a loaded config was changed at the top alone, with no effect."""
+    check_shared(cfg, (component for component, _ in _components(cfg)))
 
 
 def _unshare(cfg: Config, overridden: set[str]) -> None:

@@ -24,6 +24,9 @@ LEAST = {'train_cfg.max_epochs': 1, 'train_cfg.max_iters': 1, 'train_cfg.val_int
 RATES = ('optim_wrapper.optimizer.lr', 'optim_wrapper.optimizer.weight_decay')  # finite, at least 0
 CLIPPING: dict[str, Callable] = dict(norm=torch.nn.utils.clip_grad_norm_,
                                      value=torch.nn.utils.clip_grad_value_)
+# mmseg's constructors by the layers of a backbone -> what its class must have in its name.
+OF_LAYERS = dict.fromkeys(('LearningRateDecayOptimizerConstructor',
+                           'LayerDecayOptimizerConstructor'), ('ConvNeXt', 'BEiT', 'MAE'))
 # Options of mmengine's own constructor of parameter groups.
 FACTORS = {'norm_decay_mult', 'bias_lr_mult', 'bias_decay_mult', 'dwconv_decay_mult',
            'flat_decay_mult', 'dcn_offset_lr_mult'}
@@ -55,6 +58,8 @@ def check_values(cfg: Config) -> None:
     for split in ('train', 'val', 'test'):
         _check_loader(split, cfg.get(f'{split}_dataloader'), cfg)
     _check_frozen(value_of(cfg, 'model.backbone'))
+    _check_fused(cfg)
+    _check_constructor(cfg)
 
 
 def check_left_out(name: str, tasks: Mapping, present: Collection[str], given: bool) -> None:
@@ -209,6 +214,27 @@ def _check_loader(split: str, loader: Any, cfg: Config) -> None:
     if kind.endswith('JointSampler'):
         raise ValueError(f'{key}.sampler.type={kind} draws sets by shares, so that some images '
                          'would not be scored: SeededSampler with shuffle=False takes each once')
+
+
+def _check_fused(cfg: Config) -> None:
+    """Of other parts torch.fx says only that it cannot trace them."""
+    fused = cfg.get('efficient_conv_bn_eval') or []
+    fused = [fused] if isinstance(fused, str) else fused
+    if not isinstance(fused, (list, tuple)) or any(str(part).split('.')[0] != 'backbone'
+                                                   for part in fused):
+        raise ValueError("efficient_conv_bn_eval must be ['backbone'], the part of a model that "
+                         f'torch.fx can trace, got {fused!r}')
+
+
+def _check_constructor(cfg: Config) -> None:
+    """mmseg's constructor of layer-wise rates raises NotImplementedError without a word."""
+    name = str(value_of(cfg, 'optim_wrapper.constructor')).rpartition('.')[2]
+    backbone = value_of(cfg, 'model.backbone.type')
+    if name in OF_LAYERS and backbone is not None and not any(
+            kind in str(getattr(backbone, '__name__', backbone)) for kind in OF_LAYERS[name]):
+        raise ValueError(f'optim_wrapper.constructor={name} knows the layers of '
+                         f'{", ".join(OF_LAYERS[name])} alone, model.backbone.type is {backbone}; '
+                         'GroupedOptimWrapperConstructor sets rates by the names of parts')
 
 
 def _check_frozen(backbone: Any) -> None:

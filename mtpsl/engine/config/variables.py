@@ -57,7 +57,7 @@ def check_variables(path: str, cfg: Mapping, known: Collection[str]) -> None:
         UserWarning: the file uses the variable in some of the places only; or nothing reads it; or
             it changes the validation data, but not the test data derived from them in the base.
     """
-    top = _parse(path)
+    top = parse_config(path)
     if top is None or not top.bases:
         return
     for file in top.family():
@@ -84,7 +84,7 @@ def check_sets_of_file(path: str, cfg: Config) -> None:
     gone = [key for key in _keys(cfg) if value_of(cfg, key) is None
             and (parent := key.rpartition('.')[0]).endswith('.datasets')
             and isinstance(value_of(cfg, parent), Mapping)]
-    top = _parse(path) if gone else None
+    top = parse_config(path) if gone else None
     bases = [] if top is None else [Config.fromfile(one.path) for one in top.family()
                                     if one is not top]
     for key in gone if top is not None else ():
@@ -96,7 +96,7 @@ def check_sets_of_file(path: str, cfg: Config) -> None:
 
 def places_of(path: str, name: str, known: Collection[str]) -> list[str]:
     """Return the dotted keys to which a config and its bases assign a variable."""
-    top = _parse(path)
+    top = parse_config(path)
     places = [] if top is None else _places(list(top.family()), name)
     return list(dict.fromkeys(key for key in places if key.split('.')[0] in known))[:SHOWN]
 
@@ -166,7 +166,7 @@ def _written(key: str, name: str) -> str:
 
 # ------------------------------------------------------------------ files
 
-def _parse(path: str) -> _File | None:
+def parse_config(path: str) -> _File | None:
     """Parse a config file; None if it cannot be read without running it."""
     try:
         text = Path(path).read_text(encoding='utf-8')
@@ -175,7 +175,7 @@ def _parse(path: str) -> _File | None:
         tree = ast.parse(text)
         lazy = [_imported(path, line) for statement in tree.body if isinstance(statement, ast.With)
                 for line in statement.body if isinstance(line, ast.ImportFrom)]
-        bases = [base for base in map(_parse, filter(None, lazy)) if base] or _bases(path)
+        bases = [base for base in map(parse_config, filter(None, lazy)) if base] or _bases(path)
     except Exception:  # such as {{$VARIABLE:3}}, which is no Python until mmengine replaces it
         return None
     assigned: dict[str, list[ast.expr]] = {}
@@ -189,7 +189,8 @@ def _parse(path: str) -> _File | None:
 
 
 def _bases(path: str) -> list[_File]:
-    bases = [_parse(Config._get_cfg_path(base, path)[0]) for base in Config._get_base_files(path)]
+    bases = [parse_config(Config._get_cfg_path(base, path)[0])
+             for base in Config._get_base_files(path)]
     return [base for base in bases if base]
 
 

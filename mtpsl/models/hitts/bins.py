@@ -50,6 +50,12 @@ class Bins(nn.Module):
         """Return the bin indices (N, H, W) of values (N, C, H, W)."""
         raise NotImplementedError
 
+    def limits(self) -> tuple[float, float] | None:
+        """Return the least and the largest value of one channel; None for vectors."""
+        if self.value_channels > 1:
+            return None
+        return self.values.min().item(), self.values.max().item()
+
 
 @MODELS.register_module()
 class DepthBins(Bins):

@@ -54,9 +54,11 @@ class Regularizer(BaseModule):
 
     Attributes:
         num_views: number of views that it needs.
+        of_unlabelled: whether its losses are 0 where all tasks are labelled.
     """
 
     num_views: int
+    of_unlabelled: bool = False
 
     def __init__(self, tasks: Mapping[str, Task]) -> None:
         super().__init__()

@@ -43,6 +43,7 @@ class ViewConsistency(Regularizer):
     """
 
     num_views = 2
+    of_unlabelled = True
 
     def __init__(self, tasks: Mapping[str, Task], weight: float = 1.0,
                  confidence: float = CONFIDENCE, agreement: float = AGREEMENT) -> None:

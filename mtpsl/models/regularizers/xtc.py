@@ -137,6 +137,7 @@ class CrossTaskConsistency(Regularizer):
     """
 
     num_views = 2
+    of_unlabelled = True
 
     def __init__(self, tasks: Mapping[str, Task], weight: float = 1.0, feature_weight: float = 0.5,
                  channels: Sequence[int] = (64, 128, 256, 512, 512), map_stride: int = 1,

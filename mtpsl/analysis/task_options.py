@@ -1,0 +1,85 @@
+"""The options of tasks by which figures of one name differ, in result files and beside a table."""
+
+import inspect
+import json
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from mtpsl.registry import TASKS, class_of
+
+if TYPE_CHECKING:
+    from .results import Method
+
+# Of a metrics.json: task -> its type, and option -> value where that is not the default.
+OPTIONS = 'task_options'
+SHOWN = 60  # characters of a value
+
+
+def options_of(tasks: Mapping[str, Mapping]) -> dict[str, dict[str, Any]]:
+    """The entry ``task_options`` of a file of figures.
+
+    Args:
+        tasks: task name -> config; :attr:`mtpsl.tasks.Task.beside_figures` are left out.
+    """
+    found = {}
+    for name, task in tasks.items():
+        cls = class_of(task['type'], TASKS)
+        given = {key: _plain(value) for key, value in task.items()
+                 if key not in ('type', '_scope_', *cls.beside_figures)}
+        defaults = {key: _plain(one.default)
+                    for key, one in inspect.signature(cls).parameters.items()
+                    if one.default is not one.empty}
+        found[name] = {'type': cls.__name__} | {
+            key: value for key, value in given.items()
+            if key not in defaults or value != defaults[key]}
+    return found
+
+
+def _plain(value: object) -> Any:
+    """In JSON's types."""
+    return json.loads(json.dumps(value, default=repr))
+
+
+def read_options(content: Mapping, place: str) -> dict[str, dict[str, Any]]:
+    """The entry ``task_options`` of a result file; empty if it has none, as older ones.
+
+    Raises:
+        ValueError: it is no object of objects.
+    """
+    named = content.get(OPTIONS, {})
+    if not (isinstance(named, dict) and all(isinstance(one, dict) for one in named.values())):
+        raise ValueError(f'{place}: {OPTIONS!r} must be an object of task -> object of option -> '
+                         f'value, got {named!r:.60}')
+    return named
+
+
+def other_options(methods: Iterable['Method']) -> list[str]:
+    """List the tasks whose figures are of differently set tasks, one line each.
+
+    Names of classes are left to the figures of single classes where there are any.
+    """
+    runs = [(method.name, run) for method in methods for run in method.runs]
+    lines = []
+    for task in dict.fromkeys(task for _, run in runs for task in run.options):
+        rows = [(name, run.options[task]) for name, run in runs if task in run.options]
+        known = all(run.classes.get(task) for _, run in runs if task in run.options)
+        differing = [told for option in dict.fromkeys(key for _, given in rows for key in given)
+                     if not (known and option == 'class_names')
+                     and (told := _differing(option, rows))]
+        if differing:
+            lines.append(f'{task} has other options in other rows, and its figures are not '
+                         f'comparable: {"; ".join(differing)}')
+    return lines
+
+
+def _differing(option: str, rows: Iterable[tuple[str, Mapping]]) -> str:
+    """What the rows say of an option; '' if it is one value."""
+    said: dict[str, list[str]] = {}
+    for name, given in rows:
+        value = json.dumps(given[option]) if option in given else 'its default'
+        names = said.setdefault(value, [])
+        if name not in names:
+            names.append(name)
+    return f'{option} is ' + ', '.join(
+        f'{value:.{SHOWN}} in {" and ".join(names)}' for value, names in said.items()
+    ) if len(said) > 1 else ''
