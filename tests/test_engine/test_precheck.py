@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import cv2
 import pytest
 from in_process import load_tool, running_here
+from mmengine.registry import init_default_scope
 from test_faults.tiny_run import write_config, write_images
 
 from mtpsl.apis import MultiTaskInferencer
@@ -201,11 +202,12 @@ def test_images_of_one_split_that_were_shrunk(size, zoom, told, tmp_path, capsys
     config = write_config(tmp_path / 'config.py', root, 'train_dataloader["dataset"]["pipeline"] = '
                           f'[*pipeline[:2], dict(type="RandomScale", scale_range={zoom}), '
                           '*pipeline[2:]]')
+    init_default_scope('mtpsl')
     cfg, said = load_config(str(config)), []
     loaders = {f'{split}_dataloader': SimpleNamespace(dataset=DATASETS.build(
         cfg[f'{split}_dataloader'].dataset)) for split in ('train', 'val', 'test')}
-    runner = SimpleNamespace(cfg=cfg, val_loop=1, logger=SimpleNamespace(warning=said.append),
-                             **loaders)
+    runner = SimpleNamespace(cfg=cfg, val_loop=1, model=None,
+                             logger=SimpleNamespace(warning=said.append), **loaders)
     for training in (True, False):
         said.clear()
         check_labels(runner, training)
