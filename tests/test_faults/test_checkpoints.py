@@ -17,6 +17,7 @@ from mmengine.logging import MessageHub
 from mmengine.runner.checkpoint import CheckpointLoader
 
 from mtpsl.engine import AtomicLocalBackend, SafeCheckpointHook, load_config
+from mtpsl.engine.checkpoints.checkpoint_file import checkpoint_file
 from mtpsl.engine.checkpoints.content import check_whole, load_url, read_content
 from mtpsl.engine.checkpoints.resume import (
     RUN_KEY,
@@ -321,3 +322,10 @@ def test_curves_are_rewound_to_a_checkpoint(tmp_path):
     path.write_text('what\n{"step": 1}\n')
     with pytest.raises(ValueError, match="curves.json, line 1 is no JSON: 'what'; mend or remove"):
         read_curves(path)
+
+
+def test_a_work_dir_that_has_not_saved_names_no_checkpoint(tmp_path):
+    (tmp_path / 'last_checkpoint').touch()
+    with pytest.raises(FileNotFoundError) as error:
+        checkpoint_file(tmp_path)
+    assert str(error.value) == f'there is no checkpoint file {tmp_path}'

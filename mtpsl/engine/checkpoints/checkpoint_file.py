@@ -32,4 +32,5 @@ def checkpoint_file(path: str | Path) -> Path:
 def _newest(folder: Path) -> str:
     """The newest checkpoint of a work dir as its note names it; '' if there is none."""
     note = folder / POINTER
-    return str(folder / Path(note.read_text().strip()).name) if note.is_file() else ''
+    name = Path(note.read_text().strip()).name if note.is_file() else ''
+    return str(folder / name) if name else ''

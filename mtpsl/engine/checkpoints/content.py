@@ -245,12 +245,12 @@ def check_whole(path: str) -> None:
         FileNotFoundError: no such file.
         ValueError: it is damaged.
     """
-    checkpoint_file(path)
-    if not zipfile.is_zipfile(path):  # truncated, or torch's format before 2020
+    file = checkpoint_file(path)
+    if not zipfile.is_zipfile(file):  # truncated, or torch's format before 2020
         read_content(path)
         return
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(file) as archive:
             broken = archive.testzip()
     except (MemoryError, PermissionError):
         raise
