@@ -26,7 +26,7 @@ from test_tools import reference_checkpoint as reference
 from test_tools import test_own_data as own
 from test_tools.conftest import LAYOUTS
 
-from mtpsl.analysis.results import paper_results
+from mtpsl.analysis.result_files import paper_results
 from mtpsl.data_prep.synthetic import render_scene, write_scenes
 from mtpsl.datasets.label_mapping import save_mapping
 from mtpsl.engine.config.dataset_tree import leaves

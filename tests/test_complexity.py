@@ -13,7 +13,7 @@ from torch import nn
 
 from mtpsl.analysis.complexity import build_without_values, complexity
 from mtpsl.analysis.profiling.random_batch import random_batch
-from mtpsl.analysis.results import paper_results
+from mtpsl.analysis.result_files import paper_results
 from mtpsl.analysis.training_memory import training_memory
 from mtpsl.engine import load_config
 from mtpsl.registry import MODELS

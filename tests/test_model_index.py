@@ -13,7 +13,8 @@ from mmengine.fileio import load
 from mmengine.infer import BaseInferencer
 
 from mtpsl.analysis.directions import metric_directions
-from mtpsl.analysis.results import PAPER, Result, paper_results
+from mtpsl.analysis.result_files import PAPER, paper_results
+from mtpsl.analysis.results import Result
 from mtpsl.engine import load_config
 from mtpsl.engine.config import model_index
 from mtpsl.engine.config.model_index import config_names, find_config, find_weights, models

@@ -6,15 +6,8 @@ from dataclasses import dataclass, replace
 from mtpsl.evaluation.delta_m import mean_gain
 from mtpsl.evaluation.table import decimals, figure, signed
 
-from .results import (
-    Method,
-    Result,
-    Score,
-    one_direction,
-    read_argument,
-    refuse_overlap,
-    summarize,
-)
+from .result_files import read_argument
+from .results import Method, Result, Score, one_direction, refuse_overlap, summarize
 
 DELTA = 'delta_m'
 

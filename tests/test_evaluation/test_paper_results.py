@@ -3,7 +3,8 @@
 import pytest
 
 from mtpsl.analysis.comparison import Comparison, compare, disagreements
-from mtpsl.analysis.results import PAPER, group_by_method, paper_results, read_results
+from mtpsl.analysis.result_files import PAPER, paper_results, read_results
+from mtpsl.analysis.results import group_by_method
 
 METHODS = ['Single-Task', 'MTL Baseline', 'SS', 'XTC', 'XTC*', 'DiffusionMTL (Prediction)',
            'DiffusionMTL (Feature)']

@@ -9,14 +9,8 @@ import pytest
 
 from mtpsl.analysis.comparison import compare, copies, other_classes
 from mtpsl.analysis.directions import directions_of, metric_directions
-from mtpsl.analysis.results import (
-    Result,
-    group_by_method,
-    paper_results,
-    read_argument,
-    read_results,
-    summarize,
-)
+from mtpsl.analysis.result_files import paper_results, read_argument, read_results
+from mtpsl.analysis.results import Result, group_by_method, summarize
 from mtpsl.analysis.task_options import options_of, other_options
 from mtpsl.registry import TASKS
 from mtpsl.tasks import build_tasks

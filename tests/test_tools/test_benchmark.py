@@ -26,7 +26,8 @@ from mtpsl.analysis.benchmark.methods import (
 )
 from mtpsl.analysis.benchmark.record import Record, Run
 from mtpsl.analysis.comparison import compare
-from mtpsl.analysis.results import group_by_method, read_results
+from mtpsl.analysis.result_files import read_results
+from mtpsl.analysis.results import group_by_method
 from mtpsl.engine import load_config
 from mtpsl.registry import MODELS
 from mtpsl.system.choices import PASCAL_TASKS as TASKS

@@ -45,7 +45,8 @@ def main(argv: list[str] | None = None) -> None:
             other_classes,
         )
         from mtpsl.analysis.comparison_formats import FORMATS
-        from mtpsl.analysis.results import group_by_method, paper_results, read_argument
+        from mtpsl.analysis.result_files import paper_results, read_argument
+        from mtpsl.analysis.results import group_by_method
         from mtpsl.analysis.task_options import other_options
 
         files = [Path(file).resolve() for text in args.results

@@ -99,7 +99,7 @@ def measured_rows(counts: Mapping[str, Counts]) -> list[dict[str, object]]:
 
     A model without conditioning is followed by the same with the weights of its idle f_cond.
     """
-    from mtpsl.analysis.results import paper_results
+    from mtpsl.analysis.result_files import paper_results
 
     results = {(setting, result.method): result
                for setting in (MAIN, ABLATION) for result in paper_results(setting)}

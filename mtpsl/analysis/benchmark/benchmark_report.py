@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from mtpsl.analysis.comparison import DELTA, Comparison, compare
 from mtpsl.analysis.comparison_formats import to_markdown
 from mtpsl.analysis.directions import metric_directions
-from mtpsl.analysis.results import group_by_method, read_results, summarize
+from mtpsl.analysis.result_files import read_results
+from mtpsl.analysis.results import group_by_method, summarize
 from mtpsl.evaluation.delta_m import mean_gain
 from mtpsl.evaluation.table import ARROWS
 from mtpsl.system.choices import PASCAL_TASKS as TASKS

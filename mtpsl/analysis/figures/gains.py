@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mtpsl.analysis.results import Result, Score, one_direction, read_results, summarize
+from mtpsl.analysis.result_files import read_results
+from mtpsl.analysis.results import Result, Score, one_direction, summarize
 from mtpsl.evaluation.table import ARROWS, figure
 from mtpsl.system.arguments import split_name, split_paths
 from mtpsl.system.choices import COLUMN, PAGE

@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mtpsl.analysis.complexity import build_without_values, complexity
-from mtpsl.analysis.results import Method, group_by_method, one_direction, read_results
+from mtpsl.analysis.result_files import read_results
+from mtpsl.analysis.results import Method, group_by_method, one_direction
 from mtpsl.engine import load_config
 from mtpsl.engine.config.load import require
 from mtpsl.evaluation.table import ARROWS
