@@ -9,8 +9,9 @@ from torch import Tensor
 
 from .auxiliary import AGREEMENT, CONFIDENCE, ClassAuxMaps
 from .base import Task, masked_mean
+from .class_doubts import doubt_classes, unlike_classes
 from .class_list import check_names, check_palette, check_weights
-from .seen import ENOUGH, Doubt, Seen
+from .seen import Doubt, Seen
 from .stored import (
     Stored,
     StoredValues,
@@ -22,7 +23,6 @@ from .stored import (
 )
 
 WHITE = (255, 255, 255)
-MANY_CLASSES = 6  # least number of classes to check whether most are unused
 
 
 class CategoricalTask(ClassAuxMaps, Task):
@@ -174,61 +174,10 @@ class CategoricalTask(ClassAuxMaps, Task):
         return self.stored.translate(label)
 
     def doubt(self, seen: Seen) -> Doubt | None:
-        if not self.stored.said and self.channels == 2 and self._mixed_masks(seen):
-            return Doubt('hold 0 and 1 only or 0 and 255 only, of two classes: if 255 is the class '
-                         '1, write values=(0, (1, 255)) for the task, if it is unknown, '
-                         'ignore=(255,)', certain=True)
-        if self.class_weight is not None and seen.known and not any(
-                self.class_weight[int(seen.low):int(seen.high) + 1]):
-            return Doubt('hold only classes whose class_weight is 0', mute=True)
-        if not seen.known or not seen.alike:
-            told = '' if seen.published else (
-                self._shifted(*seen.arrays, '.npy files', '.png files') or self._unused(seen))
-            return Doubt(told) if told else super().doubt(seen)
-        number = int(seen.low)
-        if not number and seen.known < seen.pixels and not self.stored.said:
-            return Doubt('hold 0 and 255 only, and 255 is unknown: if 255 is a class, write '
-                         'values=(0, 255) for the task, if it is unknown, ignore=(255,)',
-                         certain=True)
-        return Doubt(f'hold one class only, {number} ({self.class_names[number]}), wherever they '
-                     'are known', mute=True)
+        return doubt_classes(self, seen) or super().doubt(seen)
 
     def unlike(self, learned: Seen, tested: Seen) -> str:
-        shifted = self._shifted(learned, tested, 'training', 'evaluation')
-        return (shifted or self._one_sided(tested, learned, 'evaluation', 'training',
-                                           'what is not learned is not found')
-                or self._one_sided(learned, tested, 'training', 'evaluation',
-                                   'what is learned is not measured'))
-
-    def _one_sided(self, here: Seen, there: Seen, name: str, other_name: str, why: str) -> str:
-        """Which classes so many labels hold that none elsewhere is no chance."""
-        found = [(f'{number} ({class_name})', *counts)
-                 for number, class_name in enumerate(self.class_names)
-                 if (counts := here.held_beside(number, there))]
-        told = ', '.join(f'{one} in {held}' for one, held, *_ in found)
-        return told and (f'hold {told} of {found[0][2]} labels of {name} and in none of '
-                         f'{found[0][3]} of {other_name}, of those that were opened: {why}')
-
-    def _unused(self, seen: Seen) -> str:
-        """Report if most classes, the highest ids, occur in no label: a wrong class list."""
-        few = seen.images >= ENOUGH and seen.known and self.channels >= MANY_CLASSES
-        return (f'hold ids up to {seen.high:g} only, class_names has {self.channels} names: is it '
-                "the data's list?") if few and 2 * (seen.high + 1) < self.channels else ''
-
-    def _shifted(self, one: Seen, other: Seen, name: str, other_name: str) -> str:
-        """Report if class 0 is in all labels of one kind and in none of the other."""
-        for here, there, names in ((one, other, (name, other_name)),
-                                   (other, one, (other_name, name))):
-            if here.lacks(0, there):
-                return (f'hold 0 ({self.class_names[0]}) in all labels of {names[1]} and none of '
-                        f'{names[0]}: are the ids of the latter from 1? Both are taken as they are')
-        return ''
-
-    @staticmethod
-    def _mixed_masks(seen: Seen) -> bool:
-        """Return whether masks of (0, 1) and of (0, 255 = unknown) are mixed."""
-        only_0 = {(one.known < one.pixels, one.high.max() == 0) for one in seen.labels if one.known}
-        return {(True, True), (False, False)} <= only_0 and (True, False) not in only_0
+        return unlike_classes(self.class_names, learned, tested)
 
     def valid(self, label: Tensor) -> Tensor:
         return label != self.ignore_value

@@ -1,0 +1,85 @@
+"""Reasons why class maps look wrong: mixed codings, unused classes, ids from 1, one class only."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from .seen import ENOUGH, Doubt, Seen
+
+if TYPE_CHECKING:
+    from .categorical import CategoricalTask
+
+MANY_CLASSES = 6  # least number of classes to check whether most are unused
+
+
+def doubt_classes(task: 'CategoricalTask', seen: Seen) -> Doubt | None:
+    """Return a reason why the labels look wrong that only class maps have, or None."""
+    said = task.stored.said
+    if not said and task.channels == 2 and _mixed_masks(seen):
+        return Doubt('hold 0 and 1 only or 0 and 255 only, of two classes: if 255 is the class '
+                     '1, write values=(0, (1, 255)) for the task, if it is unknown, '
+                     'ignore=(255,)', certain=True)
+    if task.class_weight is not None and seen.known and not any(
+            task.class_weight[int(seen.low):int(seen.high) + 1]):
+        return Doubt('hold only classes whose class_weight is 0', mute=True)
+    if not seen.known or not seen.alike:
+        told = '' if seen.published else (
+            _shifted(task.class_names, *seen.arrays, '.npy files', '.png files')
+            or _unused(task.channels, seen))
+        return Doubt(told) if told else None
+    number = int(seen.low)
+    if not number and seen.known < seen.pixels and not said:
+        return Doubt('hold 0 and 255 only, and 255 is unknown: if 255 is a class, write '
+                     'values=(0, 255) for the task, if it is unknown, ignore=(255,)',
+                     certain=True)
+    return Doubt(f'hold one class only, {number} ({task.class_names[number]}), wherever they '
+                 'are known', mute=True)
+
+
+def unlike_classes(class_names: Sequence[str], learned: Seen, tested: Seen) -> str:
+    """Return how labels of evaluation contradict those of training, or ''.
+
+    Args:
+        class_names: names of the classes.
+        learned: labels of training.
+        tested: labels of evaluation.
+    """
+    return (_shifted(class_names, learned, tested, 'training', 'evaluation')
+            or _one_sided(class_names, tested, learned, 'evaluation', 'training',
+                          'what is not learned is not found')
+            or _one_sided(class_names, learned, tested, 'training', 'evaluation',
+                          'what is learned is not measured'))
+
+
+def _one_sided(class_names: Sequence[str], here: Seen, there: Seen, name: str, other_name: str,
+               why: str) -> str:
+    """Which classes so many labels hold that none elsewhere is no chance."""
+    found = [(f'{number} ({class_name})', *counts)
+             for number, class_name in enumerate(class_names)
+             if (counts := here.held_beside(number, there))]
+    told = ', '.join(f'{one} in {held}' for one, held, *_ in found)
+    return told and (f'hold {told} of {found[0][2]} labels of {name} and in none of '
+                     f'{found[0][3]} of {other_name}, of those that were opened: {why}')
+
+
+def _unused(classes: int, seen: Seen) -> str:
+    """Report if most classes, the highest ids, occur in no label: a wrong class list."""
+    few = seen.images >= ENOUGH and seen.known and classes >= MANY_CLASSES
+    return (f'hold ids up to {seen.high:g} only, class_names has {classes} names: is it '
+            "the data's list?") if few and 2 * (seen.high + 1) < classes else ''
+
+
+def _shifted(class_names: Sequence[str], one: Seen, other: Seen, name: str,
+             other_name: str) -> str:
+    """Report if class 0 is in all labels of one kind and in none of the other."""
+    for here, there, names in ((one, other, (name, other_name)),
+                               (other, one, (other_name, name))):
+        if here.lacks(0, there):
+            return (f'hold 0 ({class_names[0]}) in all labels of {names[1]} and none of '
+                    f'{names[0]}: are the ids of the latter from 1? Both are taken as they are')
+    return ''
+
+
+def _mixed_masks(seen: Seen) -> bool:
+    """Return whether masks of (0, 1) and of (0, 255 = unknown) are mixed."""
+    only_0 = {(one.known < one.pixels, one.high.max() == 0) for one in seen.labels if one.known}
+    return {(True, True), (False, False)} <= only_0 and (True, False) not in only_0
