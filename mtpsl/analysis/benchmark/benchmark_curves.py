@@ -19,7 +19,7 @@ ROWS = (
      'DiffusionMTL (Prediction, residual)', 'DiffusionMTL (Feature, residual)',
      'MTL Baseline + residual denoising'),
     ('MTL Baseline', 'DiffusionMTL (Prediction)', 'w/o Diffusion', 'w/o Multi-Task Cond',
-     'one step'),
+     'one step', 'MTL Baseline + residual refinement'),
     ('MTL Baseline', 'SS', 'XTC', 'JTR', 'HiTTs'))
 
 

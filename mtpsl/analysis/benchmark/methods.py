@@ -16,6 +16,7 @@ METHODS = {
     'DiffusionMTL (Prediction, residual)': 'diffusionmtl_{setting}_residual',
     'DiffusionMTL (Feature, residual)': 'diffusionmtl_{setting}_feature_residual',
     'MTL Baseline + residual denoising': 'diffusionmtl_{setting}_residual_deep',
+    'MTL Baseline + residual refinement': 'diffusionmtl_{setting}_residual_deep_wo-diffusion',
     'w/o Diffusion': 'diffusionmtl_{setting}_wo-diffusion',
     'w/o Multi-Task Cond': 'diffusionmtl_{setting}_wo-cond',
     'one step': 'diffusionmtl_{setting}_steps1',
@@ -41,6 +42,8 @@ RESIDUAL_ORDERINGS = {
         'DiffusionMTL (Feature, residual)', 'MTL Baseline'),
     "residual denoising on the baseline's decoders": (
         'MTL Baseline + residual denoising', 'MTL Baseline'),
+    "residual denoising over plain refinement, the baseline's decoders": (
+        'MTL Baseline + residual denoising', 'MTL Baseline + residual refinement'),
 }
 
 

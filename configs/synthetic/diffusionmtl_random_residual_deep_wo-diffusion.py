@@ -1,0 +1,3 @@
+# The same network without noise: what its size gives.
+_base_ = './diffusionmtl_random_residual_deep.py'
+model = dict(diffusion=dict(schedule=dict(noise_scale=0.0)))
