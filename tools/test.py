@@ -13,7 +13,6 @@ from mtpsl.system.config_arguments import one_line_errors, runner_parser
 from mtpsl.system.files import put_aside, write_keeping
 
 if TYPE_CHECKING:
-    from mmengine.config import Config
     from mmengine.runner import Runner
 
 METRIC_NAMES = ('MultiTaskMetric', 'mtpsl.MultiTaskMetric')
@@ -95,7 +94,7 @@ def main(argv: list[str] | None = None) -> None:
             check_labels(runner, training=False)
             metrics = runner.test()
         if is_main_process():
-            report(metrics, cfg, out)
+            report(metrics, runner, out)
             if args.show_dir:
                 report_panels(Path(args.show_dir), begin)
             if html:
@@ -122,22 +121,25 @@ def augment(runner: 'Runner') -> None:
     runner.logger.info(f'test-time augmentation: {len(model.tta.views)} views of an image')
 
 
-def report(metrics: dict[str, float], cfg: 'Config', out: Path) -> None:
+def report(metrics: dict[str, float], runner: 'Runner', out: Path) -> None:
     """Print the primary metric table, and write it (.md) and all the metrics (.json).
 
     Other metrics that are there, of an earlier test, are put aside.
     """
     from mtpsl.analysis.directions import DIRECTIONS, directions_of
-    from mtpsl.analysis.task_options import OPTIONS, options_of
+    from mtpsl.analysis.task_options import OPTIONS, TESTED, options_of, tested_with
     from mtpsl.evaluation import primary_metric_table
     from mtpsl.tasks import build_tasks
 
-    tasks = build_tasks(cfg.tasks)
+    tasks = build_tasks(runner.cfg.tasks)
+    model = getattr(runner.model, 'module', runner.model)
     table = primary_metric_table(metrics, tasks)
     print(f'\n{table}\n')
     # JSON has no NaN: what was not to be measured is null.
     finite = {key: None if math.isnan(value) else value for key, value in metrics.items()}
-    content = finite | {DIRECTIONS: directions_of(tasks), OPTIONS: options_of(cfg.tasks)}
+    content = finite | {
+        DIRECTIONS: directions_of(tasks), OPTIONS: options_of(runner.cfg.tasks),
+        TESTED: tested_with(model, len(runner.test_dataloader.dataset))}
     write_keeping(out.with_suffix('.md'), table + '\n')
     write_keeping(out, json.dumps(content, indent=2) + '\n')
     print(f'metrics: {out}')

@@ -15,7 +15,7 @@ from mtpsl.system.arguments import split_name, split_paths
 
 from .directions import left_out, metric_directions, primary_figures, read_directions
 from .results import Result, refuse_overlap
-from .task_options import read_options
+from .task_options import read_options, read_tested
 
 PAPER = Path(__file__).with_name('paper_results.json')
 SET_KEYS = ('title', 'source', 'results')  # the first two for who reads the file
@@ -43,7 +43,8 @@ def read_results(path: str | Path, setting: str | None = None) -> list[Result]:
         return _of_setting(_read_set(content, str(path)), setting)
     name = _folder_name(path) if path.name == 'metrics.json' else path.stem
     result = Result(name, {}, str(path), classes=_classes(content),
-                    options=read_options(content, str(path)))
+                    options=read_options(content, str(path)),
+                    tested=read_tested(content, str(path)))
     return [_with_figures(result, content, read_directions(content, str(path)))]
 
 
@@ -79,7 +80,16 @@ def read_argument(text: str, setting: str | None = None) -> list[Result]:
                    classes={key: value for r in results for key, value in r.classes.items()},
                    directions={key: value for r in results for key, value in r.directions.items()},
                    options={key: value for r in results for key, value in r.options.items()},
+                   tested=_tested_alike(results),
                    left_out='; '.join(filter(None, (r.left_out for r in results))))]
+
+
+def _tested_alike(results: Sequence[Result]) -> dict:
+    """How several files of a row were tested; their values together where they differ."""
+    said = [result.tested for result in results if result.tested]
+    values = {key: list({json.dumps(one.get(key)): one.get(key) for one in said}.values())
+              for key in dict.fromkeys(key for one in said for key in one)}
+    return {key: found[0] if len(found) == 1 else found for key, found in values.items()}
 
 
 def paper_results(setting: str) -> list[Result]:

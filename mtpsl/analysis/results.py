@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean, stdev
+from typing import Any
 
 from mtpsl.system.arguments import split_paths
 
@@ -36,6 +37,7 @@ class Result:
         classes: ``<task>`` -> names of the classes that the file has figures of.
         directions: of each of ``metrics``, whether higher is better; empty: as registered.
         options: task -> its options, see :mod:`.task_options`; empty where the file has none.
+        tested: how it was measured, see :mod:`.task_options`; empty where the file does not say.
         left_out: a line on tasks whose figures are not among ``metrics``; '' if there are none.
     """
 
@@ -50,6 +52,7 @@ class Result:
     classes: Mapping[str, frozenset[str]] = field(default_factory=dict)
     directions: Mapping[str, bool] = field(default_factory=dict, compare=False)
     options: Mapping[str, Mapping] = field(default_factory=dict, compare=False)
+    tested: Mapping[str, Any] = field(default_factory=dict, compare=False)
     left_out: str = field(default='', compare=False)
 
     @property

@@ -1,4 +1,4 @@
-"""The options of tasks by which figures of one name differ, in result files and beside a table."""
+"""Options of tasks and tests by which figures of one name differ: in files, beside a table."""
 
 import inspect
 import json
@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 from mtpsl.registry import TASKS, class_of
 
 if TYPE_CHECKING:
+    from mtpsl.models import MultiTaskModel
+
     from .results import Method
 
 # Of a metrics.json: task -> its type, and option -> value where that is not the default.
 OPTIONS = 'task_options'
+TESTED = 'tested'  # of a metrics.json: how the figures were measured
 SHOWN = 60  # characters of a value
 
 
@@ -35,6 +38,19 @@ def options_of(tasks: Mapping[str, Mapping]) -> dict[str, dict[str, Any]]:
     return found
 
 
+def tested_with(model: 'MultiTaskModel', images: int) -> dict[str, Any]:
+    """The entry ``tested`` of a file of figures.
+
+    Args:
+        model: the tested model.
+        images: number of images that it was tested on.
+    """
+    views = None if model.tta is None else [
+        f'{scale:g}{" mirrored" if flip else ""}' for flip, scale in model.tta.views]
+    return dict(images=images, tta=views, amp=model.amp,
+                num_samples=getattr(model, 'num_samples', 1))
+
+
 def _plain(value: object) -> Any:
     """In JSON's types."""
     return json.loads(json.dumps(value, default=repr))
@@ -51,6 +67,26 @@ def read_options(content: Mapping, place: str) -> dict[str, dict[str, Any]]:
         raise ValueError(f'{place}: {OPTIONS!r} must be an object of task -> object of option -> '
                          f'value, got {named!r:.60}')
     return named
+
+
+def read_tested(content: Mapping, place: str) -> dict[str, Any]:
+    """The entry ``tested`` of a result file; empty if it has none, as older ones.
+
+    Raises:
+        ValueError: it is no object.
+    """
+    tested = content.get(TESTED, {})
+    if not isinstance(tested, dict):
+        raise ValueError(f'{place}: {TESTED!r} must be an object, got {tested!r:.60}')
+    return tested
+
+
+def other_tests(methods: Iterable['Method']) -> list[str]:
+    """A line on rows that were tested in other ways: other images, views, precision, samples."""
+    rows = [(method.name, run.tested) for method in methods for run in method.runs if run.tested]
+    differing = [told for option in dict.fromkeys(key for _, given in rows for key in given)
+                 if (told := _differing(option, rows))]
+    return [f'the rows were not tested alike: {"; ".join(differing)}'] if differing else []
 
 
 def other_options(methods: Iterable['Method']) -> list[str]:

@@ -11,7 +11,7 @@ from mtpsl.analysis.comparison import compare, copies, other_classes
 from mtpsl.analysis.directions import directions_of, metric_directions
 from mtpsl.analysis.result_files import paper_results, read_argument, read_results
 from mtpsl.analysis.results import Result, group_by_method, summarize
-from mtpsl.analysis.task_options import options_of, other_options
+from mtpsl.analysis.task_options import options_of, other_options, other_tests
 from mtpsl.registry import TASKS
 from mtpsl.tasks import build_tasks
 
@@ -223,6 +223,25 @@ def test_options_that_change_figures_are_told(tmp_path, one, other, told) -> Non
     assert other_options(methods[1:]) == []
     with pytest.raises(ValueError, match="'task_options' must be an object of task"):
         read_results(write(tmp_path / 'd.json', {'semseg/mIoU': 50, 'task_options': {'a': 1}}))
+
+
+@pytest.mark.parametrize(('other', 'told'), [
+    (dict(tta=['1', '1 mirrored']), 'tta is null in a, ["1", "1 mirrored"] in b'),
+    (dict(images=80), 'images is 100 in a, 80 in b'),
+    (dict(amp=True, num_samples=4), 'amp is false in a, true in b; num_samples is 1 in a, 4 in b'),
+    ({}, ''),
+])
+def test_figures_of_other_tests_are_told(tmp_path, other, told) -> None:
+    usual = dict(images=100, tta=None, amp=False, num_samples=1)
+    files = [write(tmp_path / f'{name}.json', {'semseg/mIoU': 50, **entry}) for name, entry in (
+        ('a', dict(tested=usual)), ('b', dict(tested=usual | other)), ('old', {}))]
+    methods = [group_by_method(read_argument(str(file)))[0] for file in files]
+    assert other_tests(methods) == [f'the rows were not tested alike: {told}'] * bool(told)
+    part = write(tmp_path / 'part.json', {'depth/absErr': 1, 'tested': usual | other})
+    row = read_argument(f'a={files[0]},{part}')  # one row of two files
+    assert bool(other_tests([*methods[:1], *group_by_method(row)])) == bool(told)
+    with pytest.raises(ValueError, match="'tested' must be an object"):
+        read_results(write(tmp_path / 'd.json', {'semseg/mIoU': 50, 'tested': 1}))
 
 
 def test_options_of_tasks() -> None:

@@ -122,7 +122,7 @@ def test_a_single_task_model_trains_on_its_own_images_and_is_tested(data, traine
     metrics = test('single_task_onelabel_parsing', work_dir, options)
     assert 'parsing/mIoU' in metrics
     assert {name.split('/')[0] for name in metrics} - {
-        'higher_is_better', 'task_options'} == {'parsing'}
+        'higher_is_better', 'task_options', 'tested'} == {'parsing'}
 
 
 @pytest.mark.parametrize('config', ['xtc_onelabel', 'jtr_onelabel'])

@@ -40,6 +40,7 @@ def test_testing_prints_the_table_writes_metrics_and_panels(tested):
     assert primary | {f'initial/{name}' for name in primary} <= set(metrics)
     assert metrics['higher_is_better'] == {name: name != 'normal/mErr' for name in primary}
     assert set(metrics['task_options']) == {name.split('/')[0] for name in primary}
+    assert metrics['tested'] == dict(images=4, tta=None, amp=False, num_samples=1)
     assert 'NaN' not in (folder / 'out.json').read_text()
     assert (folder / 'out.md').read_text().strip() in said
     assert 'semseg/IoU.person' in metrics and 'delta_m' not in metrics
@@ -94,7 +95,8 @@ def test_two_processes_train_and_test_without_a_gpu(options, trained, tested, tm
     run('dist_test.sh', CONFIG, trained / 'epoch_2.pth', 2, '--work-dir', tmp_path, '--out',
         tmp_path / 'out.json', *options, PORT='29612')
     one, two = (json.loads((folder / 'out.json').read_text()) for folder in (tested[0], tmp_path))
-    assert one.pop('task_options') == two.pop('task_options')
+    for entry in ('task_options', 'tested'):
+        assert one.pop(entry) == two.pop(entry)
     measured = {name for name, value in one.items() if value is not None}
     assert measured == {name for name, value in two.items() if value is not None}
     for name in measured:

@@ -47,7 +47,7 @@ def main(argv: list[str] | None = None) -> None:
         from mtpsl.analysis.comparison_formats import FORMATS
         from mtpsl.analysis.result_files import paper_results, read_argument
         from mtpsl.analysis.results import group_by_method
-        from mtpsl.analysis.task_options import other_options
+        from mtpsl.analysis.task_options import other_options, other_tests
 
         files = [Path(file).resolve() for text in args.results
                  for file in split_paths(split_name(text)[1])]
@@ -72,7 +72,7 @@ def main(argv: list[str] | None = None) -> None:
         shown = [*methods, *([baseline] if baseline else [])]
         skipped = [run.left_out for method in shown for run in method.runs if run.left_out]
         for line in (*dict.fromkeys(skipped), *copies(methods), *other_classes(shown),
-                     *other_options(shown), *disagreements(comparison)):
+                     *other_options(shown), *other_tests(shown), *disagreements(comparison)):
             print(f'note: {line}', file=sys.stderr)
 
 
