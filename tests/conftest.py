@@ -1,10 +1,12 @@
 """Fixtures that several test files share."""
 
-import gc
 import logging
 import os
+import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 # Before torch: with AVX-512, oneDNN's convolutions of 4 and 8 channels, as the tests' thin models
 # have them, write beyond their memory in the backward pass (torch 2.13). See docs/faults.md.
@@ -13,6 +15,8 @@ os.environ.setdefault('ONEDNN_MAX_CPU_ISA', 'AVX2')
 import numpy as np
 import pytest
 import torch
+from mmengine.config import config
+from mmengine.dataset import base_dataset
 from mmengine.logging import MMLogger
 from tiny import make_samples, tiny_model_config
 
@@ -23,6 +27,14 @@ from mtpsl.structures import MultiTaskSample
 quieten()
 MMLogger.get_current_instance()  # now: a test's own output is closed after it
 torch.set_num_threads(1)
+# Each dataset has Python look for garbage among all that the tests have loaded, for half a second.
+base_dataset.gc = SimpleNamespace(collect=lambda: 0)
+# mmengine copies each config file, and each base, to a temporary folder: to memory, where it can.
+MEMORY = '/dev/shm'
+if os.access(MEMORY, os.W_OK):
+    config.tempfile = SimpleNamespace(
+        NamedTemporaryFile=tempfile.NamedTemporaryFile,
+        TemporaryDirectory=partial(tempfile.TemporaryDirectory, dir=MEMORY))
 
 
 # Minutes of one core: begun last, one of them would leave the other cores idle at the end.
@@ -53,15 +65,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next((k for k, name in enumerate(LONG) if name in item.nodeid), len(LONG))
 
     items.sort(key=place)
-
-
-def pytest_collection_finish() -> None:
-    """Python looks for no garbage among what is loaded by now.
-
-    Each data set makes it look twice, which took half a second for millions of objects.
-    """
-    gc.collect()
-    gc.freeze()
 
 
 @pytest.fixture(params=['PredictionDiffusion', 'FeatureDiffusion'])

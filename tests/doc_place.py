@@ -321,6 +321,8 @@ def thin(cfg: Config) -> Config:
                 for transform in dataset.get('pipeline', ()):
                     if 'size' in transform:
                         transform.size = (SIDE, SIDE)
+            if loader.get('sampler', {}).get('epoch_size'):
+                loader.sampler.epoch_size = 12
         if split != 'train' and cfg.get(f'{split}_evaluator'):
             cfg[f'{split}_evaluator'].workers = 0
     if cfg.get('train_cfg'):

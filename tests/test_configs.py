@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope
 from tiny import make_views, shrink
@@ -151,7 +152,7 @@ def test_one_variable_says_where_the_data_sets_lie(monkeypatch):
         if root != 'data':
             monkeypatch.setenv('MTPSL_DATA', root)
         for path in CONFIGS:
-            cfg = load_config(str(path))
+            cfg = Config.fromfile(path)
             for split in ('train', 'val', 'test'):
                 for part in leaves(cfg[f'{split}_dataloader'].dataset):
                     folder = Path(part['data_root'])

@@ -1,6 +1,6 @@
 """What is run on fake CUDA: case -> config and options. Without imports, which take seconds."""
 
-# Each method with both types and all kinds of batches; of its variants some of these.
+# Each method with both types and all kinds of batches (in bf16); of its variants some of these.
 METHODS = ('prediction', 'feature', 'mtl', 'ss', 'xtc', 'jtr')
 PASCAL = 'pascal_onelabel_r18'
 FINE = {'model.regularizer.map_stride': 1}  # auxiliary networks need 32x32

@@ -58,7 +58,7 @@ def test_waits_and_mixed_devices_are_seen(found):
 def test_steps_and_predictions_wait_for_nothing_and_mix_no_devices(found, case):
     ended = found['steps'][case]
     assert {name: end for name, end in ended.items() if end != 'ok'} == {}
-    assert len(ended) == (8 if case in METHODS else 3)
+    assert len(ended) == (6 if case in METHODS else 3)
 
 
 @pytest.mark.parametrize('method', BUDGET)

@@ -40,7 +40,7 @@ def test_testing_prints_the_table_writes_metrics_and_panels(tested):
     assert primary | {f'initial/{name}' for name in primary} <= set(metrics)
     assert metrics['higher_is_better'] == {name: name != 'normal/mErr' for name in primary}
     assert set(metrics['task_options']) == {name.split('/')[0] for name in primary}
-    assert metrics['tested'] == dict(images=4, tta=None, amp=False, num_samples=1)
+    assert metrics['tested'] == dict(images=6, tta=None, amp=False, num_samples=1)
     assert 'NaN' not in (folder / 'out.json').read_text()
     assert (folder / 'out.md').read_text().strip() in said
     assert 'semseg/IoU.person' in metrics and 'delta_m' not in metrics
