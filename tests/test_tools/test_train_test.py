@@ -61,6 +61,8 @@ def test_other_ways_to_test(tested, trained, options, tmp_path):
                    tmp_path / f'{name}.json', *extra)
         assert ('6 views of an image' in done.stdout) == (name == 'six')
         scores[name] = json.loads((tmp_path / f'{name}.json').read_text())
+    views = {name: score.pop('tested')['tta'] for name, score in scores.items()}
+    assert (views['plain'], views['one'], len(views['six'])) == (None, ['1'], 6)
     assert scores['one'] == scores['plain']
     for metric in ('normal/mErr', 'initial/normal/mErr'):
         assert scores['six'][metric] != scores['plain'][metric]

@@ -160,13 +160,20 @@ def _read(path: str) -> Config:
             return Config.fromfile(path)
     except (OSError, ImportError):  # of a base, or of a module of custom_imports, and they say so
         raise
-    except RecursionError as error:
-        raise ValueError(f'the config file {path} cannot be read: its _base_ lead back to one of '
-                         'them, or its own code never ends') from error
     except Exception as error:  # a config is a program
+        if _is_endless(error):
+            raise ValueError(f'the config file {path} cannot be read: its _base_ lead back to one '
+                             'of them, or its own code never ends') from error
         text = error.args[0] if isinstance(error, KeyError) and error.args else error
         raise ValueError(f'the config file {path} cannot be read: {type(error).__name__}: '
                          f'{text}') from error
+
+
+def _is_endless(error: BaseException | None) -> bool:
+    """Whether recursion was too deep; mmengine's clearing up may fail on that in its turn."""
+    while error and not isinstance(error, RecursionError):
+        error = error.__context__
+    return error is not None
 
 
 def _check_data_folder() -> None:
