@@ -13,8 +13,8 @@ from mmengine.config import Config
 from mtpsl import registry as ours
 from mtpsl.tasks.stored import READING_OPTIONS
 
+from .parsed import parse_config
 from .values import value_of
-from .variables import parse_config
 
 REGISTRIES = (ours.TASKS, ours.MODELS, ours.DATASETS, ours.TRANSFORMS, ours.METRICS,
               ours.OPTIMIZERS, ours.PARAM_SCHEDULERS, ours.DATA_SAMPLERS, ours.HOOKS, ours.LOOPS)
