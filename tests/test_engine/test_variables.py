@@ -118,6 +118,10 @@ optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=0.1, we
     ('', {'tasks.depth.type': 'InverseDepth'}, 'base: png_unit=0.001, max_display=10.0;'),
     ('', {'tasks.depth': dict(type='InverseDepth', max_display=1.0)}, 'base: png_unit=0.001;'),
     ("optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.1))", {}, 'base: weight_decay=0.5;'),
+    ("_base_.tasks.depth.type = 'InverseDepth'", {}, 'base: png_unit=0.001, max_display=10.0;'),
+    ("_base_.tasks.depth.update(type='InverseDepth', png_unit=0.5)", {}, 'base: max_display=10.0;'),
+    ("_base_.tasks['depth']['type'] = 'InverseDepth'\n_base_.tasks.depth.png_unit = None\n"
+     "_base_['tasks'].depth['max_display'] = 10.0", {}, ''),
     ("optim_wrapper = dict(type='AmpOptimWrapper')", {}, ''),
     ("tasks = dict(depth=dict(type='Depth'))", {}, ''),
     ("tasks = dict(depth=dict(_delete_=True, type='InverseDepth'))", {}, ''),

@@ -10,12 +10,11 @@ import os
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cache
-from typing import Any
 
 from mmengine.config import Config
 
 from .parsed import BASE, ConfigFile, means, parse_config
-from .values import no_such_set, value_of
+from .values import keys_of, no_such_set, value_of
 
 SHOWN = 8
 
@@ -64,7 +63,7 @@ def check_sets_of_file(path: str, cfg: Config) -> None:
         path: the config file.
         cfg: the config read from it, without overrides.
     """
-    gone = [key for key in _keys(cfg) if value_of(cfg, key) is None
+    gone = [key for key in keys_of(cfg) if value_of(cfg, key) is None
             and (parent := key.rpartition('.')[0]).endswith('.datasets')
             and isinstance(value_of(cfg, parent), Mapping)]
     top = parse_config(path) if gone else None
@@ -98,7 +97,7 @@ def _check_override(name: str, file: ConfigFile, used: bool, cfg: Mapping,
     if name not in now or before.get(name) == now[name]:
         return
     places = _places(list(base.family()), name) or (  # a config dumped by a run
-        key for key in _keys(before) if key.rpartition('.')[2] == name and key != name
+        key for key in keys_of(before) if key.rpartition('.')[2] == name and key != name
         and value_of(before, key) == before[name])
     stale = [key for key in dict.fromkeys(places) if key.split('.')[0] in known
              and value_of(cfg, key) is not None and value_of(cfg, key) == value_of(before, key)]
@@ -201,12 +200,3 @@ def _inside(node: ast.AST, place: str, name: str) -> Iterator[str]:
             yield from _inside(value, f'{place}.{number}', name)
     elif any(means(part, name) for part in ast.walk(node)):
         yield place
-
-
-def _keys(part: Any, place: str = '') -> Iterator[str]:
-    """Yield the dotted keys of all nested values."""
-    items = part.items() if isinstance(part, (Mapping, Config)) else (
-        enumerate(part) if isinstance(part, (list, tuple)) else ())
-    for key, value in items:
-        yield f'{place}{key}'
-        yield from _keys(value, f'{place}{key}.')
