@@ -217,6 +217,25 @@ def test_chosen_tasks_cost_their_share(capsys):
     assert "got ['deep']" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize('options', [{}, {'model.diffusion.condition': None}])
+def test_draws_of_noise_cost_the_denoising_each(options, capsys):
+    """Encoder, decoders and condition run once."""
+    config, tasks = str(ROOT / 'configs/synthetic/diffusionmtl_onelabel.py'), ['depth', 'normal']
+    counts = {k: complexity(build_without_values(load_config(
+        config, {**options, 'model.num_samples': k}).model), (64, 64), 2, tasks) for k in (1, 2, 5)}
+    cost = {k: {part: one['macs'] for part, one in parts.items()} for k, parts in counts.items()}
+    assert cost[5]['backbone'] == cost[1]['backbone'] and cost[5]['decoders'] == cost[1]['decoders']
+    assert cost[2][''] - cost[1][''] == cost[2]['diffusion'] - cost[1]['diffusion'] > 0
+    assert cost[5][''] - cost[1][''] == 4 * (cost[2][''] - cost[1][''])
+    steps = complexity(build_without_values(load_config(config, {
+        **options, 'model.diffusion.schedule.num_steps': 4}).model), (64, 64), 2, tasks)
+    part = 'diffusion.denoiser'  # two steps, drawn twice, are as many calls as four steps
+    assert cost[2][part] == steps[part]['macs'] == 2 * cost[1][part]
+    main = runpy.run_path(str(ROOT / 'tools/analysis_tools/get_flops.py'))['main']
+    main([config, '--shape', '64', '64', '--cfg-options', 'model.num_samples=5'])
+    assert 'of 5 draws of noise' in capsys.readouterr().out
+
+
 def test_what_another_library_calls_a_shortcut_is_left_alone():
     class Block(nn.Module):
         def __init__(self) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -37,6 +37,21 @@ def build_without_values(model: Mapping[str, object]) -> Any:
         return MODELS.build(model)
 
 
+def draws(model: Any) -> int:
+    """Return how often a model draws noise for one prediction; 1 for one that draws none."""
+    return getattr(model, 'num_samples', 1)
+
+
+def _counted(model: nn.Module, image: Tensor) -> dict[str, int]:
+    """Multiply-adds of the modules that a call of the model calls, by their path."""
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), counter:
+        model(image)  # not its forward, so that the whole model is counted as well
+    root = type(model).__name__
+    return {name.removeprefix(root).removeprefix('.'): sum(operations.values()) // 2
+            for name, operations in counter.get_flop_counts().items() if name != 'Global'}
+
+
 def complexity(model: nn.Module, shape: tuple[int, int] = (512, 512),
                depth: int = 2,
                tasks: Sequence[str] | None = None) -> dict[str, dict[str, int]]:
@@ -44,7 +59,8 @@ def complexity(model: nn.Module, shape: tuple[int, int] = (512, 512),
 
     Counts multiply-adds (half of the floating-point operations) of convolutions, linear layers and
     matrix products, as the literature counts "FLOPs". They are those of the method as published,
-    without the code's faster forms of the same computation. The model is moved to the meta device
+    without the code's faster forms of the same computation. A model that averages several draws of
+    noise (``num_samples``) denoises as often. The model is moved to the meta device
     and cannot be used afterwards.
 
     Args:
@@ -62,18 +78,18 @@ def complexity(model: nn.Module, shape: tuple[int, int] = (512, 512),
         # Not an attribute of another library's module.
         if type(module).__module__.startswith('mtpsl.') and hasattr(module, 'shortcut'):
             module.shortcut = False  # type: ignore[assignment]  # torch: a tensor or a module
-    counter = FlopCounterMode(display=False)
-    with torch.no_grad(), counter:
-        image = torch.empty(1, 3, *shape, device='meta')
-        if tasks is None:
-            model(image)
-        else:
-            logits: Any = model.logits
-            model.forward = lambda inputs: logits(inputs, None, PredictOptions(tasks))[FINAL]
-            model(image)  # called, so that the whole model is counted as well
-    root = type(model).__name__
-    called = {name.removeprefix(root).removeprefix('.'): sum(operations.values()) // 2
-              for name, operations in counter.get_flop_counts().items() if name != 'Global'}
+    image = torch.empty(1, 3, *shape, device='meta')
+    if tasks is not None:
+        logits: Any = model.logits
+        model.forward = lambda inputs: logits(inputs, None, PredictOptions(tasks))[FINAL]
+    called = _counted(model, image)
+    more_draws = draws(model) - 1
+    if more_draws:
+        with torch.no_grad():
+            _, source, condition = model.initial(image, tasks)  # type: ignore[operator]
+        model.forward = lambda _: model.draw(source, condition, None)  # type: ignore[operator]
+        for path, count in _counted(model, image).items():
+            called[path] += more_draws * count
 
     def macs(path: str, module: nn.Module) -> int:
         """Return the cost of a part; one that is not called (a ModuleDict) sums its children."""

@@ -108,9 +108,11 @@ def generate_mapping(ids: Sequence[str], tasks: Sequence[str], setting: str, see
                              f'{len(set(values))} differ')
     allowed = {task: set(images) for task, images in (candidates or {}).items()}
     for task, images in allowed.items():
-        if task not in tasks or not images <= set(ids):
-            raise ValueError(f'candidates must name tasks of {", ".join(tasks)} and images of ids, '
-                             f'got {len(images - set(ids))} other images for {task}')
+        if task not in tasks:
+            raise ValueError(f'candidates must name tasks of {", ".join(tasks)}, got {task}')
+        if others := images.difference(ids):
+            raise ValueError(f'candidates must be images of ids, such as {ids[0]!r}, got '
+                             f'{len(others)} others for {task}, such as {min(others)!r}')
     rng = np.random.default_rng(seed)
     if setting == 'full':
         return {i: tuple(tasks) for i in ids}

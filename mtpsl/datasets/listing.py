@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable
 
 from mmengine.logging import print_log
 
-from .photo import COMPANIONS, IMAGE_SUFFIXES, is_image, why_left_out
+from .photo import COMPANION_NAMES, COMPANIONS, IMAGE_SUFFIXES, is_image, why_left_out
 
 LABEL_SUFFIXES = ('png', 'npy')
 SHOWN = 3  # names in an error message
@@ -41,12 +41,12 @@ def list_images(folder: str, twice: str = 'raise') -> dict[str, str]:
     others: dict[str, list[str]] = {}
     files, folders = _entries(folder)
     for name in files:
-        image_id, _, suffix = name.rpartition('.')
-        if image_id and is_image(suffix.lower()):
+        image_id, suffix = _parts(name)
+        if is_image(suffix):
             if image_id in found:
                 several.setdefault(image_id, {found[image_id]}).add(name)
             found[image_id] = min(name, found.get(image_id, name))
-        elif image_id and (why := why_left_out(suffix.lower())):
+        elif (why := why_left_out(suffix)) and name.lower() not in COMPANION_NAMES:
             others.setdefault(why, []).append(name)
     left = [f'{len(names)} of a type that is not read ({examples(names)}): {why}'
             for why, names in others.items()]
@@ -87,13 +87,13 @@ def list_labels(folder: str, ids: Collection[str],
     others: list[str] = []
     as_spelt = spellings(ids)
     for name in files:
-        image_id, _, suffix = name.rpartition('.')
+        image_id, suffix = _parts(name)
         image_id = as_spelt(image_id)
-        is_label = suffix.lower() in LABEL_SUFFIXES
+        is_label = suffix in LABEL_SUFFIXES
         if image_id not in ids:
             strangers += [name] * is_label
-            others += [name] * (bool(image_id) and not is_label
-                                and suffix.lower() not in COMPANIONS)
+            others += [name] * (not is_label and suffix not in COMPANIONS
+                                and name.lower() not in COMPANION_NAMES)
             continue
         if not is_label:
             foreign.append(name)
@@ -127,6 +127,12 @@ def spellings(ids: Collection[str]) -> Callable[[str], str]:
             return name
         return forms.get(unicodedata.normalize('NFC', name), name)
     return as_spelt
+
+
+def _parts(name: str) -> tuple[str, str]:
+    """Return the id of a file, its name without suffix, and the suffix in lower case."""
+    stem, _, suffix = name.rpartition('.')
+    return (stem, suffix.lower()) if stem else (name, '')
 
 
 def _entries(folder: str) -> tuple[list[str], list[str]]:

@@ -16,6 +16,8 @@ HEIF_ADVICE = 'install pillow-heif (pip install pillow-heif), or save them as jp
 # Suffixes of files that often lie among images and are none.
 COMPANIONS = ('aae', 'csv', 'db', 'ini', 'json', 'log', 'md', 'py', 'txt', 'xml', 'xmp', 'yaml',
               'yml')
+COMPANION_NAMES = ('changelog', 'checksums', 'copying', 'licence', 'license', 'makefile', 'md5sums',
+                   'readme', 'sha256sums')  # likewise, without a suffix
 ORIENTATIONS = ('stored', 'upright')  # orientations in which a dataset can use its images
 # EXIF orientation -> whether to transpose the stored picture, then mirror it left to right, then
 # flip it upside down, to show it upright.
@@ -35,9 +37,15 @@ def reads_heif() -> bool:
 
 
 def why_left_out(suffix: str) -> str:
-    """Return why files of a lower-case suffix are not read as images; '' if no reason is needed."""
-    if suffix in IMAGE_SUFFIXES or suffix in COMPANIONS or not suffix:
+    """Return why files of a lower-case suffix are not read as images; '' if no reason is needed.
+
+    Args:
+        suffix: '' where a name has none, unless it is one of ``COMPANION_NAMES``.
+    """
+    if suffix in IMAGE_SUFFIXES or suffix in COMPANIONS:
         return ''
+    if not suffix:
+        return 'their names need a suffix, such as .jpg or .png, if they are images'
     if suffix in HEIF_SUFFIXES:
         return '' if reads_heif() else HEIF_ADVICE
     return 'save them as jpg or png if they are images'

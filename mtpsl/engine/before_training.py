@@ -3,12 +3,7 @@
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from mmengine.hooks import (
-    CheckpointHook,
-    DistSamplerSeedHook,
-    EarlyStoppingHook,
-    ParamSchedulerHook,
-)
+from mmengine.hooks import CheckpointHook, EarlyStoppingHook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from mtpsl.datasets.doubles import same_files, told_twice
@@ -29,6 +24,7 @@ from mtpsl.evaluation.score_names import tiny_scores
 from mtpsl.structures.outputs import METRIC_PREFIXES
 
 from .config.precheck import other_colours, other_reading, other_zoom, paths_of
+from .hook_doubts import hook_doubts
 from .ranks import compare_data, content_of
 from .schedules import length_of, schedule_doubts
 from .standing_weights import moving_weights, standing_weights
@@ -48,7 +44,7 @@ def check_training(runner: Runner) -> None:
     check_batches(runner)
     _check_custom_keys(runner)
     for found in (*schedule_doubts(runner.cfg.get('param_scheduler'), length_of(runner)),
-                  *_hook_doubts(runner), *_other_data(runner),
+                  *hook_doubts(runner), *_other_data(runner),
                   *standing_weights(runner), moving_weights(runner), _other_images(runner),
                   *_validated_on_training(runner),
                   other_colours(runner.cfg, 'val') or other_colours(runner.cfg, 'test'),
@@ -124,39 +120,6 @@ def _check_slice(runner: Runner) -> None:
         number = runner.cfg.train_dataloader.num_batch_per_epoch
         raise ValueError(f'train_dataloader.num_batch_per_epoch={number} takes {len(dataset)} '
                          f'images, there are {len(whole)}')
-
-
-def _hook_doubts(runner: Runner) -> Iterator[str]:
-    """What default hooks that are left out, or do not go with the loop, would not do.
-
-    Raises:
-        ValueError: the learning rate would not follow its schedule, or there would be no
-            checkpoint to go on from.
-    """
-    kinds = {kind: next((hook for hook in runner.hooks if isinstance(hook, kind)), None)
-             for kind in (CheckpointHook, DistSamplerSeedHook, ParamSchedulerHook)}
-    by_epoch = isinstance(runner.train_loop, EpochBasedTrainLoop)
-    if runner.cfg.get('param_scheduler') and not kinds[ParamSchedulerHook]:
-        raise ValueError('there is a param_scheduler, and default_hooks.param_scheduler is None, '
-                         'which would apply it; param_scheduler=None trains at one learning rate')
-    saving = kinds[CheckpointHook]
-    if saving is not None and saving.by_epoch and not by_epoch:
-        raise ValueError('default_hooks.checkpoint.by_epoch must be False in a training by '
-                         'iterations: there would be no checkpoint before its end; interval '
-                         'counts iterations then, and log_processor.by_epoch=False goes with it')
-    if by_epoch and not kinds[DistSamplerSeedHook]:
-        yield ('default_hooks.sampler_seed is None: each epoch has the order of the first, and a '
-               'SeededSampler its random transforms')
-    loop = runner.train_loop
-    end = loop.max_epochs if by_epoch and saving is not None and saving.by_epoch else (
-        loop.max_iters)
-    if saving is None or not saving.save_last and not 0 < saving.interval <= end:
-        yield 'no checkpoint will be saved: ' + (
-            'default_hooks.checkpoint is None' if saving is None else
-            f'default_hooks.checkpoint.interval={saving.interval} and save_last=False')
-    if runner.cfg.optim_wrapper.optimizer.get('lr') == 0 and not runner.cfg.optim_wrapper.get(
-            'paramwise_cfg'):
-        yield 'optim_wrapper.optimizer.lr is 0: the weights stay as they are'
 
 
 def _check_custom_keys(runner: Runner) -> None:

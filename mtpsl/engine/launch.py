@@ -206,7 +206,16 @@ def check_init_cfg(cfg: Config) -> None:
 
 
 def check_launcher(cfg: Config) -> None:
-    """Raise RuntimeError if, without a GPU, a launcher has not set the process's rank."""
+    """Raise RuntimeError if several processes were started without ``--launcher``, or none was.
+
+    Without a GPU a launcher must have set the process's rank; on a GPU mmengine looks itself.
+    """
+    if cfg.get('launcher', 'none') == 'none' and 'RANK' in os.environ and (
+            os.environ.get('WORLD_SIZE', '1') != '1'):
+        raise RuntimeError(
+            f'this is one of {os.environ["WORLD_SIZE"]} processes (WORLD_SIZE and RANK are set, as '
+            'torchrun does), and without --launcher pytorch each would do the whole by itself: '
+            'add it (tools/dist_train.sh, dist_test.sh do), or unset WORLD_SIZE')
     if cfg.get('launcher', 'none') == 'none' or torch.cuda.is_available():
         return
     if cfg.launcher == 'slurm':

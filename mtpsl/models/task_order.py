@@ -118,7 +118,8 @@ def order_of(weights: Mapping[str, object], model: nn.Module, tasks: Sequence[st
             raise ValueError(
                 'the weights are sorted by name and nothing tells the order of the tasks of their '
                 f'model, on which {", ".join(layouts(model, tasks))} depends; take the '
-                'checkpoint as the training wrote it')
+                'checkpoint as the training wrote it, or the .safetensors file that '
+                'tools/model_converters/publish.py makes of it')
     return list(told) if set(told) == set(tasks) else list(tasks)
 
 

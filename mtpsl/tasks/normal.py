@@ -88,12 +88,19 @@ class Normal(Task):
         away = np.array([(one.some[:, 2] < AWAY).mean() for one in seen.labels if one.known])
         if away.mean() <= BACKWARDS:
             return None
+        most = (away > 0.5).sum()
+        where = f'most of them in {most} of the labels, ' if most else ''
+        behind = np.concatenate([one.some[one.some[:, 2] < AWAY] for one in seen.labels])
+        if np.ptp(behind, axis=0).max() < GREY:
+            return Doubt(f'hold vectors of which {away.mean():.0%} are one and the same, '
+                         f'({", ".join(f"{value:.2g}" for value in behind[0])}), which points away '
+                         'from the viewer: if they stand for unknown pixels, save (0, 0, 0) there')
         return Doubt(f'hold vectors of which {away.mean():.0%} point away from the viewer (z < 0), '
-                     f'most of them in {(away > 0.5).sum()} of the labels, while what is seen '
-                     'faces the viewer: the axes are x right, y up, z towards the viewer. Of a '
-                     'camera that looks along +z, y down, save (x, -y, -z); of world coordinates '
-                     "multiply by the camera's rotation; of pictures in BGR order, as cv2.imwrite "
-                     'takes colours, save the channels reversed')
+                     f'{where}while what is seen faces the viewer: the axes are x right, y up, z '
+                     'towards the viewer. Of a camera that looks along +z, y down, save '
+                     "(x, -y, -z); of world coordinates multiply by the camera's rotation; of "
+                     'pictures in BGR order, as cv2.imwrite takes colours, save the channels '
+                     'reversed')
 
     def from_palette(self, indices: np.ndarray, palette: np.ndarray) -> np.ndarray:
         """Decode the colours of the palette."""

@@ -136,6 +136,16 @@ def test_labelme(convert, tmp_path):
     assert 'without a shape to draw: 1, left unlabelled' in out
 
 
+def test_a_rectangle_of_four_corners(convert, tmp_path):
+    """As X-AnyLabeling writes them; of other numbers of points there is an error that says it."""
+    folder = files.write_images(tmp_path / 'raw', ['a.jpg'])
+    files.labelme(folder, 'a.jpg', ('person', 'rectangle', corners(SQUARE)))
+    convert('labelme', folder)
+    np.testing.assert_array_equal(label(tmp_path), area(SQUARE))
+    files.labelme(folder, 'a.jpg', ('person', 'circle', corners(SQUARE)))
+    assert 'a circle of 4 points' in convert('labelme', folder, status=1)
+
+
 def test_accents_count_in_either_form():
     """As one character, or as a letter and its accent, which some tools and systems save."""
     both = [unicodedata.normalize(form, 'öl') for form in ('NFC', 'NFD')]
@@ -203,7 +213,7 @@ def test_coco(convert, tmp_path, compressed):
     expected = area(SQUARE) + area(HOLE).astype(int)
     expected[:2, :3] = 2
     np.testing.assert_array_equal(label(tmp_path, 'b'), expected)
-    assert 'RLE 1, box 1, polygon 2; smaller shapes on larger ones' in out
+    assert 'RLE 1, bbox 1, polygon 2; smaller shapes on larger ones' in out
 
 
 def test_coco_without_sizes(convert, tmp_path):
@@ -228,6 +238,32 @@ def test_shapes_that_lie_where_no_pixel_is(convert, tmp_path):
     assert label(tmp_path)[0, 0] == 2 and np.count_nonzero(label(tmp_path)) == 1
     files.coco(source, ['a.jpg'], [(0, 'dog', files.coco_polygon((0.25, 0.5, 0.75, 1)))])
     assert "shares of the picture's sides" in convert('coco', source, status=1)
+
+
+BOXES = [(20, 10, 30, 20), (10, 20, 30, 30), (40, 30, 60, 40), (35, 5, 50, 25)]
+
+
+@pytest.mark.parametrize(('change', 'told'), [
+    (lambda x, y, x2, y2: dict(bbox=[x, y, x2, y2]), '3 of 4 boxes reach beyond their picture'),
+    (lambda x, y, x2, y2: dict(bbox=[x, y, x2, y2], area=(x2 - x) * (y2 - y)), '4 of 4 boxes says'),
+    (lambda x, y, x2, y2: dict(bbox=[x, y, x2 - x, y2 - y], area=(x2 - x) * (y2 - y)), ''),
+    (lambda x, y, x2, y2: dict(bbox=[x, y, x2 - x, y2 - y], area=9), ''),  # of its outline
+    (lambda x, y, x2, y2: dict(bbox=[x, y, x2 - x + 2, y2 - y + 2]), ''),  # rounding
+])
+def test_boxes_that_are_corners_are_refused(convert, tmp_path, change, told):
+    files.write_images(tmp_path / 'images', ['a.jpg'])
+    source = files.coco(tmp_path / 'a.json', ['a.jpg'], [
+        (0, 'dog', change(*box)) for box in BOXES])
+    out = convert('coco', source, status=bool(told) * 1)
+    assert told in out and 'reach far' not in out
+
+
+def test_polygons_that_reach_far_beyond_their_picture_are_counted(convert, tmp_path):
+    files.write_images(tmp_path / 'images', ['a.jpg'])
+    source = files.coco(tmp_path / 'a.json', ['a.jpg'], [
+        (0, name, files.coco_polygon(box)) for name, box in (
+            ('person', (30, 20, 64, 40)), ('dog', (10, 10, 20, 80)), ('dog', (0, -1, 62, 42)))])
+    assert 'picture of another size?): dog 1, person 1\n' in convert('coco', source)
 
 
 def test_the_order_of_the_file_where_it_is_asked_for(convert, tmp_path):

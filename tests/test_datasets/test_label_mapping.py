@@ -134,7 +134,8 @@ def test_full_and_seed():
     (([], ['semseg'], 'full', 0), 'ids must be given and all different, got 0'),
     ((['a', 'a'], ['semseg'], 'full', 0), 'ids must be given and all different, got 2 of which 1'),
     ((['a'], ['semseg', 'semseg'], 'full', 0), 'tasks must be given and all different'),
-    ((['a'], ['semseg'], 'full', 0, dict(semseg=['b'])), 'candidates .* 1 other images'),
+    ((['a'], ['semseg'], 'full', 0, dict(semseg=['b'])),
+     "of ids, such as 'a', got 1 others for semseg, such as 'b'"),
     ((['a'], ['semseg'], 'full', 0, dict(parsing=['a'])), 'candidates must name tasks of semseg'),
 ])
 def test_wrong_arguments_of_generate(arguments, message):

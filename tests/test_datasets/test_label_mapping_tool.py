@@ -160,6 +160,17 @@ def test_wrong_command_line_is_one_line(tool, tmp_path, ids_file, capsys, extra,
     assert not (tmp_path / 'm.json').exists()
 
 
+def test_only_of_other_ids_names_the_file_and_one_of_them(tool, tmp_path, ids_file):
+    """Such as names of files with their suffix."""
+    (tmp_path / 'p.txt').write_text(f'{NUMBERS[0]}\n{NUMBERS[1]}.png\n')
+    with pytest.raises(SystemExit) as error:
+        tool.main(['generate', '--ids', str(ids_file), '--setting', 'onelabel', '--tasks',
+                   *PASCAL_TASKS, '--out', str(tmp_path / 'm.json'),
+                   '--only', f'parsing={tmp_path}/p.txt'])
+    assert f'--only parsing={tmp_path}/p.txt: 1 of its 2 ids are' in error.value.code
+    assert f"such as '{NUMBERS[1]}.png'; one there is '{NUMBERS[0]}'" in error.value.code
+
+
 def test_only_can_be_given_again(tool, tmp_path, ids_file):
     for name, ids in (('p.txt', NUMBERS[:30]), ('n.txt', NUMBERS[30:60])):
         (tmp_path / name).write_text('\n'.join(ids))

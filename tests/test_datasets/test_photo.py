@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 from mtpsl.apis.sources import collect
 from mtpsl.datasets.check_dataset import check_configs
 from mtpsl.datasets.decoding import decode_with_pillow
-from mtpsl.datasets.folder import list_images
+from mtpsl.datasets.folder import list_images, list_labels
 from mtpsl.datasets.photo import TURNS, reads_heif, turn
 from mtpsl.datasets.transforms import LoadImageFromFile, LoadLabels
 from mtpsl.tasks import build_tasks
@@ -305,7 +305,8 @@ HEIC = b'\0\0\0\x18ftypheic\0\0\0\0mif1heic' + bytes(100)
 
 
 def test_what_is_left_out_is_said(tmp_path, warnings):
-    for name in ('a.png', 'b.heic', 'c.HEIC', 'd.cr2', 'notes.txt', 'Thumbs.db', 'README'):
+    for name in ('a.png', 'b.heic', 'c.HEIC', 'd.cr2', 'notes.txt', 'Thumbs.db', 'README',
+                 'LICENSE', 'DCIM0', '.hidden'):
         (tmp_path / name).touch()
     (tmp_path / 'more').mkdir()
     reads_heif.cache_clear()
@@ -314,7 +315,12 @@ def test_what_is_left_out_is_said(tmp_path, warnings):
     assert text.startswith(f'left out of the folder of images {tmp_path}: ')
     assert '2 of a type that is not read (b.heic, c.HEIC): install pillow-heif' in text
     assert '(d.cr2): save them as jpg or png if they are images; folders in it (more)' in text
-    assert 'notes' not in text and 'Thumbs' not in text
+    assert '1 of a type that is not read (DCIM0): their names need a suffix' in text
+    assert not any(name in text for name in ('notes', 'Thumbs', 'README', 'LICENSE', 'hidden'))
+    assert list_labels(str(tmp_path), ['a']) == ({'a': 'a.png'}, [])
+    assert '4 files that are no .png or .npy (DCIM0, b.heic, c.HEIC, ...)' in warnings[-1]
+    with pytest.raises(ValueError, match='must be .png or .npy .* DCIM0'):
+        list_labels(str(tmp_path), ['a', 'DCIM0'])
     (tmp_path / 'a.png').unlink()
     with pytest.raises(FileNotFoundError, match='holds no image of .*; left out: 2 of .*b.heic, '
                        'c.HEIC.: install pillow-heif'):

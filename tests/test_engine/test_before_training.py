@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,9 +14,11 @@ from mmengine.config import Config
 from test_faults.tiny_run import TASKS, write_config, write_images
 
 from mtpsl.datasets import FolderDataset
+from mtpsl.engine import build_runner, load_config
 from mtpsl.engine.before_training import figures
 from mtpsl.engine.checkpoints.data_files import file_of, files_of, other_file, other_files
 from mtpsl.engine.checkpoints.resume import unfinished
+from mtpsl.engine.hook_doubts import hook_doubts
 from mtpsl.engine.standing_weights import standing_weights
 from mtpsl.evaluation import MultiTaskMetric
 
@@ -156,6 +159,22 @@ def test_what_hooks_that_are_left_out_would_do_is_told(images, tmp_path):
                   'validation images are training images too, such as ',
                   "changed by color_type='grayscale' in train_dataloader, and by no transform in "):
         assert words in log
+
+
+@pytest.mark.parametrize(('line', 'told'), [
+    ('default_hooks = dict(reseed=None)', {'reseed'}), ('', set()),
+    ('default_hooks = dict(panels=None, timer=None)', set()),
+    ("default_hooks = dict(skipped=None)\ntrain_dataloader['dataset']['on_error'] = 'skip'",
+     {'skipped'}),
+    ("default_hooks = dict(_delete_=True, checkpoint=dict(type='CheckpointHook', interval=1))",
+     {'reseed', 'non_finite', 'resume', 'runtime_info', 'checkpoint'})])
+def test_a_hook_of_the_base_that_is_lost_is_named_with_what_it_does(line, told, images, tmp_path):
+    cfg = load_config(str(write_config(tmp_path / 'config.py', images, line)))
+    cfg.work_dir, cfg.launcher = str(tmp_path / 'run'), 'none'
+    with running_here():
+        text = ''.join(one for one in hook_doubts(build_runner(cfg)) if 'lacks hooks' in one)
+    assert {words[0] for words in re.findall(r'(\w+) \((\w+Hook)\): ', text)} == told
+    assert ('not bit for bit' in text) == ('reseed' in told)
 
 
 @pytest.mark.parametrize('groups, init, told', [

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from in_process import load_tool, running_here
 from mmengine.config import Config
 from mmengine.runner import Runner
 from tiny import tiny_model_config
@@ -153,6 +154,19 @@ def test_slurm_without_slurm_is_one_clear_error(monkeypatch):
         monkeypatch.setenv(name, '2')
     with pytest.raises(RuntimeError, match='set MASTER_ADDR'):
         _translate_slurm()
+
+
+def test_processes_of_torchrun_without_the_flag_are_told_of_it(monkeypatch, tmp_path, capsys):
+    """Before anything is done in the work dir, which the first of them would hold."""
+    monkeypatch.setenv('RANK', '1')
+    for number in ('1', '2'):
+        monkeypatch.setenv('WORLD_SIZE', number)
+        with running_here(), pytest.raises(SystemExit):
+            load_tool('train.py').main(['synthetic/demo', '--work-dir', str(tmp_path / 'run'),
+                                        '--cfg-options', 'train_dataloader.dataset.data_root=/x'])
+        text = capsys.readouterr().err.splitlines()[-1]
+        assert ('--launcher pytorch' in text) == (number == '2')
+    assert not (tmp_path / 'run').exists()
 
 
 def test_autocast_computes_in_bfloat16():

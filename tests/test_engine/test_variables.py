@@ -41,7 +41,13 @@ def write(folder: Path, text: str, base: object = '') -> str:
     ('cityscapes', 'single_task: dict = dict(depth=1.0)', ['val_evaluator.single_task']),
     ('own', 'crop = (8, 8)', ['train_dataloader.dataset.pipeline.1.size',
                               'val_evaluator.workers']),
-    ('own', 'norm = dict(std=[1, 2, 3])', ['data_preprocessor keep'])])
+    ('own', 'norm = dict(std=[1, 2, 3])', ['data_preprocessor keep']),
+    ('own', '_base_.chain[1].size = (8, 8)', ['pipeline keeps', 'pipeline=_base_.chain']),
+    ('own', 'for step in _base_.chain[1:]: step.size = (8, 8)', ['dataset.pipeline keeps']),
+    ('own', "_base_['chain'].pop()", ['train_dataloader.dataset.pipeline keeps']),
+    ('nyud', "_base_.data_root = '/x'", ['train_dataloader.dataset.data_root', 'keep']),
+    ('nyud', "_base_.test_pipeline += [dict(type='RandomFlip')]", ['test_dataloader.dataset.pip']),
+])
 def test_a_variable_that_the_base_has_used_is_an_error(base, line, keys, tmp_path):
     base = write(tmp_path, OWN) if base == 'own' else base
     path = write(tmp_path, line, base)
@@ -50,7 +56,8 @@ def test_a_variable_that_the_base_has_used_is_an_error(base, line, keys, tmp_pat
         with pytest.raises(KeyError) as error:
             load_config(file)
         text = error.value.args[0]
-        assert text.startswith(f'{path} sets {line.split(" ")[0].strip(":")}, which ')
+        name = re.findall(r'_base_\W+(\w+)', line) or [line.split(' ')[0].strip(':')]
+        assert re.match(f'{re.escape(path)} (sets|changes) {name[0]}, which ', text), text
         assert all(key in text for key in keys), text
 
 
@@ -68,7 +75,12 @@ def test_a_dumped_config_s_variable_too(tmp_path):
      'train_cfg = dict(max_epochs=max_epochs, val_begin=max_epochs + 1)'),
     ('demo', '_mine = 3\nwidth = 4\nmodel = dict(initial_loss_weight=width)'),
     ('cityscapes', 'train_dataloader = dict(dataset=dict(pipeline=_base_.train_pipeline[1:]))'),
-    ('nyud', 'scale_crop_pipeline = []')])
+    ('nyud', 'scale_crop_pipeline = []'),
+    ('nyud', '_base_.train_dataloader.batch_size = 2\n'
+     '_base_.train_dataloader.dataset.pipeline.pop()'),
+    ('cityscapes', '_base_.train_pipeline.pop(1)\n'
+     'train_dataloader = dict(dataset=dict(pipeline=_base_.train_pipeline))'),
+    ('nyud', "_base_.pop('data_root')")])
 def test_what_has_an_effect_or_none_to_have_is_fine(base, lines, tmp_path, monkeypatch):
     monkeypatch.delenv('MTPSL_DATA', raising=False)
     with warnings.catch_warnings():
@@ -106,6 +118,10 @@ optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=0.1, we
     ('', {'tasks.depth.type': 'InverseDepth'}, 'base: png_unit=0.001, max_display=10.0;'),
     ('', {'tasks.depth': dict(type='InverseDepth', max_display=1.0)}, 'base: png_unit=0.001;'),
     ("optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.1))", {}, 'base: weight_decay=0.5;'),
+    ("_base_.tasks.depth.type = 'InverseDepth'", {}, 'base: png_unit=0.001, max_display=10.0;'),
+    ("_base_.tasks.depth.update(type='InverseDepth', png_unit=0.5)", {}, 'base: max_display=10.0;'),
+    ("_base_.tasks['depth']['type'] = 'InverseDepth'\n_base_.tasks.depth.png_unit = None\n"
+     "_base_['tasks'].depth['max_display'] = 10.0", {}, ''),
     ("optim_wrapper = dict(type='AmpOptimWrapper')", {}, ''),
     ("tasks = dict(depth=dict(type='Depth'))", {}, ''),
     ("tasks = dict(depth=dict(_delete_=True, type='InverseDepth'))", {}, ''),
@@ -144,6 +160,8 @@ def test_changed_validation_that_testing_does_not_follow_is_told(tmp_path):
     line = "val_dataloader = dict(dataset=dict(data_root='/x'))"
     with pytest.warns(UserWarning, match=r'val_dataloader.dataset, and test_dataloader.dataset ke'):
         load_config(write(tmp_path, line, 'nyud'))
+    with pytest.warns(UserWarning, match='test_dataloader.dataset keeps'):
+        load_config(write(tmp_path, "_base_.val_dataloader.dataset.data_root = '/x'", 'nyud'))
     with warnings.catch_warnings():
         warnings.simplefilter('error')
         load_config(write(tmp_path, f'{line}\ntest_dataloader = val_dataloader', 'nyud'))
@@ -170,6 +188,7 @@ def test_a_lazy_child_may_use_what_it_sets(tmp_path):
     write(tmp_path, OWN)
     path = tmp_path / 'x.py'
     path.write_text('from mmengine.config import read_base\nwith read_base():\n'
-                    '    from .config0 import *\ncrop = (8, 8)\nchain[1].update(size=crop)')
+                    '    from .config0 import *\ncrop = (8, 8)\n'
+                    'train_dataloader.dataset.pipeline[1].update(size=crop)')
     with pytest.warns(UserWarning, match='workers keep.* crop is used in other places'):
         load_config(str(path))

@@ -234,7 +234,7 @@ def test_weights_sorted_by_name_are_refused_where_the_order_matters(kind, tmp_pa
     with pytest.raises(ValueError, match='sorted.pth: the weights are sorted by name and nothing '
                        f'tells the order .* on which {next(iter(layouts(model, model.tasks)))}'):
         check_checkpoint(path, model)
-    with pytest.raises(ValueError, match='sorted by name'):
+    with pytest.raises(ValueError, match='sorted by name .*publish.py makes of it'):
         model.load_state_dict(state)
     torch.save(dict(state_dict=state, meta={TASKS_KEY: list(PASCAL_TASKS)}), path)
     expected = predict(model)

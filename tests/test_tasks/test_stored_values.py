@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from mtpsl.tasks import Task, build_tasks
+from mtpsl.tasks.normal import unit_vectors
 from mtpsl.tasks.seen import Doubt, Seen
 
 NAMES = ('wall', 'door', 'floor')
@@ -384,6 +385,22 @@ def test_normals_that_point_away_from_the_viewer_are_doubted() -> None:
         assert (doubt is not None) == bool(doubted)
         assert doubt is None or not doubt.certain and doubted in doubt.text
         assert doubt is None or 'save (x, -y, -z)' in doubt.text
+
+
+def test_unknown_normals_that_are_one_vector_are_named() -> None:
+    seen, task = Seen(), build('Normal')
+    vectors = np.random.default_rng(0).normal(size=(20, 30, 3)).astype(np.float32)
+    vectors[..., 2] = abs(vectors[..., 2])
+    vectors[:6] = [0, 0, -1]
+    for label in (vectors, vectors[:, ::-1]):
+        seen.add(task.from_array(unit_vectors(label)), 0)
+    doubt = task.doubt(seen)
+    assert doubt is not None and '30% are one and the same, (0, 0, -1)' in doubt.text
+    assert 'save (0, 0, 0)' in doubt.text
+    vectors[:6, :, 0] = np.linspace(-1, 1, 30)
+    seen.add(unit_vectors(vectors), 0)
+    doubt = task.doubt(seen)
+    assert doubt is not None and '(z < 0), while what' in doubt.text
 
 
 def test_surfaces_at_a_slant_are_not_doubted() -> None:

@@ -125,6 +125,11 @@ def run(args: argparse.Namespace) -> None:
     else:
         only = {task: read_id_list(path) for task, path in args.only.items()}
         ids = list(list_images(args.ids)) if os.path.isdir(args.ids) else read_id_list(args.ids)
+        for task, listed in only.items():
+            if others := set(listed).difference(ids):
+                raise ValueError(
+                    f'--only {task}={args.only[task]}: {len(others)} of its {len(listed)} ids are '
+                    f'none of {args.ids}, such as {min(others)!r}; one there is {ids[0]!r}')
         mapping = generate_mapping(ids, args.tasks, args.setting, args.seed, only)
     save_mapping(mapping, args.out)
     print(format_counts(mapping))

@@ -5,7 +5,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from .outlines import CocoRuns, Outline, Polygons, Size, pycocotools, rectangle
-from .sources import Annotated, Annotations, Shape, digest
+from .sources import BOX, Annotated, Annotations, Shape, digest
 
 
 def read(source: Path) -> Annotations:
@@ -48,6 +48,7 @@ def read(source: Path) -> Annotations:
             raise ValueError(f'{path}: the annotation {entry.get("id")} cannot be read: '
                              f'{type(error).__name__} {error}') from error
         shapes[key].append(Shape(name, kind, outline))
+    _check_corners(path, [entry for entry in entries if not entry.get('segmentation')])
     if any(shape.kind == 'RLE' for found in shapes.values() for shape in found):
         pycocotools()  # before anything is written
     found = [Annotated(name, sizes[key], shapes[key], path) for key, name in files.items()]
@@ -72,12 +73,30 @@ def _size(image: dict) -> Size | None:
     return (height, width) if height and width else None
 
 
+def _check_corners(path: Path, boxes: list[dict]) -> None:
+    """Raise ValueError where most boxes have the area of corners x1, y1, x2, y2.
+
+    An area below width times height is no contradiction by itself: it may be that of an outline
+    that was left out.
+    """
+    corners = 0
+    for entry in boxes:
+        left, top, width, height = entry['bbox']
+        across, down, area = width - left, height - top, entry.get('area')
+        if isinstance(area, (int, float)) and min(area, across, down) > 0:
+            rounding = 0.05 * area + across + down + 1  # whether the last pixel counts
+            corners += abs(across * down - area) <= rounding < abs(width * height - area)
+    if 2 * corners > len(boxes):
+        raise ValueError(f'{path}: the area of {corners} of {len(boxes)} boxes says that they are '
+                         'corners, x1, y1, x2, y2; bbox is to be x, y, width, height')
+
+
 def _outline(entry: dict, size: Size | None) -> tuple[str, Outline]:
     """Kind and outline of an annotation."""
     found = entry.get('segmentation')
     if not found:  # such as a rectangle of CVAT's
         left, top, width, height = entry['bbox']
-        return 'box', rectangle(left, top, left + width, top + height)
+        return BOX, rectangle(left, top, left + width, top + height)
     if isinstance(found, dict):
         height, width = found['size']
         if size not in (None, (height, width)):

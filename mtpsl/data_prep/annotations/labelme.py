@@ -43,12 +43,14 @@ def _image(path: Path, left: Counter[str]) -> Annotated:
 
 def _outline(kind: str, entry: dict) -> Outline:
     points = [(float(x), float(y)) for x, y in entry['points']]
-    if kind in ('polygon', 'oriented_rectangle'):
+    if kind in ('polygon', 'oriented_rectangle') or kind == 'rectangle' and len(points) == 4:
         if len(points) < 3:
             raise ValueError(f'a {kind} of {len(points)} points')
         return Polygons([points])
     if kind in ('line', 'linestrip'):
         return Line(points)
+    if len(points) != 2:
+        raise ValueError(f'a {kind} of {len(points)} points')
     (x, y), (x2, y2) = points
     if kind == 'rectangle':
         return rectangle(min(x, x2), min(y, y2), max(x, x2), max(y, y2))

@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 from .outlines import Outline, Size
 
+BOX = 'bbox'  # kind of COCO's shapes without an outline; those of other tools may be turned
+
 
 class Shape(NamedTuple):
     """Something that was drawn.

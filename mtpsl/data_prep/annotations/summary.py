@@ -15,7 +15,7 @@ from mtpsl.system.parallel import run_in_workers
 
 from .names import REST, UNKNOWN
 from .painting import Rules
-from .places import without_pixels
+from .places import beyond_picture, without_pixels
 from .sources import Annotations
 
 if TYPE_CHECKING:
@@ -110,6 +110,9 @@ def _notes(items: Sequence[Item], found: Annotations, target: Target, rules: Rul
     if nowhere := without_pixels(item.match for item in items):
         notes.append('outside of their picture or without an area, so that they cover nothing (are '
                      f'x and y exchanged, or of a picture of another size?): {_counts(nowhere)}')
+    if beyond := beyond_picture(item.match for item in items):
+        notes.append('reach far beyond their picture, what is there covers nothing (are they of a '
+                     f'picture of another size?): {_counts(beyond)}')
     if turned:
         notes.append(f'drawn on the stored picture, turned as EXIF says: {turned}')
     if absent:

@@ -13,8 +13,8 @@ from mmengine.config import Config
 from mtpsl import registry as ours
 from mtpsl.tasks.stored import READING_OPTIONS
 
-from .values import value_of
-from .variables import parse_config
+from .parsed import ConfigFile, parse_config
+from .values import keys_of, value_of
 
 REGISTRIES = (ours.TASKS, ours.MODELS, ours.DATASETS, ours.TRANSFORMS, ours.METRICS,
               ours.OPTIMIZERS, ours.PARAM_SCHEDULERS, ours.DATA_SAMPLERS, ours.HOOKS, ours.LOOPS)
@@ -38,6 +38,8 @@ def check_inherited(path: str, cfg: Config) -> None:
     top = parse_config(path)
     loaded = cache(Config.fromfile)
     for file in top.family() if top is not None else ():
+        for base in file.bases if file.changes_in_place() else ():
+            _check_in_place(file, loaded(file.path), loaded(base.path), cfg)
         for name, values in file.assigned.items() if file.bases and not file.imports else ():
             for key, kind, written in _typed(values[-1], name) if values else ():
                 earlier = [before for base in file.bases if isinstance(
@@ -46,6 +48,27 @@ def check_inherited(path: str, cfg: Config) -> None:
                     others = {name for name in before if value_of(
                         cfg, f'{key}.{name}') != before[name]}  # a child of the file says them
                     _judge(file.path, key, kind, written | others, before)
+
+
+def _check_in_place(file: ConfigFile, now: Config, base: Config, cfg: Config) -> None:
+    """The same for ``_base_.tasks.depth.type = ...``."""
+    written = set()
+    for part in ast.walk(file.tree):
+        if isinstance(part, ast.keyword):
+            written.add(str(part.arg))
+        elif isinstance(part, ast.Attribute):
+            written.add(part.attr)
+        elif isinstance(part, ast.Subscript) and isinstance(part.slice, ast.Constant):
+            written.add(str(part.slice.value))
+    for key in keys_of(base):
+        place, _, last = key.rpartition('.')
+        kind = value_of(now, key)
+        if last != 'type' or place.split('.')[0] in file.assigned or (
+                kind is None or value_of(cfg, key) != kind):
+            continue
+        before = value_of(base, place)
+        others = {name for name in before if value_of(cfg, f'{place}.{name}') != before[name]}
+        _judge(file.path, place, kind, written | others, before)
 
 
 def check_options(cfg: Config, options: Mapping[str, object]) -> None:

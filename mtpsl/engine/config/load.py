@@ -206,12 +206,14 @@ def _share(cfg: Config) -> None:
         write_out_sets(cfg)
         for component, registry in _components(cfg):
             _share_tasks(component, registry, cfg.tasks)
-    remember(cfg, (component for component, _ in _components(cfg)))
+    remember(cfg, (component for component, _ in _components(cfg)), CONFIG_KEYS)
 
 
 def check_unchanged(cfg: Config) -> None:
     """Raise ValueError where a loaded config was changed at the top alone, with no effect."""
-    check_shared(cfg, (component for component, _ in _components(cfg)))
+    for key in cfg:
+        _check_spelling(key)
+    check_shared(cfg, (component for component, _ in _components(cfg)), CONFIG_KEYS)
 
 
 def _unshare(cfg: Config, overridden: set[str]) -> None:

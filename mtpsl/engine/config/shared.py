@@ -1,12 +1,16 @@
 """Tells of a loaded config whose top was changed, and not the parts that were made of it."""
 
 import copy
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+import os
+import warnings
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, NamedTuple
 
 from mmengine.config import Config
 
 from .dataset_tree import joint_datasets
+from .values import value_of
+from .variables import places_by_name
 
 ATTRIBUTE = '_mtpsl_loaded'  # of a config; a copy has it too
 
@@ -19,39 +23,70 @@ class Loaded(NamedTuple):
         own_tasks: those of parts that have others.
         preprocessor: the top-level data_preprocessor.
         own_keys: its entries that the model has otherwise.
+        top: what stood at the top.
+        variables: of each variable of the files its value and, by key, those of its places.
     """
 
     tasks: Mapping
     own_tasks: list[Mapping]
     preprocessor: Mapping
     own_keys: frozenset[str]
+    top: frozenset[str]
+    variables: Mapping[str, tuple[Any, Mapping[str, Any]]]
 
 
-def remember(cfg: Config, components: Iterable[Mapping]) -> None:
+def remember(cfg: Config, components: Iterable[Mapping], known: Collection[str]) -> None:
     """Keep what the parts of a config were made of.
 
     Args:
         cfg: the config.
         components: its parts that may have tasks.
+        known: the top-level keys that a run reads.
     """
     tasks = cfg.get('tasks') or {}
     own = [part['tasks'] for part in components if part.get('tasks') and part['tasks'] != tasks]
     given = cfg.get('data_preprocessor') or {}
     model = (cfg.get('model') or {}).get('data_preprocessor') or {}
     own_keys = frozenset(key for key in given if given[key] != model.get(key))
-    cfg.__dict__[ATTRIBUTE] = copy.deepcopy(Loaded(tasks, own, given, own_keys))
+    places = places_by_name(cfg.filename, [name for name in cfg if name not in known], known)
+    variables = {name: (cfg[name], {key: value_of(cfg, key) for key in keys})
+                 for name, keys in places.items()}
+    cfg.__dict__[ATTRIBUTE] = copy.deepcopy(
+        Loaded(tasks, own, given, own_keys, frozenset(cfg), variables))
 
 
-def check_shared(cfg: Config, components: Iterable[Mapping]) -> None:
+def check_shared(cfg: Config, components: Iterable[Mapping], known: Collection[str]) -> None:
     """Raise ValueError where a change of the top has not reached what was made of it.
 
     Args:
         cfg: a config; one that was not loaded by ``load_config`` is not judged.
         components: its parts that may have tasks.
+        known: the top-level keys that a run reads.
+
+    Raises:
+        ValueError: also where a new top-level key has the name of one that is read elsewhere.
+
+    Warns:
+        UserWarning: another top-level key is new, and nothing reads it.
     """
     loaded = cfg.__dict__.get(ATTRIBUTE)
     if loaded is None:
         return
+    for name, (value, places) in loaded.variables.items():
+        stale = [key for key, before in places.items()
+                 if before is not None and value_of(cfg, key) == before]
+        if name in cfg and cfg[name] != value and stale:
+            raise ValueError(f'{name} was changed after load_config, and nothing reads it any '
+                             f'more: {", ".join(stale)} {"has" if len(stale) == 1 else "have"} '
+                             'what was loaded; set what is to change')
+    for name in sorted(set(cfg) - loaded.top - set(known)):
+        told = f'{name} was added to the config after load_config, and nothing reads it there'
+        inside = [f'{key}.{name}' for key, part in cfg.items()
+                  if key in known and isinstance(part, Mapping) and name in part]
+        if inside:
+            raise ValueError(f'{told}; what is read is {", ".join(inside)}')
+        if os.environ.get('RANK', '0') == '0':
+            warnings.warn(f'{told}, unless code of yours does', stacklevel=3)
     tasks = cfg.get('tasks') or {}
     if tasks != loaded.tasks and (any(joint_datasets(cfg)) or any(
             part.get('tasks') and part['tasks'] not in (tasks, *loaded.own_tasks)

@@ -109,6 +109,15 @@ def value_of(cfg: Config | Mapping, key: str) -> Any:
     return reduce(step, key.split('.'), dict(cfg.items()))
 
 
+def keys_of(part: Any, place: str = '') -> Iterator[str]:
+    """Yield the dotted keys of all nested values."""
+    items = part.items() if isinstance(part, (Mapping, Config)) else (
+        enumerate(part) if isinstance(part, (list, tuple)) else ())
+    for key, value in items:
+        yield f'{place}{key}'
+        yield from keys_of(value, f'{place}{key}.')
+
+
 def _check_number(key: str, value: Any, above: bool = False) -> None:
     """Raise ValueError unless a number is finite and at least 0, or above 0; skip None."""
     good = isinstance(value, (float, Real)) and not isinstance(value, bool)

@@ -8,37 +8,15 @@ import ast
 import difflib
 import os
 import warnings
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import cache
 
 from mmengine.config import Config
-from mmengine.fileio import load
 
-from .values import no_such_set, value_of
+from .parsed import BASE, ConfigFile, means, parse_config
+from .values import keys_of, no_such_set, value_of
 
-BASE = '_base_'
 SHOWN = 8
-
-
-class _File(NamedTuple):
-    """A config file, its bases, and its top-level assignments, name -> expressions.
-
-    Attributes:
-        imports: whether it inherits by imports, so that bases' variables are plain names in it.
-    """
-
-    path: str
-    bases: list['_File']
-    assigned: dict[str, list[ast.expr]]
-    tree: ast.Module
-    imports: bool = False
-
-    def family(self) -> Iterator['_File']:
-        """Yield the file and all its bases."""
-        yield self
-        for base in self.bases:
-            yield from base.family()
 
 
 def check_variables(path: str, cfg: Mapping, known: Collection[str]) -> None:
@@ -50,8 +28,9 @@ def check_variables(path: str, cfg: Mapping, known: Collection[str]) -> None:
         known: the top-level keys that a run reads.
 
     Raises:
-        KeyError: a file sets a base's variable that the base has already used and the file does
-            not use; or a variable that nothing reads looks like a misspelt one.
+        KeyError: a file sets a base's variable, or changes it in place, that the base has already
+            used and the file does not use; or a variable that nothing reads looks like a
+            misspelt one.
 
     Warns:
         UserWarning: the file uses the variable in some of the places only; or nothing reads it; or
@@ -60,18 +39,21 @@ def check_variables(path: str, cfg: Mapping, known: Collection[str]) -> None:
     top = parse_config(path)
     if top is None or not top.bases:
         return
+    read = cache(Config.fromfile)
     for file in top.family():
         inherited = {name for base in file.bases for one in base.family() for name in one.assigned}
         for kind in ('dataset', 'evaluator'):
-            _check_pair(kind, file, cfg)
+            _check_pair(kind, file, cfg, read)
         for name in file.assigned:
             if name in known or name.startswith('_'):
                 continue
             used = _is_used(name, file, top)
             if name in inherited:
-                _check_override(name, file, used, cfg, known)
+                _check_override(name, file, used, cfg, known, read)
             elif file is top and not used and 'model' in cfg:  # otherwise a part of other values
                 _check_unread(name, path, inherited.union(known))
+        for name in inherited.difference(file.assigned, known) if file.changes_in_place() else ():
+            _check_override(name, file, _is_used(name, file, top, 'values'), cfg, known, read)
 
 
 def check_sets_of_file(path: str, cfg: Config) -> None:
@@ -81,7 +63,7 @@ def check_sets_of_file(path: str, cfg: Config) -> None:
         path: the config file.
         cfg: the config read from it, without overrides.
     """
-    gone = [key for key in _keys(cfg) if value_of(cfg, key) is None
+    gone = [key for key in keys_of(cfg) if value_of(cfg, key) is None
             and (parent := key.rpartition('.')[0]).endswith('.datasets')
             and isinstance(value_of(cfg, parent), Mapping)]
     top = parse_config(path) if gone else None
@@ -96,45 +78,55 @@ def check_sets_of_file(path: str, cfg: Config) -> None:
 
 def places_of(path: str, name: str, known: Collection[str]) -> list[str]:
     """Return the dotted keys to which a config and its bases assign a variable."""
+    return places_by_name(path, [name], known)[name][:SHOWN]
+
+
+def places_by_name(path: str, names: Collection[str],
+                   known: Collection[str]) -> dict[str, list[str]]:
+    """Return the same for several variables, all places of each."""
     top = parse_config(path)
-    places = [] if top is None else _places(list(top.family()), name)
-    return list(dict.fromkeys(key for key in places if key.split('.')[0] in known))[:SHOWN]
+    files = [] if top is None else list(top.family())
+    return {name: [key for key in dict.fromkeys(_places(files, name))
+                   if key.split('.')[0] in known] for name in names}
 
 
-def _check_override(name: str, file: _File, used: bool, cfg: Mapping,
-                    known: Collection[str]) -> None:
+def _check_override(name: str, file: ConfigFile, used: bool, cfg: Mapping,
+                    known: Collection[str], read: Callable[[str], Config]) -> None:
     base = next(one for one in file.bases if any(name in f.assigned for f in one.family()))
-    before, now = Config.fromfile(base.path), Config.fromfile(file.path)
-    if before.get(name) == now.get(name):
+    before, now = read(base.path), read(file.path)
+    if name not in now or before.get(name) == now[name]:
         return
     places = _places(list(base.family()), name) or (  # a config dumped by a run
-        key for key in _keys(before) if key.rpartition('.')[2] == name and key != name
+        key for key in keys_of(before) if key.rpartition('.')[2] == name and key != name
         and value_of(before, key) == before[name])
     stale = [key for key in dict.fromkeys(places) if key.split('.')[0] in known
              and value_of(cfg, key) is not None and value_of(cfg, key) == value_of(before, key)]
     if not stale:
         return
     where = ', '.join(stale[:SHOWN]) + (f' and {len(stale) - SHOWN} more' * (len(stale) > SHOWN))
-    says = (f'{file.path} sets {name}, which {base.path} has used already: {where} '
+    verb, written = ('sets', name) if name in file.assigned or file.imports else (
+        'changes', f'{BASE}.{name}')
+    says = (f'{file.path} {verb} {name}, which {base.path} has used already: {where} '
             f'{"keeps" if len(stale) == 1 else "keep"} the value from there. ')
     if used:
         _warn(says + f'{name} is used in other places of {file.path}; if it is meant there only, '
               'another name says so')
     else:
         raise KeyError(says + 'Set what is to have the new value, such as '
-                       f'{_written(stale[0], name)}')
+                       f'{_written(stale[0], written)}')
 
 
-def _check_pair(kind: str, file: _File, cfg: Mapping) -> None:
+def _check_pair(kind: str, file: ConfigFile, cfg: Mapping,
+                read: Callable[[str], Config]) -> None:
     """Warn where ``test_dataloader = val_dataloader`` ignores a child's change."""
     inside = 'dataloader.dataset' if kind == 'dataset' else kind
     val, test = f'val_{inside}', f'test_{inside}'
     name, other = val.partition('.')[0], test.partition('.')[0]
-    if name not in file.assigned or other in file.assigned:
+    if other in file.assigned or not (name in file.assigned or file.changes_in_place()):
         return
     for base in file.bases:
         if other in _places(list(base.family()), name):
-            before = Config.fromfile(base.path)
+            before = read(base.path)
             if value_of(before, test) == value_of(before, val) != value_of(cfg, val) and (
                     value_of(cfg, test) == value_of(before, test)):
                 _warn(f'{file.path} sets {val}, and {test} keeps what {base.path} has made of the '
@@ -164,66 +156,23 @@ def _written(key: str, name: str) -> str:
         len(parts) - 1)
 
 
-# ------------------------------------------------------------------ files
+def _is_used(name: str, file: ConfigFile, top: ConfigFile, part: str = 'all') -> bool:
+    """Return whether a file or one of its children uses a variable that the file sets.
 
-def parse_config(path: str) -> _File | None:
-    """Parse a config file; None if it cannot be read without running it."""
-    try:
-        text = Path(path).read_text(encoding='utf-8')
-        if not path.endswith('.py'):
-            return _File(path, _bases(path), dict.fromkeys(load(path), []), ast.parse(''))
-        tree = ast.parse(text)
-        lazy = [_imported(path, line) for statement in tree.body if isinstance(statement, ast.With)
-                for line in statement.body if isinstance(line, ast.ImportFrom)]
-        bases = [base for base in map(parse_config, filter(None, lazy)) if base] or _bases(path)
-    except Exception:  # such as {{$VARIABLE:3}}, which is no Python until mmengine replaces it
-        return None
-    assigned: dict[str, list[ast.expr]] = {}
-    for statement in tree.body:
-        targets = statement.targets if isinstance(statement, ast.Assign) else (
-            [statement.target] if isinstance(statement, ast.AnnAssign) else [])
-        for target in targets:
-            if isinstance(target, ast.Name) and target.id != BASE and statement.value:  # type: ignore[attr-defined]
-                assigned.setdefault(target.id, []).append(statement.value)  # type: ignore[attr-defined]
-    return _File(path, bases, assigned, tree, bool(lazy))
+    With ``'values'`` a use is in what they assign, not in how they change it in place.
+    """
+    def trees(one: ConfigFile) -> list[ast.AST]:
+        return [one.tree] if part == 'all' else [
+            value for values in one.assigned.values() for value in values]
 
-
-def _bases(path: str) -> list[_File]:
-    bases = [parse_config(Config._get_cfg_path(base, path)[0])
-             for base in Config._get_base_files(path)]
-    return [base for base in bases if base]
-
-
-def _imported(path: str, line: ast.ImportFrom) -> str | None:
-    """Return the file of ``from .a.b import c`` below mmengine's ``with read_base():``."""
-    if not line.level or not line.module:
-        return None
-    folder = Path(path).resolve().parents[line.level - 1]
-    return str(folder.joinpath(*line.module.split('.')).with_suffix('.py'))
-
-
-def _is_used(name: str, file: _File, top: _File) -> bool:
-    """Return whether a file or one of its children uses a variable that the file sets."""
-    return any(_means(node, name, own=one is file or one.imports) for one in top.family()
-               if any(other is file for other in one.family()) for node in ast.walk(one.tree))
-
-
-def _means(node: ast.AST, name: str, own: bool = True) -> bool:
-    """Return whether an expression is the variable: ``name`` or, in children, ``_base_.name``."""
-    if isinstance(node, ast.Name):
-        return own and node.id == name and isinstance(node.ctx, ast.Load)
-    if isinstance(node, ast.Attribute):
-        return isinstance(node.value, ast.Name) and (node.value.id, node.attr) == (BASE, name)
-    if isinstance(node, ast.Constant):  # '{{_base_.name}}' in a string
-        return isinstance(node.value, str) and f'{BASE}.{name}' in node.value
-    return (isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name)
-            and node.value.id == BASE and isinstance(node.slice, ast.Constant)
-            and node.slice.value == name)
+    return any(means(node, name, own=one is file or one.imports) for one in top.family()
+               if any(other is file for other in one.family())
+               for tree in trees(one) for node in ast.walk(tree))
 
 
 # ------------------------------------------------------------------ places
 
-def _places(files: Sequence[_File], name: str, seen: tuple[str, ...] = ()) -> list[str]:
+def _places(files: Sequence[ConfigFile], name: str, seen: tuple[str, ...] = ()) -> list[str]:
     """Yield the dotted keys whose values depend on a variable, also through other variables."""
     found = []
     for file in files:
@@ -249,14 +198,5 @@ def _inside(node: ast.AST, place: str, name: str) -> Iterator[str]:
     elif isinstance(node, (ast.List, ast.Tuple)):
         for number, value in enumerate(node.elts):
             yield from _inside(value, f'{place}.{number}', name)
-    elif any(_means(part, name) for part in ast.walk(node)):
+    elif any(means(part, name) for part in ast.walk(node)):
         yield place
-
-
-def _keys(part: Any, place: str = '') -> Iterator[str]:
-    """Yield the dotted keys of all nested values."""
-    items = part.items() if isinstance(part, (Mapping, Config)) else (
-        enumerate(part) if isinstance(part, (list, tuple)) else ())
-    for key, value in items:
-        yield f'{place}{key}'
-        yield from _keys(value, f'{place}{key}.')

@@ -164,8 +164,7 @@ class DiffusionMTL(MultiTaskModel):
         squares = {name: torch.zeros_like(m) for name, m in mean.items()}
         for sample in range(1, samples):
             noise = self._noise_of(inputs, data_samples, sample)
-            *_, x_0 = self.diffusion.trajectory(source, condition, noise)
-            for name, m in self.activate(self.diffusion.project(x_0), size).items():
+            for name, m in self.activate(self.draw(source, condition, noise), size).items():
                 difference = m - mean[name]  # Welford's update
                 mean[name] = mean[name] + difference / (sample + 1)
                 squares[name] += difference * (m - mean[name])
@@ -173,6 +172,12 @@ class DiffusionMTL(MultiTaskModel):
         maps[UNCERTAINTY] = {name: (square.sum(1, keepdim=True) / (samples - 1)).sqrt()
                              for name, square in squares.items()}
         return maps
+
+    def draw(self, source: Mapping[str, Tensor], condition: Tensor | None,
+             noise: Mapping[str, Tensor] | None) -> dict[str, Tensor]:
+        """Compute the final logits of one set of noise maps, from what :meth:`initial` returns."""
+        *_, x_0 = self.diffusion.trajectory(source, condition, noise)
+        return self.diffusion.project(x_0)
 
     def map_size(self, inputs: Tensor) -> tuple[int, int]:
         """Return (h, w) of the maps for images (B, 3, H, W), computed once per (H, W)."""
