@@ -60,6 +60,9 @@ def build_tasks(tasks: Mapping[str, dict | Task]) -> dict[str, Task]:
                              f'attribute of modules or maps, got {name!r}')
         if told := name_clash(name):
             raise ValueError(f'a task cannot be named {name!r}: {told}')
+        if not isinstance(task, (Mapping, Task)):
+            raise TypeError(f"the task {name!r} must be a dict(type='Semseg', ...), got {task!r}; "
+                            f'tasks.{name}=None at the top of a config leaves it out')
         built[name] = task if isinstance(task, Task) else TASKS.build(dict(task))
         if built[name].name not in ('', name):
             raise ValueError(f'one task cannot have two names, {built[name].name!r} and {name!r}')

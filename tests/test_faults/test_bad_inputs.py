@@ -96,6 +96,8 @@ CONFIGS = [
          "--cfg-options model.neck.in_channels: the brackets of '(1,2' do not match", status=2),
     case('a dict for a list', lambda p: p.train('train_dataloader.dataset.pipeline=dict(x=1)'),
          'train_dataloader.dataset.pipeline is a list, [', 'got a dict: _delete_=True in it'),
+    case('a name for a number', lambda p: p.train('param_scheduler.end=3'),
+         'param_scheduler is a list of 1, whose', 'as in param_scheduler.0.end'),
     case('a part that is text', lambda p: p.train('train_dataloader=fast'),
          "train_dataloader must be a dict or None, got 'fast'"),
     case('no dataset', lambda p: p.train('train_dataloader.dataset=None'),

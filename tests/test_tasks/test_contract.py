@@ -229,6 +229,7 @@ def test_build_tasks_leaves_its_config_alone() -> None:
 @pytest.mark.parametrize(('tasks', 'error', 'message'), [
     ({}, ValueError, 'at least one task'),
     ([dict(type='Depth')], TypeError, 'must be a dict of task name .* got list'),
+    (dict(depth=None), TypeError, "task 'depth' must be a dict.* got None"),
     ({'my.depth': dict(type='Depth')}, ValueError, "plain identifier .* got 'my.depth'"),
     ({1: dict(type='Depth')}, ValueError, 'plain identifier .* got 1'),
     (dict(keys=dict(type='Depth')), ValueError, "got 'keys'"),

@@ -19,6 +19,7 @@ from mtpsl.registry import DATASETS, METRICS, MODELS, OPTIMIZERS, VISUALIZERS, c
 from .dataset_tree import leave_out_sets, leaves, shorten_written_sets, write_out_sets
 from .inherited import check_inherited, check_options
 from .model_index import find_config
+from .overrides import merge_options
 from .schema import check_kinds, check_parts
 from .shared import check_shared, remember
 from .values import check_left_out, check_set_left_out, check_values, value_of
@@ -95,7 +96,7 @@ def load_config(path: str, options: Mapping[str, object] | None = None) -> Confi
     for key, value in (options or {}).items():
         check_set_left_out(key, value, cfg)
     check_options(cfg, options or {})
-    _merge(cfg, options or {})
+    merge_options(cfg, options or {})
     check_values(cfg)
     _check_log_level(cfg)
     check_kinds(cfg)
@@ -107,26 +108,6 @@ def load_config(path: str, options: Mapping[str, object] | None = None) -> Confi
     _share(cfg)
     check_parts(cfg)
     return cfg
-
-
-def _merge(cfg: Config, options: Mapping[str, object]) -> None:
-    done: list[str] = []
-    for key, value in options.items():
-        there = value_of(cfg, key)
-        if isinstance(there, (list, tuple)) and isinstance(value, Mapping) and not (
-                value.get('_delete_') or all(name.isdigit() for name in map(str, value))):
-            raise ValueError(f'--cfg-options {key} is a list, {there!r:.200}, got a dict: '
-                             '_delete_=True in it takes the place of the list')
-        inside = {child: value_of(cfg, child) for child in done if child.startswith(f'{key}.')}
-        try:
-            cfg.merge_from_dict({key: value})  # one by one, or a parent would undo its child
-        except (AttributeError, TypeError, ValueError, KeyError) as error:
-            raise ValueError(f'--cfg-options {key}: '
-                             f'{error.args[0] if error.args else error}') from error
-        if undone := [child for child in inside if value_of(cfg, child) != inside[child]]:
-            raise ValueError(f'--cfg-options {key} undoes {undone[0]}, which stands before it: '
-                             f'{key} is to stand first')
-        done.append(key)
 
 
 def _tasks_of(cfg: Config) -> Mapping:

@@ -1,0 +1,47 @@
+"""Merges the overrides of ``--cfg-options`` into a config."""
+
+from collections.abc import Mapping
+
+from mmengine.config import Config
+
+from .values import value_of
+
+
+def merge_options(cfg: Config, options: Mapping[str, object]) -> None:
+    """Merge overrides, in their order, into a config.
+
+    Args:
+        cfg: the config.
+        options: dotted key -> value.
+
+    Raises:
+        ValueError: a value has no place in the config, or undoes an earlier one.
+    """
+    done: list[str] = []
+    for key, value in options.items():
+        there = value_of(cfg, key)
+        if isinstance(there, (list, tuple)) and isinstance(value, Mapping) and not (
+                value.get('_delete_') or all(name.isdigit() for name in map(str, value))):
+            raise ValueError(f'--cfg-options {key} is a list, {there!r:.200}, got a dict: '
+                             '_delete_=True in it takes the place of the list')
+        _check_list_index(key, cfg)
+        inside = {child: value_of(cfg, child) for child in done if child.startswith(f'{key}.')}
+        try:
+            cfg.merge_from_dict({key: value})  # one by one, or a parent would undo its child
+        except (AttributeError, TypeError, ValueError, KeyError) as error:
+            raise ValueError(f'--cfg-options {key}: '
+                             f'{error.args[0] if error.args else error}') from error
+        if undone := [child for child in inside if value_of(cfg, child) != inside[child]]:
+            raise ValueError(f'--cfg-options {key} undoes {undone[0]}, which stands before it: '
+                             f'{key} is to stand first')
+        done.append(key)
+
+
+def _check_list_index(key: str, cfg: Config) -> None:
+    parts = key.split('.')
+    for depth, name in enumerate(parts[1:], 1):
+        parent = '.'.join(parts[:depth])
+        listed = value_of(cfg, parent)
+        if isinstance(listed, (list, tuple)) and not name.isdigit():
+            raise ValueError(f'--cfg-options {key}: {parent} is a list of {len(listed)}, whose '
+                             f'entries have numbers from 0, as in {parent}.0.{name}')
