@@ -40,9 +40,11 @@ class Ordering(NamedTuple):
 
     @property
     def verdict(self) -> str:
-        """'holds', 'does not' or, with several seeds, 'unclear' within two standard errors of 0."""
+        """'holds', 'does not', 'unclear' within two standard errors of 0, or 'one seed'."""
         mean, error = fmean(self.gains), self.standard_error
-        if error is not None and abs(mean) <= 2 * error:
+        if error is None:
+            return 'one seed'
+        if abs(mean) <= 2 * error:
             return 'unclear'
         return 'holds' if mean > 0 else 'does not'
 
