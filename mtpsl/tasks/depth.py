@@ -10,17 +10,14 @@ from torch import Tensor
 from mtpsl.registry import TASKS
 
 from .base import UNKNOWN_COLOUR, Label, Task, masked_mean
-from .seen import SOME, Doubt, Seen
+from .depth_doubts import FARTHEST, MILLIMETRE, SUN_UNIT, doubt_metres, doubt_values, unlike_units
+from .seen import Doubt, Seen
 from .stored import bytes_swapped, one_channel
 
-MILLIMETRE = 1e-3
-FARTHEST = 1000.0  # metres
-USUALLY_NEARER, USUALLY_FARTHER = 100.0, 0.05  # metres
 # Values that sensors write without a measurement: the largest number of a file, times the usual
 # units: millimetres, centimetres, 1/256 m (KITTI), 1/5000 m (TUM).
 LARGEST_NUMBER = 65535
 UNITS = (1e-3, 1e-2, 1 / 256, 1 / 5000)
-SUN_STEPS, SUN_UNIT = 8, MILLIMETRE / 8  # SUN RGB-D rotates the bits of millimetres left by 3
 
 
 @TASKS.register_module()
@@ -110,10 +107,10 @@ class Depth(Task):
         if self.ignore != () and not np.isclose(largest, self.ignore or (), 1e-6).any():
             raise ValueError(f'{self.name} labels go up to {largest:.7g} m, the largest {bits}-bit '
                              'number, which sensors write where they measured nothing: '
-                             f'{self._ignoring(largest)} of the task makes it unknown, ignore=() '
+                             f'{self.ignoring(largest)} of the task makes it unknown, ignore=() '
                              'a depth')
 
-    def _ignoring(self, measure: float) -> str:
+    def ignoring(self, measure: float) -> str:
         """Return the option that makes this value unknown too."""
         named = [f'{value:.7g}' if np.isfinite(value) else f"'{value}'"
                  for value in (*(self.ignore or ()), measure)]
@@ -137,69 +134,15 @@ class Depth(Task):
         return stored.astype(np.float32) * np.float32(unit)
 
     def doubt(self, seen: Seen) -> Doubt | None:
-        if seen.mark and self.ignore != () and not seen.published:
-            mark, rest = seen.mark
-            return Doubt(f'hold {mark:.7g}{self.unit} on many pixels and otherwise at most '
-                         f'{rest:.4g}{self.unit}: if it marks what was not measured, write '
-                         f'{self._ignoring(mark)} for the task, if it was measured, ignore=()',
-                         certain=True)
-        if seen.leap and not seen.published:
-            low, high = (f'{np.median(one.some):.4g}{self.unit} in the middle ({one.source})'
-                         for one in seen.leap)
-            return Doubt(f'hold {low} or less, or else {high} or more, and nothing between: are '
-                         'they in two units? One folder must have one')
-        return self._doubt_turned_bits(seen) or self._doubt_unit(seen) or super().doubt(seen)
+        return doubt_values(self, seen) or self._doubt_unit(seen) or super().doubt(seen)
 
     def unlike(self, learned: Seen, tested: Seen) -> str:
-        known = [sum(one.known > 0 for one in seen.labels) for seen in (learned, tested)]
-        if min(known) < SOME or not (learned.apart(tested) or tested.apart(learned)):
-            return ''
-        ends = [end for seen in (learned, tested) for end in seen.most or ()]
-        return ('hold {0:.3g} to {1:.3g}{unit} in training and {2:.3g} to {3:.3g}{unit} in '
-                'evaluation (most of them): are they of one unit?'.format(*ends, unit=self.unit))
-
-    def _doubt_turned_bits(self, seen: Seen) -> Doubt | None:
-        """Detect SUN RGB-D pictures: nearly all numbers are multiples of 8, but not of 16."""
-        some = [one.some for one in seen.labels if one.known and not one.is_array]
-        if not self.metric or self.png_unit not in (MILLIMETRE, SUN_UNIT) or not some:
-            return None
-        numbers = np.rint(np.concatenate(some) / self.png_unit).astype(int)
-        known = numbers[numbers > 0]
-        turned = known % SUN_STEPS == 0
-        if turned.mean() < 0.9 or (known[turned] % (2 * SUN_STEPS) == 0).all():
-            return None
-        if self.png_unit == SUN_UNIT and turned.all():
-            return None
-        return Doubt(f'hold multiples of {SUN_STEPS} {"only" if turned.all() else "mostly"}, as '
-                     'those of SUN RGB-D, which rotates the bits of millimetres: if all is nearer '
-                     f'than 8.19 m, png_unit={SUN_UNIT:g} of the task reads them, else save '
-                     '(v >> 3) | (v << 13) of each; true millimetres in such steps must be saved '
-                     'as .npy in metres')
+        return unlike_units(self.unit, learned, tested)
 
     def _doubt_unit(self, seen: Seen) -> Doubt | None:
-        said = self._unit_said(seen)
-        ends = [float(one.high.max()) for one in seen.labels if one.known]
-        alone = not (seen.published or said) and self.farthest > 1 and self.ignore != ()
-        if self.metric and alone and len(ends) > 2 and set(ends) == {1.0} and not seen.alike:
-            return Doubt('all go up to exactly 1, as maps that were divided by their own largest '
-                         'value and are not in metres; if depth really ends at 1 m, set '
-                         'farthest=1.0 of the task', certain=True)
-        if self.metric and not seen.published and seen.slopes(-1):
-            return Doubt('are smaller above than below in nearly all images, as inverse depth or '
-                         'disparity is, while depth is small where it is near: for these the '
-                         "task's type is InverseDepth")
-        near = seen.median < USUALLY_FARTHER and self.farthest >= FARTHEST
-        if self.metric and near and not seen.published:
-            return Doubt(f'hold depths of which half are below {seen.median:.2g} m: if they are in '
-                         'another unit, such as kilometres, set npy_unit or png_unit of the '
-                         'task; if they are right, set farthest, such as 0.2')
-        if self.metric and not said and seen.median > USUALLY_NEARER:
-            return Doubt(f'hold depths of which half are above {seen.median:.4g} m: if they are in '
-                         'another unit, set npy_unit or png_unit of the task; if they are '
-                         'metres, set npy_unit=1.0')
-        return None
+        return doubt_metres(self, seen)
 
-    def _unit_said(self, seen: Seen) -> bool:
+    def unit_said(self, seen: Seen) -> bool:
         """Return whether the options define the unit of all files in ``seen``."""
         return self.npy_unit is not None or self.png_unit is not None and not any(
             one.is_array for one in seen.labels)

@@ -45,7 +45,7 @@ class InverseDepth(Depth):
         self.divide_when_zoomed = divide_when_zoomed
 
     def _doubt_unit(self, seen: Seen) -> Doubt | None:
-        if self._unit_said(seen) or seen.published or not seen.slopes(1):
+        if self.unit_said(seen) or seen.published or not seen.slopes(1):
             return None
         return Doubt('are larger above than below in nearly all images, as depth is, while inverse '
                      "depth is large where it is near: if it is depth, the task's type is Depth; "

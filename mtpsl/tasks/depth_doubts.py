@@ -1,0 +1,87 @@
+"""Reasons why depth labels look wrong: marks of nothing measured, two units, another unit."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .seen import SOME, Doubt, Seen
+
+if TYPE_CHECKING:
+    from .depth import Depth
+
+MILLIMETRE = 1e-3
+FARTHEST = 1000.0  # metres
+USUALLY_NEARER, USUALLY_FARTHER = 100.0, 0.05  # metres
+SUN_STEPS, SUN_UNIT = 8, MILLIMETRE / 8  # SUN RGB-D rotates the bits of millimetres left by 3
+
+
+def doubt_values(task: 'Depth', seen: Seen) -> Doubt | None:
+    """Return a reason why depth or inverse depth looks wrong, whatever its unit, or None."""
+    if seen.mark and task.ignore != () and not seen.published:
+        mark, rest = seen.mark
+        return Doubt(f'hold {mark:.7g}{task.unit} on many pixels and otherwise at most '
+                     f'{rest:.4g}{task.unit}: if it marks what was not measured, write '
+                     f'{task.ignoring(mark)} for the task, if it was measured, ignore=()',
+                     certain=True)
+    if seen.leap and not seen.published:
+        low, high = (f'{np.median(one.some):.4g}{task.unit} in the middle ({one.source})'
+                     for one in seen.leap)
+        return Doubt(f'hold {low} or less, or else {high} or more, and nothing between: are '
+                     'they in two units? One folder must have one')
+    return None
+
+
+def doubt_metres(task: 'Depth', seen: Seen) -> Doubt | None:
+    """Return a reason why labels of depth seem not to be metres, or None."""
+    if turned := _doubt_turned_bits(task, seen):
+        return turned
+    said = task.unit_said(seen)
+    ends = [float(one.high.max()) for one in seen.labels if one.known]
+    alone = not (seen.published or said) and task.farthest > 1 and task.ignore != ()
+    if alone and len(ends) > 2 and set(ends) == {1.0} and not seen.alike:
+        return Doubt('all go up to exactly 1, as maps that were divided by their own largest '
+                     'value and are not in metres; if depth really ends at 1 m, set '
+                     'farthest=1.0 of the task', certain=True)
+    if not seen.published and seen.slopes(-1):
+        return Doubt('are smaller above than below in nearly all images, as inverse depth or '
+                     'disparity is, while depth is small where it is near: for these the '
+                     "task's type is InverseDepth")
+    near = seen.median < USUALLY_FARTHER and task.farthest >= FARTHEST
+    if near and not seen.published:
+        return Doubt(f'hold depths of which half are below {seen.median:.2g} m: if they are in '
+                     'another unit, such as kilometres, set npy_unit or png_unit of the '
+                     'task; if they are right, set farthest, such as 0.2')
+    if not said and seen.median > USUALLY_NEARER:
+        return Doubt(f'hold depths of which half are above {seen.median:.4g} m: if they are in '
+                     'another unit, set npy_unit or png_unit of the task; if they are '
+                     'metres, set npy_unit=1.0')
+    return None
+
+
+def unlike_units(unit: str, learned: Seen, tested: Seen) -> str:
+    """Return how values of evaluation lie apart from those of training, or ''."""
+    known = [sum(one.known > 0 for one in seen.labels) for seen in (learned, tested)]
+    if min(known) < SOME or not (learned.apart(tested) or tested.apart(learned)):
+        return ''
+    ends = [end for seen in (learned, tested) for end in seen.most or ()]
+    return ('hold {0:.3g} to {1:.3g}{unit} in training and {2:.3g} to {3:.3g}{unit} in '
+            'evaluation (most of them): are they of one unit?'.format(*ends, unit=unit))
+
+
+def _doubt_turned_bits(task: 'Depth', seen: Seen) -> Doubt | None:
+    """Detect SUN RGB-D pictures: nearly all numbers are multiples of 8, but not of 16."""
+    some = [one.some for one in seen.labels if one.known and not one.is_array]
+    if task.png_unit not in (MILLIMETRE, SUN_UNIT) or not some:
+        return None
+    numbers = np.rint(np.concatenate(some) / task.png_unit).astype(int)
+    known = numbers[numbers > 0]
+    turned = known % SUN_STEPS == 0
+    if turned.mean() < 0.9 or (known[turned] % (2 * SUN_STEPS) == 0).all():
+        return None
+    if task.png_unit == SUN_UNIT and turned.all():
+        return None
+    return Doubt(f'hold multiples of {SUN_STEPS} {"only" if turned.all() else "mostly"}, as '
+                 'those of SUN RGB-D, which rotates the bits of millimetres: if all is nearer '
+                 f'than 8.19 m, png_unit={SUN_UNIT:g} of the task reads them, else save '
+                 '(v >> 3) | (v << 13) of each; true millimetres in such steps must be saved '
+                 'as .npy in metres')
