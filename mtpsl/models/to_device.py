@@ -1,4 +1,4 @@
-"""Copy CPU lists to the device without blocking; resize maps and check that they are finite."""
+"""Copy CPU lists to the device without blocking; resize maps."""
 
 from collections.abc import Mapping, Sequence
 
@@ -34,23 +34,3 @@ def moved(tensor: Tensor, device: torch.device) -> Tensor:
 def resize(maps: Tensor, size: Sequence[int]) -> Tensor:
     """Resize (N, C, h, w) to (N, C, H, W), bilinear, with ``align_corners=False``."""
     return F.interpolate(maps, tuple(size), mode='bilinear', align_corners=False)
-
-
-def refuse_not_finite(maps: Mapping[str, Mapping[str, Tensor]], images: Sequence[str]) -> None:
-    """Raise ValueError if maps (B, C, H, W) by output and task hold NaN or infinity.
-
-    Args:
-        maps: predictions.
-        images: names of the B images, for the error message.
-    """
-    named = [(name, m) for by_task in maps.values() for name, m in by_task.items()]
-    if not named or torch.stack([m.sum() for _, m in named]).isfinite().all():
-        return
-    broken = dict.fromkeys(name for name, m in named if not m.isfinite().all())
-    if not broken:  # only the sum overflowed
-        return
-    rows = sorted({row for _, m in named for row in range(len(m)) if not m[row].isfinite().all()})
-    raise ValueError(f'the predictions of {", ".join(broken)} are not finite for '
-                     f'{", ".join(images[row] for row in rows)}: is the checkpoint from a failed '
-                     'training, or are numbers of the config, such as data_preprocessor.std, '
-                     'out of range?')

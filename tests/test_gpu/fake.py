@@ -21,7 +21,7 @@ from torch._subclasses import FakeTensor, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import mtpsl.engine.optim.optim_wrapper as optim_wrapper
-import mtpsl.models.methods.base as base
+import mtpsl.models.attach as attach
 from mtpsl.engine.quiet import quieten
 
 REPO = Path(__file__).resolve().parents[2]
@@ -36,7 +36,7 @@ def set_up() -> None:
     torch.utils._foreach_utils._foreach_supported_types.append(FakeTensor)  # as CUDA's are
     torch.Tensor.pin_memory = _pin
     optim_wrapper.get_device = lambda: 'cuda'
-    base.refuse_not_finite = lambda maps, images: None  # the one wait of a prediction
+    attach.refuse_not_finite = lambda maps, images: None  # the one wait of a prediction
     quieten()
     init_default_scope('mtpsl')
 

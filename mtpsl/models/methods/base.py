@@ -10,14 +10,14 @@ from contextlib import nullcontext
 from typing import Any
 
 import torch
-from mmengine.structures import PixelData
 from torch import Tensor, nn
 
+from mtpsl.models.attach import attach
 from mtpsl.models.diffusion.noise import NoiseSource
 from mtpsl.models.stages import build_neck, check_normalisation
 from mtpsl.models.task_order import OrderedTasks, in_order
 from mtpsl.models.test_time_augmentation import MultiTaskTTA
-from mtpsl.models.to_device import labelled_index, refuse_not_finite, resize, to_device
+from mtpsl.models.to_device import labelled_index, resize, to_device
 from mtpsl.models.transfer import Transfer
 from mtpsl.registry import MODELS
 from mtpsl.structures import MultiTaskSample, labelled_rows
@@ -280,7 +280,7 @@ class MultiTaskModel(OrderedTasks):
             else:
                 maps = self.tta(self.prediction_maps, inputs, data_samples, options, self.tasks,
                                 self.data_preprocessor.size_divisor)
-        return self.attach(maps, data_samples)
+        return attach(maps, data_samples)
 
     def augment_tests(self, tta: Mapping[str, Any] | None = None) -> None:
         """Average all later predictions over views of the image.
@@ -295,26 +295,6 @@ class MultiTaskModel(OrderedTasks):
         augmentation = MODELS.build(dict(type=MultiTaskTTA) | dict(tta or {}))
         augmentation.check_tasks(self.tasks)
         self.tta = augmentation
-
-    @staticmethod
-    def attach(maps: Mapping[str, Mapping[str, Tensor]],
-               data_samples: list[MultiTaskSample]) -> list[MultiTaskSample]:
-        """Add to each sample its (C, H, W) maps by output and task, without padding.
-
-        Raises:
-            ValueError: a map is not finite.
-        """
-        refuse_not_finite(maps, [str(sample.get('img_id')) for sample in data_samples])
-        for field, full in maps.items():
-            height, width = next(iter(full.values())).shape[-2:]
-            for row, sample in enumerate(data_samples):
-                left, right, top, bottom = sample.get('padding', (0, 0, 0, 0))
-                window = (row, slice(None), slice(top, height - bottom),
-                          slice(left, width - right))
-                # A copy, so that a stored sample does not keep the whole batch in memory.
-                setattr(sample, field,
-                        PixelData(**{name: m[window].clone() for name, m in full.items()}))
-        return data_samples
 
     def prediction_maps(self, inputs: Tensor, data_samples: list[MultiTaskSample],
                         options: PredictOptions = DEFAULT) -> dict[str, dict[str, Tensor]]:
