@@ -176,13 +176,12 @@ def write_html(path: Path, number: int, metrics: dict[str, float], runner: 'Runn
     images = dict.fromkeys(image for extreme in chosen.values()
                            for image, _ in (*extreme.best, *extreme.worst))
     model = getattr(runner.model, 'module', runner.model)
-    put_aside(path)
     visualizer = MultiTaskVisualizer(tasks, name='report')  # the config's may be another
+    panels = redraw(images, runner.test_dataloader.dataset, model, visualizer)
+    put_aside(path)  # now, not before the panels: another test may write it meanwhile
     write_report(path, title=Path(runner.cfg.filename).stem, checkpoint=checkpoint,
                  config=runner.cfg.pretty_text, metrics=metrics, tasks=tasks, scores=scores,
-                 chosen=chosen, panels=redraw(images, runner.test_dataloader.dataset, model,
-                                              visualizer),
-                 confusions=confusions(statistics, tasks))
+                 chosen=chosen, panels=panels, confusions=confusions(statistics, tasks))
     print(f'report:  {path}')
 
 

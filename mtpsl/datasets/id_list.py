@@ -28,7 +28,8 @@ def read_id_list(path: str) -> list[str]:
         raise ValueError(f'the id list {path} is empty')
     several = [image_id for image_id in ids if len(image_id.split()) > 1]
     if several:
-        raise ValueError(f'the id list {path} must have one id per line, got {several[0]!r}')
+        raise ValueError(f'the id list {path} must have one id per line, got '
+                         f'{several[0]!r}; an id with a blank cannot be listed: rename its files')
     twice = [image_id for image_id, count in Counter(ids).items() if count > 1]
     if twice:
         raise ValueError(f'the id list {path} names {", ".join(twice[:3])} more than once')

@@ -1,9 +1,10 @@
 """The commands that check datasets."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from mmengine.config import Config
 from mmengine.runner import Runner
 from prettytable import PrettyTable
@@ -25,6 +26,7 @@ from mtpsl.engine.config.precheck import (
     other_reading,
     other_zoom,
     training_set_tested,
+    zooms_of,
 )
 from mtpsl.registry import DATASETS, MODELS
 from mtpsl.system.config_arguments import one_line_errors
@@ -40,6 +42,7 @@ SHOWN = 10  # problems written out in full
 # Share of known values that may lie beyond the bins of a task; of published data, whose published
 # bins leave some out, more.
 BEYOND, BEYOND_PUBLISHED = 0.01, 0.5
+ZOOMS = 9  # factors of a range that are tried
 
 
 def check_labels(runner: Runner, training: bool = True) -> None:
@@ -82,24 +85,36 @@ def _check_test(runner: Runner) -> None:
 
 
 def beyond_bins(cfg: Config, seen: Mapping[str, tuple[Task, Seen]]) -> Iterator[str]:
-    """Say where labels hold what the bins of ``model.decoder`` (HiTTs) cannot predict.
+    """Say where labels, zoomed as in training, hold what the bins of HiTTs cannot predict.
 
     Args:
         cfg: the config.
         seen: task name, of named sets ``<task> of <set>`` -> the task and what its labels hold.
     """
-    for name, config in (value_of(cfg, 'model.decoder.bins') or {}).items():
+    bins = value_of(cfg, 'model.decoder.bins') or {}
+    zooms = zooms_of(cfg, 'train') if bins else []
+    for name, config in bins.items():
         limits = getattr(MODELS.build(config), 'limits', lambda: None)()
-        for place, (_, labels) in seen.items():
-            if limits is None or place.partition(' of ')[0] != name or not labels.known:
+        for place, (task, labels) in seen.items():
+            label_of, _, its_set = place.partition(' of ')
+            if limits is None or label_of != name or not labels.known:
                 continue
-            low, high = limits
-            beyond = float(((labels.some < low) | (labels.some > high)).mean())
+            (low, high), zoom = limits, _zoom_of(its_set, zooms)
+            values = np.concatenate([np.asarray(task.rescale(labels.some, factor))
+                                     for factor in np.linspace(*zoom, ZOOMS)])
+            beyond = float(((values < low) | (values > high)).mean())
             if beyond > (BEYOND_PUBLISHED if labels.published else BEYOND):
-                yield (f'{beyond:.0%} of the known pixels of {place} are beyond its bins, '
-                       f'{low:.4g} to {high:.4g}: they go from {labels.low:.4g} to '
-                       f'{labels.high:.4g}, and a prediction cannot leave the bins; set low and '
+                zoomed = f', zoomed by {zoom[0]:g} to {zoom[1]:g},' * (zoom != (1, 1))
+                yield (f'{beyond:.0%} of the known pixels of {place}{zoomed} are beyond its bins, '
+                       f'{low:.4g} to {high:.4g}: they go from {values.min():.4g} to '
+                       f'{values.max():.4g}, and a prediction cannot leave the bins; set low and '
                        f'high of model.decoder.bins.{name}')
+
+
+def _zoom_of(its_set: str, zooms: Sequence[tuple[str, tuple[float, float]]]) -> tuple[float, float]:
+    """Least and largest zoom of a named set, or of all."""
+    own = [zoom for name, zoom in zooms if name == its_set] or [zoom for _, zoom in zooms]
+    return (min(low for low, _ in own), max(high for _, high in own)) if own else (1, 1)
 
 
 def idle_regularizer(runner: Runner) -> str:

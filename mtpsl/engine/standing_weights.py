@@ -16,13 +16,19 @@ MOST = 0.5  # of averaged weights that may be those of the first step
 
 
 def standing_weights(runner: Runner) -> Iterator[str]:
-    """What is told of them: a backbone of random numbers, averages that have hardly begun."""
-    backbone: Any = runner.cfg.model.get('backbone') or {}
-    given = [runner._load_from, runner.cfg.model.get('init_cfg'), backbone.get('init_cfg')]
-    if not any(given):
-        for held in _held(runner):
-            yield (f'{held} of random weights: no load_from, model.init_cfg or '
-                   'model.backbone.init_cfg says which to start from')
+    """What is told of them: parts of random numbers that do not learn, averages hardly begun."""
+    model: Any = runner.cfg.model
+    backbone: Any = model.get('backbone') or {}
+    whole = runner._load_from or model.get('init_cfg')
+    for part, held in _held(runner):
+        if not whole and not (part == 'backbone' and backbone.get('init_cfg')):
+            own = ' or model.backbone.init_cfg' * (part == 'backbone')
+            yield (f'{held} of random weights: no load_from, model.init_cfg{own} says which to '
+                   'start from')
+    names = _trained(runner)
+    if names and not names - _still(runner):
+        yield ('optim_wrapper.paramwise_cfg gives all weights a learning rate of 0: they stay as '
+               'they are')
     for hook in runner.hooks:
         if isinstance(hook, EMAHook):
             yield from _hardly_averaged(hook, length_of(runner).steps)
@@ -38,21 +44,34 @@ def moving_weights(runner: Runner) -> str:
             'FiniteOptimWrapper, or AutocastOptimWrapper for bfloat16, leave out both')
 
 
-def _held(runner: Runner) -> Iterator[str]:
-    """Settings by which weights of the backbone do not learn."""
+def _held(runner: Runner) -> Iterator[tuple[str, str]]:
+    """Parts of the model with the settings by which weights of theirs do not learn."""
     frozen = (runner.cfg.model.get('backbone') or {}).get('frozen_stages') or -1
     if frozen >= 0:
-        yield f'model.backbone.frozen_stages={frozen} keeps stages'
-    groups = runner.cfg.optim_wrapper.get('paramwise_cfg') or {}
+        yield 'backbone', f'model.backbone.frozen_stages={frozen} keeps stages'
+    for part in sorted({name.partition('.')[0] for name in _still(runner)}):
+        yield part, ('optim_wrapper.paramwise_cfg, with a learning rate of 0, keeps parts of the '
+                     f'{part}')
+
+
+def _trained(runner: Runner) -> set[str]:
     model = getattr(runner.model, 'module', runner.model)
-    names = [name for name, _ in model.named_parameters() if name.startswith('backbone.')]
-    for place, parts in (('.custom_keys', groups.get('custom_keys') or {}), ('', groups)):
-        for key, options in parts.items():
-            still = [option for option in ('lr_mult', 'lr')
-                     if isinstance(options, dict) and options.get(option) == 0]
-            if still and any(key in name for name in names):
-                yield (f'optim_wrapper.paramwise_cfg{place}.{key}.{still[0]}=0 keeps parts of the '
-                       'backbone')
+    return {name for name, one in model.named_parameters() if one.requires_grad}
+
+
+def _still(runner: Runner) -> set[str]:
+    """Names of the weights whose learning rate ``paramwise_cfg`` sets to 0."""
+    groups = runner.cfg.optim_wrapper.get('paramwise_cfg') or {}
+    custom = groups.get('custom_keys') or {}
+    # As mmengine has it, the longest key that a name holds counts.
+    keys = sorted(sorted(custom), key=len, reverse=True)
+
+    def options(name: str) -> dict:
+        of_group = [groups[part] for part in name.split('.') if isinstance(groups.get(part), dict)]
+        return of_group[-1] if of_group else next(
+            (custom[key] for key in keys if key in name), {})
+    return {name for name in _trained(runner) if 0 in (
+        options(name).get('lr_mult'), options(name).get('lr'))}
 
 
 def _hardly_averaged(hook: EMAHook, steps: int) -> Iterator[str]:

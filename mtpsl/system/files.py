@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import cache
 from io import BytesIO
+from itertools import count
 from pathlib import Path
 from re import fullmatch
 from typing import TYPE_CHECKING
@@ -70,7 +71,9 @@ def put_aside(path: Path, text: str | None = None) -> None:
     """Rename a file that is there and holds anything but ``text``, and tell it."""
     if path.is_file() and path.read_text(errors='replace') != text:
         stamp = time.strftime('%Y%m%d_%H%M%S', time.localtime(path.stat().st_mtime))
-        earlier = path.with_name(f'{path.stem}.{stamp}{path.suffix}')
+        names = (f'{path.stem}.{stamp}{f"_{number}" * (number > 1)}{path.suffix}'
+                 for number in count(1))
+        earlier = next(one for one in map(path.with_name, names) if not one.exists())
         path.rename(earlier)
         print(f'earlier {path.name}, which differs: {earlier}')
 

@@ -66,7 +66,8 @@ class Depth(Task):
         for name, value in (('max_display', max_display), ('png_unit', png_unit),
                             ('npy_unit', npy_unit), ('farthest', farthest)):
             if value is not None and (isinstance(value, str) or not value > 0):
-                raise ValueError(f'{type(self).__name__}: {name} must be positive, got {value!r}')
+                raise ValueError(f'{type(self).__name__}: {name} must be a number above 0, such as '
+                                 f'{MILLIMETRE:g}, got {value!r}')
         self.max_display = max_display
         self.png_unit = png_unit
         self.npy_unit = npy_unit

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 import unicodedata
 
 import matplotlib.path
@@ -256,6 +257,27 @@ def test_boxes_that_are_corners_are_refused(convert, tmp_path, change, told):
         (0, 'dog', change(*box)) for box in BOXES])
     out = convert('coco', source, status=bool(told) * 1)
     assert told in out and 'reach far' not in out
+
+
+@pytest.mark.parametrize(('shape', 'boxes', 'told'), [
+    (lambda box: dict(size=list(SIZE), counts=files.runs(area(box))), BOXES, ''),
+    (lambda box: dict(size=list(SIZE), counts=files.runs(area(box).reshape(SIZE[::-1]).T)), BOXES,
+     '4 of 4 masks or polygons lie elsewhere'),  # row by row
+    (lambda box: [sum(corners(box), [])], BOXES, ''),
+    (lambda box: [sum(corners(box), [])], BOXES[1:] + BOXES[:1], 'of 4 masks or polygons lie'),
+    (lambda box: [sum(corners(box), [])], [(0, 0, 0, 0)] * 4, ''),  # no boxes
+])
+def test_shapes_that_lie_elsewhere_than_their_boxes_are_refused(convert, tmp_path, shape, boxes,
+                                                                told):
+    """Corners in the place of a corner and a size are of no consequence."""
+    files.write_images(tmp_path / 'images', ['a.jpg'])
+    for as_corners in (False, True):
+        shutil.rmtree(tmp_path / 'train', ignore_errors=True)
+        source = files.coco(tmp_path / 'a.json', ['a.jpg'], [
+            (0, 'dog', dict(segmentation=shape(box), bbox=[x, y, *(
+                (x2, y2) if as_corners else (x2 - x, y2 - y))]))
+            for box, (x, y, x2, y2) in zip(BOXES, boxes)])
+        assert told in convert('coco', source, status=bool(told) * 1)
 
 
 def test_polygons_that_reach_far_beyond_their_picture_are_counted(convert, tmp_path):

@@ -137,17 +137,23 @@ def test_copies_in_another_training_set(config, tmp_path, capsys):
 
 @pytest.mark.parametrize(('low', 'high', 'told'), [
     (0.67, 10.0, '50% of the known pixels of depth are beyond its bins, 0.67 to 10'),
-    (5.0, 30.0, '20% of the known pixels'), (1.0, 20.0, '')])
+    (5.0, 30.0, '20% of the known pixels'), (1.0, 20.0, ''),
+    (1.0, 20.0, '29% of the known pixels of depth, zoomed by 0.5 to 1, are beyond')])
 def test_labels_beyond_the_bins_that_predict_them(low, high, told, config, capsys):
-    """Depths of 2, 4, ... 20."""
-    bins = dict(depth=dict(type='DepthBins', low=low, high=high, num=40))
+    """Depths of 2, 4, ... 20; a zoom by 0.5 to 1 takes them up to 40."""
+    parts = dict(model=dict(decoder=dict(bins=dict(
+        depth=dict(type='DepthBins', low=low, high=high, num=40)))))
+    if 'zoomed' in told:
+        parts['train_dataloader'] = dict(dataset=dict(pipeline=[
+            dict(type='LoadImageFromFile'), dict(type='LoadLabels'),
+            dict(type='RandomScale', scale_range=(0.5, 1.0)), dict(type='PackMultiTaskInputs')]))
     if not told:
-        check(config, model=dict(decoder=dict(bins=bins)))
+        check(config, **parts)
         return
     with pytest.raises(SystemExit):
-        check(config, model=dict(decoder=dict(bins=bins)))
+        check(config, **parts)
     out = capsys.readouterr().out
-    assert f'train: {told}' in out and 'from 2 to 20' in out
+    assert f'train: {told}' in out and f'from 2 to {40 if "zoomed" in told else 20}' in out
     assert [row[2] for row in rows(out) if row[-1] == 'differs'] == ['beyond bins']
 
 

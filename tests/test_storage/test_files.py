@@ -12,6 +12,7 @@ from mtpsl.system.files import (
     left_behind,
     write_array,
     write_image,
+    write_keeping,
     write_text,
 )
 
@@ -61,3 +62,12 @@ def test_each_folder_is_listed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     found = [is_there(path) for path in (tmp_path / 'a/0.npy', str(tmp_path / 'a/1.npy'),
                                          tmp_path / 'b/0.npy', tmp_path / 'a/0.npy')]
     assert found == [True, False, False, True] and listed == [str(tmp_path / 'a')]
+
+
+def test_all_that_is_put_aside_in_one_second_is_kept(tmp_path: Path) -> None:
+    for number in range(4):
+        write_keeping(tmp_path / 'a.json', f'{number}')
+        os.utime(tmp_path / 'a.json', (10, 10))
+    assert sorted(path.read_text() for path in tmp_path.iterdir()) == list('0123')
+    write_keeping(tmp_path / 'a.json', '3')  # it holds that already
+    assert len(list(tmp_path.iterdir())) == 4

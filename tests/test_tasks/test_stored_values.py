@@ -307,7 +307,7 @@ def test_depth_in_another_unit() -> None:
     for kind in (np.float64, np.uint16):
         np.testing.assert_allclose(task.from_array(values.astype(kind)), [[0, 2.5]])
     build('Depth', farthest=5000.0).check(values)
-    with pytest.raises(ValueError, match='npy_unit must be positive, got 0'):
+    with pytest.raises(ValueError, match='npy_unit must be a number above 0.* got 0'):
         build('Depth', npy_unit=0)
     with pytest.raises(ValueError, match='Depth: ignore must be a sequence of numbers'):
         build('Depth', ignore=65.535)

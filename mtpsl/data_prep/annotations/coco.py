@@ -2,10 +2,13 @@
 
 import json
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
-from .outlines import CocoRuns, Outline, Polygons, Size, pycocotools, rectangle
+from .outlines import CocoRuns, Polygons, Size, pycocotools, rectangle
 from .sources import BOX, Annotated, Annotations, Shape, digest
+
+HALF = 0.5  # intersection over union of a shape's extent and its box
 
 
 def read(source: Path) -> Annotations:
@@ -28,6 +31,7 @@ def read(source: Path) -> Annotations:
         raise ValueError(f'{path} is no COCO JSON, or it is damaged: {type(error).__name__} '
                          f'{error}') from error
     shapes: dict[int, list[Shape]] = defaultdict(list)
+    drawn: list[tuple[dict, CocoRuns | Polygons]] = []
     for entry in entries:
         if 'segments_info' in entry:
             raise ValueError(f'{path} is of panoptic segmentation, whose masks are pictures of '
@@ -48,9 +52,12 @@ def read(source: Path) -> Annotations:
             raise ValueError(f'{path}: the annotation {entry.get("id")} cannot be read: '
                              f'{type(error).__name__} {error}') from error
         shapes[key].append(Shape(name, kind, outline))
+        if entry.get('segmentation'):
+            drawn.append((entry, outline))
     _check_corners(path, [entry for entry in entries if not entry.get('segmentation')])
     if any(shape.kind == 'RLE' for found in shapes.values() for shape in found):
         pycocotools()  # before anything is written
+    _check_outlines(path, drawn)
     found = [Annotated(name, sizes[key], shapes[key], path) for key, name in files.items()]
     folder = path.parent
     return Annotations(found, [folder / 'images', folder, folder.parent / 'images'],
@@ -91,7 +98,35 @@ def _check_corners(path: Path, boxes: list[dict]) -> None:
                          'corners, x1, y1, x2, y2; bbox is to be x, y, width, height')
 
 
-def _outline(entry: dict, size: Size | None) -> tuple[str, Outline]:
+def _check_outlines(path: Path, drawn: list[tuple[dict, CocoRuns | Polygons]]) -> None:
+    """Raise ValueError where most masks and polygons lie elsewhere than their own boxes."""
+    apart = boxes = 0
+    for entry, outline in drawn:
+        box = entry.get('bbox') or []
+        if len(box) != 4 or min(box[2:]) <= 0:
+            continue
+        left, top, width, height = box
+        extent, boxes = outline.extent(), boxes + 1
+        # Corners are a slip of the box, which is not used then.
+        apart += max(_overlap(extent, one) for one in (
+            (left, top, left + width, top + height), (left, top, width, height))) < HALF
+    if 2 * apart > boxes:
+        raise ValueError(
+            f'{path}: {apart} of {boxes} masks or polygons lie elsewhere than the bbox of their '
+            'annotation: run lengths go down the columns (pycocotools.mask.encode of '
+            'np.asfortranarray(mask)), and each shape belongs to its own annotation. Annotations '
+            'without bbox are taken as they are')
+
+
+def _overlap(one: Sequence[float], other: Sequence[float]) -> float:
+    """Intersection over union of two boxes of left, top, right and bottom."""
+    across = max(min(one[2], other[2]) - max(one[0], other[0]), 0)
+    down = max(min(one[3], other[3]) - max(one[1], other[1]), 0)
+    areas = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (one, other))
+    return across * down / union if (union := areas - across * down) > 0 else 0.0
+
+
+def _outline(entry: dict, size: Size | None) -> tuple[str, CocoRuns | Polygons]:
     """Kind and outline of an annotation."""
     found = entry.get('segmentation')
     if not found:  # such as a rectangle of CVAT's

@@ -147,10 +147,18 @@ class CocoRuns:
     counts: str | Sequence[int]
 
     def window(self, size: Size, line_width: int) -> Window:
-        masks, rle = pycocotools(), dict(size=list(self.shape), counts=self.counts)
-        if not isinstance(self.counts, str):
-            rle = masks.frPyObjects(rle, *self.shape)
-        return Window(0, 0, masks.decode(rle) > 0)
+        return Window(0, 0, pycocotools().decode(self._encoded()) > 0)
+
+    def extent(self) -> tuple[float, float, float, float]:
+        """Left, top, right and bottom of the mask."""
+        left, top, width, height = pycocotools().toBbox(self._encoded()).tolist()
+        return left, top, left + width, top + height
+
+    def _encoded(self) -> Any:
+        rle = dict(size=list(self.shape), counts=self.counts)
+        if isinstance(self.counts, str):
+            return rle
+        return pycocotools().frPyObjects(rle, *self.shape)
 
 
 @cache

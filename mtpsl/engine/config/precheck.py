@@ -204,8 +204,7 @@ def paths_of(dataset: object) -> dict[str, None]:
 def other_zoom(cfg: Config, split: str) -> str:
     """Whether no training image is as large as a split's are; arguments as :func:`other_colours`.
     """
-    learned, there = ([(name, zoom) for name, steps in _pipelines(cfg, one)
-                       for zoom in zooms(steps)] for one in ('train', split))
+    learned, there = (zooms_of(cfg, one) for one in ('train', split))
     for name, zoom in there:
         mates = _mates(learned, name)
         if mates and not any(zoom[0] <= NEAR * high and low <= NEAR * zoom[1]
@@ -216,6 +215,11 @@ def other_zoom(cfg: Config, split: str) -> str:
                     'shown everything in another size than it has learned. Images that are too '
                     'large are to be shrunk on disk, for both')
     return ''
+
+
+def zooms_of(cfg: Config, split: str) -> list[tuple[str, tuple[float, float]]]:
+    """Least and largest zoom of each pipeline and view of a split, with the name of its set."""
+    return [(name, zoom) for name, steps in _pipelines(cfg, split) for zoom in zooms(steps)]
 
 
 def other_reading(cfg: Config, split: str) -> str:

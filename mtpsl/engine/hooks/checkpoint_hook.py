@@ -227,7 +227,7 @@ def _check_weights(runner: Runner) -> None:
             f'after {runner.iter} iterations the weights are not finite, {name_some(names)}; they '
             'are neither saved nor scored, and checkpoints written before are intact. Losses and '
             'gradients were finite, so an update made them so: lower the learning rate or the '
-            'weight decay')
+            'weight decay, or raise eps of the optimizer')
 
 
 class _RemovesLater:

@@ -118,7 +118,7 @@ class NonFiniteHook(Hook):
         names = not_finite(getattr(runner.model, 'module', runner.model).state_dict())
         weights = 'The weights are as they were before' if not names else (
             f'The weights themselves are not finite since an earlier update, {name_some(names)}: '
-            'lower the learning rate or the weight decay')
+            'lower the learning rate or the weight decay, or raise eps of the optimizer')
         raise NonFiniteError(
             f'{self.patience} steps in a row, iterations {first} to {last}: {_reason(findings)}; '
             f'they were skipped and training stops. Their images: {_images(findings)}. {weights}; '
