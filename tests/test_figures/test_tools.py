@@ -106,12 +106,16 @@ def test_typing_errors_are_told_before_predicting(work, config, checkpoint, tmp_
 
 
 def test_browsing(baseline, tmp_path, capsys):
-    load_tool('analysis_tools/browse_dataset.py').main([
-        baseline, '--out-dir', str(tmp_path / 'out'), '--num', '3', '--format', 'svg', '--epoch',
-        '2', '--seed', '1'])
+    def browse(number):
+        load_tool('analysis_tools/browse_dataset.py').main([
+            baseline, '--out-dir', str(tmp_path / 'out'), '--num', str(number), '--format', 'svg',
+            '--epoch', '2', '--seed', '1'])
+        return capsys.readouterr().out
+    out = browse(3)
     files = sorted((tmp_path / 'out').iterdir())
     assert len(files) == 3 and all(re.fullmatch(r'000\d_\d\.svg', file.name) for file in files)
-    assert '3/3 samples' in capsys.readouterr().out
+    assert '3/3 samples' in out and 'others' not in out
+    assert '(2 others are there too)' in browse(1)
 
 
 def test_two_runs_of_one_name(work, capsys):

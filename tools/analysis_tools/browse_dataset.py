@@ -43,13 +43,16 @@ def main(argv: list[str] | None = None) -> None:
                     args.epoch - 1, args.padded)
         refuse_among(paths_of(feed.dataset), folder, '--out-dir')
         draws = list(islice(feed.draws(args.images), None if args.images else args.num))
-        progress = Progress(len(draws), 'samples')
+        progress, written = Progress(len(draws), 'samples'), set()
         for number, draw in enumerate(draws, 1):
             name, views = feed.views(draw)
             file = f'{number:04d}_{name.replace("/", "_")}.{args.format}'
             save_figure(draw_views(name, views, feed.tasks), folder / file)
+            written.add(file)
             progress.update(number)
-        print(f'pictures: {folder}')
+        others = sum(path.suffix in FIGURE_SUFFIXES and path.name not in written
+                     for path in folder.iterdir())
+        print(f'pictures: {folder}' + f' ({others} others are there too)' * bool(others))
 
 
 if __name__ == '__main__':
