@@ -22,9 +22,8 @@ def doubt_classes(task: 'CategoricalTask', seen: Seen) -> Doubt | None:
             task.class_weight[int(seen.low):int(seen.high) + 1]):
         return Doubt('hold only classes whose class_weight is 0', mute=True)
     if not seen.known or not seen.alike:
-        told = '' if seen.published else (
-            _shifted(task.class_names, *seen.arrays, '.npy files', '.png files')
-            or _unused(task.channels, seen))
+        told = _unused(task.channels, seen) or ('' if seen.published else _shifted(
+            task.class_names, *seen.arrays, '.npy files', '.png files'))
         return Doubt(told) if told else None
     number = int(seen.low)
     if not number and seen.known < seen.pixels and not said:

@@ -40,7 +40,7 @@ class Depth(Task):
             maximum that is the largest number of its type, or of 16 bits in a usual unit, such as
             65.535, is an error unless it is listed here, and so is one depth far above all others
             in many labels; ``()`` accepts them as depths. ``'nan'`` and ``'inf'`` are NaN and
-            infinity.
+            infinity of either sign.
         farthest: largest allowed depth in a label, in metres.
     """
 
@@ -150,8 +150,9 @@ class Depth(Task):
 
     def translate(self, label: np.ndarray) -> np.ndarray:
         for value in self.ignore or ():
-            label = np.where(np.isclose(label, value, 1e-6, 0, equal_nan=True),
-                             self.ignore_value, label)
+            same = (np.isinf(label) if np.isinf(value) else
+                    np.isclose(label, value, 1e-6, 0, equal_nan=True))
+            label = np.where(same, self.ignore_value, label)
         return label
 
     def from_png(self, pixels: np.ndarray) -> np.ndarray:

@@ -47,7 +47,32 @@ def warp(image):
                                (width, height))
 
 
+class Pasting:
+    """Puts a part of the image before into the image, without its labels."""
+
+    def __init__(self, share):
+        self.share, self.last = share, None
+
+    def __call__(self, results):
+        image, before = results['img'].copy(), self.last
+        self.last = results['img']
+        if before is not None and before.shape == image.shape and np.random.rand() < 0.5:
+            height, width = (round(side * self.share) for side in image.shape[:2])
+            image[:height, :width] = before[:height, :width]
+        return results | dict(img=image)
+
+
+def crop_of_odd_sides(results):
+    """Right for even sides."""
+    height = results['img'].shape[0]
+    top = 4 * (height % 2)
+    return results | dict(img=results['img'][:height - 4], img_shape=(height - 4, 0), gt={
+        name: label[top:height - 4 + top] for name, label in results['gt'].items()})
+
+
 @pytest.mark.parametrize('step, words', [
+    (Pasting(1.0), 'misaligns image and labels'),
+    (crop_of_odd_sides, 'misaligns image and labels'),
     (lambda results: half(results, of_image(lambda image: image[:, ::-1])), 'lambda> misaligns im'),
     (of_image(lambda image: np.roll(image, 4, 1)), 'misaligns image and labels'),
     (of_image(lambda image: np.rot90(image, 2)), 'misaligns image and labels'),

@@ -289,9 +289,9 @@ def test_two_units_in_one_set(kind: str) -> None:
 
 
 def test_depth_that_is_no_number_is_unknown_if_a_config_says_so() -> None:
-    values = np.float32([[math.nan, 2, math.inf]])
+    values = np.float32([[math.nan, 2, math.inf, -math.inf]])
     for named in (('nan', 'inf'), (math.nan, math.inf)):
-        assert build('Depth', ignore=named).translate(values).tolist() == [[0, 2, 0]]
+        assert build('Depth', ignore=named).translate(values).tolist() == [[0, 2, 0, 0]]
     with pytest.raises(ValueError, match=r"ignore=\('nan', 'inf'\)"):
         build('Depth').check(values)
     with pytest.raises(ValueError, match=r"ignore=\('nan', 65.535\)"):

@@ -21,6 +21,7 @@ from .loading import LoadLabels
 
 CELL = 6  # pixels of the pattern's cells
 SIZE, DRAWS = (120, 168), 24
+ODD_SIZE = (121, 167)  # of the later draws: a crop may be right for even sides only
 LARGE, LARGE_DRAWS = (1110, 1302), 2  # a fixed-size crop may change only a large image
 LEAST_CELL = 2.5  # pixels; smaller cells cannot be told from noise
 MATCH = 0.3  # least correlation of aligned image and labels, even blurred or noisy
@@ -40,12 +41,14 @@ def check_geometry(steps: Sequence[Callable], tasks: Mapping[str, Task]) -> None
         tasks: task name -> task.
     """
     chain = foreign_chain(steps)
+    # Rare random changes are forced in every second draw. The copies go through all draws, as a
+    # transform that mixes images with earlier ones needs.
+    copies = [[copied(step, surely) for step in chain] for surely in (True, False)]
     for number in range(DRAWS + LARGE_DRAWS) if chain else ():
-        # Force rare random changes in every second draw.
-        tried = [copied(step, surely=number % 2 == 0) for step in chain]
+        size = LARGE if number >= DRAWS else SIZE if number < DRAWS // 2 else ODD_SIZE
         with seeded(SeededIndex(0, 0, number)), warnings.catch_warnings():
             warnings.simplefilter('ignore')
-            _try(tried, tasks, pattern_of(SIZE if number < DRAWS else LARGE))
+            _try(copies[number % 2], tasks, pattern_of(size, number // 2 % 2))
 
 
 def foreign_chain(steps: Sequence[Callable]) -> list[Callable]:
@@ -83,10 +86,10 @@ def copied(step: Callable, surely: bool = False) -> Callable:
     return step
 
 
-def pattern_of(size: tuple[int, int]) -> np.ndarray:
+def pattern_of(size: tuple[int, int], seed: int = 0) -> np.ndarray:
     """Return (H, W) cells of -1 and 1 that resemble no moved or turned version of themselves."""
-    cells = np.random.default_rng(0).integers(0, 2, [side // CELL for side in size], np.int8)
-    return np.kron(cells * 2 - 1, np.ones((CELL, CELL), np.int8))
+    cells = np.random.default_rng(seed).integers(0, 2, [-(-side // CELL) for side in size], np.int8)
+    return np.kron(cells * 2 - 1, np.ones((CELL, CELL), np.int8))[:size[0], :size[1]]
 
 
 def _label(pattern: np.ndarray, task: Task) -> np.ndarray:
