@@ -37,11 +37,6 @@ def build_without_values(model: Mapping[str, object]) -> Any:
         return MODELS.build(model)
 
 
-def draws(model: Any) -> int:
-    """Return how often a model draws noise for one prediction; 1 for one that draws none."""
-    return getattr(model, 'num_samples', 1)
-
-
 def _counted(model: nn.Module, image: Tensor) -> dict[str, int]:
     """Multiply-adds of the modules that a call of the model calls, by their path."""
     counter = FlopCounterMode(display=False)
@@ -83,7 +78,7 @@ def complexity(model: nn.Module, shape: tuple[int, int] = (512, 512),
         logits: Any = model.logits
         model.forward = lambda inputs: logits(inputs, None, PredictOptions(tasks))[FINAL]
     called = _counted(model, image)
-    more_draws = draws(model) - 1
+    more_draws = getattr(model, 'num_samples', 1) - 1  # a part of a model has none
     if more_draws:
         with torch.no_grad():
             _, source, condition = model.initial(image, tasks)  # type: ignore[operator]

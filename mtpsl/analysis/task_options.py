@@ -47,8 +47,7 @@ def tested_with(model: 'MultiTaskModel', images: int) -> dict[str, Any]:
     """
     views = None if model.tta is None else [
         f'{scale:g}{" mirrored" if flip else ""}' for flip, scale in model.tta.views]
-    return dict(images=images, tta=views, amp=model.amp,
-                num_samples=getattr(model, 'num_samples', 1))
+    return dict(images=images, tta=views, amp=model.amp, num_samples=model.num_samples)
 
 
 def _plain(value: object) -> Any:

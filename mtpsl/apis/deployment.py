@@ -126,9 +126,9 @@ def prepared_by(cfg: Config) -> str:
 
 def draws_of(model: MultiTaskModel) -> str:
     """Describe how a model averages over noise, which a graph does not; '' for one draw."""
-    draws = getattr(model, 'num_samples', 1)
-    return '' if draws == 1 else (f'predictions of the model are means over num_samples={draws} '
-                                  'draws: run the graph with as many and average')
+    return '' if model.num_samples == 1 else (
+        f'predictions of the model are means over num_samples={model.num_samples} draws: run the '
+        'graph with as many and average')
 
 
 def describe(module: Deployed, example: tuple[Tensor, ...], prepared: str = '') -> dict:

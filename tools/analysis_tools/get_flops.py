@@ -37,7 +37,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     with one_line_errors('get_flops.py'):  # here: --help needs no PyTorch
-        from mtpsl.analysis.complexity import complexity, draws
+        from mtpsl.analysis.complexity import complexity
         from mtpsl.analysis.training_memory import training_memory
         from mtpsl.engine import load_config
         from mtpsl.registry import MODELS
@@ -63,7 +63,7 @@ def main(argv: list[str] | None = None) -> None:
     print(table)
     print(f'input: 1 x 3 x {height} x {width}; attention is counted'
           + (f'; of {", ".join(args.tasks)}' if args.tasks else '')
-          + (f'; of {draws(model)} draws of noise' if draws(model) > 1 else ''))
+          + (f'; of {model.num_samples} draws of noise' if model.num_samples > 1 else ''))
     if memory:
         print(f'a training step of {args.train_memory} x 3 x {height} x {width}: {memory}')
 

@@ -4,8 +4,7 @@ import ast
 import inspect
 import os
 import warnings
-from collections.abc import Collection, Iterator, Mapping
-from functools import cache
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from mmengine.config import Config
@@ -22,12 +21,13 @@ DELETE = '_delete_'
 OF_ANY_TYPE = ('optim_wrapper',)  # parts whose options mean the same for all types
 
 
-def check_inherited(path: str, cfg: Config) -> None:
+def check_inherited(path: str, cfg: Config, read: Callable[[str], Config]) -> None:
     """Look at each type that a config, or a base of it, replaces.
 
     Args:
         path: the config file.
         cfg: the config read from it, without overrides.
+        read: reads a config file.
 
     Raises:
         ValueError: a task keeps options of how its label files are read from another type.
@@ -36,14 +36,13 @@ def check_inherited(path: str, cfg: Config) -> None:
         UserWarning: another part keeps options of another type.
     """
     top = parse_config(path)
-    loaded = cache(Config.fromfile)
     for file in top.family() if top is not None else ():
         for base in file.bases if file.changes_in_place() else ():
-            _check_in_place(file, loaded(file.path), loaded(base.path), cfg)
+            _check_in_place(file, read(file.path), read(base.path), cfg)
         for name, values in file.assigned.items() if file.bases and not file.imports else ():
             for key, kind, written in _typed(values[-1], name) if values else ():
                 earlier = [before for base in file.bases if isinstance(
-                    before := value_of(loaded(base.path), key), Mapping)]
+                    before := value_of(read(base.path), key), Mapping)]
                 for before in earlier if value_of(cfg, f'{key}.type') == kind else ():
                     others = {name for name in before if value_of(
                         cfg, f'{key}.{name}') != before[name]}  # a child of the file says them

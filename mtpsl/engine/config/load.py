@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from functools import cache
 from typing import Any
 
 from mmengine.config import Config
@@ -88,9 +89,10 @@ def load_config(path: str, options: Mapping[str, object] | None = None) -> Confi
         _check_option(key, path)
     for key in cfg:
         _check_spelling(key)
-    check_variables(path, cfg, CONFIG_KEYS)
-    check_inherited(path, cfg)
-    check_sets_of_file(path, cfg)
+    read = cache(Config.fromfile)  # bases are read once for all
+    check_variables(path, cfg, CONFIG_KEYS, read)
+    check_inherited(path, cfg, read)
+    check_sets_of_file(path, cfg, read)
     _unshare(cfg, {key.split('.')[0] for key in options or {}})
     present = [name for name, task in _tasks_of(cfg).items() if task is not None]
     for key, value in (options or {}).items():

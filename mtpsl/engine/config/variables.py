@@ -9,7 +9,6 @@ import difflib
 import os
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from functools import cache
 
 from mmengine.config import Config
 
@@ -19,13 +18,15 @@ from .values import keys_of, no_such_set, value_of
 SHOWN = 8
 
 
-def check_variables(path: str, cfg: Mapping, known: Collection[str]) -> None:
+def check_variables(path: str, cfg: Mapping, known: Collection[str],
+                    read: Callable[[str], Config]) -> None:
     """Refuse variables of a config that change nothing.
 
     Args:
         path: the config file.
         cfg: the config read from it, without overrides.
         known: the top-level keys that a run reads.
+        read: reads a config file.
 
     Raises:
         KeyError: a file sets a base's variable, or changes it in place, that the base has already
@@ -39,7 +40,6 @@ def check_variables(path: str, cfg: Mapping, known: Collection[str]) -> None:
     top = parse_config(path)
     if top is None or not top.bases:
         return
-    read = cache(Config.fromfile)
     for file in top.family():
         inherited = {name for base in file.bases for one in base.family() for name in one.assigned}
         for kind in ('dataset', 'evaluator'):
@@ -56,18 +56,19 @@ def check_variables(path: str, cfg: Mapping, known: Collection[str]) -> None:
             _check_override(name, file, _is_used(name, file, top, 'values'), cfg, known, read)
 
 
-def check_sets_of_file(path: str, cfg: Config) -> None:
+def check_sets_of_file(path: str, cfg: Config, read: Callable[[str], Config]) -> None:
     """Raise KeyError where a config leaves out, by None, a named set that none of its bases has.
 
     Args:
         path: the config file.
         cfg: the config read from it, without overrides.
+        read: reads a config file.
     """
     gone = [key for key in keys_of(cfg) if value_of(cfg, key) is None
             and (parent := key.rpartition('.')[0]).endswith('.datasets')
             and isinstance(value_of(cfg, parent), Mapping)]
     top = parse_config(path) if gone else None
-    bases = [] if top is None else [Config.fromfile(one.path) for one in top.family()
+    bases = [] if top is None else [read(one.path) for one in top.family()
                                     if one is not top]
     for key in gone if top is not None else ():
         if all(value_of(base, key) is None for base in bases):

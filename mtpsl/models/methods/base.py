@@ -58,10 +58,12 @@ class MultiTaskModel(OrderedTasks):
         shown: the same in the order of the argument, for tables and pictures.
         tta: test-time augmentation, or None; see :meth:`augment_tests`.
         noise: source of noise; has no maps if the model uses none.
+        num_samples: number of draws of noise that a prediction averages; 1 without noise.
         amp: whether :meth:`predict` computes in bfloat16; its maps are float32.
     """
 
     init_cfg: Any
+    num_samples = 1
 
     def __init__(self, tasks: Mapping[str, dict | Task], backbone: dict, neck: dict | None,
                  decoder: dict, data_preprocessor: dict | None = None,
