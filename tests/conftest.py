@@ -4,8 +4,8 @@ import logging
 import os
 import tempfile
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
+from shutil import disk_usage
 from types import SimpleNamespace
 
 # Before torch: with AVX-512, oneDNN's convolutions of 4 and 8 channels, as the tests' thin models
@@ -15,7 +15,6 @@ os.environ.setdefault('ONEDNN_MAX_CPU_ISA', 'AVX2')
 import numpy as np
 import pytest
 import torch
-from mmengine.config import config
 from mmengine.dataset import base_dataset
 from mmengine.logging import MMLogger
 from tiny import make_samples, tiny_model_config
@@ -29,12 +28,11 @@ MMLogger.get_current_instance()  # now: a test's own output is closed after it
 torch.set_num_threads(1)
 # Each dataset has Python look for garbage among all that the tests have loaded, for half a second.
 base_dataset.gc = SimpleNamespace(collect=lambda: 0)
-# mmengine copies each config file, and each base, to a temporary folder: to memory, where it can.
+# Temporary folders, of the tests and of the programs they start, are in memory where it has room:
+# thousands of small files, and a copy of each config and of its bases by mmengine.
 MEMORY = '/dev/shm'
-if os.access(MEMORY, os.W_OK):
-    config.tempfile = SimpleNamespace(
-        NamedTemporaryFile=tempfile.NamedTemporaryFile,
-        TemporaryDirectory=partial(tempfile.TemporaryDirectory, dir=MEMORY))
+if 'TMPDIR' not in os.environ and os.access(MEMORY, os.W_OK) and disk_usage(MEMORY).free > 8 << 30:
+    tempfile.tempdir = os.environ['TMPDIR'] = MEMORY
 
 
 # Minutes of one core: begun last, one of them would leave the other cores idle at the end.

@@ -5,6 +5,7 @@ import os
 import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterable
+from operator import attrgetter
 
 from mmengine.logging import print_log
 
@@ -136,11 +137,11 @@ def _parts(name: str) -> tuple[str, str]:
 
 
 def _entries(folder: str) -> tuple[list[str], list[str]]:
-    """Return the names of files and of sub-folders in a folder, without hidden ones."""
+    """Return the sorted names of files and of sub-folders in a folder, without hidden ones."""
     files: list[str] = []
     folders: list[str] = []
     with os.scandir(folder) as entries:
-        for entry in entries:
+        for entry in sorted(entries, key=attrgetter('name')):
             if entry.name[0] != '.':
                 # Treat a broken link as a file: reading it reports the fault.
                 (folders if entry.is_dir() else files).append(entry.name)
