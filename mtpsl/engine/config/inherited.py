@@ -44,9 +44,7 @@ def check_inherited(path: str, cfg: Config, read: Callable[[str], Config]) -> No
                 earlier = [before for base in file.bases if isinstance(
                     before := value_of(read(base.path), key), Mapping)]
                 for before in earlier if value_of(cfg, f'{key}.type') == kind else ():
-                    others = {name for name in before if value_of(
-                        cfg, f'{key}.{name}') != before[name]}  # a child of the file says them
-                    _judge(file.path, key, kind, written | others, before)
+                    _judge(file.path, key, kind, written | _said_later(cfg, key, before), before)
 
 
 def _check_in_place(file: ConfigFile, now: Config, base: Config, cfg: Config) -> None:
@@ -66,8 +64,12 @@ def _check_in_place(file: ConfigFile, now: Config, base: Config, cfg: Config) ->
                 kind is None or value_of(cfg, key) != kind):
             continue
         before = value_of(base, place)
-        others = {name for name in before if value_of(cfg, f'{place}.{name}') != before[name]}
-        _judge(file.path, place, kind, written | others, before)
+        _judge(file.path, place, kind, written | _said_later(cfg, place, before), before)
+
+
+def _said_later(cfg: Config, place: str, before: Mapping[str, Any]) -> set[str]:
+    """Return the options of a base's part that the whole config, a child of it, has otherwise."""
+    return {name for name in before if value_of(cfg, f'{place}.{name}') != before[name]}
 
 
 def check_options(cfg: Config, options: Mapping[str, object]) -> None:
