@@ -49,7 +49,7 @@ class FolderDataset(PartialLabelDataset):
             and must exist. It may name tasks that are not in ``tasks`` but have a folder of their
             name.
         pipeline: transforms, configs or callables.
-        max_images: use only the first ``max_images`` images.
+        max_images: use only the first ``max_images`` images in this order.
         drop_unlabelled: see :class:`PartialLabelDataset`.
         on_error: see :class:`PartialLabelDataset`. With ``'skip'``, ids with two images or two
             labels are left out with a warning.
@@ -113,13 +113,15 @@ class FolderDataset(PartialLabelDataset):
     def describe(self) -> str:
         """Describe how many images each task labels, and how many have 0, 1, ... labels."""
         per_task, per_number = self._counts
+        dropped = per_number[0] if self.drop_unlabelled else 0
         tasks = ', '.join(f'{task} {per_task[task]}' for task in self.tasks)
         numbers = ', '.join(f'{n} label{"s" * (n != 1)}: {per_number[n]}'
-                            for n in sorted(per_number))
+                            for n in sorted(per_number) if n or not dropped)
         strangers = '; '.join(f'{task} {len(names)} ({examples(names)})'
                               for task, names in self._strangers.items())
-        return (f'{self.title} ({self.base}): {len(self)} images. Labelled for {tasks}. '
-                f'Images with {numbers}'
+        return (f'{self.title} ({self.base}): {len(self)} images'
+                + (f' ({dropped} without a label left out)' if dropped else '')
+                + f'. Labelled for {tasks}. Images with {numbers}'
                 + (f'. Label files of no image: {strangers}' if strangers else ''))
 
     def known_tasks(self) -> Collection[str]:

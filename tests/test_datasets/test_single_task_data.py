@@ -113,7 +113,9 @@ def test_the_first_images_of_the_split_are_taken_before_any_is_left_out(pascal):
 
 def test_own_data_without_a_label_are_left_out(tmp_path):
     root = write_own_data(tmp_path)
-    kept = labelled(folder_dataset(root, drop_unlabelled=True))
+    kept = labelled(dataset := folder_dataset(root, drop_unlabelled=True))
+    assert ': 3 images (1 without a label left out). Lab' in dataset.describe()
+    assert dataset.describe().endswith('Images with 2 labels: 1, 3 labels: 2')
     assert list(kept) == ['1', '2', '10'] and all(kept.values())  # x.y has no label
     depth = dict(depth=OWN_TASKS['depth'])
     assert labelled(folder_dataset(root, depth, folders={}, drop_unlabelled=True)) == {
