@@ -12,8 +12,9 @@ from mmengine.utils import track_iter_progress
 
 from mtpsl.registry import DATASETS, TRANSFORMS
 from mtpsl.tasks import Task
-from mtpsl.tasks.seen import Seen
+from mtpsl.tasks.seen import NAMED, Seen
 
+from .decoding import exif_orientation
 from .doubles import same_files, told_twice
 from .label_mapping import count_labels
 from .partial_label import PartialLabelDataset
@@ -187,7 +188,9 @@ def _check_sample(split: str, dataset: PartialLabelDataset, size: Sequence[int] 
     values = {name: Seen(bool(dataset.PUBLISHED)) for name in dataset.tasks}
     fits = {name: EdgeFit() for name in dataset.tasks}
     unread: set[str] = set()
-    before, turned = len(report.problems), 0
+    before, turned, noted = len(report.problems), 0, list[str]()
+    as_published = dataset.PHOTOS == 'stored' and not any(
+        getattr(step, 'orientation', None) for step in dataset.pipeline.transforms)
     live = sys.stderr.isatty()
     for index in track_iter_progress(chosen, file=sys.stderr) if live else chosen:
         try:
@@ -199,10 +202,13 @@ def _check_sample(split: str, dataset: PartialLabelDataset, size: Sequence[int] 
         shape = results['img'].shape[:2]
         sizes.setdefault(shape, []).append(results['img_id'])
         turned += results.get('orientation', 1) != 1
+        if as_published and _noted_orientation(results['img_path']) != 1:
+            noted.append(results['img_id'])
         for name, label in results['gt'].items():
             values[name].add(label, dataset.tasks[name].ignore_value,
                              ' + '.join(dataset.get_data_info(index)['labels'][name]))
-            fits[name].add(results['img'], label, dataset.tasks[name].ignore_value)
+            fits[name].add(results['img'], label, dataset.tasks[name].ignore_value,
+                           results['img_id'])
     broken = len(report.problems) - before
     add = report.findings.append
     add(Finding(split, 'opened', f'{len(chosen) - broken} of {len(chosen)} images', 'all',
@@ -217,6 +223,14 @@ def _check_sample(split: str, dataset: PartialLabelDataset, size: Sequence[int] 
     if turned:  # photographs, so whoever drew labels may have seen them either way
         add(Finding(split, 'turned by EXIF', f'{turned} of {len(chosen)} images',
                     'labels as shown', OK))
+    if noted:  # and their labels fit the stored size, or they would be problems
+        add(Finding(split, 'EXIF not applied', f'{len(noted)} of {len(chosen)} images',
+                    'labels as stored', OK))
+        report.remarks.append(
+            f'{split}: {len(noted)} of {len(chosen)} images ({", ".join(noted[:NAMED])}'
+            f'{", ..." * (len(noted) > NAMED)}) are noted as turned (EXIF) and read as stored, '
+            'while prediction of a file turns it. Where labels lie as the photo is shown, '
+            "orientation='upright' of LoadImageFromFile turns it here too")
     for name, seen in values.items():
         seen.codings = dataset.codings(name)
     report.sides[split] = [math.sqrt(h * w) for (h, w), ids in sizes.items() for _ in ids]
@@ -227,6 +241,14 @@ def _check_sample(split: str, dataset: PartialLabelDataset, size: Sequence[int] 
             add(Finding(split, f'{name} beside images', told.split(' against')[0], 'as they are',
                         DIFFERS))
             report.remarks.append(f'{split}: the {name} labels are {told}')
+
+
+def _noted_orientation(path: str) -> int:
+    """The EXIF orientation of an image file; 1 where it cannot be told."""
+    try:
+        return exif_orientation(Path(path).read_bytes())
+    except OSError:  # of another file backend
+        return 1
 
 
 def _check_labels(split: str, dataset: PartialLabelDataset, values: Mapping[str, Seen],

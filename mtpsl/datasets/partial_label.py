@@ -66,7 +66,7 @@ class PartialLabelDataset(BaseDataset):
             tasks that are not in ``tasks`` are ignored. None: every image is labelled for every
             task.
         pipeline: transforms, configs or callables.
-        max_images: use only the first ``max_images`` images of the split.
+        max_images: use only the first ``max_images`` images of the split's id list.
         drop_unlabelled: leave out images without a label of any of ``tasks``, as single-task
             models need it.
         on_error: how training (access by a :class:`SeededIndex`) treats an image with an

@@ -22,6 +22,7 @@ from mtpsl.datasets.transforms import LoadImageFromFile, LoadLabels
 from mtpsl.tasks import build_tasks
 
 from .conftest import PERSON, READ, reader
+from .conftest import TASKS as TASKS_OF_PASCAL
 from .own_data import folder_dataset
 
 TASKS = dict(classes=dict(type='Semseg', class_names=('a', 'b', 'c')),
@@ -263,6 +264,13 @@ def test_published_sets_are_read_as_stored(orientation, pascal):
     results = reader(pascal)[0]
     assert results['orientation'] == 1
     assert np.abs(results['img'][..., ::-1].astype(int) - pixels).max() < 20
+    config = dict(type='PASCALContext', tasks=TASKS_OF_PASCAL, data_root=str(pascal), split='train')
+    for option, told in (({}, orientation != 1), (dict(orientation='upright'), False),
+                         (dict(orientation='stored'), False)):
+        report = check_configs(dict(train=config | dict(pipeline=[READ[0] | option, READ[1]])))
+        words = f'train: 1 of 3 images ({PERSON}) are noted as turned (EXIF) and read as stored'
+        assert told == any(words in one for one in report.remarks)
+        assert 'differs' not in [one.verdict for one in report.findings if 'EXIF' in one.what]
     turned = reader(pascal, [READ[0] | dict(orientation='upright'), READ[1]])[0]
     assert turned['img'].shape == shown(orientation, pixels).shape
     assert turned['gt']['semseg'].shape == turned['img'].shape[:2]

@@ -1,5 +1,6 @@
 """Labels that are mirrored, turned or transposed against their images."""
 
+import re
 from functools import cache
 from pathlib import Path
 
@@ -34,22 +35,37 @@ def test_each_transform_is_told_and_no_other(height: int, label: str) -> None:
     for name, done in list(DONE.items())[:None if height == 96 else 4]:
         fit = EdgeFit()
         for scene in scenes(height):
-            fit.add(scene.image, done(getattr(scene, label)), LABELS[label])
+            fit.add(scene.image, done(getattr(scene, label)), LABELS[label], 'a')
         told = fit.told()
         assert told.split(' against')[0] == ('' if name == 'as they are' else name), told
 
 
 def test_what_tells_nothing() -> None:
-    """Too few labels; noise; labels without an edge; of some only that they are mirrored."""
+    """Too few labels; noise; labels without an edge; of two only that they are mirrored."""
     rng = np.random.default_rng(0)
-    few, noise, flat, some = (EdgeFit() for _ in range(4))
+    few, noise, flat, two = (EdgeFit() for _ in range(4))
     for number, scene in enumerate(scenes(96)):
         if number < 7:
-            few.add(scene.image, scene.semseg[:, ::-1], 255)
-        noise.add(scene.image, rng.integers(0, 2, (96, 96), np.uint8), 255)
-        flat.add(scene.image, np.zeros((96, 96), np.uint8), 255)
-        some.add(scene.image, scene.semseg[:, ::(-1) ** number], 255)
-    assert [fit.told() for fit in (few, noise, flat, some)] == [''] * 4
+            few.add(scene.image, scene.semseg[:, ::-1], 255, 'a')
+        noise.add(scene.image, rng.integers(0, 2, (96, 96), np.uint8), 255, 'a')
+        flat.add(scene.image, np.zeros((96, 96), np.uint8), 255, 'a')
+        two.add(scene.image, scene.semseg[:, ::1 if number % 6 else -1], 255, 'a')
+    assert [fit.told() for fit in (few, noise, flat, two)] == [''] * 4
+
+
+@pytest.mark.parametrize('step, quarters, name', [
+    (2, 1, 'turned right by 90 degrees'), (3, 3, 'turned left by 90 degrees'),
+    (4, 2, 'turned by 180 degrees')])
+def test_some_photos_that_lost_their_exif_are_named(step: int, quarters: int, name: str) -> None:
+    """Their labels were drawn on the photos as shown, which now lie on their side or head."""
+    for label in ('semseg', 'normal'):
+        fit = EdgeFit()
+        for number, scene in enumerate(scenes(96)):
+            image = np.rot90(scene.image, quarters) if number % step == 0 else scene.image
+            fit.add(np.ascontiguousarray(image), getattr(scene, label), LABELS[label], str(number))
+        words, *named = re.split(r'[(),]+ ?', fit.told())[:4]
+        assert re.fullmatch(rf'{name} in \d of 12 against the images ', words), fit.told()
+        assert len(set(named)) == 3 and not any(int(one) % step for one in named)
 
 
 @pytest.mark.parametrize('done', ['as they are', 'transposed'])
