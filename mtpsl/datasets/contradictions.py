@@ -1,6 +1,7 @@
 """What labels of training and evaluation, and those of named sets, tell of each other."""
 
 from collections.abc import Iterator, Mapping
+from itertools import combinations
 
 import numpy as np
 
@@ -19,8 +20,8 @@ def compare_labels(learned: Looked, tested: Looked) -> Iterator[str]:
     """
     for name in (name for name in learned if name in tested):
         (task, seen), (_, other) = learned[name], tested[name]
-        told = not seen.published and (_permuted(seen, other, 'training', 'evaluation')
-                                       or task.unlike(seen, other))
+        told = not (seen.published and other.published) and (
+            _permuted(seen, other, 'training', 'evaluation') or task.unlike(seen, other))
         if told:
             yield f'the labels of the task {name} {told}'
 
@@ -36,13 +37,13 @@ def _permuted(one: Seen, other: Seen, name: str, other_name: str) -> str:
 def compare_sets(sets: Mapping[str, Looked]) -> Iterator[str]:
     """Where the measures of a task lie apart in two sets, as those of two units do.
 
-    And where their palettes have another order of classes.
+    And where labels follow two conventions, see :func:`compare_conventions`.
 
     Args:
         sets: set name -> what was seen of it, by the model's names of the tasks.
     """
     ranges: dict[str, dict[str, Seen]] = {}
-    yield from compare_palettes(sets)
+    yield from compare_conventions(sets)
     for name, tasks in sets.items():
         for task_name, (task, seen) in tasks.items():
             if np.dtype(task.label_dtype).kind == 'f' and seen.most is not None:
@@ -55,19 +56,25 @@ def compare_sets(sets: Mapping[str, Looked]) -> Iterator[str]:
                    'Are they of one unit? png_unit or npy_unit in tasks of a set says its own')
 
 
-def compare_palettes(sets: Mapping[str, Looked]) -> Iterator[str]:
-    """Which two sets, the first of each task, have palettes of another order of classes.
+def compare_conventions(sets: Mapping[str, Looked]) -> Iterator[str]:
+    """Which two sets, the first of each task, are written in two ways, whatever they show.
+
+    Their palettes have another order of classes, or :meth:`Task.two_conventions` tells. Of two
+    published sets none is judged.
 
     Args:
         sets: see :func:`compare_sets`.
     """
-    for task in dict.fromkeys(name for tasks in sets.values() for name in tasks):
-        seen = sorted((name, tasks[task][1]) for name, tasks in sets.items() if task in tasks)
-        told = next(filter(None, (_permuted(one, other, name, other_name) for number, (name, one)
-                                  in enumerate(seen) for other_name, other in seen[number + 1:])),
-                    '')
-        if told:
-            yield f'the labels of the task {task} {told}'
+    for name in dict.fromkeys(name for tasks in sets.values() for name in tasks):
+        having = combinations(sorted(one for one in sets if name in sets[one]), 2)
+        if told := next(filter(None, (_two_ways(sets, name, names) for names in having)), ''):
+            yield f'the labels of the task {name} {told}'
+
+
+def _two_ways(sets: Mapping[str, Looked], task_name: str, names: tuple[str, str]) -> str:
+    (task, one), (_, other) = (sets[name][task_name] for name in names)
+    return '' if one.published and other.published else (
+        _permuted(one, other, *names) or task.two_conventions(one, other, names))
 
 
 def by_set(dataset: object, seen: Looked) -> dict[str, Looked]:

@@ -14,7 +14,7 @@ from mtpsl.tasks import Task
 from mtpsl.tasks.seen import Seen
 
 from .check_dataset import MANY
-from .contradictions import compare_palettes
+from .contradictions import compare_conventions
 from .joint import JointDataset
 from .partial_label import PartialLabelDataset
 from .pictures import LEVELS
@@ -253,7 +253,7 @@ def _conclude(looks: list[_Look], training: bool) -> None:
             remarks.append(f'the labels of the task {name} that were opened {seen.blank}')
         if complete and (doubt and doubt.mute or not labelled):
             mute.append(name)
-    remarks += compare_palettes({f'dataset {number}': {
+    remarks += compare_conventions({f'dataset {number}': {
         name: (task, look.seen[name]) for name, task in look.dataset.tasks.items()}
         for number, look in enumerate(looks, 1)})
     if refused or training and len(mute) == len(tasks):

@@ -177,6 +177,19 @@ class Task(AuxiliaryMaps, ABC):
         """Explain why evaluation labels seem to be encoded differently from training labels.
 
         Returns the end of a sentence that starts "the labels of ... "; '' if they seem equal.
+        Default: :meth:`two_conventions`; an override may also compare what the labels show.
+        """
+        return self.two_conventions(learned, tested, ('training', 'evaluation'))
+
+    def two_conventions(self, one: Seen, other: Seen, names: tuple[str, str]) -> str:
+        """Explain why two sets of labels seem to follow two conventions, whatever they show.
+
+        Args:
+            one: labels of the set that the first name means.
+            other: labels of the set that the second name means.
+            names: names of the two for the text.
+
+        Returns the end of a sentence that starts "the labels of ... "; '' if they seem equal.
         """
         return ''
 

@@ -137,18 +137,18 @@ class BinaryTask(Task):
             return super().doubt(seen)
         return Doubt(f'hold no pixel that is a {"no" if seen.low else "yes"}', mute=True)
 
-    def unlike(self, learned: Seen, tested: Seen) -> str:
-        shares = [np.array([one.some.mean() for one in seen.labels if one.known])
-                  for seen in (learned, tested)]
+    def two_conventions(self, one: Seen, other: Seen, names: tuple[str, str]) -> str:
+        shares = [np.array([label.some.mean() for label in seen.labels if label.known])
+                  for seen in (one, other)]
         counts = [len(share) for share in shares]
         if min(counts) < SOME or max(counts) < ENOUGH:
             return ''
         filled = [float((share > 0.5).mean()) for share in shares]
         if min(filled) > FEW or max(filled) < 1 - FEW:
             return ''
-        return ('are a yes on {:.0%} of the pixels in training and on {:.0%} in evaluation: are '
-                'they inverted in one of them? values=(255, 0) of the task, or files written anew, '
-                'turn them'.format(*(share.mean() for share in shares)))
+        return ('are a yes on {2:.0%} of the pixels in {0} and on {3:.0%} in {1}: are they '
+                'inverted in one of them? values=(255, 0) of the task, or files written anew, '
+                'turn them'.format(*names, *(share.mean() for share in shares)))
 
     def valid(self, label: Tensor) -> Tensor:
         return label != self.ignore_value

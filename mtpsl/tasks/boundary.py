@@ -14,8 +14,10 @@ from .auxiliary import aux_cross_entropy
 from .base import masked_mean
 from .binary import BinaryTask
 from .boundary_match import boundary_counts, boundary_scores
-from .seen import Doubt, Seen
+from .seen import ENOUGH, SOME, Doubt, Seen
 from .stored import Stored
+
+WIDER = 1.75  # lines of a set: by less, slants and junctions change their measured width
 
 
 @TASKS.register_module()
@@ -85,6 +87,9 @@ class Boundary(BinaryTask):
                      'near any no. Are they masks? A boundary is a yes where two regions meet, '
                      'and nowhere else') if 2 * sum(cores) > len(cores) else None
 
+    def two_conventions(self, one: Seen, other: Seen, names: tuple[str, str]) -> str:
+        return super().two_conventions(one, other, names) or _other_width(one, other, names)
+
     def loss(self, logits: Tensor, label: Tensor) -> Tensor:
         """Return the mean over known pixels of w y (-log p) + (1 - w) (1 - y) (-log(1 - p))."""
         positive, w = label == 1, self.positive_weight
@@ -111,3 +116,25 @@ class Boundary(BinaryTask):
     def score(self, stats: Tensor) -> dict[str, float]:
         scores = boundary_scores(stats[:, 1:].numpy().reshape(len(stats), -1, 4))
         return scores if stats[:, 0].any() else dict.fromkeys(scores, math.nan)
+
+
+def _other_width(one: Seen, other: Seen, names: tuple[str, str]) -> str:
+    """Report if lines of two sets differ in width, in pixels and as a share of the image's side."""
+    drawn = [[label for label in seen.labels if label.width] for seen in (one, other)]
+    if min(map(len, drawn)) < SOME or max(map(len, drawn)) < ENOUGH:
+        return ''
+    widths = [np.array([label.width for label in labels]) for labels in drawn]
+    shares = [width / np.sqrt([label.pixels for label in labels])
+              for width, labels in zip(widths, drawn)]
+    if not any(all(_wider(*measures[::step]) for measures in (widths, shares))
+               for step in (1, -1)):
+        return ''
+    return ('hold lines that are {2:.2g} pixels wide in {0} and {3:.2g} in {1}, in the middle: are '
+            'they drawn alike? Draw both in one width: metrics and loss count the pixels of a '
+            'line'.format(*names, *map(np.median, widths)))
+
+
+def _wider(wide: np.ndarray, narrow: np.ndarray) -> bool:
+    """Return whether widths in one set are larger, nine of ten than nine of ten of the other."""
+    return bool(np.median(wide) >= WIDER * np.median(narrow)
+                and np.quantile(wide, 0.1) > np.quantile(narrow, 0.9))

@@ -12,6 +12,7 @@ from mtpsl.registry import TASKS
 
 from .auxiliary import AGREEMENT, CONFIDENCE
 from .base import Task, masked_mean
+from .normal_doubts import other_axes
 from .seen import Doubt, Seen
 
 BINS_PER_DEGREE = 4
@@ -101,6 +102,9 @@ class Normal(Task):
                      "(x, -y, -z); of world coordinates multiply by the camera's rotation; of "
                      'pictures in BGR order, as cv2.imwrite takes colours, save the channels '
                      'reversed')
+
+    def two_conventions(self, one: Seen, other: Seen, names: tuple[str, str]) -> str:
+        return other_axes(one, other, names)
 
     def from_palette(self, indices: np.ndarray, palette: np.ndarray) -> np.ndarray:
         """Decode the colours of the palette."""

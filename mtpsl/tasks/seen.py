@@ -4,8 +4,9 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import cv2
 import numpy as np
+
+from .lines import core_share, line_width, yes_pixels
 
 KEPT = 1000  # approximate number of values kept per label, for the median
 # A maximum is a mark and no measurement if it is this many times the next largest value, in at
@@ -18,9 +19,6 @@ MOST = (5, 95)  # percentiles of the values
 TENFOLD = 10  # factor between medians in one unit in two sets
 NAMED = 3  # files in a message
 LEAP = 30  # factor between medians in one unit; 1000 lie between millimetres and metres
-# In pixels, and as a share of the diagonal: most pixels of a line are closer to its border, unless
-# it is four times as wide; a region has some that are not.
-BORDER, BORDER_SHARE = 2, 0.004
 
 
 class Doubt(NamedTuple):
@@ -52,6 +50,7 @@ class One(NamedTuple):
         some: (P,) or (P, C), about a thousand of the known values.
         source: image or file of the label.
         core: share of the pixels of value 1 that are far from the border, for binary maps.
+        width: mean width of what these pixels draw, in pixels, for binary maps with one.
     """
 
     pixels: int
@@ -64,6 +63,7 @@ class One(NamedTuple):
     some: np.ndarray
     source: str = ''
     core: float = 0.0
+    width: float = 0.0
 
     @property
     def is_array(self) -> bool:
@@ -110,8 +110,10 @@ class Seen:
                                                     (label[-third:], known[-third:]))]
             if all(end.size for end in ends):
                 rise = float(ends[0].mean() - ends[1].mean())
+        yes = yes_pixels(label)
+        shape = (0.0, 0.0) if yes is None else (core_share(yes), line_width(yes))
         self.labels.append(One(label.size, values.size, low, high, largest, second, rise,
-                               _spread(values), source, _core(label)))
+                               _spread(values), source, *shape))
 
     @classmethod
     def union(cls, parts: Sequence['Seen']) -> 'Seen':
@@ -270,18 +272,6 @@ class Seen:
                     for one in self.labels), default=-math.inf)
         often = len(spots) > 1 and sum(spots) >= SPOT * len(spots)
         return (high, rest) if often and high > APART * rest > 0 else None
-
-
-def _core(label: np.ndarray) -> float:
-    """See ``One.core``; 0 of other maps."""
-    if label.dtype != np.uint8 or ((label > 1) & (label < 255)).any():
-        return 0.0
-    yes = (label == 1).astype(np.uint8)
-    if not yes.any() or yes.all():
-        return 0.0
-    reach = max(BORDER, round(BORDER_SHARE * math.hypot(*label.shape)))
-    around = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
-    return float(cv2.erode(yes, around).sum() / yes.sum())
 
 
 def _spread(values: np.ndarray) -> np.ndarray:

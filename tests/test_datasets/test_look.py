@@ -325,26 +325,67 @@ CONTRADICTIONS = [
     ('depth', lambda number: RAMP, lambda number: RAMP * 20,
      ' m in evaluation (most of them): are they of one unit?'),
     ('depth', lambda number: RAMP ** 4, lambda number: RAMP ** 4 * 12, 'of one unit'),  # overlap
-    ('depth', lambda number: RAMP * 1.8, lambda number: RAMP, '')]
+    ('depth', lambda number: RAMP * 1.8, lambda number: RAMP, ''),
+    ('normal', lambda number: vectors(.5, .7), lambda number: vectors(-.5, .7),
+     'point up (y > 0) in the mean in 8 of 8 labels of training and point down (y < 0) in'),
+    ('normal', lambda number: vectors(.5, .7), lambda number: vectors(.7, .5), 'y and z swapped'),
+    ('normal', lambda number: vectors(.6, .5, .1), lambda number: vectors(-.1, .5, .6),
+     'down (y < 0)'),
+    ('normal', lambda number: vectors(.6, .7, .1), lambda number: vectors(.1, .7, .6),
+     'x and y swapped'),
+    ('normal', lambda number: vectors(.5, .7), lambda number: vectors(.5 if number else -.5, .7),
+     ''),
+    ('normal', lambda number: vectors(.004, .7), lambda number: vectors(-.004, .7), ''),  # rounding
+    ('boundary', lambda number: lines(1, 4), lambda number: lines(2, 3, 4),
+     'lines that are 1 pixels wide in training and 2.7 in evaluation'),
+    ('boundary', lambda number: lines(2, 3), lambda number: lines(4), '2 pixels wide in training'),
+    ('boundary', lambda number: lines(4), lambda number: lines(0, 2, 4, 6), ''),  # a busy scene
+    ('boundary', lambda number: lines(4), lambda number: lines(*[4, 3][:1 + number % 2]), '')]
+CONVENTIONS = ('mask', 'normal', 'boundary')  # of a task, so that sets are compared in them too
+
+
+def vectors(y: float, z: float, x: float = 0.0) -> np.ndarray:
+    """A label whose mean vector has these ratios, and whose vectors differ."""
+    turned = np.zeros((*SIZE, 3), np.float32) + np.float32([x, y, z])
+    turned[..., 0] += np.linspace(-.05, .05, SIZE[1], dtype=np.float32)
+    return turned / np.linalg.norm(turned, axis=2, keepdims=True)
+
+
+def lines(*rows: int) -> np.ndarray:
+    label = NO.copy()
+    label[list(rows)] = 1
+    return label
 
 
 @pytest.mark.parametrize('task, first, second, told', CONTRADICTIONS)
 def test_labels_of_training_and_evaluation_that_contradict_each_other(
-        tmp_path: Path, task: str, first: Callable, second: Callable, told: str) -> None:
-    tasks = dict(THREE, mask=TASKS['mask'], depth=dict(type='Depth'))
+        tmp_path: Path, task: str, first: Callable, second: Callable, told: str,
+        warned: list[str]) -> None:
+    tasks = dict(THREE, mask=TASKS['mask'], depth=dict(type='Depth'), normal=dict(type='Normal'),
+                 boundary=dict(type='Boundary'))
     tasks = {task: tasks[task]}
     configs = {}
     for split, labels in (('train', first), ('val', second)):
         root = write(tmp_path / split, 8)
-        (root / 'depth').mkdir()
+        (root / task).mkdir(exist_ok=True)
         for number in range(8):
             for path in (root / task).glob(f'{number}.*'):
                 path.unlink()
             np.save(root / f'{task}/{number}.npy', labels(number))
         configs[split] = dict(type='mtpsl.FolderDataset', data_root=str(root), tasks=tasks)
-    before = ''.join(compare_labels(*(look_at_labels(dataset(tmp_path / split, tasks))
-                                      for split in configs)))
+    seen = [look_at_labels(dataset(tmp_path / split, tasks)) for split in configs]
+    before = ''.join(compare_labels(*seen))
     assert told in before and bool(told) == bool(before)
+    if task in CONVENTIONS:
+        other = before.replace('training', 'a').replace('evaluation', 'b')
+        assert list(compare_sets(dict(b=seen[1], a=seen[0]))) == [other] * bool(told)
+        warned.clear()
+        look_at_labels(ConcatDataset([dataset(tmp_path / split, tasks) for split in configs]))
+        assert ('in dataset 2' in ''.join(warned) or 'of dataset 2' in ''.join(warned)) == (
+            bool(told))
+        for one in seen:  # nobody can change what is published; what is held against it, they can
+            one[task][1].published = True
+            assert bool(''.join(compare_labels(*seen))) == (bool(told) and one is seen[0])
     report = check_configs(configs)
     _compare_splits(Config({f'{split}_dataloader': dict(dataset=config)
                             for split, config in configs.items()}), report)

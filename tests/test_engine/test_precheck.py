@@ -191,6 +191,26 @@ def test_a_unit_that_a_published_reader_does_not_ask_for():
     check_together(cfg)
 
 
+def test_labels_of_a_test_are_held_against_those_of_training(tmp_path):
+    root = write_images(tmp_path / 'data', 8)
+    for path in root.glob('*/saliency/*'):
+        mask = cv2.imread(str(path), 0)
+        mask[4 * int(path.stem[0]):] = 0
+        cv2.imwrite(str(path), mask if 'train' in path.parts else 255 - mask)
+    init_default_scope('mtpsl')
+    cfg, said = load_config(str(write_config(tmp_path / 'config.py', root))), []
+    loader = SimpleNamespace(dataset=DATASETS.build(cfg.test_dataloader.dataset))
+    runner = SimpleNamespace(cfg=cfg, test_dataloader=loader,
+                             logger=SimpleNamespace(warning=said.append))
+    check_labels(runner, training=False)
+    assert ['saliency are a yes' in text and 'inverted' in text for text in said] == [True]
+    for path in root.glob('train/saliency/*'):
+        path.write_bytes(b'damaged')  # which a test does not need
+    said.clear()
+    check_labels(runner, training=False)
+    assert not said
+
+
 @pytest.mark.parametrize('size, zoom, told', [
     (16, (1.0, 1.0), '16 x 16 pixels in evaluation and as 32 x 32 in training'),
     (18, (1.0, 1.0), ''), (16, (0.5, 1.0), '')])

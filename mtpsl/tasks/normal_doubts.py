@@ -1,0 +1,49 @@
+"""Whether the normals of two sets are in two systems of axes."""
+
+import numpy as np
+
+from .seen import ENOUGH, Seen
+
+LEAST = 3 / 255  # a mean closer to 0 than a step of rounding has no sign
+MOSTLY = 0.9
+# What is compared of the mean vectors (N, 3) of labels: scenes have floors, and face the viewer.
+SIGNS = (
+    (('up (y > 0)', 'down (y < 0)'),
+     'is y reversed in one of them? Save (x, -y, z) where y points down.',
+     lambda mean: mean[:, 1]),
+    (('rather to the viewer than up or down (|z| above |y|)',
+      'rather up or down than to the viewer (|z| below |y|)'),
+     'are y and z swapped in one of them?',
+     lambda mean: np.abs(mean[:, 2]) - np.abs(mean[:, 1])),
+    (('rather up or down than aside (|y| above |x|)',
+      'rather aside than up or down (|y| below |x|)'),
+     'are x and y swapped in one of them?',
+     lambda mean: np.abs(mean[:, 1]) - np.abs(mean[:, 0])))
+
+
+def other_axes(one: Seen, other: Seen, names: tuple[str, str]) -> str:
+    """Return how the mean vectors of labels contradict those of another set, or ''.
+
+    Nine of ten labels have one sign in one set and nine of ten the other sign in the other set, of
+    eight labels in each at least.
+
+    Args:
+        one: labels of the set that the first name means.
+        other: labels of the set that the second name means.
+        names: names of the two for the text.
+    """
+    means = [np.array([label.some.mean(0) for label in seen.labels if label.known])
+             for seen in (one, other)]
+    if min(map(len, means)) < ENOUGH:
+        return ''
+    for words, question, measure in SIGNS:
+        signs = [[int((sign * measure(mean) > LEAST).sum()) for sign in (1, -1)] for mean in means]
+        most = [next((sign for sign, count in enumerate(counts) if count >= MOSTLY * len(mean)), -1)
+                for counts, mean in zip(signs, means)]
+        if sorted(most) == [0, 1]:
+            told = [f'point {words[sign]} in the mean in {counts[sign]} of {len(mean)} labels of '
+                    f'{name}'
+                    for sign, counts, mean, name in zip(most, signs, means, names)]
+            return (f'{" and ".join(told)}: {question} The axes are x right, y up, z towards the '
+                    'viewer')
+    return ''
