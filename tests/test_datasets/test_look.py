@@ -340,6 +340,8 @@ CONTRADICTIONS = [
      'lines that are 1 pixels wide in training and 2.7 in evaluation'),
     ('boundary', lambda number: lines(2, 3), lambda number: lines(4), '2 pixels wide in training'),
     ('boundary', lambda number: lines(4), lambda number: lines(0, 2, 4, 6), ''),  # a busy scene
+    ('boundary', lambda number: lines(4),  # drawn as wide, in a larger map
+     lambda number: lines(4).repeat(2, 0).repeat(2, 1), ''),
     ('boundary', lambda number: lines(4), lambda number: lines(*[4, 3][:1 + number % 2]), '')]
 CONVENTIONS = ('mask', 'normal', 'boundary')  # of a task, so that sets are compared in them too
 
