@@ -1,6 +1,5 @@
 """Load a model for prediction from a config and weights."""
 
-import os
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from mtpsl.engine.config.load import check_unchanged, load_config, require
 from mtpsl.engine.config.model_index import find_weights
 from mtpsl.models import MultiTaskModel
 from mtpsl.registry import MODELS
+from mtpsl.system.files import user_path
 
 # Pipeline steps that do not change the image.
 NOT_OF_THE_IMAGE = ('LoadLabels', 'PackMultiTaskInputs')
@@ -90,8 +90,8 @@ def load_model(model: str | Path | Config, weights: str | Path | None = None,
         warnings.warn('no weights were given and model-index.yml has none for this model: it is '
                       'untrained, and its predictions mean nothing', stacklevel=3)
     else:
-        weights = os.path.expanduser(weights)
         if '://' not in weights:
+            weights = user_path(weights)
             check_whole(weights)
             check_checkpoint(weights, built)
             check_meaning(weights, cfg)

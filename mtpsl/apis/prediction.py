@@ -13,7 +13,7 @@ from PIL import Image
 from mtpsl.engine.visualization import draw_panel, paint_uncertainty
 from mtpsl.structures.outputs import UNCERTAINTY, title
 from mtpsl.system.choices import PREDICTION_FORMATS as FORMATS
-from mtpsl.system.files import write_array, write_image
+from mtpsl.system.files import user_path, write_array, write_image
 from mtpsl.system.results_folder import ResultsFolder
 from mtpsl.tasks import Task
 
@@ -119,7 +119,7 @@ class Prediction:
             OSError: a file or the folder cannot be written.
             ValueError: an unknown format, or two tasks or stages share a folder.
         """
-        files = self.files(Path(out_dir).expanduser(), formats)
+        files = self.files(user_path(out_dir), formats)
         folder = ResultsFolder(out_dir)
         folder.say_overwritten(folder.existing(files))
         return self._write(folder, files)

@@ -15,6 +15,7 @@ from mtpsl.datasets.folder import list_images
 from mtpsl.datasets.transforms import ImageOnly, LoadImageFromFile
 from mtpsl.datasets.transforms.contract import photometric
 from mtpsl.engine.config.model_index import home
+from mtpsl.system.files import user_path
 
 OneImage: TypeAlias = str | Path | np.ndarray | Image.Image
 Images: TypeAlias = OneImage | Sequence[OneImage]
@@ -122,7 +123,7 @@ def locate(path: str | Path) -> Path:
 
     ``demo/images`` is found from any folder that has no such folder itself.
     """
-    given = Path(path).expanduser()
+    given = Path(user_path(path))
     if given.is_absolute() or given.exists() or given.parts[:1] != ('demo',):
         return given
     shipped = home() / given

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from mmengine.logging import print_log
 
+from mtpsl.system.files import user_path
 from mtpsl.system.parallel import Progress
 from mtpsl.system.results_folder import ResultsFolder
 
@@ -39,7 +40,7 @@ class Video:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path).expanduser()
+        self.path = Path(user_path(path))
         if not self.path.is_file():
             raise FileNotFoundError(f'there is no video {self.path}')
         if not self.path.stat().st_size:

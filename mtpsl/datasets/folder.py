@@ -9,6 +9,7 @@ import numpy as np
 from mmengine.logging import print_log
 
 from mtpsl.registry import DATASETS
+from mtpsl.system.files import user_path
 from mtpsl.system.option_value import as_text
 from mtpsl.tasks import Task, build_tasks
 
@@ -92,7 +93,7 @@ class FolderDataset(PartialLabelDataset):
                 raise ValueError(f"{name} must name a folder ('' for none), got {value!r}"
                                  f'{as_text(value)}')
         _check_names(built, folders, optional)
-        self.base = os.path.join(os.path.expanduser(data_root), split)
+        self.base = os.path.join(user_path(data_root), split)
         self.image_folder = os.path.join(self.base, images)
         self.label_folders = {task: os.path.join(self.base, folders.get(task, task))
                               for task in built}
@@ -213,7 +214,7 @@ class FolderDataset(PartialLabelDataset):
     def _choose_ids(self, images: Mapping[str, str]) -> list[str]:
         if self.ids is None:
             return list(images)
-        path = os.path.join(self.data_root, os.path.expanduser(self.ids))
+        path = os.path.join(self.data_root, user_path(self.ids))
         ids = list(map(spellings(images), read_id_list(path)))
         missing = [image_id for image_id in ids if image_id not in images]
         if missing:

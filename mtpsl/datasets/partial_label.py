@@ -9,7 +9,7 @@ from mmengine.dataset import BaseDataset
 
 from mtpsl.datasets.transforms.contract import check_pipeline
 from mtpsl.system.checks import is_integer
-from mtpsl.system.files import folder_lookup
+from mtpsl.system.files import folder_lookup, user_path
 from mtpsl.tasks import Task, build_tasks
 
 from .id_list import read_id_list, refuse_order_of_set
@@ -121,7 +121,7 @@ class PartialLabelDataset(BaseDataset):
             raise ValueError("label_mapping must name a JSON file, or be None for all labels, got "
                              "''")
         super().__init__(metainfo=dict(tasks=tuple(self.tasks)),
-                         data_root=os.path.expanduser(data_root),
+                         data_root=user_path(data_root),
                          pipeline=list(pipeline))
         for transform in self.pipeline.transforms:
             if hasattr(transform, 'check_tasks'):  # fail now, not at the first image
@@ -238,7 +238,7 @@ class PartialLabelDataset(BaseDataset):
         """Return image id -> tasks whose labels are used: all, or those of the mapping."""
         if self.label_mapping is None:
             return dict.fromkeys(ids, tuple(self.tasks))
-        path = os.path.join(self.data_root, os.path.expanduser(self.label_mapping))
+        path = os.path.join(self.data_root, user_path(self.label_mapping))
         if not os.path.isabs(self.label_mapping) and not os.path.exists(path):
             raise FileNotFoundError(
                 f'label mapping {path} does not exist; label_mapping={self.label_mapping!r} is '

@@ -30,6 +30,7 @@ from mtpsl.engine.checkpoints.work_dir import checkpoints_in
 from mtpsl.engine.hooks.loading_hook import LoadingHook
 from mtpsl.engine.hooks.scored_labels_hook import ScoredLabelsHook
 from mtpsl.engine.visualization.curve_backend import add_curves
+from mtpsl.system.files import user_path
 
 from .config.load import check_unchanged
 from .dumped_config import KeepingRunner
@@ -162,7 +163,7 @@ def set_work_dir(cfg: Config, work_dir: str | None) -> None:
     The folder is part of it since configs of different methods have the same names.
     """
     path = Path(cfg.filename).resolve()
-    cfg.work_dir = os.path.expanduser(work_dir or cfg.get('work_dir') or Path(
+    cfg.work_dir = user_path(work_dir or cfg.get('work_dir') or Path(
         'work_dirs', path.parent.name, path.stem))
 
 

@@ -1,12 +1,12 @@
 """Determine the input and output of a backbone, so that configs need not state them."""
 
+import copy
 import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from mtpsl.registry import MODELS, class_of
 
@@ -68,21 +68,19 @@ def check_order(backbone: str, stages: Sequence[Tensor]) -> None:
 
 
 def without_values(module: nn.Module, size: Sequence[int]) -> Any:
-    """Run a module on an image of ``size`` = (H, W) with meta tensors, which have no values.
+    """Run a copy of a module, without values, on an image of ``size`` = (H, W).
 
-    No random number is drawn, and neither weights nor statistics change.
+    No random number is drawn, and the module stays as it is: other threads may run it.
     """
-    named = [*module.named_parameters(), *module.named_buffers()]
-    empty = {name: value.detach().to('meta') for name, value in named}
-    modes = {part: part.training for part in module.modules()}
-    try:
-        for part in modes:
-            part.training = False  # train() of some backbones also freezes layers
-        with torch.no_grad():
-            return functional_call(module, empty, torch.empty(1, 3, *size, device='meta'))
-    finally:
-        for part, training in modes.items():
-            part.training = training
+    # Of the weights only shapes are copied: what stands in the memo is not.
+    empty = {id(value): nn.Parameter(value.detach().to('meta'), requires_grad=False)
+             for value in module.parameters()}
+    empty |= {id(value): value.detach().to('meta') for value in module.buffers()}
+    module = copy.deepcopy(module, empty)
+    for part in module.modules():
+        part.training = False  # train() of some backbones also freezes layers
+    with torch.no_grad():
+        return module(torch.empty(1, 3, *size, device='meta'))
 
 
 class Encoder(nn.Module):

@@ -8,27 +8,33 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
+from .files import user_path
+
 
 class Parser(argparse.ArgumentParser):
-    """Takes ``~/`` in a value for the user's folder, also where a shell does not.
+    """Takes ``~/`` and ``$NAME`` in paths as a shell does, also where the shell has not.
 
-    Shells leave it as it is in ``--work-dir=~/runs``, and a folder ``~`` would be made.
+    Shells leave them as they are in ``--work-dir=~/runs`` and in single quotes, and a folder ``~``
+    or ``$NAME`` would be made.
     """
 
     def parse_known_args(self, *given: Any, **options: Any) -> Any:
         """The arguments, and those that are not known."""
         namespace, left = super().parse_known_args(*given, **options)
-        for name, value in vars(namespace).items():
-            if isinstance(value, list):
-                setattr(namespace, name, [_from_home(one) for one in value])
-            else:
-                setattr(namespace, name, _from_home(value))
+        try:
+            for name, value in vars(namespace).items():
+                setattr(namespace, name, [_path(one) for one in value]
+                        if isinstance(value, list) else _path(value))
+        except ValueError as error:
+            self.error(str(error))
         return namespace, left
 
 
-def _from_home(value: Any) -> Any:
-    home = isinstance(value, (str, Path)) and str(value).startswith('~/')
-    return type(value)(os.path.expanduser(value)) if home else value
+def _path(value: Any) -> Any:
+    """What the user means by a value that is a path with ``~/`` or ``$``; any other as it is."""
+    text = str(value) if isinstance(value, (str, Path)) else ''
+    named = text.startswith(('~/', '$')) or '/$' in text
+    return type(value)(user_path(text)) if named else value
 
 
 def at_least(least: int) -> Callable[[str], int]:

@@ -1,4 +1,4 @@
-"""Atomic writing of files."""
+"""Paths as users write them, and atomic writing of files."""
 
 import json
 import os
@@ -8,11 +8,25 @@ from functools import cache
 from io import BytesIO
 from itertools import count
 from pathlib import Path
-from re import fullmatch
+from re import fullmatch, search
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
+
+
+def user_path(path: str | os.PathLike[str]) -> str:
+    """Put the user's folder for ``~``, and values of the environment for ``$NAME``, ``${NAME}``.
+
+    Raises:
+        ValueError: the environment has no such name, and there is no such file: a folder called
+            ``$NAME`` would be made.
+    """
+    text = os.path.expandvars(os.path.expanduser(path))
+    left = search(r'\$(\w+|\{[^}]*\})', text)
+    if left and not os.path.lexists(path):
+        raise ValueError(f'{os.fspath(path)}: the environment has no {left[1].strip("{}")}')
+    return os.fspath(path) if left else text
 
 
 def folder_lookup() -> Callable[[str | os.PathLike[str]], bool]:

@@ -5,12 +5,14 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from .files import user_path
+
 LIST = '.mtpsl_predictions'
 
 
 def refuse_among(images: Iterable[str | Path], folder: str | Path, what: str) -> None:
     """Raise ValueError if a folder for pictures has images of a dataset, which would gain some."""
-    folder = Path(folder).expanduser().resolve()
+    folder = Path(user_path(folder)).resolve()
     among = next((image for image in images if Path(image).resolve().parent == folder), None)
     if among is not None:
         raise ValueError(f'{what} {folder} holds images of the dataset, such as '
@@ -33,7 +35,7 @@ class ResultsFolder:
     """
 
     def __init__(self, path: str | Path, what: str = 'out_dir') -> None:
-        self.path, self.what = Path(path).expanduser(), what
+        self.path, self.what = Path(user_path(path)), what
         self._listed: set[str] | None = None  # read when a file is there already
         try:
             self.path.mkdir(parents=True, exist_ok=True)

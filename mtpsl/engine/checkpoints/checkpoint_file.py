@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from mtpsl.system.files import user_path
+
 from .work_dir import POINTER
 
 
@@ -13,7 +15,7 @@ def checkpoint_file(path: str | Path) -> Path:
             place of a checkpoint in it.
         ValueError: a safetensors file by another name.
     """
-    file = Path(path).expanduser()
+    file = Path(user_path(path))
     if file.is_dir() and (inside := _newest(file)):
         raise FileNotFoundError(f'there is no checkpoint file {path}: it is a folder, whose newest '
                                 f'checkpoint is {inside}')

@@ -19,6 +19,8 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner.checkpoint import get_torchvision_models
 from torch import Tensor, nn
 
+from mtpsl.system.files import user_path
+
 from .checkpoint_file import checkpoint_file
 
 SHOWN = 5
@@ -160,7 +162,7 @@ def _read_safetensors(path: Path) -> dict:
 
 def check_finite(path: str) -> None:
     """Raise ValueError if weights of a checkpoint are not finite; read nothing else of it."""
-    refuse_not_finite(path, _read(path, 'cpu', mmap=zipfile.is_zipfile(Path(path).expanduser())))
+    refuse_not_finite(path, _read(path, 'cpu', mmap=zipfile.is_zipfile(user_path(path))))
 
 
 def refuse_not_finite(path: str, content: object) -> None:
