@@ -20,6 +20,8 @@ default_hooks = dict(
     sampler_seed=dict(type='DistSamplerSeedHook'),
     reseed=dict(type='ReseedHook'),
     skipped=dict(type='SkippedSamplesHook'),
+    gradients=dict(type='GradientCheckHook'),
+    workers=dict(type='WorkerUpdateHook'),
     resume=dict(type='ResumeHook'),
     panels=dict(type='PanelHook'))
 visualizer = dict(type='MultiTaskVisualizer', vis_backends=[

@@ -13,7 +13,7 @@ from mmcv.transforms import Compose
 from mmengine.config import Config
 from torch import Tensor, nn
 
-from mtpsl.datasets.transforms.contract import looks, zooms
+from mtpsl.datasets.transforms.contract import looks, moving
 from mtpsl.engine.config.dataset_tree import named_leaves
 from mtpsl.models import MultiTaskModel
 from mtpsl.tasks import Task
@@ -116,9 +116,7 @@ def prepared_by(cfg: Config) -> str:
     told = {}
     for name, part in named_leaves(cfg.get('test_dataloader', {}).get('dataset', {})):
         steps = Compose(list(part.get('pipeline', ()))).transforms
-        found = [*looks(steps)[0].names, *(f'RandomScale by {low:g}' for low, high in zooms(steps)
-                                           if low == high != 1)]
-        told[name] = ', '.join(found)
+        told[name] = ', '.join((*looks(steps)[0].names, *moving(steps)))
     if len(set(told.values())) == 1:
         return next(iter(told.values()))
     return '; '.join(f'{text or "nothing"} in {name}' for name, text in told.items())

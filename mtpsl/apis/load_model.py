@@ -90,7 +90,7 @@ def load_model(model: str | Path | Config, weights: str | Path | None = None,
         warnings.warn('no weights were given and model-index.yml has none for this model: it is '
                       'untrained, and its predictions mean nothing', stacklevel=3)
     else:
-        if '://' not in weights:
+        if '://' not in str(weights):
             weights = user_path(weights)
             check_whole(weights)
             check_checkpoint(weights, built)

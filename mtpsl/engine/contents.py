@@ -13,6 +13,7 @@ from mtpsl.engine.optim.parameter_groups import (
 from .hooks import (
     CompileHook,
     DeferredInfoHook,
+    GradientCheckHook,
     LoadingHook,
     NonFiniteError,
     NonFiniteHook,
@@ -22,11 +23,12 @@ from .hooks import (
     SafeCheckpointHook,
     ScoredLabelsHook,
     SkippedSamplesHook,
+    WorkerUpdateHook,
 )
 from .launch import build_runner
 
 __all__ = ['AtomicLocalBackend', 'AutocastOptimWrapper', 'CompileHook', 'DeferredInfoHook',
-           'FiniteOptimWrapper', 'GroupPolyLR', 'GroupStepLR', 'GroupedOptimWrapperConstructor',
-           'LoadingHook', 'NonFiniteError', 'NonFiniteHook', 'PanelHook', 'ReseedHook',
-           'ResumeHook', 'SafeCheckpointHook', 'ScoredLabelsHook', 'SkippedSamplesHook',
-           'build_runner', 'load_config']
+           'FiniteOptimWrapper', 'GradientCheckHook', 'GroupPolyLR', 'GroupStepLR',
+           'GroupedOptimWrapperConstructor', 'LoadingHook', 'NonFiniteError', 'NonFiniteHook',
+           'PanelHook', 'ReseedHook', 'ResumeHook', 'SafeCheckpointHook', 'ScoredLabelsHook',
+           'SkippedSamplesHook', 'WorkerUpdateHook', 'build_runner', 'load_config']

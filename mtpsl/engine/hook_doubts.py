@@ -7,10 +7,12 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from .hooks.checkpoint_hook import SafeCheckpointHook
 from .hooks.deferred_info_hook import DeferredInfoHook
+from .hooks.gradient_check_hook import GradientCheckHook
 from .hooks.non_finite_hook import NonFiniteHook
 from .hooks.reseed_hook import ReseedHook
 from .hooks.resume_hook import ResumeHook
 from .hooks.skipped_samples_hook import SkippedSamplesHook
+from .hooks.worker_update_hook import WorkerUpdateHook
 
 # Hooks of configs/_base_/default_runtime.py that mmengine does not add by itself, and what is
 # lost without each.
@@ -25,6 +27,9 @@ LOST: dict[type[Hook], tuple[str, str]] = {
     ReseedHook: ('reseed', 'a resumed run draws other noise, and is not bit for bit the one that '
                            'was not interrupted; processes may draw the same noise'),
     SkippedSamplesHook: ('skipped', "images that on_error='skip' leaves out are not told"),
+    GradientCheckHook: ('gradients', 'weights that no loss reaches are not told'),
+    WorkerUpdateHook: ('workers', 'hooks that change the training dataset act on nothing where '
+                                  'workers are persistent'),
     ResumeHook: ('resume', 'a resumed run does not rewind its curves, nor do a validation again '
                            'that was cut off, nor go on inside of an epoch'),
 }

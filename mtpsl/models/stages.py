@@ -73,8 +73,9 @@ def without_values(module: nn.Module, size: Sequence[int]) -> Any:
     No random number is drawn, and the module stays as it is: other threads may run it.
     """
     # Of the weights only shapes are copied: what stands in the memo is not.
-    empty = {id(value): nn.Parameter(value.detach().to('meta'), requires_grad=False)
-             for value in module.parameters()}
+    empty: dict[int, Tensor] = {
+        id(value): nn.Parameter(value.detach().to('meta'), requires_grad=False)
+        for value in module.parameters()}
     empty |= {id(value): value.detach().to('meta') for value in module.buffers()}
     module = copy.deepcopy(module, empty)
     for part in module.modules():

@@ -21,7 +21,7 @@ from .image_only import moves_pixels, package_and_name
 from .loading import LoadImageFromFile, LoadLabels
 from .multi_view import MultiView
 from .own_random import refuse_own_generators
-from .probe import check_geometry
+from .probe import check_geometry, zoom_of
 from .probe_values import check_values
 
 MOVES = ('nothing', 'image and labels')
@@ -125,11 +125,28 @@ def looks(steps: Sequence[Callable]) -> list[Look]:
     return found
 
 
+def moving(steps: Sequence[Callable]) -> list[str]:
+    """Name what changes the geometry of every image of a pipeline, with its factor if known."""
+    return [f'RandomScale by {step.scale_range[0]:g}' if isinstance(step, RandomScale) else
+            f'{".".join(package_and_name(step))}, which moves pixels'
+            for step in steps if _moves_all(step) or isinstance(step, RandomScale)
+            and step.scale_range[0] == step.scale_range[1] != 1]
+
+
+def _moves_all(step: Callable) -> bool:
+    """Whether a user's transform says that it moves the image with the labels."""
+    return getattr(step, 'moves', MOVES[0]) == MOVES[1]
+
+
 def zooms(steps: Sequence[Callable]) -> list[tuple[float, float]]:
-    """Return the least and largest total factor of RandomScale in a pipeline, one pair per view."""
+    """Return the least and largest zoom of the images in a pipeline, one pair per view.
+
+    That of user transforms is measured, see :func:`~.probe.zoom_of`.
+    """
     found = []
     for chain in _chains(steps):
-        ranges = [step.scale_range for step in chain if isinstance(step, RandomScale)]
+        ranges = [step.scale_range if isinstance(step, RandomScale) else zoom_of(step)
+                  for step in chain if isinstance(step, RandomScale) or _moves_all(step)]
         found.append((math.prod(low for low, _ in ranges), math.prod(high for _, high in ranges)))
     return found
 

@@ -26,6 +26,7 @@ from mtpsl.system.checks import is_integer
 from mtpsl.tasks import Task, build_tasks
 from mtpsl.tasks.base import per_sample
 
+from .losses import check_losses
 from .options import DEFAULT, PredictOptions
 
 
@@ -81,6 +82,7 @@ class MultiTaskModel(OrderedTasks):
         self.tta: MultiTaskTTA | None = None
         self.noise = NoiseSource(0, {})
         self.amp = False
+        self._losses_checked = False
         self._set_memory_format()
 
     def init_weights(self) -> None:
@@ -257,7 +259,14 @@ class MultiTaskModel(OrderedTasks):
         return {ZERO_LOSS: 0 * sum(p.sum() for p in own)}
 
     def parse_losses(self, losses: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return mmengine's sum of the losses, and the losses to log, without ``loss_zero``."""
+        """Return mmengine's sum of the losses, and the losses to log, without ``loss_zero``.
+
+        Raises:
+            ValueError: in the first step, see :func:`~mtpsl.models.methods.losses.check_losses`.
+        """
+        if not self._losses_checked:
+            check_losses(losses)
+            self._losses_checked = True
         total, logged = super().parse_losses(losses)
         return total, OrderedDict((key, value) for key, value in logged.items() if key != ZERO_LOSS)
 

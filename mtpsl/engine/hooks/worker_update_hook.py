@@ -1,0 +1,76 @@
+"""Lets changes of the training dataset reach the worker processes that hold copies of it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from mtpsl.registry import HOOKS
+
+PLAIN = (bool, int, float, str, type(None))
+MOST = 100  # entries of a list or dict that may be settings, and not data
+INTERVAL = 50
+
+
+@HOOKS.register_module()
+class WorkerUpdateHook(Hook):
+    """Starts the data loader's workers anew where a hook has changed the training dataset.
+
+    With ``persistent_workers=True`` the workers keep the dataset, with its transforms, as it was
+    in the first epoch: a hook that switches an augmentation off, as MMDetection's
+    ``PipelineSwitchHook``, would act on nothing. Changes before an epoch act in it, later ones in
+    the next pass through the data, and each is logged.
+    """
+
+    priority = 'VERY_LOW'  # after hooks that change the dataset
+
+    def before_train(self, runner: Runner) -> None:
+        """Note the settings with which the first workers start."""
+        loader = runner.train_dataloader
+        # Workers that are not persistent start anew with each pass.
+        self._watched = getattr(loader, 'num_workers', 0) > 0 and loader.persistent_workers
+        self._settings = settings_of(loader.dataset) if self._watched else None
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Start workers anew after a change."""
+        self._update(runner, 'in this epoch')
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
+                         outputs: dict | None = None) -> None:
+        """The same for the next pass."""
+        if self.every_n_train_iters(runner, INTERVAL):
+            self._update(runner, 'in the next pass through the data')
+
+    def _update(self, runner: Runner, when: str) -> None:
+        if not self._watched or (now := settings_of(runner.train_dataloader.dataset)) == (
+                self._settings):
+            return
+        self._settings = now
+        runner.train_dataloader._iterator = None  # as mmdet does: the next pass makes another
+        runner.logger.info(f'the training dataset was changed: new worker processes have it {when}')
+
+
+def settings_of(part: object) -> Any:
+    """Return the plain attributes of an object, and of all that it consists of, to compare them.
+
+    Arrays, tensors and long lists, which are data, are left out.
+    """
+    return _settings(part, set())
+
+
+def _settings(part: object, seen: set[int]) -> Any:
+    if isinstance(part, PLAIN):
+        return part
+    if id(part) in seen:
+        return None
+    seen.add(id(part))
+    if isinstance(part, Mapping):
+        return {str(key): _settings(value, seen) for key, value in part.items()} if (
+            len(part) <= MOST) else len(part)
+    if isinstance(part, (Sequence, set, frozenset)) and not isinstance(part, (bytes, bytearray)):
+        return [_settings(value, seen) for value in part] if len(part) <= MOST else len(part)
+    attributes = getattr(part, '__dict__', None)
+    known = isinstance(attributes, dict) and not isinstance(part, type) and not callable(
+        getattr(part, '__array__', None))
+    return (type(part).__name__, _settings(attributes, seen)) if known else type(part).__name__

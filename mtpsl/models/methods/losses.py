@@ -1,0 +1,40 @@
+"""A look at the losses of a step: which count in the sum that is trained on."""
+
+import logging
+import math
+from collections.abc import Mapping
+
+from mmengine.logging import print_log
+from torch import Tensor
+
+CLOSE = 1e-5  # relative difference of float32 sums of the same numbers
+
+
+def check_losses(losses: Mapping[str, Tensor]) -> None:
+    """Look at the losses of a step: entries with "loss" in their names are added, no others.
+
+    Reads values, so that a GPU is waited for.
+
+    Args:
+        losses: what a model's ``loss`` returned, scalars by name.
+
+    Raises:
+        ValueError: one is the sum of the others, so that all would count twice.
+
+    Warns:
+        through the log: one has a gradient and is not added.
+    """
+    single = {name: value for name, value in losses.items() if isinstance(value, Tensor)}
+    for name, value in single.items():
+        if 'loss' not in name and value.requires_grad:
+            print_log(f'{name} is logged, and not trained on: only entries with "loss" in their '
+                      f'names are added, such as loss_{name}. If that is meant, detach() it',
+                      'current', logging.WARNING)
+    counted = {name: float(value.detach().sum()) for name, value in single.items()
+               if 'loss' in name}
+    others = sum(number != 0 for number in counted.values()) - 1
+    for name, number in counted.items() if others > 1 else ():
+        if number and math.isclose(number, sum(counted.values()) - number, rel_tol=CLOSE):
+            raise ValueError(f'{name} is the sum of the other losses ({number:.4g}), and all '
+                             'entries with "loss" in their names are added: each would count '
+                             'twice. Leave it out: the sum is logged as loss')
