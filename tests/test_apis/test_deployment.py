@@ -15,7 +15,7 @@ from torch.export.passes import move_to_device_pass
 
 from mtpsl.apis import MultiTaskInferencer
 from mtpsl.apis.deployment import Deployed, differences
-from mtpsl.registry import MODELS
+from mtpsl.registry import MODELS, TRANSFORMS
 from mtpsl.structures import MultiTaskSample
 
 MODELS_EXPORTED = dict(
@@ -101,11 +101,24 @@ def test_an_exported_file_predicts_as_testing_does(name, suffix, tmp_path, capsy
     assert max(differences(other, out, other.example(1, (64, 64))).values()) > 1e-2
 
 
+@TRANSFORMS.register_module()
+class Halving:
+    """A user's transform."""
+
+    moves = 'image and labels'
+
+    def __call__(self, results: dict) -> dict:
+        return results | dict(img=results['img'][::2, ::2])
+
+
 @pytest.mark.parametrize('steps, told', [
     ([dict(type='LoadImageFromFile', color_type='grayscale'), dict(type='mmseg.CLAHE')],
      ", after color_type='grayscale', CLAHE"),
     ([dict(type='LoadImageFromFile'), dict(type='RandomScale', scale_range=(0.5, 0.5))],
-     ', after RandomScale by 0.5'), ([dict(type='LoadImageFromFile')], ''), ([], '')])
+     ', after RandomScale by 0.5'),
+    ([dict(type='LoadImageFromFile'), dict(type='Halving')],
+     ', after tests.Halving, which moves pixels'),
+    ([dict(type='LoadImageFromFile')], ''), ([], '')])
 def test_what_images_need_before_the_graph_is_told(steps, told, tmp_path, capsys, monkeypatch):
     config, checkpoint = saved(tiny_model_config(), tmp_path)
     cfg = Config.fromfile(config)

@@ -445,13 +445,15 @@ def test_several_files_of_one_id_are_left_out_where_errors_are_skipped(photo, wa
     assert "would both be called '2': the second is skipped" in warnings[-1]
 
 
-def test_a_tilde_is_the_home(photo, tmp_path, monkeypatch):
+def test_a_tilde_is_the_home_and_a_name_of_the_environment_its_value(photo, tmp_path, monkeypatch):
     root = photo(1, stored=False)
     (root / 'ids.txt').write_text('1\n')
     monkeypatch.setenv('HOME', str(tmp_path))
     tasks = {name: TASKS[name] for name in ('classes', 'normal')}
     again = folder_dataset('~/data', tasks, split='', folders=None, ids='~/data/ids.txt')
     assert again[0]['img'].shape == (24, 40, 3)
-    for path in ('~/data/images', '~/data/images/1.png'):
+    monkeypatch.setenv('DATA', str(tmp_path / 'data'))
+    assert len(folder_dataset('$DATA', tasks, split='', folders=None)) == 1
+    for path in ('~/data/images', '~/data/images/1.png', '${DATA}/images'):
         (source,), _ = collect(path)
         assert source.read().shape == (24, 40, 3)

@@ -167,7 +167,7 @@ def test_what_hooks_that_are_left_out_would_do_is_told(images, tmp_path):
     ("default_hooks = dict(skipped=None)\ntrain_dataloader['dataset']['on_error'] = 'skip'",
      {'skipped'}),
     ("default_hooks = dict(_delete_=True, checkpoint=dict(type='CheckpointHook', interval=1))",
-     {'reseed', 'non_finite', 'resume', 'runtime_info', 'checkpoint'})])
+     {'reseed', 'non_finite', 'resume', 'runtime_info', 'checkpoint', 'gradients', 'workers'})])
 def test_a_hook_of_the_base_that_is_lost_is_named_with_what_it_does(line, told, images, tmp_path):
     cfg = load_config(str(write_config(tmp_path / 'config.py', images, line)))
     cfg.work_dir, cfg.launcher = str(tmp_path / 'run'), 'none'

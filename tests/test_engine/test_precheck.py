@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
+import numpy as np
 import pytest
 from in_process import load_tool, running_here
 from mmengine.registry import init_default_scope
@@ -21,7 +22,26 @@ from mtpsl.engine.config.precheck import (
     training_set_tested,
 )
 from mtpsl.engine.quiet import silence
-from mtpsl.registry import DATASETS
+from mtpsl.registry import DATASETS, TRANSFORMS
+
+
+@TRANSFORMS.register_module()
+class OwnZoom:
+    """A user's RandomScale."""
+
+    moves = 'image and labels'
+
+    def __init__(self, low: float, high: float) -> None:
+        self.low, self.high = low, high
+
+    def __call__(self, results: dict) -> dict:
+        factor = np.random.uniform(self.low, self.high)
+
+        def zoomed(pixels: np.ndarray) -> np.ndarray:
+            return cv2.resize(pixels, None, fx=factor, fy=factor, interpolation=cv2.INTER_NEAREST)
+        return results | dict(img=zoomed(results['img']), gt={
+            name: zoomed(label) for name, label in results['gt'].items()})
+
 
 GREY = dict(type='mmseg.RGB2Gray', out_channels=3)
 CLAHE = dict(type='mmseg.CLAHE')
@@ -68,6 +88,13 @@ def test_a_zoom_of_all_training_images(train, test, told, config):
         dataset = cfg[f'{split}_dataloader'].dataset
         dataset.pipeline = add(dataset.pipeline, *(dict(type='RandomScale', scale_range=one)
                                                    for one in ranges))
+    assert bool(other_zoom(cfg, 'test')) == told
+    # A user's transform is measured.
+    for split, ranges in (('train', train), ('test', test)):
+        steps = cfg[f'{split}_dataloader'].dataset.pipeline
+        for step, own in zip(steps[2:], ranges):
+            step.pop('scale_range')
+            step.update(type='OwnZoom', low=own[0], high=own[1])
     assert bool(other_zoom(cfg, 'test')) == told
     cfg.train_dataloader = None
     assert not other_zoom(cfg, 'test')

@@ -142,3 +142,29 @@ def test_an_own_regulariser_replaces_no_loss(monkeypatch: pytest.MonkeyPatch,
                         lambda self, views, rows: dict(loss_normal=torch.zeros(())))
     with pytest.raises(ValueError, match='two losses are called loss_normal'):
         losses_of('CrossTaskConsistency', tmp_path, PASCAL_TASKS, LABELS)
+
+
+# ---------------------------------------------------------------- the sum
+
+@pytest.mark.parametrize('more, error, told', [
+    (lambda losses: {}, '', ''),
+    (lambda losses: dict(loss_total=sum(losses.values())), 'loss_total is the sum of the ot', ''),
+    (lambda losses: dict(loss=sum(losses.values())), '^loss is the sum of', ''),
+    (lambda losses: dict(consistency=2 * losses['loss_depth']), '', 'consistency is logged, and n'),
+    (lambda losses: dict(accuracy=losses['loss_depth'].detach()), '', ''),
+    (lambda losses: dict(loss_more=losses['loss_depth']), '', '')])  # equal to one of several
+def test_what_counts_in_the_sum_is_told_once(more, error, told, warned):
+    config = {name: part for name, part in tiny_model_config().items() if name != 'diffusion'}
+    model = MODELS.build(config | dict(type='MultiTaskModel'))
+    scale = torch.ones((), requires_grad=True)
+    losses = dict(loss_depth=2.5 * scale, loss_normal=0.7 * scale, loss_zero=0 * scale,
+                  loss_semseg=1.1 * scale)
+    losses |= more(losses)
+    for _ in range(2):
+        if error:
+            with pytest.raises(ValueError, match=error):
+                model.parse_losses(dict(losses))
+        else:
+            total = model.parse_losses(dict(losses))[0]
+            assert total == sum(value for name, value in losses.items() if 'loss' in name)
+    assert [told in one for one in warned] == [True] * bool(told)

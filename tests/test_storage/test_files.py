@@ -10,6 +10,7 @@ from mtpsl.system.files import (
     atomically,
     folder_lookup,
     left_behind,
+    user_path,
     write_array,
     write_image,
     write_keeping,
@@ -71,3 +72,16 @@ def test_all_that_is_put_aside_in_one_second_is_kept(tmp_path: Path) -> None:
     assert sorted(path.read_text() for path in tmp_path.iterdir()) == list('0123')
     write_keeping(tmp_path / 'a.json', '3')  # it holds that already
     assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_paths_as_users_write_them(tmp_path, monkeypatch):
+    monkeypatch.setenv('HOME', '/home/x')
+    monkeypatch.setenv('RUNS', 'runs')
+    for text, meant in (('~/a', '/home/x/a'), ('$RUNS/a', 'runs/a'), ('/b/${RUNS}', '/b/runs'),
+                        (Path('~/$RUNS'), '/home/x/runs'), ('a$', 'a$'), ('a b', 'a b')):
+        assert user_path(text) == meant
+    with pytest.raises(ValueError, match='a/\\$NONE: the environment has no NONE'):
+        user_path('a/$NONE')
+    there = tmp_path / '$NONE'  # a name after all
+    there.touch()
+    assert user_path(there) == str(there)

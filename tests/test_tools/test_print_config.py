@@ -64,13 +64,17 @@ def test_plain_mmengine_trains_the_printed_config_to_the_same_weights(tmp_path):
 
 
 def test_a_file_of_the_user_s_is_put_aside(tmp_path, capsys, monkeypatch):
-    """Also where the shell leaves ``~``."""
+    """Also where the shell leaves ``~`` and ``$NAME``."""
     monkeypatch.setenv('HOME', str(tmp_path))
+    monkeypatch.setenv('SCRATCH', str(tmp_path))
     mine = tmp_path / 'config.py'
     mine.write_text('x = 1\n')
-    for _ in range(2):  # the second time it holds the same
-        load_tool('misc/print_config.py').main([NAME, '--out=~/config.py'])
+    for path in ('~/config.py', '${SCRATCH}/config.py'):  # the second time it holds the same
+        load_tool('misc/print_config.py').main([NAME, f'--out={path}'])
     aside = [path for path in tmp_path.glob('*.py') if path != mine]
     assert [path.read_text() for path in aside] == ['x = 1\n'] and 'x = 1' not in mine.read_text()
     assert f'earlier config.py, which differs: {aside[0]}' in capsys.readouterr().out
-    assert not list(Path.cwd().glob('~*'))
+    with pytest.raises(SystemExit):
+        load_tool('misc/print_config.py').main([NAME, '--out=$SCRATCHES/config.py'])
+    assert 'the environment has no SCRATCHES' in capsys.readouterr().err
+    assert not [*Path.cwd().glob('~*'), *Path.cwd().glob('$*')]

@@ -76,7 +76,7 @@ def zoom_of(step: Callable) -> tuple[float, float]:
             return 1, 1
         factors.append(found[0])
     low, high = min(factors), max(factors)
-    return (1, 1) if 1 / NO_ZOOM < low and high < NO_ZOOM else (low / NEAR_ZOOM, high * NEAR_ZOOM)
+    return (1, 1) if max(high, 1 / low) < NO_ZOOM else (low / NEAR_ZOOM, high * NEAR_ZOOM)
 
 
 def _changes(image: np.ndarray) -> float:

@@ -218,8 +218,8 @@ def differences(before: object, now: object) -> str:
 def latest_checkpoint(work_dir: str) -> tuple[str | None, str]:
     """Find the newest intact checkpoint of a work dir, and the damage of newer ones.
 
-    The file ``last_checkpoint`` names the newest. If that is damaged or has weights that are not
-    finite, the one before it is taken.
+    The file ``last_checkpoint`` names the newest. If that is gone, damaged or has weights that
+    are not finite, the one before it is taken.
 
     Returns:
         Its path, None if there are no checkpoints; and the damage to report, '' if there is none.
@@ -229,21 +229,23 @@ def latest_checkpoint(work_dir: str) -> tuple[str | None, str]:
     """
     pointer = Path(work_dir, 'last_checkpoint')
     candidates = list(_newest_first(Path(work_dir), pointer))
+    name = pointer.read_text().strip() if pointer.is_file() else ''
+    gone = '' if not name or Path(name).name in {path.name for path in candidates} else (
+        f'{pointer} names {name}, which is gone')
     problems: list[str] = []
     for path in candidates:
         try:
             check_whole(str(path))
             read_content(str(path))
             check_finite(str(path))
-            return str(path), '; '.join(problems)
+            return str(path), '; '.join(filter(None, (gone, *problems)))
         except ValueError as error:
             problems.append(str(error))
     if problems:
         raise ValueError('no checkpoint to resume from: ' + '; '.join(problems)
                          + '; remove them to start anew')
-    if pointer.is_file() and pointer.read_text().strip():
-        raise ValueError(f'{pointer} names {pointer.read_text().strip()}, which is gone, and there '
-                         f'is no earlier one; remove {pointer} to start anew')
+    if gone:
+        raise ValueError(f'{gone}, and there is no earlier one; remove {pointer} to start anew')
     return None, ''
 
 

@@ -23,7 +23,7 @@ from .model_index import find_config
 from .overrides import merge_options
 from .schema import check_kinds, check_parts
 from .shared import check_shared, remember
-from .values import check_left_out, check_set_left_out, check_values, value_of
+from .values import check_left_out, check_set_left_out, check_values, plain_numbers, value_of
 from .variables import check_sets_of_file, check_variables, places_of
 
 # Keys that a runner reads from its config beside its own arguments.
@@ -89,7 +89,7 @@ def load_config(path: str, options: Mapping[str, object] | None = None) -> Confi
         _check_option(key, path)
     for key in cfg:
         _check_spelling(key)
-    read = cache(Config.fromfile)  # bases are read once for all
+    read = cache(_read)  # bases are read once for all
     check_variables(path, cfg, CONFIG_KEYS, read)
     check_inherited(path, cfg, read)
     check_sets_of_file(path, cfg, read)
@@ -140,7 +140,9 @@ def _read(path: str) -> Config:
     try:
         # What mmengine replaces in it, one process tells.
         with silence() if os.environ.get('RANK', '0') != '0' else nullcontext():
-            return Config.fromfile(path)
+            cfg = Config.fromfile(path)
+        plain_numbers(cfg._cfg_dict)
+        return cfg
     except (OSError, ImportError):  # of a base, or of a module of custom_imports, and they say so
         raise
     except Exception as error:  # a config is a program

@@ -8,6 +8,7 @@ from math import inf
 from numbers import Real
 from typing import Any
 
+import numpy as np
 import torch
 from mmengine.config import Config
 
@@ -32,6 +33,24 @@ FACTORS = {'norm_decay_mult', 'bias_lr_mult', 'bias_decay_mult', 'dwconv_decay_m
            'flat_decay_mult', 'dcn_offset_lr_mult'}
 PARAMWISE = FACTORS | {'custom_keys', 'bypass_duplicate'}
 OF_PARAMETERS = {'lr_mult', 'decay_mult'}
+
+
+def plain_numbers(value: Any) -> Any:
+    """Turn NumPy's numbers and arrays in parts of a config into Python's, which can be dumped.
+
+    Dicts and lists are changed in place.
+    """
+    if isinstance(value, (np.generic, np.ndarray)):
+        return value.tolist()
+    if isinstance(value, dict):
+        for key, part in dict.items(value):  # without importing what a config names
+            if (number := plain_numbers(part)) is not part:
+                value[key] = number
+    elif isinstance(value, list):
+        value[:] = map(plain_numbers, value)
+    elif type(value) is tuple and any(isinstance(one, (np.generic, np.ndarray)) for one in value):
+        return tuple(map(plain_numbers, value))
+    return value
 
 
 def check_values(cfg: Config) -> None:

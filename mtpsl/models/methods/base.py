@@ -262,7 +262,7 @@ class MultiTaskModel(OrderedTasks):
         """Return mmengine's sum of the losses, and the losses to log, without ``loss_zero``.
 
         Raises:
-            ValueError: in the first step, see :func:`~mtpsl.models.methods.losses.check_losses`.
+            ValueError: in the first step one is the sum of the others.
         """
         if not self._losses_checked:
             check_losses(losses)

@@ -1,0 +1,112 @@
+"""Hooks that watch a training: weights without a gradient, datasets that change under workers."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from tiny import make_samples, tiny_model_config
+from torch.utils.data import DataLoader, Dataset
+
+from mtpsl.engine import GradientCheckHook, WorkerUpdateHook
+from mtpsl.models import MultiTaskModel
+from mtpsl.registry import MODELS
+
+LABELLED, UNLABELLED = [['semseg', 'normal'], ['boundary']], [[], []]
+
+
+class Detached(MultiTaskModel):
+    def extract_feat(self, inputs: torch.Tensor) -> torch.Tensor:
+        return super().extract_feat(inputs).detach()
+
+
+class Uncalled(MultiTaskModel):
+    def __init__(self, *args: object, **options: object) -> None:
+        super().__init__(*args, **options)
+        self.refine = torch.nn.Conv2d(3, 3, 1)
+
+
+@pytest.fixture
+def told() -> list[str]:
+    return []
+
+
+def runner_of(told: list[str], **parts: object) -> SimpleNamespace:
+    logger = SimpleNamespace(warning=told.append, info=told.append)
+    return SimpleNamespace(logger=logger, iter=0, **parts)
+
+
+@pytest.mark.parametrize('kind, named, batches, steps', [
+    (Detached, {'backbone', 'neck'}, [UNLABELLED, LABELLED], 1),
+    (Detached, {'backbone', 'neck'}, [LABELLED], 200), (Uncalled, {'refine'}, [LABELLED], 1),
+    (MultiTaskModel, set(), [LABELLED], 1), ('DiffusionMTL', set(), [LABELLED], 1)])
+def test_weights_that_no_loss_reaches_are_named_once(kind, named, batches, steps, told):
+    torch.manual_seed(0)
+    config = tiny_model_config()
+    model = MODELS.build(config) if kind == 'DiffusionMTL' else kind(
+        **{name: part for name, part in config.items()
+           if name in ('tasks', 'backbone', 'neck', 'decoder', 'data_preprocessor')})
+    still = [part for name, part in model.named_parameters() if name.split('.')[0] in named]
+    still[:1] = [p.requires_grad_(False) for p in still[:1]]  # which says that it is meant
+    hook, runner = GradientCheckHook(), runner_of(told, model=model)
+    hook.before_train(runner)
+    for labels in batches:
+        samples = make_samples(labels)
+        hook.before_train_iter(runner, 0, dict(data_samples=samples))
+        model.parse_losses(model.loss(torch.rand(2, 3, 64, 64), samples))[0].backward()
+        runner.iter = steps - 1
+        hook.after_train_iter(runner, 0)
+    assert len(told) == (steps == 200)  # or the epoch tells
+    for _ in range(2):
+        hook.after_train_epoch(runner)
+    assert len(told) == bool(named)
+    if named:
+        assert {part.split('.')[0] for part in told[0].split(': ')[1].split('. A')[0].split(', ')
+                } >= named and f'reached {len(still) - 1 or 1} weights' in told[0]
+        assert ('decoders' in told[0]) == ('diffusion' in told[0]) == False  # noqa: E712
+    assert not any(getattr(p, '_post_accumulate_grad_hooks', None) for p in model.parameters())
+
+
+class Switched(Dataset):
+    """What a hook may change: a transform's option."""
+
+    def __init__(self) -> None:
+        self.pipeline = SimpleNamespace(transforms=[SimpleNamespace(prob=1.0)])
+        self.table = torch.arange(9)
+
+    def __len__(self) -> int:
+        return 2
+
+    def __getitem__(self, index: int) -> float:
+        return self.pipeline.transforms[0].prob
+
+
+@pytest.mark.parametrize('inside', [False, True])
+def test_changes_reach_persistent_workers(inside, told):
+    dataset = Switched()
+    loader = DataLoader(dataset, num_workers=1, persistent_workers=True)
+    hook, runner = WorkerUpdateHook(), runner_of(told, train_dataloader=loader)
+
+    def epoch() -> list[float]:
+        if not inside:
+            hook.before_train_epoch(runner)
+        return [float(value) for value in loader]
+    hook.before_train(runner)
+    assert epoch() == epoch() == [1, 1] and not told
+    dataset.pipeline.transforms[0].prob = 0.0
+    dataset.table += 1  # data, which nothing compares
+    if inside:
+        assert epoch() == [1, 1]  # the fault: workers hold copies
+        for runner.iter in (0, 49):
+            hook.after_train_iter(runner, 0)
+    assert epoch() == epoch() == [0, 0] and len(told) == 1 and 'was changed' in told[0]
+
+
+def test_workers_that_start_anew_by_themselves_are_left_alone(told):
+    for options in (dict(num_workers=0), dict(num_workers=1)):
+        dataset = Switched()
+        hook = WorkerUpdateHook()
+        runner = runner_of(told, train_dataloader=DataLoader(dataset, **options))
+        hook.before_train(runner)
+        dataset.pipeline.transforms[0].prob = 0.0
+        hook.before_train_epoch(runner)
+    assert not told
