@@ -265,7 +265,7 @@ class MultiTaskModel(OrderedTasks):
             ValueError: in the first step one is the sum of the others.
         """
         if not self._losses_checked:
-            check_losses(losses)
+            check_losses(losses, self.tasks)
             self._losses_checked = True
         total, logged = super().parse_losses(losses)
         return total, OrderedDict((key, value) for key, value in logged.items() if key != ZERO_LOSS)
