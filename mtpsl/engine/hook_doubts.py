@@ -65,6 +65,11 @@ def hook_doubts(runner: Runner) -> Iterator[str]:
         raise ValueError('default_hooks.checkpoint.by_epoch must be False in a training by '
                          'iterations: there would be no checkpoint before its end; interval '
                          'counts iterations then, and log_processor.by_epoch=False goes with it')
+    if saving is not None and saving.filename_tmpl and (
+            saving.filename_tmpl.format(1) == saving.filename_tmpl.format(2)):
+        raise ValueError('default_hooks.checkpoint.filename_tmpl must hold {} for the number of '
+                         f'the epoch or iteration, got {saving.filename_tmpl!r}: all checkpoints '
+                         'would have one name, and the last would be removed as the one before')
     if by_epoch and not kinds[DistSamplerSeedHook]:
         yield ('default_hooks.sampler_seed is None: each epoch has the order of the first, and a '
                'SeededSampler its random transforms')

@@ -8,6 +8,8 @@ from .seen import ENOUGH, Doubt, Seen
 if TYPE_CHECKING:
     from .categorical import CategoricalTask
 
+# Names of a class 0 of all that no other class covers; and the share of unknown pixels to doubt.
+UNDRAWN, MUCH = ('background', 'bg', 'back', 'none', 'nothing', 'other', 'others', 'rest'), 0.05
 MANY_CLASSES = 6  # least number of classes to check whether most are unused
 
 
@@ -22,7 +24,8 @@ def doubt_classes(task: 'CategoricalTask', seen: Seen) -> Doubt | None:
             task.class_weight[int(seen.low):int(seen.high) + 1]):
         return Doubt('hold only classes whose class_weight is 0', mute=True)
     if not seen.known or not seen.alike:
-        told = _unused(task.channels, seen) or ('' if seen.published else _shifted(
+        told = _unused(task.channels, seen) or ('' if seen.published or said else _undrawn(
+            task.class_names[0], seen)) or ('' if seen.published else _shifted(
             task.class_names, *seen.arrays, '.npy files', '.png files'))
         return Doubt(told) if told else None
     number = int(seen.low)
@@ -65,6 +68,19 @@ def _unused(classes: int, seen: Seen) -> str:
     few = seen.images >= ENOUGH and seen.known and classes >= MANY_CLASSES
     return (f'hold ids up to {seen.high:g} only, class_names has {classes} names: is it '
             "the data's list?") if few and 2 * (seen.high + 1) < classes else ''
+
+
+def _undrawn(class_name: str, seen: Seen) -> str:
+    """Report if class 0 is what no object covers, by its name, and is unknown instead."""
+    known = [one for one in seen.labels if one.known]
+    unknown = 1 - seen.known / seen.pixels
+    if class_name.strip('_').lower() not in UNDRAWN or len(known) < ENOUGH or unknown < MUCH or any(
+            (one.some == 0).any() or one.known == one.pixels for one in known):
+        return ''
+    return (f'hold 0 ({class_name}) in none of {len(known)} that were opened, and {unknown:.0%} of '
+            'their pixels are unknown (255): are those where nothing is drawn? values=((0, 255), '
+            '1, 2, ...) of the task reads them as class 0; unknown pixels are neither learned nor '
+            'scored')
 
 
 def _shifted(class_names: Sequence[str], one: Seen, other: Seen, name: str,

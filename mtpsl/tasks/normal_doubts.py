@@ -5,6 +5,7 @@ import numpy as np
 from .seen import ENOUGH, Seen
 
 LEAST = 3 / 255  # a mean closer to 0 than a step of rounding has no sign
+CLEAR = 0.1  # a mean that floors or ceilings make
 MOSTLY = 0.9
 # What is compared of the mean vectors (N, 3) of labels: scenes have floors, and face the viewer.
 SIGNS = (
@@ -19,6 +20,21 @@ SIGNS = (
       'rather aside than up or down (|y| below |x|)'),
      'are x and y swapped in one of them?',
      lambda mean: np.abs(mean[:, 1]) - np.abs(mean[:, 0])))
+
+
+def mixed_axes(seen: Seen) -> str:
+    """Return how some of the labels contradict the others, or ''.
+
+    Of sixteen labels at least whose mean is clearly up or down, a quarter is each.
+    """
+    means = {label.source: label.some[:, 1].mean() for label in seen.labels if label.known}
+    parts = [[name for name, mean in means.items() if sign * mean > CLEAR] for sign in (1, -1)]
+    if sum(map(len, parts)) < 2 * ENOUGH or 4 * min(map(len, parts)) < sum(map(len, parts)):
+        return ''
+    (up, *_), (down, *_) = parts
+    return (f'point up (y > 0) in the mean in {len(parts[0])} of {len(means)} ({up}, ...) and down '
+            f'in {len(parts[1])} ({down}, ...): is y reversed in some of them? The axes are x '
+            'right, y up, z towards the viewer')
 
 
 def other_axes(one: Seen, other: Seen, names: tuple[str, str]) -> str:

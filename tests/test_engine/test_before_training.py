@@ -177,6 +177,18 @@ def test_a_hook_of_the_base_that_is_lost_is_named_with_what_it_does(line, told, 
     assert ('not bit for bit' in text) == ('reseed' in told)
 
 
+def test_checkpoints_of_one_name_are_refused(images, tmp_path):
+    cfg = load_config(str(write_config(tmp_path / 'config.py', images, (
+        "default_hooks = dict(checkpoint=dict(filename_tmpl='last.pth'))"))))
+    cfg.work_dir, cfg.launcher = str(tmp_path / 'run'), 'none'
+    with running_here():
+        runner = build_runner(cfg)
+        with pytest.raises(ValueError, match=r'filename_tmpl must hold {} .* got .last.pth'):
+            list(hook_doubts(runner))
+        cfg.default_hooks.checkpoint.filename_tmpl = 'step_{}.pth'
+        list(hook_doubts(build_runner(cfg)))
+
+
 BACKBONE = dict(init_cfg=dict(type='Pretrained'))
 
 

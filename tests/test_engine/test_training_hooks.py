@@ -8,6 +8,7 @@ from tiny import make_samples, tiny_model_config
 from torch.utils.data import DataLoader, Dataset
 
 from mtpsl.engine import GradientCheckHook, WorkerUpdateHook
+from mtpsl.engine.hooks.worker_update_hook import settings_of
 from mtpsl.models import MultiTaskModel
 from mtpsl.registry import MODELS
 
@@ -20,9 +21,11 @@ class Detached(MultiTaskModel):
 
 
 class Uncalled(MultiTaskModel):
+    """Modules of tasks get zero gradients in batches without a label of theirs."""
+
     def __init__(self, *args: object, **options: object) -> None:
         super().__init__(*args, **options)
-        self.refine = torch.nn.Conv2d(3, 3, 1)
+        self.refine = torch.nn.ModuleDict({name: torch.nn.Conv2d(3, 3, 1) for name in self.tasks})
 
 
 @pytest.fixture
@@ -37,7 +40,8 @@ def runner_of(told: list[str], **parts: object) -> SimpleNamespace:
 
 @pytest.mark.parametrize('kind, named, batches, steps', [
     (Detached, {'backbone', 'neck'}, [UNLABELLED, LABELLED], 1),
-    (Detached, {'backbone', 'neck'}, [LABELLED], 200), (Uncalled, {'refine'}, [LABELLED], 1),
+    (Detached, {'backbone', 'neck'}, [LABELLED], 200),
+    (Uncalled, {'refine.boundary', 'refine.normal', 'refine.semseg'}, [UNLABELLED, LABELLED], 1),
     (MultiTaskModel, set(), [LABELLED], 1), ('DiffusionMTL', set(), [LABELLED], 1)])
 def test_weights_that_no_loss_reaches_are_named_once(kind, named, batches, steps, told):
     torch.manual_seed(0)
@@ -45,7 +49,8 @@ def test_weights_that_no_loss_reaches_are_named_once(kind, named, batches, steps
     model = MODELS.build(config) if kind == 'DiffusionMTL' else kind(
         **{name: part for name, part in config.items()
            if name in ('tasks', 'backbone', 'neck', 'decoder', 'data_preprocessor')})
-    still = [part for name, part in model.named_parameters() if name.split('.')[0] in named]
+    still = [part for name, part in model.named_parameters()
+             if {name.split('.')[0], '.'.join(name.split('.')[:2])} & named]
     still[:1] = [p.requires_grad_(False) for p in still[:1]]  # which says that it is meant
     hook, runner = GradientCheckHook(), runner_of(told, model=model)
     hook.before_train(runner)
@@ -60,8 +65,9 @@ def test_weights_that_no_loss_reaches_are_named_once(kind, named, batches, steps
         hook.after_train_epoch(runner)
     assert len(told) == bool(named)
     if named:
-        assert {part.split('.')[0] for part in told[0].split(': ')[1].split('. A')[0].split(', ')
-                } >= named and f'reached {len(still) - 1 or 1} weights' in told[0]
+        parts = told[0].split(': ')[1].split('. A')[0].split(', ')
+        assert {part.split(' ')[0] if 'refine' in part else part.split('.')[0]
+                for part in parts} == named and f'reached {len(still) - 1} weights' in told[0]
         assert ('decoders' in told[0]) == ('diffusion' in told[0]) == False  # noqa: E712
     assert not any(getattr(p, '_post_accumulate_grad_hooks', None) for p in model.parameters())
 
@@ -71,6 +77,7 @@ class Switched(Dataset):
 
     def __init__(self) -> None:
         self.pipeline = SimpleNamespace(transforms=[SimpleNamespace(prob=1.0)])
+        self.ids = {f'{number}': number for number in range(300)}
         self.table = torch.arange(9)
 
     def __len__(self) -> int:
@@ -78,6 +85,17 @@ class Switched(Dataset):
 
     def __getitem__(self, index: int) -> float:
         return self.pipeline.transforms[0].prob
+
+
+def test_each_change_is_seen():
+    dataset, seen = Switched(), [settings_of(Switched())]
+    for change in (lambda: dataset.ids.update({'7': 0}), lambda: dataset.table.add_(1),
+                   lambda: setattr(dataset.pipeline.transforms[0], 'prob', 0.5),
+                   lambda: dataset.pipeline.transforms.append(SimpleNamespace(prob=0.5))):
+        assert settings_of(dataset) == seen[-1]
+        change()
+        assert settings_of(dataset) not in seen
+        seen.append(settings_of(dataset))
 
 
 @pytest.mark.parametrize('inside', [False, True])
@@ -93,7 +111,6 @@ def test_changes_reach_persistent_workers(inside, told):
     hook.before_train(runner)
     assert epoch() == epoch() == [1, 1] and not told
     dataset.pipeline.transforms[0].prob = 0.0
-    dataset.table += 1  # data, which nothing compares
     if inside:
         assert epoch() == [1, 1]  # the fault: workers hold copies
         for runner.iter in (0, 49):

@@ -17,6 +17,7 @@ from tiny import (
 from torch import Tensor
 
 from mtpsl.engine import load_config
+from mtpsl.models.methods.losses import LossCheck
 from mtpsl.models.regularizers.base import Regularizer
 from mtpsl.registry import MODELS
 from mtpsl.structures.outputs import shared_loss
@@ -168,3 +169,12 @@ def test_what_counts_in_the_sum_is_told_once(more, error, told, warned):
             total = model.parse_losses(dict(losses))[0]
             assert total == sum(value for name, value in losses.items() if 'loss' in name)
     assert [told in one for one in warned] == [True] * bool(told)
+
+
+def test_a_sum_of_one_loss_is_seen_in_several_steps() -> None:
+    """Batches of one image with one label: no step alone tells."""
+    check, one = LossCheck(['depth', 'normal']), torch.ones(())
+    for value, name in ((0, 'loss_depth'), (2, 'loss_depth'), (3, 'loss_normal')):
+        check({name: value * one, 'loss_total': value * one})
+    with pytest.raises(ValueError, match='^loss_total is the sum of'):
+        check(dict(loss_depth=1.5 * one, loss_total=1.5 * one))

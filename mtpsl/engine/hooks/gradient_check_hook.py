@@ -8,6 +8,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import nn
 
+from mtpsl.models.task_order import owners
 from mtpsl.registry import HOOKS
 from mtpsl.structures import batch_leaves
 
@@ -19,31 +20,37 @@ class GradientCheckHook(Hook):
     """Warns of weights that should learn and get no gradient: they stay as they were at the start.
 
     A ``detach()`` that was forgotten, or a module that nothing calls, lets losses fall as usual.
-    It is told once, after the first epoch or 200 iterations. Batches without any label do not
-    count: in them :meth:`~mtpsl.models.MultiTaskModel.zero_loss` reaches all weights.
+    It is told once, after the first epoch or 200 iterations. Weights of a task without a label in
+    a batch do not count in it, nor any in a batch without labels: all of them get zero gradients,
+    see :meth:`~mtpsl.models.MultiTaskModel.zero_loss`.
     """
 
     def __init__(self) -> None:
         self._waiting: dict[str, Any] = {}  # name -> handle of the hook of the weight
         self._reached: set[str] = set()
-        self._labelled = False
+        self._owner: dict[str, str] = {}  # name -> task
+        self._labelled: set[str] = set()  # tasks of the batch
+        self._met: set[str] = set()  # tasks of all batches so far
 
     def before_train(self, runner: Runner) -> None:
         """Begin to watch."""
         model: nn.Module = getattr(runner.model, 'module', runner.model)
+        self._owner = {name: task for name, (_, task)
+                       in owners(model, getattr(model, 'tasks', ())).items()}
         self._waiting = {name: weight.register_post_accumulate_grad_hook(partial(self._note, name))
                          for name, weight in model.named_parameters() if weight.requires_grad}
 
     def _note(self, name: str, _: nn.Parameter) -> None:
-        if self._labelled:
+        if self._owner[name] in self._labelled if name in self._owner else self._labelled:
             self._reached.add(name)
 
     def before_train_iter(self, runner: Runner, batch_idx: int,
                           data_batch: dict | None = None) -> None:
-        """See whether the batch has a label."""
+        """See for which tasks the batch has labels."""
         if self._waiting:
-            self._labelled = any(sample.gt.keys() for sample in batch_leaves(
-                (data_batch or {}).get('data_samples', ())) if 'gt' in sample)
+            self._labelled = set().union(*(sample.gt.keys() for sample in batch_leaves(
+                (data_batch or {})['data_samples'])))
+            self._met |= self._labelled
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
                          outputs: dict | None = None) -> None:
@@ -59,7 +66,8 @@ class GradientCheckHook(Hook):
         self._tell(runner)
 
     def _tell(self, runner: Runner) -> None:
-        parts = Counter('.'.join(name.split('.')[:2]) for name in self._waiting)
+        parts = Counter('.'.join(name.split('.')[:2]) for name in self._waiting
+                        if name not in self._owner or self._owner[name] in self._met)
         for handle in self._waiting.values():
             handle.remove()
         self._waiting = {}

@@ -1,15 +1,19 @@
 """Lets changes of the training dataset reach the worker processes that hold copies of it."""
 
+import pickle
+import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mtpsl.registry import HOOKS
 
 PLAIN = (bool, int, float, str, type(None))
-MOST = 100  # entries of a list or dict that may be settings, and not data
+LONG, LARGE = 100, 64 << 20  # entries of a list, bytes of an array
 INTERVAL = 50
 
 
@@ -52,9 +56,9 @@ class WorkerUpdateHook(Hook):
 
 
 def settings_of(part: object) -> Any:
-    """Return the plain attributes of an object, and of all that it consists of, to compare them.
+    """Return the attributes of an object, and of all that it consists of, to compare them.
 
-    Arrays, tensors and long lists, which are data, are left out.
+    Of long lists and of arrays it is a checksum; of arrays over 64 MB, which are data, the shape.
     """
     return _settings(part, set())
 
@@ -67,10 +71,18 @@ def _settings(part: object, seen: set[int]) -> Any:
     seen.add(id(part))
     if isinstance(part, Mapping):
         return {str(key): _settings(value, seen) for key, value in part.items()} if (
-            len(part) <= MOST) else len(part)
-    if isinstance(part, (Sequence, set, frozenset)) and not isinstance(part, (bytes, bytearray)):
-        return [_settings(value, seen) for value in part] if len(part) <= MOST else len(part)
+            len(part) <= LONG) else _checksum(part)
+    if isinstance(part, (Sequence, set, frozenset)):
+        return [_settings(value, seen) for value in part] if len(part) <= LONG else _checksum(part)
+    if isinstance(part, (np.ndarray, torch.Tensor)):
+        return tuple(part.shape), _checksum(np.asarray(part)) if part.nbytes <= LARGE else None
     attributes = getattr(part, '__dict__', None)
-    known = isinstance(attributes, dict) and not isinstance(part, type) and not callable(
-        getattr(part, '__array__', None))
+    known = isinstance(attributes, dict) and not isinstance(part, type)
     return (type(part).__name__, _settings(attributes, seen)) if known else type(part).__name__
+
+
+def _checksum(part: object) -> int | None:
+    try:
+        return zlib.crc32(pickle.dumps(part, pickle.HIGHEST_PROTOCOL))
+    except Exception:  # it cannot be pickled
+        return None

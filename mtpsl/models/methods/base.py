@@ -26,7 +26,7 @@ from mtpsl.system.checks import is_integer
 from mtpsl.tasks import Task, build_tasks
 from mtpsl.tasks.base import per_sample
 
-from .losses import check_losses
+from .losses import LossCheck
 from .options import DEFAULT, PredictOptions
 
 
@@ -82,7 +82,7 @@ class MultiTaskModel(OrderedTasks):
         self.tta: MultiTaskTTA | None = None
         self.noise = NoiseSource(0, {})
         self.amp = False
-        self._losses_checked = False
+        self._check_losses = LossCheck(self.tasks)
         self._set_memory_format()
 
     def init_weights(self) -> None:
@@ -262,11 +262,9 @@ class MultiTaskModel(OrderedTasks):
         """Return mmengine's sum of the losses, and the losses to log, without ``loss_zero``.
 
         Raises:
-            ValueError: in the first step one is the sum of the others.
+            ValueError: in the first steps one is the sum of the others.
         """
-        if not self._losses_checked:
-            check_losses(losses, self.tasks)
-            self._losses_checked = True
+        self._check_losses(losses)
         total, logged = super().parse_losses(losses)
         return total, OrderedDict((key, value) for key, value in logged.items() if key != ZERO_LOSS)
 
