@@ -1,7 +1,6 @@
 """Checking a dataset on disk before anything is trained on it."""
 
 import json
-import math
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -44,14 +43,14 @@ class Report(NamedTuple):
         problems: the errors that a training run on this dataset would end with, in its words.
         remarks: why labels look wrong, with what to write in the config.
         seen: split -> task name -> the task and what its opened labels hold.
-        sides: split -> root of height by width of each opened image, in pixels.
+        sizes: split -> (height, width) of each opened image, in pixels.
     """
 
     findings: list[Finding]
     problems: list[str]
     remarks: list[str]
     seen: dict[str, dict[str, tuple[Task, Seen]]]
-    sides: dict[str, list[float]]
+    sizes: dict[str, list[tuple[int, int]]]
 
     @property
     def sound(self) -> bool:
@@ -233,7 +232,7 @@ def _check_sample(split: str, dataset: PartialLabelDataset, size: Sequence[int] 
             "orientation='upright' of LoadImageFromFile turns it here too")
     for name, seen in values.items():
         seen.codings = dataset.codings(name)
-    report.sides[split] = [math.sqrt(h * w) for (h, w), ids in sizes.items() for _ in ids]
+    report.sizes[split] = [size for size, ids in sizes.items() for _ in ids]
     report.seen[split] = {name: (dataset.tasks[name], seen) for name, seen in values.items()}
     _check_labels(split, dataset, values, unread, report)
     for name, fit in fits.items():

@@ -73,11 +73,11 @@ class SeededSampler(DefaultSampler):
     mmengine's training loops) renews order and augmentation.
     """
 
-    skip = 0  # draws of this rank that the next epoch leaves out, since they were trained on
+    passed = 0  # draws of this rank that the next epoch leaves out, since they were trained on
 
     def __iter__(self) -> Iterator[SeededIndex]:
         """Iterate over this rank's draws of the epoch."""
-        first, self.skip = self.skip, 0
+        first, self.passed = self.passed, 0
         return islice(self._epoch_draws(), first, None)
 
     def _epoch_draws(self) -> Iterator[SeededIndex]:

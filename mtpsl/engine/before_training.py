@@ -8,6 +8,7 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from mtpsl.datasets.doubles import same_files, told_twice
 from mtpsl.datasets.joint import JointDataset
+from mtpsl.datasets.sampler import SeededSampler
 from mtpsl.engine.checkpoints.content import (
     DATA_KEY,
     FILES_KEY,
@@ -64,6 +65,11 @@ def check_batches(runner: Runner) -> None:
             f'the {len(loader.dataset)} training images make no batch of {loader.batch_size} on '
             f'{runner.world_size} processes, since train_dataloader.drop_last leaves out what is '
             'incomplete; lower train_dataloader.batch_size')
+    if not isinstance(getattr(loader, 'sampler', None), SeededSampler):
+        runner.logger.warning(
+            f'train_dataloader.sampler is a {sampler}: random transforms draw from the generators '
+            'of the processes, so a resumed run is not bit for bit the one that was not '
+            'interrupted, nor one with other workers; SeededSampler seeds them by image and epoch')
     if getattr(getattr(loader, 'sampler', None), 'shuffle', True) is False:
         runner.logger.warning('train_dataloader.sampler.shuffle is False: the images come in one '
                               'order in all epochs')

@@ -1,4 +1,4 @@
-"""A training by epochs goes on from a checkpoint inside of an epoch, or right at its end."""
+"""A training goes on from a checkpoint inside of an epoch, or right at its end."""
 
 from pathlib import Path
 
@@ -7,12 +7,20 @@ import torch
 from in_process import load_tool, running_here
 from test_faults.tiny_run import write_config, write_images
 
+BY_ITERATIONS = """
+train_cfg = dict(_delete_=True, type='IterBasedTrainLoop', max_iters=6, val_interval=6)
+log_processor = dict(by_epoch=False)
+train_dataloader['num_workers'] = 1
+"""
 
-@pytest.mark.parametrize('step', [1, 2, 3, 5])
-def test_no_step_of_an_epoch_is_done_twice(step: int, tmp_path: Path, capsys):
+
+@pytest.mark.parametrize('lines, step', [
+    *(('train_cfg = dict(max_epochs=2)', step) for step in (1, 2, 3, 5)),
+    *((BY_ITERATIONS, step) for step in (2, 4))])
+def test_no_step_of_an_epoch_is_done_twice(lines: str, step: int, tmp_path: Path, capsys):
     """Three steps per epoch, a checkpoint after each."""
-    config = str(write_config(tmp_path / 'config.py', write_images(tmp_path / 'data')))
-    options = ['--cfg-options', 'train_cfg.max_epochs=2', 'randomness.seed=3',
+    config = str(write_config(tmp_path / 'config.py', write_images(tmp_path / 'data'), lines))
+    options = ['--cfg-options', 'randomness.seed=3',
                'default_hooks.checkpoint.by_epoch=False', 'default_hooks.checkpoint.interval=1',
                'default_hooks.checkpoint.max_keep_ckpts=-1']
     train = load_tool('train.py').main

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from mtpsl.tasks import build_tasks
 from mtpsl.tasks.seen import KEPT, Seen
 
 
@@ -40,3 +41,34 @@ def test_the_width_of_lines_does_not_depend_on_their_number(label: np.ndarray,
     seen.add(label, 255)
     seen.add(np.hstack([label, label * 0, label]), 255)
     assert [one.width for one in seen.labels] == pytest.approx([width] * 2, rel=0.13)
+
+
+@pytest.mark.parametrize('name, known, share, published, told', [
+    ('background', 10, 0.5, False, True), ('__background__', 8, 0.1, False, True),
+    ('wall', 10, 0.5, False, False), ('background', 10, 0.5, True, False),
+    ('background', 7, 0.5, False, False), ('background', 10, 0.02, False, False)])
+def test_a_background_that_is_unknown(name, known, share, published, told) -> None:
+    task = build_tasks(dict(semseg=dict(type='Semseg', class_names=(name, 'a', 'b'))))['semseg']
+    label = np.random.default_rng(0).integers(1, 3, (40, 50)).astype(np.uint8)
+    label[:round(40 * share)] = 255
+    seen = Seen(published)
+    for _ in range(known):
+        seen.add(label, 255)
+    doubt = task.doubt(seen)
+    assert told == bool(doubt and f'hold 0 ({name}) in none of {known}' in doubt.text
+                        and '((0, 255), 1, 2, ...)' in doubt.text)
+    seen.add(np.zeros_like(label), 255)
+    assert not task.doubt(seen)
+
+
+@pytest.mark.parametrize('down, told', [(0, False), (2, False), (6, True), (12, True)])
+def test_normals_of_two_systems_in_one_set(down: int, told: bool) -> None:
+    task, seen = build_tasks(dict(normal=dict(type='Normal')))['normal'], Seen()
+    for number in range(24):
+        sign = -1 if number < down else 1
+        label = np.broadcast_to(np.float32([0.36, sign * 0.48, 0.8]), (8, 9, 3)).copy()
+        label[0, 0] = (0, 0, 1)
+        seen.add(label, 0, f'{number}.png')
+    doubt = task.doubt(seen)
+    assert told == bool(doubt and f'up (y > 0) in the mean in {24 - down} of 24' in doubt.text
+                        and 'down in' in doubt.text and '(0.png, ...)' in doubt.text)

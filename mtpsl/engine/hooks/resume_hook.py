@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from mmengine.dist import broadcast_object_list
 from mmengine.hooks import CheckpointHook, EarlyStoppingHook, Hook, ParamSchedulerHook
 from mmengine.logging import MessageHub
-from mmengine.runner import EpochBasedTrainLoop, Runner
+from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 
 from mtpsl.datasets.sampler import SeededSampler
 from mtpsl.engine.visualization.curve_backend import (
@@ -54,6 +54,11 @@ class ResumeHook(Hook):
                                'curves: doing it')
             runner.val_loop.run()
 
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Go on inside of a pass through the data, of a training by iterations."""
+        if runner._resume and isinstance(runner.train_loop, IterBasedTrainLoop):
+            _go_on(runner)
+
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
                          outputs: dict | None = None) -> None:
         """Give the curves the current iteration, for a validation that may follow."""
@@ -74,11 +79,26 @@ def _skip_trained(runner: Runner) -> None:
     steps = len(loop.dataloader)
     sampler, where = loop.dataloader.sampler, f'{done} of the {steps} steps of epoch '
     if isinstance(sampler, SeededSampler) and loop.dataloader.batch_size:
-        sampler.skip = done * loop.dataloader.batch_size
+        sampler.passed = done * loop.dataloader.batch_size
         runner.logger.info(f'{where}{loop.epoch + 1} are done: going on after them')
     else:
         runner.logger.warning(f'{where}{loop.epoch + 1} are done again, since the sampler is no '
                               'SeededSampler')
+
+
+def _go_on(runner: Runner) -> None:
+    """Let the loop's first batch be the one after the checkpoint, without loading those before it.
+
+    mmengine asks the sampler to skip draws, which does not fit one whose passes end.
+    """
+    loop = runner.train_loop
+    loader, batches = loop.dataloader, loop.dataloader_iterator
+    if runner.iter and isinstance(loader.sampler, SeededSampler) and loader.batch_size:
+        batches._epoch, done = divmod(runner.iter, len(loader))
+        loader.sampler.set_epoch(batches._epoch)
+        loader.sampler.passed = done * loader.batch_size
+        batches._iterator = iter(loader)
+        batches.skip_iter = lambda num_iters: None
 
 
 def _done_inside(runner: Runner) -> int:
