@@ -160,6 +160,10 @@ class OrderedTasks(BaseModel):
     def _owner(self) -> dict[str, tuple[str, str]]:
         return owners(self, self.tasks)
 
+    def tasks_of_weights(self) -> dict[str, str]:
+        """Return parameter or buffer name -> task, of those that one task owns."""
+        return {name: task for name, (_, task) in self._owner.items()}
+
     def parts(self) -> dict[str, str]:
         """Return parameter name -> part of the model that gets gradients as a whole, or none.
 

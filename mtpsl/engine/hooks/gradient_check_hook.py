@@ -8,7 +8,6 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import nn
 
-from mtpsl.models.task_order import owners
 from mtpsl.registry import HOOKS
 from mtpsl.structures import batch_leaves
 
@@ -34,9 +33,9 @@ class GradientCheckHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Begin to watch."""
-        model: nn.Module = getattr(runner.model, 'module', runner.model)
-        self._owner = {name: task for name, (_, task)
-                       in owners(model, getattr(model, 'tasks', ())).items()}
+        model: Any = getattr(runner.model, 'module', runner.model)
+        if hasattr(model, 'tasks_of_weights'):
+            self._owner = model.tasks_of_weights()
         self._waiting = {name: weight.register_post_accumulate_grad_hook(partial(self._note, name))
                          for name, weight in model.named_parameters() if weight.requires_grad}
 
