@@ -65,9 +65,9 @@ def check_batches(runner: Runner) -> None:
             f'the {len(loader.dataset)} training images make no batch of {loader.batch_size} on '
             f'{runner.world_size} processes, since train_dataloader.drop_last leaves out what is '
             'incomplete; lower train_dataloader.batch_size')
-    if not isinstance(getattr(loader, 'sampler', None), SeededSampler):
+    if not isinstance(getattr(loader, 'sampler', None), (SeededSampler, type(None))):
         runner.logger.warning(
-            f'train_dataloader.sampler is a {sampler}: random transforms draw from the generators '
+            f'train_dataloader.sampler is {sampler}: random transforms draw from the generators '
             'of the processes, so a resumed run is not bit for bit the one that was not '
             'interrupted, nor one with other workers; SeededSampler seeds them by image and epoch')
     if getattr(getattr(loader, 'sampler', None), 'shuffle', True) is False:

@@ -217,7 +217,10 @@ def test_only_endless_samplers_can_be_without_a_batch():
     epochs = EpochBasedTrainLoop.__new__(EpochBasedTrainLoop)
     endless = Loader()
     endless.sampler = InfiniteSampler([1, 2, 3])
-    check_batches(SimpleNamespace(train_loop=object(), train_dataloader=endless))
+    told: list[str] = []
+    check_batches(SimpleNamespace(train_loop=object(), train_dataloader=endless,
+                                  logger=SimpleNamespace(warning=told.append)))
+    assert len(told) == 1 and 'sampler is InfiniteSampler: random transforms' in told[0]
     warnings: list[str] = []
     runner = SimpleNamespace(
         train_loop=epochs, train_dataloader=Loader([1, 2, 3, 4]),

@@ -155,9 +155,9 @@ def _check_clipping(clip: Any) -> None:
     known = {*inspect.signature(CLIPPING[kind]).parameters, 'type'} - {'parameters'}
     for name in clip:
         if name not in known:
-            raise KeyError(f'{key} has no entry {name!r}; with type={kind!r} it has '
-                           f'{", ".join(sorted(known))}; those of a base stay unless it says '
-                           '_delete_=True')
+            raise KeyError(f'{key} has no entry {name!r}; it has '
+                           f'{", ".join(sorted(known))} with type={kind!r}; those of a base stay '
+                           'unless it says _delete_=True')
     if clip.get(least) is None:
         raise ValueError(f'{key} has no {least}; optim_wrapper.clip_grad=None does not clip')
     _check_number(f'{key}.{least}', clip[least], above=True)
