@@ -17,6 +17,7 @@ from .decoding import exif_orientation
 from .doubles import same_files, told_twice
 from .label_mapping import count_labels
 from .partial_label import PartialLabelDataset
+from .seen_photos import Photo
 from .transforms import LoadImageFromFile, LoadLabels
 from .turned import EdgeFit
 
@@ -43,14 +44,14 @@ class Report(NamedTuple):
         problems: the errors that a training run on this dataset would end with, in its words.
         remarks: why labels look wrong, with what to write in the config.
         seen: split -> task name -> the task and what its opened labels hold.
-        sizes: split -> (height, width) of each opened image, in pixels.
+        photos: split -> what was seen of each opened image.
     """
 
     findings: list[Finding]
     problems: list[str]
     remarks: list[str]
     seen: dict[str, dict[str, tuple[Task, Seen]]]
-    sizes: dict[str, list[tuple[int, int]]]
+    photos: dict[str, list[Photo]]
 
     @property
     def sound(self) -> bool:
@@ -186,6 +187,7 @@ def _check_sample(split: str, dataset: PartialLabelDataset, size: Sequence[int] 
     sizes: dict[tuple[int, int], list[str]] = {}
     values = {name: Seen(bool(dataset.PUBLISHED)) for name in dataset.tasks}
     fits = {name: EdgeFit() for name in dataset.tasks}
+    photos: list[Photo] = []
     unread: set[str] = set()
     before, turned, noted = len(report.problems), 0, list[str]()
     as_published = dataset.PHOTOS == 'stored' and not any(
@@ -200,6 +202,7 @@ def _check_sample(split: str, dataset: PartialLabelDataset, size: Sequence[int] 
             continue
         shape = results['img'].shape[:2]
         sizes.setdefault(shape, []).append(results['img_id'])
+        photos.append(Photo.of(results['img']))
         turned += results.get('orientation', 1) != 1
         if as_published and _noted_orientation(results['img_path']) != 1:
             noted.append(results['img_id'])
@@ -232,7 +235,7 @@ def _check_sample(split: str, dataset: PartialLabelDataset, size: Sequence[int] 
             "orientation='upright' of LoadImageFromFile turns it here too")
     for name, seen in values.items():
         seen.codings = dataset.codings(name)
-    report.sizes[split] = [size for size, ids in sizes.items() for _ in ids]
+    report.photos[split] = photos
     report.seen[split] = {name: (dataset.tasks[name], seen) for name, seen in values.items()}
     _check_labels(split, dataset, values, unread, report)
     for name, fit in fits.items():

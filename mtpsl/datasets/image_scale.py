@@ -1,4 +1,4 @@
-"""Whether images of training and of evaluation show things in one size."""
+"""Whether images of training and of evaluation show things in one size and in one way."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,8 +13,8 @@ from mtpsl.datasets.transforms.loading import LoadImageFromFile
 from .joint import JointDataset
 from .look import AT_LEAST, leaves_of, spread
 from .partial_label import PartialLabelDataset
+from .seen_photos import Photo, compare_photos
 
-SQUASHED = 1.25  # times as long, for their width, as any of the others
 FAR = 1.9  # times as large as any training image is: half as large does not pass for rounding
 
 
@@ -25,28 +25,27 @@ class Scale(NamedTuple):
         least: the smallest of those that were opened, at the least zoom of the pipeline.
         middle: their median, at the middle of the zooms.
         most: the largest of them, at the largest zoom.
-        shapes: the least and the largest ratio of their long to their short sides.
+        photos: what was seen of each.
     """
 
     least: float
     middle: float
     most: float
-    shapes: tuple[float, float]
+    photos: Sequence[Photo]
 
 
-def scales(sizes: Sequence[tuple[int, int]], steps: Sequence[Callable]) -> list[Scale]:
+def scales(photos: Sequence[Photo], steps: Sequence[Callable]) -> list[Scale]:
     """The scale in each view of a pipeline; none where no image was opened.
 
     Args:
-        sizes: height and width of some images as they are read, in pixels.
+        photos: some images as they are read.
         steps: the transforms of the pipeline, built.
     """
-    if not sizes:
+    if not photos:
         return []
-    sides = [math.sqrt(height * width) for height, width in sizes]
-    ratios = [max(size) / min(size) for size in sizes]
+    sides = [math.sqrt(math.prod(photo.size)) for photo in photos]
     return [Scale(low * min(sides), math.sqrt(low * high) * float(np.median(sides)),
-                  high * max(sides), (min(ratios), max(ratios))) for low, high in zooms(steps)]
+                  high * max(sides), photos) for low, high in zooms(steps)]
 
 
 def look_at_scales(dataset: object) -> dict[str, list[Scale]]:
@@ -56,27 +55,25 @@ def look_at_scales(dataset: object) -> dict[str, list[Scale]]:
     found: dict[str, list[Scale]] = {}
     for name, leaf in named:
         steps = leaf.pipeline.transforms
-        found.setdefault(name, []).extend(scales(list(_sizes(leaf, steps)), steps))
+        found.setdefault(name, []).extend(scales(list(_photos(leaf, steps)), steps))
     return found
 
 
-def _sizes(dataset: PartialLabelDataset,
-           steps: Sequence[Callable]) -> Iterator[tuple[int, int]]:
+def _photos(dataset: PartialLabelDataset, steps: Sequence[Callable]) -> Iterator[Photo]:
     loader = next((step for step in steps if isinstance(step, LoadImageFromFile)), None)
     if loader is None:
         return
     for index in islice(spread(len(dataset)), AT_LEAST):
         info = dataset.get_data_info(index) | dict(tasks=dataset.tasks, photos=dataset.PHOTOS)
         try:
-            height, width = loader(info)['img'].shape[:2]
-            yield height, width
+            yield Photo.of(loader(info)['img'])
         except Exception:  # other checks report unreadable images
             continue
 
 
 def compare_scales(learned: Mapping[str, list[Scale]],
                    tested: Mapping[str, list[Scale]]) -> Iterator[str]:
-    """Where images of evaluation are of another size or shape than all of training.
+    """Where images of evaluation are of another size, shape or colour than all of training.
 
     A named set is compared with that of its name, any other with all.
 
@@ -86,6 +83,10 @@ def compare_scales(learned: Mapping[str, list[Scale]],
     """
     for name, found in tested.items():
         mates = learned.get(name) or [one for group in learned.values() for one in group]
+        photos, others = ({id(photo): photo for one in group for photo in one.photos}.values()
+                          for group in (mates, found))  # once for all views
+        for told in compare_photos(list(photos), list(others)):
+            yield f'the images{f" of {name}" * bool(name)} {told}'
         odd = next((one for one in found if mates and not any(
             mate.least <= FAR * one.middle and one.middle <= FAR * mate.most
             for mate in mates)), None)
@@ -96,22 +97,3 @@ def compare_scales(learned: Mapping[str, list[Scale]],
                    'opened, as the model is shown them): was only one of them shrunk? Things are '
                    'then in another size than was learned. Where those of training were cut out '
                    'of images as large as these, all is well')
-        elif told := _squashed(mates, found):
-            yield f'the images{f" of {name}" * bool(name)} {told}'
-
-
-def _squashed(learned: Sequence[Scale], tested: Sequence[Scale]) -> str:
-    """Say where images of two splits have different shapes, all of one against all of the other."""
-    if not learned or not tested:
-        return ''
-    ranges = [(min(low for low, _ in found), max(high for _, high in found)) for found in (
-        [one.shapes for one in group] for group in (learned, tested))]
-    (low, high), (other_low, other_high) = ranges
-    if not (other_low > SQUASHED * high or low > SQUASHED * other_high):
-        return ''
-    shown = [f'{one:.2f}' if f'{one:.2f}' == f'{two:.2f}' else f'{one:.2f} to {two:.2f}'
-             for one, two in ranges]
-    return (f'are {shown[1]} times as long as wide in evaluation and {shown[0]} times in training '
-            '(of those opened): were they resized in one of them without keeping their shape? '
-            'Things are then narrower than was learned. Where they were cut out, or are of '
-            'another camera, all is well')

@@ -226,7 +226,7 @@ def _other_scales(cfg: Config, report: Report) -> Iterator[tuple[str, str]]:
     for name, config in _datasets(cfg).items():
         split, _, known = name.partition(' ')
         found.setdefault(split, {}).setdefault('' if known.isdigit() else known, []).extend(
-            scales(report.sizes.get(name, []), built_steps(cfg, config)))
+            scales(report.photos.get(name, []), built_steps(cfg, config)))
     learned = found.pop('train')
     for split, tested in found.items():
         for told in compare_scales(learned, tested):

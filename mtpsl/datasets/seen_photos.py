@@ -1,0 +1,84 @@
+"""Whether images of training and of evaluation are of one shape and of one kind of colours."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+STEP = 4  # each fourth row and column is looked at
+SQUASHED = 1.25  # times as long, for their width, as any of the others
+# Channels of a grey image differ by no more, a clear tint by more; and times as bright.
+GREY, TINT, BRIGHTER = 3, 4, 4
+MOSTLY, ENOUGH = 0.9, 8
+
+
+class Photo(NamedTuple):
+    """What is kept of an image as it is read.
+
+    Attributes:
+        size: height and width in pixels.
+        rgb: its mean colour, 0 to 255.
+        grey: whether its three channels are equal.
+    """
+
+    size: tuple[int, int]
+    rgb: tuple[float, float, float]
+    grey: bool
+
+    @classmethod
+    def of(cls, image: np.ndarray) -> 'Photo':
+        """Look at an RGB image (H, W, 3)."""
+        some = image[::STEP, ::STEP].reshape(-1, 3).astype(np.float32)
+        red, green, blue = some.mean(0).tolist()
+        return cls((image.shape[0], image.shape[1]), (red, green, blue),
+                   bool(np.ptp(some, axis=1).max() <= GREY))
+
+
+Kind = tuple[str, Callable[[Photo], bool]]
+KINDS: tuple[tuple[Kind, Kind, str], ...] = (
+    (('grey', lambda photo: photo.grey), ('coloured', lambda photo: not photo.grey),
+     'were they saved alike?'),
+    (('rather red than blue', lambda photo: photo.rgb[0] - photo.rgb[2] > TINT),
+     ('rather blue than red', lambda photo: photo.rgb[2] - photo.rgb[0] > TINT),
+     'are red and blue exchanged in one of them, as by cv2.imwrite of RGB?'))
+
+
+def compare_photos(learned: Sequence[Photo], tested: Sequence[Photo]) -> Iterator[str]:
+    """Where images of evaluation are unlike all of training: ends of "the images ...".
+
+    Args:
+        learned: what was seen of images that are trained on.
+        tested: and of those that are tested on.
+    """
+    if learned and tested:
+        yield from _squashed(learned, tested)
+    if min(len(learned), len(tested)) < ENOUGH:
+        return
+    for one, two, why in KINDS:
+        for (here, holds), (there, other) in ((one, two), (two, one)):
+            if _most(learned, holds) and _most(tested, other):
+                yield f'are {there} in evaluation and {here} in training: {why}'
+    bright, others = (float(np.median([sum(photo.rgb) / 3 for photo in photos]))
+                      for photos in (learned, tested))
+    if max(bright, others) > BRIGHTER * max(min(bright, others), 1):
+        yield (f'have a mean grey of {others:.0f} in evaluation and {bright:.0f} in training '
+               '(medians, of 255): were they saved alike?')
+
+
+def _squashed(learned: Sequence[Photo], tested: Sequence[Photo]) -> Iterator[str]:
+    ranges = []
+    for photos in (learned, tested):
+        ratios = [max(photo.size) / min(photo.size) for photo in photos]
+        ranges.append((min(ratios), max(ratios)))
+    (low, high), (other_low, other_high) = ranges
+    if other_low > SQUASHED * high or low > SQUASHED * other_high:
+        here, there = (f'{one:.2f}' if f'{one:.2f}' == f'{two:.2f}' else f'{one:.2f} to {two:.2f}'
+                       for one, two in ranges)
+        yield (f'are {there} times as long as wide in evaluation and {here} times in training (of '
+               'those opened): were they resized in one of them without keeping their shape? '
+               'Things are then narrower than was learned. Where they were cut out, or are of '
+               'another camera, all is well')
+
+
+def _most(photos: Sequence[Photo], holds: Callable[[Photo], bool]) -> bool:
+    return sum(map(holds, photos)) >= MOSTLY * len(photos)

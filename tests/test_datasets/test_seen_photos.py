@@ -1,0 +1,47 @@
+"""What is told of images of two splits that are unlike each other."""
+
+import numpy as np
+import pytest
+
+from mtpsl.datasets.seen_photos import Photo, compare_photos
+
+
+def photos(number: int = 8, size: tuple[int, int] = (40, 60), mean: tuple = (120, 110, 90),
+           seed: int = 0, odd: int = 0) -> list[Photo]:
+    """Noise about a mean colour; the last ``odd`` have red and blue exchanged."""
+    rng = np.random.default_rng(seed)
+    images = [np.clip(rng.normal(mean, 20, (*size, 3)), 0, 255).astype(np.uint8)
+              for _ in range(number)]
+    return [Photo.of(image[..., ::-1] if place >= number - odd else image)
+            for place, image in enumerate(images)]
+
+
+GREY = [Photo.of(np.random.default_rng(seed).integers(0, 255, (40, 60, 1), np.uint8).repeat(3, 2))
+        for seed in range(8)]
+RED, BLUE, DARK = photos(), photos(odd=8), photos(mean=(24, 22, 18))
+
+
+@pytest.mark.parametrize('learned, tested, told', [
+    (RED, photos(seed=1), []),
+    (RED, BLUE, ['rather blue than red in evaluation and rather red than blue in training']),
+    (BLUE, RED, ['rather red than blue in evaluation']),
+    (RED, photos(10, odd=5), []), (photos(7), BLUE, []), (GREY, GREY, []),
+    (photos(mean=(101, 100, 99)), photos(mean=(99, 100, 101)), []),
+    (RED, GREY, ['grey in evaluation and coloured in training']),
+    (GREY, photos(mean=(101, 100, 99)), ['are coloured in evaluation and grey in training']),
+    (RED, DARK, ['have a mean grey of 2']), (DARK, RED, ['mean grey of 107 in evaluation and 2']),
+    (RED, photos(mean=(40, 36, 30)), []),
+    (RED, photos(size=(60, 40)), []), (RED, photos(size=(40, 72)), []),
+    (photos(2, size=(48, 48)), photos(2, size=(40, 80)), ['are 2.00 times as long as wide in ev']),
+    (RED + photos(1, size=(40, 80)), photos(size=(48, 96)), []), ([], RED, [])])
+def test_what_is_told(learned: list, tested: list, told: list) -> None:
+    found = list(compare_photos(learned, tested))
+    assert [words in text for words, text in zip(told, found, strict=True)] == [True] * len(told)
+
+
+def test_what_is_kept() -> None:
+    image = np.zeros((9, 13, 3), np.uint8)
+    image[::4, ::4] = (30, 20, 10)  # what is looked at
+    assert Photo.of(image) == ((9, 13), (30, 20, 10), False)
+    image[::4, ::4] = (12, 11, 10)
+    assert Photo.of(image).grey
