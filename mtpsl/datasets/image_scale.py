@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mtpsl.datasets.transforms.contract import zooms
+from mtpsl.datasets.transforms.contract import crops, zooms
 from mtpsl.datasets.transforms.loading import LoadImageFromFile
 
 from .joint import JointDataset
@@ -15,6 +15,7 @@ from .look import AT_LEAST, leaves_of, spread
 from .partial_label import PartialLabelDataset
 from .seen_photos import Photo, compare_photos
 
+FILLED = 0.25  # least share of an input that is image
 FAR = 1.9  # times as large as any training image is: half as large does not pass for rounding
 
 
@@ -25,12 +26,14 @@ class Scale(NamedTuple):
         least: the smallest of those that were opened, at the least zoom of the pipeline.
         middle: their median, at the middle of the zooms.
         most: the largest of them, at the largest zoom.
+        area: median of what a crop leaves of each at the middle zoom, in square pixels.
         photos: what was seen of each.
     """
 
     least: float
     middle: float
     most: float
+    area: float
     photos: Sequence[Photo]
 
 
@@ -44,8 +47,24 @@ def scales(photos: Sequence[Photo], steps: Sequence[Callable]) -> list[Scale]:
     if not photos:
         return []
     sides = [math.sqrt(math.prod(photo.size)) for photo in photos]
-    return [Scale(low * min(sides), math.sqrt(low * high) * float(np.median(sides)),
-                  high * max(sides), photos) for low, high in zooms(steps)]
+    found = []
+    for (low, high), (most_height, most_width) in zip(zooms(steps), crops(steps)):
+        middle = math.sqrt(low * high)
+        areas = [min(height * middle, most_height) * min(width * middle, most_width)
+                 for height, width in (photo.size for photo in photos)]
+        found.append(Scale(low * min(sides), middle * float(np.median(sides)), high * max(sides),
+                           float(np.median(areas)), photos))
+    return found
+
+
+def mostly_padding(learned: Mapping[str, list[Scale]], size: tuple[int, int]) -> Iterator[str]:
+    """Where training images fill less than a quarter of the (height, width) they are padded to."""
+    for name, found in learned.items():
+        share = max((one.area for one in found), default=math.inf) / math.prod(size)
+        if share < FILLED:
+            yield (f'{1 - share:.0%} of what the model is trained on{f" of {name}" * bool(name)} '
+                   f'is padding, since images, after their crop, are padded to '
+                   f'data_preprocessor.size={tuple(size)}: the size of RandomCrop goes with it')
 
 
 def look_at_scales(dataset: object) -> dict[str, list[Scale]]:

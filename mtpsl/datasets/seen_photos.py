@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 
 STEP = 4  # each fourth row and column is looked at
 SQUASHED = 1.25  # times as long, for their width, as any of the others
 # Channels of a grey image differ by no more, a clear tint by more; and times as bright.
 GREY, TINT, BRIGHTER = 3, 4, 4
+SMALL, NEAR, FLAT = 16, 2.0, 8.0  # side, mean difference of one picture, deviation of a plain one
 MOSTLY, ENOUGH = 0.9, 8
 
 
@@ -19,11 +21,13 @@ class Photo(NamedTuple):
         size: height and width in pixels.
         rgb: its mean colour, 0 to 255.
         grey: whether its three channels are equal.
+        small: (16, 16) float32, the image in grey.
     """
 
     size: tuple[int, int]
     rgb: tuple[float, float, float]
     grey: bool
+    small: np.ndarray
 
     @classmethod
     def of(cls, image: np.ndarray) -> 'Photo':
@@ -31,7 +35,9 @@ class Photo(NamedTuple):
         some = image[::STEP, ::STEP].reshape(-1, 3).astype(np.float32)
         red, green, blue = some.mean(0).tolist()
         return cls((image.shape[0], image.shape[1]), (red, green, blue),
-                   bool(np.ptp(some, axis=1).max() <= GREY))
+                   bool(np.ptp(some, axis=1).max() <= GREY),
+                   cv2.resize(np.float32(image), (SMALL, SMALL), interpolation=cv2.INTER_AREA)
+                   .mean(2))
 
 
 Kind = tuple[str, Callable[[Photo], bool]]
@@ -52,6 +58,7 @@ def compare_photos(learned: Sequence[Photo], tested: Sequence[Photo]) -> Iterato
     """
     if learned and tested:
         yield from _squashed(learned, tested)
+        yield from _doubles(learned, tested)
     if min(len(learned), len(tested)) < ENOUGH:
         return
     for one, two, why in KINDS:
@@ -78,6 +85,16 @@ def _squashed(learned: Sequence[Photo], tested: Sequence[Photo]) -> Iterator[str
                'those opened): were they resized in one of them without keeping their shape? '
                'Things are then narrower than was learned. Where they were cut out, or are of '
                'another camera, all is well')
+
+
+def _doubles(learned: Sequence[Photo], tested: Sequence[Photo]) -> Iterator[str]:
+    """Images that were saved anew, in another format or size or mirrored."""
+    known = np.stack([view for photo in learned for view in (photo.small, photo.small[:, ::-1])])
+    twins = sum(bool((np.abs(known - photo.small).mean((1, 2)) < NEAR).any()) for photo in tested
+                if photo.small.std() > FLAT)
+    if twins:
+        yield (f'seem to be training images, saved anew or mirrored, in {twins} of {len(tested)} '
+               f'that were opened beside {len(learned)} of training: figures will be too good')
 
 
 def _most(photos: Sequence[Photo], holds: Callable[[Photo], bool]) -> bool:

@@ -16,7 +16,13 @@ from mtpsl.datasets.contradictions import (
     compare_labels,
     compare_sets,
 )
-from mtpsl.datasets.image_scale import Scale, compare_scales, look_at_scales, scales
+from mtpsl.datasets.image_scale import (
+    Scale,
+    compare_scales,
+    look_at_scales,
+    mostly_padding,
+    scales,
+)
 from mtpsl.datasets.look import leaves_of, look_at_labels
 from mtpsl.engine.config.dataset_tree import joints, named_leaves
 from mtpsl.engine.config.load import load_config
@@ -57,7 +63,7 @@ def check_labels(runner: Runner, training: bool = True) -> None:
         return
     learned = look_at_labels(runner.train_dataloader.dataset)
     for told in (*compare_sets(by_set(runner.train_dataloader.dataset, learned)),
-                 *beyond_bins(runner.cfg, learned), idle_regularizer(runner)):
+                 *beyond_bins(runner.cfg, learned), idle_regularizer(runner), *_padding(runner)):
         if told:
             runner.logger.warning(told)
     if runner.val_loop is not None:
@@ -67,6 +73,14 @@ def check_labels(runner: Runner, training: bool = True) -> None:
             runner.logger.warning(told)
         if not other_zoom(runner.cfg, 'val'):  # which is told of
             _warn_of_scales(runner, runner.train_dataloader.dataset, runner.val_dataloader.dataset)
+
+
+def _padding(runner: Runner) -> Iterator[str]:
+    """Say where most of what is trained on is padding."""
+    model = getattr(runner.model, 'module', runner.model)
+    if hasattr(model, 'data_preprocessor'):
+        yield from mostly_padding(look_at_scales(runner.train_dataloader.dataset),
+                                  model.data_preprocessor.size)
 
 
 def _check_test(runner: Runner) -> None:

@@ -28,6 +28,12 @@ def doubt_values(task: 'Depth', seen: Seen) -> Doubt | None:
                      for one in seen.leap)
         return Doubt(f'hold {low} or less, or else {high} or more, and nothing between: are '
                      'they in two units? One folder must have one')
+    if seen.clipped and task.ignore != () and not seen.published:
+        largest, share = seen.clipped
+        return Doubt(f'hold exactly {largest:.7g}{task.unit}, their largest value, on {share:.0%} '
+                     'of the pixels in nearly all images: were larger ones clipped to it? Write '
+                     f'{task.ignoring(largest)} for the task to leave them out, or ignore=() if '
+                     'they were measured')
     return None
 
 

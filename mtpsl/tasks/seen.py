@@ -16,6 +16,7 @@ ENOUGH = 8  # labels needed to see where it is near
 SOME = 3  # labels needed to see that all or none hold a class
 RARE = 1e-4  # a smaller probability is not taken for chance
 MOST = (5, 95)  # percentiles of the values
+CLIPPED, MOSTLY = 0.05, 0.8  # share of pixels at the largest value, in so many of the labels
 TENFOLD = 10  # factor between medians in one unit in two sets
 NAMED = 3  # files in a message
 LEAP = 30  # factor between medians in one unit; 1000 lie between millimetres and metres
@@ -259,6 +260,16 @@ class Seen:
         return len(known) >= ENOUGH and not self.alike and all(
             one.pixels == known[0].pixels and np.array_equal(one.some, known[0].some)
             for one in known)
+
+    @property
+    def clipped(self) -> tuple[float, float] | None:
+        """Return the largest measure and its share of the pixels if nearly all labels end in it."""
+        known = [one for one in self.labels if one.known]
+        high = self.high
+        ends = [one for one in known if one.high.max() == high
+                and one.largest >= CLIPPED * one.known]
+        often = len(known) >= ENOUGH and len(ends) >= MOSTLY * len(known) and not self.alike
+        return (high, sum(one.largest for one in ends) / self.known) if often else None
 
     @property
     def mark(self) -> tuple[float, float] | None:

@@ -12,6 +12,7 @@ from mmengine.registry import init_default_scope
 from test_faults.tiny_run import write_config, write_images
 
 from mtpsl.apis import MultiTaskInferencer
+from mtpsl.datasets.image_scale import look_at_scales, mostly_padding
 from mtpsl.engine import load_config
 from mtpsl.engine.check_data import check_labels, run_config_check, training_data
 from mtpsl.engine.config.precheck import (
@@ -98,6 +99,20 @@ def test_a_zoom_of_all_training_images(train, test, told, config):
     assert bool(other_zoom(cfg, 'test')) == told
     cfg.train_dataloader = None
     assert not other_zoom(cfg, 'test')
+
+
+@pytest.mark.parametrize('crop, size, told', [
+    ((16, 16), (64, 64), '94% of what the model is trained on is padding'),
+    ((32, 32), (64, 64), ''),
+    ((64, 64), (96, 96), '89% of what'), (None, (48, 48), ''), ((8, 8), (32, 32), '94% of what')])
+def test_inputs_that_are_mostly_padding(crop, size, told, config):
+    cfg = load_config(str(config), {'data_preprocessor.size': size})
+    dataset = cfg.train_dataloader.dataset
+    if crop:
+        dataset.pipeline = add(dataset.pipeline, dict(type='RandomCrop', size=crop))
+    learned = look_at_scales(DATASETS.build(dataset))
+    found = ''.join(mostly_padding(learned, cfg.model.data_preprocessor.size))
+    assert told in found and bool(found) == bool(told)
 
 
 def test_every_way_in_tells(config, tmp_path, capsys, warned):

@@ -72,3 +72,19 @@ def test_normals_of_two_systems_in_one_set(down: int, told: bool) -> None:
     doubt = task.doubt(seen)
     assert told == bool(doubt and f'up (y > 0) in the mean in {24 - down} of 24' in doubt.text
                         and 'down in' in doubt.text and '(0.png, ...)' in doubt.text)
+
+
+@pytest.mark.parametrize('share, ignore, published, told', [
+    (0.3, None, False, True), (0.02, None, False, False), (0.3, (), False, False),
+    (0.3, None, True, False)])
+def test_depth_that_was_clipped(share, ignore, published, told) -> None:
+    task = build_tasks(dict(depth=dict(type='Depth', ignore=ignore)))['depth']
+    seen, rng = Seen(published), np.random.default_rng(0)
+    for number in range(10):
+        label = rng.uniform(2, 9.5, (20, 30)).astype(np.float32)
+        if number > 1:  # some see nothing that is far
+            label[:round(20 * share), :round(30 * (1 if share > 0.1 else 0.5))] = 10
+        seen.add(label, 0.0)
+    doubt = task.doubt(seen)
+    assert told == bool(doubt and 'hold exactly 10 m, their largest' in doubt.text
+                        and 'ignore=(10,)' in doubt.text)

@@ -13,6 +13,7 @@ from .loading import LoadImageFromFile
 from .probe import copied
 
 DRAWS = 32  # a transform with so many equal results is deterministic
+FLAT, CUT = 3.0, 0.8  # deviation of an image of one grey; share of values at 0 and 255
 SAME = 2.0  # grey levels by which rounding may differ
 
 
@@ -67,6 +68,21 @@ def refuse_other_shape(step: Callable) -> None:
                   '; write out_channels=3' if hasattr(step, 'out_channels') else '')
         raise ValueError(f'the transform {package}.{name} makes {after.shape} of an image of '
                          f'{image.shape}, and the model takes (H, W, 3){advice}')
+
+
+def blanked(step: Callable) -> float:
+    """Return the share of draws in which a colour transform leaves next to nothing of an image.
+
+    It is of one grey then, or nearly all black or white. 0 where the transform fails.
+    """
+    step, image, blank = copied(step), _picture(), 0
+    for draw in range(DRAWS):
+        try:
+            after = _once(step, image, draw)
+        except Exception:  # it needs more than an image
+            return 0.0
+        blank += after.std() < FLAT or np.isin(after, (0, 255)).mean() > CUT
+    return blank / DRAWS
 
 
 def _picture() -> np.ndarray:

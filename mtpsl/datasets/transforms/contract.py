@@ -14,7 +14,7 @@ from mmengine.logging import print_log
 
 from mtpsl.tasks import Task
 
-from .colours import Look, look_of, refuse_other_shape
+from .colours import Look, blanked, look_of, refuse_other_shape
 from .formatting import PackMultiTaskInputs
 from .geometric import RandomCrop, RandomFlip, RandomScale, RandomScaleCrop
 from .image_only import moves_pixels, package_and_name
@@ -24,6 +24,7 @@ from .own_random import refuse_own_generators
 from .probe import check_geometry, zoom_of
 from .probe_values import check_values
 
+BLANK = 0.1  # share of images of which nothing is left
 MOVES = ('nothing', 'image and labels')
 COLOURS = ('AdjustGamma', 'CLAHE', 'PhotoMetricDistortion', 'RandomCutOut', 'RandomGrayscale',
            'RGB2Gray')
@@ -58,6 +59,7 @@ def check_pipeline(steps: Sequence[Callable], tasks: Mapping[str, Task]) -> None
         _check_order(chain)
         refuse_own_generators(chain)
         silent = dict.fromkeys(name for step in chain for name in _silent(step))
+        _tell_of_blanks(chain)
         check_geometry(chain, tasks)
         check_values(chain, tasks)
         if silent:
@@ -77,6 +79,16 @@ def _chains(steps: Sequence[Callable]) -> Iterator[list[Callable]]:
                 yield [*steps[:number], *view.transforms, step.pack, *steps[number + 1:]]
             return
     yield list(steps)
+
+
+def _tell_of_blanks(chain: Sequence[Callable]) -> None:
+    for step in chain:
+        if not isinstance(step, (LoadImageFromFile, LoadLabels, *GEOMETRIC, *LAST)) and (
+                not _moves_all(step) and (share := blanked(step)) >= BLANK):
+            print_log(f'the transform {".".join(package_and_name(step))} leaves {share:.0%} of a '
+                      'test image\'s draws black, white or of one grey: are its ranges right? '
+                      'Factors, as of contrast, lie about 1, and brightness is in 0 to 255',
+                      'current', logging.WARNING)
 
 
 def acts_by_chance(step: Callable) -> bool:
@@ -149,6 +161,14 @@ def zooms(steps: Sequence[Callable]) -> list[tuple[float, float]]:
                   for step in chain if isinstance(step, RandomScale) or _moves_all(step)]
         found.append((math.prod(low for low, _ in ranges), math.prod(high for _, high in ranges)))
     return found
+
+
+def crops(steps: Sequence[Callable]) -> list[tuple[float, float]]:
+    """Return the largest height and width that crops of a pipeline leave, one pair per view."""
+    sizes = [[step.size for step in chain if isinstance(step, RandomCrop)]
+             for chain in _chains(steps)]
+    return [(min((height for height, _ in chain), default=math.inf),
+             min((width for _, width in chain), default=math.inf)) for chain in sizes]
 
 
 def _silent(step: Callable) -> Iterator[str]:

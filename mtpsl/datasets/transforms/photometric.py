@@ -23,8 +23,8 @@ class PhotoMetricDistortion(mmseg.datasets.transforms.PhotoMetricDistortion):
         return cv2.LUT(np.ascontiguousarray(img), super().convert(BYTES, alpha, beta))
 
     def hue(self, img: np.ndarray) -> np.ndarray:
-        """Shift the hue of (H, W, 3) uint8 BGR at random, or leave it."""
-        if not np.random.randint(2):
+        """Shift the hue of (H, W, 3) uint8 BGR at random, or leave it; 0 leaves all."""
+        if not np.random.randint(2) or not self.hue_delta:
             return img
         hue, saturation, value = cv2.split(mmcv.bgr2hsv(img))
         turned = (BYTES.astype(int) + np.random.randint(-self.hue_delta, self.hue_delta)) % HUES
