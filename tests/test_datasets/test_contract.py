@@ -255,7 +255,8 @@ def test_another_shape_is_found_before_an_image_is_read(step, words):
 @pytest.mark.parametrize('options, told', [
     ({}, False), (dict(contrast_range=(0, 0)), True), (dict(contrast_range=(80, 120)), True),
     (dict(brightness_delta=1000), True), (dict(brightness_delta=64), False),
-    (dict(contrast_range=(0.2, 2.0)), False), (dict(hue_delta=0), False), (dict(saturation_range=(0, 0)), False)])
+    (dict(contrast_range=(0.2, 2.0)), False), (dict(hue_delta=0), False),
+    (dict(saturation_range=(0, 0)), False)])
 @pytest.mark.parametrize('package', ['mtpsl', 'mmseg'])
 def test_colours_that_leave_nothing_of_an_image_are_told(package, options, told, warned):
     step = dict(type=f'{package}.PhotoMetricDistortion', **options)
