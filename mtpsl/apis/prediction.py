@@ -121,7 +121,8 @@ class Prediction:
         """
         files = self.files(user_path(out_dir), formats)
         folder = ResultsFolder(out_dir)
-        folder.say_overwritten(folder.existing(files))
+        if not folder.say_overwritten(folder.existing(files)):
+            folder.say_kept(set(self.files(folder.path, FORMATS)) - set(files))
         return self._write(folder, files)
 
     def files(self, out_dir: str | Path,
@@ -192,7 +193,8 @@ def save_each(results: Iterable[Prediction], folder: ResultsFolder,
             raise ValueError(f'{twice[0]} already holds the results of another image of this call: '
                              'the file system does not distinguish their names; set names')
         there = folder.existing(files)
-        said = said or folder.say_overwritten(there)
+        said = said or folder.say_overwritten(there) or folder.say_kept(
+            set(result.files(folder.path, FORMATS)) - set(files))
         written |= set(map(_identity, result._write(folder, files)))
         yield result
 

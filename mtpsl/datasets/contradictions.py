@@ -53,7 +53,7 @@ def compare_sets(sets: Mapping[str, Looked]) -> Iterator[str]:
             ends = sorted((*(seen.most or (0, 0)), name) for name, seen in found.items())
             told = ', '.join(f'{low:.3g} to {high:.3g} in {name}' for low, high, name in ends)
             yield (f'the labels of the task {task_name} lie apart in sets: {told} (most of them). '
-                   'Are they of one unit? png_unit or npy_unit in tasks of a set says its own')
+                   'Are they of one unit? png_unit or npy_unit in tasks of a dataset says its own')
 
 
 def compare_conventions(sets: Mapping[str, Looked]) -> Iterator[str]:

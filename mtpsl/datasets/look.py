@@ -14,7 +14,7 @@ from mtpsl.tasks import Task
 from mtpsl.tasks.seen import Seen
 
 from .check_dataset import MANY
-from .contradictions import compare_conventions
+from .contradictions import compare_sets
 from .joint import JointDataset
 from .partial_label import PartialLabelDataset
 from .pictures import LEVELS
@@ -251,9 +251,11 @@ def _conclude(looks: list[_Look], training: bool) -> None:
             remarks.append(f'no image is labelled for the task {name}')
         if training and seen.blank:
             remarks.append(f'the labels of the task {name} that were opened {seen.blank}')
+        if training and not doubt and (idle := tasks[name].idle(seen)):
+            remarks.append(f'the labels of the task {name} that were opened {idle}')
         if complete and (doubt and doubt.mute or not labelled):
             mute.append(name)
-    remarks += compare_conventions({f'dataset {number}': {
+    remarks += compare_sets({f'dataset {number}': {
         name: (task, look.seen[name]) for name, task in look.dataset.tasks.items()}
         for number, look in enumerate(looks, 1)})
     if refused or training and len(mute) == len(tasks):

@@ -12,7 +12,6 @@ from prettytable import PrettyTable
 from mtpsl.datasets.check_dataset import DIFFERS, Finding, Report, check_configs, check_dataset
 from mtpsl.datasets.contradictions import (
     by_set,
-    compare_conventions,
     compare_labels,
     compare_sets,
 )
@@ -259,7 +258,7 @@ def _contradictions(cfg: Config, report: Report) -> Iterator[tuple[str, str]]:
                           for own, seen in report.seen.get(f'train {name}', {}).items()}
     unnamed = {name: seen for name, seen in report.seen.items()
                if name.partition(' ')[0] == 'train' and name.partition(' ')[2].isdigit()}
-    for told in (*compare_sets(sets), *compare_conventions(unnamed)):
+    for told in (*compare_sets(sets), *compare_sets(unnamed)):
         yield 'train', told
     for name, tested in report.seen.items():
         split, _, known = name.partition(' ')

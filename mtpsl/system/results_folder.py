@@ -70,6 +70,19 @@ class ResultsFolder:
                       f'Another {self.what}, or names, keeps both', 'current', logging.WARNING)
         return bool(files)
 
+    def say_kept(self, files: Iterable[Path]) -> bool:
+        """Warn where there are results of other formats, which stay; whether there are."""
+        there = sorted(file for file in files if file.is_file())
+        if there and self._listed is None:
+            self._listed = self._read()
+        there = [file for file in there if self._entry(file) in (self._listed or ())]
+        if there:
+            from mmengine.logging import print_log
+            print_log(f'{self.what} {self.path} has results of an earlier call in other formats, '
+                      f'such as {there[0].relative_to(self.path)}: they stay, and may be of '
+                      'another image or model', 'current', logging.WARNING)
+        return bool(there)
+
     def add(self, files: Iterable[Path]) -> None:
         """List what is about to be written."""
         new = [self._entry(file) for file in files]

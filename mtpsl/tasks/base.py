@@ -173,6 +173,13 @@ class Task(AuxiliaryMaps, ABC):
         one = f'{seen.low:g}' if seen.low == seen.high else 'one vector'
         return Doubt(f'hold {one} wherever they are known', mute=True) if seen.alike else None
 
+    def idle(self, seen: Seen) -> str:
+        """Explain why some labels teach nothing, though they hold known pixels.
+
+        Returns the end of a sentence that starts "the labels of ... "; '' by default.
+        """
+        return ''
+
     def unlike(self, learned: Seen, tested: Seen) -> str:
         """Explain why evaluation labels seem to be encoded differently from training labels.
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 # Names of a class 0 of all that no other class covers; and the share of unknown pixels to doubt.
 UNDRAWN, MUCH = ('background', 'bg', 'back', 'none', 'nothing', 'other', 'others', 'rest'), 0.05
+EDGES, BLENDED = 300, 0.05  # least number of edges, and share of them to doubt
 MANY_CLASSES = 6  # least number of classes to check whether most are unused
 
 
@@ -24,9 +25,10 @@ def doubt_classes(task: 'CategoricalTask', seen: Seen) -> Doubt | None:
             task.class_weight[int(seen.low):int(seen.high) + 1]):
         return Doubt('hold only classes whose class_weight is 0', mute=True)
     if not seen.known or not seen.alike:
-        told = _unused(task.channels, seen) or ('' if seen.published or said else _undrawn(
-            task.class_names[0], seen)) or ('' if seen.published else _shifted(
-            task.class_names, *seen.arrays, '.npy files', '.png files'))
+        told = _unused(task.channels, seen)
+        if not told and not seen.published:
+            told = (_blended(seen) or ('' if said else _undrawn(task.class_names[0], seen))
+                    or _shifted(task.class_names, *seen.arrays, '.npy files', '.png files'))
         return Doubt(told) if told else None
     number = int(seen.low)
     if not number and seen.known < seen.pixels and not said:
@@ -68,6 +70,15 @@ def _unused(classes: int, seen: Seen) -> str:
     few = seen.images >= ENOUGH and seen.known and classes >= MANY_CLASSES
     return (f'hold ids up to {seen.high:g} only, class_names has {classes} names: is it '
             "the data's list?") if few and 2 * (seen.high + 1) < classes else ''
+
+
+def _blended(seen: Seen) -> str:
+    """Report if many pixels at an edge have an id between those of both sides."""
+    edges, between = (sum(getattr(one, name) for one in seen.labels)
+                      for name in ('edges', 'between'))
+    return (f'hold, on {between / edges:.0%} of the edges between two classes, ids that lie '
+            'between theirs: were they resized with interpolation, or saved as JPEG? Only the '
+            'nearest neighbour keeps ids') if edges >= EDGES and between > BLENDED * edges else ''
 
 
 def _undrawn(class_name: str, seen: Seen) -> str:

@@ -30,10 +30,16 @@ def doubt_values(task: 'Depth', seen: Seen) -> Doubt | None:
                      'they in two units? One folder must have one')
     if seen.clipped and task.ignore != () and not seen.published:
         largest, share = seen.clipped
-        return Doubt(f'hold exactly {largest:.7g}{task.unit}, their largest value, on {share:.0%} '
-                     'of the pixels in nearly all images: were larger ones clipped to it? Write '
-                     f'{task.ignoring(largest)} for the task to leave them out, or ignore=() if '
-                     'they were measured')
+        end = 'largest' if largest == seen.high else 'smallest'
+        return Doubt(f'hold exactly {largest:.7g}{task.unit}, their {end} value, on {share:.0%} of '
+                     'the pixels in nearly all images: were others clipped to it, or holes filled? '
+                     f'Write {task.ignoring(largest)} for the task to leave them out, or ignore=() '
+                     'if they were measured')
+    if seen.filled and task.ignore != () and not seen.published:
+        share, one = seen.filled
+        return Doubt(f'hold one and the same number on {share:.0%} of the pixels in nearly all '
+                     f'images, such as {one.source}: were holes filled with it? Save 0 there, '
+                     'which is unknown; ignore=() of the task if they were measured')
     return None
 
 

@@ -12,7 +12,10 @@ from mtpsl.registry import TASKS
 from .auxiliary import ClassAuxMaps
 from .base import masked_mean
 from .binary import BinaryTask
+from .seen import ENOUGH, Seen
 from .stored import Stored
+
+EMPTY = 0.05  # share of masks of one value to tell of
 
 
 @TASKS.register_module()
@@ -48,6 +51,16 @@ class Saliency(ClassAuxMaps, BinaryTask):
         weight = torch.where(positive, 1 - positive_share, positive_share)
         pixel = F.cross_entropy(logits, positive[:, 0].long(), reduction='none')
         return masked_mean(pixel * weight[:, 0], valid)
+
+    def idle(self, seen: Seen) -> str:
+        known = [one for one in seen.labels if one.known]
+        flat = sum(float(one.low.min()) == float(one.high.max()) for one in known)
+        if seen.published or len(known) < ENOUGH or flat < EMPTY * len(known):
+            return ''
+        return (f'are of one value in {flat} of {len(known)}, no yes or no no: the balanced loss '
+                'of such an image is 0, so nothing is learned from it, and its other labels weigh '
+                "less. A Semseg of two classes, class_names=('no', 'yes') and values=(0, 255), "
+                'learns from images without an object')
 
     def activate(self, logits: Tensor) -> Tensor:
         return logits.softmax(1)[:, 1:]

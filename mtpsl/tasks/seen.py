@@ -16,7 +16,8 @@ ENOUGH = 8  # labels needed to see where it is near
 SOME = 3  # labels needed to see that all or none hold a class
 RARE = 1e-4  # a smaller probability is not taken for chance
 MOST = (5, 95)  # percentiles of the values
-CLIPPED, MOSTLY = 0.05, 0.8  # share of pixels at the largest value, in so many of the labels
+# Share of pixels at the largest or smallest value, and at any one, in so many of the labels.
+CLIPPED, FILLED, MOSTLY = 0.05, 0.2, 0.8
 TENFOLD = 10  # factor between medians in one unit in two sets
 NAMED = 3  # files in a message
 LEAP = 30  # factor between medians in one unit; 1000 lie between millimetres and metres
@@ -52,6 +53,8 @@ class One(NamedTuple):
         source: image or file of the label.
         core: share of the pixels of value 1 that are far from the border, for binary maps.
         width: mean width of what these pixels draw, in pixels, for binary maps with one.
+        edges: number of pixels, of some, whose neighbours beside are two numbers apart or more.
+        between: number of these that are between the neighbours.
     """
 
     pixels: int
@@ -65,6 +68,8 @@ class One(NamedTuple):
     source: str = ''
     core: float = 0.0
     width: float = 0.0
+    edges: int = 0
+    between: int = 0
 
     @property
     def is_array(self) -> bool:
@@ -114,7 +119,7 @@ class Seen:
         yes = yes_pixels(label)
         shape = (0.0, 0.0) if yes is None else (core_share(yes), line_width(yes))
         self.labels.append(One(label.size, values.size, low, high, largest, second, rise,
-                               _spread(values), source, *shape))
+                               _spread(values), source, *shape, *_blends(label, known)))
 
     @classmethod
     def union(cls, parts: Sequence['Seen']) -> 'Seen':
@@ -263,13 +268,25 @@ class Seen:
 
     @property
     def clipped(self) -> tuple[float, float] | None:
-        """Return the largest measure and its share of the pixels if nearly all labels end in it."""
+        """Return the largest or smallest measure that nearly all labels end in, and its share."""
         known = [one for one in self.labels if one.known]
-        high = self.high
-        ends = [one for one in known if one.high.max() == high
-                and one.largest >= CLIPPED * one.known]
-        often = len(known) >= ENOUGH and len(ends) >= MOSTLY * len(known) and not self.alike
-        return (high, sum(one.largest for one in ends) / self.known) if often else None
+        for end in (self.high, self.low) if len(known) >= ENOUGH and not self.alike else ():
+            shares = [float((one.some == end).mean()) for one in known]
+            if sum(share >= CLIPPED for share in shares) >= MOSTLY * len(known):
+                return end, float(np.mean(shares))
+        return None
+
+    @property
+    def filled(self) -> tuple[float, One] | None:
+        """Return the share of pixels of one measure, if large in nearly all labels, and a label."""
+        known = [one for one in self.labels if one.known and one.some.ndim == 1]
+        if len(known) < ENOUGH or self.alike:
+            return None
+        shares = [float(np.unique(one.some, return_counts=True)[1].max() / len(one.some))
+                  for one in known]
+        if sum(share >= FILLED for share in shares) < MOSTLY * len(known):
+            return None
+        return float(np.mean(shares)), known[int(np.argmax(shares))]
 
     @property
     def mark(self) -> tuple[float, float] | None:
@@ -283,6 +300,17 @@ class Seen:
                     for one in self.labels), default=-math.inf)
         often = len(spots) > 1 and sum(spots) >= SPOT * len(spots)
         return (high, rest) if often and high > APART * rest > 0 else None
+
+
+def _blends(label: np.ndarray, known: np.ndarray) -> tuple[int, int]:
+    """Count ``One.edges`` and ``One.between`` in each fourth row of a map of ids."""
+    if label.ndim != 2 or label.dtype.kind == 'f':
+        return 0, 0
+    rows, there = label[::4].astype(np.int16), known[::4]
+    left, middle, right = rows[:, :-2], rows[:, 1:-1], rows[:, 2:]
+    edge = (np.abs(left - right) > 1) & there[:, :-2] & there[:, 1:-1] & there[:, 2:]
+    inside = (middle > np.minimum(left, right)) & (middle < np.maximum(left, right))
+    return int(edge.sum()), int((edge & inside).sum())
 
 
 def _spread(values: np.ndarray) -> np.ndarray:

@@ -100,9 +100,10 @@ def test_only_results_are_overwritten(infer, folder, picture, tmp_path, warned, 
     assert label.read_bytes() == b'a label' and not list(tmp_path.glob('*/0.png'))[1:]
     label.unlink()
     ways[way]()
-    assert label.exists() and warned == []
+    assert label.exists() and len(warned) == 1
+    assert 'in other formats, such as ' in warned[0] and '.npy: they stay' in warned[0]
     ways[way]()
-    assert len(warned) == 1
+    assert len(warned) == 2 and 'are overwritten' in warned[1]
 
 
 def test_names_that_are_one_to_the_file_system(infer, picture, tmp_path):

@@ -135,6 +135,7 @@ def test_blank_labels_among_others_are_warned_of(tmp_path: Path, warned: list[st
     root = write(tmp_path, 8, lambda number: NO + 255 if number % 4 else YES, lambda number: NO)
     cv2.imwrite(str(root / 'mask/3.png'), YES * 255)  # masks without a yes are known
     look_at_labels(dataset(root))
+    assert 'mask that were opened are of one value in 7 of 8, no yes or no no' in warned.pop()
     assert len(warned) == 1
     assert 'classes that were opened hold no known pixel in 6 of 8 (' in warned[0]
     assert warned[0].count('.png') == 3 and 'delete the file' in warned[0]
@@ -149,7 +150,7 @@ def test_blank_labels_among_others_are_warned_of(tmp_path: Path, warned: list[st
     (root / 'mapping.json').write_text(json.dumps(
         {str(number): ['mask'] if number % 4 else ['classes', 'mask'] for number in range(8)}))
     look_at_labels(dataset(root, label_mapping='mapping.json'))
-    assert not warned
+    assert not any('known pixel' in one for one in warned)
 
 
 def test_a_few_labels_of_one_of_two_tasks_are_only_warned_of(tmp_path: Path,
@@ -215,7 +216,7 @@ def test_rare_classes_are_looked_for_but_not_for_ever(tmp_path: Path, warned: li
     order = list(spread(100))
     rare = write(tmp_path / 'rare', 100, mask=lambda number: YES * 255 * (number == order[40]))
     look_at_labels(dataset(rare))
-    assert warned == []
+    assert 'are of one value in 40 of 41' in warned.pop() and not warned
     rarer = write(tmp_path / 'rarer', 100, mask=lambda number: YES * 255 * (number == order[90]))
     look_at_labels(dataset(rarer))
     assert len(warned) == 1 and f'the {AT_MOST} labels of the task mask' in warned[0]
@@ -266,7 +267,7 @@ def test_data_sets_in_wrappers_complete_each_other(tmp_path: Path, warned: list[
     full = write(tmp_path / 'full', classes=lambda number: YES * 255)
     tasks = dict(mask=TASKS['mask'])
     look_at_labels(ConcatDataset([dataset(empty, tasks), dataset(full, tasks)]))
-    assert warned == []
+    assert 'are of one value in 12 of 20' in warned.pop() and not warned
     with pytest.raises(ValueError, match='hold no pixel that is a yes'):
         look_at_labels(RepeatDataset(dataset(empty, tasks), 2))
     with pytest.raises(ValueError, match='hold 0 and 255 only'):  # in one of them

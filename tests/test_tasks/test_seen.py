@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from mtpsl.tasks import build_tasks
 from mtpsl.tasks.seen import KEPT, Seen
@@ -72,6 +73,50 @@ def test_normals_of_two_systems_in_one_set(down: int, told: bool) -> None:
     doubt = task.doubt(seen)
     assert told == bool(doubt and f'up (y > 0) in the mean in {24 - down} of 24' in doubt.text
                         and 'down in' in doubt.text and '(0.png, ...)' in doubt.text)
+
+
+@pytest.mark.parametrize('resized, told', [
+    (cv2.INTER_LINEAR, True), (cv2.INTER_NEAREST, False), (cv2.INTER_AREA, True)])
+def test_ids_that_were_blended(resized: int, told: bool) -> None:
+    names = tuple(f'class {number}' for number in range(9))
+    task = build_tasks(dict(semseg=dict(type='Semseg', class_names=names)))['semseg']
+    rng, seen = np.random.default_rng(0), Seen()
+    for _ in range(8):
+        label = np.kron(rng.integers(0, 9, (20, 20), np.uint8), np.ones((12, 12), np.uint8))
+        seen.add(cv2.resize(label, (130, 150), interpolation=resized), 255)
+    doubt = task.doubt(seen)
+    assert told == bool(doubt and 'ids that lie between theirs' in doubt.text)
+
+
+@pytest.mark.parametrize('empty, full, published, told', [
+    (0, 0, False, False), (4, 0, False, True), (1, 2, False, True), (4, 0, True, False)])
+def test_masks_without_an_object_teach_saliency_nothing(empty, full, published, told) -> None:
+    task, seen = build_tasks(dict(saliency=dict(type='Saliency')))['saliency'], Seen(published)
+    mixed = np.zeros((10, 12), np.uint8)
+    mixed[2:5] = 1
+    for number in range(20):
+        seen.add(mixed * 0 if number < empty else mixed * 0 + 1 if number < empty + full else mixed,
+                 255)
+    text = task.idle(seen)
+    assert told == bool(text) == (f'are of one value in {empty + full} of 20' in text)
+    logits = torch.randn(1, 2, 10, 12, requires_grad=True)  # the loss of such a mask
+    task.loss(logits, torch.zeros(1, 1, 10, 12, dtype=torch.uint8)).sum().backward()
+    assert not logits.grad.any()
+
+
+@pytest.mark.parametrize('value, share, told', [
+    (5.0, 0.3, 'one and the same number on 30%'), (5.0, 0.1, ''),
+    (0.001, 0.3, 'exactly 0.001 m, their smallest'), (0.001, 0.02, ''),
+    (None, 0.3, 'one and the same number on 30%')])
+def test_depth_whose_holes_were_filled(value: float | None, share: float, told: str) -> None:
+    task = build_tasks(dict(depth=dict(type='Depth')))['depth']
+    seen, rng = Seen(), np.random.default_rng(0)
+    for number in range(10):
+        label = rng.uniform(2, 9.5, (20, 50)).astype(np.float32)
+        label[:, :round(50 * share)] = label.mean() if value is None else value
+        seen.add(label, 0.0, f'{number}.npy')
+    doubt = task.doubt(seen)
+    assert bool(doubt) == bool(told) and (not told or told in doubt.text)
 
 
 @pytest.mark.parametrize('share, ignore, published, told', [

@@ -35,6 +35,7 @@ class ResumeHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Go on where the checkpoint is: inside of its epoch, too."""
+        _seed_sampler(runner)
         _skip_trained(runner)
         found: list = [None]
         backend = curves_of(runner.visualizer)
@@ -65,6 +66,18 @@ class ResumeHook(Hook):
         backend = curves_of(runner.visualizer)
         if backend:
             backend.iteration = runner.iter + 1
+
+
+def _seed_sampler(runner: Runner) -> None:
+    """Give the sampler the checkpoint's seed, which mmengine reads after it has built the loader.
+
+    It matters where the config has ``seed=None``.
+    """
+    sampler, config = runner.train_loop.dataloader.sampler, runner.cfg.train_dataloader.sampler
+    drawn = (runner.cfg.get('randomness') or {}).get('seed') is None
+    if runner._resume and drawn and isinstance(sampler, SeededSampler) and (
+            config.get('seed') is None):
+        sampler.seed = runner.seed
 
 
 def _skip_trained(runner: Runner) -> None:
