@@ -10,7 +10,8 @@ STEP = 4  # each fourth row and column is looked at
 SQUASHED = 1.25  # times as long, for their width, as any of the others
 # Channels of a grey image differ by no more, a clear tint by more; and times as bright.
 GREY, TINT, BRIGHTER = 3, 4, 4
-SMALL, NEAR, FLAT = 16, 2.0, 8.0  # side, mean difference of one picture, deviation of a plain one
+# Side of small pictures, largest difference of one that was saved anew, deviation of a plain one.
+SMALL, NEAR, FLAT = 16, 6.0, 8.0
 MOSTLY, ENOUGH = 0.9, 8
 
 
@@ -90,7 +91,7 @@ def _squashed(learned: Sequence[Photo], tested: Sequence[Photo]) -> Iterator[str
 def _doubles(learned: Sequence[Photo], tested: Sequence[Photo]) -> Iterator[str]:
     """Images that were saved anew, in another format or size or mirrored."""
     known = np.stack([view for photo in learned for view in (photo.small, photo.small[:, ::-1])])
-    twins = sum(bool((np.abs(known - photo.small).mean((1, 2)) < NEAR).any()) for photo in tested
+    twins = sum(bool((np.abs(known - photo.small).max((1, 2)) < NEAR).any()) for photo in tested
                 if photo.small.std() > FLAT)
     if twins:
         yield (f'seem to be training images, saved anew or mirrored, in {twins} of {len(tested)} '

@@ -284,9 +284,10 @@ class Seen:
             return None
         shares = [float(np.unique(one.some, return_counts=True)[1].max() / len(one.some))
                   for one in known]
-        if sum(share >= FILLED for share in shares) < MOSTLY * len(known):
+        found = [(share, one) for share, one in zip(shares, known) if FILLED <= share < 1]
+        if len(found) < MOSTLY * len(known):
             return None
-        return float(np.mean(shares)), known[int(np.argmax(shares))]
+        return float(np.mean([share for share, _ in found])), found[0][1]
 
     @property
     def mark(self) -> tuple[float, float] | None:

@@ -1,5 +1,6 @@
 """What is told of images of two splits that are unlike each other."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -51,3 +52,18 @@ def test_what_is_kept() -> None:
     assert Photo.of(image)[:3] == ((9, 13), (30, 20, 10), False)
     image[::4, ::4] = (12, 11, 10)
     assert Photo.of(image).grey
+
+
+@pytest.mark.parametrize('scale, quality', [(1, 95), (0.5, 80), (1.7, 90)])
+def test_what_was_saved_anew_is_found(scale: float, quality: int) -> None:
+    rng = np.random.default_rng(0)
+    learned, tested = [], []
+    for _ in range(9):
+        image = cv2.resize(rng.integers(0, 256, (9, 12, 3), np.uint8), (240, 180),
+                           interpolation=cv2.INTER_CUBIC)
+        coded = cv2.imencode('.jpg', cv2.resize(image, None, fx=scale, fy=scale),
+                             [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+        learned.append(Photo.of(image))
+        tested.append(Photo.of(cv2.imdecode(coded, cv2.IMREAD_COLOR)))
+    assert ['in 9 of 9' in text for text in compare_photos(learned, tested)] == [True]
+    assert not list(compare_photos(learned[:4], tested[5:]))
