@@ -43,7 +43,8 @@ LONG = ('test_train_test', 'test_docs_site', 'test_benchmark_tool', 'test_kills'
 # Files whose tests start programs or train: `make test-fast` leaves them out.
 SLOW = (*LONG, 'test_configs.py', 'test_packaging', 'test_scale/', 'test_tools/', 'test_golden',
         'test_shipped_weights', 'test_faults/', 'test_doc_backbones', 'test_figures/test_tools',
-        'test_webapp', 'test_before_training', 'test_gpu/', 'test_complexity', 'test_compile_hook')
+        'test_webapp', 'test_before_training', 'test_gpu/', 'test_complexity', 'test_compile_hook',
+        'test_make_synthetic', 'test_probe', 'test_task_order')
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
