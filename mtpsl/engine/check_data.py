@@ -60,9 +60,10 @@ def check_labels(runner: Runner, training: bool = True) -> None:
     if not training:
         _check_test(runner)
         return
-    learned = look_at_labels(runner.train_dataloader.dataset)
-    for told in (*compare_sets(by_set(runner.train_dataloader.dataset, learned)),
-                 *beyond_bins(runner.cfg, learned), idle_regularizer(runner), *_padding(runner)):
+    dataset = runner.train_dataloader.dataset
+    learned, shown = look_at_labels(dataset), look_at_scales(dataset)
+    for told in (*compare_sets(by_set(dataset, learned)), *beyond_bins(runner.cfg, learned),
+                 idle_regularizer(runner), *_padding(runner, shown)):
         if told:
             runner.logger.warning(told)
     if runner.val_loop is not None:
@@ -71,15 +72,14 @@ def check_labels(runner: Runner, training: bool = True) -> None:
         for told in compare_labels(learned, tested):
             runner.logger.warning(told)
         if not other_zoom(runner.cfg, 'val'):  # which is told of
-            _warn_of_scales(runner, runner.train_dataloader.dataset, runner.val_dataloader.dataset)
+            _warn_of_scales(runner, shown, runner.val_dataloader.dataset)
 
 
-def _padding(runner: Runner) -> Iterator[str]:
+def _padding(runner: Runner, shown: Mapping[str, list[Scale]]) -> Iterator[str]:
     """Say where most of what is trained on is padding."""
     model = getattr(runner.model, 'module', runner.model)
     if hasattr(model, 'data_preprocessor'):
-        yield from mostly_padding(look_at_scales(runner.train_dataloader.dataset),
-                                  model.data_preprocessor.size)
+        yield from mostly_padding(shown, model.data_preprocessor.size)
 
 
 def _check_test(runner: Runner) -> None:
@@ -95,7 +95,7 @@ def _check_test(runner: Runner) -> None:
         if told:
             runner.logger.warning(told)
     if learned is not None and not zoom:
-        _warn_of_scales(runner, learned, tested)
+        _warn_of_scales(runner, look_at_scales(learned), tested)
 
 
 def _learned_labels(learned: object | None) -> Mapping[str, tuple[Task, Seen]]:
@@ -165,9 +165,9 @@ def training_data(cfg: Config) -> object | None:
         return None
 
 
-def _warn_of_scales(runner: Runner, learned: object, tested: object) -> None:
+def _warn_of_scales(runner: Runner, learned: Mapping[str, list[Scale]], tested: object) -> None:
     """Warn where images of evaluation are of another size than those of training."""
-    for told in compare_scales(look_at_scales(learned), look_at_scales(tested)):
+    for told in compare_scales(learned, look_at_scales(tested)):
         runner.logger.warning(told)
 
 

@@ -51,9 +51,7 @@ class ResultsFolder:
             FileExistsError: one is there that is no result of an earlier call.
         """
         there = [file for file in files if os.path.lexists(file)]
-        if there and self._listed is None:
-            self._listed = self._read()
-        others = [file for file in there if self._entry(file) not in (self._listed or ())]
+        others = [file for file in there if not self._is_listed(file)]
         if others:
             raise FileExistsError(
                 f'{others[0]} is there and is not listed as a result of an earlier call '
@@ -72,10 +70,7 @@ class ResultsFolder:
 
     def say_kept(self, files: Iterable[Path]) -> bool:
         """Warn where there are results of other formats, which stay; whether there are."""
-        there = sorted(file for file in files if file.is_file())
-        if there and self._listed is None:
-            self._listed = self._read()
-        there = [file for file in there if self._entry(file) in (self._listed or ())]
+        there = sorted(file for file in files if file.is_file() and self._is_listed(file))
         if there:
             from mmengine.logging import print_log
             print_log(f'{self.what} {self.path} has results of an earlier call in other formats, '
@@ -91,6 +86,11 @@ class ResultsFolder:
             self._listed.update(new)
         with open(self.path / LIST, 'ab') as listing:  # in one piece, as others may write too
             listing.write(b''.join(os.fsencode(entry) + b'\n' for entry in new))
+
+    def _is_listed(self, file: Path) -> bool:
+        if self._listed is None:
+            self._listed = self._read()
+        return self._entry(file) in self._listed
 
     def _entry(self, file: Path) -> str:
         return file.relative_to(self.path).as_posix()

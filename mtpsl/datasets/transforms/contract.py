@@ -82,9 +82,8 @@ def _chains(steps: Sequence[Callable]) -> Iterator[list[Callable]]:
 
 
 def _tell_of_blanks(chain: Sequence[Callable]) -> None:
-    for step in chain:
-        if not isinstance(step, (LoadImageFromFile, LoadLabels, *GEOMETRIC, *LAST)) and (
-                not _moves_all(step) and (share := blanked(step)) >= BLANK):
+    for step in _of_colours(chain):
+        if (share := blanked(step)) >= BLANK:
             print_log(f'the transform {".".join(package_and_name(step))} leaves {share:.0%} of a '
                       'test image\'s draws black, white or of one grey: are its ranges right? '
                       'Factors, as of contrast, lie about 1, and brightness is in 0 to 255',
@@ -131,10 +130,14 @@ def looks(steps: Sequence[Callable]) -> list[Look]:
     found = []
     for chain in _chains(steps):
         loader = next((step for step in chain if isinstance(step, LoadImageFromFile)), None)
-        found.append(look_of(loader, [step for step in chain if not (
-            isinstance(step, (LoadImageFromFile, LoadLabels, *GEOMETRIC, *LAST))
-            or getattr(step, 'moves', MOVES[0]) != MOVES[0])]))
+        found.append(look_of(loader, _of_colours(chain)))
     return found
+
+
+def _of_colours(chain: Sequence[Callable]) -> list[Callable]:
+    """Return the steps that neither read, pack nor move what a sample holds."""
+    return [step for step in chain if not (
+        isinstance(step, (LoadImageFromFile, LoadLabels, *GEOMETRIC, *LAST)) or _moves_all(step))]
 
 
 def moving(steps: Sequence[Callable]) -> list[str]:

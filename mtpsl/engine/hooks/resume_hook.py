@@ -73,10 +73,10 @@ def _seed_sampler(runner: Runner) -> None:
 
     It matters where the config has ``seed=None``.
     """
-    sampler, config = runner.train_loop.dataloader.sampler, runner.cfg.train_dataloader.sampler
-    drawn = (runner.cfg.get('randomness') or {}).get('seed') is None
-    if runner._resume and drawn and isinstance(sampler, SeededSampler) and (
-            config.get('seed') is None):
+    sampler = runner.train_loop.dataloader.sampler
+    given = [runner.cfg.get('randomness'), runner.cfg.train_dataloader.get('sampler')]
+    if runner._resume and isinstance(sampler, SeededSampler) and all(
+            (part or {}).get('seed') is None for part in given):
         sampler.seed = runner.seed
 
 
