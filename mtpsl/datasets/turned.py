@@ -1,4 +1,4 @@
-"""Whether labels are mirrored, turned or transposed against their images, by where edges lie."""
+"""Whether labels are mirrored or turned against their images, or of others, by where edges lie."""
 
 from collections.abc import Callable
 
@@ -13,6 +13,10 @@ ERRORS, MARGIN = 4, 0.05
 # Some labels are turned, where the others fit as they are: by so much each, so many, of a share.
 SOME_MARGIN, SOME, SHARE = 0.15, 3, 0.08
 NAMED = 3  # of them in a message
+# Labels of other images: they fit their own better by less than so many standard errors, and by
+# less than so much even with two more, while the images are not of one scene. As many are compared.
+BY_CHANCE, OWN, ONE_SCENE, COMPARED = 3, 0.05, 0.5, 64
+LARGE = 1024  # pixels of the longer side beyond which a map is made smaller first
 # What was done to the labels -> what undoes it, of an array (H, W).
 UNDO: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     'as they are': lambda label: label,
@@ -37,17 +41,21 @@ class EdgeFit:
     def __init__(self) -> None:
         self._fits: list[list[float]] = []  # by label, then in the order of UNDO
         self._names: list[str] = []
+        self._maps: list[tuple[np.ndarray, np.ndarray]] = []  # edges and gradient of the first ones
 
     def add(self, image: np.ndarray, label: np.ndarray, ignore_value: float, name: str) -> None:
         """Take an image (H, W, 3) uint8 of a name and a label (H, W) or (H, W, 3) of it."""
         if image.shape[:2] != label.shape[:2] or min(image.shape[:2]) < 3:
             return
+        square = image.shape[0] == image.shape[1]
+        image, label = _at_most(image, LARGE), _at_most(label, LARGE)
         grey = cv2.GaussianBlur(image.astype(np.float32).mean(2), (0, 0), 1)
         gradient = _reduced(np.hypot(cv2.Sobel(grey, -1, 1, 0), cv2.Sobel(grey, -1, 0, 1)))
         edges = _reduced(_edges(label, ignore_value))
-        square = image.shape[0] == image.shape[1]
         if gradient.std() and edges.std():
             self._names.append(name)
+            if len(self._maps) < COMPARED:
+                self._maps.append((edges, gradient))
             self._fits.append([_correlation(undo(edges), gradient) if square or number < KEEP_SIZE
                                else np.nan for number, undo in enumerate(UNDO.values())])
 
@@ -56,7 +64,8 @@ class EdgeFit:
 
         Of eight labels at least, the best transform fits better than none by four standard errors
         of the mean, and by 0.05. Or it does so by 0.15 for 8 % of them, three at least, and is
-        as clearly worse for the others.
+        as clearly worse for the others. Or the labels fit their images no better than they fit
+        those of other labels, see :meth:`_of_others`.
         """
         best, found = 0.0, ''
         fits = np.array(self._fits).reshape(-1, len(UNDO))
@@ -71,7 +80,32 @@ class EdgeFit:
                     f'{name} against the images, it seems: with that undone their edges lie on '
                     f'those of the images (correlation {other:.2f} over {len(known)} labels), as '
                     f'they are they do not ({own:.2f})')
-        return found or (self._some(fits) if len(fits) >= LEAST else '')
+        return found or (self._some(fits) or self._of_others() if len(fits) >= LEAST else '')
+
+    def _of_others(self) -> str:
+        """The same where labels seem to be those of other images.
+
+        A label's fit to its own image less its mean fit to the others of one size is below three
+        standard errors in the mean, and below 0.05 with two more. Where images are alike among
+        themselves, as of a fixed camera, nothing can be told.
+        """
+        sizes = [edges.shape for edges, _ in self._maps]
+        size = max(sizes, key=sizes.count)
+        edges, gradients = (np.stack([_standardised(one) for one in maps]) for maps in
+                            zip(*(pair for pair in self._maps if pair[0].shape == size)))
+        number = len(edges)
+        if number < LEAST:
+            return ''
+        fit, alike = edges @ gradients.T, gradients @ gradients.T
+        own, others = fit.diagonal(), (fit.sum(1) - fit.diagonal()) / (number - 1)
+        gain = own - others
+        error = gain.std(ddof=1) / np.sqrt(number)
+        if (gain.mean() > min(BY_CHANCE * error, OWN - 2 * error)
+                or (alike.sum() - number) / (number * (number - 1)) > ONE_SCENE):
+            return ''
+        return (f'those of other images, it seems: their edges lie on those of their images '
+                f'(correlation {own.mean():.2f} over {number} labels) as on those of the others '
+                f'({others.mean():.2f}). Were files renamed, or numbered in another order?')
 
     def _some(self, fits: np.ndarray) -> str:
         """The same of the commonest transform that was done to some labels only."""
@@ -117,6 +151,12 @@ def _edges(label: np.ndarray, ignore_value: float) -> np.ndarray:
     return edges
 
 
+def _at_most(values: np.ndarray, side: int) -> np.ndarray:
+    """A map (H, W) or (H, W, K) with every n-th row and column, so that no side is longer."""
+    step = -(-max(values.shape[:2]) // side)
+    return values[::step, ::step]
+
+
 def _reduced(values: np.ndarray) -> np.ndarray:
     """A map (H, W) at a longer side of 128 pixels, a little blurred."""
     factor = SIDE / max(values.shape)
@@ -124,6 +164,12 @@ def _reduced(values: np.ndarray) -> np.ndarray:
         size = [max(round(side * factor), 1) for side in values.shape[::-1]]
         values = cv2.resize(values, size, interpolation=cv2.INTER_AREA)
     return cv2.GaussianBlur(values, (0, 0), 1)
+
+
+def _standardised(values: np.ndarray) -> np.ndarray:
+    """A flat map of mean 0 and length 1: products of two are correlations."""
+    values = values.ravel() - values.mean()
+    return values / np.linalg.norm(values)
 
 
 def _correlation(one: np.ndarray, other: np.ndarray) -> float:

@@ -89,15 +89,13 @@ def test_a_change_of_the_top_that_parts_do_not_follow_is_refused(change, told, t
 
 
 def test_changes_that_act_are_not_refused(tmp_path):
-    """In place, of a part, at both places, and where the model has its own."""
-    cfg = load_config(write(tmp_path, "model = dict(data_preprocessor=dict(size=(64, 64)))\n"
-                            "val_evaluator = dict(tasks=dict(depth=dict(type='Depth')))"))
+    """In place, of a part, and at both places."""
+    cfg = load_config(write(tmp_path, "val_evaluator = dict(tasks=dict(depth=dict(type='Depth')))"))
     cfg.tasks.semseg.loss_weight = 0.5
     cfg.tasks.pop('parsing')
     assert cfg.model.tasks.semseg.loss_weight == 0.5 and 'parsing' not in cfg.model.tasks
     cfg.data_preprocessor.mean = cfg.model.data_preprocessor.mean = (0, 0, 0)
     cfg.model.merge({'backbone': dict(frozen_stages=1)})
-    cfg.data_preprocessor.size = (96, 96)
     cfg.train_pipeline.pop(1)
     cfg.train_dataloader.dataset.pipeline = cfg.train_pipeline
     cfg.test_dataloader.dataset.data_root = '/x'
@@ -152,7 +150,44 @@ def test_overrides_of_a_dumped_config_reach_all_parts(tmp_path):
     write_own = load_config(PASCAL, {'model.data_preprocessor.size': (96, 96)})
     write_own.dump(tmp_path / 'dumped.py')
     cfg = load_config(str(tmp_path / 'dumped.py'), {'data_preprocessor.size': (64, 64)})
-    assert cfg.model.data_preprocessor == dict(COLOURS, size=(96, 96))
+    assert cfg.model.data_preprocessor == dict(COLOURS, size=(64, 64))
+
+
+def test_a_child_of_a_dumped_config_reaches_all_parts(tmp_path):
+    load_config(PASCAL, {'model.data_preprocessor.size': (96, 96)}).dump(tmp_path / 'dumped.py')
+    child = tmp_path / 'child.py'
+    child.write_text("""_base_ = './dumped.py'
+data_preprocessor = dict(size=(64, 64))
+tasks = dict(semseg=dict(loss_weight=3.0), normal=None)
+val_evaluator = dict(tasks=dict(parsing=dict(type='Parsing', values=(0, 1))))
+""")
+    cfg = load_config(str(child))
+    assert cfg.model.data_preprocessor['size'] == cfg.data_preprocessor['size'] == (64, 64)
+    for part in (cfg.model, cfg.train_dataloader.dataset, cfg.test_evaluator, cfg.visualizer):
+        assert part.tasks == cfg.tasks and part.tasks.semseg.loss_weight == 3.0
+    assert 'normal' not in cfg.tasks and cfg.val_evaluator.tasks.parsing['values'] == (0, 1)
+    assert load_config(str(tmp_path / 'dumped.py')).data_preprocessor['size'] == (96, 96)
+
+
+@pytest.mark.parametrize(('part', 'old', 'new', 'told'), [
+    ('tasks', 'dict(', "dict(depth=dict(type='Depth'), ",
+     "tasks.depth.type is 'Depth' at the top and not given in all 7 parts"),
+    ('tasks', 'loss_weight=50.0', 'loss_weight=0.5',
+     r'tasks.boundary.loss_weight is 0.5 at the top and 50.0 in all 7 parts'),
+    ('tasks', "normal=dict(loss_weight=10.0, type='Normal'),", '',
+     r'tasks.normal.\w+ is not given at the top and .* in all 7 parts'),
+    ('data_preprocessor', 'rgb=True', 'rgb=False', 'data_preprocessor.bgr_to_rgb is False at'),
+    ('max_epochs', '24', '124', r'sets max_epochs to 124, .* train_cfg.max_epochs is 24'),
+])
+def test_a_dump_edited_at_the_top_alone_is_refused(part, old, new, told, tmp_path):
+    """The parts have what is written out in them."""
+    dumped, edited = tmp_path / 'dumped.py', tmp_path / 'edited.py'
+    load_config('configs/synthetic/demo.py').dump(dumped)
+    load_config(str(dumped))
+    before, found, after = dumped.read_text().partition(f'\n{part} = ')
+    edited.write_text(before + found + after.replace(old, new, 1))
+    with pytest.raises((ValueError, KeyError), match=told):
+        load_config(str(edited))
 
 
 def test_the_folder_of_data_sets(monkeypatch):

@@ -82,10 +82,10 @@ def write_out_sets(cfg: Config) -> None:
                                          joint.get('names') or {})
 
 
-def shorten_written_sets(cfg: Config) -> None:
-    """Undo it where the tasks are those at the top, for other ones to take their place."""
+def shorten_written_sets(cfg: Config, tasks: Mapping) -> None:
+    """Undo it where the tasks are these, for other ones to take their place."""
     for joint in joint_datasets(cfg):
-        if joint.get('tasks') == cfg.tasks:
+        if joint.get('tasks') == tasks:
             joint['datasets'] = shorten_sets(joint.pop('tasks'), joint['datasets'],
                                              joint.get('names') or {})
 

@@ -4,7 +4,7 @@ import difflib
 import inspect
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from functools import cache
 from typing import Any
@@ -22,9 +22,9 @@ from .inherited import check_inherited, check_options
 from .model_index import find_config
 from .overrides import merge_options
 from .schema import check_kinds, check_parts
-from .shared import check_shared, remember
+from .shared import SHARED, check_preprocessor, check_shared, check_written_out, remember
 from .values import check_left_out, check_set_left_out, check_values, plain_numbers, value_of
-from .variables import check_sets_of_file, check_variables, places_of
+from .variables import bases_of, check_sets_of_file, check_variables, places_of
 
 # Keys that a runner reads from its config beside its own arguments.
 RUNNER_KEYS = {name for name in inspect.signature(Runner.__init__).parameters
@@ -93,7 +93,9 @@ def load_config(path: str, options: Mapping[str, object] | None = None) -> Confi
     check_variables(path, cfg, CONFIG_KEYS, read)
     check_inherited(path, cfg, read)
     check_sets_of_file(path, cfg, read)
-    _unshare(cfg, {key.split('.')[0] for key in options or {}})
+    for base in bases_of(path, read):  # of which one that a run has dumped has the tasks in its parts
+        _unshare(cfg, [key for key in SHARED if base.get(key) != cfg.get(key)], base)
+    _unshare(cfg, {key.split('.')[0] for key in options or {}}, cfg)
     present = [name for name, task in _tasks_of(cfg).items() if task is not None]
     for key, value in (options or {}).items():
         check_set_left_out(key, value, cfg)
@@ -107,7 +109,9 @@ def load_config(path: str, options: Mapping[str, object] | None = None) -> Confi
                                                      for key in options or {}))
     _leave_out(cfg)
     _check_entries(cfg)
+    check_preprocessor(path, cfg)
     _share(cfg)
+    check_written_out(path, cfg, [component for component, _ in _components(cfg)])
     check_parts(cfg)
     return cfg
 
@@ -187,6 +191,8 @@ def _share(cfg: Config) -> None:
             cfg.model.data_preprocessor = own
         else:
             cfg.model.data_preprocessor = {**cfg.data_preprocessor, **own}
+            # One value for both, for who reads the config as a run dumps it.
+            cfg.data_preprocessor.update({k: own[k] for k in own if k in cfg.data_preprocessor})
     if 'tasks' in cfg:
         write_out_sets(cfg)
         for component, registry in _components(cfg):
@@ -201,16 +207,23 @@ def check_unchanged(cfg: Config) -> None:
     check_shared(cfg, (component for component, _ in _components(cfg)), CONFIG_KEYS)
 
 
-def _unshare(cfg: Config, overridden: set[str]) -> None:
-    """Undo it in a config that a run has dumped, for what the command line overrides at the top."""
-    if 'tasks' in cfg and 'tasks' in overridden:
-        shorten_written_sets(cfg)
+def _unshare(cfg: Config, overridden: Collection[str], before: Mapping) -> None:
+    """Undo it in a config that a run has dumped, for what is overridden at the top.
+
+    Args:
+        cfg: the config.
+        overridden: top-level keys.
+        before: has what the parts were given.
+    """
+    tasks = before.get('tasks')
+    if tasks and 'tasks' in cfg and 'tasks' in overridden:
+        shorten_written_sets(cfg, tasks)
         for component, _ in _components(cfg):
-            if component.get('tasks') == cfg.tasks:
+            if component.get('tasks') == tasks:
                 component.pop('tasks')
     own = (cfg.get('model') or {}).get('data_preprocessor')
     if own and 'data_preprocessor' in overridden:
-        for key, value in (cfg.get('data_preprocessor') or {}).items():
+        for key, value in (before.get('data_preprocessor') or {}).items():
             if own.get(key) == value:
                 own.pop(key)
 

@@ -3,16 +3,18 @@
 import copy
 import os
 import warnings
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from mmengine.config import Config
 
 from .dataset_tree import joint_datasets
+from .parsed import parse_config
 from .values import value_of
 from .variables import places_by_name
 
 ATTRIBUTE = '_mtpsl_loaded'  # of a config; a copy has it too
+SHARED = ('tasks', 'data_preprocessor')  # what parts are given from the top
 
 
 class Loaded(NamedTuple):
@@ -22,7 +24,6 @@ class Loaded(NamedTuple):
         tasks: the top-level tasks.
         own_tasks: those of parts that have others.
         preprocessor: the top-level data_preprocessor.
-        own_keys: its entries that the model has otherwise.
         top: what stood at the top.
         variables: of each variable of the files its value and, by key, those of its places.
     """
@@ -30,9 +31,68 @@ class Loaded(NamedTuple):
     tasks: Mapping
     own_tasks: list[Mapping]
     preprocessor: Mapping
-    own_keys: frozenset[str]
     top: frozenset[str]
     variables: Mapping[str, tuple[Any, Mapping[str, Any]]]
+
+
+def check_written_out(path: str, cfg: Config, components: Sequence[Mapping]) -> None:
+    """Raise ValueError where what is at the top reaches no part, all of which have their own.
+
+    So it is where someone edits a run's dump or the output of ``print_config``, which have the
+    tasks written out in every part.
+
+    Args:
+        path: the config file.
+        cfg: the config, its parts with their tasks.
+        components: these parts.
+    """
+    tasks, parts = cfg.get('tasks') or {}, [part['tasks'] for part in components
+                                            if part.get('tasks')]
+    for name in dict.fromkeys((*tasks, *(name for part in parts for name in part))):
+        own = [part.get(name) for part in parts]
+        if not parts or tasks.get(name) in own:
+            continue
+        was = next(one for one in own if one) if any(own) else {}
+        key = '.'.join((name, *list(differing(tasks.get(name) or {}, was))[:1]))
+        raise ValueError(
+            f'{path}: tasks.{key} is {_shown(tasks, key)} at the top and '
+            f'{_shown({name: was}, key)} in all {len(parts)} parts that have tasks, such as '
+            'model.tasks, since they are written out there, as in a dump: a change of the top '
+            f'alone has no effect. --cfg-options tasks.{key}=... reaches all, as does a child '
+            'config with _base_')
+
+
+def check_preprocessor(path: str, cfg: Config) -> None:
+    """Raise the same for ``data_preprocessor``, before the model is given that of the top.
+
+    In a file without bases that has the tasks written out and in both places all its entries.
+    """
+    model, given = cfg.get('model') or {}, cfg.get('data_preprocessor') or {}
+    own = model.get('data_preprocessor') or {}
+    file = parse_config(path)
+    if not model.get('tasks') or file is None or file.bases or not given.keys() <= own.keys():
+        return
+    for key in differing(given, {name: own[name] for name in given}):
+        raise ValueError(
+            f'{path}: data_preprocessor.{key} is {_shown(given, key)} at the top and '
+            f'{_shown(own, key)} in model.data_preprocessor, which counts: change both')
+
+
+def differing(one: Mapping, other: Mapping) -> Iterator[str]:
+    """Dotted keys that two dicts have otherwise, the innermost."""
+    for key in dict.fromkeys((*one, *other)):
+        values = one.get(key), other.get(key)
+        if all(isinstance(value, Mapping) for value in values):
+            yield from (f'{key}.{below}' for below in differing(*values))  # type: ignore[arg-type]
+        elif values[0] != values[1]:
+            yield str(key)
+
+
+def _shown(tasks: Mapping, key: str) -> str:
+    value: Any = tasks
+    for part in key.split('.'):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return 'not given' if value is None else f'{value!r:.60}'
 
 
 def remember(cfg: Config, components: Iterable[Mapping], known: Collection[str]) -> None:
@@ -46,13 +106,11 @@ def remember(cfg: Config, components: Iterable[Mapping], known: Collection[str])
     tasks = cfg.get('tasks') or {}
     own = [part['tasks'] for part in components if part.get('tasks') and part['tasks'] != tasks]
     given = cfg.get('data_preprocessor') or {}
-    model = (cfg.get('model') or {}).get('data_preprocessor') or {}
-    own_keys = frozenset(key for key in given if given[key] != model.get(key))
     places = places_by_name(cfg.filename, [name for name in cfg if name not in known], known)
     variables = {name: (cfg[name], {key: value_of(cfg, key) for key in keys})
                  for name, keys in places.items()}
     cfg.__dict__[ATTRIBUTE] = copy.deepcopy(
-        Loaded(tasks, own, given, own_keys, frozenset(cfg), variables))
+        Loaded(tasks, own, given, frozenset(cfg), variables))
 
 
 def check_shared(cfg: Config, components: Iterable[Mapping], known: Collection[str]) -> None:
@@ -97,7 +155,7 @@ def check_shared(cfg: Config, components: Iterable[Mapping], known: Collection[s
                           f'tasks.{changed[0]}')
     given = cfg.get('data_preprocessor') or {}
     model = (cfg.get('model') or {}).get('data_preprocessor') or {}
-    for key in {*loaded.preprocessor, *given} - loaded.own_keys:
+    for key in {*loaded.preprocessor, *given}:
         if loaded.preprocessor.get(key) != given.get(key) != model.get(key):
             raise _came_apart(f'data_preprocessor.{key}', 'the model has',
                               f'data_preprocessor.{key}')

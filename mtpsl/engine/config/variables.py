@@ -31,16 +31,16 @@ def check_variables(path: str, cfg: Mapping, known: Collection[str],
     Raises:
         KeyError: a file sets a base's variable, or changes it in place, that the base has already
             used and the file does not use; or a variable that nothing reads looks like a
-            misspelt one.
+            misspelt one, or, in a config written out whole, like one whose places are otherwise.
 
     Warns:
         UserWarning: the file uses the variable in some of the places only; or nothing reads it; or
             it changes the validation data, but not the test data derived from them in the base.
     """
     top = parse_config(path)
-    if top is None or not top.bases:
-        return
-    for file in top.family():
+    if top is not None and not top.bases and 'model' in cfg:
+        _check_written_out(top, cfg, known)
+    for file in top.family() if top is not None and top.bases else ():
         inherited = {name for base in file.bases for one in base.family() for name in one.assigned}
         for kind in ('dataset', 'evaluator'):
             _check_pair(kind, file, cfg, read)
@@ -56,6 +56,14 @@ def check_variables(path: str, cfg: Mapping, known: Collection[str],
             _check_override(name, file, _is_used(name, file, top, 'values'), cfg, known, read)
 
 
+def bases_of(path: str, read: Callable[[str], Config]) -> Iterator[Config]:
+    """Iterate over all bases of a config file, read; none of JSON and YAML."""
+    top = parse_config(path)
+    for file in top.family() if top is not None else ():
+        if file is not top:
+            yield read(file.path)
+
+
 def check_sets_of_file(path: str, cfg: Config, read: Callable[[str], Config]) -> None:
     """Raise KeyError where a config leaves out, by None, a named set that none of its bases has.
 
@@ -67,10 +75,8 @@ def check_sets_of_file(path: str, cfg: Config, read: Callable[[str], Config]) ->
     gone = [key for key in keys_of(cfg) if value_of(cfg, key) is None
             and (parent := key.rpartition('.')[0]).endswith('.datasets')
             and isinstance(value_of(cfg, parent), Mapping)]
-    top = parse_config(path) if gone else None
-    bases = [] if top is None else [read(one.path) for one in top.family()
-                                    if one is not top]
-    for key in gone if top is not None else ():
+    bases = list(bases_of(path, read)) if gone else []
+    for key in gone if parse_config(path) else ():
         if all(value_of(base, key) is None for base in bases):
             sets = value_of(cfg, key.rpartition('.')[0])
             raise KeyError(f'{path}: ' + no_such_set(key, [
@@ -115,6 +121,18 @@ def _check_override(name: str, file: ConfigFile, used: bool, cfg: Mapping,
     else:
         raise KeyError(says + 'Set what is to have the new value, such as '
                        f'{_written(stale[0], written)}')
+
+
+def _check_written_out(file: ConfigFile, cfg: Mapping, known: Collection[str]) -> None:
+    """Refuse a variable of a dump that was set anew, where keys of its name have the old value."""
+    for name in file.assigned:
+        if name in known or name.startswith('_') or _is_used(name, file, file):
+            continue
+        places = [key for key in keys_of(cfg) if key.rpartition('.')[2] == name != key
+                  and key.split('.')[0] in known]
+        if places and all(value_of(cfg, key) != cfg[name] for key in places):
+            raise KeyError(f'{file.path} sets {name} to {cfg[name]!r:.60}, which nothing reads: '
+                           f'{places[0]} is {value_of(cfg, places[0])!r:.60}. Set that')
 
 
 def _check_pair(kind: str, file: ConfigFile, cfg: Mapping,
