@@ -87,7 +87,7 @@ def read_argument(text: str, setting: str | None = None) -> list[Result]:
 def _tested_alike(results: Sequence[Result]) -> dict:
     """How several files of a row were tested; their values together where they differ."""
     said = [result.tested for result in results if result.tested]
-    values = {key: list({json.dumps(one.get(key)): one.get(key) for one in said}.values())
+    values = {key: list({json.dumps(one[key]): one[key] for one in said if key in one}.values())
               for key in dict.fromkeys(key for one in said for key in one)}
     return {key: found[0] if len(found) == 1 else found for key, found in values.items()}
 

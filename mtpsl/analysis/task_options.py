@@ -2,8 +2,10 @@
 
 import inspect
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 from mtpsl.registry import TASKS, class_of
 
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 # Of a metrics.json: task -> its type, and option -> value where that is not the default.
 OPTIONS = 'task_options'
 TESTED = 'tested'  # of a metrics.json: how the figures were measured
+WAYS = ('tta', 'amp', 'num_samples')  # of testing, whatever the images
+LABELLED = 'labelled images of '  # a task, of those tested on
 SHOWN = 60  # characters of a value
 
 
@@ -38,16 +42,28 @@ def options_of(tasks: Mapping[str, Mapping]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def tested_with(model: 'MultiTaskModel', images: int) -> dict[str, Any]:
+def tested_with(model: 'MultiTaskModel', dataset: object) -> dict[str, Any]:
     """The entry ``tested`` of a file of figures.
 
     Args:
         model: the tested model.
-        images: number of images that it was tested on.
+        dataset: what it was tested on, built.
     """
+    from mtpsl.datasets.look import leaves_of
+    from mtpsl.engine.checkpoints.data_files import files_of
+
+    leaves = list(leaves_of(dataset))
+    infos = [leaf.get_data_info(index) for leaf in leaves for index in range(len(leaf))]
+    labelled = Counter(name for info in infos for name in info['labels'])
+    # The names of all images, and the content of some of those.
+    which = sorted(str(info['img_id']) for info in infos), [
+        content for leaf in leaves for name, content in files_of(leaf).items()
+        if name.endswith(' image 0')]
     views = None if model.tta is None else [
         f'{scale:g}{" mirrored" if flip else ""}' for flip, scale in model.tta.views]
-    return dict(images=images, tta=views, amp=model.amp, num_samples=model.num_samples)
+    return {'images': len(infos), 'which images, as a digest': f'{crc32(repr(which).encode()):08x}',
+            **{f'{LABELLED}{name}': labelled[name] for name in model.tasks},
+            **dict(zip(WAYS, (views, model.amp, model.num_samples)))}
 
 
 def _plain(value: object) -> Any:
@@ -80,11 +96,18 @@ def read_tested(content: Mapping, place: str) -> dict[str, Any]:
     return tested
 
 
-def other_tests(methods: Iterable['Method']) -> list[str]:
-    """A line on rows that were tested in other ways: other images, views, precision, samples."""
-    rows = [(method.name, run.tested) for method in methods for run in method.runs if run.tested]
+def other_tests(methods: Iterable['Method'], of_one_set: bool = True) -> list[str]:
+    """A line on rows that were tested in other ways: other images, views, precision, samples.
+
+    Args:
+        methods: the rows.
+        of_one_set: they should be of the same images.
+    """
+    rows = [(method.name, run.tested) for method in methods for run in method.runs]
+    # What a row does not say, of a task that it lacks or as older files, is no difference.
     differing = [told for option in dict.fromkeys(key for _, given in rows for key in given)
-                 if (told := _differing(option, rows))]
+                 if (of_one_set or option in WAYS)
+                 and (told := _differing(option, [row for row in rows if option in row[1]]))]
     return [f'the rows were not tested alike: {"; ".join(differing)}'] if differing else []
 
 

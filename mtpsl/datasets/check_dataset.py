@@ -15,11 +15,11 @@ from mtpsl.tasks.seen import NAMED, Seen
 
 from .decoding import exif_orientation
 from .doubles import same_files, told_twice
+from .edge_fit import EdgeFit
 from .label_mapping import count_labels
 from .partial_label import PartialLabelDataset
 from .seen_photos import Photo
 from .transforms import LoadImageFromFile, LoadLabels
-from .turned import EdgeFit
 
 PIPELINE = (dict(type='mtpsl.LoadImageFromFile'), dict(type='mtpsl.LoadLabels'))
 MANY = 10  # labels of which one at least should differ from the others

@@ -5,16 +5,18 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 
+import numpy as np
 from mmengine.logging import print_log
 
 from mtpsl.datasets.transforms.contract import names_by_chance
-from mtpsl.datasets.transforms.loading import LoadLabels, read_label
+from mtpsl.datasets.transforms.loading import LoadImageFromFile, LoadLabels, read_label
 from mtpsl.structures import batch_leaves
 from mtpsl.tasks import Task
 from mtpsl.tasks.seen import Seen
 
 from .check_dataset import MANY
 from .contradictions import compare_sets
+from .edge_fit import EdgeFit
 from .joint import JointDataset
 from .partial_label import PartialLabelDataset
 from .pictures import LEVELS
@@ -118,6 +120,7 @@ class _Look:
 
     Attributes:
         seen: task -> its labels.
+        fits: task -> how they lie on their images.
         labelled: tasks that an image was found to be labelled for.
         lost: those of them whose labels do not leave the pipeline.
         complete: tasks of which every image was asked and every label opened.
@@ -126,10 +129,13 @@ class _Look:
     def __init__(self, dataset: PartialLabelDataset) -> None:
         self.dataset = dataset
         self.seen = {name: Seen(bool(dataset.PUBLISHED)) for name in dataset.tasks}
+        self.fits = {name: EdgeFit() for name in dataset.tasks}
         self._asked: Counter[str] = Counter()  # labels that were to be opened
         self._sent: Counter[str] = Counter()  # images that went through the pipeline
+        steps = dataset.pipeline.transforms
         # Label files that a transform of the user's reads may be of any kind.
-        self._reads = any(isinstance(step, LoadLabels) for step in dataset.pipeline.transforms)
+        self._reads = any(isinstance(step, LoadLabels) for step in steps)
+        self._loader = next((step for step in steps if isinstance(step, LoadImageFromFile)), None)
         self.labelled: set[str] = set()
         self._arrived: set[str] = set()
         passed_over: set[str] = set()
@@ -185,6 +191,7 @@ class _Look:
 
     def _open(self, info: dict, wanted: set[str]) -> None:
         opened: dict = {}
+        image = self._image(info) if wanted & set(info['labels']) else None
         for name, paths in info['labels'].items():
             if name not in wanted:
                 continue
@@ -200,6 +207,19 @@ class _Look:
                                        f'{error}') from error
                 continue
             self.seen[name].add(label, task.ignore_value, ' + '.join(paths))
+            if image is not None:
+                self.fits[name].add(image, label, task.ignore_value, info['img_id'])
+
+    def _image(self, info: dict) -> np.ndarray | None:
+        """The image, unless it is turned, as its labels may not be, or cannot be read."""
+        if self._loader is None:
+            return None
+        try:
+            results = self._loader(
+                info | dict(tasks=self.dataset.tasks, photos=self.dataset.PHOTOS))
+        except UnreadableFileError:  # told of when the image goes through the pipeline
+            return None
+        return results['img'] if results['orientation'] == 1 else None
 
     def _through_pipeline(self, index: int, used: set[str]) -> set[str]:
         """The tasks whose labels are in the sample; ``used`` where that cannot be told."""
@@ -253,6 +273,8 @@ def _conclude(looks: list[_Look], training: bool) -> None:
             remarks.append(f'the labels of the task {name} that were opened {seen.blank}')
         if training and not doubt and (idle := tasks[name].idle(seen)):
             remarks.append(f'the labels of the task {name} that were opened {idle}')
+        remarks += [f'the labels of the task {name} that were opened are {told}'
+                    for look in mine if not doubt and (told := look.fits[name].told())]
         if complete and (doubt and doubt.mute or not labelled):
             mute.append(name)
     remarks += compare_sets({f'dataset {number}': {

@@ -18,7 +18,7 @@ from mtpsl.engine.checkpoints.content import (
 )
 from mtpsl.engine.checkpoints.data_files import other_file, other_files
 from mtpsl.engine.checkpoints.resume import check_teacher, differences, unfinished
-from mtpsl.engine.checkpoints.trained_images import other_images
+from mtpsl.engine.checkpoints.trained_images import learned_from, other_images
 from mtpsl.engine.hooks.checkpoint_hook import known_direction
 from mtpsl.evaluation import MultiTaskMetric
 from mtpsl.evaluation.score_names import tiny_scores
@@ -46,7 +46,7 @@ def check_training(runner: Runner) -> None:
     _check_custom_keys(runner)
     for found in (*schedule_doubts(runner.cfg.get('param_scheduler'), length_of(runner)),
                   *hook_doubts(runner), *_other_data(runner),
-                  *standing_weights(runner), moving_weights(runner), _other_images(runner),
+                  *standing_weights(runner), moving_weights(runner), *_first_weights(runner),
                   *_validated_on_training(runner),
                   other_colours(runner.cfg, 'val') or other_colours(runner.cfg, 'test'),
                   other_zoom(runner.cfg, 'val') or other_zoom(runner.cfg, 'test'),
@@ -111,11 +111,15 @@ def _check_teacher(runner: Runner) -> None:
             runner.logger.warning(f'model.teacher: {told}')
 
 
-def _other_images(runner: Runner) -> str:
-    """How the images were read that the first weights were trained on."""
+def _first_weights(runner: Runner) -> Iterator[str]:
+    """What their training's images have to do with those of now."""
     init = runner.cfg.model.get('init_cfg') or {}
     path = runner._load_from or (isinstance(init, dict) and init.get('checkpoint')) or '://'
-    return '' if runner._resume or '://' in path else other_images(path, runner.cfg, 'train')
+    if runner._resume or '://' in path:
+        return
+    yield other_images(path, runner.cfg, 'train')
+    if runner.val_loop is not None:
+        yield learned_from(path, runner.val_dataloader.dataset)
 
 
 def _check_slice(runner: Runner) -> None:

@@ -38,7 +38,7 @@ from mtpsl.system.config_arguments import one_line_errors
 from mtpsl.tasks import Task
 from mtpsl.tasks.seen import Seen
 
-from .checkpoints.trained_images import other_images
+from .checkpoints.trained_images import learned_from, other_images
 from .config.values import value_of
 from .quiet import silence
 from .ranks import compare_data
@@ -89,7 +89,8 @@ def _check_test(runner: Runner) -> None:
     seen = look_at_labels(tested, training=False)
     learned, zoom = training_data(cfg), other_zoom(cfg, 'test')
     for told in (other_colours(cfg, 'test'), zoom, other_reading(cfg, 'test'),
-                 training_set_tested(cfg, learned, tested),
+                 training_set_tested(cfg, learned, tested)
+                 or cfg.load_from and learned_from(cfg.load_from, tested),
                  cfg.load_from and other_images(cfg.load_from, cfg, 'test'),
                  *compare_labels(_learned_labels(learned), seen)):
         if told:

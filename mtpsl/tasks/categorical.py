@@ -10,7 +10,7 @@ from torch import Tensor
 from .auxiliary import AGREEMENT, CONFIDENCE, ClassAuxMaps
 from .base import Task, masked_mean
 from .class_doubts import doubt_classes, unlike_classes
-from .class_list import check_names, check_palette, check_weights
+from .class_list import check_names, check_palette, check_weights, mirror_order
 from .seen import Doubt, Seen
 from .stored import (
     Stored,
@@ -42,6 +42,9 @@ class CategoricalTask(ClassAuxMaps, Task):
         ignore: stored numbers that mean unknown, in addition to -1 and, if it is not in
             ``values``, 255; with ``colour_coded`` RGB colours.
         colour_coded: label files are RGB; each class has its colour of ``palette``.
+        mirrored: pairs of classes that change places in a mirror image, such as ``(('left arm',
+            'right arm'),)``; None for those whose names differ by left and right alone, ``()`` for
+            none.
     """
 
     ignore_value = 255
@@ -58,7 +61,8 @@ class CategoricalTask(ClassAuxMaps, Task):
                  class_weight: Sequence[float] | None = None,
                  values: Sequence[Stored] | None = None,
                  ignore: Sequence[int] | Sequence[Sequence[int]] | None = None,
-                 colour_coded: bool = False) -> None:
+                 colour_coded: bool = False,
+                 mirrored: Sequence[Sequence[str]] | None = None) -> None:
         super().__init__(loss_weight)
         owner = type(self).__name__
         self.class_names = check_names(owner, class_names)
@@ -72,6 +76,7 @@ class CategoricalTask(ClassAuxMaps, Task):
         self.stored = self._stored_values(values, ignore)
         self.class_weight = None if class_weight is None else check_weights(
             owner, class_weight, self.channels)
+        self._mirror_order = mirror_order(owner, mirrored, self.class_names)
         self._weight_on: dict[torch.device, Tensor] = {}
 
     def _stored_values(self, values: Sequence[Stored] | None,
@@ -90,6 +95,18 @@ class CategoricalTask(ClassAuxMaps, Task):
         return StoredValues(owner, self.channels, self.ignore_value,
                             pack_colours(self.palette).tolist(),
                             pack_colours(colours).tolist(), (), _colour)
+
+    def flip(self, label: np.ndarray) -> np.ndarray:
+        flipped = super().flip(label)
+        if self._mirror_order is None:
+            return flipped
+        ids = np.arange(256, dtype=label.dtype)
+        ids[:self.channels] = self._mirror_order
+        return ids[flipped]
+
+    def mirror(self, prediction: Tensor) -> Tensor:
+        mirrored = super().mirror(prediction)
+        return mirrored if self._mirror_order is None else mirrored[:, self._mirror_order]
 
     def check(self, label: np.ndarray) -> None:
         outside = invalid_values(label, self.channels, self.ignore_value)

@@ -26,6 +26,39 @@ def check_names(owner: str, class_names: Sequence[str]) -> tuple[str, ...]:
     return tuple(class_names)
 
 
+def mirror_order(owner: str, mirrored: Sequence[Sequence[str]] | None,
+                 class_names: Sequence[str]) -> list[int] | None:
+    """Return the class that each is in a mirror image; None where all stay what they are.
+
+    Args:
+        owner: whose argument it is.
+        mirrored: pairs of classes that change places; None for those of names that differ by left
+            and right alone.
+        class_names: all names.
+
+    Raises:
+        ValueError: no pairs of the classes, or a class twice.
+    """
+    places = {name: number for number, name in enumerate(class_names)}
+    if mirrored is None:
+        lower = {name.lower(): name for name in class_names}
+        mirrored = [(name, lower[other]) for name in class_names
+                    if (other := name.lower().replace('left', 'right')) in lower
+                    and other != name.lower()]
+    ordered = isinstance(mirrored, Sequence) and not isinstance(mirrored, str)
+    pairs = [tuple(pair) for pair in mirrored if isinstance(pair, (list, tuple))] if ordered else []
+    named = [name for pair in pairs for name in pair]
+    if (not ordered or len(pairs) < len(mirrored) or any(len(pair) != 2 for pair in pairs)
+            or not places.keys() >= set(named) or len(set(named)) < len(named)):
+        raise ValueError(f"{owner}: mirrored must be pairs of classes such as (('left arm', "
+                         f"'right arm'),), each class at most once, got {mirrored!r}; the classes "
+                         f'are {", ".join(class_names)}')
+    order = list(range(len(class_names)))
+    for one, other in pairs:
+        order[places[one]], order[places[other]] = places[other], places[one]
+    return order if pairs else None
+
+
 def check_palette(owner: str, palette: Sequence[Sequence[int]] | np.ndarray,
                   classes: int) -> np.ndarray:
     """Convert one RGB colour of integers 0..255 per class to (classes, 3) uint8.

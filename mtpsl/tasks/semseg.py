@@ -26,6 +26,7 @@ class Semseg(CategoricalTask):
         values: see :class:`CategoricalTask`.
         ignore: see :class:`CategoricalTask`.
         colour_coded: see :class:`CategoricalTask`.
+        mirrored: see :class:`CategoricalTask`.
     """
 
     def __init__(self, class_names: Sequence[str] = VOC_CLASSES,
@@ -33,10 +34,12 @@ class Semseg(CategoricalTask):
                  absent_iou: float | None = None, class_weight: Sequence[float] | None = None,
                  values: Sequence[Stored] | None = None,
                  ignore: Sequence[int] | Sequence[Sequence[int]] | None = None,
-                 colour_coded: bool = False) -> None:
+                 colour_coded: bool = False,
+                 mirrored: Sequence[Sequence[str]] | None = None) -> None:
         classes = len(check_names(type(self).__name__, class_names))
         super().__init__(class_names, bit_palette(classes) if palette is None else palette,
-                         loss_weight, absent_iou, class_weight, values, ignore, colour_coded)
+                         loss_weight, absent_iou, class_weight, values, ignore, colour_coded,
+                         mirrored)
         if len(self.class_names) < 2:
             raise ValueError('Semseg: class_names must be at least 2 names, since with one class '
                              f'nothing can be learned, got {list(class_names)}; the rest that is '

@@ -73,20 +73,27 @@ def test_every_way_in_tells(config, tmp_path):
     both = [f'{split}_dataloader.dataset.pipeline.0.color_type=grayscale'
             for split in ('train', 'val', 'test')]
     weights = str(grey / 'epoch_1.pth')
-    ways = dict(test=('test.py', [plain, weights], 1),
-                same=('test.py', [plain, weights, '--cfg-options', *both], 0),
-                load=('train.py', [plain, '--cfg-options', f'load_from={weights}'], 1),
+    # Another fold: what was trained on is tested and validated on, the other way round.
+    fold = [f'{split}_dataloader.dataset.split={other}' for split, other in (
+        ('train', 'val'), ('val', 'train'), ('test', 'train'))]
+    ways = dict(test=('test.py', [plain, weights], 1, 0),
+                same=('test.py', [plain, weights, '--cfg-options', *both], 0, 0),
+                fold=('test.py', [plain, weights, '--cfg-options', *both, *fold], 0, 1),
+                load=('train.py', [plain, '--cfg-options', f'load_from={weights}'], 1, 0),
+                load_fold=('train.py', [plain, '--cfg-options', f'load_from={weights}', *both,
+                                        *fold], 0, 1),
                 init=('train.py', [plain, '--cfg-options', 'model.init_cfg.type=Pretrained',
-                                   f'model.init_cfg.checkpoint={small}'], 1))
+                                   f'model.init_cfg.checkpoint={small}'], 1, 0))
     with running_here():
         load_tool('train.py').main([plain, '--work-dir', str(grey), '--cfg-options', *both])
         load_tool('model_converters/publish.py').main([weights, str(small)])
-        for name, (tool, words, times) in ways.items():
+        for name, (tool, words, times, learned) in ways.items():
             folder = tmp_path / name
             place = words.index('--cfg-options') if '--cfg-options' in words else len(words)
             load_tool(tool).main([*words[:place], '--work-dir', str(folder), *words[place:]])
             log = next(folder.glob('*/*.log')).read_text()
             assert log.count('was trained on images') == times, name
+            assert log.count('has learned from images that are tested on, such as ') == learned
     for file in (weights, str(small)):
         with pytest.warns(UserWarning, match='was trained on images .*grayscale'):
             load_model(plain, file, 'cpu')

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from mtpsl.analysis.figures import draw_gains, read_gains
+from mtpsl.analysis.figures import draw_gains, read_gains, tell_other_ways
 
 METRICS = {'semseg/mIoU': 40.0, 'normal/mErr': 20.0, 'boundary/odsF': None,
            'initial/semseg/mIoU': 30.0, 'initial/normal/mErr': 24.0, 'initial/boundary/odsF': 5.0,
@@ -68,3 +68,16 @@ def test_results_without_initial_predictions(write):
     with pytest.raises(ValueError, match='hold different tasks'):
         read_gains(f'x={write("c.json", METRICS)},' + write(
             'd.json', {'semseg/mIoU': 1.0, 'initial/semseg/mIoU': 1.0}))
+
+
+@pytest.mark.parametrize(('other', 'seeds', 'models'), [
+    (dict(tta=['1', '1 mirrored']), 1, 1), ({'which images, as a digest': 'b'}, 1, 0), ({}, 0, 0)])
+def test_runs_that_were_tested_otherwise_are_told(other, seeds, models, write, warned) -> None:
+    """Seeds of one model must be of the same images; models may be of several datasets."""
+    usual = {'tta': None, 'which images, as a digest': 'a'}
+    files = [write(f'{name}/metrics.json', METRICS | dict(tested=tested))
+             for name, tested in (('a', usual), ('b', usual | other))]
+    read_gains(f'x={",".join(files)}')
+    assert len(warned) == seeds and all('not tested alike' in line for line in warned)
+    tell_other_ways([f'x={files[0]}', f'y={files[1]}'])
+    assert len(warned) == seeds + models

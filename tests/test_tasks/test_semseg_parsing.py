@@ -64,3 +64,29 @@ def test_absent_classes_of_a_small_set() -> None:
     for absent_iou, expected in ((None, 100), (0.0, 200 / 21)):
         task = Semseg(absent_iou=absent_iou)
         assert task.score(task.stats(prediction, label))['mIoU'] == pytest.approx(expected)
+
+
+ARMS = ('background', 'left arm', 'right arm', 'Left leg', 'head', 'Right leg')
+
+
+@pytest.mark.parametrize(('mirrored', 'order'), [
+    (None, [0, 2, 1, 5, 4, 3]), ((), range(6)), ((('head', 'left arm'),), [0, 4, 2, 3, 1, 5])])
+def test_a_mirror_image_exchanges_left_and_right(mirrored, order) -> None:
+    """In labels, unknown pixels apart, and in the channels of predictions."""
+    task = Semseg(ARMS, mirrored=mirrored)
+    label = np.uint8([[0, 1, 2, 3], [4, 5, 255, 1]])
+    expected = np.uint8([[{255: 255}.get(c, list(order)[c % 6]) for c in row] for row in label])
+    np.testing.assert_array_equal(task.flip(label), expected[:, ::-1])
+    assert task.flip(label).dtype == np.uint8
+    scores = torch.nn.functional.one_hot(torch.tensor(label % 6).long(), 6).permute(2, 0, 1)[None]
+    np.testing.assert_array_equal(task.mirror(scores.float()).argmax(1)[0],
+                                  np.where(expected == 255, list(order)[255 % 6], expected)[:, ::-1])
+
+
+@pytest.mark.parametrize('mirrored', [
+    'left', (('left arm',),), (('left arm', 'tail'),), ('left arm', 'right arm'), 5,
+    (('left arm', 'right arm'), ('right arm', 'head'))])
+def test_pairs_that_are_none_are_refused(mirrored) -> None:
+    with pytest.raises(ValueError, match='Semseg: mirrored must be pairs of classes such as'):
+        Semseg(ARMS, mirrored=mirrored)
+    assert Semseg(('left', 'nothing else')).flip(np.uint8([[0, 1]])).tolist() == [[1, 0]]

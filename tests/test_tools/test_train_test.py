@@ -40,7 +40,10 @@ def test_testing_prints_the_table_writes_metrics_and_panels(tested):
     assert primary | {f'initial/{name}' for name in primary} <= set(metrics)
     assert metrics['higher_is_better'] == {name: name != 'normal/mErr' for name in primary}
     assert set(metrics['task_options']) == {name.split('/')[0] for name in primary}
-    assert metrics['tested'] == dict(images=6, tta=None, amp=False, num_samples=1)
+    digest = metrics['tested'].pop('which images, as a digest')
+    assert metrics['tested'] == dict(images=6, tta=None, amp=False, num_samples=1) | {
+        f'labelled images of {name}': 6 for name in metrics['task_options']}
+    assert re.fullmatch('[0-9a-f]{8}', digest)
     assert 'NaN' not in (folder / 'out.json').read_text()
     assert (folder / 'out.md').read_text().strip() in said
     assert 'semseg/IoU.person' in metrics and 'delta_m' not in metrics

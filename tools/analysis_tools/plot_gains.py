@@ -18,8 +18,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     with one_line_errors('plot_gains.py'):  # here: --help needs no PyTorch
-        from mtpsl.analysis.figures import draw_gains, read_gains, save_figure
+        from mtpsl.analysis.figures import draw_gains, read_gains, save_figure, tell_other_ways
 
+        tell_other_ways(args.runs)
         models = by_name([read_gains(text) for text in args.runs], 'NAME=RUN')
         save_figure(draw_gains(models), args.out)
         print(f'figure: {args.out}')

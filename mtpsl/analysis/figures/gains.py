@@ -2,19 +2,19 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mtpsl.analysis.result_files import read_results
-from mtpsl.analysis.results import Result, Score, one_direction, summarize
+from mtpsl.analysis.results import Method, Result, Score, one_direction, summarize
 from mtpsl.evaluation.table import ARROWS, figure
 from mtpsl.system.arguments import split_name, split_paths
 from mtpsl.system.choices import COLUMN, PAGE
 
-from .runs import RESULT, run_file, run_title, tell_left_out
+from .runs import RESULT, run_file, run_title, tell_left_out, tell_other_tests
 from .style import paper_style
 
 ACROSS = 5  # panels at most
@@ -39,16 +39,29 @@ def read_gains(text: str) -> tuple[str, dict[str, Gain]]:
         FileNotFoundError: a file that is not there.
         ValueError: no result file, one without initial predictions, seeds of different tasks.
     """
-    name, paths = split_name(text)
-    files = [run_file(path, RESULT) for path in split_paths(paths)]
-    results = [_read_result(str(file)) for file in files]
+    name, results = _read_model(text)
+    files = [result.file for result in results]
+    tell_other_tests([Method(name or files[0], tuple(results))])
     pairs = [_pairs(result) for result in results]
     if any(set(pair) != set(pairs[0]) for pair in pairs):
         raise ValueError(f'the result files of {text!r} hold different tasks')
-    return name or run_title(str(files[0])), {
+    return name or run_title(files[0]), {
         key: Gain(summarize([pair[key][0] for pair in pairs]),
                   summarize([pair[key][1] for pair in pairs]), one_direction(key, results) is True)
         for key in pairs[0]}
+
+
+def tell_other_ways(texts: Sequence[str]) -> None:
+    """Warn of models, each as :func:`read_gains` reads it, that were tested in other ways."""
+    models = [_read_model(text) for text in texts]
+    tell_other_tests([Method(name or run_title(results[0].file), tuple(results))
+                      for name, results in models], of_one_set=False)
+
+
+def _read_model(text: str) -> tuple[str, list[Result]]:
+    """The name, '' where none is given, and the results of the seeds."""
+    name, paths = split_name(text)
+    return name, [_read_result(str(run_file(path, RESULT))) for path in split_paths(paths)]
 
 
 def _read_result(file: str) -> Result:

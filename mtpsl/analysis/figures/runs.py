@@ -1,11 +1,13 @@
 """Finds the files of runs that figures show."""
 
 import logging
+from collections.abc import Iterable
 from pathlib import Path
 
 from mmengine.logging import print_log
 
-from mtpsl.analysis.results import Result
+from mtpsl.analysis.results import Method, Result
+from mtpsl.analysis.task_options import other_tests
 from mtpsl.engine.checkpoints.checkpoint_file import checkpoint_file
 from mtpsl.engine.checkpoints.resume import latest_checkpoint
 from mtpsl.engine.dumped_config import is_dump
@@ -32,6 +34,12 @@ def run_file(path: str, name: str) -> Path:
 def tell_left_out(*results: Result) -> None:
     """Warn of tasks of which a result file does not say which figure is the primary one."""
     for line in dict.fromkeys(result.left_out for result in results if result.left_out):
+        print_log(line, 'current', logging.WARNING)
+
+
+def tell_other_tests(methods: Iterable[Method], of_one_set: bool = True) -> None:
+    """Warn of rows of one figure that were tested in other ways, see :func:`other_tests`."""
+    for line in other_tests(methods, of_one_set):
         print_log(line, 'current', logging.WARNING)
 
 

@@ -16,7 +16,7 @@ from mtpsl.evaluation.table import ARROWS
 from mtpsl.system.arguments import split_paths
 from mtpsl.system.choices import COLUMN, PAGE
 
-from .runs import RESULT, run_config, run_file, tell_left_out
+from .runs import RESULT, run_config, run_file, tell_left_out, tell_other_tests
 from .style import paper_style
 
 
@@ -78,6 +78,7 @@ def draw_steps(rows: Sequence[StepRow]) -> Figure:
         ValueError: two rows with the same number of steps.
     """
     ordered = sorted(rows, key=lambda row: row.steps)
+    tell_other_tests(row.method for row in ordered)
     for first, second in zip(ordered, ordered[1:]):
         if first.steps == second.steps:
             raise ValueError(f'{first.origin} and {second.origin} both have {first.steps} steps; '

@@ -20,7 +20,7 @@ from mtpsl.datasets.decoding import (
     rgb_of,
     stored_content,
 )
-from mtpsl.datasets.mended import say_frames
+from mtpsl.datasets.mended import say_frames, say_once
 from mtpsl.datasets.photo import ORIENTATIONS, TURNS, refuse_special, turn, turned_decode
 from mtpsl.datasets.pictures import WHITE, read_label_picture, to_bytes
 from mtpsl.datasets.unreadable import MixedCodingsError, UnreadableFileError
@@ -29,6 +29,7 @@ from mtpsl.tasks import Task
 
 # Largest factor between the sides of a label file and those of the image, either way.
 LARGEST_ZOOM = 2
+PADDED = 1.25  # a smaller one may be no zoom at all
 
 
 @TRANSFORMS.register_module()
@@ -229,7 +230,7 @@ def read_label(task: Task, files: tuple[tuple[str, ...], Callable], size: tuple[
         label = task.translate(label)
         task.check(label)
         label = label.astype(task.label_dtype, copy=False)
-        return label if size is None else _fit(label, size, task)
+        return label if size is None else _fit(label, size, task, paths[0])
     except MixedCodingsError:
         raise
     except Exception as error:  # a damaged file can raise anything
@@ -264,7 +265,7 @@ def _fits(shape: Sequence[int], size: Sequence[int]) -> bool:
     return proportional and near
 
 
-def _fit(label: np.ndarray, size: tuple[int, int], task: Task) -> np.ndarray:
+def _fit(label: np.ndarray, size: tuple[int, int], task: Task, path: str) -> np.ndarray:
     """Resize a label map to the image's (H, W)."""
     (height, width), (image_height, image_width) = label.shape[:2], size
     if (height, width) == size:
@@ -272,6 +273,11 @@ def _fit(label: np.ndarray, size: tuple[int, int], task: Task) -> np.ndarray:
     if not _fits((height, width), size):
         raise ValueError(f'wrong size {height} x {width}; the image is {image_height} x '
                          f'{image_width}')
+    if max(height, image_height) < PADDED * min(height, image_height) and max(
+            abs(height - image_height), abs(width - image_width)) > 1:
+        say_once(f'{task.name} size', path, f'its map of {height} x {width} is resized to the '
+                 f'image of {image_height} x {image_width}; where it was padded or cropped, it '
+                 'should be cropped or padded instead')
     return task.resize(label, size, task.reader_interpolation)
 
 

@@ -52,6 +52,27 @@ def unlike(before: Mapping[str, list[int]], now: Mapping[str, list[int]]) -> lis
     return [name for name in now if name in before and now[name] != before[name]]
 
 
+def trained_on(before: Mapping[str, list[int]], dataset: Dataset) -> list[str]:
+    """Ids of a dataset's images that a run learned from: of one id and content, of those known.
+
+    Args:
+        before: :func:`files_of` of the run's training data.
+        dataset: what is to be tested on.
+    """
+    known = {name.rpartition(' image ')[0]: content for name, content in before.items()
+             if name.endswith(' image 0') and len(content) > 1}
+    found = []
+    for index in range(len(dataset)):  # type: ignore[arg-type]
+        info = dataset.get_data_info(index)  # type: ignore[attr-defined]
+        content, path = known.get(str(info['img_id'])), info.get('img_path')
+        try:
+            if content and [os.stat(path).st_size, _checksum(path)] == content:
+                found.append(str(info['img_id']))
+        except OSError:
+            continue
+    return found
+
+
 def file_of(path: str) -> dict[str, Any]:
     """The name of a single file, and its size and checksum: see :func:`other_file`."""
     return dict(path=path, content=[os.stat(path).st_size, _checksum(path)])

@@ -5,11 +5,15 @@ from collections.abc import Mapping
 
 from mmengine.config import Config
 
+from mtpsl.datasets.look import leaves_of
 from mtpsl.engine.config.dataset_tree import named_leaves
 from mtpsl.engine.config.precheck import other_colours, other_zoom
 
-from .content import RUN_KEY, read_content
+from .content import FILES_KEY, RUN_KEY, read_content
+from .data_files import CONTENTS, trained_on
 from .resume import plain
+
+NAMED = 3  # images in a message
 
 
 def pipelines_only(loader: Mapping | None) -> dict:
@@ -20,6 +24,23 @@ def pipelines_only(loader: Mapping | None) -> dict:
     several = named if len(named) == len(found) and '' not in named else [
         part for _, part in found]
     return dict(dataset=dict(datasets=several)) if found else {}
+
+
+def learned_from(path: str, dataset: object) -> str:
+    """Say that a checkpoint's run learned from images of a dataset; '' where that is not known.
+
+    A checkpoint knows 32 of its images by content.
+
+    Args:
+        path: a checkpoint of a run.
+        dataset: what is tested or validated on, built.
+    """
+    before = (read_content(path).get('meta') or {}).get(FILES_KEY)
+    found = [name for leaf in leaves_of(dataset)
+             for name in trained_on(json.loads(before), leaf)] if before else []
+    return found and (f'{path} has learned from images that are tested on, such as '
+                      f'{", ".join(found[:NAMED])} (of the {CONTENTS} that it knows at most): '
+                      'figures are too good') or ''
 
 
 def other_images(path: str, cfg: Config, split: str) -> str:

@@ -93,7 +93,7 @@ def load_config(path: str, options: Mapping[str, object] | None = None) -> Confi
     check_variables(path, cfg, CONFIG_KEYS, read)
     check_inherited(path, cfg, read)
     check_sets_of_file(path, cfg, read)
-    for base in bases_of(path, read):  # of which one that a run has dumped has the tasks in its parts
+    for base in bases_of(path, read):  # a dump has the tasks in its parts
         _unshare(cfg, [key for key in SHARED if base.get(key) != cfg.get(key)], base)
     _unshare(cfg, {key.split('.')[0] for key in options or {}}, cfg)
     present = [name for name, task in _tasks_of(cfg).items() if task is not None]

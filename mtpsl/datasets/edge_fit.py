@@ -1,6 +1,6 @@
-"""Whether labels are mirrored or turned against their images, or of others, by where edges lie."""
+"""Whether labels lie on their images, by edges: not mirrored, turned, moved or of others."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -10,12 +10,16 @@ LEAST = 8  # labels that tell
 STEP = 0.02  # of a measure, relative to what is nearer: an edge
 # Another transform fits better: by so many standard errors of the mean, and by so much.
 ERRORS, MARGIN = 4, 0.05
-# Some labels are turned, where the others fit as they are: by so much each, so many, of a share.
-SOME_MARGIN, SOME, SHARE = 0.15, 3, 0.08
+# Some labels are turned, where the others fit as they are: by so much each, so many, of a share,
+# of so many.
+SOME_MARGIN, SOME, SHARE, OF = 0.15, 3, 0.08, 12
 NAMED = 3  # of them in a message
+# Labels that are moved: by so many pixels of the 128, and no further than by so many.
+LEAST_SHIFT, FARTHEST = 3, 32
 # Labels of other images: they fit their own better by less than so many standard errors, and by
 # less than so much even with two more, while the images are not of one scene. As many are compared.
 BY_CHANCE, OWN, ONE_SCENE, COMPARED = 3, 0.05, 0.5, 64
+EVERYWHERE = 0.7  # deviation of the edges over their mean, below which they are noise
 LARGE = 1024  # pixels of the longer side beyond which a map is made smaller first
 # What was done to the labels -> what undoes it, of an array (H, W).
 UNDO: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -54,7 +58,7 @@ class EdgeFit:
         edges = _reduced(_edges(label, ignore_value))
         if gradient.std() and edges.std():
             self._names.append(name)
-            if len(self._maps) < COMPARED:
+            if len(self._maps) < COMPARED and edges.std() > EVERYWHERE * edges.mean():
                 self._maps.append((edges, gradient))
             self._fits.append([_correlation(undo(edges), gradient) if square or number < KEEP_SIZE
                                else np.nan for number, undo in enumerate(UNDO.values())])
@@ -64,8 +68,9 @@ class EdgeFit:
 
         Of eight labels at least, the best transform fits better than none by four standard errors
         of the mean, and by 0.05. Or it does so by 0.15 for 8 % of them, three at least, and is
-        as clearly worse for the others. Or the labels fit their images no better than they fit
-        those of other labels, see :meth:`_of_others`.
+        as clearly worse for the others. Or, as clearly as for a transform, they fit better when
+        they are moved. Or they fit their images no better than those of other labels, see
+        :meth:`_of_others`.
         """
         best, found = 0.0, ''
         fits = np.array(self._fits).reshape(-1, len(UNDO))
@@ -80,32 +85,20 @@ class EdgeFit:
                     f'{name} against the images, it seems: with that undone their edges lie on '
                     f'those of the images (correlation {other:.2f} over {len(known)} labels), as '
                     f'they are they do not ({own:.2f})')
-        return found or (self._some(fits) or self._of_others() if len(fits) >= LEAST else '')
+        if found or len(fits) < LEAST or (found := self._some(fits)):
+            return found
+        edges, gradients = self._of_one_size()
+        return _moved(edges, gradients) or _of_others(edges, gradients) if (
+            len(edges) >= LEAST) else ''
 
-    def _of_others(self) -> str:
-        """The same where labels seem to be those of other images.
-
-        A label's fit to its own image less its mean fit to the others of one size is below three
-        standard errors in the mean, and below 0.05 with two more. Where images are alike among
-        themselves, as of a fixed camera, nothing can be told.
-        """
+    def _of_one_size(self) -> tuple[np.ndarray, np.ndarray]:
+        """Edges and gradients, (N, h, w) each, of the size that most have, standardised."""
+        if not self._maps:
+            return np.zeros((0, 1, 1)), np.zeros((0, 1, 1))
         sizes = [edges.shape for edges, _ in self._maps]
         size = max(sizes, key=sizes.count)
-        edges, gradients = (np.stack([_standardised(one) for one in maps]) for maps in
-                            zip(*(pair for pair in self._maps if pair[0].shape == size)))
-        number = len(edges)
-        if number < LEAST:
-            return ''
-        fit, alike = edges @ gradients.T, gradients @ gradients.T
-        own, others = fit.diagonal(), (fit.sum(1) - fit.diagonal()) / (number - 1)
-        gain = own - others
-        error = gain.std(ddof=1) / np.sqrt(number)
-        if (gain.mean() > min(BY_CHANCE * error, OWN - 2 * error)
-                or (alike.sum() - number) / (number * (number - 1)) > ONE_SCENE):
-            return ''
-        return (f'those of other images, it seems: their edges lie on those of their images '
-                f'(correlation {own.mean():.2f} over {number} labels) as on those of the others '
-                f'({others.mean():.2f}). Were files renamed, or numbered in another order?')
+        edges, gradients = zip(*(pair for pair in self._maps if pair[0].shape == size))
+        return _standardised(edges), _standardised(gradients)
 
     def _some(self, fits: np.ndarray) -> str:
         """The same of the commonest transform that was done to some labels only."""
@@ -114,7 +107,9 @@ class EdgeFit:
         number = int(np.bincount(best, minlength=len(UNDO))[1:].argmax()) + 1
         those, rest = best == number, fits[best != number]
         rest = rest[~np.isnan(rest[:, number])]
-        if those.sum() < max(SOME, SHARE * len(fits)) or not _clear(rest[:, 0] - rest[:, number]):
+        if (len(fits) < OF or those.sum() < max(SOME, SHARE * len(fits))
+                or not _clear(rest[:, 0] - rest[:, number])
+                or (best > 0).sum() > (best == 0).sum()):  # where most do not fit, it is chance
             return ''
         own, other = fits[those][:, [0, number]].mean(0)
         names = [name for name, those_too in zip(self._names, those) if those_too]
@@ -123,6 +118,51 @@ class EdgeFit:
                 f'that undone their edges lie on those of the images (correlation {other:.2f}), as '
                 f'they are they do not ({own:.2f}), and the others do. Was the EXIF orientation of '
                 'photos removed after they were labelled? Turn these images, as their labels lie')
+
+
+def _moved(edges: np.ndarray, gradients: np.ndarray) -> str:
+    """What was done to labels that fit better when they are moved, all by the same; '' if not.
+
+    Args:
+        edges: of the labels, (N, h, w), standardised.
+        gradients: of their images, likewise.
+    """
+    fits = np.fft.irfft2(np.fft.rfft2(gradients) * np.fft.rfft2(edges).conj(), s=edges.shape[1:])
+    height, width = edges.shape[1:]
+    rows, columns = (np.fft.fftfreq(side, 1 / side).round().astype(int) for side in (height, width))
+    near = (np.abs(rows) <= FARTHEST)[:, None] & (np.abs(columns) <= FARTHEST)
+    best = np.where(near, fits.mean(0), -np.inf).argmax()
+    down, right = (int(part) for part in (rows[best // width], columns[best % width]))
+    own, other = fits[:, 0, 0], fits.reshape(len(fits), -1)[:, best]
+    if max(abs(down), abs(right)) < LEAST_SHIFT or not _clear(other - own):
+        return ''
+    words = [f'{word} by {abs(by) / side:.0%} of the {whole}' for by, side, whole, word in (
+        (down, height, 'height', 'up' if down > 0 else 'down'),
+        (right, width, 'width', 'to the left' if right > 0 else 'to the right')) if by]
+    return (f'moved {" and ".join(words)} against the images, it seems: with that undone their '
+            f'edges lie on those of the images (correlation {other.mean():.2f} over {len(edges)} '
+            f'labels), as they are they do not ({own.mean():.2f})')
+
+
+def _of_others(edges: np.ndarray, gradients: np.ndarray) -> str:
+    """The same where labels seem to be those of other images.
+
+    A label's fit to its own image less its mean fit to the others is below three standard errors
+    in the mean, and below 0.05 with two more. Where images are alike among themselves, as of a
+    fixed camera, nothing can be told.
+    """
+    number = len(edges)
+    edges, gradients = edges.reshape(number, -1), gradients.reshape(number, -1)
+    fit, alike = edges @ gradients.T, gradients @ gradients.T
+    own = fit.diagonal()
+    others, likeness = ((one.sum(1) - one.diagonal()) / (number - 1) for one in (fit, alike))
+    error = (own - others).std(ddof=1) / np.sqrt(number)
+    if (own - others).mean() > min(BY_CHANCE * error, OWN - 2 * error) or (
+            likeness.mean() > ONE_SCENE):
+        return ''
+    return (f'those of other images, it seems: their edges lie on those of their images '
+            f'(correlation {own.mean():.2f} over {number} labels) no better than on those of the '
+            f'others ({others.mean():.2f}). Were files renamed, or numbered in another order?')
 
 
 def _clear(better: np.ndarray) -> float:
@@ -166,10 +206,11 @@ def _reduced(values: np.ndarray) -> np.ndarray:
     return cv2.GaussianBlur(values, (0, 0), 1)
 
 
-def _standardised(values: np.ndarray) -> np.ndarray:
-    """A flat map of mean 0 and length 1: products of two are correlations."""
-    values = values.ravel() - values.mean()
-    return values / np.linalg.norm(values)
+def _standardised(maps: Sequence[np.ndarray]) -> np.ndarray:
+    """Maps of one size as (N, h, w), each of mean 0 and length 1: products are correlations."""
+    values = np.stack(maps)
+    values -= values.mean((1, 2), keepdims=True)
+    return values / np.linalg.norm(values, axis=(1, 2), keepdims=True)
 
 
 def _correlation(one: np.ndarray, other: np.ndarray) -> float:

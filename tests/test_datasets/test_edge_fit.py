@@ -10,7 +10,7 @@ import pytest
 
 from mtpsl.data_prep.synthetic import render_scene
 from mtpsl.datasets.check_dataset import check_configs
-from mtpsl.datasets.turned import UNDO, EdgeFit
+from mtpsl.datasets.edge_fit import UNDO, EdgeFit
 
 # What is done to a label, by hand; the first ones keep the size of any image.
 DONE = {
@@ -66,6 +66,24 @@ def test_some_photos_that_lost_their_exif_are_named(step: int, quarters: int, na
         words, *named = re.split(r'[(),]+ ?', fit.told())[:4]
         assert re.fullmatch(rf'{name} in \d of 12 against the images ', words), fit.told()
         assert len(set(named)) == 3 and not any(int(one) % step for one in named)
+
+
+@pytest.mark.parametrize('label', LABELS)
+def test_labels_that_are_moved_or_of_other_images(label: str) -> None:
+    """By 4 of 96 rows and 9 of 96 columns; of the next scene."""
+    found = scenes(96) + [render_scene(seed, 96, 96) for seed in range(12, 40)]
+    right, moved, other, fixed = (EdgeFit() for _ in range(4))
+    for number, scene in enumerate(found):
+        map_, ignored, name = getattr(scene, label), LABELS[label], str(number)
+        right.add(scene.image, map_, ignored, name)
+        moved.add(scene.image, np.roll(map_, (4, -9), (0, 1)), ignored, name)
+        other.add(scene.image, getattr(found[number - 1], label), ignored, name)
+        # The camera stands still: another label is as good.
+        fixed.add(found[0].image, getattr(found[0], label), ignored, name)
+    assert right.told() == fixed.told() == ''
+    assert re.match(r'moved down by [345]% of the height and to the left by (8|9|10)% of the width '
+                    'against the images, it seems', moved.told()), moved.told()
+    assert other.told().startswith('those of other images, it seems'), other.told()
 
 
 @pytest.mark.parametrize('done', ['as they are', 'transposed'])
