@@ -14,7 +14,7 @@ from mtpsl.tasks import Task
 from mtpsl.tasks.seen import NAMED, Seen
 
 from .decoding import exif_orientation
-from .doubles import same_files, told_twice
+from .doubles import repeated, same_files, told_repeated, told_twice
 from .edge_fit import EdgeFit
 from .label_mapping import count_labels
 from .partial_label import PartialLabelDataset
@@ -117,9 +117,12 @@ def check_configs(datasets: Mapping[str, dict], sample: int | None = 20) -> Repo
         report.findings.append(Finding(name, 'images', str(len(dataset)), 'any', OK))
         _check_sample(name, dataset, None, sample, report)
         paths = _paths(dataset)
+        if again := repeated(paths, thorough=True):
+            report.findings.append(Finding(name, 'twice', f'{len(again)} images', 'none', DIFFERS))
+            report.remarks.append(f'{name}: {told_repeated(again, len(dataset))}')
         both = same_files(learned, paths, thorough=True)
         if name.startswith('train'):
-            learned.update(paths)
+            learned.update(dict.fromkeys(paths))
         if both:
             what = ('in another training set too' if name.startswith('train') else 'trained on too')
             report.findings.append(Finding(name, what, f'{len(both)} images', 'none', DIFFERS))
@@ -127,8 +130,8 @@ def check_configs(datasets: Mapping[str, dict], sample: int | None = 20) -> Repo
     return report
 
 
-def _paths(dataset: PartialLabelDataset) -> dict[str, None]:
-    return {info['img_path']: None for info in map(dataset.get_data_info, range(len(dataset)))}
+def _paths(dataset: PartialLabelDataset) -> list[str]:
+    return [info['img_path'] for info in map(dataset.get_data_info, range(len(dataset)))]
 
 
 def _readers(config: Mapping) -> Sequence[dict]:

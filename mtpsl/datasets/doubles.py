@@ -1,4 +1,4 @@
-"""Find images that are used both for training and for evaluation, even under other names."""
+"""Find images that are used twice: for training and for evaluation, or under two names."""
 
 import filecmp
 import os
@@ -7,6 +7,7 @@ from functools import cache
 
 PART = 1 << 12  # bytes of each file that are compared first
 AT_ONCE = 200  # pairs of equally named files that are compared before a run
+FEW = 2000  # files of equal size that are compared before a run
 
 
 def same_files(learned: Iterable[str], tested: Collection[str],
@@ -44,6 +45,43 @@ def same_files(learned: Iterable[str], tested: Collection[str],
                 continue
         found.append((twin, path))
     return found
+
+
+def repeated(paths: Sequence[str], thorough: bool = False) -> list[tuple[str, str]]:
+    """Find images of one set that are there again, by path, link or copy, under any name.
+
+    Args:
+        paths: of all images of the set.
+        thorough: compare all files of equal size, not a part of them if there are many.
+
+    Returns:
+        (image, the same again) for each.
+    """
+    sizes: dict[int, list[str]] = {}
+    for path in paths:
+        if (size := _size(path)) is not None:
+            sizes.setdefault(size, []).append(path)
+    first: dict[tuple[int, bytes], str] = {}
+    found: list[tuple[str, str]] = []
+    compared = 0
+    for size, those in sizes.items():
+        for path in those if len(those) > 1 else ():
+            compared += 1
+            if compared > FEW and not thorough:
+                return found
+            key = size, _middle(path, size)
+            if key in first and _equal(first[key], path):
+                found.append((first[key], path))
+            first.setdefault(key, path)
+    return found
+
+
+def told_repeated(pairs: Sequence[tuple[str, str]], number: int) -> str:
+    """Describe what :func:`repeated` found among ``number`` images."""
+    one, other = pairs[0]
+    return (f'{len(pairs)} of the {number} images are there twice, such as {one}'
+            f'{"" if one == other else f" and {other}"}: they count twice, and where their labels '
+            'differ, the model learns both')
 
 
 def told_twice(pairs: Sequence[tuple[str, str]], number: int, split: str = 'val') -> str:

@@ -6,17 +6,18 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from mmengine.hooks import CheckpointHook, EarlyStoppingHook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
-from mtpsl.datasets.doubles import same_files, told_twice
+from mtpsl.datasets.doubles import repeated, same_files, told_repeated, told_twice
 from mtpsl.datasets.joint import JointDataset
 from mtpsl.datasets.sampler import SeededSampler
 from mtpsl.engine.checkpoints.content import (
+    CODE_KEY,
     DATA_KEY,
     FILES_KEY,
     TEACHER_KEY,
     check_checkpoint,
     read_content,
 )
-from mtpsl.engine.checkpoints.data_files import other_file, other_files
+from mtpsl.engine.checkpoints.data_files import code_of, other_file, other_files
 from mtpsl.engine.checkpoints.resume import check_teacher, differences, unfinished
 from mtpsl.engine.checkpoints.trained_images import learned_from, other_images
 from mtpsl.engine.hooks.checkpoint_hook import known_direction
@@ -47,7 +48,8 @@ def check_training(runner: Runner) -> None:
     for found in (*schedule_doubts(runner.cfg.get('param_scheduler'), length_of(runner)),
                   *hook_doubts(runner), *_other_data(runner),
                   *standing_weights(runner), moving_weights(runner), *_first_weights(runner),
-                  *_validated_on_training(runner),
+                  *keys_in_tasks(runner),
+                  *_used_twice(runner),
                   other_colours(runner.cfg, 'val') or other_colours(runner.cfg, 'test'),
                   other_zoom(runner.cfg, 'val') or other_zoom(runner.cfg, 'test'),
                   other_reading(runner.cfg, 'val') or other_reading(runner.cfg, 'test')):
@@ -147,6 +149,20 @@ def _check_custom_keys(runner: Runner) -> None:
                 f'{", ".join(dict.fromkeys(name.partition(".")[0] for name in names))}')
 
 
+def keys_in_tasks(runner: Runner) -> Iterator[str]:
+    """Where a key of mmengine's constructor is in names of weights for being in a task's alone."""
+    wrapper, model = runner.cfg.optim_wrapper, getattr(runner.model, 'module', runner.model)
+    keys = (wrapper.get('paramwise_cfg') or {}).get('custom_keys') or {}
+    for key in keys if 'constructor' not in wrapper else ():
+        for task in getattr(model, 'tasks', {}):
+            met = [name for name, _ in model.named_parameters()
+                   if key in name and key not in name.replace(task, '')]
+            if key != task and key in task and met:
+                yield (f'optim_wrapper.paramwise_cfg.custom_keys.{key} is also in the name of the '
+                       f'task {task}, and so acts on {len(met)} weights such as {met[0]}; a longer '
+                       'key is nearer to what is meant')
+
+
 # ------------------------------------------------------------------ data and figures
 
 def _other_data(runner: Runner) -> Iterator[str]:
@@ -168,6 +184,11 @@ def _other_data(runner: Runner) -> Iterator[str]:
     if told := FILES_KEY in meta and other_files(json.loads(meta[FILES_KEY]), dataset):
         yield (f'{runner._load_from}: {told}. If their content is another on purpose, no figure '
                'of this run is of one set of labels')
+    code = code_of(runner.cfg)
+    if edited := [name for name, before in json.loads(meta.get(CODE_KEY, '{}')).items()
+                  if code.get(name) != before]:
+        yield (f'{runner._load_from} is of a run with other code in {", ".join(edited)} '
+               '(custom_imports), which was changed since: the run goes on with what is there now')
     if DATA_KEY not in meta:
         return
     found = differences(json.loads(meta[DATA_KEY]), content_of(dataset))
@@ -228,12 +249,14 @@ def _monitored(runner: Runner) -> Iterator[tuple[str, str, str | None]]:
                    one.get('rule', 'less'))
 
 
-def _validated_on_training(runner: Runner) -> Iterator[str]:
-    """Whether images are both trained and validated on, as far as it is told quickly."""
+def _used_twice(runner: Runner) -> Iterator[str]:
+    """Whether images are trained on twice, or validated on too, as far as it is told quickly."""
+    training = paths_of(runner.train_dataloader.dataset)
+    if again := repeated(training):
+        yield f'training: {told_repeated(again, len(training))}'
     if runner.val_loop is None:
         return
-    training, validation = (paths_of(loader.dataset) for loader in (
-        runner.train_dataloader, runner.val_dataloader))
+    validation = paths_of(runner.val_dataloader.dataset)
     if both := same_files(training, validation):
         yield f'{told_twice(both, len(validation))}: figures of the validation will be too good'
 

@@ -93,6 +93,29 @@ def compare_weights(runner: Runner, teacher: nn.Module | None = None) -> None:
     _compare(own, 'weights')
 
 
+def tell_apart(runner: Runner) -> None:
+    """Warn where a rank's weights or learning rates have become others than rank 0's.
+
+    All ranks must call it. Gradients are averaged over the ranks, so that nothing but code that
+    acts on some of them, as a hook with ``master_only``, moves weights apart.
+    """
+    if get_world_size() == 1:
+        return
+    model = getattr(runner.model, 'module', runner.model)
+    own = {'weights, as a digest': _digest(dict(model.named_parameters())),
+           'learning rates': {name: sorted(set(rates)) for name, rates in
+                              runner.optim_wrapper.get_lr().items()}}
+    everyone = all_gather_object(own)
+    for rank, other in enumerate(everyone):
+        if found := differences(everyone[0], other):
+            runner.logger.warning(
+                f'rank {rank} no longer has what rank 0 has after {runner.iter} iterations (-> is '
+                f'rank {rank}): {found}. Does a hook act on one rank alone, as with master_only? '
+                'Checkpoints and figures are of the weights of rank 0. (Devices of different kinds '
+                'round otherwise.)')
+            return
+
+
 def _differ(own: dict) -> bool:
     return any(other != own for other in all_gather_object(own))
 

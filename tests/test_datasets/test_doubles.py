@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mtpsl.datasets.doubles import same_files
+from mtpsl.datasets.doubles import repeated, same_files
 
 
 @pytest.fixture
@@ -62,3 +62,18 @@ def test_one_byte_at_the_end_differs(folders):
     content[-1] ^= 1
     Path(val[0]).write_bytes(content.tobytes())
     assert same_files(train, val) == same_files(train, val, True) == []
+
+
+@pytest.mark.parametrize('make', [os.symlink, os.link, copy])
+def test_an_image_under_two_names(folders, make):
+    paths = folders[0]
+    assert repeated(paths) == repeated([*paths, 'nowhere']) == []
+    replace(paths[2], make, paths[1])
+    assert repeated(paths) == repeated(paths, thorough=True) == [(paths[1], paths[2])]
+    assert sorted(repeated([*paths, paths[0]])) == [(paths[0], paths[0]), (paths[1], paths[2])]
+
+
+def test_files_of_one_size_are_compared_up_to_a_number(folders, monkeypatch):
+    monkeypatch.setattr('mtpsl.datasets.doubles.FEW', 3)
+    assert repeated([*folders[0], folders[0][0]]) == []
+    assert len(repeated([*folders[0], folders[0][0]], thorough=True)) == 1

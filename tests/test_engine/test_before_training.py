@@ -15,7 +15,7 @@ from test_faults.tiny_run import TASKS, write_config, write_images
 
 from mtpsl.datasets import FolderDataset
 from mtpsl.engine import build_runner, load_config
-from mtpsl.engine.before_training import figures
+from mtpsl.engine.before_training import figures, keys_in_tasks
 from mtpsl.engine.checkpoints.data_files import file_of, files_of, other_file, other_files
 from mtpsl.engine.checkpoints.resume import unfinished
 from mtpsl.engine.hook_doubts import hook_doubts
@@ -49,9 +49,13 @@ def test_the_figures_of_every_task_are_known():
     assert 'a/IoU.y' in figures(metric) and 'delta_m' not in figures(metric)
 
 
-def test_a_resumed_run_on_other_images_is_told(tmp_path):
-    root = write_images(tmp_path / 'data')
-    config, work = write_config(tmp_path / 'config.py', root), tmp_path / 'run'
+def test_a_resumed_run_on_other_images_or_code_is_told(tmp_path, monkeypatch):
+    root, work, code = write_images(tmp_path / 'data'), tmp_path / 'run', tmp_path / 'mine'
+    config = write_config(tmp_path / 'config.py', root, "custom_imports = dict(imports=['mine'])")
+    code.mkdir()
+    (code / '__init__.py').write_text('')
+    (code / 'part.py').write_text('STRENGTH = 0.9')
+    monkeypatch.syspath_prepend(tmp_path)
 
     def train(epochs: int) -> str:
         with running_here():
@@ -63,6 +67,8 @@ def test_a_resumed_run_on_other_images_is_told(tmp_path):
     train(1)
     assert 'other training data' not in train(2)
     assert 'compared are other files' not in max(work.glob('*/*.log')).read_text()
+    assert 'other code' not in max(work.glob('*/*.log')).read_text()
+    (code / 'part.py').write_text('STRENGTH = 0.2')
     assert 'epoch_2.pth has epoch 2, the training ends at 1: nothing is left' in train(1)
     for path in [*root.glob('train/*/4.*'), *root.glob('train/*/5.*')]:
         path.unlink()
@@ -70,6 +76,7 @@ def test_a_resumed_run_on_other_images_is_told(tmp_path):
     log = train(3)
     assert f'other files than the run had, such as {root}/train/semseg/0.png' in log
     assert 'epoch_2.pth is of a run on other training data: images 6 -> 4; ids' in log
+    assert 'epoch_2.pth is of a run with other code in mine (custom_imports), which was' in log
 
 
 @pytest.mark.parametrize('change, told', [
@@ -187,6 +194,19 @@ def test_checkpoints_of_one_name_are_refused(images, tmp_path):
             list(hook_doubts(runner))
         cfg.default_hooks.checkpoint.filename_tmpl = 'step_{}.pth'
         list(hook_doubts(build_runner(cfg)))
+
+
+@pytest.mark.parametrize(('key', 'told'), [('norm', 'norm is also in the name of the task normal, '
+                                                    'and so acts on 2 weights such as heads.normal'),
+                                           ('normal', ''), ('heads', ''), ('bn', '')])
+def test_keys_that_are_in_names_of_tasks_by_chance_are_told(key, told):
+    net = torch.nn.Module()
+    net.heads, net.tasks = torch.nn.ModuleDict(dict(
+        normal=torch.nn.Linear(1, 1), depth=torch.nn.Linear(1, 1))), dict(normal=0, depth=0)
+    wrapper = dict(paramwise_cfg=dict(custom_keys={key: dict(decay_mult=0.0)}))
+    found = list(keys_in_tasks(SimpleNamespace(
+        model=net, cfg=Config(dict(optim_wrapper=wrapper)))))
+    assert told in ''.join(found) and len(found) == bool(told)
 
 
 BACKBONE = dict(init_cfg=dict(type='Pretrained'))

@@ -72,6 +72,21 @@ def test_weights_that_no_loss_reaches_are_named_once(kind, named, batches, steps
     assert not any(getattr(p, '_post_accumulate_grad_hooks', None) for p in model.parameters())
 
 
+def test_weights_that_a_hook_freezes_for_a_while_are_meant(told):
+    config = tiny_model_config()
+    model = MultiTaskModel(**{name: config[name] for name in (
+        'tasks', 'backbone', 'neck', 'decoder', 'data_preprocessor')})
+    hook, runner = GradientCheckHook(), runner_of(told, model=model)
+    hook.before_train(runner)
+    model.backbone.requires_grad_(False)  # a later hook's before_train_epoch
+    samples = make_samples(LABELLED)
+    hook.before_train_iter(runner, 0, dict(data_samples=samples))
+    model.parse_losses(model.loss(torch.rand(2, 3, 64, 64), samples))[0].backward()
+    hook.after_train_iter(runner, 0)
+    hook.after_train_epoch(runner)
+    assert not told
+
+
 class Switched(Dataset):
     """What a hook may change: a transform's option."""
 

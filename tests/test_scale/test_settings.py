@@ -17,7 +17,7 @@ from mtpsl.registry import MODELS
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 240
-# A training; rank 1 may die in its fourth iteration.
+# A training; rank 1 may die in its fourth iteration, or change its weights alone.
 TRAIN = """
 import os, sys, runpy
 os.environ.update(VARIABLES)
@@ -29,6 +29,9 @@ def dying(loop, index, batch):
     if os.environ['RANK'] == '1' and loop.iter == 3 and os.environ.get('DIES'):
         if os.environ['DIES'] == 'error':
             raise ValueError('a cause of its own')
+        if os.environ['DIES'] == 'not':
+            next(loop.runner.model.parameters()).data.mul_(1 + 1e-6)
+            return run_iter(loop, index, batch)
         os.kill(os.getpid(), 9)
     return run_iter(loop, index, batch)
 EpochBasedTrainLoop.run_iter = dying
@@ -98,6 +101,17 @@ def test_ranks_with_other_settings_do_not_train(other, words, images, tmp_path):
     assert words.format(images=images) in line and 'start all with the same command' in line
     assert 'error: ' not in error_1  # once
     assert not list(tmp_path.glob('run/*.pth'))
+
+
+@pytest.mark.parametrize('dies', ['', 'not'])
+def test_weights_that_come_apart_are_told(dies, images, tmp_path):
+    """At the next checkpoint, once, and none that was written before it."""
+    config = write_config(tmp_path / 'config.py', images)
+    statuses = [one[0] for one in run(tmp_path, config, [['log_level=INFO']] * 2, dies=dies)]
+    log = next((tmp_path / 'run').glob('*/*.log')).read_text()
+    words = 'rank 1 no longer has what rank 0 has after'
+    assert statuses == [0, 0] and log.count(words) == (3 if dies else 0)
+    assert not dies or f'{words} 6 iterations (-> is rank 1): weights, as a digest' in log
 
 
 def test_a_teacher_of_other_content_on_one_node_is_told(images, tmp_path):

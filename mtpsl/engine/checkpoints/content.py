@@ -25,11 +25,11 @@ from .checkpoint_file import checkpoint_file
 
 SHOWN = 5
 # Entries of a checkpoint's meta: fingerprint of the run's config (see ``resume``), the order of its
-# tasks, a digest of its training data (see ``ranks.content_of``), and some of its files and its
-# teacher's (see ``data_files``).
+# tasks, a digest of its training data (see ``ranks.content_of``), and some of its files, its
+# teacher's and the user's code (see ``data_files``).
 OTHER_MODEL = "is of another model than the config's"
 RUN_KEY, TASKS_KEY, DATA_KEY = 'mtpsl_run', 'mtpsl_tasks', 'mtpsl_data'
-FILES_KEY, TEACHER_KEY = 'mtpsl_files', 'mtpsl_teacher'
+FILES_KEY, TEACHER_KEY, CODE_KEY = 'mtpsl_files', 'mtpsl_teacher', 'mtpsl_code'
 
 
 def _statistic(owner: object, name: str) -> object:

@@ -1,8 +1,10 @@
 """The files that a run learns from, a fixed sample of many, to tell when they were written anew."""
 
 import os
+import sys
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from torch.utils.data import Dataset
@@ -70,6 +72,19 @@ def trained_on(before: Mapping[str, list[int]], dataset: Dataset) -> list[str]:
                 found.append(str(info['img_id']))
         except OSError:
             continue
+    return found
+
+
+def code_of(cfg: Mapping) -> dict[str, int]:
+    """A checksum of each module that a config imports, of a package all of its files."""
+    named = (cfg.get('custom_imports') or {}).get('imports') or []
+    found = {}
+    for name in [named] if isinstance(named, str) else named:
+        file = getattr(sys.modules.get(name), '__file__', None)
+        if file and os.path.isfile(file):
+            path = Path(file)
+            parts = sorted(path.parent.rglob('*.py')) if path.stem == '__init__' else [path]
+            found[name] = zlib.crc32(b''.join(part.read_bytes() for part in parts))
     return found
 
 

@@ -195,10 +195,10 @@ def training_set_tested(cfg: Config, learned: object | None, tested: object) -> 
     return f'{told_twice(same, len(tested_on), "test")}: the figures are too good' if same else ''
 
 
-def paths_of(dataset: object) -> dict[str, None]:
+def paths_of(dataset: object) -> list[str]:
     """The paths of the images of a built dataset, wrapped or not, in their order."""
-    return {info['img_path']: None for leaf in leaves_of(dataset)
-            for info in map(leaf.get_data_info, range(len(leaf)))}
+    return [info['img_path'] for leaf in leaves_of(dataset)
+            for info in map(leaf.get_data_info, range(len(leaf)))]
 
 
 def other_zoom(cfg: Config, split: str) -> str:

@@ -38,9 +38,11 @@ def check_variables(path: str, cfg: Mapping, known: Collection[str],
             it changes the validation data, but not the test data derived from them in the base.
     """
     top = parse_config(path)
-    if top is not None and not top.bases and 'model' in cfg:
-        _check_written_out(top, cfg, known)
-    for file in top.family() if top is not None and top.bases else ():
+    if top is None or not top.bases:
+        if top is not None and 'model' in cfg:
+            _check_written_out(top, cfg, known)
+        return
+    for file in top.family():
         inherited = {name for base in file.bases for one in base.family() for name in one.assigned}
         for kind in ('dataset', 'evaluator'):
             _check_pair(kind, file, cfg, read)

@@ -11,6 +11,7 @@ from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
 from mtpsl.engine.checkpoints.content import (
+    CODE_KEY,
     DATA_KEY,
     FILES_KEY,
     RUN_KEY,
@@ -19,10 +20,10 @@ from mtpsl.engine.checkpoints.content import (
     name_some,
     not_finite,
 )
-from mtpsl.engine.checkpoints.data_files import file_of, files_of
+from mtpsl.engine.checkpoints.data_files import code_of, file_of, files_of
 from mtpsl.engine.checkpoints.resume import differences, fingerprint, scoring
 from mtpsl.engine.checkpoints.work_dir import POINTER, hold, refuse_used
-from mtpsl.engine.ranks import content_of
+from mtpsl.engine.ranks import content_of, tell_apart
 from mtpsl.registry import HOOKS, TASKS
 from mtpsl.system.files import left_behind, write_text
 
@@ -59,7 +60,7 @@ class SafeCheckpointHook(CheckpointHook):
     best_ckpt_path: Any
     best_ckpt_path_dict: Any
     _data: dict[str, str] | None = None  # what is known of the training data
-    _teacher: dict[str, str] = {}  # and of the file of a model that is learned from
+    _begun_with: dict[str, str] = {}  # the file of a model that is learned from; the user's code
 
     def _init_rule(self, rules: list[str | None], key_indicators: list[str]) -> None:
         """Set the rule of each metric; called by mmengine's constructor.
@@ -90,8 +91,10 @@ class SafeCheckpointHook(CheckpointHook):
                 refuse_used(runner.work_dir)
         super().before_train(runner)
         model = getattr(runner.model, 'module', runner.model)
-        if hasattr(model, 'teacher_checkpoint'):  # now, since the file may be replaced later
-            self._teacher = {TEACHER_KEY: json.dumps(file_of(model.teacher_checkpoint()))}
+        # Now, since the files may be replaced later.
+        self._begun_with = {CODE_KEY: json.dumps(code_of(runner.cfg))}
+        if hasattr(model, 'teacher_checkpoint'):
+            self._begun_with[TEACHER_KEY] = json.dumps(file_of(model.teacher_checkpoint()))
         self._own_best(runner)
         if is_main_process():
             if self.out_dir != runner.work_dir:
@@ -170,13 +173,14 @@ class SafeCheckpointHook(CheckpointHook):
             dataset = runner.train_dataloader.dataset
             self._data = {DATA_KEY: json.dumps(content_of(dataset)),
                           FILES_KEY: json.dumps(files_of(dataset))}
-        checkpoint['meta'] |= self._data | self._teacher
+        checkpoint['meta'] |= self._data | self._begun_with
         tasks = getattr(getattr(runner.model, 'module', runner.model), 'tasks', None)
         if tasks is not None:
             checkpoint['meta'][TASKS_KEY] = list(tasks)
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
         _check_weights(runner)
+        tell_apart(runner)
         outdated = []
         if self.max_keep_ckpts > 0 and step not in self.keep_ckpt_ids:
             if len(self.keep_ckpt_ids) == self.max_keep_ckpts:

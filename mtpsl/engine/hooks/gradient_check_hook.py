@@ -21,11 +21,12 @@ class GradientCheckHook(Hook):
     A ``detach()`` that was forgotten, or a module that nothing calls, lets losses fall as usual.
     It is told once, after the first epoch or 200 iterations. Weights of a task without a label in
     a batch do not count in it, nor any in a batch without labels: all of them get zero gradients,
-    see :meth:`~mtpsl.models.MultiTaskModel.zero_loss`.
+    see :meth:`~mtpsl.models.MultiTaskModel.zero_loss`; nor weights that a hook has frozen.
     """
 
     def __init__(self) -> None:
         self._waiting: dict[str, Any] = {}  # name -> handle of the hook of the weight
+        self._weights: dict[str, nn.Parameter] = {}
         self._reached: set[str] = set()
         self._owner: dict[str, str] = {}  # name -> task
         self._labelled: set[str] = set()  # tasks of the batch
@@ -36,8 +37,10 @@ class GradientCheckHook(Hook):
         model: Any = getattr(runner.model, 'module', runner.model)
         if hasattr(model, 'tasks_of_weights'):
             self._owner = model.tasks_of_weights()
+        self._weights = {name: weight for name, weight in model.named_parameters()
+                         if weight.requires_grad}
         self._waiting = {name: weight.register_post_accumulate_grad_hook(partial(self._note, name))
-                         for name, weight in model.named_parameters() if weight.requires_grad}
+                         for name, weight in self._weights.items()}
 
     def _note(self, name: str, _: nn.Parameter) -> None:
         if self._owner[name] in self._labelled if name in self._owner else self._labelled:
@@ -50,6 +53,8 @@ class GradientCheckHook(Hook):
             self._labelled = set().union(*(sample.gt.keys() for sample in batch_leaves(
                 (data_batch or {})['data_samples'])))
             self._met |= self._labelled
+            self._reached.update(name for name in self._waiting
+                                 if not self._weights[name].requires_grad)
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
                          outputs: dict | None = None) -> None:
@@ -69,7 +74,7 @@ class GradientCheckHook(Hook):
                         if name not in self._owner or self._owner[name] in self._met)
         for handle in self._waiting.values():
             handle.remove()
-        self._waiting = {}
+        self._waiting, self._weights = {}, {}
         if parts:
             named = ', '.join(f'{part} ({count})' for part, count in sorted(parts.items()))
             runner.logger.warning(
