@@ -7,7 +7,7 @@ the primary metrics are kept: those that the file names, else those of the regis
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from mtpsl.system.arguments import split_name, split_paths
 
 from .directions import left_out, metric_directions, primary_figures, read_directions
 from .results import Result, refuse_overlap
-from .task_options import read_options, read_tested
+from .task_options import CHECKPOINT, read_options, read_tested
 
 PAPER = Path(__file__).with_name('paper_results.json')
 SET_KEYS = ('title', 'source', 'results')  # the first two for who reads the file
@@ -45,7 +45,17 @@ def read_results(path: str | Path, setting: str | None = None) -> list[Result]:
     result = Result(name, {}, str(path), classes=_classes(content),
                     options=read_options(content, str(path)),
                     tested=read_tested(content, str(path)))
+    result = replace(result, note=_older(path, result.tested))
     return [_with_figures(result, content, read_directions(content, str(path)))]
+
+
+def _older(path: Path, tested: Mapping) -> str:
+    """Say that a work dir's figures are not of its last checkpoint."""
+    pointer = path.parent / 'last_checkpoint'
+    last = Path(pointer.read_text().strip()).name if pointer.is_file() else ''
+    of = tested.get(CHECKPOINT)
+    return f'{path} has the figures of {of}, and the last checkpoint there is {last}' if (
+        of and last and last != of and path.name == 'metrics.json') else ''
 
 
 def _folder_name(path: Path) -> str:
@@ -81,7 +91,7 @@ def read_argument(text: str, setting: str | None = None) -> list[Result]:
                    directions={key: value for r in results for key, value in r.directions.items()},
                    options={key: value for r in results for key, value in r.options.items()},
                    tested=_tested_alike(results),
-                   left_out='; '.join(filter(None, (r.left_out for r in results))))]
+                   note='; '.join(filter(None, (r.note for r in results))))]
 
 
 def _tested_alike(results: Sequence[Result]) -> dict:
@@ -157,7 +167,8 @@ def _with_figures(result: Result, metrics: dict, named: dict[str, bool] | None) 
                          f'{list(metrics)[:SHOWN]}')
     kept = {key: _number(metrics[key], f'{result.place}: {key!r}') for key in directions}
     return replace(result, metrics=kept, directions=directions,
-                   left_out=left_out(metrics, directions, result.place))
+                   note='; '.join(filter(None, (
+                       result.note, left_out(metrics, directions, result.place)))))
 
 
 def _classes(metrics: dict) -> dict[str, frozenset[str]]:

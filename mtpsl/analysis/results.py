@@ -38,7 +38,8 @@ class Result:
         directions: of each of ``metrics``, whether higher is better; empty: as registered.
         options: task -> its options, see :mod:`.task_options`; empty where the file has none.
         tested: how it was measured, see :mod:`.task_options`; empty where the file does not say.
-        left_out: a line on tasks whose figures are not among ``metrics``; '' if there are none.
+        note: a line on tasks whose figures are not among ``metrics``, and on a checkpoint that is
+            newer than the tested one; '' if there is none.
     """
 
     method: str
@@ -53,7 +54,7 @@ class Result:
     directions: Mapping[str, bool] = field(default_factory=dict, compare=False)
     options: Mapping[str, Mapping] = field(default_factory=dict, compare=False)
     tested: Mapping[str, Any] = field(default_factory=dict, compare=False)
-    left_out: str = field(default='', compare=False)
+    note: str = field(default='', compare=False)
 
     @property
     def place(self) -> str:

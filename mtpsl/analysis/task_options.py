@@ -4,6 +4,7 @@ import inspect
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
@@ -19,6 +20,7 @@ OPTIONS = 'task_options'
 TESTED = 'tested'  # of a metrics.json: how the figures were measured
 WAYS = ('tta', 'amp', 'num_samples')  # of testing, whatever the images
 LABELLED = 'labelled images of '  # a task, of those tested on
+CHECKPOINT = 'checkpoint'  # of what was tested: its name
 SHOWN = 60  # characters of a value
 
 
@@ -42,12 +44,13 @@ def options_of(tasks: Mapping[str, Mapping]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def tested_with(model: 'MultiTaskModel', dataset: object) -> dict[str, Any]:
+def tested_with(model: 'MultiTaskModel', dataset: object, checkpoint: str) -> dict[str, Any]:
     """The entry ``tested`` of a file of figures.
 
     Args:
         model: the tested model.
         dataset: what it was tested on, built.
+        checkpoint: the file of its weights.
     """
     from mtpsl.datasets.look import leaves_of
     from mtpsl.engine.checkpoints.data_files import files_of
@@ -61,7 +64,8 @@ def tested_with(model: 'MultiTaskModel', dataset: object) -> dict[str, Any]:
         if name.endswith(' image 0')]
     views = None if model.tta is None else [
         f'{scale:g}{" mirrored" if flip else ""}' for flip, scale in model.tta.views]
-    return {'images': len(infos), 'which images, as a digest': f'{crc32(repr(which).encode()):08x}',
+    return {CHECKPOINT: Path(checkpoint).name, 'images': len(infos),
+            'which images, as a digest': f'{crc32(repr(which).encode()):08x}',
             **{f'{LABELLED}{name}': labelled[name] for name in model.tasks},
             **dict(zip(WAYS, (views, model.amp, model.num_samples)))}
 
@@ -106,7 +110,7 @@ def other_tests(methods: Iterable['Method'], of_one_set: bool = True) -> list[st
     rows = [(method.name, run.tested) for method in methods for run in method.runs]
     # What a row does not say, of a task that it lacks or as older files, is no difference.
     differing = [told for option in dict.fromkeys(key for _, given in rows for key in given)
-                 if (of_one_set or option in WAYS)
+                 if (of_one_set or option in WAYS) and option != CHECKPOINT
                  and (told := _differing(option, [row for row in rows if option in row[1]]))]
     return [f'the rows were not tested alike: {"; ".join(differing)}'] if differing else []
 

@@ -11,8 +11,8 @@ STEP = 0.02  # of a measure, relative to what is nearer: an edge
 # Another transform fits better: by so many standard errors of the mean, and by so much.
 ERRORS, MARGIN = 4, 0.05
 # Some labels are turned, where the others fit as they are: by so much each, so many, of a share,
-# of so many.
-SOME_MARGIN, SOME, SHARE, OF = 0.15, 3, 0.08, 12
+# of so many; the others by so many of their standard deviations.
+SOME_MARGIN, SOME, SHARE, OF, CLEARLY = 0.15, 3, 0.08, 12, 1.5
 NAMED = 3  # of them in a message
 # Labels that are moved: by so many pixels of the 128, and no further than by so many.
 LEAST_SHIFT, FARTHEST = 3, 32
@@ -109,7 +109,8 @@ class EdgeFit:
         rest = rest[~np.isnan(rest[:, number])]
         if (len(fits) < OF or those.sum() < max(SOME, SHARE * len(fits))
                 or not _clear(rest[:, 0] - rest[:, number])
-                or (best > 0).sum() > (best == 0).sum()):  # where most do not fit, it is chance
+                or (best > 0).sum() > (best == 0).sum()
+                or rest[:, 0].mean() < CLEARLY * rest[:, 0].std()):
             return ''
         own, other = fits[those][:, [0, number]].mean(0)
         names = [name for name, those_too in zip(self._names, those) if those_too]

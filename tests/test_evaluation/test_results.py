@@ -64,7 +64,7 @@ def test_a_file_names_its_primary_metrics(tmp_path: Path) -> None:
     new = dict(figures, higher_is_better=named)
     result, = read_results(write(tmp_path / 'new' / 'metrics.json', new))
     assert result.metrics == {'albedo/psnr': 10.0, 'depth/absErr': 0.5, 'x/depth/absErr': 1}
-    assert not result.left_out
+    assert not result.note
     better = {'albedo/psnr': 20.0, 'depth/absErr': 0.25, 'x/depth/absErr': 0.5}
     rows = group_by_method([result, replace(result, method='b', metrics=better)])
     comparison = compare(rows, rows[0])
@@ -73,7 +73,7 @@ def test_a_file_names_its_primary_metrics(tmp_path: Path) -> None:
     old, = read_results(write(tmp_path / 'old' / 'metrics.json', {
         'albedo/psnr': 10.0, 'semseg/mIoU': 5, 'semseg/IoU.a/b': 3, 'normal/mErr': None}))
     assert old.metrics == {'semseg/mIoU': 5}
-    assert 'old/metrics.json: the figures of albedo, such as albedo/psnr, are left' in old.left_out
+    assert 'old/metrics.json: the figures of albedo, such as albedo/psnr, are left' in old.note
     other = replace(result, file='c', directions=result.directions | {'albedo/psnr': False})
     with pytest.raises(ValueError, match='says that a higher albedo/psnr is better, c that a low'):
         compare(group_by_method([result, replace(other, method='c')]))
@@ -223,6 +223,15 @@ def test_options_that_change_figures_are_told(tmp_path, one, other, told) -> Non
     assert other_options(methods[1:]) == []
     with pytest.raises(ValueError, match="'task_options' must be an object of task"):
         read_results(write(tmp_path / 'd.json', {'semseg/mIoU': 50, 'task_options': {'a': 1}}))
+
+
+@pytest.mark.parametrize(('last', 'told'), [('epoch_2.pth', True), ('epoch_1.pth', False)])
+def test_figures_of_an_earlier_checkpoint_are_told(tmp_path, last, told) -> None:
+    write(tmp_path / 'metrics.json', {'semseg/mIoU': 50, 'tested': dict(checkpoint='epoch_1.pth')})
+    (tmp_path / 'last_checkpoint').write_text(f'/elsewhere/{last}')
+    (found,) = read_results(tmp_path / 'metrics.json')
+    assert found.note == told * (f'{tmp_path}/metrics.json has the figures of epoch_1.pth, and the '
+                                 'last checkpoint there is epoch_2.pth')
 
 
 @pytest.mark.parametrize(('other', 'told'), [

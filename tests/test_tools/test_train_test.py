@@ -41,6 +41,7 @@ def test_testing_prints_the_table_writes_metrics_and_panels(tested):
     assert metrics['higher_is_better'] == {name: name != 'normal/mErr' for name in primary}
     assert set(metrics['task_options']) == {name.split('/')[0] for name in primary}
     digest = metrics['tested'].pop('which images, as a digest')
+    assert metrics['tested'].pop('checkpoint') == 'epoch_2.pth'
     assert metrics['tested'] == dict(images=6, tta=None, amp=False, num_samples=1) | {
         f'labelled images of {name}': 6 for name in metrics['task_options']}
     assert re.fullmatch('[0-9a-f]{8}', digest)

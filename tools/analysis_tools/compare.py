@@ -70,7 +70,7 @@ def main(argv: list[str] | None = None) -> None:
             print(table, end='')
         # Beside the table, which may go to a file.
         shown = [*methods, *([baseline] if baseline else [])]
-        skipped = [run.left_out for method in shown for run in method.runs if run.left_out]
+        skipped = [run.note for method in shown for run in method.runs if run.note]
         for line in (*dict.fromkeys(skipped), *copies(methods), *other_classes(shown),
                      *other_options(shown), *other_tests(shown), *disagreements(comparison)):
             print(f'note: {line}', file=sys.stderr)

@@ -14,7 +14,7 @@ from mtpsl.evaluation.table import ARROWS, figure
 from mtpsl.system.arguments import split_name, split_paths
 from mtpsl.system.choices import COLUMN, PAGE
 
-from .runs import RESULT, run_file, run_title, tell_left_out, tell_other_tests
+from .runs import RESULT, run_file, run_title, tell_notes, tell_other_tests
 from .style import paper_style
 
 ACROSS = 5  # panels at most
@@ -68,7 +68,7 @@ def _read_result(file: str) -> Result:
     result = read_results(file)[0]
     if result.index is not None:
         raise ValueError(f'{file} is a set of results, not a metrics.json')
-    tell_left_out(result)
+    tell_notes(result)
     return result
 
 

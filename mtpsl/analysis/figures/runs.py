@@ -31,9 +31,9 @@ def run_file(path: str, name: str) -> Path:
     return file
 
 
-def tell_left_out(*results: Result) -> None:
-    """Warn of tasks of which a result file does not say which figure is the primary one."""
-    for line in dict.fromkeys(result.left_out for result in results if result.left_out):
+def tell_notes(*results: Result) -> None:
+    """Warn of what is to be known of result files, see :attr:`Result.note`."""
+    for line in dict.fromkeys(result.note for result in results if result.note):
         print_log(line, 'current', logging.WARNING)
 
 

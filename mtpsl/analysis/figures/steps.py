@@ -16,7 +16,7 @@ from mtpsl.evaluation.table import ARROWS
 from mtpsl.system.arguments import split_paths
 from mtpsl.system.choices import COLUMN, PAGE
 
-from .runs import RESULT, run_config, run_file, tell_left_out, tell_other_tests
+from .runs import RESULT, run_config, run_file, tell_notes, tell_other_tests
 from .style import paper_style
 
 
@@ -57,7 +57,7 @@ def read_step_row(text: str, options: Mapping[str, object] | None = None) -> Ste
         raise ValueError(f'expected a work dir or CONFIG=METRICS, got {text!r}, which is neither')
     results = [replace(result, method=config) for file in files
                for result in read_results(run_file(file, RESULT))]
-    tell_left_out(*results)
+    tell_notes(*results)
     (method,) = group_by_method(results)
     cfg = load_config(config, options)
     require(cfg, 'model')
