@@ -11,11 +11,14 @@ STEP = 0.02  # of a measure, relative to what is nearer: an edge
 # Another transform fits better: by so many standard errors of the mean, and by so much.
 ERRORS, MARGIN = 4, 0.05
 # Some labels are turned, where the others fit as they are: by so much each, so many, of a share,
-# of so many; the others by so many of their standard deviations.
-SOME_MARGIN, SOME, SHARE, OF, CLEARLY = 0.15, 3, 0.08, 12, 1.5
+# of so many; the others by so many of their standard deviations. Of renumbered ones so many times
+# as many fit the image on one side as on the other.
+SOME_MARGIN, SOME, SHARE, OF, CLEARLY, BESIDE = 0.15, 3, 0.08, 12, 1.5, 3
 NAMED = 3  # of them in a message
 # Labels that are moved: by so many pixels of the 128, and no further than by so many.
 LEAST_SHIFT, FARTHEST = 3, 32
+# Labels that are larger or smaller than what the images show: such factors are tried.
+ZOOMS = (0.7, 0.75, 0.8, 0.85, 0.9, 0.93, 1.07, 1.1, 1.15, 1.2, 1.25, 1.3, 1.4)
 # Labels of other images: they fit their own better by less than so many standard errors, and by
 # less than so much even with two more, while the images are not of one scene. As many are compared.
 BY_CHANCE, OWN, ONE_SCENE, COMPARED = 3, 0.05, 0.5, 64
@@ -46,6 +49,8 @@ class EdgeFit:
         self._fits: list[list[float]] = []  # by label, then in the order of UNDO
         self._names: list[str] = []
         self._maps: list[tuple[np.ndarray, np.ndarray]] = []  # edges and gradient of the first ones
+        self._neighbours: list[list[float]] = []  # fit of two labels to the image of the other
+        self._before: tuple[np.ndarray, np.ndarray] | None = None
 
     def add(self, image: np.ndarray, label: np.ndarray, ignore_value: float, name: str) -> None:
         """Take an image (H, W, 3) uint8 of a name and a label (H, W) or (H, W, 3) of it."""
@@ -58,6 +63,10 @@ class EdgeFit:
         edges = _reduced(_edges(label, ignore_value))
         if gradient.std() and edges.std():
             self._names.append(name)
+            same = self._before is not None and self._before[0].shape == edges.shape
+            self._neighbours.append([_correlation(self._before[0], gradient), _correlation(
+                edges, self._before[1])] if same else [np.nan, np.nan])
+            self._before = edges, gradient
             if len(self._maps) < COMPARED and edges.std() > EVERYWHERE * edges.mean():
                 self._maps.append((edges, gradient))
             self._fits.append([_correlation(undo(edges), gradient) if square or number < KEEP_SIZE
@@ -69,8 +78,8 @@ class EdgeFit:
         Of eight labels at least, the best transform fits better than none by four standard errors
         of the mean, and by 0.05. Or it does so by 0.15 for 8 % of them, three at least, and is
         as clearly worse for the others. Or, as clearly as for a transform, they fit better when
-        they are moved. Or they fit their images no better than those of other labels, see
-        :meth:`_of_others`.
+        they are moved or zoomed. Or many of them fit the image after theirs, or before; or they fit
+        their images no better than those of other labels, see :func:`_of_others`.
         """
         best, found = 0.0, ''
         fits = np.array(self._fits).reshape(-1, len(UNDO))
@@ -85,11 +94,30 @@ class EdgeFit:
                     f'{name} against the images, it seems: with that undone their edges lie on '
                     f'those of the images (correlation {other:.2f} over {len(known)} labels), as '
                     f'they are they do not ({own:.2f})')
-        if found or len(fits) < LEAST or (found := self._some(fits)):
+        if found or len(fits) < LEAST:
             return found
         edges, gradients = self._of_one_size()
-        return _moved(edges, gradients) or _of_others(edges, gradients) if (
-            len(edges) >= LEAST) else ''
+        enough = len(edges) >= LEAST
+        return (enough and (_moved(edges, gradients) or _zoomed(edges, gradients))
+                or self._some(fits) or self._renumbered(fits)
+                or enough and _of_others(edges, gradients) or '')
+
+    def _renumbered(self, fits: np.ndarray) -> str:
+        """The same where some labels, in their order, are those of the image before or after."""
+        neighbours = np.array(self._neighbours)
+        # Of each label the fit to the image after it, and to that before it, less that to its own.
+        after, before = (np.nan_to_num(other - fits[:, 0], nan=-np.inf) > SOME_MARGIN
+                         for other in (np.append(neighbours[1:, 0], np.nan), neighbours[:, 1]))
+        for those, chance, word in ((after, before, 'after'), (before, after, 'before')):
+            least = max(SOME, SHARE * len(fits), BESIDE * chance.sum())
+            if len(fits) < OF or those.sum() < least:
+                continue
+            names = [name for name, those_too in zip(self._names, those) if those_too]
+            return (f'those of the image {word} theirs in {len(names)} of {len(fits)} '
+                    f'({", ".join(names[:NAMED])}{", ..." * (len(names) > NAMED)}), it seems: '
+                    'their edges lie on those of that image. Were files renumbered, or one left '
+                    'out?')
+        return ''
 
     def _of_one_size(self) -> tuple[np.ndarray, np.ndarray]:
         """Edges and gradients, (N, h, w) each, of the size that most have, standardised."""
@@ -143,6 +171,25 @@ def _moved(edges: np.ndarray, gradients: np.ndarray) -> str:
     return (f'moved {" and ".join(words)} against the images, it seems: with that undone their '
             f'edges lie on those of the images (correlation {other.mean():.2f} over {len(edges)} '
             f'labels), as they are they do not ({own.mean():.2f})')
+
+
+def _zoomed(edges: np.ndarray, gradients: np.ndarray) -> str:
+    """The same of labels that fit better when they are zoomed about the centre, all alike."""
+    centre = tuple((side - 1) / 2 for side in edges.shape[:0:-1])
+    own, best, found = (edges * gradients).sum((1, 2)), 0.0, ''
+    for zoom in ZOOMS:
+        matrix = cv2.getRotationMatrix2D(centre, 0, 1 / zoom)
+        undone = _standardised([cv2.warpAffine(one, matrix, edges.shape[:0:-1],
+                                               borderMode=cv2.BORDER_REPLICATE) for one in edges])
+        other = (undone * gradients).sum((1, 2))
+        gain = _clear(other - own)
+        if gain > best:
+            best, found = gain, (
+                f'{"larger" if zoom > 1 else "smaller"} than what the images show, by {zoom:g} '
+                'about the centre, it seems: with that undone their edges lie on those of the '
+                f'images (correlation {other.mean():.2f} over {len(edges)} labels), as they are '
+                f'they do not ({own.mean():.2f}). Are they of a camera with another field of view?')
+    return found
 
 
 def _of_others(edges: np.ndarray, gradients: np.ndarray) -> str:
@@ -211,7 +258,7 @@ def _standardised(maps: Sequence[np.ndarray]) -> np.ndarray:
     """Maps of one size as (N, h, w), each of mean 0 and length 1: products are correlations."""
     values = np.stack(maps)
     values -= values.mean((1, 2), keepdims=True)
-    return values / np.linalg.norm(values, axis=(1, 2), keepdims=True)
+    return values / np.maximum(np.linalg.norm(values, axis=(1, 2), keepdims=True), 1e-12)
 
 
 def _correlation(one: np.ndarray, other: np.ndarray) -> float:

@@ -48,7 +48,7 @@ def check_training(runner: Runner) -> None:
     for found in (*schedule_doubts(runner.cfg.get('param_scheduler'), length_of(runner)),
                   *hook_doubts(runner), *_other_data(runner),
                   *standing_weights(runner), moving_weights(runner), *_first_weights(runner),
-                  *keys_in_tasks(runner),
+                  *keys_in_tasks(runner), *_without_loss(runner),
                   *_used_twice(runner),
                   other_colours(runner.cfg, 'val') or other_colours(runner.cfg, 'test'),
                   other_zoom(runner.cfg, 'val') or other_zoom(runner.cfg, 'test'),
@@ -147,6 +147,15 @@ def _check_custom_keys(runner: Runner) -> None:
                 f'optim_wrapper.paramwise_cfg.custom_keys.{key}: no parameter of the model has '
                 f'that in its name; they begin with '
                 f'{", ".join(dict.fromkeys(name.partition(".")[0] for name in names))}')
+
+
+def _without_loss(runner: Runner) -> Iterator[str]:
+    """Which tasks are not learned since their losses have no weight."""
+    model = getattr(runner.model, 'module', runner.model)
+    for name, task in getattr(model, 'tasks', {}).items():
+        if task.loss_weight == 0:
+            yield (f'tasks.{name}.loss_weight is 0: the task is not learned, but predicted, scored '
+                   f'and part of what conditions the others; tasks.{name}=None leaves it out')
 
 
 def keys_in_tasks(runner: Runner) -> Iterator[str]:

@@ -68,22 +68,40 @@ def test_some_photos_that_lost_their_exif_are_named(step: int, quarters: int, na
         assert len(set(named)) == 3 and not any(int(one) % step for one in named)
 
 
+def zoomed(label: np.ndarray, factor: float) -> np.ndarray:
+    return cv2.warpAffine(label, cv2.getRotationMatrix2D((47.5, 47.5), 0, factor), (96, 96),
+                          flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
+
+
 @pytest.mark.parametrize('label', LABELS)
-def test_labels_that_are_moved_or_of_other_images(label: str) -> None:
-    """By 4 of 96 rows and 9 of 96 columns; of the next scene."""
+def test_labels_that_lie_elsewhere_or_are_of_other_images(label: str) -> None:
+    """By 4 of 96 rows and 9 of 96 columns; zoomed; of the next scene, all or the last; shuffled."""
     found = scenes(96) + [render_scene(seed, 96, 96) for seed in range(12, 40)]
-    right, moved, other, fixed = (EdgeFit() for _ in range(4))
-    for number, scene in enumerate(found):
-        map_, ignored, name = getattr(scene, label), LABELS[label], str(number)
-        right.add(scene.image, map_, ignored, name)
-        moved.add(scene.image, np.roll(map_, (4, -9), (0, 1)), ignored, name)
-        other.add(scene.image, getattr(found[number - 1], label), ignored, name)
-        # The camera stands still: another label is as good.
-        fixed.add(found[0].image, getattr(found[0], label), ignored, name)
-    assert right.told() == fixed.told() == ''
+    done = dict(
+        right=lambda k: get(k), moved=lambda k: np.roll(get(k), (4, -9), (0, 1)),
+        large=lambda k: zoomed(get(k), 1.25), small=lambda k: zoomed(get(k), 0.8),
+        last=lambda k: get(k + (k >= 25)), shuffled=lambda k: get(k + 7 + k % 3))
+
+    def get(number: int) -> np.ndarray:
+        return getattr(found[number % len(found)], label)
+
+    told = {}
+    for name, make in done.items():
+        fit = EdgeFit()
+        for number, scene in enumerate(found):
+            fit.add(scene.image, make(number), LABELS[label], str(number))
+        told[name] = fit.told()
+    fit = EdgeFit()
+    for number in range(20):  # a camera that stands still: another label is as good
+        fit.add(found[0].image, getattr(found[0], label), LABELS[label], str(number))
+    assert told['right'] == fit.told() == ''
     assert re.match(r'moved down by [345]% of the height and to the left by (8|9|10)% of the width '
-                    'against the images, it seems', moved.told()), moved.told()
-    assert other.told().startswith('those of other images, it seems'), other.told()
+                    'against the images, it seems', told['moved']), told
+    assert told['large'].startswith('larger than what the images show, by 1.'), told
+    assert told['small'].startswith('smaller than what the images show, by 0.'), told
+    assert re.match(r'those of the image after theirs in \d+ of 40 \((2[4-9]|3\d), ',
+                    told['last']), told
+    assert told['shuffled'].startswith('those of other images, it seems'), told
 
 
 @pytest.mark.parametrize('done', ['as they are', 'transposed'])

@@ -155,7 +155,7 @@ def test_what_hooks_that_are_left_out_would_do_is_told(images, tmp_path):
             'default_hooks.sampler_seed=None', 'default_hooks.checkpoint=None',
             'default_hooks.skipped=None', 'default_hooks.panels=None',
             'model.backbone.frozen_stages=2', 'val_dataloader.dataset.split=train',
-            'optim_wrapper.optimizer.lr=0', 'custom_hooks=[dict(type="EMAHook")]',
+            'tasks.saliency.loss_weight=0', 'optim_wrapper.optimizer.lr=0', 'custom_hooks=[dict(type="EMAHook")]',
             'train_dataloader.dataset.pipeline.0.color_type=grayscale',
             'train_dataloader.sampler.shuffle=False'])
     log = next((tmp_path / 'run').glob('*/*.log')).read_text()
@@ -163,6 +163,7 @@ def test_what_hooks_that_are_left_out_would_do_is_told(images, tmp_path):
                   'frozen_stages=2 keeps stages of random weights', 'lr is 0: the weights stay',
                   'EMAHook with momentum=0.0002 averages over about 5000 steps',
                   'the images come in one order in all epochs',
+                  'tasks.saliency.loss_weight is 0: the task is not learned, but predicted',
                   'validation images are training images too, such as ',
                   "changed by color_type='grayscale' in train_dataloader, and by no transform in "):
         assert words in log

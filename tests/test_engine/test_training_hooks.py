@@ -7,7 +7,7 @@ import torch
 from tiny import make_samples, tiny_model_config
 from torch.utils.data import DataLoader, Dataset
 
-from mtpsl.engine import GradientCheckHook, WorkerUpdateHook
+from mtpsl.engine import GradientCheckHook, ReseedHook, WorkerUpdateHook
 from mtpsl.engine.hooks.worker_update_hook import settings_of
 from mtpsl.models import MultiTaskModel
 from mtpsl.registry import MODELS
@@ -85,6 +85,36 @@ def test_weights_that_a_hook_freezes_for_a_while_are_meant(told):
     hook.after_train_iter(runner, 0)
     hook.after_train_epoch(runner)
     assert not told
+
+
+def test_a_step_in_evaluation_mode_is_told_once(told):
+    config = tiny_model_config()
+    model = MultiTaskModel(**{name: config[name] for name in (
+        'tasks', 'backbone', 'neck', 'decoder', 'data_preprocessor')})
+    hook, runner = GradientCheckHook(), runner_of(told, model=model)
+    batch = dict(data_samples=make_samples(LABELLED))
+    model.backbone.eval()  # its BatchNorm may be meant to stand still
+    hook.before_train_iter(runner, 0, batch)
+    assert not told
+    model.eval()
+    for _ in range(2):
+        hook.before_train_iter(runner, 0, batch)
+    assert told == ['the model is in evaluation mode in the training step 1: a hook has called '
+                    'eval(), and not train() afterwards']
+
+
+@pytest.mark.parametrize('seeds', [False, True])
+def test_seeding_by_others_is_told_once(seeds, told):
+    hook = ReseedHook()
+    for step in range(3):
+        runner = runner_of(told, seed=2**32 - 1)
+        runner.iter = step
+        hook.before_train_iter(runner, 0)
+        torch.rand(2)
+        if seeds and step:
+            torch.manual_seed(0)
+        hook.after_train_iter(runner, 0)
+    assert len(told) == seeds and all('was seeded with 0 in a training step' in t for t in told)
 
 
 class Switched(Dataset):

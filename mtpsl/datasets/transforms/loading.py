@@ -230,7 +230,7 @@ def read_label(task: Task, files: tuple[tuple[str, ...], Callable], size: tuple[
         label = task.translate(label)
         task.check(label)
         label = label.astype(task.label_dtype, copy=False)
-        return label if size is None else _fit(label, size, task, paths[0])
+        return label if size is None else _fit(label, size, task, ' + '.join(paths))
     except MixedCodingsError:
         raise
     except Exception as error:  # a damaged file can raise anything

@@ -50,7 +50,7 @@ def check_written_out(path: str, cfg: Config, components: Sequence[Mapping]) -> 
                                             if part.get('tasks')]
     for name in dict.fromkeys((*tasks, *(name for part in parts for name in part))):
         own = [part.get(name) for part in parts]
-        if not parts or tasks.get(name) in own:
+        if not tasks or not parts or tasks.get(name) in own:
             continue
         was = next(one for one in own if one) if any(own) else {}
         key = '.'.join((name, *list(differing(tasks.get(name) or {}, was))[:1]))

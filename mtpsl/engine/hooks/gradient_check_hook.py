@@ -1,4 +1,4 @@
-"""Tells of weights that no loss reaches."""
+"""Tells of weights that no loss reaches, and of steps in evaluation mode."""
 
 from collections import Counter
 from functools import partial
@@ -22,6 +22,9 @@ class GradientCheckHook(Hook):
     It is told once, after the first epoch or 200 iterations. Weights of a task without a label in
     a batch do not count in it, nor any in a batch without labels: all of them get zero gradients,
     see :meth:`~mtpsl.models.MultiTaskModel.zero_loss`; nor weights that a hook has frozen.
+
+    It is told, too, once, where the model is in evaluation mode in a training step, as a hook that
+    draws predictions may leave it: BatchNorm would then learn no statistics.
     """
 
     def __init__(self) -> None:
@@ -31,6 +34,7 @@ class GradientCheckHook(Hook):
         self._owner: dict[str, str] = {}  # name -> task
         self._labelled: set[str] = set()  # tasks of the batch
         self._met: set[str] = set()  # tasks of all batches so far
+        self._evaluating = False
 
     def before_train(self, runner: Runner) -> None:
         """Begin to watch."""
@@ -48,7 +52,12 @@ class GradientCheckHook(Hook):
 
     def before_train_iter(self, runner: Runner, batch_idx: int,
                           data_batch: dict | None = None) -> None:
-        """See for which tasks the batch has labels."""
+        """See for which tasks the batch has labels, and whether the model trains."""
+        if not runner.model.training and not self._evaluating:
+            self._evaluating = True
+            runner.logger.warning(
+                f'the model is in evaluation mode in the training step {runner.iter + 1}: a hook '
+                'has called eval(), and not train() afterwards')
         if self._waiting:
             self._labelled = set().union(*(sample.gt.keys() for sample in batch_leaves(
                 (data_batch or {})['data_samples'])))
