@@ -63,10 +63,10 @@ class EdgeFit:
         edges = _reduced(_edges(label, ignore_value))
         if gradient.std() and edges.std():
             self._names.append(name)
-            same = self._before is not None and self._before[0].shape == edges.shape
-            self._neighbours.append([_correlation(self._before[0], gradient), _correlation(
-                edges, self._before[1])] if same else [np.nan, np.nan])
-            self._before = edges, gradient
+            before, self._before = self._before, (edges, gradient)
+            self._neighbours.append([np.nan, np.nan] if (
+                before is None or before[0].shape != edges.shape) else [
+                    _correlation(before[0], gradient), _correlation(edges, before[1])])
             if len(self._maps) < COMPARED and edges.std() > EVERYWHERE * edges.mean():
                 self._maps.append((edges, gradient))
             self._fits.append([_correlation(undo(edges), gradient) if square or number < KEEP_SIZE

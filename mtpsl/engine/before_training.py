@@ -48,7 +48,7 @@ def check_training(runner: Runner) -> None:
     for found in (*schedule_doubts(runner.cfg.get('param_scheduler'), length_of(runner)),
                   *hook_doubts(runner), *_other_data(runner),
                   *standing_weights(runner), moving_weights(runner), *_first_weights(runner),
-                  *keys_in_tasks(runner), *_without_loss(runner),
+                  *custom_key_doubts(runner), *_without_loss(runner),
                   *_used_twice(runner),
                   other_colours(runner.cfg, 'val') or other_colours(runner.cfg, 'test'),
                   other_zoom(runner.cfg, 'val') or other_zoom(runner.cfg, 'test'),
@@ -149,6 +149,10 @@ def _check_custom_keys(runner: Runner) -> None:
                 f'{", ".join(dict.fromkeys(name.partition(".")[0] for name in names))}')
 
 
+# Options of mmengine's constructor for kinds of weights, which give way to custom_keys.
+OF_KINDS = ('norm_decay_mult', 'bias_decay_mult', 'dwconv_decay_mult', 'flat_decay_mult')
+
+
 def _without_loss(runner: Runner) -> Iterator[str]:
     """Which tasks are not learned since their losses have no weight."""
     model = getattr(runner.model, 'module', runner.model)
@@ -158,10 +162,20 @@ def _without_loss(runner: Runner) -> Iterator[str]:
                    f'and part of what conditions the others; tasks.{name}=None leaves it out')
 
 
-def keys_in_tasks(runner: Runner) -> Iterator[str]:
-    """Where a key of mmengine's constructor is in names of weights for being in a task's alone."""
+def custom_key_doubts(runner: Runner) -> Iterator[str]:
+    """Where keys of mmengine's constructor act on more or less than they seem to.
+
+    A key may be in names of weights for being in a task's alone; and other options give way to it.
+    """
     wrapper, model = runner.cfg.optim_wrapper, getattr(runner.model, 'module', runner.model)
-    keys = (wrapper.get('paramwise_cfg') or {}).get('custom_keys') or {}
+    groups = wrapper.get('paramwise_cfg') or {}
+    keys = groups.get('custom_keys') or {}
+    passed = [name for name in OF_KINDS if groups.get(name) is not None]
+    without = [key for key, given in keys.items() if 'decay_mult' not in given]
+    if 'constructor' not in wrapper and passed and without:
+        yield (f'optim_wrapper.paramwise_cfg: {", ".join(passed)} has no effect on weights with '
+               f'{", ".join(without)} in their names, by mmengine\'s rule; decay_mult of '
+               'custom_keys has')
     for key in keys if 'constructor' not in wrapper else ():
         for task in getattr(model, 'tasks', {}):
             met = [name for name, _ in model.named_parameters()

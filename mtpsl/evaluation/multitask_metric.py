@@ -1,5 +1,6 @@
 """One evaluator for all tasks: it asks each task for its statistics and its score."""
 
+import logging
 import os
 import time
 from collections import deque
@@ -11,7 +12,7 @@ from multiprocessing import get_context
 import numpy as np
 import torch
 from mmengine.evaluator import BaseMetric
-from mmengine.logging import MMLogger
+from mmengine.logging import MMLogger, print_log
 from torch import Tensor
 
 from mtpsl.registry import METRICS
@@ -150,10 +151,20 @@ class MultiTaskMetric(BaseMetric):
                 metrics |= {f'{name}/{prefix}{key}' if name else f'{prefix}{key}': value
                             for key, value in (scores | gain).items()}
         if any(sets):
+            self._tell_left_out(measured)
             for prefix in METRIC_PREFIXES.values():
                 gain = self._gain(list(self.single_task or ()), prefix, measured)
                 metrics |= {f'{prefix}{key}': value for key, value in gain.items()}
         return metrics
+
+    def _tell_left_out(self, measured: Mapping[tuple[str, str], Mapping[str, float]]) -> None:
+        """Warn of figures of named sets that ``delta_m`` leaves out."""
+        given = self.single_task or {}
+        left = [f'{task} of {name}' for (name, prefix), scores in measured.items() if not prefix
+                for task in scores if task not in given.get(name, ())]
+        if given and left:
+            print_log(f'single_task has no figure for {", ".join(left)}: delta_m is of the others '
+                      'alone', 'current', logging.WARNING)
 
     def _score(self, images: Sequence[dict], field: str,
                ) -> tuple[dict[str, float], dict[str, float]]:

@@ -15,7 +15,7 @@ from test_faults.tiny_run import TASKS, write_config, write_images
 
 from mtpsl.datasets import FolderDataset
 from mtpsl.engine import build_runner, load_config
-from mtpsl.engine.before_training import figures, keys_in_tasks
+from mtpsl.engine.before_training import custom_key_doubts, figures
 from mtpsl.engine.checkpoints.data_files import file_of, files_of, other_file, other_files
 from mtpsl.engine.checkpoints.resume import unfinished
 from mtpsl.engine.hook_doubts import hook_doubts
@@ -155,7 +155,8 @@ def test_what_hooks_that_are_left_out_would_do_is_told(images, tmp_path):
             'default_hooks.sampler_seed=None', 'default_hooks.checkpoint=None',
             'default_hooks.skipped=None', 'default_hooks.panels=None',
             'model.backbone.frozen_stages=2', 'val_dataloader.dataset.split=train',
-            'tasks.saliency.loss_weight=0', 'optim_wrapper.optimizer.lr=0', 'custom_hooks=[dict(type="EMAHook")]',
+            'tasks.saliency.loss_weight=0', 'optim_wrapper.optimizer.lr=0',
+            'custom_hooks=[dict(type="EMAHook")]',
             'train_dataloader.dataset.pipeline.0.color_type=grayscale',
             'train_dataloader.sampler.shuffle=False'])
     log = next((tmp_path / 'run').glob('*/*.log')).read_text()
@@ -205,9 +206,21 @@ def test_keys_that_are_in_names_of_tasks_by_chance_are_told(key, told):
     net.heads, net.tasks = torch.nn.ModuleDict(dict(
         normal=torch.nn.Linear(1, 1), depth=torch.nn.Linear(1, 1))), dict(normal=0, depth=0)
     wrapper = dict(paramwise_cfg=dict(custom_keys={key: dict(decay_mult=0.0)}))
-    found = list(keys_in_tasks(SimpleNamespace(
+    found = list(custom_key_doubts(SimpleNamespace(
         model=net, cfg=Config(dict(optim_wrapper=wrapper)))))
     assert told in ''.join(found) and len(found) == bool(told)
+
+
+@pytest.mark.parametrize(('given', 'told'), [
+    (dict(lr_mult=0.1), True), (dict(lr_mult=0.1, decay_mult=0.0), False)])
+def test_options_that_give_way_to_keys_are_told(given, told):
+    net = torch.nn.Module()
+    net.backbone = torch.nn.BatchNorm2d(1)
+    groups = dict(norm_decay_mult=0.0, custom_keys=dict(backbone=given))
+    found = list(custom_key_doubts(SimpleNamespace(
+        model=net, cfg=Config(dict(optim_wrapper=dict(paramwise_cfg=groups))))))
+    assert len(found) == told and all('norm_decay_mult has no effect on weights with backbone in'
+                                      in line for line in found)
 
 
 BACKBONE = dict(init_cfg=dict(type='Pretrained'))

@@ -218,6 +218,16 @@ def test_a_set_without_truth_of_a_task_has_no_delta_m() -> None:
         MultiTaskMetric(CONFIG, single_task=dict(depth=1.0, rooms=dict(depth=1.0)))
 
 
+def test_sets_without_figures_of_single_tasks_are_told(warned: list[str]) -> None:
+    samples = [make_sample(6, ['depth', 'semseg']), make_sample(7, ['depth'])]
+    for sample, name in zip(samples, ('rooms', 'scenes')):
+        sample.set_metainfo(dict(dataset=name))
+    found = evaluate(samples, single_task=dict(rooms=dict(depth=1.0)))
+    assert found['delta_m'] == found['rooms/delta_m']
+    assert warned == ['single_task has no figure for semseg of rooms, depth of scenes: delta_m is '
+                      'of the others alone']
+
+
 def test_through_mmengines_evaluator(samples: list[MultiTaskSample],
                                      scores: dict[str, float]) -> None:
     """Built from a config, two batches, evaluated twice: nothing is left over of the first time."""

@@ -79,8 +79,12 @@ def test_an_earlier_run_is_not_overwritten_by_one_that_never_saved(images, tmp_p
     assert (f'{run} holds checkpoints of an earlier run, such as epoch_1.pth, and none of the one '
             f'that began last: --resume {run / "epoch_1.pth"} goes on with that') in error
     assert content(run) == before
-    train(config, str(run), '--resume', str(run / 'epoch_1.pth'))
-    assert (run / 'last_checkpoint').read_text() == str(run / 'epoch_2.pth')
+    for later in (False, True):
+        train(config, str(run), '--resume', str(run / 'epoch_1.pth'))
+        assert (run / 'last_checkpoint').read_text() == str(run / 'epoch_2.pth')
+        log = max(run.glob('*/*.log')).read_text()
+        assert ('holds checkpoints of later steps than ' in log) == later
+        assert ('epoch_1.pth: epoch_2.pth. They will be replaced' in log) == later
 
 
 def test_what_counts_as_a_run(tmp_path):

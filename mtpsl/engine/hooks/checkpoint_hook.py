@@ -36,6 +36,7 @@ OUTDATED = 'outdated_ckpt_ids'  # steps of the checkpoints that the newest one r
 # Files of a run of which a kill may leave a temporary one.
 WRITTEN = re.compile(r'(epoch_|iter_|best_).*\.pth|last_checkpoint|curves\.json')
 BEST = re.compile(r'best_.+\.pth')
+NUMBERED = re.compile(r'(epoch|iter)_(\d+)\.pth')
 
 
 @HOOKS.register_module()
@@ -109,8 +110,18 @@ class SafeCheckpointHook(CheckpointHook):
             self._remove(info.get(OUTDATED, []))
             # Checkpoints of later steps or of an earlier run are not this run's.
             origin = runner._load_from if runner._resume else None
+            if origin and (later := self._later(runner)):
+                runner.logger.warning(f'{self.out_dir} holds checkpoints of later steps than '
+                                      f'{origin}: {", ".join(later)}. They will be replaced')
             write_text(Path(runner.work_dir, POINTER),
                        os.path.abspath(origin) if origin else '')
+
+    def _later(self, runner: Runner) -> list[str]:
+        """Names of the checkpoints of the folder that are of later steps than the run is at."""
+        numbered = [(path.name, *NUMBERED.fullmatch(path.name).groups())  # type: ignore[union-attr]
+                    for path in Path(self.out_dir).glob('*.pth') if NUMBERED.fullmatch(path.name)]
+        return sorted(name for name, unit, number in numbered
+                      if int(number) > (runner.epoch if unit == 'epoch' else runner.iter))
 
     def _own_best(self, runner: Runner) -> None:
         """Update the paths of the best checkpoints, since the folder may have been copied.

@@ -32,5 +32,5 @@ class ReseedHook(Hook):
             self._told = True
             runner.logger.warning(
                 f'torch was seeded with {torch.initial_seed()} in a training step, by a hook or '
-                'the model: the noise is then no longer that of (seed, rank, iteration), and may be '
-                'the same in each step')
+                'the model: the noise is then not that of (seed, rank, iteration), and may be the '
+                'same in each step')
