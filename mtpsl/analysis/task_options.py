@@ -101,18 +101,27 @@ def read_tested(content: Mapping, place: str) -> dict[str, Any]:
 
 
 def other_tests(methods: Iterable['Method'], of_one_set: bool = True) -> list[str]:
-    """A line on rows that were tested in other ways: other images, views, precision, samples.
+    """Lines on rows that were tested in other ways: other images, views, precision, samples.
+
+    And on runs of one row that are of other epochs or iterations.
 
     Args:
         methods: the rows.
         of_one_set: they should be of the same images.
     """
+    methods = list(methods)
     rows = [(method.name, run.tested) for method in methods for run in method.runs]
     # What a row does not say, of a task that it lacks or as older files, is no difference.
     differing = [told for option in dict.fromkeys(key for _, given in rows for key in given)
                  if (of_one_set or option in WAYS) and option != CHECKPOINT
                  and (told := _differing(option, [row for row in rows if option in row[1]]))]
-    return [f'the rows were not tested alike: {"; ".join(differing)}'] if differing else []
+    told = [f'the rows were not tested alike: {"; ".join(differing)}'] if differing else []
+    for method in methods:
+        files = {str(run.tested[CHECKPOINT]) for run in method.runs if CHECKPOINT in run.tested}
+        if len(of := {name for name in files if not name.startswith('best_')}) > 1:
+            told.append(f'the runs of {method.name} are of different checkpoints: '
+                        f'{", ".join(sorted(of))}')
+    return told
 
 
 def other_options(methods: Iterable['Method']) -> list[str]:

@@ -19,6 +19,7 @@ from mtpsl.structures import MultiTaskSample
 from mtpsl.structures.outputs import METRIC_PREFIXES
 from mtpsl.tasks import Task
 
+LARGEST = 8.0  # factor of a view
 Maps = dict[str, dict[str, Tensor]]  # output -> task -> (B, C, H, W)
 
 
@@ -52,6 +53,9 @@ class MultiTaskTTA:
                         for scale in scales)):
             raise ValueError('MultiTaskTTA: scales must be positive numbers such as '
                              f'(0.75, 1.0, 1.25), got {scales!r}')
+        if max(scales) > LARGEST:
+            raise ValueError(f'MultiTaskTTA: scales are factors of at most {LARGEST} on height and '
+                             f'width, not percent, got {scales!r}')
         if not isinstance(flip, bool):
             raise ValueError(f'MultiTaskTTA: flip must be True or False, got {flip!r}')
         nearest = sorted(dict.fromkeys(scales), key=lambda scale: abs(math.log(scale)))

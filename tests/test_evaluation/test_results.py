@@ -10,7 +10,7 @@ import pytest
 from mtpsl.analysis.comparison import compare, copies, other_classes
 from mtpsl.analysis.directions import directions_of, metric_directions
 from mtpsl.analysis.result_files import paper_results, read_argument, read_results
-from mtpsl.analysis.results import Result, group_by_method, summarize
+from mtpsl.analysis.results import Method, Result, group_by_method, summarize
 from mtpsl.analysis.task_options import options_of, other_options, other_tests
 from mtpsl.registry import TASKS
 from mtpsl.tasks import build_tasks
@@ -232,6 +232,17 @@ def test_figures_of_an_earlier_checkpoint_are_told(tmp_path, last, told) -> None
     (found,) = read_results(tmp_path / 'metrics.json')
     assert found.note == told * (f'{tmp_path}/metrics.json has the figures of epoch_1.pth, and the '
                                  'last checkpoint there is epoch_2.pth')
+
+
+def test_seeds_of_other_epochs_are_told(tmp_path) -> None:
+    """Not where the best of each was chosen, nor between rows."""
+    for last, told in (('epoch_2.pth', ['the runs of a are of different checkpoints: epoch_1.pth, '
+                                        'epoch_2.pth']), ('best_semseg_mIoU_epoch_2.pth', [])):
+        runs = [read_results(write(tmp_path / f'{name}.json', {
+            'semseg/mIoU': 50, 'tested': dict(checkpoint=name)}))[0]
+            for name in ('epoch_1.pth', last)]
+        assert other_tests([Method('a', tuple(runs))]) == told
+        assert other_tests([Method(run.file, (run,)) for run in runs]) == []
 
 
 @pytest.mark.parametrize(('other', 'told'), [

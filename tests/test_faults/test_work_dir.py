@@ -211,7 +211,8 @@ def runner_of(folder: Path, info: dict) -> SimpleNamespace:
     hub = SimpleNamespace(runtime_info=info, get_info=info.get)
     return SimpleNamespace(
         model=None, message_hub=hub, work_dir=str(folder), val_loop=None,
-        logger=SimpleNamespace(info=lambda text: None), _resume=True,
+        logger=SimpleNamespace(info=lambda text: None, warning=lambda text: None), _resume=True,
+        cfg={}, epoch=3, iter=9,
         _load_from=str(folder / 'epoch_3.pth'))
 
 
@@ -275,6 +276,8 @@ def test_a_copied_run_goes_on_and_leaves_the_original_alone(images, tmp_path):
     state['message_hub']['runtime_info']['best_score'] = -1.0
     torch.save(state, last)
     before = content(original)
+    (copied / best.name).unlink()
     train(config, str(copied), '--resume')
     assert content(original) == before
+    assert f'{best.name}, is not in {copied}, and only' in max(copied.glob('*/*.log')).read_text()
     assert [path.name for path in copied.glob('best_*')] == ['best_semseg_mIoU_epoch_2.pth']

@@ -165,7 +165,8 @@ def test_a_real_model_in_all_views(model) -> None:
 
 @pytest.mark.parametrize('arguments, message', [
     (dict(scales=()), 'scales must be'), (dict(scales=(1, 0)), 'scales must be'),
-    (dict(scales=1.0), 'scales must be'), (dict(flip=2), 'flip must be')])
+    (dict(scales=1.0), 'scales must be'), (dict(scales=(75, 100)), 'not percent'),
+    (dict(flip=2), 'flip must be')])
 def test_views_that_cannot_be(arguments: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         MultiTaskTTA(**arguments)

@@ -139,6 +139,11 @@ class SafeCheckpointHook(CheckpointHook):
 
         info = runner.message_hub.runtime_info
         for key in [key for key in info if key.startswith('best_ckpt')]:
+            if info[key] and not here(info[key]) and self.save_best:
+                runner.logger.warning(
+                    f'the best checkpoint so far, {Path(str(info[key])).name}, is not in '
+                    f'{self.out_dir}, and only a better one will be saved here: copy it, if it is '
+                    'to be at hand')
             info[key] = here(info[key])
         if getattr(self, 'best_ckpt_path', None) is not None:
             self.best_ckpt_path = here(self.best_ckpt_path)
