@@ -115,13 +115,13 @@ def other_tests(methods: Iterable['Method'], of_one_set: bool = True) -> list[st
     differing = [told for option in dict.fromkeys(key for _, given in rows for key in given)
                  if (of_one_set or option in WAYS) and option != CHECKPOINT
                  and (told := _differing(option, [row for row in rows if option in row[1]]))]
-    told = [f'the rows were not tested alike: {"; ".join(differing)}'] if differing else []
+    lines = [f'the rows were not tested alike: {"; ".join(differing)}'] if differing else []
     for method in methods:
         files = {str(run.tested[CHECKPOINT]) for run in method.runs if CHECKPOINT in run.tested}
         if len(of := {name for name in files if not name.startswith('best_')}) > 1:
-            told.append(f'the runs of {method.name} are of different checkpoints: '
-                        f'{", ".join(sorted(of))}')
-    return told
+            lines.append(f'the runs of {method.name} are of different checkpoints: '
+                         f'{", ".join(sorted(of))}')
+    return lines
 
 
 def other_options(methods: Iterable['Method']) -> list[str]:

@@ -3,7 +3,7 @@
 import difflib
 import logging
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 from mmengine.logging import print_log
@@ -11,6 +11,7 @@ from mmengine.logging import print_log
 from mtpsl.registry import DATASETS
 from mtpsl.system.files import user_path
 from mtpsl.system.option_value import as_text
+from mtpsl.system.results_folder import LIST, results_in
 from mtpsl.tasks import Task, build_tasks
 
 from .arrays import number_map
@@ -110,6 +111,10 @@ class FolderDataset(PartialLabelDataset):
                          drop_unlabelled=drop_unlabelled, on_error=on_error,
                          crop_guide=crop_guide)
         print_log(self.describe(), logger='current', level=logging.INFO)
+        for task, files in self._predicted():
+            print_log(f'{self.title}: {len(files)} label files of {task}, such as {files[0]}, are '
+                      f'predictions, as {os.path.join(self.base, LIST)} says. Move them, if they '
+                      'are not meant to be labels', 'current', logging.WARNING)
 
     def describe(self) -> str:
         """Describe how many images each task labels, and how many have 0, 1, ... labels."""
@@ -124,6 +129,15 @@ class FolderDataset(PartialLabelDataset):
                 + (f' ({dropped} without a label left out)' if dropped else '')
                 + f'. Labelled for {tasks}. Images with {numbers}'
                 + (f'. Label files of no image: {strangers}' if strangers else ''))
+
+    def _predicted(self) -> Iterator[tuple[str, list[str]]]:
+        """Label files by task that an inferencer has written among the labels."""
+        written = {os.path.normpath(path) for path in results_in(self.base)}
+        for task, folder in self.label_folders.items() if written else ():
+            files = sorted(path for path in written
+                           if os.path.dirname(path) == os.path.normpath(folder))
+            if files:
+                yield task, files
 
     def known_tasks(self) -> Collection[str]:
         """Return the tasks and all other folder names: a mapping may name them."""

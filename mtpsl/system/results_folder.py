@@ -20,6 +20,14 @@ def refuse_among(images: Iterable[str | Path], folder: str | Path, what: str) ->
                          'another folder')
 
 
+def results_in(folder: str | Path) -> list[str]:
+    """Paths of the files there that a :class:`ResultsFolder` lists."""
+    listing = Path(folder, LIST)
+    entries = os.fsdecode(listing.read_bytes()).split('\n') if listing.is_file() else []
+    return [path for entry in entries if entry
+            and os.path.isfile(path := os.path.join(folder, entry))]
+
+
 class ResultsFolder:
     """Lets results replace results, never another file, such as the label of a data set.
 

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from .seen import ENOUGH, Doubt, Seen
 
 if TYPE_CHECKING:
@@ -12,6 +14,9 @@ if TYPE_CHECKING:
 UNDRAWN, MUCH = ('background', 'bg', 'back', 'none', 'nothing', 'other', 'others', 'rest'), 0.05
 EDGES, BLENDED = 300, 0.05  # least number of edges, and share of them to doubt
 MANY_CLASSES = 6  # least number of classes to check whether most are unused
+# Instances for classes: of so many classes; in so many labels, with so many of them; the share that
+# holds 1 to k, and the least number of different k.
+NUMBERED, SEVERAL, NEARLY_ALL, LENGTHS = 10, 3, 0.95, 3
 
 
 def doubt_classes(task: 'CategoricalTask', seen: Seen) -> Doubt | None:
@@ -27,7 +32,8 @@ def doubt_classes(task: 'CategoricalTask', seen: Seen) -> Doubt | None:
     if not seen.known or not seen.alike:
         told = _unused(task.channels, seen)
         if not told and not seen.published:
-            told = (_blended(seen) or ('' if said else _undrawn(task.class_names[0], seen))
+            told = (_blended(seen) or _instances(task.channels, seen)
+                    or ('' if said else _undrawn(task.class_names[0], seen))
                     or _shifted(task.class_names, *seen.arrays, '.npy files', '.png files'))
         return Doubt(told) if told else None
     number = int(seen.low)
@@ -79,6 +85,19 @@ def _blended(seen: Seen) -> str:
     return (f'hold, on {between / edges:.0%} of the edges between two classes, ids that lie '
             'between theirs: were they resized with interpolation, or saved as JPEG? Only the '
             'nearest neighbour keeps ids') if edges >= EDGES and between > BLENDED * edges else ''
+
+
+def _instances(classes: int, seen: Seen) -> str:
+    """Report if nearly all labels hold exactly the numbers from 1 to some k, as instances do."""
+    held = [np.unique(one.some[one.some > 0]) for one in seen.labels if one.known]
+    long = [ids for ids in held if len(ids) >= SEVERAL]
+    counted = sum(len(ids) == ids[-1] for ids in held if len(ids))
+    if classes < NUMBERED or len(long) < ENOUGH or len({len(ids) for ids in long}) < LENGTHS or (
+            counted < NEARLY_ALL * len(held)):
+        return ''
+    return (f'hold the numbers 1 to k without a gap, k being {min(map(len, long))} to '
+            f'{max(map(len, long))}, in {counted} of {len(held)}: are they numbers of objects '
+            '(instances), not of classes?')
 
 
 def _undrawn(class_name: str, seen: Seen) -> str:

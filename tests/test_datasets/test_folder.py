@@ -5,6 +5,7 @@ import logging
 import os
 import pickle
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -174,7 +175,8 @@ def test_each_folder_is_listed_once_and_no_file_looked_at(root, monkeypatch):
         LISTENING[0] = False
     folders = [f'{root}/train/{name}' for name in ('classes', 'depth', 'images', 'mask', 'normals')]
     assert sorted(path for path in LISTED if str(root) in path) == folders
-    assert {str(path) for path in asked if str(root) in str(path)} <= set(folders)
+    assert {str(path) for path in asked if str(root) in str(path)} <= {
+        *folders, f'{root}/train/.mtpsl_predictions'}
 
 
 def test_natural_order(tmp_path):
@@ -182,3 +184,14 @@ def test_natural_order(tmp_path):
     for name in sorted(names):
         (tmp_path / f'{name}.png').touch()
     assert list(list_images(str(tmp_path))) == names
+
+
+def test_labels_that_are_predictions_are_told(root, warned):
+    base = Path(folder_dataset(root).base)
+    assert not any('predictions' in line for line in warned)
+    (mask,) = (base / folder_dataset(root).label_folders['mask']).glob('1.*')
+    (base / '.mtpsl_predictions').write_text(
+        f'{mask.relative_to(base)}\nmask/gone.png\nelsewhere/2.png\n')
+    folder_dataset(root)
+    told = [line for line in warned if 'predictions' in line]
+    assert len(told) == 1 and f'1 label files of mask, such as {mask}, are' in told[0]

@@ -445,3 +445,19 @@ def test_palettes_whose_classes_have_another_order(tmp_path, order, options, tol
     _compare_splits(Config(dict(train_dataloader=dict(dataset=dataset)) if joint else {
         f'{split}_dataloader': dict(dataset=config) for split, config in configs.items()}), report)
     assert ('another order of classes?' in ''.join(report.remarks)) == told
+
+
+@pytest.mark.parametrize('classes, told', [(12, True), (8, False)])
+@pytest.mark.parametrize('gaps', [False, True])
+def test_numbers_of_objects_for_classes(classes, gaps, told, tmp_path, warned):
+    """Each label holds 1 to its number of objects; class ids have gaps."""
+    def numbered(number: int) -> np.ndarray:
+        label = np.zeros(SIZE, np.uint8)
+        for place in range(3 + number % 5):
+            label[place] = place + 1 + gaps * (place and number % 3)
+        return label
+
+    tasks = dict(classes=dict(type='Semseg', class_names=tuple('abcdefghijklmnopq'[:classes])))
+    look_at_labels(dataset(write(tmp_path, 16, numbered), tasks))
+    found = [line for line in warned if 'hold the numbers 1 to k without a gap, k being 3' in line]
+    assert len(found) == (told and not gaps)

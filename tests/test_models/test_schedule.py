@@ -71,3 +71,11 @@ def test_a_linear_beta_schedule():
 def test_an_argument_out_of_range_is_named(argument, value):
     with pytest.raises(ValueError, match=f'{argument}.*{value}'):
         NoiseSchedule(**{argument: value})
+
+
+def test_the_steps_of_a_built_schedule_are_fixed():
+    """The coefficients are those of its number of steps; a new one is built with another."""
+    schedule = NoiseSchedule(num_steps=2)
+    with pytest.raises(AttributeError, match='num_steps'):
+        schedule.num_steps = 1
+    assert schedule.num_steps == 2

@@ -9,6 +9,7 @@ import difflib
 import os
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from pathlib import Path
 
 from mmengine.config import Config
 
@@ -31,11 +32,12 @@ def check_variables(path: str, cfg: Mapping, known: Collection[str],
     Raises:
         KeyError: a file sets a base's variable, or changes it in place, that the base has already
             used and the file does not use; or a variable that nothing reads looks like a
-            misspelt one, or, in a config written out whole, like one whose places are otherwise.
+            misspelt one.
 
     Warns:
         UserWarning: the file uses the variable in some of the places only; or nothing reads it; or
-            it changes the validation data, but not the test data derived from them in the base.
+            it changes the validation data, but not the test data derived from them in the base; or
+            a config that is written out whole sets one otherwise than its places.
     """
     top = parse_config(path)
     if top is None or not top.bases:
@@ -126,15 +128,19 @@ def _check_override(name: str, file: ConfigFile, used: bool, cfg: Mapping,
 
 
 def _check_written_out(file: ConfigFile, cfg: Mapping, known: Collection[str]) -> None:
-    """Refuse a variable of a dump that was set anew, where keys of its name have the old value."""
+    """Warn of a variable of a written-out config, where keys of its name have another value."""
+    from mtpsl.engine.dumped_config import is_dump  # here: it imports this package
+
+    if is_dump(Path(file.path)):  # as overrides of the run have left it
+        return
     for name in file.assigned:
         if name in known or name.startswith('_') or _is_used(name, file, file):
             continue
         places = [key for key in keys_of(cfg) if key.rpartition('.')[2] == name != key
                   and key.split('.')[0] in known]
         if places and all(value_of(cfg, key) != cfg[name] for key in places):
-            raise KeyError(f'{file.path} sets {name} to {cfg[name]!r:.60}, which nothing reads: '
-                           f'{places[0]} is {value_of(cfg, places[0])!r:.60}. Set that')
+            _warn(f'{file.path} sets {name} to {cfg[name]!r:.60}, which nothing reads: '
+                  f'{places[0]} is {value_of(cfg, places[0])!r:.60}, which counts')
 
 
 def _check_pair(kind: str, file: ConfigFile, cfg: Mapping,

@@ -71,12 +71,16 @@ class NoiseSchedule:
             raise ValueError(f'sampler must be one of {SAMPLERS}, got {sampler!r}')
         if noise_scale < 0:
             raise ValueError(f'noise_scale must be >= 0, got {noise_scale}')
-        self.num_steps = num_steps
         self.sampler = sampler
         self.noise_scale = noise_scale
         beta = BETA_SCHEDULES[beta_schedule](beta_start, beta_end, num_steps)
         self.beta = [0.0, *beta.tolist()]  # indexed by s; abar_0 = 1
         self.abar = [1.0, *(1 - beta).cumprod(0).tolist()]
+
+    @property
+    def num_steps(self) -> int:
+        """Return S, which is fixed: the weights of the steps follow from it."""
+        return len(self.beta) - 1
 
     @property
     def num_noise_maps(self) -> int:
