@@ -15,7 +15,7 @@ from mtpsl.system.arguments import split_name, split_paths
 
 from .directions import left_out, metric_directions, primary_figures, read_directions
 from .results import Result, refuse_overlap
-from .task_options import CHECKPOINT, read_options, read_tested
+from .task_options import CHECKPOINT, NUMBERED, read_options, read_tested
 
 PAPER = Path(__file__).with_name('paper_results.json')
 SET_KEYS = ('title', 'source', 'results')  # the first two for who reads the file
@@ -55,7 +55,8 @@ def _older(path: Path, tested: Mapping) -> str:
     last = Path(pointer.read_text().strip()).name if pointer.is_file() else ''
     of = tested.get(CHECKPOINT)
     return f'{path} has the figures of {of}, and the last checkpoint there is {last}' if (
-        of and last and last != of and path.name == 'metrics.json') else ''
+        path.name == 'metrics.json' and isinstance(of, str) and last != of
+        and NUMBERED.fullmatch(of) and NUMBERED.fullmatch(last)) else ''
 
 
 def _folder_name(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -21,6 +22,7 @@ TESTED = 'tested'  # of a metrics.json: how the figures were measured
 WAYS = ('tta', 'amp', 'num_samples')  # of testing, whatever the images
 LABELLED = 'labelled images of '  # a task, of those tested on
 CHECKPOINT = 'checkpoint'  # of what was tested: its name
+NUMBERED = re.compile(r'(epoch|iter)_\d+\.pth')  # a checkpoint of a moment of the training
 SHOWN = 60  # characters of a value
 
 
@@ -55,19 +57,21 @@ def tested_with(model: 'MultiTaskModel', dataset: object, checkpoint: str) -> di
     from mtpsl.datasets.look import leaves_of
     from mtpsl.engine.checkpoints.data_files import files_of
 
-    leaves = list(leaves_of(dataset))
+    views = None if model.tta is None else [
+        f'{scale:g}{" mirrored" if flip else ""}' for flip, scale in model.tta.views]
+    ways = dict(zip(WAYS, (views, model.amp, model.num_samples)))
+    name, leaves = Path(checkpoint).name, list(leaves_of(dataset))
+    if not leaves:  # a dataset of another kind
+        return {CHECKPOINT: name, 'images': len(dataset), **ways}  # type: ignore[arg-type]
     infos = [leaf.get_data_info(index) for leaf in leaves for index in range(len(leaf))]
     labelled = Counter(name for info in infos for name in info['labels'])
     # The names of all images, and the content of some of those.
     which = sorted(str(info['img_id']) for info in infos), [
         content for leaf in leaves for name, content in files_of(leaf).items()
         if name.endswith(' image 0')]
-    views = None if model.tta is None else [
-        f'{scale:g}{" mirrored" if flip else ""}' for flip, scale in model.tta.views]
-    return {CHECKPOINT: Path(checkpoint).name, 'images': len(infos),
+    return {CHECKPOINT: name, 'images': len(infos),
             'which images, as a digest': f'{crc32(repr(which).encode()):08x}',
-            **{f'{LABELLED}{name}': labelled[name] for name in model.tasks},
-            **dict(zip(WAYS, (views, model.amp, model.num_samples)))}
+            **{f'{LABELLED}{task}': labelled[task] for task in model.tasks}, **ways}
 
 
 def _plain(value: object) -> Any:
@@ -116,12 +120,18 @@ def other_tests(methods: Iterable['Method'], of_one_set: bool = True) -> list[st
                  if (of_one_set or option in WAYS) and option != CHECKPOINT
                  and (told := _differing(option, [row for row in rows if option in row[1]]))]
     lines = [f'the rows were not tested alike: {"; ".join(differing)}'] if differing else []
-    for method in methods:
-        files = {str(run.tested[CHECKPOINT]) for run in method.runs if CHECKPOINT in run.tested}
-        if len(of := {name for name in files if not name.startswith('best_')}) > 1:
+    for method in methods if of_one_set else ():
+        named = {name for run in method.runs for name in _names(run.tested.get(CHECKPOINT))}
+        ends = {name for name in named if NUMBERED.fullmatch(name)}
+        if len(ends) > 1 or ends and any(name.startswith('best_') for name in named):
             lines.append(f'the runs of {method.name} are of different checkpoints: '
-                         f'{", ".join(sorted(of))}')
+                         f'{", ".join(sorted(named))}')
     return lines
+
+
+def _names(said: Any) -> list[str]:
+    """The checkpoints that a row names, of several files several."""
+    return said if isinstance(said, list) else [said] if isinstance(said, str) else []
 
 
 def other_options(methods: Iterable['Method']) -> list[str]:

@@ -242,7 +242,7 @@ def _check_sample(split: str, dataset: PartialLabelDataset, size: Sequence[int] 
     report.seen[split] = {name: (dataset.tasks[name], seen) for name, seen in values.items()}
     _check_labels(split, dataset, values, unread, report)
     for name, fit in fits.items():
-        if told := fit.told():
+        if told := fit.told(ordered=True):
             add(Finding(split, f'{name} beside images', told.split(' against')[0], 'as they are',
                         DIFFERS))
             report.remarks.append(f'{split}: the {name} labels are {told}')

@@ -70,8 +70,9 @@ def repeated(paths: Sequence[str], thorough: bool = False) -> list[tuple[str, st
             if compared > FEW and not thorough:
                 return found
             key = size, _middle(path, size)
-            if key in first and _equal(first[key], path):
-                found.append((first[key], path))
+            twin = first.get(key)
+            if twin is not None and (twin == path or _linked(twin, path) or _equal(twin, path)):
+                found.append((twin, path))
             first.setdefault(key, path)
     return found
 
@@ -79,9 +80,9 @@ def repeated(paths: Sequence[str], thorough: bool = False) -> list[tuple[str, st
 def told_repeated(pairs: Sequence[tuple[str, str]], number: int) -> str:
     """Describe what :func:`repeated` found among ``number`` images."""
     one, other = pairs[0]
-    return (f'{len(pairs)} of the {number} images are there twice, such as {one}'
-            f'{"" if one == other else f" and {other}"}: they count twice, and where their labels '
-            'differ, the model learns both')
+    return (f'at least {len(pairs)} of the {number} images are there twice, such as {one}'
+            f'{"" if one == other else f" and {other}"}: they count twice, perhaps with different '
+            'labels')
 
 
 def told_twice(pairs: Sequence[tuple[str, str]], number: int, split: str = 'val') -> str:

@@ -18,6 +18,7 @@ NAMED = 3  # of them in a message
 # Labels that are moved: by so many pixels of the 128, and no further than by so many.
 LEAST_SHIFT, FARTHEST = 3, 32
 # Labels that are larger or smaller than what the images show: such factors are tried.
+FIT = 0.15  # least correlation with that undone
 ZOOMS = (0.7, 0.75, 0.8, 0.85, 0.9, 0.93, 1.07, 1.1, 1.15, 1.2, 1.25, 1.3, 1.4)
 # Labels of other images: they fit their own better by less than so many standard errors, and by
 # less than so much even with two more, while the images are not of one scene. As many are compared.
@@ -72,14 +73,18 @@ class EdgeFit:
             self._fits.append([_correlation(undo(edges), gradient) if square or number < KEEP_SIZE
                                else np.nan for number, undo in enumerate(UNDO.values())])
 
-    def told(self) -> str:
+    def told(self, ordered: bool = False) -> str:
         """What was done to the labels, to go on after "the labels ... are"; '' where nothing.
 
         Of eight labels at least, the best transform fits better than none by four standard errors
         of the mean, and by 0.05. Or it does so by 0.15 for 8 % of them, three at least, and is
         as clearly worse for the others. Or, as clearly as for a transform, they fit better when
-        they are moved or zoomed. Or many of them fit the image after theirs, or before; or they fit
-        their images no better than those of other labels, see :func:`_of_others`.
+        they are moved or zoomed. With ``ordered``, or many of them fit the image after theirs, or
+        before; or they fit their images no better than those of other labels, see
+        :func:`_of_others`.
+
+        Args:
+            ordered: the labels were added in their order.
         """
         best, found = 0.0, ''
         fits = np.array(self._fits).reshape(-1, len(UNDO))
@@ -98,12 +103,14 @@ class EdgeFit:
             return found
         edges, gradients = self._of_one_size()
         enough = len(edges) >= LEAST
-        return (enough and (_moved(edges, gradients) or _zoomed(edges, gradients))
-                or self._some(fits) or self._renumbered(fits)
-                or enough and _of_others(edges, gradients) or '')
+        if enough:
+            found = max(_moved(edges, gradients), _zoomed(edges, gradients))[1]
+        found = found or self._some(fits)
+        return found or ordered and (
+            self._renumbered(fits) or enough and _of_others(edges, gradients)) or ''
 
     def _renumbered(self, fits: np.ndarray) -> str:
-        """The same where some labels, in their order, are those of the image before or after."""
+        """What to say where some labels are those of the image before or after theirs; or ''."""
         neighbours = np.array(self._neighbours)
         # Of each label the fit to the image after it, and to that before it, less that to its own.
         after, before = (np.nan_to_num(other - fits[:, 0], nan=-np.inf) > SOME_MARGIN
@@ -129,7 +136,7 @@ class EdgeFit:
         return _standardised(edges), _standardised(gradients)
 
     def _some(self, fits: np.ndarray) -> str:
-        """The same of the commonest transform that was done to some labels only."""
+        """What to say of the commonest transform that was done to some labels only; or ''."""
         gains = np.where(np.isnan(fits), -np.inf, fits - fits[:, :1])
         best = gains.argmax(1) * (gains.max(1) > SOME_MARGIN)
         number = int(np.bincount(best, minlength=len(UNDO))[1:].argmax()) + 1
@@ -146,11 +153,13 @@ class EdgeFit:
                 f'({", ".join(names[:NAMED])}{", ..." * (len(names) > NAMED)}), it seems: with '
                 f'that undone their edges lie on those of the images (correlation {other:.2f}), as '
                 f'they are they do not ({own:.2f}), and the others do. Was the EXIF orientation of '
-                'photos removed after they were labelled? Turn these images, as their labels lie')
+                'photos removed after they were labelled? Turn them the way their labels lie')
 
 
-def _moved(edges: np.ndarray, gradients: np.ndarray) -> str:
-    """What was done to labels that fit better when they are moved, all by the same; '' if not.
+def _moved(edges: np.ndarray, gradients: np.ndarray) -> tuple[float, str]:
+    """How much better labels fit when they are moved, all by the same, and what to say of it.
+
+    (0, '') where they do not.
 
     Args:
         edges: of the labels, (N, h, w), standardised.
@@ -163,18 +172,20 @@ def _moved(edges: np.ndarray, gradients: np.ndarray) -> str:
     best = np.where(near, fits.mean(0), -np.inf).argmax()
     down, right = (int(part) for part in (rows[best // width], columns[best % width]))
     own, other = fits[:, 0, 0], fits.reshape(len(fits), -1)[:, best]
-    if max(abs(down), abs(right)) < LEAST_SHIFT or not _clear(other - own):
-        return ''
+    gain = _clear(other - own)
+    if max(abs(down), abs(right)) < LEAST_SHIFT or not gain or other.mean() < FIT:
+        return 0.0, ''
     words = [f'{word} by {abs(by) / side:.0%} of the {whole}' for by, side, whole, word in (
         (down, height, 'height', 'up' if down > 0 else 'down'),
         (right, width, 'width', 'to the left' if right > 0 else 'to the right')) if by]
-    return (f'moved {" and ".join(words)} against the images, it seems: with that undone their '
+    told = (f'moved {" and ".join(words)} against the images, it seems: with that undone their '
             f'edges lie on those of the images (correlation {other.mean():.2f} over {len(edges)} '
             f'labels), as they are they do not ({own.mean():.2f})')
+    return gain, told
 
 
-def _zoomed(edges: np.ndarray, gradients: np.ndarray) -> str:
-    """The same of labels that fit better when they are zoomed about the centre, all alike."""
+def _zoomed(edges: np.ndarray, gradients: np.ndarray) -> tuple[float, str]:
+    """As :func:`_moved`, of labels that fit better when they are zoomed about the centre."""
     centre = tuple((side - 1) / 2 for side in edges.shape[:0:-1])
     own, best, found = (edges * gradients).sum((1, 2)), 0.0, ''
     for zoom in ZOOMS:
@@ -183,17 +194,17 @@ def _zoomed(edges: np.ndarray, gradients: np.ndarray) -> str:
                                                borderMode=cv2.BORDER_REPLICATE) for one in edges])
         other = (undone * gradients).sum((1, 2))
         gain = _clear(other - own)
-        if gain > best:
+        if gain > best and other.mean() > FIT:
             best, found = gain, (
                 f'{"larger" if zoom > 1 else "smaller"} than what the images show, by {zoom:g} '
                 'about the centre, it seems: with that undone their edges lie on those of the '
                 f'images (correlation {other.mean():.2f} over {len(edges)} labels), as they are '
                 f'they do not ({own.mean():.2f}). Are they of a camera with another field of view?')
-    return found
+    return best, found
 
 
 def _of_others(edges: np.ndarray, gradients: np.ndarray) -> str:
-    """The same where labels seem to be those of other images.
+    """What to say where labels seem to be those of other images; or ''.
 
     A label's fit to its own image less its mean fit to the others is below three standard errors
     in the mean, and below 0.05 with two more. Where images are alike among themselves, as of a
@@ -210,7 +221,8 @@ def _of_others(edges: np.ndarray, gradients: np.ndarray) -> str:
         return ''
     return (f'those of other images, it seems: their edges lie on those of their images '
             f'(correlation {own.mean():.2f} over {number} labels) no better than on those of the '
-            f'others ({others.mean():.2f}). Were files renamed, or numbered in another order?')
+            f'others ({others.mean():.2f}). Were files renamed, or numbered in another order? Or '
+            'do such labels have no edges that the images have?')
 
 
 def _clear(better: np.ndarray) -> float:

@@ -211,15 +211,15 @@ class _Look:
                 self.fits[name].add(image, label, task.ignore_value, info['img_id'])
 
     def _image(self, info: dict) -> np.ndarray | None:
-        """The image, unless it is turned, as its labels may not be, or cannot be read."""
+        """The image, unless it is turned, as its labels may not be, or cannot be read so."""
         if self._loader is None:
             return None
         try:
             results = self._loader(
                 info | dict(tasks=self.dataset.tasks, photos=self.dataset.PHOTOS))
-        except UnreadableFileError:  # told of when the image goes through the pipeline
+        except Exception:  # told of when the image goes through the pipeline
             return None
-        return results['img'] if results['orientation'] == 1 else None
+        return results['img'] if results.get('orientation', 1) == 1 else None
 
     def _through_pipeline(self, index: int, used: set[str]) -> set[str]:
         """The tasks whose labels are in the sample; ``used`` where that cannot be told."""

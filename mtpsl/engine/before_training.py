@@ -3,11 +3,13 @@
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
+from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook, EarlyStoppingHook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from mtpsl.datasets.doubles import repeated, same_files, told_repeated, told_twice
 from mtpsl.datasets.joint import JointDataset
+from mtpsl.datasets.look import leaves_of
 from mtpsl.datasets.sampler import SeededSampler
 from mtpsl.engine.checkpoints.content import (
     CODE_KEY,
@@ -55,6 +57,10 @@ def check_training(runner: Runner) -> None:
                   other_reading(runner.cfg, 'val') or other_reading(runner.cfg, 'test')):
         if found:
             runner.logger.warning(found)
+    for name, task in getattr(getattr(runner.model, 'module', runner.model), 'tasks', {}).items():
+        if told := getattr(task, 'exchanged', ''):
+            runner.logger.info(f'a mirror image exchanges classes of {name}: {told} (mirrored=() '
+                               'of the task: none)')
     _check_monitors(runner)
 
 
@@ -121,7 +127,7 @@ def _first_weights(runner: Runner) -> Iterator[str]:
         return
     yield other_images(path, runner.cfg, 'train')
     if runner.val_loop is not None:
-        yield learned_from(path, runner.val_dataloader.dataset)
+        yield learned_from(path, runner.val_dataloader.dataset, 'validated')
 
 
 def _check_slice(runner: Runner) -> None:
@@ -150,11 +156,12 @@ def _check_custom_keys(runner: Runner) -> None:
 
 
 # Options of mmengine's constructor for kinds of weights, which give way to custom_keys.
-OF_KINDS = ('norm_decay_mult', 'bias_decay_mult', 'dwconv_decay_mult', 'flat_decay_mult')
+OF_KINDS = ('norm_decay_mult', 'bias_decay_mult', 'dwconv_decay_mult', 'flat_decay_mult',
+            'bias_lr_mult', 'dcn_offset_lr_mult')
 
 
 def _without_loss(runner: Runner) -> Iterator[str]:
-    """Which tasks are not learned since their losses have no weight."""
+    """Which tasks are not learned since their losses have weight 0."""
     model = getattr(runner.model, 'module', runner.model)
     for name, task in getattr(model, 'tasks', {}).items():
         if task.loss_weight == 0:
@@ -275,8 +282,11 @@ def _monitored(runner: Runner) -> Iterator[tuple[str, str, str | None]]:
 def _used_twice(runner: Runner) -> Iterator[str]:
     """Whether images are trained on twice, or validated on too, as far as it is told quickly."""
     training = paths_of(runner.train_dataloader.dataset)
-    if again := repeated(training):
-        yield f'training: {told_repeated(again, len(training))}'
+    # Named sets may share photos on purpose, and each looks at its own.
+    for leaf in leaves_of(runner.train_dataloader.dataset) if is_main_process() else ():
+        own = paths_of(leaf)
+        if again := repeated(own):
+            yield f'{leaf.title}: {told_repeated(again, len(own))}'
     if runner.val_loop is None:
         return
     validation = paths_of(runner.val_dataloader.dataset)

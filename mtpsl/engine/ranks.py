@@ -93,14 +93,14 @@ def compare_weights(runner: Runner, teacher: nn.Module | None = None) -> None:
     _compare(own, 'weights')
 
 
-def tell_apart(runner: Runner) -> None:
-    """Warn where a rank's weights or learning rates have become others than rank 0's.
+def tell_apart(runner: Runner) -> bool:
+    """Warn where a rank's weights or learning rates have become others than rank 0's; whether so.
 
     All ranks must call it. Gradients are averaged over the ranks, so that nothing but code that
     acts on some of them, as a hook with ``master_only``, moves weights apart.
     """
     if get_world_size() == 1:
-        return
+        return False
     model = getattr(runner.model, 'module', runner.model)
     own = {'weights, as a digest': _digest(dict(model.named_parameters())),
            'learning rates': {name: sorted(set(rates)) for name, rates in
@@ -113,7 +113,8 @@ def tell_apart(runner: Runner) -> None:
                 f'rank {rank}): {found}. Does a hook act on one rank alone, as with master_only? '
                 'Checkpoints and figures are of the weights of rank 0. (Devices of different kinds '
                 'round otherwise.)')
-            return
+            return True
+    return False
 
 
 def _differ(own: dict) -> bool:

@@ -157,12 +157,15 @@ class MultiTaskMetric(BaseMetric):
                 metrics |= {f'{prefix}{key}': value for key, value in gain.items()}
         return metrics
 
+    _told = False
+
     def _tell_left_out(self, measured: Mapping[tuple[str, str], Mapping[str, float]]) -> None:
         """Warn of figures of named sets that ``delta_m`` leaves out."""
         given = self.single_task or {}
         left = [f'{task} of {name}' for (name, prefix), scores in measured.items() if not prefix
                 for task in scores if task not in given.get(name, ())]
-        if given and left:
+        if given and left and not self._told:
+            self._told = True
             print_log(f'single_task has no figure for {", ".join(left)}: delta_m is of the others '
                       'alone', 'current', logging.WARNING)
 

@@ -54,8 +54,8 @@ class MultiTaskTTA:
             raise ValueError('MultiTaskTTA: scales must be positive numbers such as '
                              f'(0.75, 1.0, 1.25), got {scales!r}')
         if max(scales) > LARGEST:
-            raise ValueError(f'MultiTaskTTA: scales are factors of at most {LARGEST} on height and '
-                             f'width, not percent, got {scales!r}')
+            raise ValueError(f'MultiTaskTTA: scales are factors of at most {LARGEST:g} on height '
+                             f'and width, not percent, got {scales!r}')
         if not isinstance(flip, bool):
             raise ValueError(f'MultiTaskTTA: flip must be True or False, got {flip!r}')
         nearest = sorted(dict.fromkeys(scales), key=lambda scale: abs(math.log(scale)))

@@ -23,7 +23,6 @@ from .stored import (
 SOFT = 2  # least number of dark and of light greys in a mask with soft edges
 # A mask with more pixels in uniformly grey areas (share of positives, number) has no soft edges.
 AREA, PIXELS = 0.1, 50
-VOTES, OFTEN = 6, 20  # greys of a mean of masks at most, and pixels of each
 FEW = 0.1  # labels that differ from the others of their split in being mostly yes, or mostly no
 
 
@@ -95,16 +94,7 @@ class BinaryTask(Task):
                              f'values=(0, tuple(range(1, {white + 1}))) where they are objects; '
                              f'values=(tuple(range({white // 2 + 1})), tuple(range('
                              f'{white // 2 + 1}, {white + 1}))) cuts at the middle')
-        self._refuse_votes(pixels, greys, white)
         return mask
-
-    def _refuse_votes(self, pixels: np.ndarray, greys: Sequence[int], white: int) -> None:
-        """Raise ValueError where a few greys are on many pixels each, as the mean of some masks."""
-        if 0 < len(greys) <= VOTES and np.isin(pixels, greys).sum() > OFTEN * len(greys):
-            raise ValueError(f'a picture of {self.name} must be black (0) and white ({white}), got '
-                             f'{len(greys)} greys, {shorten(greys)}, on many pixels: the mean of '
-                             'the masks of several people? values of the task says which mean yes, '
-                             f'as in values=(0, tuple(range(1, {white + 1}))) where one is enough')
 
     def from_palette(self, indices: np.ndarray, palette: np.ndarray) -> np.ndarray:
         """Decode grey values if all used colours are grey, else the palette indices.

@@ -96,6 +96,12 @@ class CategoricalTask(ClassAuxMaps, Task):
                             pack_colours(self.palette).tolist(),
                             pack_colours(colours).tolist(), (), _colour)
 
+    @property
+    def exchanged(self) -> str:
+        """Return the classes that change places in a mirror image, as words."""
+        return ', '.join(f'{self.class_names[one]} and {self.class_names[other]}'
+                         for one, other in enumerate(self._mirror_order or ()) if one < other)
+
     def flip(self, label: np.ndarray) -> np.ndarray:
         flipped = super().flip(label)
         if self._mirror_order is None:

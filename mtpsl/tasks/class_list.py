@@ -1,10 +1,12 @@
 """Check the arguments of a task that list its classes."""
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
 from torch import Tensor
 
+LEFT = re.compile('(?<![a-z])left(?![a-z])')  # a word of its own
 LISTS = (Sequence, np.ndarray, Tensor)  # ordered types
 
 
@@ -41,10 +43,11 @@ def mirror_order(owner: str, mirrored: Sequence[Sequence[str]] | None,
     """
     places = {name: number for number, name in enumerate(class_names)}
     if mirrored is None:
-        lower = {name.lower(): name for name in class_names}
-        mirrored = [(name, lower[other]) for name in class_names
-                    if (other := name.lower().replace('left', 'right')) in lower
-                    and other != name.lower()]
+        lower = [name.lower() for name in class_names]
+        mirrored = [(name, class_names[lower.index(other)])
+                    for name, small in zip(class_names, lower)
+                    if (other := LEFT.sub('right', small)) != small
+                    and lower.count(other) == lower.count(small) == 1]
     ordered = isinstance(mirrored, Sequence) and not isinstance(mirrored, str)
     pairs = [tuple(pair) for pair in mirrored if isinstance(pair, (list, tuple))] if ordered else []
     named = [name for pair in pairs for name in pair]

@@ -76,4 +76,5 @@ def test_an_image_under_two_names(folders, make):
 def test_files_of_one_size_are_compared_up_to_a_number(folders, monkeypatch):
     monkeypatch.setattr('mtpsl.datasets.doubles.FEW', 3)
     assert repeated([*folders[0], folders[0][0]]) == []
+    assert len(repeated([folders[0][0], *folders[0]])) == 1  # among the first
     assert len(repeated([*folders[0], folders[0][0]], thorough=True)) == 1

@@ -40,6 +40,31 @@ def test_each_transform_is_told_and_no_other(height: int, label: str) -> None:
         assert told.split(' against')[0] == ('' if name == 'as they are' else name), told
 
 
+@pytest.mark.parametrize('factor', [0.85, 1.15])
+def test_zooms_are_no_shifts(factor: float) -> None:
+    """Of round things about the centre of the label, which lies anywhere."""
+    rng, fit = np.random.default_rng(0), EdgeFit()
+    for number in range(24):
+        image, label = np.zeros((96, 96, 3), np.uint8), np.zeros((96, 96), np.uint8)
+        for _ in range(3):
+            (x, y), radius = rng.integers(20, 76, 2), rng.integers(8, 16)
+            centre = (np.float64([x, y]) - 47.5) * factor + 47.5
+            cv2.circle(image, (int(x), int(y)), int(radius), (200, 90, 90), -1)
+            cv2.circle(label, centre.round().astype(int).tolist(), round(radius * factor), 1, -1)
+        fit.add(image, label, 255, str(number))
+    assert fit.told().startswith(('larger' if factor > 1 else 'smaller') + ' than what the images')
+
+
+def test_labels_without_edges_of_the_images() -> None:
+    """Soft places anywhere: a question by the check, nothing before a training."""
+    rng, fit = np.random.default_rng(0), EdgeFit()
+    for number in range(40):
+        label = np.zeros((96, 96), np.uint8)
+        cv2.circle(label, rng.integers(10, 86, 2).tolist(), 9, 1, -1)
+        fit.add(render_scene(number, 96, 96).image, label, 255, str(number))
+    assert fit.told() == '' and 'no edges that the images have?' in fit.told(ordered=True)
+
+
 def test_what_tells_nothing() -> None:
     """Too few labels; noise; labels without an edge; of two only that they are mirrored."""
     rng = np.random.default_rng(0)
@@ -90,11 +115,11 @@ def test_labels_that_lie_elsewhere_or_are_of_other_images(label: str) -> None:
         fit = EdgeFit()
         for number, scene in enumerate(found):
             fit.add(scene.image, make(number), LABELS[label], str(number))
-        told[name] = fit.told()
+        told[name] = fit.told(ordered=True)
     fit = EdgeFit()
     for number in range(20):  # a camera that stands still: another label is as good
         fit.add(found[0].image, getattr(found[0], label), LABELS[label], str(number))
-    assert told['right'] == fit.told() == ''
+    assert told['right'] == fit.told(ordered=True) == ''
     assert re.match(r'moved down by [345]% of the height and to the left by (8|9|10)% of the width '
                     'against the images, it seems', told['moved']), told
     assert told['large'].startswith('larger than what the images show, by 1.'), told

@@ -186,9 +186,16 @@ def test_a_dump_edited_at_the_top_alone_is_told(part, old, new, told, tmp_path):
     load_config(str(dumped))
     before, found, after = dumped.read_text().partition(f'\n{part} = ')
     edited.write_text(before + found + after.replace(old, new, 1))
-    with (pytest.warns(UserWarning, match=told) if part == 'max_epochs' else
-          pytest.raises(ValueError, match=told)):
+    with (pytest.raises(ValueError, match=told) if part == 'tasks' else
+          pytest.warns(UserWarning, match=told)):
         load_config(str(edited))
+
+
+def test_options_of_the_model_s_own_preprocessor_act_on_a_dump(tmp_path, recwarn):
+    load_config(PASCAL, {'model.data_preprocessor.size': (96, 96)}).dump(tmp_path / 'dumped.py')
+    cfg = load_config(str(tmp_path / 'dumped.py'), {'model.data_preprocessor.size': (32, 32)})
+    assert cfg.model.data_preprocessor['size'] == cfg.data_preprocessor['size'] == (32, 32)
+    assert not [one for one in recwarn if 'data_preprocessor' in str(one.message)]
 
 
 def test_the_folder_of_data_sets(monkeypatch):

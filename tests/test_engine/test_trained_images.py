@@ -1,6 +1,8 @@
 """Weights whose training read its images otherwise than the config that they go on with."""
 
+import importlib
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,8 +12,11 @@ from test_faults.tiny_run import write_config, write_images
 
 from mtpsl.apis.load_model import load_model
 from mtpsl.engine import load_config
+from mtpsl.engine.checkpoints.content import FILES_KEY
+from mtpsl.engine.checkpoints.data_files import code_of, files_of
 from mtpsl.engine.checkpoints.resume import RUN_KEY, check_teacher, fingerprint
-from mtpsl.engine.checkpoints.trained_images import other_images, pipelines_only
+from mtpsl.engine.checkpoints.trained_images import learned_from, other_images, pipelines_only
+from mtpsl.registry import DATASETS
 
 GREY = dict(type='LoadImageFromFile', color_type='grayscale')
 HALF = dict(type='RandomScale', scale_range=(0.5, 0.5))
@@ -93,7 +98,34 @@ def test_every_way_in_tells(config, tmp_path):
             load_tool(tool).main([*words[:place], '--work-dir', str(folder), *words[place:]])
             log = next(folder.glob('*/*.log')).read_text()
             assert log.count('was trained on images') == times, name
-            assert log.count('has learned from images that are tested on, such as ') == learned
+            words = 'has learned from images that are (tested|validated) on'
+            assert len(re.findall(words, log)) == learned
     for file in (weights, str(small)):
         with pytest.warns(UserWarning, match='was trained on images .*grayscale'):
             load_model(plain, file, 'cpu')
+
+
+@pytest.mark.parametrize('joint', [False, True])
+def test_images_that_were_learned_from_are_found_in_joint_sets_too(joint, config, tmp_path):
+    cfg = load_config(str(config))
+    part = dict(cfg.train_dataloader.dataset, tasks=cfg.tasks)
+    if joint:
+        part = dict(type='JointDataset', tasks=cfg.tasks, datasets=dict(a=part))
+    dataset = DATASETS.build(part)
+    path = tmp_path / 'a.pth'
+    torch.save(dict(state_dict={}, meta={FILES_KEY: json.dumps(files_of(dataset))}), path)
+    found = learned_from(str(path), dataset)
+    assert 'has learned from images that are tested on, such as ' in found
+    assert 'validated on' in learned_from(str(path), dataset, 'validated')
+    other = dict(cfg.val_dataloader.dataset, tasks=cfg.tasks)
+    assert learned_from(str(path), DATASETS.build(other)) == ''
+
+
+def test_code_with_an_editor_s_lock_is_read(tmp_path, monkeypatch):
+    (tmp_path / 'locked').mkdir()
+    (tmp_path / 'locked/__init__.py').write_text('A = 1')
+    (tmp_path / 'locked/.#part.py').symlink_to('somebody@somewhere')
+    (tmp_path / 'locked/folder.py').mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.import_module('locked')
+    assert code_of(dict(custom_imports=dict(imports=['locked']))).keys() == {'locked'}

@@ -225,9 +225,11 @@ def test_options_that_change_figures_are_told(tmp_path, one, other, told) -> Non
         read_results(write(tmp_path / 'd.json', {'semseg/mIoU': 50, 'task_options': {'a': 1}}))
 
 
-@pytest.mark.parametrize(('last', 'told'), [('epoch_2.pth', True), ('epoch_1.pth', False)])
-def test_figures_of_an_earlier_checkpoint_are_told(tmp_path, last, told) -> None:
-    write(tmp_path / 'metrics.json', {'semseg/mIoU': 50, 'tested': dict(checkpoint='epoch_1.pth')})
+@pytest.mark.parametrize(('of', 'last', 'told'), [
+    ('epoch_1.pth', 'epoch_2.pth', True), ('epoch_1.pth', 'epoch_1.pth', False),
+    ('best_semseg_mIoU_epoch_1.pth', 'epoch_2.pth', False), ('mine.pth', 'epoch_2.pth', False)])
+def test_figures_of_an_earlier_checkpoint_are_told(tmp_path, of, last, told) -> None:
+    write(tmp_path / 'metrics.json', {'semseg/mIoU': 50, 'tested': dict(checkpoint=of)})
     (tmp_path / 'last_checkpoint').write_text(f'/elsewhere/{last}')
     (found,) = read_results(tmp_path / 'metrics.json')
     assert found.note == told * (f'{tmp_path}/metrics.json has the figures of epoch_1.pth, and the '
@@ -235,13 +237,16 @@ def test_figures_of_an_earlier_checkpoint_are_told(tmp_path, last, told) -> None
 
 
 def test_seeds_of_other_epochs_are_told(tmp_path) -> None:
-    """Not where the best of each was chosen, nor between rows."""
-    for last, told in (('epoch_2.pth', ['the runs of a are of different checkpoints: epoch_1.pth, '
-                                        'epoch_2.pth']), ('best_semseg_mIoU_epoch_2.pth', [])):
+    """Not where the best of each was chosen, nor names of one's own, nor between rows."""
+    best = 'best_semseg_mIoU_epoch_{}.pth'
+    for names, told in ((('epoch_1.pth', 'epoch_2.pth'), True),
+                        ((best.format(1), 'epoch_2.pth'), True),
+                        ((best.format(1), best.format(2)), False), (('a.pth', 'b.pth'), False),
+                        (('epoch_1.pth', 'epoch_1.pth'), False)):
         runs = [read_results(write(tmp_path / f'{name}.json', {
-            'semseg/mIoU': 50, 'tested': dict(checkpoint=name)}))[0]
-            for name in ('epoch_1.pth', last)]
-        assert other_tests([Method('a', tuple(runs))]) == told
+            'semseg/mIoU': 50, 'tested': dict(checkpoint=name)}))[0] for name in names]
+        assert other_tests([Method('a', tuple(runs))]) == told * [
+            f'the runs of a are of different checkpoints: {", ".join(sorted(names))}']
         assert other_tests([Method(run.file, (run,)) for run in runs]) == []
 
 

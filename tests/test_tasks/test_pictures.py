@@ -283,22 +283,3 @@ def test_other_pictures_are_refused(name: str, pixels: np.ndarray, words: str) -
     task: Task = TASKS[name]
     with pytest.raises(ValueError, match=words):
         task.from_png(pixels)
-
-
-@pytest.mark.parametrize('people', [2, 3, 5, 7, 16])
-def test_the_mean_of_masks_of_some_people_is_refused(people: int) -> None:
-    """As boundaries of BSDS. An image that was made smaller has a few pixels of such greys."""
-    rng = np.random.default_rng(0)
-    votes = rng.binomial(people, 0.5, (48, 48)) * (rng.random((48, 48)) < 0.3)
-    picture = np.round(votes * 255 / people).astype(np.uint8)
-    task = build_tasks(dict(edge=dict(type='Boundary')))['edge']
-    if people < 8:
-        with pytest.raises(ValueError, match='(greys, .* on many pixels: the mean of the masks|'
-                                             'must be black .0. and white .255., got the values)'):
-            task.from_png(picture)
-    else:
-        assert task.from_png(picture).max() == 1
-    picture[10:] = 0
-    if 3 < people < 8:
-        picture[:10] = np.where(rng.random((10, 48)) < 0.9, 255, picture[:10])
-        assert task.from_png(picture).max() == 1

@@ -88,4 +88,7 @@ def test_a_mirror_image_exchanges_left_and_right(mirrored, order) -> None:
 def test_pairs_that_are_none_are_refused(mirrored) -> None:
     with pytest.raises(ValueError, match='Semseg: mirrored must be pairs of classes such as'):
         Semseg(ARMS, mirrored=mirrored)
-    assert Semseg(('left', 'nothing else')).flip(np.uint8([[0, 1]])).tolist() == [[1, 0]]
+    for names in (('left', 'nothing else'), ('upleft', 'upright'), ('Left a', 'left a', 'right a')):
+        assert Semseg(names).flip(np.uint8([[0, 1]])).tolist() == [[1, 0]]
+        assert not Semseg(names).exchanged
+    assert Semseg(ARMS).exchanged == 'left arm and right arm, Left leg and Right leg'

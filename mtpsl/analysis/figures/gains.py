@@ -40,6 +40,7 @@ def read_gains(text: str) -> tuple[str, dict[str, Gain]]:
         ValueError: no result file, one without initial predictions, seeds of different tasks.
     """
     name, results = _read_model(text)
+    tell_notes(*results)
     files = [result.file for result in results]
     tell_other_tests([Method(name or files[0], tuple(results))])
     pairs = [_pairs(result) for result in results]
@@ -68,7 +69,6 @@ def _read_result(file: str) -> Result:
     result = read_results(file)[0]
     if result.index is not None:
         raise ValueError(f'{file} is a set of results, not a metrics.json')
-    tell_notes(result)
     return result
 
 

@@ -276,8 +276,8 @@ def _fit(label: np.ndarray, size: tuple[int, int], task: Task, path: str) -> np.
     if max(height, image_height) < PADDED * min(height, image_height) and max(
             abs(height - image_height), abs(width - image_width)) > 1:
         say_once(f'{task.name} size', path, f'its map of {height} x {width} is resized to the '
-                 f'image of {image_height} x {image_width}; where it was padded or cropped, it '
-                 'should be cropped or padded instead')
+                 f'image of {image_height} x {image_width}; if it was padded, crop it, and if it '
+                 'was cropped, pad it')
     return task.resize(label, size, task.reader_interpolation)
 
 

@@ -66,10 +66,12 @@ def trained_on(before: Mapping[str, list[int]], dataset: Dataset) -> list[str]:
     found = []
     for index in range(len(dataset)):  # type: ignore[arg-type]
         info = dataset.get_data_info(index)  # type: ignore[attr-defined]
-        content, path = known.get(str(info['img_id'])), info.get('img_path')
+        name, path = str(info.get('img_id')), info.get('img_path')
+        if name not in known or not isinstance(path, str):
+            continue
         try:
-            if content and [os.stat(path).st_size, _checksum(path)] == content:
-                found.append(str(info['img_id']))
+            if [os.stat(path).st_size, _checksum(path)] == known[name]:
+                found.append(name)
         except OSError:
             continue
     return found
@@ -84,7 +86,9 @@ def code_of(cfg: Mapping) -> dict[str, int]:
         if file and os.path.isfile(file):
             path = Path(file)
             parts = sorted(path.parent.rglob('*.py')) if path.stem == '__init__' else [path]
-            found[name] = zlib.crc32(b''.join(part.read_bytes() for part in parts))
+            # An editor's lock may be a link to nothing.
+            found[name] = zlib.crc32(b''.join(part.read_bytes() for part in parts
+                                              if part.is_file() and part.name[0] != '.'))
     return found
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 from mmengine.config import Config
 
@@ -26,7 +27,7 @@ def pipelines_only(loader: Mapping | None) -> dict:
     return dict(dataset=dict(datasets=several)) if found else {}
 
 
-def learned_from(path: str, dataset: object) -> str:
+def learned_from(path: str, dataset: object, done: str = 'tested') -> str:
     """Say that a checkpoint's run learned from images of a dataset; '' where that is not known.
 
     A checkpoint knows 32 of its images by content.
@@ -34,11 +35,13 @@ def learned_from(path: str, dataset: object) -> str:
     Args:
         path: a checkpoint of a run.
         dataset: what is tested or validated on, built.
+        done: what is done on it.
     """
     before = (read_content(path).get('meta') or {}).get(FILES_KEY)
-    found = [name for leaf in leaves_of(dataset)
-             for name in trained_on(json.loads(before), leaf)] if before else []
-    return found and (f'{path} has learned from images that are tested on, such as '
+    parts: Any = [dataset] if hasattr(dataset, 'get_data_info') else leaves_of(dataset)
+    found = [name for part in parts
+             for name in trained_on(json.loads(before), part)] if before else []
+    return found and (f'{path} has learned from images that are {done} on, such as '
                       f'{", ".join(found[:NAMED])} (of the {CONTENTS} that it knows at most): '
                       'figures are too good') or ''
 

@@ -95,6 +95,7 @@ def load_config(path: str, options: Mapping[str, object] | None = None) -> Confi
     check_sets_of_file(path, cfg, read)
     for base in bases_of(path, read):  # a dump has the tasks in its parts
         _unshare(cfg, [key for key in SHARED if base.get(key) != cfg.get(key)], base)
+    check_preprocessor(path, cfg)
     _unshare(cfg, {key.split('.')[0] for key in options or {}}, cfg)
     present = [name for name, task in _tasks_of(cfg).items() if task is not None]
     for key, value in (options or {}).items():
@@ -109,7 +110,6 @@ def load_config(path: str, options: Mapping[str, object] | None = None) -> Confi
                                                      for key in options or {}))
     _leave_out(cfg)
     _check_entries(cfg)
-    check_preprocessor(path, cfg)
     _share(cfg)
     check_written_out(path, cfg, [component for component, _ in _components(cfg)])
     check_parts(cfg)

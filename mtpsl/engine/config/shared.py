@@ -4,6 +4,7 @@ import copy
 import os
 import warnings
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from mmengine.config import Config
@@ -63,19 +64,23 @@ def check_written_out(path: str, cfg: Config, components: Sequence[Mapping]) -> 
 
 
 def check_preprocessor(path: str, cfg: Config) -> None:
-    """Raise the same for ``data_preprocessor``, before the model is given that of the top.
+    """Warn of the same for ``data_preprocessor``, before the model is given that of the top.
 
-    In a file without bases that has the tasks written out and in both places all its entries.
+    In a file without bases that has the tasks written out and in both places all its entries, but
+    for a run's dump as it was written: overrides of the model's own may have left it so.
     """
+    from mtpsl.engine.dumped_config import is_dump  # here: it imports this package
+
     model, given = cfg.get('model') or {}, cfg.get('data_preprocessor') or {}
     own = model.get('data_preprocessor') or {}
     file = parse_config(path)
-    if not model.get('tasks') or file is None or file.bases or not given.keys() <= own.keys():
+    if (not model.get('tasks') or file is None or file.bases or not given.keys() <= own.keys()
+            or path.endswith('.py') and is_dump(Path(path)) or os.environ.get('RANK', '0') != '0'):
         return
     for key in differing(given, {name: own[name] for name in given}):
-        raise ValueError(
+        warnings.warn(
             f'{path}: data_preprocessor.{key} is {_shown(given, key)} at the top and '
-            f'{_shown(own, key)} in model.data_preprocessor, which counts: change both')
+            f'{_shown(own, key)} in model.data_preprocessor, which counts', stacklevel=4)
 
 
 def differing(one: Mapping, other: Mapping) -> Iterator[str]:

@@ -61,7 +61,7 @@ def check_variables(path: str, cfg: Mapping, known: Collection[str],
 
 
 def bases_of(path: str, read: Callable[[str], Config]) -> Iterator[Config]:
-    """Iterate over all bases of a config file, read; none of JSON and YAML."""
+    """Iterate over all bases of a config file, read; none of one that is no Python or JSON."""
     top = parse_config(path)
     for file in top.family() if top is not None else ():
         if file is not top:
@@ -134,7 +134,7 @@ def _check_written_out(file: ConfigFile, cfg: Mapping, known: Collection[str]) -
     if is_dump(Path(file.path)):  # as overrides of the run have left it
         return
     for name in file.assigned:
-        if name in known or name.startswith('_') or _is_used(name, file, file):
+        if name not in cfg or name in known or name[0] == '_' or _is_used(name, file, file):
             continue
         places = [key for key in keys_of(cfg) if key.rpartition('.')[2] == name != key
                   and key.split('.')[0] in known]

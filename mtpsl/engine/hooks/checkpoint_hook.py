@@ -10,6 +10,7 @@ from mmengine.dist import all_gather_object, is_main_process
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
+from mtpsl.datasets.listing import examples
 from mtpsl.engine.checkpoints.content import (
     CODE_KEY,
     DATA_KEY,
@@ -61,6 +62,7 @@ class SafeCheckpointHook(CheckpointHook):
     best_ckpt_path: Any
     best_ckpt_path_dict: Any
     _data: dict[str, str] | None = None  # what is known of the training data
+    _apart = False  # whether weights of ranks differ, which is told once
     _begun_with: dict[str, str] = {}  # the file of a model that is learned from; the user's code
 
     def _init_rule(self, rules: list[str | None], key_indicators: list[str]) -> None:
@@ -112,7 +114,8 @@ class SafeCheckpointHook(CheckpointHook):
             origin = runner._load_from if runner._resume else None
             if origin and (later := self._later(runner)):
                 runner.logger.warning(f'{self.out_dir} holds checkpoints of later steps than '
-                                      f'{origin}: {", ".join(later)}. They will be replaced')
+                                      f'{origin}: {examples(later)}. They will be replaced as '
+                                      'the run gets there')
             write_text(Path(runner.work_dir, POINTER),
                        os.path.abspath(origin) if origin else '')
 
@@ -120,8 +123,9 @@ class SafeCheckpointHook(CheckpointHook):
         """Names of the checkpoints of the folder that are of later steps than the run is at."""
         numbered = [(path.name, *NUMBERED.fullmatch(path.name).groups())  # type: ignore[union-attr]
                     for path in Path(self.out_dir).glob('*.pth') if NUMBERED.fullmatch(path.name)]
-        return sorted(name for name, unit, number in numbered
-                      if int(number) > (runner.epoch if unit == 'epoch' else runner.iter))
+        return [name for _, name in sorted(
+            (int(number), name) for name, unit, number in numbered
+            if int(number) > (runner.epoch if unit == 'epoch' else runner.iter))]
 
     def _own_best(self, runner: Runner) -> None:
         """Update the paths of the best checkpoints, since the folder may have been copied.
@@ -196,7 +200,7 @@ class SafeCheckpointHook(CheckpointHook):
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
         _check_weights(runner)
-        tell_apart(runner)
+        self._apart = self._apart or tell_apart(runner)
         outdated = []
         if self.max_keep_ckpts > 0 and step not in self.keep_ckpt_ids:
             if len(self.keep_ckpt_ids) == self.max_keep_ckpts:
