@@ -93,8 +93,6 @@ def load_config(path: str, options: Mapping[str, object] | None = None) -> Confi
     check_variables(path, cfg, CONFIG_KEYS, read)
     check_inherited(path, cfg, read)
     check_sets_of_file(path, cfg, read)
-    for base in bases_of(path, read):  # a dump has the tasks in its parts
-        _unshare(cfg, [key for key in SHARED if base.get(key) != cfg.get(key)], base)
     check_preprocessor(path, cfg)
     _unshare(cfg, {key.split('.')[0] for key in options or {}}, cfg)
     present = [name for name, task in _tasks_of(cfg).items() if task is not None]
@@ -109,6 +107,8 @@ def load_config(path: str, options: Mapping[str, object] | None = None) -> Confi
         check_left_out(name, cfg.tasks, present, any(key.split('.')[0] == 'tasks'
                                                      for key in options or {}))
     _leave_out(cfg)
+    for base in bases_of(path, read):  # a dump has the tasks in its parts
+        _unshare(cfg, [key for key in SHARED if base.get(key) != cfg.get(key)], base)
     _check_entries(cfg)
     _share(cfg)
     check_written_out(path, cfg, [component for component, _ in _components(cfg)])
