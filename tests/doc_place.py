@@ -57,10 +57,10 @@ def write_data(folder: Path) -> Path:
 
 
 def write_own_data(root: Path) -> None:
-    """docs/own_data.md's folder, two scenes twice over."""
+    """docs/own_data.md's folder, a scene for each image."""
     for split, images in (('train', own.TRAIN), ('val', own.VAL)):
         for number, (image, labels) in enumerate(images.items()):
-            scene = render_scene(number % 2 + 2 * (split == 'val'), *own.SIZE)
+            scene = render_scene(number + len(own.TRAIN) * (split == 'val'), *own.SIZE)
             write_png((root / split / f'images/{image}.png'), scene.image)
             for task, kind in labels.items():
                 (root / split / task).mkdir(exist_ok=True)
