@@ -42,10 +42,10 @@ def read_results(path: str | Path, setting: str | None = None) -> list[Result]:
     if 'results' in content:
         return _of_setting(_read_set(content, str(path)), setting)
     name = _folder_name(path) if path.name == 'metrics.json' else path.stem
+    tested = read_tested(content, str(path))
     result = Result(name, {}, str(path), classes=_classes(content),
-                    options=read_options(content, str(path)),
-                    tested=read_tested(content, str(path)))
-    result = replace(result, note=_older(path, result.tested))
+                    options=read_options(content, str(path)), tested=tested,
+                    note=_older(path, tested))
     return [_with_figures(result, content, read_directions(content, str(path)))]
 
 

@@ -22,10 +22,15 @@ def refuse_among(images: Iterable[str | Path], folder: str | Path, what: str) ->
 
 def results_in(folder: str | Path) -> list[str]:
     """Paths of the files there that a :class:`ResultsFolder` lists."""
+    return [path for entry in sorted(_entries(folder))
+            if os.path.isfile(path := os.path.join(folder, entry))]
+
+
+def _entries(folder: str | Path) -> set[str]:
+    """What the list in a folder names, relative to it."""
     listing = Path(folder, LIST)
-    entries = os.fsdecode(listing.read_bytes()).split('\n') if listing.is_file() else []
-    return [path for entry in entries if entry
-            and os.path.isfile(path := os.path.join(folder, entry))]
+    lines = os.fsdecode(listing.read_bytes()).split('\n') if listing.is_file() else []
+    return {line for line in lines if line}
 
 
 class ResultsFolder:
@@ -97,12 +102,8 @@ class ResultsFolder:
 
     def _is_listed(self, file: Path) -> bool:
         if self._listed is None:
-            self._listed = self._read()
+            self._listed = _entries(self.path)
         return self._entry(file) in self._listed
 
     def _entry(self, file: Path) -> str:
         return file.relative_to(self.path).as_posix()
-
-    def _read(self) -> set[str]:
-        listing = self.path / LIST
-        return set(os.fsdecode(listing.read_bytes()).split('\n')) if listing.exists() else set()
