@@ -8,6 +8,7 @@ can go on with. One that was interrupted goes on from its last checkpoint.
 
 import argparse
 import contextlib
+import os
 import runpy
 import subprocess
 import sys
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZES = ('epochs', 'train', 'val', 'size', 'channels', 'batch')  # what all runs have in common
+PRELOAD = ['mtpsl.engine', 'mtpsl.models', 'mtpsl.datasets.transforms']
 SETTINGS = dict(onelabel='onelabel', random='randomlabels')  # in the configs' names; mapping
 
 
@@ -151,9 +153,12 @@ def write_scenes(args: argparse.Namespace, data: Path) -> None:
 
 def train_all(args: argparse.Namespace, data: Path, todo: list[Job], record: 'Record') -> list[Job]:
     """Train, test and record the models, ``--jobs`` at once; the ones that failed."""
-    # A process is a clone of one that has loaded the libraries, once, and runs one model.
+    # A process is a clone of one that has loaded the libraries, once, and runs one model. mmengine
+    # looks for a GPU when it is loaded; by NVML, since a clone could not use a CUDA that its
+    # parent has started.
+    os.environ.setdefault('PYTORCH_NVML_BASED_CUDA_CHECK', '1')
     context = get_context('forkserver')
-    context.set_forkserver_preload(['mtpsl.engine', 'mtpsl.models', 'mtpsl.datasets.transforms'])
+    context.set_forkserver_preload(PRELOAD)
 
     def train(job: Job) -> None:
         with ProcessPoolExecutor(1, context) as process:
@@ -170,13 +175,20 @@ def train_all(args: argparse.Namespace, data: Path, todo: list[Job], record: 'Re
                 else:
                     failed.append(job)
                 left = (time.monotonic() - start) / done * (len(todo) - done)
-                state = 'FAILED' if job in failed else 'done'
+                state = f'FAILED{cause(job.folder(args.out))}' if job in failed else 'done'
                 print(f'{done}/{len(todo)} {job.config} seed {job.seed}: {state}  '
                       f'eta: {timedelta(seconds=round(left))}', flush=True)
         except BaseException:  # Ctrl-C: what was not begun is left
             pool.shutdown(cancel_futures=True)
             raise
     return failed
+
+
+def cause(folder: Path) -> str:
+    """``: <tool>: error: ...`` of a failed run's log; '' where it does not say."""
+    log = folder / 'log.txt'
+    lines = log.read_text(errors='replace').splitlines() if log.is_file() else []
+    return next((f': {line}' for line in reversed(lines) if '.py: error: ' in line), '')
 
 
 def run(job: Job, args: argparse.Namespace, data: Path) -> None:

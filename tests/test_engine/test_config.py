@@ -15,6 +15,7 @@ from mtpsl.engine import build_runner, load_config
 from mtpsl.engine.config.load import check_unchanged
 from mtpsl.engine.config.schema import accepts
 from mtpsl.engine.launch import set_work_dir
+from mtpsl.registry import MODELS
 
 ROOT = Path(__file__).parents[2]
 PASCAL = str(ROOT / 'configs/diffusionmtl/pascal_onelabel_r18.py')
@@ -47,6 +48,24 @@ def test_a_parent_after_its_child_keeps_the_child():
     for parent in (dict(optimizer=dict(lr=0.1)), dict(_delete_=True, type='OptimWrapper'), None):
         with pytest.raises(ValueError, match=r'optim_wrapper undoes optim_wrapper\.optimizer\.lr'):
             load_config(PASCAL, child | {'optim_wrapper': parent})
+
+
+def test_modules_named_on_the_command_line_are_imported(tmp_path, monkeypatch):
+    (tmp_path / 'named_there.py').write_text(
+        'from mtpsl.models import PredictionDiffusion\n'
+        'from mtpsl.registry import MODELS\n\n\n'
+        '@MODELS.register_module()\n'
+        'class NamedThere(PredictionDiffusion):\n    pass\n')
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(MODELS, '_module_dict', dict(MODELS.module_dict))
+    options = {'custom_imports': dict(imports=['named_there']),
+               'model.diffusion.type': 'NamedThere'}
+    assert load_config(PASCAL, options).model.diffusion.type == 'NamedThere'
+    with pytest.raises(ImportError, match='Failed to import not_there'):
+        load_config(PASCAL, {'custom_imports': dict(imports=['not_there'])})
+    for wrong in (['named_there'], dict(modules=['named_there'])):
+        with pytest.raises(ValueError, match='custom_imports must be a dict'):
+            load_config(PASCAL, {'custom_imports': wrong})
 
 
 def test_overridden_tasks_reach_everything(tmp_path):

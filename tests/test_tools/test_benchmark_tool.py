@@ -2,7 +2,9 @@
 
 import io
 import json
+import os
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -139,12 +141,34 @@ def test_failed_runs_are_named_and_the_others_kept(small, tmp_path):
     (out / f'data/human_parts/{image}.mat').write_bytes(b'no label')
     done = run('benchmark_synthetic.py', '--out', out, *SMALL, check=False, fresh=True)
     assert done.returncode == 1 and '16 models, 2 of them to train' in done.stdout
-    assert done.stdout.count('FAILED') == 2
+    assert done.stdout.count('FAILED: train.py: error: ') == 2
     assert f'error: 2 runs failed, see {out}/runs/{broken[0]}/log.txt' in done.stdout
     for name in broken:
         assert f'image {image}' in (out / 'runs' / name / 'log.txt').read_text()
     report = (out / 'report.md').read_text()
     assert report.count('(2 runs)') == 2 and report.count(BASELINE) == report.count(MTL) == 1
+
+
+LOADING = """
+import importlib, os, sys, torch
+torch._C._cuda_getDeviceCount = lambda: sys.exit('CUDA was started')
+torch.cuda._device_count_nvml = lambda: 1
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+assert torch.cuda.is_available()
+"""
+
+
+def test_loading_the_libraries_does_not_start_cuda(monkeypatch):
+    """A process cloned from one that has started CUDA cannot use it."""
+    monkeypatch.delenv('PYTORCH_NVML_BASED_CUDA_CHECK', raising=False)
+    TOOL.train_all(Mock(jobs=1), Path(), [], Mock())
+    for there in (True, False):
+        env = {name: value for name, value in os.environ.items()
+               if there or name != 'PYTORCH_NVML_BASED_CUDA_CHECK'}
+        done = subprocess.run([sys.executable, '-c', LOADING, *TOOL.PRELOAD], env=env, check=False,
+                              capture_output=True, text=True)
+        assert ('CUDA was started' in done.stderr) != there and bool(done.returncode) != there
 
 
 def test_scenes_that_cannot_be_made_end_it(tmp_path, monkeypatch, capsys):

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 
 from mmengine.config import Config
+from mmengine.utils import import_modules_from_strings
 
 from .values import value_of
 
 
 def merge_options(cfg: Config, options: Mapping[str, object]) -> None:
-    """Merge overrides, in their order, into a config.
+    """Merge overrides, in their order, into a config, and import the modules that they name.
 
     Args:
         cfg: the config.
@@ -35,6 +36,17 @@ def merge_options(cfg: Config, options: Mapping[str, object]) -> None:
             raise ValueError(f'--cfg-options {key} undoes {undone[0]}, which stands before it: '
                              f'{key} is to stand first')
         done.append(key)
+    if any(key.split('.')[0] == 'custom_imports' for key in done):
+        _import(cfg)
+
+
+def _import(cfg: Config) -> None:
+    """Import what ``custom_imports`` names, which mmengine does for the config's file alone."""
+    wanted = cfg.get('custom_imports') or {}
+    if not isinstance(wanted, Mapping) or not set(wanted) <= {'imports', 'allow_failed_imports'}:
+        raise ValueError("--cfg-options custom_imports must be a dict(imports=['module', ...]), "
+                         f'got {wanted!r}')
+    import_modules_from_strings(**wanted or dict(imports=None))
 
 
 def _check_list_index(key: str, cfg: Config) -> None:
