@@ -4,13 +4,14 @@
 #
 # PYTHON=python3.12 picks the interpreter, VENV=dir the environment's place, TORCH='torch==2.13.0'
 # the torch to install (any requirement or options that pip takes).
+# JOBS=N is how many tests run at once: one more than two cores, since some wait for others.
 
 PYTHON ?= python3
 VENV ?= .venv
 TORCH ?= torch==2.13.0
 BIN := $(VENV)/bin
 RUN := $(BIN)/python
-JOBS ?= 2
+JOBS ?= 3
 
 ROOT := $(or $(MTPSL_DATA),data)/synthetic/PASCALContext
 MAPPING := $(ROOT)/label_mappings/onelabel.json
