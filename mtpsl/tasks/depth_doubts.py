@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .seen import SOME, Doubt, Seen
+from .seen import ENOUGH, MOSTLY, SOME, Doubt, Seen
 
 if TYPE_CHECKING:
     from .depth import Depth
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 MILLIMETRE = 1e-3
 FARTHEST = 1000.0  # metres
 USUALLY_NEARER, USUALLY_FARTHER = 100.0, 0.05  # metres
+BYTE = 255  # the largest number of 8 bits
 SUN_STEPS, SUN_UNIT = 8, MILLIMETRE / 8  # SUN RGB-D rotates the bits of millimetres left by 3
 
 
@@ -45,8 +46,8 @@ def doubt_values(task: 'Depth', seen: Seen) -> Doubt | None:
 
 def doubt_metres(task: 'Depth', seen: Seen) -> Doubt | None:
     """Return a reason why labels of depth seem not to be metres, or None."""
-    if turned := _doubt_turned_bits(task, seen):
-        return turned
+    if found := _doubt_turned_bits(task, seen) or _doubt_eight_bits(task, seen):
+        return found
     said = task.unit_said(seen)
     ends = [float(one.high.max()) for one in seen.labels if one.known]
     alone = not (seen.published or said) and task.farthest > 1 and task.ignore != ()
@@ -97,3 +98,15 @@ def _doubt_turned_bits(task: 'Depth', seen: Seen) -> Doubt | None:
                  f'than 8.19 m, png_unit={SUN_UNIT:g} of the task reads them, else save '
                  '(v >> 3) | (v << 13) of each; true millimetres in such steps must be saved '
                  'as .npy in metres')
+
+
+def _doubt_eight_bits(task: 'Depth', seen: Seen) -> Doubt | None:
+    """Detect numbers that were in 8 bits once, which keep the rest of a division by 256."""
+    ends = [float(one.high.max()) / (task.png_unit or task.smallest) for one in seen.labels
+            if one.known and not one.is_array]
+    held = sum(abs(end - BYTE) < 0.5 for end in ends)
+    if seen.published or task.ignore == () or len(ends) < ENOUGH or held < MOSTLY * len(ends):
+        return None
+    return Doubt(f'go up to exactly {BYTE} steps of png_unit in nearly all images: were they saved '
+                 'with 8 bits once, where 256 steps become 0? Save them anew from the source with '
+                 '16 bits, or write ignore=() for the task if they were measured')

@@ -238,6 +238,20 @@ def test_depth_in_the_coding_of_sun_rgbd(farthest: float, unit: float, told: str
     assert not task.doubt(plain)
 
 
+@pytest.mark.parametrize('options, change, told', [
+    ({}, lambda steps: steps.astype(np.uint8).astype(np.uint16), True),
+    ({}, lambda steps: steps, False), ({}, lambda steps: steps // 8, False),
+    (dict(ignore=()), lambda steps: steps % 256, False)])
+def test_depth_that_was_saved_with_8_bits_once(options: dict, change: Callable, told: bool) -> None:
+    task = build_tasks(dict(depth=dict(type='Depth', png_unit=0.001, **options)))['depth']
+    rng, seen = np.random.default_rng(0), Seen()
+    for number in range(10):
+        steps = np.add.outer(np.arange(40) * 9, np.arange(60) * 4) + rng.integers(900, 3000)
+        seen.add(task.from_png(change(steps.astype(np.uint16))), 0, f'{number}.png')
+    doubt = task.doubt(seen)
+    assert bool(doubt and 'saved with 8 bits once' in doubt.text) == told
+
+
 def test_units_of_depth_by_default() -> None:
     from mtpsl.tasks.depth import Depth
     with pytest.raises(ValueError, match=r'png_unit .* must be .*0.001 for millimetres, .*TUM'):
