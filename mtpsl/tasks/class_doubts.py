@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 # Names of a class 0 of all that no other class covers; and the share of unknown pixels to doubt.
 UNDRAWN, MUCH = ('background', 'bg', 'back', 'none', 'nothing', 'other', 'others', 'rest'), 0.05
+# Names of what is no class.
+VOID = ('unlabeled', 'unlabelled', 'void', 'ignore', 'ignored', 'unknown', 'undefined', 'dontcare',
+        "don't care", "don't know")
 EDGES, BLENDED = 300, 0.05  # least number of edges, and share of them to doubt
 MANY_CLASSES = 6  # least number of classes to check whether most are unused
 # Instances for classes: of so many classes; in so many labels, with so many of them; the share that
@@ -33,7 +36,8 @@ def doubt_classes(task: 'CategoricalTask', seen: Seen) -> Doubt | None:
         told = _unused(task.channels, seen)
         if not told and not seen.published:
             told = (_blended(seen) or _instances(task.channels, seen)
-                    or ('' if said else _undrawn(task.class_names[0], seen))
+                    or ('' if said else _undrawn(task.class_names[0], seen)
+                        or _void(task.class_names, seen))
                     or _shifted(task.class_names, *seen.arrays, '.npy files', '.png files'))
         return Doubt(told) if told else None
     number = int(seen.low)
@@ -111,6 +115,18 @@ def _undrawn(class_name: str, seen: Seen) -> str:
             'their pixels are unknown (255): are those where nothing is drawn? values=((0, 255), '
             '1, 2, ...) of the task reads them as class 0; unknown pixels are neither learned nor '
             'scored')
+
+
+def _void(class_names: Sequence[str], seen: Seen) -> str:
+    """Report a class that is there and whose name says that it is none."""
+    known = [one for one in seen.labels if one.known]
+    for number, name in enumerate(class_names):
+        held = sum(bool((one.some == number).any()) for one in known)
+        if held and name.strip('_').lower() in VOID:
+            return (f'hold {number} ({name}) in {held} of {len(known)} that were opened, which is '
+                    f'learned and scored as a class: ignore=({number},) of the task makes it '
+                    'unknown, values says that it is a class')
+    return ''
 
 
 def _shifted(class_names: Sequence[str], one: Seen, other: Seen, name: str,

@@ -46,8 +46,8 @@ def doubt_values(task: 'Depth', seen: Seen) -> Doubt | None:
 
 def doubt_metres(task: 'Depth', seen: Seen) -> Doubt | None:
     """Return a reason why labels of depth seem not to be metres, or None."""
-    if found := _doubt_turned_bits(task, seen) or _doubt_eight_bits(task, seen):
-        return found
+    if turned := _doubt_turned_bits(task, seen):
+        return turned
     said = task.unit_said(seen)
     ends = [float(one.high.max()) for one in seen.labels if one.known]
     alone = not (seen.published or said) and task.farthest > 1 and task.ignore != ()
@@ -68,7 +68,7 @@ def doubt_metres(task: 'Depth', seen: Seen) -> Doubt | None:
         return Doubt(f'hold depths of which half are above {seen.median:.4g} m: if they are in '
                      'another unit, set npy_unit or png_unit of the task; if they are '
                      'metres, set npy_unit=1.0')
-    return None
+    return _doubt_one_end(task, seen)
 
 
 def unlike_units(unit: str, learned: Seen, tested: Seen) -> str:
@@ -100,13 +100,20 @@ def _doubt_turned_bits(task: 'Depth', seen: Seen) -> Doubt | None:
                  'as .npy in metres')
 
 
-def _doubt_eight_bits(task: 'Depth', seen: Seen) -> Doubt | None:
-    """Detect numbers that were in 8 bits once, which keep the rest of a division by 256."""
-    ends = [float(one.high.max()) / (task.png_unit or task.smallest) for one in seen.labels
-            if one.known and not one.is_array]
-    held = sum(abs(end - BYTE) < 0.5 for end in ends)
-    if seen.published or task.ignore == () or len(ends) < ENOUGH or held < MOSTLY * len(ends):
+def _doubt_one_end(task: 'Depth', seen: Seen) -> Doubt | None:
+    """Detect maps that nearly all end in one number, though few of their pixels hold it."""
+    step = task.png_unit or task.smallest
+    known = [one for one in seen.labels if one.known]
+    ends = [float(one.high.max()) for one in known]
+    # A picture scaled to 255 may end one step before.
+    held = sum(end >= max(ends) - 1.01 * step * (not one.is_array)
+               for end, one in zip(ends, known))
+    if seen.published or task.ignore == () or seen.alike or len(ends) < ENOUGH or (
+            held < MOSTLY * len(ends)):
         return None
-    return Doubt(f'go up to exactly {BYTE} steps of png_unit in nearly all images: were they saved '
-                 'with 8 bits once, where 256 steps become 0? Save them anew from the source with '
-                 '16 bits, or write ignore=() for the task if they were measured')
+    in_bytes = round(max(ends) / step) == BYTE and not any(one.is_array for one in known)
+    return Doubt(f'go up to {max(ends):.7g} m in nearly all images'
+                 f'{", 255 steps of png_unit" if in_bytes else ""}: was '
+                 'each map scaled by its own largest value, clipped, or saved with 8 bits once, '
+                 'where 256 becomes 0? Save them anew from the source, or write ignore=() for the '
+                 'task if they were measured')

@@ -62,6 +62,22 @@ def test_a_background_that_is_unknown(name, known, share, published, told) -> No
     assert not task.doubt(seen)
 
 
+@pytest.mark.parametrize('name, ids, options, published, told', [
+    ('unlabeled', 3, {}, False, True), ('Void', 3, {}, False, True), ('road', 3, {}, False, False),
+    ('unlabeled', 3, {}, True, False), ('unlabeled', 2, {}, False, False),
+    ('unlabeled', 3, dict(ignore=(0,)), False, False),
+    ('unlabeled', 3, dict(values=(0, 1, 2)), False, False)])
+def test_a_class_that_is_none_by_its_name(name, ids, options, published, told) -> None:
+    task = build_tasks(dict(semseg=dict(type='Semseg', class_names=(name, 'sky', 'wall'),
+                                        **options)))['semseg']
+    seen, rng = Seen(published=published), np.random.default_rng(0)
+    for _ in range(10):
+        blocks = rng.integers(3 - ids, 3, (4, 4)).repeat(8, 0).repeat(8, 1)
+        seen.add(task.translate(blocks[None].astype(np.uint8)), 255)
+    doubt = task.doubt(seen)
+    assert bool(doubt and f'hold 0 ({name}) in 10 of 10' in doubt.text) == told
+
+
 @pytest.mark.parametrize('down, told', [(0, False), (2, False), (6, True), (12, True)])
 def test_normals_of_two_systems_in_one_set(down: int, told: bool) -> None:
     task, seen = build_tasks(dict(normal=dict(type='Normal')))['normal'], Seen()
