@@ -2,7 +2,6 @@
 
 import inspect
 import json
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from mtpsl.registry import TASKS, class_of
+from mtpsl.system.files import NUMBERED
 
 if TYPE_CHECKING:
     from mtpsl.models import MultiTaskModel
@@ -22,7 +22,6 @@ TESTED = 'tested'  # of a metrics.json: how the figures were measured
 WAYS = ('tta', 'amp', 'num_samples')  # of testing, whatever the images
 LABELLED = 'labelled images of '  # a task, of those tested on
 CHECKPOINT = 'checkpoint'  # of what was tested: its name
-NUMBERED = re.compile(r'(epoch|iter)_\d+\.pth')  # a checkpoint of a moment of the training
 SHOWN = 60  # characters of a value
 
 

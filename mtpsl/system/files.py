@@ -2,17 +2,20 @@
 
 import json
 import os
+import re
 import time
 from collections.abc import Callable, Sequence
 from functools import cache
 from io import BytesIO
 from itertools import count
 from pathlib import Path
-from re import fullmatch, search
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
+
+# A checkpoint of a moment of the training: unit and number.
+NUMBERED = re.compile(r'(epoch|iter)_(\d+)\.pth')
 
 
 def user_path(path: str | os.PathLike[str]) -> str:
@@ -23,7 +26,7 @@ def user_path(path: str | os.PathLike[str]) -> str:
             ``$NAME`` would be made.
     """
     text = os.path.expandvars(os.path.expanduser(path))
-    left = search(r'\$(\w+|\{[^}]*\})', text)
+    left = re.search(r'\$(\w+|\{[^}]*\})', text)
     if left and not os.path.lexists(path):
         raise ValueError(f'{os.fspath(path)}: the environment has no {left[1].strip("{}")}')
     return os.fspath(path) if left else text
@@ -57,7 +60,7 @@ def atomically(path: Path, write: Callable[[str], object]) -> None:
 
 def left_behind(name: str) -> tuple[int, str] | None:
     """Split the name of a temporary file of :func:`atomically` into process and final name."""
-    found = fullmatch(r'\.(\d+)\.(.+)', name)
+    found = re.fullmatch(r'\.(\d+)\.(.+)', name)
     return (int(found[1]), found[2]) if found else None
 
 

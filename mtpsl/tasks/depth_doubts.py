@@ -105,14 +105,14 @@ def _doubt_one_end(task: 'Depth', seen: Seen) -> Doubt | None:
     step = task.png_unit or task.smallest
     known = [one for one in seen.labels if one.known]
     ends = [float(one.high.max()) for one in known]
+    most = max(ends, default=0.0)
     # A picture scaled to 255 may end one step before.
-    held = sum(end >= max(ends) - 1.01 * step * (not one.is_array)
-               for end, one in zip(ends, known))
+    held = sum(end >= most - 1.01 * step * (not one.is_array) for end, one in zip(ends, known))
     if seen.published or task.ignore == () or seen.alike or len(ends) < ENOUGH or (
             held < MOSTLY * len(ends)):
         return None
-    in_bytes = round(max(ends) / step) == BYTE and not any(one.is_array for one in known)
-    return Doubt(f'go up to {max(ends):.7g} m in nearly all images'
+    in_bytes = round(most / step) == BYTE and not any(one.is_array for one in known)
+    return Doubt(f'go up to {most:.7g} m in nearly all images'
                  f'{", 255 steps of png_unit" if in_bytes else ""}: was '
                  'each map scaled by its own largest value, clipped, or saved with 8 bits once, '
                  'where 256 becomes 0? Save them anew from the source, or write ignore=() for the '

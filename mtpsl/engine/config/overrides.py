@@ -46,7 +46,8 @@ def _import(cfg: Config) -> None:
     if not isinstance(wanted, Mapping) or not set(wanted) <= {'imports', 'allow_failed_imports'}:
         raise ValueError("--cfg-options custom_imports must be a dict(imports=['module', ...]), "
                          f'got {wanted!r}')
-    import_modules_from_strings(**wanted or dict(imports=None))
+    if wanted:
+        import_modules_from_strings(**wanted)
 
 
 def _check_list_index(key: str, cfg: Config) -> None:

@@ -26,7 +26,7 @@ from mtpsl.engine.checkpoints.resume import differences, fingerprint, scoring
 from mtpsl.engine.checkpoints.work_dir import POINTER, hold, refuse_used
 from mtpsl.engine.ranks import content_of, tell_apart
 from mtpsl.registry import HOOKS, TASKS
-from mtpsl.system.files import left_behind, write_text
+from mtpsl.system.files import NUMBERED, left_behind, write_text
 
 from .non_finite_hook import NonFiniteError
 
@@ -37,7 +37,6 @@ OUTDATED = 'outdated_ckpt_ids'  # steps of the checkpoints that the newest one r
 # Files of a run of which a kill may leave a temporary one.
 WRITTEN = re.compile(r'(epoch_|iter_|best_).*\.pth|last_checkpoint|curves\.json')
 BEST = re.compile(r'best_.+\.pth')
-NUMBERED = re.compile(r'(epoch|iter)_(\d+)\.pth')
 
 
 @HOOKS.register_module()
