@@ -13,6 +13,7 @@ from mtpsl.registry import DATASETS, TRANSFORMS
 from mtpsl.tasks import Task
 from mtpsl.tasks.seen import NAMED, Seen
 
+from .bars import Bars
 from .decoding import exif_orientation
 from .doubles import repeated, same_files, told_repeated, told_twice
 from .edge_fit import EdgeFit
@@ -20,6 +21,7 @@ from .label_mapping import count_labels
 from .partial_label import PartialLabelDataset
 from .seen_photos import Photo
 from .transforms import LoadImageFromFile, LoadLabels
+from .turned_copies import turned_copies
 
 PIPELINE = (dict(type='mtpsl.LoadImageFromFile'), dict(type='mtpsl.LoadLabels'))
 MANY = 10  # labels of which one at least should differ from the others
@@ -190,6 +192,7 @@ def _check_sample(split: str, dataset: PartialLabelDataset, size: Sequence[int] 
     sizes: dict[tuple[int, int], list[str]] = {}
     values = {name: Seen(bool(dataset.PUBLISHED)) for name in dataset.tasks}
     fits = {name: EdgeFit() for name in dataset.tasks}
+    bars = {name: Bars(task) for name, task in dataset.tasks.items()}
     photos: list[Photo] = []
     unread: set[str] = set()
     before, turned, noted = len(report.problems), 0, list[str]()
@@ -214,6 +217,7 @@ def _check_sample(split: str, dataset: PartialLabelDataset, size: Sequence[int] 
                              ' + '.join(dataset.get_data_info(index)['labels'][name]))
             fits[name].add(results['img'], label, dataset.tasks[name].ignore_value,
                            results['img_id'])
+            bars[name].add(results['img'], label)
     broken = len(report.problems) - before
     add = report.findings.append
     add(Finding(split, 'opened', f'{len(chosen) - broken} of {len(chosen)} images', 'all',
@@ -246,6 +250,13 @@ def _check_sample(split: str, dataset: PartialLabelDataset, size: Sequence[int] 
             add(Finding(split, f'{name} beside images', told.split(' against')[0], 'as they are',
                         DIFFERS))
             report.remarks.append(f'{split}: the {name} labels are {told}')
+    for told in turned_copies(dataset) if split.startswith('train') else ():
+        add(Finding(split, 'turned copies', told.split(',')[0], 'turned values', DIFFERS))
+        report.remarks.append(f'{split}: the labels of the task {told}')
+    for name, bar in bars.items():
+        if told := bar.told():
+            add(Finding(split, f'{name} on bars', 'one value', 'unknown', DIFFERS))
+            report.remarks.append(f'{split}: the {name} labels that were opened {told}')
 
 
 def _noted_orientation(path: str) -> int:

@@ -1,6 +1,6 @@
 """Whether labels lie on their images, by edges: not mirrored, turned, moved or of others."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import cv2
 import numpy as np
@@ -20,6 +20,9 @@ LEAST_SHIFT, FARTHEST = 3, 32
 # Labels that are larger or smaller than what the images show: such factors are tried.
 FIT = 0.15  # least correlation with that undone
 ZOOMS = (0.7, 0.75, 0.8, 0.85, 0.9, 0.93, 1.07, 1.1, 1.15, 1.2, 1.25, 1.3, 1.4)
+# And of those in which one axis alone is, as where an image was cut to a square and its label
+# squeezed to one: the usual shapes are 4:3, 3:2, 16:10 and 16:9.
+SQUEEZES = (0.5625, 0.625, 0.667, 0.75, 0.8, 0.85, 0.9, 1.1, 1.2, 1.333, 1.5, 1.6, 1.778)
 # Labels of other images: they fit their own better by less than so many standard errors, and by
 # less than so much even with two more, while the images are not of one scene. As many are compared.
 BY_CHANCE, OWN, ONE_SCENE, COMPARED = 3, 0.05, 0.5, 64
@@ -185,22 +188,37 @@ def _moved(edges: np.ndarray, gradients: np.ndarray) -> tuple[float, str]:
 
 
 def _zoomed(edges: np.ndarray, gradients: np.ndarray) -> tuple[float, str]:
-    """As :func:`_moved`, of labels that fit better when they are zoomed about the centre."""
-    centre = tuple((side - 1) / 2 for side in edges.shape[:0:-1])
+    """As :func:`_moved`, of labels that fit better when they are zoomed about the centre.
+
+    Both axes are zoomed alike, or one alone.
+    """
+    centre = np.array([(side - 1) / 2 for side in edges.shape[:0:-1]])
     own, best, found = (edges * gradients).sum((1, 2)), 0.0, ''
-    for zoom in ZOOMS:
-        matrix = cv2.getRotationMatrix2D(centre, 0, 1 / zoom)
+    for wide, high, word, why in _zooms():
+        undo = np.diag([1 / wide, 1 / high])
+        matrix = np.column_stack([undo, centre - undo @ centre])
         undone = _standardised([cv2.warpAffine(one, matrix, edges.shape[:0:-1],
                                                borderMode=cv2.BORDER_REPLICATE) for one in edges])
         other = (undone * gradients).sum((1, 2))
         gain = _clear(other - own)
         if gain > best and other.mean() > FIT:
             best, found = gain, (
-                f'{"larger" if zoom > 1 else "smaller"} than what the images show, by {zoom:g} '
+                f'{word} than what the images show, by {wide if high == 1 else high:g} '
                 'about the centre, it seems: with that undone their edges lie on those of the '
                 f'images (correlation {other.mean():.2f} over {len(edges)} labels), as they are '
-                f'they do not ({own.mean():.2f}). Are they of a camera with another field of view?')
+                f'they do not ({own.mean():.2f}). {why}')
     return best, found
+
+
+def _zooms() -> Iterator[tuple[float, float, str, str]]:
+    """Yield factors of width and height that labels may have, in a word, with a question."""
+    for zoom in ZOOMS:
+        yield (zoom, zoom, 'larger' if zoom > 1 else 'smaller',
+               'Are they of a camera with another field of view?')
+    squeezed = 'Was only one of them cut or padded, and the other squeezed to its size?'
+    for zoom in SQUEEZES:
+        yield zoom, 1.0, 'wider' if zoom > 1 else 'narrower', squeezed
+        yield 1.0, zoom, 'higher' if zoom > 1 else 'lower', squeezed
 
 
 def _of_others(edges: np.ndarray, gradients: np.ndarray) -> str:

@@ -27,6 +27,8 @@ class Scale(NamedTuple):
         middle: their median, at the middle of the zooms.
         most: the largest of them, at the largest zoom.
         area: median of what a crop leaves of each at the middle zoom, in square pixels.
+        crop: largest height and width that the pipeline leaves; infinity where it does not crop.
+        sizes: height and width of each at the largest zoom.
         photos: what was seen of each.
     """
 
@@ -34,6 +36,8 @@ class Scale(NamedTuple):
     middle: float
     most: float
     area: float
+    crop: tuple[float, float]
+    sizes: Sequence[tuple[float, float]]
     photos: Sequence[Photo]
 
 
@@ -53,7 +57,9 @@ def scales(photos: Sequence[Photo], steps: Sequence[Callable]) -> list[Scale]:
         areas = [min(height * middle, most_height) * min(width * middle, most_width)
                  for height, width in (photo.size for photo in photos)]
         found.append(Scale(low * min(sides), middle * float(np.median(sides)), high * max(sides),
-                           float(np.median(areas)), photos))
+                           float(np.median(areas)), (most_height, most_width),
+                           [(height * high, width * high) for height, width in
+                            (photo.size for photo in photos)], photos))
     return found
 
 
@@ -65,6 +71,21 @@ def mostly_padding(learned: Mapping[str, list[Scale]], size: tuple[int, int]) ->
             yield (f'{1 - share:.0%} of what the model is trained on{f" of {name}" * bool(name)} '
                    f'is padding, since images, after their crop, are padded to '
                    f'data_preprocessor.size={tuple(size)}: the size of RandomCrop goes with it')
+
+
+def turned_crop(learned: Mapping[str, list[Scale]]) -> Iterator[str]:
+    """Where a crop is higher than all images and cuts their width, which would fit turned."""
+    for name, found in learned.items():
+        for one in found:
+            height, width = one.crop
+            if all(height > high >= width and width < wide >= height for high, wide in one.sizes):
+                high, wide = one.sizes[0]
+                yield (f'the crop of {height:g} x {width:g} (height x width) is higher than any '
+                       f'image{f" of {name}" * bool(name)} that was opened, such as one of '
+                       f'{high:.0f} x {wide:.0f}, and cuts their width: was it written (width, '
+                       f'height)? Sizes are (height, width) here: size=({width:g}, {height:g}) of '
+                       'RandomCrop, and data_preprocessor.size likewise')
+                break
 
 
 def look_at_scales(dataset: object) -> dict[str, list[Scale]]:

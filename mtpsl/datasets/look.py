@@ -14,6 +14,7 @@ from mtpsl.structures import batch_leaves
 from mtpsl.tasks import Task
 from mtpsl.tasks.seen import Seen
 
+from .bars import Bars
 from .check_dataset import MANY
 from .contradictions import compare_sets
 from .edge_fit import EdgeFit
@@ -21,6 +22,7 @@ from .joint import JointDataset
 from .partial_label import PartialLabelDataset
 from .pictures import LEVELS
 from .sampler import SeededIndex
+from .turned_copies import turned_copies
 from .unreadable import MixedCodingsError, UnreadableFileError
 
 # Labels of a task that are opened, and pixels after which no other is; more of both where they
@@ -121,6 +123,7 @@ class _Look:
     Attributes:
         seen: task -> its labels.
         fits: task -> how they lie on their images.
+        bars: task -> what they say of bars at the borders of images.
         labelled: tasks that an image was found to be labelled for.
         lost: those of them whose labels do not leave the pipeline.
         complete: tasks of which every image was asked and every label opened.
@@ -130,6 +133,7 @@ class _Look:
         self.dataset = dataset
         self.seen = {name: Seen(bool(dataset.PUBLISHED)) for name in dataset.tasks}
         self.fits = {name: EdgeFit() for name in dataset.tasks}
+        self.bars = {name: Bars(task) for name, task in dataset.tasks.items()}
         self._asked: Counter[str] = Counter()  # labels that were to be opened
         self._sent: Counter[str] = Counter()  # images that went through the pipeline
         steps = dataset.pipeline.transforms
@@ -209,6 +213,7 @@ class _Look:
             self.seen[name].add(label, task.ignore_value, ' + '.join(paths))
             if image is not None:
                 self.fits[name].add(image, label, task.ignore_value, info['img_id'])
+                self.bars[name].add(image, label)
 
     def _image(self, info: dict) -> np.ndarray | None:
         """The image, unless it is turned, as its labels may not be, or cannot be read so."""
@@ -275,8 +280,12 @@ def _conclude(looks: list[_Look], training: bool) -> None:
             remarks.append(f'the labels of the task {name} that were opened {idle}')
         remarks += [f'the labels of the task {name} that were opened are {told}'
                     for look in mine if not doubt and (told := look.fits[name].told())]
+        remarks += [f'the labels of the task {name} that were opened {told}'
+                    for look in mine if (told := look.bars[name].told())]
         if complete and (doubt and doubt.mute or not labelled):
             mute.append(name)
+    for look in looks if training else ():
+        remarks += [f'the labels of the task {told}' for told in turned_copies(look.dataset)]
     remarks += compare_sets({f'dataset {number}': {
         name: (task, look.seen[name]) for name, task in look.dataset.tasks.items()}
         for number, look in enumerate(looks, 1)})

@@ -21,6 +21,7 @@ from mtpsl.datasets.image_scale import (
     look_at_scales,
     mostly_padding,
     scales,
+    turned_crop,
 )
 from mtpsl.datasets.look import leaves_of, look_at_labels
 from mtpsl.engine.config.dataset_tree import joints, named_leaves
@@ -63,7 +64,7 @@ def check_labels(runner: Runner, training: bool = True) -> None:
     dataset = runner.train_dataloader.dataset
     learned, shown = look_at_labels(dataset), look_at_scales(dataset)
     for told in (*compare_sets(by_set(dataset, learned)), *beyond_bins(runner.cfg, learned),
-                 idle_regularizer(runner), *_padding(runner, shown)):
+                 idle_regularizer(runner), *_padding(runner, shown), *turned_crop(shown)):
         if told:
             runner.logger.warning(told)
     if runner.val_loop is not None:

@@ -164,6 +164,11 @@ class Task(AuxiliaryMaps, ABC):
     def check(self, label: np.ndarray) -> None:  # noqa: B027, most maps need no check
         """Raise ValueError if a loaded label holds values that are invalid for the task."""
 
+    def says_nothing(self, label: np.ndarray) -> np.ndarray:
+        """Return where values (...) or vectors (..., 3) are unknown, or that nothing is there."""
+        unknown = label == self.ignore_value
+        return unknown.all(-1) if self.label_channels > 1 else unknown
+
     def doubt(self, seen: Seen) -> Doubt | None:
         """Explain why the labels are useless for training, or return None; they are as loaded."""
         if not seen.known:

@@ -132,6 +132,9 @@ class BinaryTask(Task):
     def translate(self, label: np.ndarray) -> np.ndarray:
         return self.stored.translate(label)
 
+    def says_nothing(self, label: np.ndarray) -> np.ndarray:
+        return (label == 0) | super().says_nothing(label)
+
     def doubt(self, seen: Seen) -> Doubt | None:
         if not seen.known or not seen.alike:
             return super().doubt(seen)

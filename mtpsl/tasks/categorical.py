@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .auxiliary import AGREEMENT, CONFIDENCE, ClassAuxMaps
 from .base import Task, masked_mean
-from .class_doubts import doubt_classes, unlike_classes
+from .class_doubts import doubt_classes, undrawn, unlike_classes
 from .class_list import check_names, check_palette, check_weights, mirror_order
 from .seen import Doubt, Seen
 from .stored import (
@@ -120,6 +120,10 @@ class CategoricalTask(ClassAuxMaps, Task):
             raise ValueError(f'{self.name} labels must be 0..{self.channels - 1} or 255 (unknown), '
                              f'got [{shorten(outside)}]; values and ignore of the task say what '
                              'others mean')
+
+    def says_nothing(self, label: np.ndarray) -> np.ndarray:
+        nothing = [number for number, name in enumerate(self.class_names) if undrawn(name)]
+        return np.isin(label, nothing) | super().says_nothing(label)
 
     def from_png(self, pixels: np.ndarray) -> np.ndarray:
         """Return the stored class ids: one channel, equal channels, or indices of a palette.

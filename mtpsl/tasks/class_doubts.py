@@ -12,9 +12,11 @@ if TYPE_CHECKING:
 
 # Names of a class 0 of all that no other class covers; and the share of unknown pixels to doubt.
 UNDRAWN, MUCH = ('background', 'bg', 'back', 'none', 'nothing', 'other', 'others', 'rest'), 0.05
-# Names of what is no class.
+COVERED = 0.25  # share of labels without an unknown pixel, above which class 0 may be just rare
+# Names of what is no class, and of an id that is none.
 VOID = ('unlabeled', 'unlabelled', 'void', 'ignore', 'ignored', 'unknown', 'undefined', 'dontcare',
         "don't care", "don't know")
+UNUSED = ('', 'unused', 'spare', 'dummy', 'reserved', 'empty', 'na', 'n/a')
 EDGES, BLENDED = 300, 0.05  # least number of edges, and share of them to doubt
 MANY_CLASSES = 6  # least number of classes to check whether most are unused
 # Instances for classes: of so many classes; in so many labels, with so many of them; the share that
@@ -37,7 +39,8 @@ def doubt_classes(task: 'CategoricalTask', seen: Seen) -> Doubt | None:
         if not told and not seen.published:
             told = (_blended(seen) or _instances(task.channels, seen)
                     or ('' if said else _undrawn(task.class_names[0], seen)
-                        or _void(task.class_names, seen))
+                        or _void(task.class_names, seen)
+                        or _from_one(task.class_names, seen))
                     or _shifted(task.class_names, *seen.arrays, '.npy files', '.png files'))
         return Doubt(told) if told else None
     number = int(seen.low)
@@ -108,8 +111,9 @@ def _undrawn(class_name: str, seen: Seen) -> str:
     """Report if class 0 is what no object covers, by its name, and is unknown instead."""
     known = [one for one in seen.labels if one.known]
     unknown = 1 - seen.known / seen.pixels
-    if class_name.strip('_').lower() not in UNDRAWN or len(known) < ENOUGH or unknown < MUCH or any(
-            (one.some == 0).any() or one.known == one.pixels for one in known):
+    covered = sum(one.known == one.pixels for one in known)
+    if (not undrawn(class_name) or len(known) < ENOUGH or unknown < MUCH or not seen.low
+            or covered > COVERED * len(known)):
         return ''
     return (f'hold 0 ({class_name}) in none of {len(known)} that were opened, and {unknown:.0%} of '
             'their pixels are unknown (255): are those where nothing is drawn? values=((0, 255), '
@@ -122,11 +126,35 @@ def _void(class_names: Sequence[str], seen: Seen) -> str:
     known = [one for one in seen.labels if one.known]
     for number, name in enumerate(class_names):
         held = sum(bool((one.some == number).any()) for one in known)
-        if held and name.strip('_').lower() in VOID:
+        if held and _plain(name) in VOID:
             return (f'hold {number} ({name}) in {held} of {len(known)} that were opened, which is '
                     f'learned and scored as a class: ignore=({number},) of the task makes it '
                     'unknown, values says that it is a class')
     return ''
+
+
+def _from_one(class_names: Sequence[str], seen: Seen) -> str:
+    """Report if class 0 is in no label and each other class is in some: are ids from 1?"""
+    held = set(np.unique(seen.some).tolist())
+    if (seen.images < ENOUGH or held != set(range(1, len(class_names)))
+            or _plain(class_names[0]) in (*UNDRAWN, *VOID, *UNUSED)):
+        return ''
+    last = len(class_names) - 1
+    ids = ', '.join(map(str, range(1, last + 1))) if last < 4 else f'1, 2, ..., {last}'
+    return (f'hold 0 ({class_names[0]}) in none of {seen.images} that were opened, and each id '
+            f'from 1 ({class_names[1]}) to {last} ({class_names[-1]}): do ids begin at 1? '
+            f'values=({ids}) of the task reads them as the classes from the first, of which '
+            'class_names then has one less; else every class is called by the name after its own. '
+            'If class 0 is just rare, all is well')
+
+
+def undrawn(class_name: str) -> bool:
+    """Return whether a class, by its name, is all that no other class covers."""
+    return _plain(class_name) in UNDRAWN
+
+
+def _plain(class_name: str) -> str:
+    return class_name.strip('_ ').lower()
 
 
 def _shifted(class_names: Sequence[str], one: Seen, other: Seen, name: str,

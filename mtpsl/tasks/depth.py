@@ -140,6 +140,12 @@ class Depth(Task):
     def unlike(self, learned: Seen, tested: Seen) -> str:
         return unlike_units(self.unit, learned, tested)
 
+    def idle(self, seen: Seen) -> str:
+        if not seen.median > self.max_display:
+            return ''
+        return (f'have a median of {seen.median:.4g}{self.unit}, which is beyond max_display='
+                f'{self.max_display:g} of the task: pictures show it and all beyond in one colour')
+
     def _doubt_unit(self, seen: Seen) -> Doubt | None:
         return doubt_metres(self, seen)
 

@@ -215,8 +215,9 @@ def check_unit_vectors(values: np.ndarray) -> np.ndarray:
 
     The longest must be about 1; single vectors may be shorter, as interpolation makes them.
     """
-    if values.ndim != 3:
-        raise ValueError(f'a map must be (H, W, 3), got {values.shape}')
+    if values.shape[2:] != (3,):
+        moved = ': move its first axis to the end' if values.shape[0] == 3 else ''
+        raise ValueError(f'a map must be (H, W, 3), got {values.shape}{moved}')
     length = np.linalg.norm(values, axis=-1)
     longest = length.max(initial=0)
     if longest > LONGEST:

@@ -99,6 +99,21 @@ def zoomed(label: np.ndarray, factor: float) -> np.ndarray:
 
 
 @pytest.mark.parametrize('label', LABELS)
+@pytest.mark.parametrize('ordered', [False, True])
+def test_images_that_were_cut_and_labels_that_were_squeezed(label: str, ordered: bool) -> None:
+    wide, high = EdgeFit(), EdgeFit()
+    for scene in scenes(64):
+        image, values = scene.image[:, 16:80], getattr(scene, label)
+        squeezed = cv2.resize(values, (64, 64), interpolation=cv2.INTER_NEAREST)
+        wide.add(image, squeezed, LABELS[label], 'a')
+        high.add(image.swapaxes(0, 1).copy(), squeezed.swapaxes(0, 1), LABELS[label], 'a')
+    for fit, word in ((wide, 'narrower'), (high, 'lower')):
+        told = fit.told(ordered)
+        assert re.match(f'{word} than what the images show, by 0.(625|667|75) about', told), told
+        assert 'squeezed to its size?' in told
+
+
+@pytest.mark.parametrize('label', LABELS)
 def test_labels_that_lie_elsewhere_or_are_of_other_images(label: str) -> None:
     """By 4 of 96 rows and 9 of 96 columns; zoomed; of the next scene, all or the last; shuffled."""
     found = scenes(96) + [render_scene(seed, 96, 96) for seed in range(12, 40)]

@@ -182,6 +182,17 @@ def test_depth_that_is_far_is_warned_of(tmp_path: Path, warned: list[str]) -> No
     assert len(warned) == 1 and 'half are above 250' in warned[0] and 'learned' not in warned[0]
 
 
+@pytest.mark.parametrize('display, told', [(20, True), (40, False)])
+def test_depth_beyond_what_pictures_show(tmp_path, warned, display: float, told: bool) -> None:
+    root = write(tmp_path)
+    (root / 'depth').mkdir()
+    for number in range(12):
+        np.save(root / f'depth/{number}.npy', np.linspace(50, 10, 72).reshape(SIZE) + number)
+    look_at_labels(dataset(root, dict(depth=dict(type='Depth', max_display=display))))
+    found = [text for text in warned if f'is beyond max_display={display} of the task' in text]
+    assert len(found) == len(warned) == told
+
+
 @pytest.mark.parametrize('training', [True, False])
 def test_a_mark_of_missing_depth_ends_it(tmp_path: Path, training: bool) -> None:
     root = write(tmp_path)
@@ -308,7 +319,8 @@ def test_ids_from_1_beside_ids_from_0(tmp_path: Path, warned: list[str]) -> None
     assert 'hold 0 (a) in all labels of .png files and none of .npy files: are' in warned[0]
     shifted = look_at_labels(dataset(write(tmp_path / 'b', 8, lambda number: FROM_0 + 1), THREE))
     assert [*compare_labels(first, first), *compare_labels(shifted, shifted),
-            *compare_labels(second, first)] == [] and len(warned) == 1
+            *compare_labels(second, first)] == [] and len(warned) == 2
+    assert 'hold 0 (a) in none of 8 that were opened, and each id from 1 (b) to 3 (d)' in warned[1]
     told, = compare_labels(shifted, first)
     assert 'the task classes hold 0 (a) in all labels of evaluation and none of training' in told
 

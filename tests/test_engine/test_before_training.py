@@ -338,6 +338,24 @@ def test_a_best_score_of_labels_that_were_corrected_since_does_not_count(tmp_pat
     assert told in train(3) and list(work.glob('best_*_epoch_[23].pth'))
 
 
+def test_weights_alone_are_tested_with_the_hook_of_averages(images, tmp_path):
+    config = write_config(tmp_path / 'config.py', images)
+    figures = []
+    for name in ('whole', 'weights'):
+        path, work = tmp_path / f'{name}.pth', tmp_path / name
+        with running_here():
+            if name == 'whole':
+                load_tool('train.py').main([str(config), '--work-dir', str(tmp_path / 'run')])
+                shutil.copy(tmp_path / 'run/epoch_1.pth', path)
+            else:
+                torch.save(torch.load(tmp_path / 'whole.pth', weights_only=False)['state_dict'],
+                           path)
+            load_tool('test.py').main([str(config), str(path), '--work-dir', str(work),
+                                       '--cfg-options', "custom_hooks=[dict(type='EMAHook')]"])
+        figures.append(json.loads((work / 'metrics.json').read_text())['semseg/mIoU'])
+    assert figures[0] == figures[1]
+
+
 @pytest.mark.parametrize('first, second, words', [
     (["custom_hooks=[dict(type='EMAHook')]"], [], 'is of a run with EMAHook'),
     ([], ['auto_scale_lr.enable=True'], 'auto_scale_lr')])

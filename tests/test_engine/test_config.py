@@ -354,6 +354,8 @@ def test_dicts_may_be_options():
      r'of 2 \(of each: a number.*, got 0.5'),
     ('optim_wrapper.optimizer.weight_decay', float('inf'), 'weight_decay must be a number of at '
      'least 0, got inf'),
+    ('val_evaluator', dict(type='mmseg.IoUMetric'), 'val_evaluator.type: mmseg.IoUMetric reads '
+     'the samples of mmseg, which have one task; MultiTaskMetric'),
     ('tasks.saliency.loss_weight', float('nan'), 'tasks.saliency.loss_weight must be finite'),
     ('model.neck.out_channel', 3, r'model.neck: MultiScaleFusion.__init__\(\) got an unexpected'),
     ('model.decoder.channels', 'wide', 'model.decoder.channels of TaskDecoders must be a whole '

@@ -159,6 +159,11 @@ def test_options_that_are_not_finite(key, value):
         FiniteOptimWrapper(optimizer)
 
 
+def test_an_optimizer_that_needs_a_closure_is_refused():
+    with pytest.raises(ValueError, match='optimizer.type: LBFGS computes the loss several times'):
+        FiniteOptimWrapper(torch.optim.LBFGS([torch.zeros(1, requires_grad=True)]))
+
+
 @pytest.mark.parametrize('kind', ['fused', 'fused_w'])
 def test_the_host_reads_no_number_in_an_update(kind):
     model = model_of(tiny_model_config())

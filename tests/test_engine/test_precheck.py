@@ -12,7 +12,7 @@ from mmengine.registry import init_default_scope
 from test_faults.tiny_run import write_config, write_images
 
 from mtpsl.apis import MultiTaskInferencer
-from mtpsl.datasets.image_scale import look_at_scales, mostly_padding
+from mtpsl.datasets.image_scale import Scale, look_at_scales, mostly_padding, turned_crop
 from mtpsl.engine import load_config
 from mtpsl.engine.check_data import check_labels, run_config_check, training_data
 from mtpsl.engine.config.precheck import (
@@ -113,6 +113,30 @@ def test_inputs_that_are_mostly_padding(crop, size, told, config):
     learned = look_at_scales(DATASETS.build(dataset))
     found = ''.join(mostly_padding(learned, cfg.model.data_preprocessor.size))
     assert told in found and bool(found) == bool(told)
+
+
+@pytest.mark.parametrize('crop, sizes, told', [
+    ((64, 48), [(48, 64)], True), ((64, 48), [(50, 70), (60, 100)], True),
+    ((48, 64), [(48, 64)], False), ((64, 48), [(64, 48), (48, 64)], False),
+    ((64, 48), [(40, 40)], False), ((64, 48), [(30, 90)], False), ((64, 64), [(48, 96)], False),
+    ((np.inf, np.inf), [(48, 64)], False)])
+def test_a_crop_that_was_written_width_first(crop, sizes, told):
+    scale = Scale(1, 1, 1, 1, crop, sizes, [])
+    found = ''.join(turned_crop({'': [scale]}))
+    assert told == bool(found) == ('size=(48, 64) of RandomCrop' in found)
+
+
+def test_training_tells_of_such_a_crop(tmp_path):
+    root = write_images(tmp_path / 'data', size=(32, 48))
+    init_default_scope('mtpsl')
+    cfg, said = load_config(str(write_config(tmp_path / 'config.py', root))), []
+    dataset = cfg.train_dataloader.dataset
+    dataset.pipeline = add(dataset.pipeline, dict(type='RandomCrop', size=(48, 32)))
+    runner = SimpleNamespace(
+        cfg=cfg, val_loop=None, model=None, logger=SimpleNamespace(warning=said.append),
+        train_dataloader=SimpleNamespace(dataset=DATASETS.build(dataset)))
+    check_labels(runner)
+    assert ['was it written (width, height)?' in text for text in said] == [True]
 
 
 def test_every_way_in_tells(config, tmp_path, capsys, warned):

@@ -270,7 +270,7 @@ def test_no_weights_that_mmengine_loads_are_run(tmp_path, monkeypatch):
     torch.save(dict(weight=torch.ones(2)), path.with_name('good.pth'))
     for content in (load_url(path.with_name('good.pth').as_uri()),
                     CheckpointLoader.load_checkpoint(str(path.with_name('good.pth')))):
-        assert content['weight'].tolist() == [1, 1]
+        assert content['state_dict']['weight'].tolist() == [1, 1]
 
 
 @pytest.mark.parametrize('content, cause', [

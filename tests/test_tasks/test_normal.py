@@ -143,6 +143,13 @@ def test_nearest_resize_keeps_values() -> None:
     assert np.array_equal(Normal().resize(label, (8, 15)), label.repeat(2, 0).repeat(3, 1))
 
 
+def test_the_vectors_lie_along_the_last_axis() -> None:
+    first = np.full((3, 4, 4), 3 ** -0.5, np.float32)
+    with pytest.raises(ValueError, match=r'must be \(H, W, 3\), got \(3, 4, 4\): move its first'):
+        Normal().from_array(first)
+    assert Normal().from_array(np.moveaxis(first, 0, 2)).shape == (4, 4, 3)
+
+
 def test_check() -> None:
     task = build_tasks(dict(normal=dict(type='Normal')))['normal']
     label = np.zeros((2, 2, 3), np.float32)

@@ -58,8 +58,27 @@ def test_a_background_that_is_unknown(name, known, share, published, told) -> No
     doubt = task.doubt(seen)
     assert told == bool(doubt and f'hold 0 ({name}) in none of {known}' in doubt.text
                         and '((0, 255), 1, 2, ...)' in doubt.text)
+    seen.add(label[-3:], 255)  # one that is known everywhere says nothing of the others
+    assert not told or f'in none of {known + 1}' in task.doubt(seen).text
     seen.add(np.zeros_like(label), 255)
     assert not task.doubt(seen)
+
+
+@pytest.mark.parametrize('name, ids, images, options, told', [
+    ('wall', (1, 2), 8, {}, True), ('wall', (1, 2), 7, {}, False), ('wall', (2, 2), 8, {}, False),
+    ('wall', (0, 2), 8, {}, False), ('background', (1, 2), 8, {}, False),
+    ('_void_', (1, 2), 8, {}, False), ('unused', (1, 2), 8, {}, False),
+    ('wall', (1, 2), 8, dict(values=(0, 1, 2)), False)])
+def test_ids_from_1_in_all_labels(name, ids, images, options, told) -> None:
+    names = (name, 'a', 'b')
+    task = build_tasks(dict(semseg=dict(type='Semseg', class_names=names, **options)))['semseg']
+    seen = Seen()
+    for _ in range(images):
+        seen.add(np.repeat(np.uint8(ids), 50)[None].repeat(9, 0), 255)
+    doubt = task.doubt(seen)
+    assert told == bool(doubt and f'0 ({name}) in none of 8' in doubt.text
+                        and 'each id from 1 (a) to 2 (b): do ids begin at 1? values=(1, 2) '
+                        in doubt.text)
 
 
 @pytest.mark.parametrize('name, ids, options, published, told', [

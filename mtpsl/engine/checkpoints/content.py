@@ -203,7 +203,14 @@ def task_order(content: Mapping) -> list[str] | None:
 
 
 def _with_order(content: object) -> object:
-    """Return the checkpoint with the order of its tasks in the metadata of its weights."""
+    """Return the checkpoint with the order of its tasks in the metadata of its weights.
+
+    Weights alone, as ``torch.save(model.state_dict())`` writes, become a checkpoint: hooks of
+    mmengine look for its key.
+    """
+    if isinstance(content, Mapping) and content and all(
+            isinstance(value, Tensor) for value in content.values()):
+        content = dict(state_dict=content)
     order = task_order(content) if isinstance(content, Mapping) else None
     if order is None or 'state_dict' not in content:  # type: ignore[operator]
         return content

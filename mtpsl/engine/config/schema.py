@@ -156,6 +156,9 @@ def check_part(part: Part) -> None:
                        'custom_imports?')
     if not callable(cls):
         raise TypeError(f'{part.path}.type must be a name or a class, got {kind!r}')
+    if part.registry is ours.METRICS and cls.__module__.startswith('mmseg.'):
+        raise ValueError(f'{part.path}.type: {kind} reads the samples of mmseg, which have one '
+                         'task; MultiTaskMetric measures every task of a model')
     hints, names = _hints(cls), _arguments(cls)
     for name, value in part.value.items():
         path = f'{part.path}.{name}'

@@ -1,5 +1,6 @@
 """Optimiser wrappers that skip steps which are not finite, in float32 and bfloat16."""
 
+import inspect
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,12 +51,17 @@ class FiniteOptimWrapper(OptimWrapper):
 
     Raises:
         ValueError: an option of the optimizer, such as a learning rate, is not finite or is
-            negative; in ``load_state_dict``, the state is of other parameters.
+            negative; or it needs a closure; in ``load_state_dict``, the state is of other parameters.
     """
 
     def __init__(self, optimizer: Optimizer, accumulative_counts: int = 1,
                  clip_grad: dict | None = None) -> None:
         super().__init__(optimizer, accumulative_counts, clip_grad)
+        closure = inspect.signature(optimizer.step).parameters.get('closure')
+        if closure is not None and closure.default is closure.empty:
+            raise ValueError(f'optim_wrapper.optimizer.type: {type(optimizer).__name__} computes '
+                             'the loss several times per step (a closure), which no runner of '
+                             'mmengine does; take another optimizer')
         for group in optimizer.param_groups:
             for key, value in group.items():
                 if isinstance(value, float) and not math.isfinite(value):

@@ -1,0 +1,123 @@
+"""Whether mirrored or turned copies of images, made on disk, have labels that were turned as well.
+
+To move its pixels is not enough for a label of directions, as normals, or of left and right.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from functools import reduce
+
+import numpy as np
+
+from mtpsl.datasets.transforms.loading import LoadImageFromFile, LoadLabels, read_label
+from mtpsl.tasks import Task
+from mtpsl.tasks.seen import NAMED
+
+from .partial_label import PartialLabelDataset
+from .seen_photos import FLAT, NEAR, Photo
+
+# Images that are asked; pairs of one and its copy that are opened; that must be wrong.
+IMAGES, PAIRS, LEAST = 2000, 12, 2
+# Least difference that turning values makes to a label, and the share of it that is none.
+DIFFERENT, NONE = 0.01, 0.25
+# What a copy is -> the methods of a task that make its label.
+TURNS: dict[str, Sequence[str]] = {
+    'mirrored': ('flip',),
+    'mirrored top to bottom': ('transpose', 'flip', 'transpose'),
+    'turned by 180 degrees': ('flip', 'transpose', 'flip', 'transpose'),
+    'transposed': ('transpose',),
+    'turned left': ('flip', 'transpose'),
+    'turned right': ('transpose', 'flip'),
+    'transposed and turned by 180 degrees': ('flip', 'transpose', 'flip')}
+COPY = re.compile(r'[a-zA-Z]')  # in what the id of a copy has beside that of its image
+
+
+def turned_copies(dataset: PartialLabelDataset) -> Iterator[str]:
+    """Yield what is wrong with the labels of copies, to go on after "the labels of the task".
+
+    A copy is called as its image with letters before or after, as ``0001_flip`` of ``0001``. At
+    most twelve such pairs are opened.
+
+    Args:
+        dataset: images that are trained on, with their labels.
+    """
+    tasks = {name: task for name, task in dataset.tasks.items() if _has_sides(task)}
+    steps = dataset.pipeline.transforms
+    loader = next((step for step in steps if isinstance(step, LoadImageFromFile)), None)
+    if not tasks or loader is None or not any(isinstance(step, LoadLabels) for step in steps):
+        return
+    pairs = list(_pairs(dataset))
+    right, wrong = Counter[str](), dict[str, list[str]]()
+    for pair in pairs[::max(len(pairs) // PAIRS, 1)][:PAIRS]:
+        infos = [dataset.get_data_info(index) for index in pair]
+        try:
+            images = [loader(info | dict(tasks=dataset.tasks, photos=dataset.PHOTOS))['img']
+                      for info in infos]
+            turn = _turn_of(*images)
+            for name, task in tasks.items() if turn else ():
+                if all(name in info['labels'] for info in infos):
+                    label, copy = (
+                        read_label(task, dataset.label_files(name, info['labels'][name]),
+                                   image.shape[:2], {}) for info, image in zip(infos, images))
+                    verdict = _turned(task, label, copy, TURNS[turn])
+                    right[name] += verdict is True
+                    if verdict is False:
+                        wrong.setdefault(name, []).append(f'{infos[1]["img_id"]} ({turn})')
+        except Exception:  # other checks report what cannot be read
+            continue
+    for name, ids in wrong.items():
+        if len(ids) >= max(LEAST, right[name]):
+            yield (f'{name} of {", ".join(ids[:NAMED])}{", ..." * (len(ids) > NAMED)}, which are '
+                   'copies of other images, were moved as the pixels of a picture are: what they '
+                   'say, directions or sides, is still that of the other image. Delete such '
+                   'copies, RandomFlip makes right ones, or turn their values')
+
+
+def _has_sides(task: Task) -> bool:
+    """Return whether a mirror image changes values of a task's labels."""
+    label = (np.full((1, 2, 3), 3 ** -0.5, np.float32) if task.label_channels > 1 else
+             np.arange(256, dtype=task.label_dtype)[None])
+    return not np.array_equal(task.flip(label), label[:, ::-1])
+
+
+def _pairs(dataset: PartialLabelDataset) -> Iterator[tuple[int, int]]:
+    """Yield an image and its copy, by their ids."""
+    ids = {dataset.get_data_info(index)['img_id']: index
+           for index in range(min(len(dataset), IMAGES))}
+    for one, index in ids.items():
+        cuts = [(one[:end], one[end:]) for end in range(1, len(one))]
+        for image_id, rest in (*reversed(cuts), *((tail, head) for head, tail in cuts)):
+            if image_id in ids and COPY.search(rest):
+                yield ids[image_id], index
+                break
+
+
+def _turn_of(image: np.ndarray, copy: np.ndarray) -> str:
+    """Return which turn of an image (H, W, 3) the copy is, see ``TURNS``; '' if none."""
+    small, other = Photo.of(image).small, Photo.of(copy).small
+    if small.std() < FLAT or np.abs(small - other).max() < NEAR:
+        return ''
+    return next((name for name, steps in TURNS.items()
+                 if np.abs(_moved(small, steps) - other).max() < NEAR), '')
+
+
+def _turned(task: Task, label: np.ndarray, copy: np.ndarray, steps: Sequence[str]) -> bool | None:
+    """Return whether the values of a copy's label were turned, or not; None if it is neither."""
+    moved = _moved(label, steps)
+    turned = reduce(lambda one, step: getattr(task, step)(one), steps, label)
+    if moved.shape != copy.shape or (gap := _apart(moved, turned)) < DIFFERENT:
+        return None
+    near = [_apart(one, copy) < NONE * gap for one in (turned, moved)]
+    return near[0] if any(near) else None
+
+
+def _moved(values: np.ndarray, steps: Sequence[str]) -> np.ndarray:
+    for step in steps:
+        values = values[:, ::-1] if step == 'flip' else values.swapaxes(0, 1)
+    return values
+
+
+def _apart(one: np.ndarray, other: np.ndarray) -> float:
+    """Return the mean difference of measures, or the share of ids that differ."""
+    return float(np.abs(one - other).mean() if one.dtype.kind == 'f' else (one != other).mean())
