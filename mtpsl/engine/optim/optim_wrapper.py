@@ -51,7 +51,8 @@ class FiniteOptimWrapper(OptimWrapper):
 
     Raises:
         ValueError: an option of the optimizer, such as a learning rate, is not finite or is
-            negative; or it needs a closure; in ``load_state_dict``, the state is of other parameters.
+            negative; or it needs a closure; in ``load_state_dict``, the state is of other
+            parameters.
     """
 
     def __init__(self, optimizer: Optimizer, accumulative_counts: int = 1,
