@@ -12,6 +12,8 @@ TORCH ?= torch==2.13.0
 BIN := $(VENV)/bin
 RUN := $(BIN)/python
 JOBS ?= 3
+# Bytecode is kept, whatever the shell says: tests start programs, which would compile all again.
+export PYTHONDONTWRITEBYTECODE :=
 
 ROOT := $(or $(MTPSL_DATA),data)/synthetic/PASCALContext
 MAPPING := $(ROOT)/label_mappings/onelabel.json
@@ -67,11 +69,11 @@ $(WORK)/metrics.json: $(WORK)/trained
 	  --show-dir $(WORK)/panels --show-num 12
 
 test: env
-	OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(JOBS) --dist worksteal tests
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder tests
 
 # What takes no program of its own: a few minutes.
 test-fast: env
-	OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(JOBS) --dist worksteal -m 'not slow' tests
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -m 'not slow' tests
 
 # The hooks of .pre-commit-config.yaml that look for more than blanks, on everything.
 lint: env

@@ -55,7 +55,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The long tests first; those of a file stay together, since they share what is made once."""
+    """The long files first; one process runs all of a file, whose tests share what is made once."""
     for item in items:
         if any(name in item.nodeid for name in SLOW):
             item.add_marker('slow')

@@ -1,7 +1,9 @@
 """An inferencer of a tiny model with random weights, and images."""
 
 import copy
+import importlib
 from pathlib import Path
+from types import ModuleType
 
 import cv2
 import numpy as np
@@ -45,6 +47,18 @@ def loaded(checkpoint: Path) -> MultiTaskInferencer:
 def infer(loaded: MultiTaskInferencer) -> MultiTaskInferencer:
     """The test's own; to copy one is quicker than to build it."""
     return copy.deepcopy(loaded)
+
+
+@pytest.fixture(scope='session')
+def web_page() -> ModuleType:
+    """Loaded where it is used: Gradio takes seconds."""
+    return importlib.import_module('mtpsl.apis.web_page')
+
+
+@pytest.fixture(scope='session')
+def gr(web_page: ModuleType) -> ModuleType:
+    """Gradio, which the page loads after it has switched reports of its use off."""
+    return web_page.gr
 
 
 @pytest.fixture(scope='session')

@@ -6,8 +6,6 @@ import pytest
 import torch
 from mmengine.structures import PixelData
 
-from mtpsl.apis.web_page import Page
-
 METRES = 40.0  # times the radius in pixels of a ball as far away, for the training camera
 
 
@@ -36,7 +34,7 @@ def metres(result) -> float:
     return float(result.maps['depth'].mean())
 
 
-def test_a_photo_has_the_metres_of_the_picture_that_the_model_sees(ranging, tmp_path):
+def test_a_photo_has_the_metres_of_the_picture_that_the_model_sees(web_page, ranging, tmp_path):
     """Eight times the pixels of the training photos, shrunk to theirs: right, by all ways."""
     ranging.max_side = 80
     large = photo(8)
@@ -45,7 +43,8 @@ def test_a_photo_has_the_metres_of_the_picture_that_the_model_sees(ranging, tmp_
     assert metres(ranging(large, progress=False)) == metres(ranging(by_hand))
     cv2.imwrite(str(tmp_path / 'photo.png'), large)
     assert metres(ranging(tmp_path / 'photo.png')) == metres(ranging(by_hand))
-    visit, *_ = Page(ranging, tmp_path).predict(None, str(tmp_path / 'photo.png'), ['depth'], 1)
+    page = web_page.Page(ranging, tmp_path)
+    visit, *_ = page.predict(None, str(tmp_path / 'photo.png'), ['depth'], 1)
     assert metres(visit.result) == metres(ranging(by_hand))
 
 

@@ -1,24 +1,22 @@
 """What the page's controls do, without a browser (tests/test_tools/test_webapp.py has one)."""
 
 from pathlib import Path
+from types import ModuleType
 
 import cv2
-import gradio as gr
 import numpy as np
 import pytest
-from gradio.data_classes import ImageData
 from mmengine.config import Config
 from PIL import Image
 from tiny import tiny_regularized_config
 
 from mtpsl.apis import MultiTaskInferencer, Prediction
-from mtpsl.apis.web_page import Page, check_pixels, serve
 
 
 @pytest.fixture
-def page(infer: MultiTaskInferencer, tmp_path: Path) -> Page:
+def page(web_page: ModuleType, infer: MultiTaskInferencer, tmp_path: Path) -> object:
     (tmp_path / 'files').mkdir()
-    return Page(infer, tmp_path / 'files')
+    return web_page.Page(infer, tmp_path / 'files')
 
 
 @pytest.fixture
@@ -42,7 +40,7 @@ def test_a_photo_is_shrunk_for_good_and_old_files_go(page, photo):
     assert not list(page.folder.rglob('*.npz'))
 
 
-def test_what_cannot_be_predicted_is_said_and_loses_nothing(page, photo, tmp_path):
+def test_what_cannot_be_predicted_is_said_and_loses_nothing(gr, page, photo, tmp_path):
     visit, *_ = page.predict(None, photo, ['depth'], 1)
     (tmp_path / 'bad.png').write_bytes(b'no image')
     for image, tasks, message in ((None, ['depth'], 'image first'), (photo, [], 'one task'),
@@ -75,7 +73,8 @@ def test_the_photo_s_name_is_that_of_the_result(page, photo):
                                   page.infer(photo, tasks=['depth']).maps['depth'])
 
 
-def test_errors_do_not_show_where_the_server_keeps_files(page, photo, tmp_path, monkeypatch):
+def test_errors_do_not_show_where_the_server_keeps_files(
+        web_page, gr, page, photo, tmp_path, monkeypatch):
     (tmp_path / 'bad.png').write_bytes(b'no image')
     for image in (str(tmp_path / 'bad.png'), str(tmp_path / 'gone.png')):
         with pytest.raises(gr.Error) as error:
@@ -91,20 +90,22 @@ def test_errors_do_not_show_where_the_server_keeps_files(page, photo, tmp_path, 
     assert str(tmp_path) not in str(error.value)
 
 
-def test_gradio_leaves_reading_an_upload_to_the_page(page, tmp_path):
+def test_gradio_leaves_reading_an_upload_to_the_page(web_page, gr, page, tmp_path):
     """What Gradio says of a file that it cannot read names the server's folder."""
     (tmp_path / 'bad.png').write_bytes(b'no image')
     blocks = page.build('x').blocks.values()
     (image,) = [block for block in blocks if isinstance(block, gr.Image)]
-    payload = ImageData(path=str(tmp_path / 'bad.png'), orig_name='bad.png')
+    payload = web_page.ImageData(path=str(tmp_path / 'bad.png'), orig_name='bad.png')
     assert image.preprocess(payload) == str(tmp_path / 'bad.png')
     assert image.preprocess(None) is None
     with pytest.raises(gr.Error, match='as a file'):
-        image.preprocess(ImageData(url='data:image/png;base64,xx'))
+        image.preprocess(web_page.ImageData(url='data:image/png;base64,xx'))
 
 
-def test_an_image_of_too_many_pixels_is_refused_before_it_is_decoded(page, tmp_path, monkeypatch):
-    monkeypatch.setattr(Page, '_result', lambda self, image, *_: check_pixels(image))
+def test_an_image_of_too_many_pixels_is_refused_before_it_is_decoded(
+        web_page, gr, page, tmp_path, monkeypatch):
+    monkeypatch.setattr(web_page.Page, '_result', lambda self, image, *_: (
+        web_page.check_pixels(image)))
     Image.new('1', (12_000, 9_000)).save(tmp_path / 'large.png')  # a file of a few kilobytes
     with pytest.raises(gr.Error, match='up to 100 megapixels, this one has 12000 x 9000'):
         page.predict(None, str(tmp_path / 'large.png'), ['depth'], 1)
@@ -113,15 +114,15 @@ def test_an_image_of_too_many_pixels_is_refused_before_it_is_decoded(page, tmp_p
         page.predict(None, str(tmp_path / 'large.png'), ['depth'], 1)
 
 
-def test_uploads_have_a_limit(infer, monkeypatch):
+def test_uploads_have_a_limit(web_page, gr, infer, monkeypatch):
     launched = {}
     monkeypatch.setattr(gr.Blocks, 'launch', lambda self, **options: launched.update(options))
     monkeypatch.setattr(gr.Blocks, 'block_thread', lambda self: None)
     monkeypatch.setattr('signal.signal', lambda *_: None)
     monkeypatch.setattr('mtpsl.apis.web_page.check_address', lambda *_: None)
-    serve(infer, 'x', '127.0.0.1', 7860)
+    web_page.serve(infer, 'x', '127.0.0.1', 7860)
     assert launched['max_file_size'] == 50 * 2 ** 20
-    serve(infer, 'x', '127.0.0.1', 7860, max_upload=3)
+    web_page.serve(infer, 'x', '127.0.0.1', 7860, max_upload=3)
     assert launched['max_file_size'] == 3 * 2 ** 20
 
 
@@ -134,17 +135,17 @@ def test_names_of_classes_are_text(page):
     assert '<script>' not in legend and '&lt;script&gt;' in legend and 'rgb(0, 255, 0)' in legend
 
 
-def test_a_model_without_denoising_has_one_stage(photo, tmp_path):
+def test_a_model_without_denoising_has_one_stage(web_page, photo, tmp_path):
     infer = MultiTaskInferencer(Config(dict(model=tiny_regularized_config('ViewConsistency'))),
                                 device='cpu')
-    page = Page(infer, tmp_path)
+    page = web_page.Page(infer, tmp_path)
     assert page.stages == ['prediction'] and not page.draws_noise
     visit, *_ = page.predict(None, photo, ['normal'], 1)
     assert not visit.result.stages and page.build('baseline').blocks
 
 
-def test_a_note_and_samples_are_shown_and_a_click_on_one_predicts(infer, photo, tmp_path):
-    blocks = Page(infer, tmp_path, 'Knows *scenes* only.', [photo]).build('name')
+def test_a_note_and_samples_are_shown_and_a_click_on_one_predicts(web_page, infer, photo, tmp_path):
+    blocks = web_page.Page(infer, tmp_path, 'Knows *scenes* only.', [photo]).build('name')
     parts = blocks.config['components']
     assert [part['props']['value'] for part in parts if part['props'].get('elem_id') == 'note'] == [
         '**Knows *scenes* only.**']
@@ -157,6 +158,6 @@ def test_a_note_and_samples_are_shown_and_a_click_on_one_predicts(infer, photo, 
     after = [step for step in blocks.config['dependencies']
              if step['trigger_after'] in {one['id'] for one in clicked}]
     assert [step['api_name'].startswith('predict') for step in after] == [True]
-    plain = Page(infer, tmp_path).build('name').config['components']
+    plain = web_page.Page(infer, tmp_path).build('name').config['components']
     assert not [part for part in plain if part['type'] == 'dataset'
                 or part['props'].get('elem_id') == 'note']
