@@ -1,32 +1,25 @@
 """Whether labels lie on their images, by edges: not mirrored, turned, moved or of others."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 
 import cv2
 import numpy as np
 
+from .edge_warps import clear, moved, standardised, warped
+
 SIDE = 128  # pixels of the longer side at which edges are compared
 LEAST = 8  # labels that tell
 STEP = 0.02  # of a measure, relative to what is nearer: an edge
-# Another transform fits better: by so many standard errors of the mean, and by so much.
-ERRORS, MARGIN = 4, 0.05
 # Some labels are turned, where the others fit as they are: by so much each, so many, of a share,
 # of so many; the others by so many of their standard deviations. Of renumbered ones so many times
 # as many fit the image on one side as on the other.
 SOME_MARGIN, SOME, SHARE, OF, CLEARLY, BESIDE = 0.15, 3, 0.08, 12, 1.5, 3
 NAMED = 3  # of them in a message
-# Labels that are moved: by so many pixels of the 128, and no further than by so many.
-LEAST_SHIFT, FARTHEST = 3, 32
-# Labels that are larger or smaller than what the images show: such factors are tried.
-FIT = 0.15  # least correlation with that undone
-ZOOMS = (0.7, 0.75, 0.8, 0.85, 0.9, 0.93, 1.07, 1.1, 1.15, 1.2, 1.25, 1.3, 1.4)
-# And of those in which one axis alone is, as where an image was cut to a square and its label
-# squeezed to one: the usual shapes are 4:3, 3:2, 16:10 and 16:9.
-SQUEEZES = (0.5625, 0.625, 0.667, 0.75, 0.8, 0.85, 0.9, 1.1, 1.2, 1.333, 1.5, 1.6, 1.778)
 # Labels of other images: they fit their own better by less than so many standard errors, and by
 # less than so much even with two more, while the images are not of one scene. As many are compared.
 BY_CHANCE, OWN, ONE_SCENE, COMPARED = 3, 0.05, 0.5, 64
 EVERYWHERE = 0.7  # deviation of the edges over their mean, below which they are noise
+KNOWN = 0.25  # least known share of a map of measures: points without neighbours have no edges
 LARGE = 1024  # pixels of the longer side beyond which a map is made smaller first
 # What was done to the labels -> what undoes it, of an array (H, W).
 UNDO: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -59,6 +52,8 @@ class EdgeFit:
     def add(self, image: np.ndarray, label: np.ndarray, ignore_value: float, name: str) -> None:
         """Take an image (H, W, 3) uint8 of a name and a label (H, W) or (H, W, 3) of it."""
         if image.shape[:2] != label.shape[:2] or min(image.shape[:2]) < 3:
+            return
+        if label.dtype.kind == 'f' and (label != ignore_value).mean() < KNOWN:
             return
         square = image.shape[0] == image.shape[1]
         image, label = _at_most(image, LARGE), _at_most(label, LARGE)
@@ -95,7 +90,7 @@ class EdgeFit:
             known = fits[~np.isnan(fits[:, number])]
             if not number or len(known) < LEAST:
                 continue
-            gain = _clear(known[:, number] - known[:, 0])
+            gain = clear(known[:, number] - known[:, 0])
             if gain > best:
                 own, other = known[:, [0, number]].mean(0)
                 best, found = gain, (
@@ -107,7 +102,7 @@ class EdgeFit:
         edges, gradients = self._of_one_size()
         enough = len(edges) >= LEAST
         if enough:
-            found = max(_moved(edges, gradients), _zoomed(edges, gradients))[1]
+            found = max(moved(edges, gradients), warped(edges, gradients))[1]
         found = found or self._some(fits)
         return found or ordered and (
             self._renumbered(fits) or enough and _of_others(edges, gradients)) or ''
@@ -136,7 +131,7 @@ class EdgeFit:
         sizes = [edges.shape for edges, _ in self._maps]
         size = max(sizes, key=sizes.count)
         edges, gradients = zip(*(pair for pair in self._maps if pair[0].shape == size))
-        return _standardised(edges), _standardised(gradients)
+        return standardised(edges), standardised(gradients)
 
     def _some(self, fits: np.ndarray) -> str:
         """What to say of the commonest transform that was done to some labels only; or ''."""
@@ -146,7 +141,7 @@ class EdgeFit:
         those, rest = best == number, fits[best != number]
         rest = rest[~np.isnan(rest[:, number])]
         if (len(fits) < OF or those.sum() < max(SOME, SHARE * len(fits))
-                or not _clear(rest[:, 0] - rest[:, number])
+                or not clear(rest[:, 0] - rest[:, number])
                 or (best > 0).sum() > (best == 0).sum()
                 or rest[:, 0].mean() < CLEARLY * rest[:, 0].std()):
             return ''
@@ -157,68 +152,6 @@ class EdgeFit:
                 f'that undone their edges lie on those of the images (correlation {other:.2f}), as '
                 f'they are they do not ({own:.2f}), and the others do. Was the EXIF orientation of '
                 'photos removed after they were labelled? Turn them the way their labels lie')
-
-
-def _moved(edges: np.ndarray, gradients: np.ndarray) -> tuple[float, str]:
-    """How much better labels fit when they are moved, all by the same, and what to say of it.
-
-    (0, '') where they do not.
-
-    Args:
-        edges: of the labels, (N, h, w), standardised.
-        gradients: of their images, likewise.
-    """
-    fits = np.fft.irfft2(np.fft.rfft2(gradients) * np.fft.rfft2(edges).conj(), s=edges.shape[1:])
-    height, width = edges.shape[1:]
-    rows, columns = (np.fft.fftfreq(side, 1 / side).round().astype(int) for side in (height, width))
-    near = (np.abs(rows) <= FARTHEST)[:, None] & (np.abs(columns) <= FARTHEST)
-    best = np.where(near, fits.mean(0), -np.inf).argmax()
-    down, right = (int(part) for part in (rows[best // width], columns[best % width]))
-    own, other = fits[:, 0, 0], fits.reshape(len(fits), -1)[:, best]
-    gain = _clear(other - own)
-    if max(abs(down), abs(right)) < LEAST_SHIFT or not gain or other.mean() < FIT:
-        return 0.0, ''
-    words = [f'{word} by {abs(by) / side:.0%} of the {whole}' for by, side, whole, word in (
-        (down, height, 'height', 'up' if down > 0 else 'down'),
-        (right, width, 'width', 'to the left' if right > 0 else 'to the right')) if by]
-    told = (f'moved {" and ".join(words)} against the images, it seems: with that undone their '
-            f'edges lie on those of the images (correlation {other.mean():.2f} over {len(edges)} '
-            f'labels), as they are they do not ({own.mean():.2f})')
-    return gain, told
-
-
-def _zoomed(edges: np.ndarray, gradients: np.ndarray) -> tuple[float, str]:
-    """As :func:`_moved`, of labels that fit better when they are zoomed about the centre.
-
-    Both axes are zoomed alike, or one alone.
-    """
-    centre = np.array([(side - 1) / 2 for side in edges.shape[:0:-1]])
-    own, best, found = (edges * gradients).sum((1, 2)), 0.0, ''
-    for wide, high, word, why in _zooms():
-        undo = np.diag([1 / wide, 1 / high])
-        matrix = np.column_stack([undo, centre - undo @ centre])
-        undone = _standardised([cv2.warpAffine(one, matrix, edges.shape[:0:-1],
-                                               borderMode=cv2.BORDER_REPLICATE) for one in edges])
-        other = (undone * gradients).sum((1, 2))
-        gain = _clear(other - own)
-        if gain > best and other.mean() > FIT:
-            best, found = gain, (
-                f'{word} than what the images show, by {wide if high == 1 else high:g} '
-                'about the centre, it seems: with that undone their edges lie on those of the '
-                f'images (correlation {other.mean():.2f} over {len(edges)} labels), as they are '
-                f'they do not ({own.mean():.2f}). {why}')
-    return best, found
-
-
-def _zooms() -> Iterator[tuple[float, float, str, str]]:
-    """Yield factors of width and height that labels may have, in a word, with a question."""
-    for zoom in ZOOMS:
-        yield (zoom, zoom, 'larger' if zoom > 1 else 'smaller',
-               'Are they of a camera with another field of view?')
-    squeezed = 'Was only one of them cut or padded, and the other squeezed to its size?'
-    for zoom in SQUEEZES:
-        yield zoom, 1.0, 'wider' if zoom > 1 else 'narrower', squeezed
-        yield 1.0, zoom, 'higher' if zoom > 1 else 'lower', squeezed
 
 
 def _of_others(edges: np.ndarray, gradients: np.ndarray) -> str:
@@ -241,14 +174,6 @@ def _of_others(edges: np.ndarray, gradients: np.ndarray) -> str:
             f'(correlation {own.mean():.2f} over {number} labels) no better than on those of the '
             f'others ({others.mean():.2f}). Were files renamed, or numbered in another order? Or '
             'do such labels have no edges that the images have?')
-
-
-def _clear(better: np.ndarray) -> float:
-    """The mean of how much better single labels fit; 0 where it may be chance."""
-    if len(better) < 2:
-        return 0.0
-    gain = float(better.mean())
-    return gain if gain > max(MARGIN, ERRORS * better.std(ddof=1) / np.sqrt(len(better))) else 0.0
 
 
 def _edges(label: np.ndarray, ignore_value: float) -> np.ndarray:
@@ -282,13 +207,6 @@ def _reduced(values: np.ndarray) -> np.ndarray:
         size = [max(round(side * factor), 1) for side in values.shape[::-1]]
         values = cv2.resize(values, size, interpolation=cv2.INTER_AREA)
     return cv2.GaussianBlur(values, (0, 0), 1)
-
-
-def _standardised(maps: Sequence[np.ndarray]) -> np.ndarray:
-    """Maps of one size as (N, h, w), each of mean 0 and length 1: products are correlations."""
-    values = np.stack(maps)
-    values -= values.mean((1, 2), keepdims=True)
-    return values / np.maximum(np.linalg.norm(values, axis=(1, 2), keepdims=True), 1e-12)
 
 
 def _correlation(one: np.ndarray, other: np.ndarray) -> float:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .seen import ENOUGH, Doubt, Seen
+from .seen import ENOUGH, Doubt, Seen, rare
 
 if TYPE_CHECKING:
     from .categorical import CategoricalTask
@@ -17,7 +17,6 @@ COVERED = 0.25  # share of labels without an unknown pixel, above which class 0 
 VOID = ('unlabeled', 'unlabelled', 'void', 'ignore', 'ignored', 'unknown', 'undefined', 'dontcare',
         "don't care", "don't know")
 UNUSED = ('', 'unused', 'spare', 'dummy', 'reserved', 'empty', 'na', 'n/a')
-EDGES, BLENDED = 300, 0.05  # least number of edges, and share of them to doubt
 MANY_CLASSES = 6  # least number of classes to check whether most are unused
 # Instances for classes: of so many classes; in so many labels, with so many of them; the share that
 # holds 1 to k, and the least number of different k.
@@ -64,7 +63,21 @@ def unlike_classes(class_names: Sequence[str], learned: Seen, tested: Seen) -> s
             or _one_sided(class_names, tested, learned, 'evaluation', 'training',
                           'what is not learned is not found')
             or _one_sided(class_names, learned, tested, 'training', 'evaluation',
-                          'what is learned is not measured'))
+                          'what is learned is not measured')
+            or _blank(class_names, learned, tested, 'training', 'evaluation')
+            or _blank(class_names, tested, learned, 'evaluation', 'training'))
+
+
+def _blank(class_names: Sequence[str], here: Seen, there: Seen, name: str, other_name: str) -> str:
+    """Report labels of nothing but the background here, and none there, that are no chance."""
+    blank, others = ([one.known > 0 and one.low == one.high and undrawn(class_names[int(one.low)])
+                      for one in seen.labels] for seen in (here, there))
+    if not rare(sum(blank), len(blank), len(others)) or any(others):
+        return ''
+    file = next(one.source for one, is_blank in zip(here.labels, blank) if is_blank)
+    return (f'hold nothing but the background in {sum(blank)} of {len(blank)} labels of {name}, '
+            f'such as {file}, and in none of {len(others)} of {other_name}: are these images not '
+            'labelled yet? Then delete such files; else all is well')
 
 
 def _one_sided(class_names: Sequence[str], here: Seen, there: Seen, name: str, other_name: str,
@@ -87,11 +100,9 @@ def _unused(classes: int, seen: Seen) -> str:
 
 def _blended(seen: Seen) -> str:
     """Report if many pixels at an edge have an id between those of both sides."""
-    edges, between = (sum(getattr(one, name) for one in seen.labels)
-                      for name in ('edges', 'between'))
-    return (f'hold, on {between / edges:.0%} of the edges between two classes, ids that lie '
+    return (f'hold, on {seen.blended:.0%} of the edges between two classes, ids that lie '
             'between theirs: were they resized with interpolation, or saved as JPEG? Only the '
-            'nearest neighbour keeps ids') if edges >= EDGES and between > BLENDED * edges else ''
+            'nearest neighbour keeps ids') if seen.blended else ''
 
 
 def _instances(classes: int, seen: Seen) -> str:

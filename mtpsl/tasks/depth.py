@@ -10,7 +10,15 @@ from torch import Tensor
 from mtpsl.registry import TASKS
 
 from .base import UNKNOWN_COLOUR, Label, Task, masked_mean
-from .depth_doubts import FARTHEST, MILLIMETRE, SUN_UNIT, doubt_metres, doubt_values, unlike_units
+from .depth_doubts import (
+    FARTHEST,
+    MILLIMETRE,
+    SUN_UNIT,
+    doubt_metres,
+    doubt_resampled,
+    doubt_values,
+    unlike_units,
+)
 from .seen import Doubt, Seen
 from .stored import bytes_swapped, one_channel
 
@@ -135,7 +143,8 @@ class Depth(Task):
         return stored.astype(np.float32) * np.float32(unit)
 
     def doubt(self, seen: Seen) -> Doubt | None:
-        return doubt_values(self, seen) or self._doubt_unit(seen) or super().doubt(seen)
+        return (doubt_values(self, seen) or self._doubt_unit(seen) or super().doubt(seen)
+                or doubt_resampled(self, seen))
 
     def unlike(self, learned: Seen, tested: Seen) -> str:
         return unlike_units(self.unit, learned, tested)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 MILLIMETRE = 1e-3
 FARTHEST = 1000.0  # metres
 USUALLY_NEARER, USUALLY_FARTHER = 100.0, 0.05  # metres
+HOLES = 0.3  # share of pixels beside holes that are blends
 BYTE = 255  # the largest number of 8 bits
 SUN_STEPS, SUN_UNIT = 8, MILLIMETRE / 8  # SUN RGB-D rotates the bits of millimetres left by 3
 
@@ -69,6 +70,23 @@ def doubt_metres(task: 'Depth', seen: Seen) -> Doubt | None:
                      'another unit, set npy_unit or png_unit of the task; if they are '
                      'metres, set npy_unit=1.0')
     return _doubt_one_end(task, seen)
+
+
+def doubt_resampled(task: 'Depth', seen: Seen) -> Doubt | None:
+    """Return a reason why depth seems to be computed from what was measured, or None."""
+    if task.ignore == () or seen.published:
+        return None
+    if seen.blended and seen.blended > HOLES:
+        return Doubt(f'fall towards 0 on {seen.blended:.0%} of the pixels beside unknown ones: '
+                     'were they resized with interpolation, which blends with the 0 of holes? '
+                     'Resize them with the nearest neighbour; ignore=() of the task if they are '
+                     'right')
+    if seen.normalised:
+        name, value = seen.normalised
+        return Doubt(f'have a {name} of {value:.4g}{task.unit} in nearly all images: was each map '
+                     f'divided by its own {name}? Such maps have no unit, and none can be learned '
+                     'from them; ignore=() of the task if they were measured')
+    return None
 
 
 def unlike_units(unit: str, learned: Seen, tested: Seen) -> str:

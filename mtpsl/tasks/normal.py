@@ -12,7 +12,7 @@ from mtpsl.registry import TASKS
 
 from .auxiliary import AGREEMENT, CONFIDENCE
 from .base import Task, masked_mean
-from .normal_doubts import mixed_axes, other_axes
+from .normal_doubts import mixed_axes, odd_axes, other_axes
 from .seen import Doubt, Seen
 
 BINS_PER_DEGREE = 4
@@ -90,7 +90,7 @@ class Normal(Task):
             return Doubt(told)
         away = np.array([(one.some[:, 2] < AWAY).mean() for one in seen.labels if one.known])
         if away.mean() <= BACKWARDS:
-            return None
+            return Doubt(told) if (told := odd_axes(seen)) else None
         most = (away > 0.5).sum()
         where = f'most of them in {most} of the labels, ' if most else ''
         behind = np.concatenate([one.some[one.some[:, 2] < AWAY] for one in seen.labels])

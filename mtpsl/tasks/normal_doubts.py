@@ -37,6 +37,27 @@ def mixed_axes(seen: Seen) -> str:
             'right, y up, z towards the viewer')
 
 
+def odd_axes(seen: Seen) -> str:
+    """Return how nearly all labels have a mean vector that scenes do not have, or ''.
+
+    A scene may be seen from the left or from the right, so means to one side are axes that were
+    exchanged; and it has floors rather than ceilings.
+    """
+    means = np.array([label.some.mean(0) for label in seen.labels if label.known])
+    if len(means) < ENOUGH:
+        return ''
+    for axis, sign, word, question in (
+            (0, 1, 'to the right (x > 0)', 'are x and y exchanged?'),
+            (0, -1, 'to the left (x < 0)', 'are x and y exchanged?'),
+            (1, -1, 'down (y < 0)', 'is y reversed? Save (x, -y, z) where y points down.')):
+        count = int((sign * means[:, axis] > CLEAR).sum())
+        if count >= MOSTLY * len(means):
+            return (f'point {word} in the mean in {count} of {len(means)}: {question} The axes are '
+                    'x right, y up, z towards the viewer. If the camera always looked so, all is '
+                    'well')
+    return ''
+
+
 def other_axes(one: Seen, other: Seen, names: tuple[str, str]) -> str:
     """Return how the mean vectors of labels contradict those of another set, or ''.
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .lines import core_share, line_width, yes_pixels
+from .neighbours import blended_holes, blended_ids
 
 KEPT = 1000  # approximate number of values kept per label, for the median
 # A maximum is a mark and no measurement if it is this many times the next largest value, in at
@@ -18,6 +19,9 @@ RARE = 1e-4  # a smaller probability is not taken for chance
 MOST = (5, 95)  # percentiles of the values
 # Share of pixels at the largest or smallest value, and at any one, in so many of the labels.
 CLIPPED, FILLED, MOSTLY = 0.05, 0.2, 0.8
+# Relative difference of statistics that are one number, and so many standard deviations of a map.
+EQUAL, EQUAL_SPREAD = 1e-3, 10
+EDGES, BLENDED = 300, 0.05  # least number of pixels at edges, and share of blends to doubt
 TENFOLD = 10  # factor between medians in one unit in two sets
 NAMED = 3  # files in a message
 LEAP = 30  # factor between medians in one unit; 1000 lie between millimetres and metres
@@ -53,8 +57,11 @@ class One(NamedTuple):
         source: image or file of the label.
         core: share of the pixels of value 1 that are far from the border, for binary maps.
         width: mean width of what these pixels draw, in pixels, for binary maps with one.
-        edges: number of pixels, of some, whose neighbours beside are two numbers apart or more.
-        between: number of these that are between the neighbours.
+        edges: number of pixels, of some, at edges: of ids whose neighbours are two numbers apart or
+            more, of measures beside unknown pixels.
+        between: number of these that are between the neighbours, the unknown being 0.
+        middle: median of the known measures.
+        mean: mean of the known measures.
     """
 
     pixels: int
@@ -70,6 +77,8 @@ class One(NamedTuple):
     width: float = 0.0
     edges: int = 0
     between: int = 0
+    middle: float = math.nan
+    mean: float = math.nan
 
     @property
     def is_array(self) -> bool:
@@ -107,8 +116,10 @@ class Seen:
         values = label[known]
         low, high = ((values.min(0), values.max(0)) if values.size else
                      (np.array(math.inf), np.array(-math.inf)))
-        largest, second, rise = 0, -math.inf, 0.0
-        if label.ndim == 2 and label.dtype.kind == 'f' and values.size:
+        largest, second, rise, middle, mean = 0, -math.inf, 0.0, math.nan, math.nan
+        measures = label.ndim == 2 and label.dtype.kind == 'f'
+        if measures and values.size:
+            middle, mean = float(np.median(values)), float(values.mean(dtype=np.float64))
             below = values[values < high]
             largest, second = values.size - below.size, float(below.max(initial=-math.inf))
             third = len(label) // 3
@@ -118,8 +129,9 @@ class Seen:
                 rise = float(ends[0].mean() - ends[1].mean())
         yes = yes_pixels(label)
         shape = (0.0, 0.0) if yes is None else (core_share(yes), line_width(yes))
+        blends = (blended_holes if measures else blended_ids)(label, known)
         self.labels.append(One(label.size, values.size, low, high, largest, second, rise,
-                               _spread(values), source, *shape, *_blends(label, known)))
+                               _spread(values), source, *shape, *blends, middle, mean))
 
     @classmethod
     def union(cls, parts: Sequence['Seen']) -> 'Seen':
@@ -222,9 +234,7 @@ class Seen:
         """
         mine, theirs = self._holding(number), other._holding(number)
         held, here, there = sum(mine), len(mine), len(theirs)
-        rare = math.comb(here, held) < RARE * math.comb(here + there, held) or (
-            held == here >= SOME and there >= ENOUGH)
-        return (held, here, there) if rare and not any(theirs) else None
+        return (held, here, there) if rare(held, here, there) and not any(theirs) else None
 
     @property
     def most(self) -> tuple[float, float] | None:
@@ -277,6 +287,26 @@ class Seen:
         return None
 
     @property
+    def normalised(self) -> tuple[str, float] | None:
+        """Return which of median and mean is equal in nearly all labels of measures, and it."""
+        known = [one for one in self.labels if one.known and not math.isnan(one.mean)]
+        spread = float(np.median([one.some.std() for one in known])) if known else 0.0
+        for name, values in (('median', [one.middle for one in known]),
+                             ('mean', [one.mean for one in known])):
+            if len(known) >= ENOUGH and not self.alike:
+                low, middle, high = np.quantile(values, (1 - MOSTLY, 0.5, MOSTLY))
+                if high - low < EQUAL * min(middle, EQUAL_SPREAD * spread):
+                    return name, float(middle)
+        return None
+
+    @property
+    def blended(self) -> float | None:
+        """Return the share of pixels at edges that are blends, if large; None if it is not."""
+        edges, between = (sum(getattr(one, name) for one in self.labels)
+                          for name in ('edges', 'between'))
+        return between / edges if edges >= EDGES and between > BLENDED * edges else None
+
+    @property
     def filled(self) -> tuple[float, One] | None:
         """Return the share of pixels of one measure, if large in nearly all labels, and a label."""
         known = [one for one in self.labels if one.known and one.some.ndim == 1]
@@ -303,15 +333,10 @@ class Seen:
         return (high, rest) if often and high > APART * rest > 0 else None
 
 
-def _blends(label: np.ndarray, known: np.ndarray) -> tuple[int, int]:
-    """Count ``One.edges`` and ``One.between`` in each fourth row of a map of ids."""
-    if label.ndim != 2 or label.dtype.kind == 'f':
-        return 0, 0
-    rows, there = label[::4].astype(np.int16), known[::4]
-    left, middle, right = rows[:, :-2], rows[:, 1:-1], rows[:, 2:]
-    edge = (np.abs(left - right) > 1) & there[:, :-2] & there[:, 1:-1] & there[:, 2:]
-    inside = (middle > np.minimum(left, right)) & (middle < np.maximum(left, right))
-    return int(edge.sum()), int((edge & inside).sum())
+def rare(held: int, here: int, there: int) -> bool:
+    """Return whether it is no chance that of so many labels here some hold what none there does."""
+    return math.comb(here, held) < RARE * math.comb(here + there, held) or (
+        held == here >= SOME and there >= ENOUGH)
 
 
 def _spread(values: np.ndarray) -> np.ndarray:

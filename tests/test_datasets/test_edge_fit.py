@@ -99,6 +99,29 @@ def zoomed(label: np.ndarray, factor: float) -> np.ndarray:
 
 
 @pytest.mark.parametrize('label', LABELS)
+@pytest.mark.parametrize('degrees', [-6, 8])
+def test_labels_of_a_sensor_that_is_mounted_askew(label: str, degrees: int) -> None:
+    fit = EdgeFit()
+    matrix = cv2.getRotationMatrix2D((47.5, 47.5), -degrees, 1)  # OpenCV turns left
+    for scene in scenes(96):
+        values = cv2.warpAffine(getattr(scene, label), matrix, (96, 96), flags=cv2.INTER_NEAREST,
+                                borderMode=cv2.BORDER_REPLICATE)
+        fit.add(scene.image, values, LABELS[label], 'a')
+    word = 'right' if degrees > 0 else 'left'
+    assert re.match(f'turned {word} by (4|6|9) degrees against the images', fit.told())
+
+
+def test_points_of_a_lidar_have_no_edges() -> None:
+    fits, rng = (EdgeFit(), EdgeFit()), np.random.default_rng(0)
+    for number in range(40):
+        scene = render_scene(number, 96, 96)
+        points = scene.depth * (rng.random((96, 96)) < 0.05)
+        fits[0].add(scene.image, points.astype(np.float32), 0, str(number))
+        fits[1].add(scene.image, np.roll(scene.depth, 8, 1), 0, str(number))
+    assert fits[0].told(ordered=True) == '' and fits[1].told(ordered=True)
+
+
+@pytest.mark.parametrize('label', LABELS)
 @pytest.mark.parametrize('ordered', [False, True])
 def test_images_that_were_cut_and_labels_that_were_squeezed(label: str, ordered: bool) -> None:
     wide, high = EdgeFit(), EdgeFit()

@@ -97,6 +97,76 @@ def test_a_class_that_is_none_by_its_name(name, ids, options, published, told) -
     assert bool(doubt and f'hold 0 ({name}) in 10 of 10' in doubt.text) == told
 
 
+@pytest.mark.parametrize('kind, divide, told', [
+    ('Depth', np.median, 'median of 1 m in nearly all'), ('Depth', np.mean, 'a mean of 1 m in'),
+    ('InverseDepth', np.median, 'a median of 1'), ('Depth', lambda depth: 2.0, '')])
+def test_depth_that_was_divided_by_its_own_median(kind, divide, told) -> None:
+    task, seen, rng = build_tasks(dict(depth=dict(type=kind)))['depth'], Seen(), (
+        np.random.default_rng(0))
+    for _ in range(10):
+        depth = rng.uniform(2, 5) * rng.uniform(1, 3, (40, 51)).astype(np.float32) ** 2
+        seen.add((depth / divide(depth)).astype(np.float32), 0)
+    doubt = task.doubt(seen)
+    assert told in doubt.text if told else doubt is None
+    assert not build_tasks(dict(depth=dict(type=kind, ignore=())))['depth'].doubt(seen)
+
+
+def test_depth_of_a_camera_that_looks_straight_down_is_no_division() -> None:
+    seen, rng = Seen(), np.random.default_rng(0)
+    for _ in range(10):
+        seen.add(rng.normal(30, 0.05, (40, 51)).astype(np.float32), 0)
+    assert seen.normalised is None
+
+
+@pytest.mark.parametrize('resized, told', [(cv2.INTER_LINEAR, True), (cv2.INTER_NEAREST, False)])
+@pytest.mark.parametrize('published', [False, True])
+def test_depth_whose_holes_were_blended(resized: int, told: bool, published: bool) -> None:
+    task, seen = build_tasks(dict(depth=dict(type='Depth')))['depth'], Seen(published)
+    rng = np.random.default_rng(0)
+    for _ in range(10):
+        depth = np.add.outer(np.linspace(3, 1, 60), np.linspace(0, 2, 80)).astype(np.float32)
+        for row, column in rng.integers(0, 50, (6, 2)):
+            depth[row:row + 9, column:column + 9] = 0
+        depth *= rng.uniform(1, 2)
+        seen.add(cv2.resize(depth, (110, 90), interpolation=resized), 0)
+    doubt = task.doubt(seen)
+    assert (told and not published) == bool(doubt and 'beside unknown ones: were they resized'
+                                            in doubt.text)
+
+
+@pytest.mark.parametrize('blank, tested, name, told', [
+    (12, 0, 'background', True), (12, 1, 'background', False), (2, 0, 'background', False),
+    (12, 0, 'wall', False), (0, 12, 'background', True)])
+def test_images_that_are_not_labelled_yet(blank, tested, name, told) -> None:
+    names = (name, 'cat', 'dog')
+    task = build_tasks(dict(semseg=dict(type='Semseg', class_names=names)))['semseg']
+    label = np.arange(60, dtype=np.uint8).reshape(6, 10) % 3
+    splits = Seen(), Seen()
+    for seen, number in zip(splits, (blank, tested)):
+        for place in range(20):
+            seen.add(label * (place >= number), 255, f'{place}.png')
+    text = task.unlike(*splits)
+    assert told == ('nothing but the background in 12 of 20 labels' in text)
+    assert told == ('such as 0.png' in text)
+
+
+@pytest.mark.parametrize('vector, told', [
+    ((0.5, 0.1), 'to the right (x > 0) in the mean in 10 of 10: are x and y exchanged?'),
+    ((-0.5, 0.1), 'to the left'), ((0.1, -0.5), 'down (y < 0) in the mean'), ((0.0, 0.5), ''),
+    ((0.05, -0.05), '')])
+def test_normals_that_no_scene_has(vector, told) -> None:
+    task, rng = build_tasks(dict(normal=dict(type='Normal')))['normal'], np.random.default_rng(0)
+    seen, few = Seen(), Seen(published=True)
+    for _ in range(10):
+        values = rng.normal((*vector, 0.7), 0.1, (9, 9, 3))
+        values = (values / np.linalg.norm(values, axis=2, keepdims=True)).astype(np.float32)
+        seen.add(values, 0)
+        few.add(values, 0)
+    doubt = task.doubt(seen)
+    assert told in doubt.text if told else doubt is None
+    assert not task.doubt(few)
+
+
 @pytest.mark.parametrize('down, told', [(0, False), (2, False), (6, True), (12, True)])
 def test_normals_of_two_systems_in_one_set(down: int, told: bool) -> None:
     task, seen = build_tasks(dict(normal=dict(type='Normal')))['normal'], Seen()
