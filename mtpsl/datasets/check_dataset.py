@@ -19,7 +19,7 @@ from .doubles import repeated, same_files, told_repeated, told_twice
 from .edge_fit import EdgeFit
 from .label_mapping import count_labels
 from .partial_label import PartialLabelDataset
-from .seen_photos import Photo
+from .seen_photos import Photo, told_transparent
 from .transforms import LoadImageFromFile, LoadLabels
 from .turned_copies import turned_copies
 
@@ -229,6 +229,9 @@ def _check_sample(split: str, dataset: PartialLabelDataset, size: Sequence[int] 
                       for (h, w), ids in commonest[:3]) + ', ...' * (len(sizes) > 3)
     add(Finding(split, 'image size', found or '-', wanted,
                 OK if size is None or set(sizes) == {tuple(size)} else DIFFERS))
+    if told := told_transparent([dataset.get_data_info(index)['img_path'] for index in chosen]):
+        add(Finding(split, 'alpha', 'transparent pixels', 'none', DIFFERS))
+        report.remarks.append(f'{split}: images {told}')
     if turned:  # photographs, so whoever drew labels may have seen them either way
         add(Finding(split, 'turned by EXIF', f'{turned} of {len(chosen)} images',
                     'labels as shown', OK))

@@ -61,6 +61,16 @@ def decode(content: bytes, backend: str = 'cv2') -> np.ndarray:
     return decode_with_pillow(content) if pixels is None else pixels
 
 
+def is_transparent(content: bytes) -> bool:
+    """Return whether an image file has pixels that are not opaque; False if it is unreadable."""
+    try:
+        with _opened(content) as picture:
+            return picture.has_transparency_data and bool(
+                np.asarray(picture.convert('RGBA').getchannel('A')).min() < 255)
+    except Exception:  # its reader says why
+        return False
+
+
 def decode_with_pillow(content: bytes) -> np.ndarray:
     """Decode any format that Pillow reads, see :func:`decode`; 16-bit colours keep 8 bits."""
     try:

@@ -4,6 +4,7 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 from mmengine.logging import print_log
@@ -22,6 +23,7 @@ from .joint import JointDataset
 from .partial_label import PartialLabelDataset
 from .pictures import LEVELS
 from .sampler import SeededIndex
+from .seen_photos import told_transparent
 from .turned_copies import turned_copies
 from .unreadable import MixedCodingsError, UnreadableFileError
 
@@ -284,6 +286,10 @@ def _conclude(looks: list[_Look], training: bool) -> None:
                     for look in mine if (told := look.bars[name].told())]
         if complete and (doubt and doubt.mute or not labelled):
             mute.append(name)
+    for look in looks:
+        some = [look.dataset.get_data_info(index)['img_path']
+                for index in islice(spread(len(look.dataset)), AT_LEAST)]
+        remarks += [f'images {told}'] if (told := told_transparent(some)) else []
     for look in looks if training else ():
         remarks += [f'the labels of the task {told}' for told in turned_copies(look.dataset)]
     remarks += compare_sets({f'dataset {number}': {

@@ -1,10 +1,13 @@
 """Whether images of training and of evaluation are of one shape and of one kind of colours."""
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import cv2
 import numpy as np
+
+from .decoding import is_transparent
 
 STEP = 4  # each fourth row and column is looked at
 SQUASHED = 1.25  # times as long, for their width, as any of the others
@@ -71,6 +74,21 @@ def compare_photos(learned: Sequence[Photo], tested: Sequence[Photo]) -> Iterato
     if max(bright, others) > BRIGHTER * max(min(bright, others), 1):
         yield (f'have a mean grey of {others:.0f} in evaluation and {bright:.0f} in training '
                '(medians, of 255): were they saved alike?')
+
+
+def told_transparent(paths: Sequence[str]) -> str:
+    """What to say of image files with transparent pixels, to go on after "images"; or ''."""
+    found = [path for path in paths if is_transparent(_content(path))]
+    return found and (f'have transparent pixels in {len(found)} of {len(paths)} files, such as '
+                      f'{found[0]}: alpha is left out, and what is stored beneath is seen. Save '
+                      'the images as they are to be seen') or ''
+
+
+def _content(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError:  # of another file backend
+        return b''
 
 
 def _squashed(learned: Sequence[Photo], tested: Sequence[Photo]) -> Iterator[str]:

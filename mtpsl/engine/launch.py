@@ -142,6 +142,10 @@ def _check_same_config(checkpoint: str, runner: Runner) -> None:
         raise ValueError(f'{checkpoint} has weights, but not the state of a run to go on with; '
                          f'start a new one from them: --cfg-options load_from={checkpoint} without '
                          '--resume')
+    if runner.cfg.get('param_scheduler') and 'param_schedulers' not in content:
+        raise ValueError(f'{checkpoint} was saved without the state of the learning rate schedule '
+                         '(save_param_scheduler=False of the checkpoint hook): a resumed run would '
+                         f'go on with another one; start a new one with load_from={checkpoint}')
     averaged = any(isinstance(hook, EMAHook) for hook in runner.hooks)
     if 'ema_state_dict' in content and not averaged:
         raise ValueError(f'{checkpoint} is of a run with EMAHook, and has averaged weights where '

@@ -3,8 +3,14 @@
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
-from mtpsl.datasets.seen_photos import Photo, compare_photos
+from mtpsl.datasets import FolderDataset
+from mtpsl.datasets.check_dataset import check_configs
+from mtpsl.datasets.look import look_at_labels
+from mtpsl.datasets.seen_photos import Photo, compare_photos, told_transparent
+
+from .conftest import TEST
 
 
 def photos(number: int = 8, size: tuple[int, int] = (40, 60), mean: tuple = (120, 110, 90),
@@ -44,6 +50,36 @@ RED, BLUE, DARK = photos(), photos(odd=8), photos(mean=(24, 22, 18))
 def test_what_is_told(learned: list, tested: list, told: list) -> None:
     found = list(compare_photos(learned, tested))
     assert [words in text for words, text in zip(told, found, strict=True)] == [True] * len(told)
+
+
+@pytest.mark.parametrize('alpha, suffix, told', [
+    (0, 'png', True), (254, 'png', True), (255, 'png', False), (None, 'png', False),
+    (0, 'webp', True), (None, 'jpg', False)])
+def test_transparent_images(alpha, suffix, told, tmp_path) -> None:
+    paths = [str(tmp_path / f'{number}.{suffix}') for number in range(3)]
+    for path in paths:
+        pixels = np.full((9, 13, 3 if alpha is None else 4), 255, np.uint8)
+        if alpha is not None:
+            pixels[4, 4, 3] = alpha
+        Image.fromarray(pixels).save(path)
+    text = told_transparent([*paths, str(tmp_path / 'none.png')])
+    assert told == bool(text) == ('in 3 of 4 files, such as' in text and paths[0] in text)
+
+
+def test_training_and_check_tell_of_transparent_images(tmp_path, warned) -> None:
+    for folder in ('images', 'saliency'):
+        (tmp_path / folder).mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(10):
+        Image.fromarray(rng.integers(0, 255, (9, 13, 4), np.uint8)).save(
+            tmp_path / f'images/{number}.png')
+        Image.fromarray(rng.integers(0, 2, (9, 13), np.uint8) * 255).save(
+            tmp_path / f'saliency/{number}.png')
+    config = dict(data_root=str(tmp_path), tasks=dict(saliency=dict(type='Saliency')))
+    look_at_labels(FolderDataset(pipeline=TEST, **config))
+    assert 'images have transparent pixels in 8 of 8 files' in ' '.join(warned)
+    report = check_configs(dict(train=dict(type='mtpsl.FolderDataset', **config)))
+    assert any('images have transparent pixels in 10 of 10' in one for one in report.remarks)
 
 
 def test_what_is_kept() -> None:

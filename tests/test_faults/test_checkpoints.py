@@ -183,8 +183,8 @@ def changed(**options: object) -> Config:
 
 
 def checkpoint_of(path: Path, cfg: Config, processes: int = 1) -> str:
-    return str(write(path, meta=dict(epoch=1, iter=4) | {
-        RUN_KEY: json.dumps(fingerprint(cfg, processes))}, optimizer={}, message_hub={}))
+    meta = dict(epoch=1, iter=4) | {RUN_KEY: json.dumps(fingerprint(cfg, processes))}
+    return str(write(path, meta=meta, optimizer={}, message_hub={}, param_schedulers=[]))
 
 
 def check(path: str, cfg: Config, processes: int = 1) -> list[str]:
@@ -201,10 +201,12 @@ def test_what_does_not_decide_the_run_may_change(tmp_path):
         'train_dataloader.num_workers': 7, 'train_dataloader.dataset.data_root': 'elsewhere',
         'default_hooks.logger.interval': 1, 'train_cfg.max_epochs': 8,
         'val_dataloader.batch_size': 3})) == []
-    state = dict(meta=dict(epoch=1, iter=4), optimizer={}, message_hub={})
+    state = dict(meta=dict(epoch=1, iter=4), optimizer={}, message_hub={}, param_schedulers=[])
     assert check(str(write(tmp_path / 'b.pth', **state)), changed()) == []
     for part in state:
-        with pytest.raises(ValueError, match='c.pth has weights, but not the state of a run'):
+        words = ('was saved without the state of the learning rate'
+                 if part == 'param_schedulers' else 'has weights, but not the state of a run')
+        with pytest.raises(ValueError, match=f'c.pth {words}'):
             check(str(write(tmp_path / 'c.pth', **state | {part: None} if part == 'meta' else {
                 key: value for key, value in state.items() if key != part})), changed())
     warning, = check(path, changed(), processes=4)
