@@ -1,14 +1,12 @@
 """Whether labels say something of the plain bars that letterboxed images have at their borders."""
 
-from typing import Any
-
 import numpy as np
 
 from mtpsl.tasks import Task
 
 PLAIN = 2  # largest difference of grey in a bar
 LEAST, MOST = 0.04, 0.8  # share of an image that bars cover
-SAID, MOSTLY, ENOUGH = 0.9, 0.8, 8  # share of a bar, and of that many labels, that say something
+MOSTLY, ENOUGH = 0.8, 8  # share of the labels, and their number, that say something
 
 
 class Bars:
@@ -23,14 +21,13 @@ class Bars:
         self._labels = 0
         self._shares: list[float] = []
 
-    def add(self, image: np.ndarray, label: np.ndarray) -> None:
-        """Take an image (H, W, 3) uint8 and its label (H, W) or (H, W, 3)."""
+    def add(self, bars: np.ndarray | None, label: np.ndarray) -> None:
+        """Take where an image has bars, see :func:`plain_bars`, and its label (H, W[, 3])."""
         self._labels += 1
-        bars = plain_bars(image) if image.shape[:2] == label.shape[:2] else None
-        if bars is None:
+        if bars is None or bars.shape != label.shape[:2]:
             return
         there = label[bars]
-        if self._task.says_nothing(there).mean() < 1 - SAID and len(np.unique(there, axis=0)) == 1:
+        if (there == there[0]).all() and not self._task.says_nothing(there[:1]).any():
             self._shares.append(float(bars.mean()))
 
     def told(self) -> str:
@@ -39,9 +36,9 @@ class Bars:
             return ''
         return (f'hold one value on the plain bars at the borders of their images, '
                 f'{np.mean(self._shares):.0%} of each, in {len(self._shares)} of {self._labels}: '
-                'were images padded and is that no label? It is learned and scored; save '
-                f'{self._task.ignore_value:g}, which is unknown, there, or leave images as they '
-                'were: a batch is padded by itself')
+                'were images padded, and is that no label? It is learned and scored: make it '
+                'unknown there, or leave images as they were, since a batch is padded by itself. '
+                'If it is what the image shows, all is well')
 
 
 def plain_bars(image: np.ndarray) -> np.ndarray | None:
@@ -57,10 +54,8 @@ def plain_bars(image: np.ndarray) -> np.ndarray | None:
     return bars if below and LEAST <= bars.mean() <= MOST else None
 
 
-def _plain_rows(rows: np.ndarray[Any, Any]) -> int:
+def _plain_rows(rows: np.ndarray) -> int:
     """How many of the first rows (R, P, 3) have the colour of the first pixel."""
     colour = rows[0, 0].astype(np.int16)
-    for number, row in enumerate(rows):
-        if np.abs(row - colour).max() > PLAIN:
-            return number
-    return len(rows)
+    return next((number for number, row in enumerate(rows)
+                 if np.abs(row - colour).max() > PLAIN), len(rows))

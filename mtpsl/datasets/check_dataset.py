@@ -1,6 +1,7 @@
 """Checking a dataset on disk before anything is trained on it."""
 
 import json
+import re
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from mtpsl.registry import DATASETS, TRANSFORMS
 from mtpsl.tasks import Task
 from mtpsl.tasks.seen import NAMED, Seen
 
-from .bars import Bars
+from .bars import Bars, plain_bars
 from .decoding import exif_orientation
 from .doubles import repeated, same_files, told_repeated, told_twice
 from .edge_fit import EdgeFit
@@ -212,12 +213,13 @@ def _check_sample(split: str, dataset: PartialLabelDataset, size: Sequence[int] 
         turned += results.get('orientation', 1) != 1
         if as_published and _noted_orientation(results['img_path']) != 1:
             noted.append(results['img_id'])
+        plain = plain_bars(results['img'])
         for name, label in results['gt'].items():
             values[name].add(label, dataset.tasks[name].ignore_value,
                              ' + '.join(dataset.get_data_info(index)['labels'][name]))
             fits[name].add(results['img'], label, dataset.tasks[name].ignore_value,
                            results['img_id'])
-            bars[name].add(results['img'], label)
+            bars[name].add(plain, label)
     broken = len(report.problems) - before
     add = report.findings.append
     add(Finding(split, 'opened', f'{len(chosen) - broken} of {len(chosen)} images', 'all',
@@ -248,18 +250,25 @@ def _check_sample(split: str, dataset: PartialLabelDataset, size: Sequence[int] 
     report.photos[split] = photos
     report.seen[split] = {name: (dataset.tasks[name], seen) for name, seen in values.items()}
     _check_labels(split, dataset, values, unread, report)
+    _check_places(split, dataset, fits, bars, report)
+
+
+def _check_places(split: str, dataset: PartialLabelDataset, fits: Mapping[str, EdgeFit],
+                  bars: Mapping[str, Bars], report: Report) -> None:
+    """Add where labels do not lie on what their images show."""
+    def add(what: str, found: str, expected: str, remark: str) -> None:
+        report.findings.append(Finding(split, what, found, expected, DIFFERS))
+        report.remarks.append(f'{split}: the {remark}')
+
     for name, fit in fits.items():
         if told := fit.told(ordered=True):
-            add(Finding(split, f'{name} beside images', told.split(' against')[0], 'as they are',
-                        DIFFERS))
-            report.remarks.append(f'{split}: the {name} labels are {told}')
+            short = re.split(' against|,', told)[0]
+            add(f'{name} beside images', short, 'as they are', f'{name} labels are {told}')
+        if told := bars[name].told():
+            add(f'{name} on bars', 'one value', 'unknown',
+                f'{name} labels that were opened {told}')
     for told in turned_copies(dataset) if split.startswith('train') else ():
-        add(Finding(split, 'turned copies', told.split(',')[0], 'turned values', DIFFERS))
-        report.remarks.append(f'{split}: the labels of the task {told}')
-    for name, bar in bars.items():
-        if told := bar.told():
-            add(Finding(split, f'{name} on bars', 'one value', 'unknown', DIFFERS))
-            report.remarks.append(f'{split}: the {name} labels that were opened {told}')
+        add('turned copies', told.split(',')[0], 'turned values', f'labels of the task {told}')
 
 
 def _noted_orientation(path: str) -> int:

@@ -74,7 +74,7 @@ def _warps() -> Iterator[tuple[np.ndarray, str, str]]:
     for zoom in SQUEEZES:
         yield (np.diag([1 / zoom, 1]), f'{"wider" if zoom > 1 else "narrower"} {shown} {zoom:g}',
                squeezed)
-        yield (np.diag([1, 1 / zoom]), f'{"higher" if zoom > 1 else "lower"} {shown} {zoom:g}',
+        yield (np.diag([1, 1 / zoom]), f'{"taller" if zoom > 1 else "shorter"} {shown} {zoom:g}',
                squeezed)
     for degrees in TURNS:
         sine, cosine = np.sin(np.deg2rad(degrees)), np.cos(np.deg2rad(degrees))

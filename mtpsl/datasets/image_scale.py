@@ -16,6 +16,7 @@ from .partial_label import PartialLabelDataset
 from .seen_photos import Photo, compare_photos
 
 FILLED = 0.25  # least share of an input that is image
+OBLONG = 1.2  # times as high as wide, at least, that a crop was written the wrong way round
 FAR = 1.9  # times as large as any training image is: half as large does not pass for rounding
 
 
@@ -78,7 +79,9 @@ def turned_crop(learned: Mapping[str, list[Scale]]) -> Iterator[str]:
     for name, found in learned.items():
         for one in found:
             height, width = one.crop
-            if all(height > high >= width and width < wide >= height for high, wide in one.sizes):
+            if height > OBLONG * width and all(
+                    height > high >= width and width < wide >= height
+                    for high, wide in one.sizes):
                 high, wide = one.sizes[0]
                 yield (f'the crop of {height:g} x {width:g} (height x width) is higher than any '
                        f'image{f" of {name}" * bool(name)} that was opened, such as one of '

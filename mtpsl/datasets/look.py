@@ -15,7 +15,7 @@ from mtpsl.structures import batch_leaves
 from mtpsl.tasks import Task
 from mtpsl.tasks.seen import Seen
 
-from .bars import Bars
+from .bars import Bars, plain_bars
 from .check_dataset import MANY
 from .contradictions import compare_sets
 from .edge_fit import EdgeFit
@@ -29,7 +29,7 @@ from .unreadable import MixedCodingsError, UnreadableFileError
 
 # Labels of a task that are opened, and pixels after which no other is; more of both where they
 # say nothing.
-AT_LEAST, PIXELS = 8, 8_000_000
+AT_LEAST, PIXELS = 8, 24_000_000
 AT_MOST, PIXELS_AT_MOST = 64, 40_000_000
 IMAGES = 2000  # that are asked which labels they have
 GOLDEN = (math.sqrt(5) - 1) / 2
@@ -198,6 +198,7 @@ class _Look:
     def _open(self, info: dict, wanted: set[str]) -> None:
         opened: dict = {}
         image = self._image(info) if wanted & set(info['labels']) else None
+        bars = None if image is None else plain_bars(image)
         for name, paths in info['labels'].items():
             if name not in wanted:
                 continue
@@ -215,7 +216,7 @@ class _Look:
             self.seen[name].add(label, task.ignore_value, ' + '.join(paths))
             if image is not None:
                 self.fits[name].add(image, label, task.ignore_value, info['img_id'])
-                self.bars[name].add(image, label)
+                self.bars[name].add(bars, label)
 
     def _image(self, info: dict) -> np.ndarray | None:
         """The image, unless it is turned, as its labels may not be, or cannot be read so."""
@@ -253,10 +254,6 @@ def _conclude(looks: list[_Look], training: bool) -> None:
             raise ValueError(f'{text}: nothing would be learned')
         print_log(text, 'current', logging.WARNING)
     remarks, refused, mute = [], False, []
-    for look in looks:
-        if look.seen_images and look.flat:
-            remarks.append('the images that were opened hold {:g} to {:g} only, of 0 to 255: '
-                           'nothing can be seen in them'.format(*look.greys))
     tasks = {name: task for look in looks for name, task in look.dataset.tasks.items()}
     for name, task in tasks.items():
         mine = [look for look in looks if name in look.dataset.tasks]
@@ -286,16 +283,25 @@ def _conclude(looks: list[_Look], training: bool) -> None:
                     for look in mine if (told := look.bars[name].told())]
         if complete and (doubt and doubt.mute or not labelled):
             mute.append(name)
-    for look in looks:
-        some = [look.dataset.get_data_info(index)['img_path']
-                for index in islice(spread(len(look.dataset)), AT_LEAST)]
-        remarks += [f'images {told}'] if (told := told_transparent(some)) else []
-    for look in looks if training else ():
-        remarks += [f'the labels of the task {told}' for told in turned_copies(look.dataset)]
+    remarks += _of_images(looks, training)
     remarks += compare_sets({f'dataset {number}': {
         name: (task, look.seen[name]) for name, task in look.dataset.tasks.items()}
         for number, look in enumerate(looks, 1)})
     if refused or training and len(mute) == len(tasks):
         raise ValueError(f'{title}: {"; ".join(remarks)}')
-    for remark in remarks:
+    for remark in dict.fromkeys(remarks):
         print_log(f'{title}: {remark}', 'current', logging.WARNING)
+
+
+def _of_images(looks: list[_Look], training: bool) -> Iterator[str]:
+    """Yield what is wrong with images, whatever they are labelled for, and with copies of them."""
+    for look in looks:
+        if look.seen_images and look.flat:
+            yield ('the images that were opened hold {:g} to {:g} only, of 0 to 255: nothing can '
+                   'be seen in them'.format(*look.greys))
+        some = [look.dataset.get_data_info(index)['img_path']
+                for index in islice(spread(len(look.dataset)), AT_LEAST)]
+        if told := told_transparent(some):
+            yield f'images {told}'
+        for told in turned_copies(look.dataset) if training else ():
+            yield f'the labels of the task {told}'

@@ -6,6 +6,7 @@ To move its pixels is not enough for a label of directions, as normals, or of le
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import reduce
 
 import numpy as np
@@ -16,9 +17,11 @@ from mtpsl.tasks.seen import NAMED
 
 from .partial_label import PartialLabelDataset
 from .seen_photos import FLAT, NEAR, Photo
+from .unreadable import MixedCodingsError, UnreadableFileError
 
-# Images that are asked; pairs of one and its copy that are opened; that must be wrong.
-IMAGES, PAIRS, LEAST = 2000, 12, 2
+# Images that are asked; pairs of one and its copy that are opened, fewer if so many are alike or
+# after so many pixels; least number of wrong ones.
+IMAGES, PAIRS, CLEAR, PIXELS, LEAST = 2000, 12, 4, 40_000_000, 2
 # Least difference that turning values makes to a label, and the share of it that is none.
 DIFFERENT, NONE = 0.01, 0.25
 # What a copy is -> the methods of a task that make its label.
@@ -36,8 +39,8 @@ COPY = re.compile(r'[a-zA-Z]')  # in what the id of a copy has beside that of it
 def turned_copies(dataset: PartialLabelDataset) -> Iterator[str]:
     """Yield what is wrong with the labels of copies, to go on after "the labels of the task".
 
-    A copy is called as its image with letters before or after, as ``0001_flip`` of ``0001``. At
-    most twelve such pairs are opened.
+    A copy is called as its image with letters before or after, as ``0001_flip`` of ``0001``. A few
+    such pairs are opened, until it is clear.
 
     Args:
         dataset: images that are trained on, with their labels.
@@ -47,43 +50,59 @@ def turned_copies(dataset: PartialLabelDataset) -> Iterator[str]:
     loader = next((step for step in steps if isinstance(step, LoadImageFromFile)), None)
     if not tasks or loader is None or not any(isinstance(step, LoadLabels) for step in steps):
         return
-    pairs = list(_pairs(dataset))
+    pairs, pixels = list(_pairs(dataset)), 0
     right, wrong = Counter[str](), dict[str, list[str]]()
     for pair in pairs[::max(len(pairs) // PAIRS, 1)][:PAIRS]:
-        infos = [dataset.get_data_info(index) for index in pair]
+        clear = [name for name in tasks if max(right[name], len(wrong.get(name, ()))) >= CLEAR]
+        if len(clear) == len(tasks) or pixels > PIXELS:
+            break
+        infos = [dataset.get_data_info(index) | dict(tasks=dataset.tasks, photos=dataset.PHOTOS)
+                 for index in pair]
         try:
-            images = [loader(info | dict(tasks=dataset.tasks, photos=dataset.PHOTOS))['img']
-                      for info in infos]
-            turn = _turn_of(*images)
-            for name, task in tasks.items() if turn else ():
-                if all(name in info['labels'] for info in infos):
-                    label, copy = (
-                        read_label(task, dataset.label_files(name, info['labels'][name]),
-                                   image.shape[:2], {}) for info, image in zip(infos, images))
-                    verdict = _turned(task, label, copy, TURNS[turn])
-                    right[name] += verdict is True
-                    if verdict is False:
-                        wrong.setdefault(name, []).append(f'{infos[1]["img_id"]} ({turn})')
+            images = [loader(info)['img'] for info in infos]
         except Exception:  # other checks report what cannot be read
             continue
+        pixels += sum(image.shape[0] * image.shape[1] for image in images)
+        turn = _turn_of(*images)
+        for name, task in tasks.items() if turn else ():
+            verdict = _turned(task, _labels(dataset, task, infos, images), TURNS[turn])
+            right[name] += verdict is True
+            if verdict is False:
+                wrong.setdefault(name, []).append(f'{infos[1]["img_id"]} ({turn})')
     for name, ids in wrong.items():
         if len(ids) >= max(LEAST, right[name]):
             yield (f'{name} of {", ".join(ids[:NAMED])}{", ..." * (len(ids) > NAMED)}, which are '
                    'copies of other images, were moved as the pixels of a picture are: what they '
-                   'say, directions or sides, is still that of the other image. Delete such '
-                   'copies, RandomFlip makes right ones, or turn their values')
+                   'say, directions or sides, is still that of the other image. Turn their values '
+                   'as well, or delete such copies: RandomFlip makes right mirror images')
+
+
+def _labels(dataset: PartialLabelDataset, task: Task, infos: Sequence[dict],
+            images: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Read the labels of an image and its copy; fewer if one has none or cannot be read."""
+    found = []
+    for info, image in zip(infos, images):
+        if task.name in info['labels']:
+            with suppress(UnreadableFileError, MixedCodingsError):
+                found.append(read_label(task, dataset.label_files(
+                    task.name, info['labels'][task.name]), image.shape[:2], {}))
+    return found
 
 
 def _has_sides(task: Task) -> bool:
     """Return whether a mirror image changes values of a task's labels."""
-    label = (np.full((1, 2, 3), 3 ** -0.5, np.float32) if task.label_channels > 1 else
-             np.arange(256, dtype=task.label_dtype)[None])
-    return not np.array_equal(task.flip(label), label[:, ::-1])
+    if task.label_channels > 1:
+        label = np.full((1, 2, task.label_channels), task.label_channels ** -0.5, np.float32)
+    else:
+        label = np.arange(256, dtype=task.label_dtype)[None]
+    with suppress(Exception):  # a task of the user's own
+        return not np.array_equal(task.flip(label), label[:, ::-1])
+    return False
 
 
 def _pairs(dataset: PartialLabelDataset) -> Iterator[tuple[int, int]]:
     """Yield an image and its copy, by their ids."""
-    ids = {dataset.get_data_info(index)['img_id']: index
+    ids = {str(dataset.get_data_info(index)['img_id']): index
            for index in range(min(len(dataset), IMAGES))}
     for one, index in ids.items():
         cuts = [(one[:end], one[end:]) for end in range(1, len(one))]
@@ -102,8 +121,11 @@ def _turn_of(image: np.ndarray, copy: np.ndarray) -> str:
                  if np.abs(_moved(small, steps) - other).max() < NEAR), '')
 
 
-def _turned(task: Task, label: np.ndarray, copy: np.ndarray, steps: Sequence[str]) -> bool | None:
+def _turned(task: Task, labels: Sequence[np.ndarray], steps: Sequence[str]) -> bool | None:
     """Return whether the values of a copy's label were turned, or not; None if it is neither."""
+    if len(labels) < 2:
+        return None
+    label, copy = labels
     moved = _moved(label, steps)
     turned = reduce(lambda one, step: getattr(task, step)(one), steps, label)
     if moved.shape != copy.shape or (gap := _apart(moved, turned)) < DIFFERENT:

@@ -179,7 +179,7 @@ class Task(AuxiliaryMaps, ABC):
         return Doubt(f'hold {one} wherever they are known', mute=True) if seen.alike else None
 
     def idle(self, seen: Seen) -> str:
-        """Explain why some labels teach nothing, though they hold known pixels.
+        """Explain why labels teach or show nothing, though they hold known pixels.
 
         Returns the end of a sentence that starts "the labels of ... "; '' by default.
         """

@@ -103,12 +103,18 @@ class CategoricalTask(ClassAuxMaps, Task):
                          for one, other in enumerate(self._mirror_order or ()) if one < other)
 
     def flip(self, label: np.ndarray) -> np.ndarray:
-        flipped = super().flip(label)
+        return self._mirrored(super().flip(label))
+
+    def transpose(self, label: np.ndarray) -> np.ndarray:
+        return self._mirrored(super().transpose(label))  # which mirrors as well
+
+    def _mirrored(self, label: np.ndarray) -> np.ndarray:
+        """Exchange the ids of the classes that change places in a mirror image."""
         if self._mirror_order is None:
-            return flipped
+            return label
         ids = np.arange(256, dtype=label.dtype)
         ids[:self.channels] = self._mirror_order
-        return ids[flipped]
+        return ids[label]
 
     def mirror(self, prediction: Tensor) -> Tensor:
         mirrored = super().mirror(prediction)

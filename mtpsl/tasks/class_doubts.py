@@ -16,7 +16,8 @@ COVERED = 0.25  # share of labels without an unknown pixel, above which class 0 
 # Names of what is no class, and of an id that is none.
 VOID = ('unlabeled', 'unlabelled', 'void', 'ignore', 'ignored', 'unknown', 'undefined', 'dontcare',
         "don't care", "don't know")
-UNUSED = ('', 'unused', 'spare', 'dummy', 'reserved', 'empty', 'na', 'n/a')
+UNUSED = ('', '-', '0', 'unused', 'spare', 'dummy', 'reserved', 'empty', 'na', 'n/a', 'nan', 'null',
+          'padding', 'outside', 'no data', 'nodata', 'no label', 'no_label', 'ignore_label')
 MANY_CLASSES = 6  # least number of classes to check whether most are unused
 # Instances for classes: of so many classes; in so many labels, with so many of them; the share that
 # holds 1 to k, and the least number of different k.
@@ -147,16 +148,16 @@ def _void(class_names: Sequence[str], seen: Seen) -> str:
 def _from_one(class_names: Sequence[str], seen: Seen) -> str:
     """Report if class 0 is in no label and each other class is in some: are ids from 1?"""
     held = set(np.unique(seen.some).tolist())
-    if (seen.images < ENOUGH or held != set(range(1, len(class_names)))
+    if (seen.images < ENOUGH or not seen.low or held != set(range(1, len(class_names)))
             or _plain(class_names[0]) in (*UNDRAWN, *VOID, *UNUSED)):
         return ''
     last = len(class_names) - 1
     ids = ', '.join(map(str, range(1, last + 1))) if last < 4 else f'1, 2, ..., {last}'
     return (f'hold 0 ({class_names[0]}) in none of {seen.images} that were opened, and each id '
-            f'from 1 ({class_names[1]}) to {last} ({class_names[-1]}): do ids begin at 1? '
-            f'values=({ids}) of the task reads them as the classes from the first, of which '
-            'class_names then has one less; else every class is called by the name after its own. '
-            'If class 0 is just rare, all is well')
+            f'from 1 ({class_names[1]}) to {last} ({class_names[-1]}): do ids begin at 1? If so, '
+            f'and if {class_names[0]} is the class with id 1, take the name that is too many out '
+            f'of class_names and write values=({ids}) for the task. If class 0 is just rare, all '
+            'is well')
 
 
 def undrawn(class_name: str) -> bool:

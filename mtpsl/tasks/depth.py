@@ -73,7 +73,9 @@ class Depth(Task):
         self.aux_normal = aux_normal
         for name, value in (('max_display', max_display), ('png_unit', png_unit),
                             ('npy_unit', npy_unit), ('farthest', farthest)):
-            if value is not None and (isinstance(value, str) or not value > 0):
+            if value is None and name != 'max_display':
+                continue
+            if value is None or isinstance(value, str) or not value > 0:
                 raise ValueError(f'{type(self).__name__}: {name} must be a number above 0, such as '
                                  f'{MILLIMETRE:g}, got {value!r}')
         self.max_display = max_display

@@ -83,7 +83,7 @@ def doubt_resampled(task: 'Depth', seen: Seen) -> Doubt | None:
                      'right')
     if seen.normalised:
         name, value = seen.normalised
-        return Doubt(f'have a {name} of {value:.4g}{task.unit} in nearly all images: was each map '
+        return Doubt(f'have a {name} of {value:.4g}{task.unit} in most images: was each map '
                      f'divided by its own {name}? Such maps have no unit, and none can be learned '
                      'from them; ignore=() of the task if they were measured')
     return None

@@ -216,8 +216,9 @@ def check_unit_vectors(values: np.ndarray) -> np.ndarray:
     The longest must be about 1; single vectors may be shorter, as interpolation makes them.
     """
     if values.shape[2:] != (3,):
-        moved = ': move its first axis to the end' if values.shape[0] == 3 else ''
-        raise ValueError(f'a map must be (H, W, 3), got {values.shape}{moved}')
+        first = values.ndim == 3 and values.shape[0] == 3
+        raise ValueError(f'a map must be (H, W, 3), got {values.shape}'
+                         f'{": move its first axis to the end" if first else ""}')
     length = np.linalg.norm(values, axis=-1)
     longest = length.max(initial=0)
     if longest > LONGEST:

@@ -19,8 +19,7 @@ RARE = 1e-4  # a smaller probability is not taken for chance
 MOST = (5, 95)  # percentiles of the values
 # Share of pixels at the largest or smallest value, and at any one, in so many of the labels.
 CLIPPED, FILLED, MOSTLY = 0.05, 0.2, 0.8
-# Relative difference of statistics that are one number, and so many standard deviations of a map.
-EQUAL, EQUAL_SPREAD = 1e-3, 10
+EQUAL = 1e-4  # difference of statistics that are one number, of it and of a map's deviation
 EDGES, BLENDED = 300, 0.05  # least number of pixels at edges, and share of blends to doubt
 TENFOLD = 10  # factor between medians in one unit in two sets
 NAMED = 3  # files in a message
@@ -288,15 +287,16 @@ class Seen:
 
     @property
     def normalised(self) -> tuple[str, float] | None:
-        """Return which of median and mean is equal in nearly all labels of measures, and it."""
+        """Return which of median and mean is equal in most labels of measures, and it."""
         known = [one for one in self.labels if one.known and not math.isnan(one.mean)]
         spread = float(np.median([one.some.std() for one in known])) if known else 0.0
         for name, values in (('median', [one.middle for one in known]),
                              ('mean', [one.mean for one in known])):
             if len(known) >= ENOUGH and not self.alike:
-                low, middle, high = np.quantile(values, (1 - MOSTLY, 0.5, MOSTLY))
-                if high - low < EQUAL * min(middle, EQUAL_SPREAD * spread):
-                    return name, float(middle)
+                middle = float(np.median(values))
+                equal = np.abs(np.array(values) - middle) < EQUAL * min(middle, spread)
+                if equal.mean() > 0.5:
+                    return name, middle
         return None
 
     @property

@@ -32,14 +32,25 @@ def test_what_labels_say_of_bars(task: str, fill: float, told: bool) -> None:
         assert bars.told() == ''  # too few
         scene = render_scene(seed, 48, 64)
         image, label = padded(scene.image, 114), padded(getattr(scene, task), fill)
-        bars.add(image.swapaxes(0, 1) if seed % 2 else image,
-                 label.swapaxes(0, 1) if seed % 2 else label)
+        if seed % 2:
+            image, label = image.swapaxes(0, 1), label.swapaxes(0, 1)
+        bars.add(plain_bars(image), label)
     text = bars.told()
     assert told == ('hold one value on the plain bars at the borders of their images, 25% of each, '
                     'in 8 of 8' in text)
     for _ in range(3):  # in a fifth at most there may be none
         assert bool(bars.told()) == told
-        bars.add(scene.image, getattr(scene, task))
+        bars.add(plain_bars(scene.image), getattr(scene, task))
+    assert bars.told() == ''
+
+
+def test_bars_that_say_several_things_or_have_another_size() -> None:
+    bars = Bars(build_tasks(TASKS)['depth'])
+    scene = render_scene(0, 48, 64)
+    plain = plain_bars(padded(scene.image, 114))
+    for _ in range(8):
+        bars.add(plain, padded(scene.depth, 3, 8, 0))  # less high than the image
+        bars.add(plain, np.linspace(1, 2, 64 * 64, dtype=np.float32).reshape(64, 64))
     assert bars.told() == ''
 
 
@@ -66,4 +77,4 @@ def test_training_and_check_tell(tmp_path, warned) -> None:
     assert 'hold one value on the plain bars' in ' '.join(warned)
     report = check_configs(dict(train=dict(type='mtpsl.FolderDataset', **config)))
     assert 'semseg on bars' in [one.what for one in report.findings]
-    assert any('save 255, which is unknown, there' in one for one in report.remarks)
+    assert any('make it unknown there' in one for one in report.remarks)

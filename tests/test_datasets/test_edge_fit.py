@@ -130,7 +130,7 @@ def test_images_that_were_cut_and_labels_that_were_squeezed(label: str, ordered:
         squeezed = cv2.resize(values, (64, 64), interpolation=cv2.INTER_NEAREST)
         wide.add(image, squeezed, LABELS[label], 'a')
         high.add(image.swapaxes(0, 1).copy(), squeezed.swapaxes(0, 1), LABELS[label], 'a')
-    for fit, word in ((wide, 'narrower'), (high, 'lower')):
+    for fit, word in ((wide, 'narrower'), (high, 'shorter')):
         told = fit.told(ordered)
         assert re.match(f'{word} than what the images show, by 0.(625|667|75) about', told), told
         assert 'squeezed to its size?' in told

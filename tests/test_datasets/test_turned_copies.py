@@ -12,6 +12,7 @@ from mtpsl.datasets import FolderDataset
 from mtpsl.datasets.check_dataset import check_configs
 from mtpsl.datasets.look import look_at_labels
 from mtpsl.datasets.turned_copies import TURNS, turned_copies
+from mtpsl.tasks.normal import Normal
 
 from .conftest import TEST
 
@@ -67,19 +68,55 @@ def test_right_copies_and_other_images(wrong, template, told, tmp_path: Path) ->
     assert len(list(turned_copies(copies(tmp_path, 'mirrored', wrong, template)))) == told
 
 
+@pytest.mark.parametrize('name', DONE)
 @pytest.mark.parametrize('swapped', [False, True])
-def test_sides_of_bodies(swapped: bool, tmp_path: Path) -> None:
+def test_sides_of_bodies(name: str, swapped: bool, tmp_path: Path) -> None:
+    """A mirror image exchanges left and right, a rotation does not."""
     for number in range(4):
         scene = render_scene(number, 48, 64)
         label = np.where(scene.saliency == 1, np.arange(64) // 8 % 2 + 1, 0).astype(np.uint8)
         write(tmp_path, f'{number}', scene.image, parsing=label)
-        mirror = label[:, ::-1]
-        write(tmp_path, f'{number}m', scene.image[:, ::-1],
-              parsing=np.uint8([0, 2, 1])[mirror] if swapped else mirror)
+        copy = DONE[name][0](label)
+        write(tmp_path, f'{number}m', DONE[name][0](scene.image),
+              parsing=np.uint8([0, 2, 1])[copy] if swapped else copy)
     told = [list(turned_copies(FolderDataset(
         data_root=str(tmp_path), pipeline=TEST, tasks=dict(parsing=PARSING | options))))
         for options in ({}, dict(class_names=('background', 'upper', 'lower')))]
-    assert [len(one) for one in told] == [not swapped, 0]
+    mirrors = name in ('mirrored', 'mirrored top to bottom', 'transposed',
+                       'transposed and turned by 180 degrees')
+    assert len(told[0]) == (mirrors and not swapped) and told[1] == []
+
+
+def test_photos_of_one_place_are_no_copies(tmp_path: Path) -> None:
+    """The same picture under two names, and flat ones, of which nothing can be said."""
+    scene = render_scene(0, 48, 64)
+    for number, image in enumerate((scene.image, np.full_like(scene.image, 90))):
+        for name in ('', 'a', 'b', 'c'):
+            write(tmp_path, f'{number}{name}', image, normal=scene.normal)
+    assert not list(turned_copies(FolderDataset(
+        data_root=str(tmp_path), pipeline=TEST, tasks=dict(normal=dict(type='Normal')))))
+
+
+class Flow(Normal):
+    """A task of the user's own, of two channels; ``flip`` expects (H, W, 2)."""
+
+    label_channels = channels = 2
+
+    def from_array(self, values: np.ndarray) -> np.ndarray:
+        return values
+
+    def flip(self, label: np.ndarray) -> np.ndarray:
+        return label[:, ::-1] * np.array([-1, 1], label.dtype)
+
+
+def test_tasks_of_two_channels(tmp_path: Path) -> None:
+    scene = render_scene(0, 48, 64)
+    for name in ('0', '0m', '1', '1m'):
+        image, flow = scene.image, np.ones((48, 64, 2), np.float32)
+        write(tmp_path, name, image[:, ::-1] if 'm' in name else image, flow=flow)
+    told, = turned_copies(FolderDataset(data_root=str(tmp_path), pipeline=TEST,
+                                        tasks=dict(flow=dict(type=Flow))))
+    assert told.startswith('flow of 0m (mirrored), 1m (mirrored), which')
 
 
 def test_training_and_check_tell(tmp_path: Path, warned: list[str]) -> None:

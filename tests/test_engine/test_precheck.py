@@ -118,7 +118,8 @@ def test_inputs_that_are_mostly_padding(crop, size, told, config):
 @pytest.mark.parametrize('crop, sizes, told', [
     ((64, 48), [(48, 64)], True), ((64, 48), [(50, 70), (60, 100)], True),
     ((48, 64), [(48, 64)], False), ((64, 48), [(64, 48), (48, 64)], False),
-    ((64, 48), [(40, 40)], False), ((64, 48), [(30, 90)], False), ((64, 64), [(48, 96)], False),
+    ((448, 416), [(425, 560)], False), ((64, 48), [(40, 40)], False),
+    ((64, 48), [(30, 90)], False), ((64, 64), [(48, 96)], False),
     ((np.inf, np.inf), [(48, 64)], False)])
 def test_a_crop_that_was_written_width_first(crop, sizes, told):
     scale = Scale(1, 1, 1, 1, crop, sizes, [])

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mtpsl.tasks import build_tasks
-from mtpsl.tasks.seen import KEPT, Seen
+from mtpsl.tasks.seen import KEPT, Doubt, Seen
 
 
 @pytest.mark.parametrize('size', [(1000, 750), (500, 1000), (480, 640), (7, 9)])
@@ -60,6 +60,10 @@ def test_a_background_that_is_unknown(name, known, share, published, told) -> No
                         and '((0, 255), 1, 2, ...)' in doubt.text)
     seen.add(label[-3:], 255)  # one that is known everywhere says nothing of the others
     assert not told or f'in none of {known + 1}' in task.doubt(seen).text
+    often = Seen.union([seen])
+    for _ in range(known):  # many such: it is just rare
+        often.add(label[-3:], 255)
+    assert 'pixels are unknown (255)' not in (task.doubt(often) or Doubt('')).text
     seen.add(np.zeros_like(label), 255)
     assert not task.doubt(seen)
 
@@ -77,8 +81,13 @@ def test_ids_from_1_in_all_labels(name, ids, images, options, told) -> None:
         seen.add(np.repeat(np.uint8(ids), 50)[None].repeat(9, 0), 255)
     doubt = task.doubt(seen)
     assert told == bool(doubt and f'0 ({name}) in none of 8' in doubt.text
-                        and 'each id from 1 (a) to 2 (b): do ids begin at 1? values=(1, 2) '
-                        in doubt.text)
+                        and 'from 1 (a) to 2 (b): do ids begin at 1?' in doubt.text
+                        and 'values=(1, 2) for the task' in doubt.text)
+    few = np.repeat(np.uint8(ids), 20_000)[None].repeat(9, 0)
+    few[0, 0] = 0  # seen, though it is one pixel of many
+    for _ in range(images):
+        seen.add(few, 255)
+    assert not task.doubt(seen) or 'do ids begin at 1?' not in task.doubt(seen).text
 
 
 @pytest.mark.parametrize('name, ids, options, published, told', [
@@ -98,7 +107,7 @@ def test_a_class_that_is_none_by_its_name(name, ids, options, published, told) -
 
 
 @pytest.mark.parametrize('kind, divide, told', [
-    ('Depth', np.median, 'median of 1 m in nearly all'), ('Depth', np.mean, 'a mean of 1 m in'),
+    ('Depth', np.median, 'median of 1 m in most images'), ('Depth', np.mean, 'a mean of 1 m in'),
     ('InverseDepth', np.median, 'a median of 1'), ('Depth', lambda depth: 2.0, '')])
 def test_depth_that_was_divided_by_its_own_median(kind, divide, told) -> None:
     task, seen, rng = build_tasks(dict(depth=dict(type=kind)))['depth'], Seen(), (
