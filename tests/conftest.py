@@ -36,13 +36,14 @@ if 'TMPDIR' not in os.environ and os.access(MEMORY, os.W_OK) and disk_usage(MEMO
 
 
 # Minutes of one core: begun last, one of them would leave the other cores idle at the end.
-LONG = ('test_train_test', 'test_docs_site', 'test_benchmark_tool', 'test_kills', 'test_layouts',
-        'test_doc_commands', 'test_fake_cuda', 'test_launched_runs', 'test_deployment')
+LONG = ('test_doc_commands', 'test_kills', 'test_benchmark_tool', 'test_train_test',
+        'test_hitts_stages', 'test_shipped_weights', 'test_fake_cuda', 'test_packaging.py',
+        'test_layouts', 'test_methods', 'test_docs_site', 'test_deployment', 'test_launched_runs')
 
 
 # Files whose tests start programs or train: `make test-fast` leaves them out.
 SLOW = (*LONG, 'test_configs.py', 'test_packaging', 'test_scale/', 'test_tools/', 'test_golden',
-        'test_shipped_weights', 'test_faults/', 'test_doc_backbones', 'test_figures/test_tools',
+        'test_faults/', 'test_doc_backbones', 'test_figures/test_tools',
         'test_webapp', 'test_before_training', 'test_gpu/', 'test_complexity', 'test_compile_hook',
         'test_make_synthetic', 'test_probe', 'test_task_order')
 
