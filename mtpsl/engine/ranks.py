@@ -110,7 +110,8 @@ def tell_apart(runner: Runner) -> bool:
         if found := differences(everyone[0], other):
             runner.logger.warning(
                 f'rank {rank} no longer has what rank 0 has after {runner.iter} iterations (-> is '
-                f'rank {rank}): {found}. Does a hook act on one rank alone, as with master_only? '
+                f'rank {rank}): {found}. Does a hook act on one rank alone, as with master_only, '
+                'or make weights trainable that were frozen when DDP was built? '
                 'Checkpoints and figures are of the weights of rank 0. (Devices of different kinds '
                 'round otherwise.)')
             return True
