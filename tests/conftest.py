@@ -45,7 +45,8 @@ LONG = ('test_doc_commands', 'test_kills', 'test_benchmark_tool', 'test_train_te
 SLOW = (*LONG, 'test_configs.py', 'test_packaging', 'test_scale/', 'test_tools/', 'test_golden',
         'test_faults/', 'test_doc_backbones', 'test_figures/test_tools',
         'test_webapp', 'test_before_training', 'test_gpu/', 'test_complexity', 'test_compile_hook',
-        'test_make_synthetic', 'test_probe', 'test_task_order')
+        'test_make_synthetic', 'test_probe', 'test_task_order', 'test_resume_inside',
+        'test_trained_images', 'test_save_best', 'test_parted_groups')
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
