@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 from mmseg.utils import voc_classes
+from PIL import Image, ImageOps
 
+from mtpsl.datasets.photo import TURNS, turn
 from mtpsl.tasks import build_tasks
 from mtpsl.tasks.parsing import Parsing
 from mtpsl.tasks.semseg import Semseg
@@ -92,3 +94,17 @@ def test_pairs_that_are_none_are_refused(mirrored) -> None:
         assert Semseg(names).flip(np.uint8([[0, 1]])).tolist() == [[1, 0]]
         assert not Semseg(names).exchanged
     assert Semseg(ARMS).exchanged == 'left arm and right arm, Left leg and Right leg'
+
+
+@pytest.mark.parametrize('orientation', TURNS)
+def test_turned_photos_keep_left_and_right_and_mirrored_ones_exchange_them(orientation) -> None:
+    """Pillow turns the picture; orientations 2, 4, 5 and 7 of EXIF are mirror images."""
+    task = Semseg(('background', 'left arm', 'right arm'))
+    label = np.random.default_rng(0).integers(0, 3, (4, 6), np.uint8)
+    picture = Image.fromarray(label)
+    picture.getexif()[0x0112] = orientation
+    expected = np.array(ImageOps.exif_transpose(picture))
+    if orientation in (2, 4, 5, 7):
+        expected = np.uint8([0, 2, 1])[expected]
+    turned = turn(label, TURNS[orientation], task.transpose, task.flip)
+    assert np.array_equal(turned, expected)
