@@ -7,8 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mtpsl.datasets.transforms.contract import crops, zooms
-from mtpsl.datasets.transforms.loading import LoadImageFromFile
+from mtpsl.datasets.transforms.contract import crops, image_loader, zooms
 
 from .joint import JointDataset
 from .look import AT_LEAST, leaves_of, spread
@@ -103,7 +102,7 @@ def look_at_scales(dataset: object) -> dict[str, list[Scale]]:
 
 
 def _photos(dataset: PartialLabelDataset, steps: Sequence[Callable]) -> Iterator[Photo]:
-    loader = next((step for step in steps if isinstance(step, LoadImageFromFile)), None)
+    loader = image_loader(steps)
     if loader is None:
         return
     for index in islice(spread(len(dataset)), AT_LEAST):

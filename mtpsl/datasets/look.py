@@ -9,8 +9,8 @@ from itertools import islice
 import numpy as np
 from mmengine.logging import print_log
 
-from mtpsl.datasets.transforms.contract import names_by_chance
-from mtpsl.datasets.transforms.loading import LoadImageFromFile, LoadLabels, read_label
+from mtpsl.datasets.transforms.contract import image_loader, names_by_chance
+from mtpsl.datasets.transforms.loading import LoadLabels, read_label
 from mtpsl.structures import batch_leaves
 from mtpsl.tasks import Task
 from mtpsl.tasks.seen import Seen
@@ -141,7 +141,7 @@ class _Look:
         steps = dataset.pipeline.transforms
         # Label files that a transform of the user's reads may be of any kind.
         self._reads = any(isinstance(step, LoadLabels) for step in steps)
-        self._loader = next((step for step in steps if isinstance(step, LoadImageFromFile)), None)
+        self._loader = image_loader(steps)
         self.labelled: set[str] = set()
         self._arrived: set[str] = set()
         passed_over: set[str] = set()

@@ -7,15 +7,16 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from functools import reduce
 
 import numpy as np
 
-from mtpsl.datasets.transforms.loading import LoadImageFromFile, LoadLabels, read_label
+from mtpsl.datasets.transforms.contract import image_loader
+from mtpsl.datasets.transforms.loading import LoadLabels, read_label
 from mtpsl.tasks import Task
 from mtpsl.tasks.seen import NAMED
 
 from .partial_label import PartialLabelDataset
+from .photo import TURNS, turn
 from .seen_photos import FLAT, NEAR, Photo
 from .unreadable import MixedCodingsError, UnreadableFileError
 
@@ -24,15 +25,11 @@ from .unreadable import MixedCodingsError, UnreadableFileError
 IMAGES, PAIRS, CLEAR, PIXELS, LEAST = 2000, 12, 4, 40_000_000, 2
 # Least difference that turning values makes to a label, and the share of it that is none.
 DIFFERENT, NONE = 0.01, 0.25
-# What a copy is -> the methods of a task that make its label.
-TURNS: dict[str, Sequence[str]] = {
-    'mirrored': ('flip',),
-    'mirrored top to bottom': ('transpose', 'flip', 'transpose'),
-    'turned by 180 degrees': ('flip', 'transpose', 'flip', 'transpose'),
-    'transposed': ('transpose',),
-    'turned left': ('flip', 'transpose'),
-    'turned right': ('transpose', 'flip'),
-    'transposed and turned by 180 degrees': ('flip', 'transpose', 'flip')}
+# What a copy is -> how it is made of its image.
+KINDS = {'mirrored': TURNS[2], 'mirrored top to bottom': TURNS[4],
+         'turned by 180 degrees': TURNS[3], 'transposed': TURNS[5],
+         'turned left': TURNS[8], 'turned right': TURNS[6],
+         'transposed and turned by 180 degrees': TURNS[7]}
 COPY = re.compile(r'[a-zA-Z]')  # in what the id of a copy has beside that of its image
 
 
@@ -47,7 +44,7 @@ def turned_copies(dataset: PartialLabelDataset) -> Iterator[str]:
     """
     tasks = {name: task for name, task in dataset.tasks.items() if _has_sides(task)}
     steps = dataset.pipeline.transforms
-    loader = next((step for step in steps if isinstance(step, LoadImageFromFile)), None)
+    loader = image_loader(steps)
     if not tasks or loader is None or not any(isinstance(step, LoadLabels) for step in steps):
         return
     pairs, pixels = list(_pairs(dataset)), 0
@@ -63,12 +60,12 @@ def turned_copies(dataset: PartialLabelDataset) -> Iterator[str]:
         except Exception:  # other checks report what cannot be read
             continue
         pixels += sum(image.shape[0] * image.shape[1] for image in images)
-        turn = _turn_of(*images)
-        for name, task in tasks.items() if turn else ():
-            verdict = _turned(task, _labels(dataset, task, infos, images), TURNS[turn])
+        kind = _kind_of(*images)
+        for name, task in tasks.items() if kind else ():
+            verdict = _turned(task, _labels(dataset, task, infos, images), KINDS[kind])
             right[name] += verdict is True
             if verdict is False:
-                wrong.setdefault(name, []).append(f'{infos[1]["img_id"]} ({turn})')
+                wrong.setdefault(name, []).append(f'{infos[1]["img_id"]} ({kind})')
     for name, ids in wrong.items():
         if len(ids) >= max(LEAST, right[name]):
             yield (f'{name} of {", ".join(ids[:NAMED])}{", ..." * (len(ids) > NAMED)}, which are '
@@ -112,32 +109,26 @@ def _pairs(dataset: PartialLabelDataset) -> Iterator[tuple[int, int]]:
                 break
 
 
-def _turn_of(image: np.ndarray, copy: np.ndarray) -> str:
-    """Return which turn of an image (H, W, 3) the copy is, see ``TURNS``; '' if none."""
+def _kind_of(image: np.ndarray, copy: np.ndarray) -> str:
+    """Return which of ``KINDS`` the copy of an image (H, W, 3) is; '' if none."""
     small, other = Photo.of(image).small, Photo.of(copy).small
     if small.std() < FLAT or np.abs(small - other).max() < NEAR:
         return ''
-    return next((name for name, steps in TURNS.items()
-                 if np.abs(_moved(small, steps) - other).max() < NEAR), '')
+    return next((name for name, turns in KINDS.items()
+                 if np.abs(turn(small, turns) - other).max() < NEAR), '')
 
 
-def _turned(task: Task, labels: Sequence[np.ndarray], steps: Sequence[str]) -> bool | None:
+def _turned(task: Task, labels: Sequence[np.ndarray],
+            turns: tuple[bool, bool, bool]) -> bool | None:
     """Return whether the values of a copy's label were turned, or not; None if it is neither."""
     if len(labels) < 2:
         return None
     label, copy = labels
-    moved = _moved(label, steps)
-    turned = reduce(lambda one, step: getattr(task, step)(one), steps, label)
+    moved, turned = turn(label, turns), turn(label, turns, task.transpose, task.flip)
     if moved.shape != copy.shape or (gap := _apart(moved, turned)) < DIFFERENT:
         return None
     near = [_apart(one, copy) < NONE * gap for one in (turned, moved)]
     return near[0] if any(near) else None
-
-
-def _moved(values: np.ndarray, steps: Sequence[str]) -> np.ndarray:
-    for step in steps:
-        values = values[:, ::-1] if step == 'flip' else values.swapaxes(0, 1)
-    return values
 
 
 def _apart(one: np.ndarray, other: np.ndarray) -> float:

@@ -11,7 +11,7 @@ from mtpsl.data_prep.synthetic import render_scene
 from mtpsl.datasets import FolderDataset
 from mtpsl.datasets.check_dataset import check_configs
 from mtpsl.datasets.look import look_at_labels
-from mtpsl.datasets.turned_copies import TURNS, turned_copies
+from mtpsl.datasets.turned_copies import KINDS, turned_copies
 from mtpsl.tasks.normal import Normal
 
 from .conftest import TEST
@@ -56,7 +56,7 @@ def copies(root: Path, name: str, wrong: int = 4, template: str = '{}_aug') -> F
 
 @pytest.mark.parametrize('name', DONE)
 def test_each_turn_is_told(name: str, tmp_path: Path) -> None:
-    assert DONE.keys() == TURNS.keys()
+    assert DONE.keys() == KINDS.keys()
     text, = turned_copies(copies(tmp_path, name))
     assert text.startswith(f'normal of 0000_aug ({name}), 0001_aug ({name}), ')
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from mtpsl.tasks import build_tasks
-from mtpsl.tasks.seen import KEPT, Doubt, Seen
+from mtpsl.tasks.one_label import KEPT
+from mtpsl.tasks.seen import Doubt, Seen
 
 
 @pytest.mark.parametrize('size', [(1000, 750), (500, 1000), (480, 640), (7, 9)])

@@ -125,12 +125,16 @@ def photometric(steps: Sequence[Callable]) -> list[Callable]:
     return kept
 
 
+def image_loader(steps: Sequence[Callable]) -> LoadImageFromFile | None:
+    """Return the step of a pipeline that reads images; None if there is none."""
+    return next((step for step in steps if isinstance(step, LoadImageFromFile)), None)
+
+
 def looks(steps: Sequence[Callable]) -> list[Look]:
     """Return the deterministic colour changes of a pipeline, one per view."""
     found = []
     for chain in _chains(steps):
-        loader = next((step for step in chain if isinstance(step, LoadImageFromFile)), None)
-        found.append(look_of(loader, _of_colours(chain)))
+        found.append(look_of(image_loader(chain), _of_colours(chain)))
     return found
 
 
