@@ -15,6 +15,7 @@ from mtpsl.tasks import Task
 from mtpsl.tasks.seen import NAMED, Seen
 
 from .bars import Bars, plain_bars
+from .copied_labels import CopiedLabels
 from .decoding import exif_orientation
 from .doubles import repeated, same_files, told_repeated, told_twice
 from .edge_fit import EdgeFit
@@ -194,6 +195,7 @@ def _check_sample(split: str, dataset: PartialLabelDataset, size: Sequence[int] 
     values = {name: Seen(bool(dataset.PUBLISHED)) for name in dataset.tasks}
     fits = {name: EdgeFit() for name in dataset.tasks}
     bars = {name: Bars(task) for name, task in dataset.tasks.items()}
+    copies = {name: CopiedLabels() for name in dataset.tasks}
     photos: list[Photo] = []
     unread: set[str] = set()
     before, turned, noted = len(report.problems), 0, list[str]()
@@ -209,7 +211,7 @@ def _check_sample(split: str, dataset: PartialLabelDataset, size: Sequence[int] 
             continue
         shape = results['img'].shape[:2]
         sizes.setdefault(shape, []).append(results['img_id'])
-        photos.append(Photo.of(results['img']))
+        photos.append(Photo.of(results['img'], results['img_id']))
         turned += results.get('orientation', 1) != 1
         if as_published and _noted_orientation(results['img_path']) != 1:
             noted.append(results['img_id'])
@@ -220,6 +222,7 @@ def _check_sample(split: str, dataset: PartialLabelDataset, size: Sequence[int] 
             fits[name].add(results['img'], label, dataset.tasks[name].ignore_value,
                            results['img_id'])
             bars[name].add(plain, label)
+            copies[name].add(results['img'], label, results['img_id'])
     broken = len(report.problems) - before
     add = report.findings.append
     add(Finding(split, 'opened', f'{len(chosen) - broken} of {len(chosen)} images', 'all',
@@ -250,11 +253,12 @@ def _check_sample(split: str, dataset: PartialLabelDataset, size: Sequence[int] 
     report.photos[split] = photos
     report.seen[split] = {name: (dataset.tasks[name], seen) for name, seen in values.items()}
     _check_labels(split, dataset, values, unread, report)
-    _check_places(split, dataset, fits, bars, report)
+    _check_places(split, dataset, fits, bars, copies, report)
 
 
 def _check_places(split: str, dataset: PartialLabelDataset, fits: Mapping[str, EdgeFit],
-                  bars: Mapping[str, Bars], report: Report) -> None:
+                  bars: Mapping[str, Bars], copies: Mapping[str, CopiedLabels],
+                  report: Report) -> None:
     """Add where labels do not lie on what their images show."""
     def add(what: str, found: str, expected: str, remark: str) -> None:
         report.findings.append(Finding(split, what, found, expected, DIFFERS))
@@ -266,6 +270,9 @@ def _check_places(split: str, dataset: PartialLabelDataset, fits: Mapping[str, E
             add(f'{name} beside images', short, 'as they are', f'{name} labels are {told}')
         if told := bars[name].told():
             add(f'{name} on bars', 'one value', 'unknown',
+                f'{name} labels that were opened {told}')
+        if told := copies[name].told():
+            add(f'{name} copied', 'of other images, or the image', 'each its own',
                 f'{name} labels that were opened {told}')
     for told in turned_copies(dataset) if split.startswith('train') else ():
         add('turned copies', told.split(',')[0], 'turned values', f'labels of the task {told}')

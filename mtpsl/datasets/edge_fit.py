@@ -14,6 +14,7 @@ STEP = 0.02  # of a measure, relative to what is nearer: an edge
 # of so many; the others by so many of their standard deviations. Of renumbered ones so many times
 # as many fit the image on one side as on the other.
 SOME_MARGIN, SOME, SHARE, OF, CLEARLY, BESIDE = 0.15, 3, 0.08, 12, 1.5, 3
+IN_ROW = 0.4  # share of renumbered ones between the first and the last
 NAMED = 3  # of them in a message
 # Labels of other images: they fit their own better by less than so many standard errors, and by
 # less than so much even with two more, while the images are not of one scene. As many are compared.
@@ -63,8 +64,10 @@ class EdgeFit:
         if gradient.std() and edges.std():
             self._names.append(name)
             before, self._before = self._before, (edges, gradient)
+            # Of a slow video, where images are alike, neighbours tell nothing.
             self._neighbours.append([np.nan, np.nan] if (
-                before is None or before[0].shape != edges.shape) else [
+                before is None or before[0].shape != edges.shape
+                or _correlation(before[1], gradient) > ONE_SCENE) else [
                     _correlation(before[0], gradient), _correlation(edges, before[1])])
             if len(self._maps) < COMPARED and edges.std() > EVERYWHERE * edges.mean():
                 self._maps.append((edges, gradient))
@@ -115,7 +118,10 @@ class EdgeFit:
                          for other in (np.append(neighbours[1:, 0], np.nan), neighbours[:, 1]))
         for those, chance, word in ((after, before, 'after'), (before, after, 'before')):
             least = max(SOME, SHARE * len(fits), BESIDE * chance.sum())
-            if len(fits) < OF or those.sum() < least:
+            # From a missing file on all are shifted, until another mends it.
+            places = np.flatnonzero(those)
+            if len(fits) < OF or len(places) < least or (
+                    len(places) < IN_ROW * (places[-1] - places[0] + 1)):
                 continue
             names = [name for name, those_too in zip(self._names, those) if those_too]
             return (f'those of the image {word} theirs in {len(names)} of {len(fits)} '

@@ -108,7 +108,7 @@ def _photos(dataset: PartialLabelDataset, steps: Sequence[Callable]) -> Iterator
     for index in islice(spread(len(dataset)), AT_LEAST):
         info = dataset.get_data_info(index) | dict(tasks=dataset.tasks, photos=dataset.PHOTOS)
         try:
-            yield Photo.of(loader(info)['img'])
+            yield Photo.of(loader(info)['img'], info['img_id'])
         except Exception:  # other checks report unreadable images
             continue
 

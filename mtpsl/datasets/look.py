@@ -11,6 +11,7 @@ from mmengine.logging import print_log
 
 from mtpsl.datasets.transforms.contract import image_loader, names_by_chance
 from mtpsl.datasets.transforms.loading import LoadLabels, read_label
+from mtpsl.datasets.transforms.value_changes import zoomed_measures
 from mtpsl.structures import batch_leaves
 from mtpsl.tasks import Task
 from mtpsl.tasks.seen import Seen
@@ -18,6 +19,7 @@ from mtpsl.tasks.seen import Seen
 from .bars import Bars, plain_bars
 from .check_dataset import MANY
 from .contradictions import compare_sets
+from .copied_labels import CopiedLabels, copied_files
 from .edge_fit import EdgeFit
 from .joint import JointDataset
 from .partial_label import PartialLabelDataset
@@ -63,6 +65,8 @@ def look_at_labels(dataset: object, training: bool = True) -> dict[str, tuple[Ta
         if drawn := names_by_chance(leaf.pipeline.transforms):
             print_log(f'{leaf.title}: {drawn} in the pipeline changes test images by '
                       'chance: figures are not those of the images', 'current', logging.WARNING)
+        for told in zoomed_measures(leaf.pipeline.transforms, leaf.tasks):
+            print_log(f'{leaf.title}: {told}', 'current', logging.WARNING)
     if not training and len(looks) > 1 and not isinstance(dataset, JointDataset):
         _refuse_doubles(looks)
     # Each named set is to have labels of its own tasks; of others, what one lacks another may have.
@@ -126,6 +130,7 @@ class _Look:
         seen: task -> its labels.
         fits: task -> how they lie on their images.
         bars: task -> what they say of bars at the borders of images.
+        copies: task -> which of them are the map of another image, or the image.
         labelled: tasks that an image was found to be labelled for.
         lost: those of them whose labels do not leave the pipeline.
         complete: tasks of which every image was asked and every label opened.
@@ -136,11 +141,12 @@ class _Look:
         self.seen = {name: Seen(bool(dataset.PUBLISHED)) for name in dataset.tasks}
         self.fits = {name: EdgeFit() for name in dataset.tasks}
         self.bars = {name: Bars(task) for name, task in dataset.tasks.items()}
+        self.copies = {name: CopiedLabels() for name in dataset.tasks}
         self._asked: Counter[str] = Counter()  # labels that were to be opened
         self._sent: Counter[str] = Counter()  # images that went through the pipeline
         steps = dataset.pipeline.transforms
         # Label files that a transform of the user's reads may be of any kind.
-        self._reads = any(isinstance(step, LoadLabels) for step in steps)
+        self._labels = next((step for step in steps if isinstance(step, LoadLabels)), None)
         self._loader = image_loader(steps)
         self.labelled: set[str] = set()
         self._arrived: set[str] = set()
@@ -156,7 +162,7 @@ class _Look:
             used = set(info['labels'])
             self.labelled |= used
             passed_over |= used - wanted
-            if self._reads:
+            if self._labels is not None:
                 self._open(info, wanted)
             if any(self._sent[name] < AT_LEAST for name in used - self._arrived):
                 self._arrived |= self._through_pipeline(index, used)
@@ -186,7 +192,7 @@ class _Look:
         return min(low), max(high)
 
     def _wants(self, name: str, task: Task) -> bool:
-        if not self._reads:
+        if self._labels is None:
             return name not in self._arrived and self._sent[name] < AT_LEAST
         seen, asked = self.seen[name], self._asked[name]
         pixels = seen.pixels / task.label_channels
@@ -197,15 +203,19 @@ class _Look:
 
     def _open(self, info: dict, wanted: set[str]) -> None:
         opened: dict = {}
-        image = self._image(info) if wanted & set(info['labels']) else None
+        image, orientation = self._image(info) if wanted & set(info['labels']) else (None, 1)
         bars = None if image is None else plain_bars(image)
+        # Labels of a turned photo are turned as the pipeline does.
+        size = None if image is None or orientation == 1 else image.shape[:2]
         for name, paths in info['labels'].items():
             if name not in wanted:
                 continue
             self._asked[name] += 1
             task = self.dataset.tasks[name]
             try:
-                label = read_label(task, self.dataset.label_files(name, paths), None, opened)
+                files = self._labels.turned(  # type: ignore[union-attr]
+                    name, self.dataset.label_files(name, paths), task, orientation)
+                label = read_label(task, files, size, opened)
             except (UnreadableFileError, MixedCodingsError) as error:
                 mixed = isinstance(error, MixedCodingsError)
                 none = not self.seen[name].images and self._asked[name] >= AT_LEAST
@@ -217,17 +227,18 @@ class _Look:
             if image is not None:
                 self.fits[name].add(image, label, task.ignore_value, info['img_id'])
                 self.bars[name].add(bars, label)
+                self.copies[name].add(image, label, info['img_id'])
 
-    def _image(self, info: dict) -> np.ndarray | None:
-        """The image, unless it is turned, as its labels may not be, or cannot be read so."""
+    def _image(self, info: dict) -> tuple[np.ndarray | None, int]:
+        """Return the image as training reads it and its EXIF orientation; None if it cannot be."""
         if self._loader is None:
-            return None
+            return None, 1
         try:
             results = self._loader(
                 info | dict(tasks=self.dataset.tasks, photos=self.dataset.PHOTOS))
         except Exception:  # told of when the image goes through the pipeline
-            return None
-        return results['img'] if results.get('orientation', 1) == 1 else None
+            return None, 1
+        return results['img'], results.get('orientation', 1)
 
     def _through_pipeline(self, index: int, used: set[str]) -> set[str]:
         """The tasks whose labels are in the sample; ``used`` where that cannot be told."""
@@ -279,8 +290,9 @@ def _conclude(looks: list[_Look], training: bool) -> None:
             remarks.append(f'the labels of the task {name} that were opened {idle}')
         remarks += [f'the labels of the task {name} that were opened are {told}'
                     for look in mine if not doubt and (told := look.fits[name].told())]
-        remarks += [f'the labels of the task {name} that were opened {told}'
-                    for look in mine if (told := look.bars[name].told())]
+        remarks += [f'the labels of the task {name} that were opened {told}' for look in mine
+                    for told in (look.bars[name].told(), not doubt and look.copies[name].told())
+                    if told]
         if complete and (doubt and doubt.mute or not labelled):
             mute.append(name)
     remarks += _of_images(looks, training)
@@ -303,5 +315,6 @@ def _of_images(looks: list[_Look], training: bool) -> Iterator[str]:
                 for index in islice(spread(len(look.dataset)), AT_LEAST)]
         if told := told_transparent(some):
             yield f'images {told}'
-        for told in turned_copies(look.dataset) if training else ():
+        for told in (*turned_copies(look.dataset),
+                     *copied_files(look.dataset)) if training else ():
             yield f'the labels of the task {told}'

@@ -9,6 +9,7 @@ from mmengine.dataset import BaseDataset
 
 from mtpsl.datasets.transforms.contract import check_pipeline
 from mtpsl.system.checks import is_integer
+from mtpsl.system.error_words import with_place
 from mtpsl.system.files import folder_lookup, user_path
 from mtpsl.tasks import Task, build_tasks
 
@@ -169,7 +170,8 @@ class PartialLabelDataset(BaseDataset):
         try:
             sample = self.pipeline(results)
         except Exception as error:
-            raise RuntimeError(f'{self.title}, image {image_id}: {error}') from error
+            raise RuntimeError(
+                f'{self.title}, image {image_id}: {with_place(error)}') from error
         if sample is None:
             raise RuntimeError(f'{self.title}, image {image_id}: a transform returned None')
         return sample

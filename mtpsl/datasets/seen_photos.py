@@ -16,6 +16,8 @@ GREY, TINT, BRIGHTER = 3, 4, 4
 # Side of small pictures, largest difference of one that was saved anew, deviation of a plain one.
 SMALL, NEAR, FLAT = 16, 6.0, 8.0
 MOSTLY, ENOUGH = 0.9, 8
+MIDDLE, LOST = 128, 0.1  # what decoders fill a truncated file with, and least share of the rows
+NAMED = 3  # images in a message
 
 
 class Photo(NamedTuple):
@@ -26,22 +28,29 @@ class Photo(NamedTuple):
         rgb: its mean colour, 0 to 255.
         grey: whether its three channels are equal.
         small: (16, 16) float32, the image in grey.
+        lost: share of the rows, the lowest, that are middle grey (128) or black throughout, as
+            the highest are not.
+        name: of the image, for messages.
     """
 
     size: tuple[int, int]
     rgb: tuple[float, float, float]
     grey: bool
     small: np.ndarray
+    lost: float = 0.0
+    name: str = ''
 
     @classmethod
-    def of(cls, image: np.ndarray) -> 'Photo':
-        """Look at an RGB image (H, W, 3)."""
+    def of(cls, image: np.ndarray, name: str = '') -> 'Photo':
+        """Look at an RGB image (H, W, 3) of a name."""
+        lost, top = (max(_rows_of(rows, level) for level in (MIDDLE, 0))
+                     for rows in (image[::-1], image))
         some = image[::STEP, ::STEP].reshape(-1, 3).astype(np.float32)
         red, green, blue = some.mean(0).tolist()
         return cls((image.shape[0], image.shape[1]), (red, green, blue),
                    bool(np.ptp(some, axis=1).max() <= GREY),
                    cv2.resize(np.float32(image), (SMALL, SMALL), interpolation=cv2.INTER_AREA)
-                   .mean(2))
+                   .mean(2), 0.0 if top > lost / 2 else lost / len(image), name)
 
 
 Kind = tuple[str, Callable[[Photo], bool]]
@@ -60,6 +69,8 @@ def compare_photos(learned: Sequence[Photo], tested: Sequence[Photo]) -> Iterato
         learned: what was seen of images that are trained on.
         tested: and of those that are tested on.
     """
+    for photos in (learned, tested):
+        yield from _truncated(photos)
     if learned and tested:
         yield from _squashed(learned, tested)
         yield from _doubles(learned, tested)
@@ -89,6 +100,20 @@ def _content(path: str) -> bytes:
         return Path(path).read_bytes()
     except OSError:  # of another file backend
         return b''
+
+
+def _rows_of(rows: np.ndarray, level: int) -> int:
+    """Count the first rows (R, W, 3) that are of one level."""
+    return next((number for number, row in enumerate(rows) if (row != level).any()), len(rows))
+
+
+def _truncated(photos: Sequence[Photo]) -> Iterator[str]:
+    lost = [photo for photo in photos if LOST <= photo.lost < 1]
+    if lost:
+        named = ', '.join(photo.name for photo in lost[:NAMED]) + ', ...' * (len(lost) > NAMED)
+        yield (f'are plain middle grey (128) or black in their lower rows in {len(lost)} of '
+               f'{len(photos)} ({named}), {np.mean([photo.lost for photo in lost]):.0%} of each, '
+               'as what decoders make of truncated files: copy these files anew from their source')
 
 
 def _squashed(learned: Sequence[Photo], tested: Sequence[Photo]) -> Iterator[str]:

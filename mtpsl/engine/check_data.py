@@ -24,6 +24,7 @@ from mtpsl.datasets.image_scale import (
     turned_crop,
 )
 from mtpsl.datasets.look import leaves_of, look_at_labels
+from mtpsl.datasets.transforms.value_changes import Pipeline, other_values, zoomed_measures
 from mtpsl.engine.config.dataset_tree import joints, named_leaves
 from mtpsl.engine.config.load import load_config
 from mtpsl.engine.config.precheck import (
@@ -70,10 +71,16 @@ def check_labels(runner: Runner, training: bool = True) -> None:
     if runner.val_loop is not None:
         compare_data(runner.val_dataloader.dataset, 'validation data')
         tested = look_at_labels(runner.val_dataloader.dataset, training=False)
-        for told in compare_labels(learned, tested):
+        for told in (*compare_labels(learned, tested),
+                     *other_values(*map(_pipelines, (
+                         dataset, runner.val_dataloader.dataset)))):
             runner.logger.warning(told)
         if not other_zoom(runner.cfg, 'val'):  # which is told of
             _warn_of_scales(runner, shown, runner.val_dataloader.dataset)
+
+
+def _pipelines(dataset: object) -> list[Pipeline]:
+    return [(leaf.pipeline.transforms, leaf.tasks) for leaf in leaves_of(dataset)]
 
 
 def _padding(runner: Runner, shown: Mapping[str, list[Scale]]) -> Iterator[str]:
@@ -93,7 +100,8 @@ def _check_test(runner: Runner) -> None:
                  training_set_tested(cfg, learned, tested)
                  or cfg.load_from and learned_from(cfg.load_from, tested),
                  cfg.load_from and other_images(cfg.load_from, cfg, 'test'),
-                 *compare_labels(_learned_labels(learned), seen)):
+                 *compare_labels(_learned_labels(learned), seen),
+                 *other_values(_pipelines(learned), _pipelines(tested))):
         if told:
             runner.logger.warning(told)
     if learned is not None and not zoom:
@@ -193,8 +201,7 @@ def run_check(tool: str, config: str, root: str, sample: int | None) -> None:
         finally:
             logging.disable(level)
         dataset = cfg.train_dataloader.dataset
-        report = check_dataset(DATASETS.get(dataset.type), cfg.tasks, root, sample)
-    _conclude(root, report)
+        _conclude(root, check_dataset(DATASETS.get(dataset.type), cfg.tasks, root, sample))
 
 
 def run_config_check(tool: str, config: str, options: dict | None, sample: int | None) -> None:
@@ -213,7 +220,7 @@ def run_config_check(tool: str, config: str, options: dict | None, sample: int |
         cfg = load_config(config, options)
         report = check_configs(_datasets(cfg), sample)
         _compare_splits(cfg, report)
-    _conclude(config, report)
+        _conclude(config, report)
 
 
 def _compare_splits(cfg: Config, report: Report) -> None:
@@ -230,9 +237,25 @@ def _compare_splits(cfg: Config, report: Report) -> None:
         for told in beyond_bins(cfg, seen) if name.startswith('train') else ():
             report.remarks.append(f'{name}: {told}')
             report.findings.append(Finding(name, 'labels', 'beyond bins', 'within', DIFFERS))
+    _compare_pipelines(cfg, report)
     for name, told in _other_scales(cfg, report):
         report.remarks.append(f'{name}: {told}')
         report.findings.append(Finding(name, 'image size', 'another', 'as in training', DIFFERS))
+
+
+def _compare_pipelines(cfg: Config, report: Report) -> None:
+    """Add what pipelines make of the values of labels."""
+    found: dict[str, list[Pipeline]] = {'train': []}
+    for name, config in _datasets(cfg).items():
+        tasks = {task_name: task for task_name, (task, _) in report.seen.get(name, {}).items()}
+        found.setdefault(name.partition(' ')[0], []).append((built_steps(cfg, config), tasks))
+    learned = found.pop('train')
+    for split, pipelines in found.items():
+        for told in (*(told for one in pipelines for told in zoomed_measures(*one)),
+                     *(other_values(learned, pipelines) if learned else ())):
+            report.remarks.append(f'{split}: {told}')
+            report.findings.append(Finding(split, 'pipeline', 'other values', 'as in the files',
+                                           DIFFERS))
 
 
 def _other_scales(cfg: Config, report: Report) -> Iterator[tuple[str, str]]:
@@ -288,7 +311,7 @@ def _datasets(cfg: Config) -> dict[str, dict]:
 
 
 def _conclude(name: str, report: Report) -> None:
-    print(format_report(name, report))
+    print(format_report(name, report), flush=True)
     if not report.sound:
         raise SystemExit(1)
 

@@ -70,6 +70,8 @@ def build_runner(cfg: Config) -> Runner:
         _prepare_cpu_processes(cfg)
     cfg.setdefault('default_scope', 'mtpsl')  # mmengine's would find no type of ours
     add_curves(cfg)
+    if cfg.get('default_hooks'):  # a dump has them so; equal priorities act in the order they have
+        cfg.default_hooks = dict(sorted(cfg.default_hooks.items()))
     runner = KeepingRunner.from_cfg(cfg)
     quieten(runner.logger)
     compare_settings(runner)

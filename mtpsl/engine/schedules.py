@@ -159,6 +159,7 @@ def _end_doubts(ends: Sequence[_End], course: Mapping[str, np.ndarray],
     least = 1 if by_epoch else max(min(length.epoch, steps // 20), 2)
     groups = [name for name, number in at_zero.items() if number >= least]
     last = max(ends, key=lambda one: one.end / one.total, default=None)
+    again = last and last.key == 'T_max' and any(rate[-1] > rate.min() for rate in course.values())
     if groups:
         early = min((one for one in ends if one.value < one.right),
                     key=lambda one: one.end / one.total, default=None)
@@ -170,9 +171,8 @@ def _end_doubts(ends: Sequence[_End], course: Mapping[str, np.ndarray],
     elif last and last.end > last.total + 1:
         yield (f'{_told(last)}the learning rate will not have come down; {last.key}={last.right} '
                'goes with it')
-    elif last and last.end < last.total - 1:
-        rises = any(rate[-1] > rate.min() for rate in course.values())
-        then = 'rises again' if rises and last.key == 'T_max' else 'stays at its least'
+    elif last and last.end < last.total - (not again):
+        then = 'rises again' if again else 'stays at its least'
         yield (f'{_told(last)}for the rest the learning rate {then}; {last.key}={last.right} goes '
                'with it')
 

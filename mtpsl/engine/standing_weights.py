@@ -49,6 +49,8 @@ def _held(runner: Runner) -> Iterator[tuple[str, str]]:
     frozen = (runner.cfg.model.get('backbone') or {}).get('frozen_stages') or -1
     if frozen >= 0:
         yield 'backbone', f'model.backbone.frozen_stages={frozen} keeps stages'
+    if (runner.cfg.model.get('backbone') or {}).get('norm_eval'):
+        yield 'backbone', 'model.backbone.norm_eval=True keeps the statistics of BatchNorm'
     for part in sorted({name.partition('.')[0] for name in _still(runner)}):
         yield part, ('optim_wrapper.paramwise_cfg, with a learning rate of 0, keeps parts of the '
                      f'{part}')

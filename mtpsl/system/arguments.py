@@ -2,6 +2,8 @@
 
 import argparse
 import os
+import select
+import signal
 import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures.process import BrokenProcessPool
@@ -124,6 +126,17 @@ def add_common_arguments(parser: argparse.ArgumentParser, size: tuple[int, int])
                         help=f'of the files written (default: {size[0]} {size[1]})')
 
 
+def end_without_reader(error: Exception) -> None:
+    """Exit, with a shell's status, where an error is that nobody reads standard output any more."""
+    if not isinstance(error, BrokenPipeError):
+        return
+    readers = select.poll()
+    readers.register(sys.stdout, 0)
+    if readers.poll(0):  # and not one of the program's own pipes
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's own flush
+        raise SystemExit(128 + signal.SIGPIPE) from None
+
+
 def exit_with_one_line(program: str, action: Callable[[], object]) -> None:
     """Call ``action``; end the program with one line after an error or an interruption.
 
@@ -133,6 +146,7 @@ def exit_with_one_line(program: str, action: Callable[[], object]) -> None:
     again = 'the same command goes on where it stopped'
     try:
         action()
+        sys.stdout.flush()
         return
     except KeyboardInterrupt:
         status, text = 130, f'interrupted; {again}'
@@ -140,6 +154,7 @@ def exit_with_one_line(program: str, action: Callable[[], object]) -> None:
         status, text = 1, ('error: a worker process died, perhaps for lack of memory (fewer '
                            f'--workers need less); {again}')
     except Exception as error:  # a file or a library can raise anything
+        end_without_reader(error)
         if os.environ.get('MTPSL_TRACEBACK'):
             raise
         # Messages of libraries have line breaks.

@@ -1,5 +1,6 @@
 """Reasons why depth labels look wrong: marks of nothing measured, two units, another unit."""
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -128,6 +129,9 @@ def _doubt_one_end(task: 'Depth', seen: Seen) -> Doubt | None:
     held = sum(end >= most - 1.01 * step * (not one.is_array) for end, one in zip(ends, known))
     if seen.published or task.ignore == () or seen.alike or len(ends) < ENOUGH or (
             held < MOSTLY * len(ends)):
+        return None
+    (_, often), = Counter(one.peak for one in known).most_common(1)
+    if often >= MOSTLY * len(known):  # a fixed camera sees the same far point
         return None
     in_bytes = round(most / step) == BYTE and not any(one.is_array for one in known)
     return Doubt(f'go up to {most:.7g} m in nearly all images'

@@ -12,7 +12,7 @@ from mtpsl.registry import TASKS
 
 from .auxiliary import AGREEMENT, CONFIDENCE
 from .base import Task, masked_mean
-from .normal_doubts import mixed_axes, odd_axes, other_axes
+from .normal_doubts import filled_vector, mixed_axes, odd_axes, other_axes
 from .seen import Doubt, Seen
 
 BINS_PER_DEGREE = 4
@@ -86,7 +86,7 @@ class Normal(Task):
         doubt = super().doubt(seen)
         if doubt or seen.published:
             return doubt
-        if told := mixed_axes(seen):
+        if told := filled_vector(seen) or mixed_axes(seen):
             return Doubt(told)
         away = np.array([(one.some[:, 2] < AWAY).mean() for one in seen.labels if one.known])
         if away.mean() <= BACKWARDS:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .seen import ENOUGH, Seen
+from .seen import ENOUGH, FILLED, Seen
 
 LEAST = 3 / 255  # a mean closer to 0 than a step of rounding has no sign
 CLEAR = 0.1  # a mean that floors or ceilings make
@@ -20,6 +20,28 @@ SIGNS = (
       'rather aside than up or down (|y| below |x|)'),
      'are x and y swapped in one of them?',
      lambda mean: np.abs(mean[:, 1]) - np.abs(mean[:, 0])))
+
+
+def filled_vector(seen: Seen) -> str:
+    """Return that one vector is on many pixels of nearly all labels, as where holes were filled.
+
+    Renderings have surfaces of one vector as well, but of another one in each view.
+    """
+    known = [label.some for label in seen.labels if label.known]
+    found: dict[bytes, list[float]] = {}
+    for some in known:
+        vectors, counts = np.unique(some, axis=0, return_counts=True)
+        for number in np.flatnonzero(counts >= FILLED * len(some)):
+            found.setdefault(vectors[number].tobytes(), []).append(counts[number] / len(some))
+    shares = max(found.values(), key=len, default=[])
+    if len(known) < ENOUGH or len(shares) < MOSTLY * len(known):
+        return ''
+    vector = np.frombuffer(next(one for one, those in found.items() if those is shares),
+                           known[0].dtype)
+    return (f'hold one and the same vector, ({", ".join(f"{value:.2g}" for value in vector)}), on '
+            f'{np.mean(shares):.0%} of the pixels in nearly all images: were holes filled with '
+            'it? Save (0, 0, 0) there, which is unknown. If all images show such a plane, all is '
+            'well')
 
 
 def mixed_axes(seen: Seen) -> str:

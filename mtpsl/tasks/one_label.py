@@ -1,6 +1,7 @@
 """Statistics of one label of a task."""
 
 import math
+import zlib
 from typing import NamedTuple
 
 import numpy as np
@@ -31,6 +32,8 @@ class One(NamedTuple):
         between: number of these that are between the neighbours, the unknown being 0.
         middle: median of the known measures.
         mean: mean of the known measures.
+        digest: checksum of the map; two maps with one are the same.
+        peak: height and width of a map of measures and the first pixel with the maximum.
     """
 
     pixels: int
@@ -48,6 +51,8 @@ class One(NamedTuple):
     between: int
     middle: float
     mean: float
+    digest: int
+    peak: tuple[int, int, int] | None
 
     @classmethod
     def of(cls, label: np.ndarray, ignore_value: float, source: str = '') -> 'One':
@@ -58,10 +63,11 @@ class One(NamedTuple):
         values = label[known]
         low, high = ((values.min(0), values.max(0)) if values.size else
                      (np.array(math.inf), np.array(-math.inf)))
-        largest, second, rise, middle, mean = 0, -math.inf, 0.0, math.nan, math.nan
+        largest, second, rise, middle, mean, peak = 0, -math.inf, 0.0, math.nan, math.nan, None
         measures = label.ndim == 2 and label.dtype.kind == 'f'
         if measures and values.size:
             middle, mean = float(np.median(values)), float(values.mean(dtype=np.float64))
+            peak = (*label.shape, int(np.argmax(np.where(known, label, -np.inf))))
             below = values[values < high]
             largest, second = values.size - below.size, float(below.max(initial=-math.inf))
             third = len(label) // 3
@@ -73,7 +79,8 @@ class One(NamedTuple):
         shape = (0.0, 0.0) if yes is None else (core_share(yes), line_width(yes))
         blends = (blended_holes if measures else blended_ids)(label, known)
         return cls(label.size, values.size, low, high, largest, second, rise, _spread(values),
-                   source, *shape, *blends, middle, mean)
+                   source, *shape, *blends, middle, mean,
+                   zlib.crc32(np.ascontiguousarray(label)), peak)
 
     @property
     def is_array(self) -> bool:

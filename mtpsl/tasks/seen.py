@@ -15,6 +15,7 @@ ENOUGH = 8  # labels needed to see where it is near
 SOME = 3  # labels needed to see that all or none hold a class
 RARE = 1e-4  # a smaller probability is not taken for chance
 MOST = (5, 95)  # percentiles of the values
+CONSTANT = 0.1  # share of the labels that hold one measure each
 # Share of pixels at the largest or smallest value, and at any one, in so many of the labels.
 CLIPPED, FILLED, MOSTLY = 0.05, 0.2, 0.8
 EQUAL = 1e-4  # difference of statistics that are one number, of it and of a map's deviation
@@ -204,9 +205,15 @@ class Seen:
     def copies(self) -> bool:
         """Return whether all labels are the same map, of several values."""
         known = [one for one in self.labels if one.known]
-        return len(known) >= ENOUGH and not self.alike and all(
-            one.pixels == known[0].pixels and np.array_equal(one.some, known[0].some)
-            for one in known)
+        return len(known) >= ENOUGH and not self.alike and len({
+            (one.pixels, one.digest) for one in known}) == 1
+
+    @property
+    def constant(self) -> list[One]:
+        """Return the labels of one value, of measures or vectors, where others have several."""
+        known = [one for one in self.labels if one.known and one.some.dtype.kind == 'f']
+        found = [one for one in known if np.array_equal(one.low, one.high)]
+        return [] if len(found) == len(known) else found
 
     @property
     def clipped(self) -> tuple[float, float] | None:

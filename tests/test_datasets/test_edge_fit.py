@@ -157,6 +157,13 @@ def test_labels_that_lie_elsewhere_or_are_of_other_images(label: str) -> None:
     fit = EdgeFit()
     for number in range(20):  # a camera that stands still: another label is as good
         fit.add(found[0].image, getattr(found[0], label), LABELS[label], str(number))
+    slow = EdgeFit()
+    large, wide = (cv2.resize(one, (192, 192), interpolation=cv2.INTER_NEAREST)
+                   for one in (found[0].image, getattr(found[0], label)))
+    for number in range(48):  # a camera that turns slowly: the next label is nearly as good
+        own, later = (np.s_[40:136, one:one + 96] for one in (number, number + 1))
+        slow.add(large[own], wide[later if number >= 40 else own], LABELS[label], str(number))
+    assert not slow.told(ordered=True)
     assert told['right'] == fit.told(ordered=True) == ''
     assert re.match(r'moved down by [345]% of the height and to the left by (8|9|10)% of the width '
                     'against the images, it seems', told['moved']), told

@@ -150,3 +150,11 @@ def test_mapping_path_errors(pascal, tmp_path, monkeypatch):
 def test_transform_that_returns_nothing_is_no_refetch(pascal):
     with pytest.raises(RuntimeError, match=f'image {DOG}: a transform returned None'):
         reader(pascal, [lambda results: None])[1]
+
+
+def test_errors_that_say_little_have_their_place(pascal):
+    def look(results):
+        return results['cam_id']
+    with pytest.raises(RuntimeError, match=rf"image {DOG}: there is no 'cam_id' \[KeyError in "
+                       r'look, tests/test_datasets/test_pascal_errors.py:\d+\]'):
+        reader(pascal, [look])[1]

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mtpsl.datasets.transforms import PackMultiTaskInputs, RandomFlip
-from mtpsl.datasets.transforms.probe import check_geometry
+from mtpsl.datasets.transforms.probe import check_geometry, zoom_of
 from mtpsl.datasets.transforms.probe_values import check_values
 from mtpsl.registry import TRANSFORMS
 from mtpsl.tasks import build_tasks
@@ -240,3 +240,49 @@ def test_images_in_double_precision_are_packed_in_single():
     image = np.full((4, 6, 3), 100.0)
     packed = PackMultiTaskInputs(()).transform(dict(img=image, tasks=TASKS))
     assert packed['inputs'].dtype == torch.float32 and (packed['inputs'] == 100).all()
+
+
+SIDED = build_tasks(dict(semseg=dict(type='Semseg', class_names=(
+    'background', 'left arm', 'head', 'right arm'))))
+
+
+def mirrored(results):
+    """Turns the picture round, and exchanges nothing."""
+    return results | dict(img=results['img'][:, ::-1], gt={
+        name: label[:, ::-1] for name, label in results['gt'].items()})
+
+
+def by_the_task(results):
+    return results | dict(img=results['img'][:, ::-1], gt={
+        name: results['tasks'][name].flip(label) for name, label in results['gt'].items()})
+
+
+@pytest.mark.parametrize('step', [mirrored, lambda results: half(results, mirrored),
+                                  of_all(lambda one: one[::-1])])
+def test_classes_of_two_sides_are_to_be_exchanged(step):
+    with pytest.raises(ValueError, match='mirrors the semseg label and leaves left arm and right '
+                       r'arm what they are, .*\.flip exchanges them; .* mirrored=\(\)'):
+        check(step, tasks=SIDED)
+    check(step, tasks=build_tasks(dict(semseg=dict(
+        type='Semseg', class_names=('background', 'left arm', 'head', 'right arm'),
+        mirrored=()))))
+
+
+@pytest.mark.parametrize('step', [
+    by_the_task, of_all(lambda one: one[::-1, ::-1]), of_all(lambda one: np.roll(one, 80, 1)),
+    of_all(np.rot90), of_all(lambda one: one[20:, 60:])])
+def test_classes_of_two_sides_that_are_right(step):
+    check(step, tasks=SIDED)
+
+
+@pytest.mark.parametrize('side', [168, 184])
+def test_padding_is_no_zoom(side):
+    def padded(results):
+        height, width = results['img'].shape[:2]
+        most = max(height, width) * side // 168
+        return results | dict(img=np.pad(results['img'], (
+            (0, most - height), (0, most - width), (0, 0))))
+    assert zoom_of(padded) == (1, 1)
+    low, high = zoom_of(lambda results: results | dict(img=np.kron(
+        results['img'], np.ones((2, 2, 1), np.uint8))))
+    assert low < 2 < high

@@ -2,8 +2,10 @@
 
 import argparse
 import json
+import os
 import pickle
 import subprocess
+import sys
 import zipfile
 
 import pytest
@@ -125,3 +127,36 @@ def test_the_launcher_is_silent_where_a_tool_has_spoken(monkeypatch, capsys):
     assert capsys.readouterr().err == (
         'train.py: error: the process of rank 1 was ended by SIGKILL, perhaps for lack of memory '
         '(dmesg tells)\n')
+
+
+PRINTING = """
+import sys
+from mtpsl.system.arguments import exit_with_one_line
+from mtpsl.system.config_arguments import one_line_errors
+
+def say():
+    for _ in range(20000):
+        print('a line')
+    {after}
+
+if {config}:
+    with one_line_errors('x.py'):
+        say()
+else:
+    exit_with_one_line('x.py', say)
+"""
+
+
+@pytest.mark.parametrize('config', [True, False])
+@pytest.mark.parametrize('unbuffered', ['', '1'])
+def test_a_reader_that_goes_ends_it_in_silence(config, unbuffered):
+    """As ``| head`` does; another pipe that breaks is an error as any other."""
+    for after, status, said in (('', 141, ''), ('', 0, ''),
+                                ('raise BrokenPipeError(32, "Broken pipe")', 1, 'error: ')):
+        reads = 'head -1' if status == 141 else 'cat'
+        done = subprocess.run(
+            ['bash', '-c', f'"$0" -c "$1" | {reads} > /dev/null; exit ${{PIPESTATUS[0]}}',
+             sys.executable, PRINTING.format(config=config, after=after)],
+            env=os.environ | dict(PYTHONUNBUFFERED=unbuffered), capture_output=True, text=True)
+        assert done.returncode == status and bool(done.stderr) == bool(said), done.stderr
+        assert said in done.stderr

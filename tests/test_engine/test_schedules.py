@@ -2,7 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
+from mmengine.optim import PolyLR
 
+from mtpsl.engine.checkpoints.resume import unfinished
 from mtpsl.engine.schedules import Length, rates, schedule_doubts
 
 EPOCHS, STEPS = Length(100, 1000, 10), Length(None, 1000, 10)
@@ -23,6 +26,8 @@ EPOCHS, STEPS = Length(100, 1000, 10), Length(None, 1000, 10)
     ([dict(type='PolyLR', end=99)], EPOCHS, 'is 0 in 2 of 100 epochs; end=101 goes with it'),
     ([dict(type='PolyLR', convert_to_iter_based=True)], STEPS, 'is 0 in 991 of 1000 iterations'),
     ([dict(type='PolyLR', end=100, eta_min=1e-3)], EPOCHS, ''),
+    ([dict(type='CosineAnnealingLR', T_max=1, convert_to_iter_based=True)], Length(2, 24, 12),
+     'for the rest the learning rate rises again; T_max=2 goes with it'),
     ([dict(type='GroupPolyLR', groups=('main', 'regularizer'), end=100),
       dict(type='GroupStepLR', groups=('film',), step_size=30)], EPOCHS,
      'of main, regularizer is 0 in 1 of 100 epochs; end=101'),
@@ -59,3 +64,16 @@ def test_rates_are_those_of_the_published_schedule():
     course = rates([dict(type='GroupPolyLR', groups=('film',), power=0.9, end=101)], EPOCHS)
     np.testing.assert_allclose(course['film'], (1 - np.arange(100) / 100) ** 0.9)
     assert (course['main'] == 1).all()
+
+
+@pytest.mark.parametrize('done, told', [(3, True), (6, True), (8, False)])
+def test_a_checkpoint_before_the_end_of_its_schedule(done, told, tmp_path):
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    schedule = PolyLR(optimizer, end=8, by_epoch=False)
+    for _ in range(done):
+        optimizer.step()
+        schedule.step()
+    endless = PolyLR(optimizer, by_epoch=False)
+    torch.save(dict(state_dict={}, param_schedulers=[endless.state_dict(), schedule.state_dict()]),
+               tmp_path / 'a.pth')
+    assert ('of 8 iterations of its learning rate' in unfinished(str(tmp_path / 'a.pth'))) == told

@@ -172,3 +172,16 @@ def test_workers_that_start_anew_by_themselves_are_left_alone(told):
         dataset.pipeline.transforms[0].prob = 0.0
         hook.before_train_epoch(runner)
     assert not told
+
+
+def test_workers_end_with_the_run(told):
+    loaders = [DataLoader(Switched(), num_workers=1, persistent_workers=True) for _ in range(2)]
+    train, val = loaders
+    batches = SimpleNamespace(_iterator=iter(train))  # as mmengine's loop of iterations has it
+    assert next(batches._iterator) == 1 and list(val) == [1, 1]
+    workers = [loader._iterator._workers[0] for loader in loaders]
+    assert all(worker.is_alive() for worker in workers)
+    runner = runner_of(told, _test_loop=None, _val_loop=SimpleNamespace(dataloader=val),
+                       _train_loop=SimpleNamespace(dataloader=train, dataloader_iterator=batches))
+    WorkerUpdateHook().after_run(runner)
+    assert not any(worker.is_alive() for worker in workers)

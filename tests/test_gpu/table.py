@@ -1,7 +1,8 @@
 """What is run on fake CUDA: case -> config and options. Without imports, which take seconds."""
 
-# Each method with both types and all kinds of batches (in bf16); of its variants some of these.
+# Each method with both types and several kinds of batches, and a budget where it has one.
 METHODS = ('prediction', 'feature', 'mtl', 'ss', 'xtc', 'jtr')
+OTHERS = ('hitts',)
 PASCAL = 'pascal_onelabel_r18'
 FINE = {'model.regularizer.map_stride': 1}  # auxiliary networks need 32x32
 CASES: dict[str, tuple[str, dict]] = {

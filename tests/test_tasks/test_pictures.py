@@ -253,9 +253,24 @@ def test_maps_that_all_end_in_one_number(options: dict, change: Callable, told: 
     for number in range(10):
         slopes = np.arange(40) * rng.integers(3, 15), np.arange(60) * rng.integers(2, 9)
         steps = np.add.outer(*slopes)[::-1] + rng.integers(900, 3000)
+        steps[rng.integers(9), rng.integers(60)] = steps.max() + 1  # the farthest is elsewhere
         seen.add(task.from_png(change(steps).astype(np.uint16)), 0, f'{number}.png')
     doubt = task.doubt(seen)
     assert bool(doubt) == bool(told) and re.search(told, doubt.text if doubt else '')
+
+
+def test_a_fixed_camera_sees_the_same_far_point() -> None:
+    task = build_tasks(dict(depth=dict(type='Depth', png_unit=0.001)))['depth']
+    rng, scene = np.random.default_rng(0), np.add.outer(np.arange(40)[::-1] * 7, np.arange(60) * 5)
+    for still in (True, False):
+        seen = Seen()
+        for number in range(10):
+            steps = scene + 900
+            row, column = rng.integers(12, 30), rng.integers(5, 45)
+            steps[row:row + 8, column:column + 12] //= 2
+            steps = steps if still else np.roll(steps, number * 6, 1)
+            seen.add(task.from_png(steps.astype(np.uint16)), 0, f'{number}.png')
+        assert ('go up to 1.468 m' in str(task.doubt(seen))) != still
 
 
 def test_units_of_depth_by_default() -> None:

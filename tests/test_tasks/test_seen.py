@@ -248,3 +248,19 @@ def test_depth_that_was_clipped(share, ignore, published, told) -> None:
     doubt = task.doubt(seen)
     assert told == bool(doubt and 'hold exactly 10 m, their largest' in doubt.text
                         and 'ignore=(10,)' in doubt.text)
+
+
+@pytest.mark.parametrize('share, told', [(0.4, True), (0.1, False)])
+def test_holes_of_normals_that_were_filled_with_one_vector(share: float, told: bool) -> None:
+    task, rng = build_tasks(dict(normal=dict(type='Normal')))['normal'], np.random.default_rng(0)
+    filled, planes = Seen(), Seen()
+    for number in range(10):
+        values = rng.normal((0, 0.3, 0.7), 0.1, (20, 20, 3))
+        values = (values / np.linalg.norm(values, axis=2, keepdims=True)).astype(np.float32)
+        for seen, vector in ((filled, (0, 0, 1)), (planes, values[0, 0])):
+            label = values.copy()
+            label.reshape(-1, 3)[:round(share * 400)] = vector
+            seen.add(label, 0, f'{number}.npy')
+    doubt = task.doubt(filled)
+    assert told == ('one and the same vector, (0, 0, 1), on 4' in str(doubt))
+    assert not task.doubt(planes)  # each its own, as a rendered floor seen from elsewhere

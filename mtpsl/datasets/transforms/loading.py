@@ -168,12 +168,23 @@ class LoadLabels(mmcv.transforms.BaseTransform):
 
     def _files(self, results: dict) -> dict:
         """Return ``labels`` with decoders that turn the maps like the image."""
-        orientation = results.get('orientation', 1)
-        if orientation == 1:
-            return results['labels']
-        return {name: (paths, turned_decode(decode, results['tasks'][name], orientation,
-                                            name in self.stored, _fits))
-                for name, (paths, decode) in results['labels'].items()}
+        return {name: self.turned(name, files, results['tasks'][name],
+                                  results.get('orientation', 1))
+                for name, files in results['labels'].items()}
+
+    def turned(self, name: str, files: tuple[tuple[str, ...], Callable], task: Task,
+               orientation: int) -> tuple[tuple[str, ...], Callable]:
+        """Return a task's paths and ``decode``, which turns the map as its image was turned.
+
+        Args:
+            name: of the task.
+            files: paths and ``decode``.
+            task: the task.
+            orientation: the EXIF orientation that was applied to the image, 1 if none.
+        """
+        paths, decode = files
+        return files if orientation == 1 else (paths, turned_decode(
+            decode, task, orientation, name in self.stored, _fits))
 
     def transform(self, results: dict) -> dict:
         """Add ``gt``: task name -> label map, (H, W) or (H, W, 3), the image being H x W.

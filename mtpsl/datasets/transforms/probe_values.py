@@ -24,6 +24,7 @@ ZOOMED = 0.1  # least relative change of depth by a zoom that is checked
 TURNED = 3.0  # degrees by which normals may be wrong
 KINDS = ('one', 'cells', 'x', 'y')  # kinds of test labels, see _label
 POINTS = 2000  # pixels used to estimate the geometry
+LAG = 8  # pixels over which a ramp of grey rises or falls
 STRAY = 1.5  # largest deviation from an affine map, in pixels
 Maps = Mapping[str, np.ndarray]
 
@@ -50,7 +51,8 @@ def check_values(steps: Sequence[Callable], tasks: Mapping[str, Task]) -> None:
         tasks: task name -> task.
 
     Raises:
-        ValueError: class ids or known and unknown depth are blended, or normals are not turned.
+        ValueError: class ids or known and unknown depth are blended, normals are not turned, or
+            left and right classes are not exchanged.
     """
     chain = [step for step in foreign_chain(steps) if not isinstance(step, ImageOnly)]
     names = ', '.join('.'.join(package_and_name(step)) for step in chain if is_foreign(step))
@@ -59,6 +61,8 @@ def check_values(steps: Sequence[Callable], tasks: Mapping[str, Task]) -> None:
     told: dict[str, None] = {}
     zooms: dict[str, list[tuple[float, float, float]]] = {name: [] for name in tasks}
     for number in range(DRAWS):
+        if fault := _unexchanged(chain, tasks, number):
+            raise ValueError(f'the transform {names} {fault}')
         runs = _runs(chain, tasks, number)
         for name, task in tasks.items() if runs else ():
             maps = [run[name] for run in runs if name in run]
@@ -97,8 +101,15 @@ def _runs(chain: Sequence[Callable], tasks: Mapping[str, Task],
 def _run(chain: Sequence[Callable], tasks: Mapping[str, Task], number: int,
          kind: str) -> dict[str, np.ndarray] | None:
     """Return the label maps after one draw; None if a transform fails."""
-    results = sample_of(pattern_of(SIZE), {name: _label(task, kind)
-                                           for name, task in tasks.items()}, tasks)
+    results = _results(chain, tasks, number, pattern_of(SIZE),
+                       {name: _label(task, kind) for name, task in tasks.items()})
+    return None if results is None else maps_of(results)[1]
+
+
+def _results(chain: Sequence[Callable], tasks: Mapping[str, Task], number: int,
+             pattern: np.ndarray, labels: dict[str, np.ndarray]) -> dict | None:
+    """Return what one draw makes of an image and its labels; None if a transform fails."""
+    results = sample_of(pattern, labels, tasks)
     with seeded(SeededIndex(0, 0, number)), warnings.catch_warnings():
         warnings.simplefilter('ignore')
         for step in chain:
@@ -108,7 +119,48 @@ def _run(chain: Sequence[Callable], tasks: Mapping[str, Task], number: int,
                 return None
             if not isinstance(results, dict):
                 return None
-    return maps_of(results)[1]
+    return results
+
+
+def _unexchanged(chain: Sequence[Callable], tasks: Mapping[str, Task], number: int) -> str:
+    """Name the classes of two sides that a draw mirrors without exchanging them; '' if none."""
+    pairs = {name: pair for name, task in tasks.items() if (pair := _sides(task))}
+    halves = np.arange(SIZE[1]) >= SIZE[1] // 2
+    labels = {name: np.tile(np.where(halves, right, left), (SIZE[0], 1)).astype(
+        tasks[name].label_dtype) for name, (left, right) in pairs.items()}
+    rising = []
+    for axis in (1, 0) if pairs else ():
+        ramp = np.broadcast_to(np.expand_dims(np.linspace(-1, 1, SIZE[axis]), 1 - axis), SIZE)
+        results = _results(chain, tasks, number, ramp, labels)
+        if results is None:
+            return ''
+        image, maps = maps_of(results)
+        grey = np.float32(image if image.ndim == 2 else image.mean(2))
+        later, earlier = (np.moveaxis(grey, axis, 0)[part] for part in (slice(LAG, None),
+                                                                        slice(-LAG)))
+        rising.append(float(np.median(later - earlier)))
+    if not rising or rising[0] * rising[1] >= 0:  # not mirrored; turned by 180 degrees both fall
+        return ''
+    for name, (left, right) in pairs.items():
+        label = maps.get(name, np.zeros((0, 0)))
+        ends = label[:, :label.shape[1] // 2], label[:, label.shape[1] // 2:]
+        unchanged = (right, left) if rising[0] < 0 else (left, right)  # else upside down
+        if all((end == here).sum() > (end == there).sum()
+               for end, here, there in zip(ends, unchanged, unchanged[::-1])):
+            return (f'mirrors the {name} label and leaves {tasks[name].exchanged} what they '  # type: ignore[attr-defined]
+                    "are, though these change places in a mirror image: results['tasks'][name]."
+                    'flip exchanges them; where they do not, write mirrored=() for the task')
+    return ''
+
+
+def _sides(task: Task) -> tuple[int, int] | None:
+    """Return two ids of a task that change places in a mirror image, None if there are none."""
+    if not np.issubdtype(task.label_dtype, np.integer):
+        return None
+    ids = np.arange(task.channels, dtype=task.label_dtype)
+    order = task.flip(ids[:, None])[:, 0]
+    moved = np.flatnonzero(order != ids)
+    return (int(moved[0]), int(order[moved[0]])) if len(moved) else None
 
 
 def _label(task: Task, kind: str) -> np.ndarray:

@@ -9,7 +9,9 @@ import re
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import safetensors
@@ -100,10 +102,22 @@ def check_pretrained(path: str, part: nn.Module, prefix: str | None = None,
 def read_content(path: str) -> Mapping:
     """Read a checkpoint onto the meta device: tensors without values. Never runs code in the file.
 
+    A start looks at the same file for one reason after the other; it is parsed once, and again
+    where it was written anew.
+
+    Returns:
+        Its content, which others have as well: not to be changed.
+
     Raises:
         FileNotFoundError: no such file.
         ValueError: not a checkpoint, or a damaged one; or mmengine would run code in it.
     """
+    file = checkpoint_file(path).stat()
+    return _content(path, (file.st_dev, file.st_ino, file.st_size, file.st_mtime_ns))
+
+
+@lru_cache(maxsize=4)  # the run's own, its teacher's and two to compare
+def _content(path: str, version: tuple[int, ...]) -> Mapping:
     content = load_file(path, 'meta')
     if not isinstance(content, Mapping) or not isinstance(content.get('state_dict', {}), Mapping):
         kind = type(content.get('state_dict') if isinstance(content, Mapping) else content)
@@ -117,7 +131,7 @@ def read_content(path: str) -> Mapping:
     if 'config' in (content.get('meta') or {}):
         raise ValueError(f"{path} has the entry meta['config'], a text that mmengine would run as "
                          'Python; remove the entry if you need this file')
-    return content
+    return MappingProxyType(content)
 
 
 def load_file(path: str, map_location: str | torch.device | Callable | None = None) -> object:

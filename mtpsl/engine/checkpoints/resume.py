@@ -196,7 +196,9 @@ def unfinished(path: str) -> str:
     held = read_content(path).get('param_schedulers') or []
     for one in held if isinstance(held, list) else []:
         step, end = one.get('last_step'), one.get('end')
-        if step is not None and end is not None and step < end < ENDLESS:
+        # mmengine counts no step beyond the last: at its end a schedule stands one before it.
+        if step is not None and end is not None and step < end - 1 and (
+                end < ENDLESS):
             unit = 'epochs' if one.get('by_epoch') else 'iterations'
             return f'{path} stands at {step} of {end} {unit} of its learning rate schedule'
     return ''

@@ -1,4 +1,4 @@
-"""Lets changes of the training dataset reach the worker processes that hold copies of it."""
+"""Lets changes of the training dataset reach its worker processes, and ends them with the run."""
 
 import pickle
 import zlib
@@ -45,6 +45,14 @@ class WorkerUpdateHook(Hook):
         """The same for the next pass."""
         if self.every_n_train_iters(runner, INTERVAL):
             self._update(runner, 'in the next pass through the data')
+
+    def after_run(self, runner: Runner) -> None:
+        """End all workers."""
+        for loop in (runner._train_loop, runner._val_loop, runner._test_loop):
+            for holder in (getattr(loop, 'dataloader_iterator', None),
+                           getattr(loop, 'dataloader', None)):
+                if getattr(holder, '_iterator', None) is not None:
+                    holder._iterator = None
 
     def _update(self, runner: Runner, when: str) -> None:
         if not self._watched or (now := settings_of(runner.train_dataloader.dataset)) == (
