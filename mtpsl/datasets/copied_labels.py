@@ -35,7 +35,7 @@ class CopiedLabels:
         if (label == label[:1, :1]).all():  # of one value, as where there is no object
             return
         small = _small(image)
-        key = label.size, zlib.crc32(np.ascontiguousarray(label))
+        key = label.size, zlib.crc32(np.ascontiguousarray(label).data)
         first, other = self._first.setdefault(key, (name, small))
         if first != name and not _alike(small, other):
             self._found.append((name, first))

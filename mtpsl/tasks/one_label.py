@@ -80,7 +80,7 @@ class One(NamedTuple):
         blends = (blended_holes if measures else blended_ids)(label, known)
         return cls(label.size, values.size, low, high, largest, second, rise, _spread(values),
                    source, *shape, *blends, middle, mean,
-                   zlib.crc32(np.ascontiguousarray(label)), peak)
+                   zlib.crc32(np.ascontiguousarray(label).data), peak)
 
     @property
     def is_array(self) -> bool:

@@ -126,7 +126,7 @@ def _unexchanged(chain: Sequence[Callable], tasks: Mapping[str, Task], number: i
     """Name the classes of two sides that a draw mirrors without exchanging them; '' if none."""
     pairs = {name: pair for name, task in tasks.items() if (pair := _sides(task))}
     halves = np.arange(SIZE[1]) >= SIZE[1] // 2
-    labels = {name: np.tile(np.where(halves, right, left), (SIZE[0], 1)).astype(
+    labels: dict[str, np.ndarray] = {name: np.tile(np.where(halves, right, left), (SIZE[0], 1)).astype(
         tasks[name].label_dtype) for name, (left, right) in pairs.items()}
     rising = []
     for axis in (1, 0) if pairs else ():
@@ -157,7 +157,7 @@ def _sides(task: Task) -> tuple[int, int] | None:
     """Return two ids of a task that change places in a mirror image, None if there are none."""
     if not np.issubdtype(task.label_dtype, np.integer):
         return None
-    ids = np.arange(task.channels, dtype=task.label_dtype)
+    ids: np.ndarray = np.arange(task.channels, dtype=task.label_dtype)
     order = task.flip(ids[:, None])[:, 0]
     moved = np.flatnonzero(order != ids)
     return (int(moved[0]), int(order[moved[0]])) if len(moved) else None

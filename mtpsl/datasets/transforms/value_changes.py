@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -66,7 +67,7 @@ def changed_values(steps: Sequence[Callable], tasks: Mapping[str, Task]) -> dict
     before = {name: _varied(task) for name, task in tasks.items()}
     found: dict[str, str] = {}
     for number in range(DRAWS) if chain else ():
-        results: dict | None = sample_of(pattern_of(SIZE), dict(before), tasks)
+        results: Any = sample_of(pattern_of(SIZE), dict(before), tasks)
         with seeded(SeededIndex(0, 0, number)), warnings.catch_warnings():
             warnings.simplefilter('ignore')
             try:

@@ -49,8 +49,8 @@ class WorkerUpdateHook(Hook):
     def after_run(self, runner: Runner) -> None:
         """End all workers."""
         for loop in (runner._train_loop, runner._val_loop, runner._test_loop):
-            for holder in (getattr(loop, 'dataloader_iterator', None),
-                           getattr(loop, 'dataloader', None)):
+            for name in ('dataloader_iterator', 'dataloader'):
+                holder: Any = getattr(loop, name, None)
                 if getattr(holder, '_iterator', None) is not None:
                     holder._iterator = None
 
