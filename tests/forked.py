@@ -10,11 +10,13 @@ import runpy
 import socket
 import subprocess
 import sys
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+import mmengine.runner.runner
 import torch
 
 LIBRARIES = ['mtpsl.engine.contents', 'mtpsl.models', 'mtpsl.datasets', 'mtpsl.evaluation',
@@ -34,6 +36,8 @@ def fork(function: Callable, *arguments: object) -> BaseProcess:
 def _begin(function: Callable, arguments: tuple) -> None:
     gc.freeze()  # mmengine looks for garbage at each data set, among all that was loaded
     torch.set_num_threads(1)
+    # It runs compilers for their versions.
+    mmengine.runner.runner.collect_env = lambda: OrderedDict(Python=sys.version)
     function(*arguments)
 
 

@@ -3,6 +3,7 @@
 import importlib.util
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from itertools import count
 from pathlib import Path
 from types import ModuleType
@@ -11,6 +12,7 @@ import pytest
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
+from mmengine.utils.dl_utils import collect_env
 
 ROOT = Path(__file__).parents[1]
 
@@ -36,6 +38,7 @@ def last_of_each(line: Sequence[object]) -> list[str]:
 
 
 RUNS = count()
+environment = cache(collect_env)  # runs compilers for their versions
 
 
 @contextmanager
@@ -51,5 +54,6 @@ def running_here() -> Iterator[pytest.MonkeyPatch]:
         patch.setattr(Runner, 'from_cfg', classmethod(build))
         # Most of the time goes into laying out the text of a config, for each log and checkpoint.
         patch.setattr('yapf.yapflib.yapf_api.FormatCode', lambda text, **style: (text, True))
+        patch.setattr('mmengine.runner.runner.collect_env', environment)
         patch.setattr(MMLogger, '_instance_dict', MMLogger._instance_dict.copy())
         yield patch

@@ -10,7 +10,8 @@ from mmengine.device import get_device
 from mmengine.registry import init_default_scope
 from mmengine.runner import load_checkpoint
 
-from mtpsl.engine.checkpoints.content import check_checkpoint, check_whole
+from mtpsl.engine.checkpoints.content import check_whole
+from mtpsl.engine.checkpoints.fits import check_checkpoint
 from mtpsl.engine.checkpoints.resume import check_meaning, other_settings
 from mtpsl.engine.checkpoints.trained_images import other_images
 from mtpsl.engine.config.dataset_tree import leaves

@@ -16,10 +16,10 @@ from mtpsl.engine.checkpoints.content import (
     DATA_KEY,
     FILES_KEY,
     TEACHER_KEY,
-    check_checkpoint,
     read_content,
 )
 from mtpsl.engine.checkpoints.data_files import code_of, other_file, other_files
+from mtpsl.engine.checkpoints.fits import check_checkpoint
 from mtpsl.engine.checkpoints.resume import check_teacher, differences, unfinished
 from mtpsl.engine.checkpoints.trained_images import learned_from, other_images
 from mtpsl.engine.hooks.checkpoint_hook import known_direction

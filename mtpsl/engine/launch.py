@@ -11,14 +11,12 @@ from mmengine.hooks import EMAHook
 from mmengine.runner import Runner
 
 from mtpsl.engine.checkpoints.content import (
-    OTHER_MODEL,
     RUN_KEY,
-    check_checkpoint,
     check_finite,
-    check_pretrained,
     check_whole,
     read_content,
 )
+from mtpsl.engine.checkpoints.fits import OTHER_MODEL, check_checkpoint, check_pretrained
 from mtpsl.engine.checkpoints.resume import (
     check_same_config,
     fingerprint,

@@ -15,7 +15,7 @@ from mtpsl.datasets import FolderDataset
 from mtpsl.datasets.check_dataset import check_configs
 from mtpsl.datasets.contradictions import compare_labels, compare_sets
 from mtpsl.datasets.look import AT_LEAST, AT_MOST, look_at_labels, spread
-from mtpsl.engine.check_data import _compare_splits
+from mtpsl.engine.check_commands import _compare_splits
 from mtpsl.registry import DATASETS
 
 from .conftest import READ, TEST

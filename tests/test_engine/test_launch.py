@@ -13,7 +13,8 @@ from tiny import tiny_model_config
 from torch import nn
 
 from mtpsl.engine import AutocastOptimWrapper, ReseedHook, launch
-from mtpsl.engine.checkpoints.content import check_checkpoint, check_pretrained, read_shapes
+from mtpsl.engine.checkpoints.content import read_shapes
+from mtpsl.engine.checkpoints.fits import check_checkpoint, check_pretrained
 from mtpsl.engine.launch import _translate_slurm, build_runner
 from mtpsl.registry import MODELS
 

@@ -14,7 +14,8 @@ from test_faults.tiny_run import write_config, write_images
 from mtpsl.apis import MultiTaskInferencer
 from mtpsl.datasets.image_scale import Scale, look_at_scales, mostly_padding, turned_crop
 from mtpsl.engine import load_config
-from mtpsl.engine.check_data import check_labels, run_config_check, training_data
+from mtpsl.engine.check_commands import run_config_check
+from mtpsl.engine.check_data import check_labels, training_data
 from mtpsl.engine.config.precheck import (
     check_together,
     other_colours,

@@ -11,7 +11,7 @@ from test_faults.poison import train
 from test_faults.tiny_run import write_config, write_images
 
 from mtpsl.analysis.figures.runs import run_config
-from mtpsl.engine import load_config
+from mtpsl.engine import build_runner, load_config
 from mtpsl.engine.dumped_config import is_dump
 from mtpsl.engine.visualization import read_curves
 
@@ -99,3 +99,14 @@ def test_a_config_in_its_own_work_dir_stays_and_its_dump_is_beside(run, tmp_path
     train(str(config), str(tmp_path), '--resume', '--cfg-options', 'train_cfg.max_epochs=3')
     assert config.read_text() == text and other.read_text() == changed
     assert len([path for path in tmp_path.glob('config_2*.py') if is_dump(path)]) == 1
+
+
+@pytest.mark.parametrize('names', [('zeta', 'alpha'), ('alpha', 'zeta')])
+def test_hooks_of_equal_priority_act_in_the_order_of_their_names(run, names, tmp_path):
+    kinds = dict(zeta='EmptyCacheHook', alpha='SyncBuffersHook')  # both NORMAL
+    cfg = load_config(str(run[0]), {f'default_hooks.{name}': dict(type=kinds[name])
+                                    for name in names})
+    cfg.work_dir = str(tmp_path)
+    with running_here():
+        hooks = [type(hook).__name__ for hook in build_runner(cfg).hooks]
+    assert hooks.index('SyncBuffersHook') < hooks.index('EmptyCacheHook')

@@ -22,7 +22,7 @@ from test_tools.reference_checkpoint import (
 )
 
 from mtpsl.engine import load_config
-from mtpsl.engine.checkpoints.content import check_checkpoint
+from mtpsl.engine.checkpoints.fits import check_checkpoint
 from mtpsl.registry import MODELS
 
 ROOT = Path(__file__).parents[2]

@@ -22,7 +22,8 @@ from tiny import (
 from torch import nn
 
 from mtpsl.engine import FiniteOptimWrapper
-from mtpsl.engine.checkpoints.content import RUN_KEY, TASKS_KEY, check_checkpoint, task_order
+from mtpsl.engine.checkpoints.content import RUN_KEY, TASKS_KEY, task_order
+from mtpsl.engine.checkpoints.fits import check_checkpoint
 from mtpsl.engine.checkpoints.optimizer_state import arrange
 from mtpsl.models.methods import base
 from mtpsl.models.task_order import in_order, layouts

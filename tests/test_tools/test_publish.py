@@ -6,7 +6,7 @@ from in_process import load_tool
 from safetensors.torch import load_file
 from tiny import tiny_model_config
 
-from mtpsl.engine.checkpoints.content import check_checkpoint
+from mtpsl.engine.checkpoints.fits import check_checkpoint
 from mtpsl.registry import MODELS
 
 TOOL = load_tool('model_converters/publish.py')

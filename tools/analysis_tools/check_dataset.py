@@ -16,7 +16,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     """Entry point; exits with status 1 where something is broken."""
     args = parse_args(argv)
-    from mtpsl.engine.check_data import run_config_check  # here: --help needs no PyTorch
+    from mtpsl.engine.check_commands import run_config_check  # here: --help needs no PyTorch
 
     run_config_check('check_dataset.py', args.config, args.cfg_options, args.sample)
 

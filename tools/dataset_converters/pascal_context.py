@@ -11,7 +11,7 @@ CONFIG = Path(__file__).parents[2] / 'configs/_base_/datasets/pascal.py'
 
 def check(args: argparse.Namespace) -> None:
     """Run ``check``."""
-    from mtpsl.engine.check_data import run_check  # here: --help needs no PyTorch
+    from mtpsl.engine.check_commands import run_check  # here: --help needs no PyTorch
 
     run_check(PROG, str(CONFIG), args.root, args.sample)
 

@@ -126,8 +126,9 @@ def _unexchanged(chain: Sequence[Callable], tasks: Mapping[str, Task], number: i
     """Name the classes of two sides that a draw mirrors without exchanging them; '' if none."""
     pairs = {name: pair for name, task in tasks.items() if (pair := _sides(task))}
     halves = np.arange(SIZE[1]) >= SIZE[1] // 2
-    labels: dict[str, np.ndarray] = {name: np.tile(np.where(halves, right, left), (SIZE[0], 1)).astype(
-        tasks[name].label_dtype) for name, (left, right) in pairs.items()}
+    labels: dict[str, np.ndarray] = {
+        name: np.tile(np.where(halves, right, left), (SIZE[0], 1)).astype(tasks[name].label_dtype)
+        for name, (left, right) in pairs.items()}
     rising = []
     for axis in (1, 0) if pairs else ():
         ramp = np.broadcast_to(np.expand_dims(np.linspace(-1, 1, SIZE[axis]), 1 - axis), SIZE)

@@ -19,7 +19,7 @@ import torch
 from mmengine.dist import barrier, is_main_process
 from mmengine.logging import HistoryBuffer
 from mmengine.runner.checkpoint import get_torchvision_models
-from torch import Tensor, nn
+from torch import Tensor
 
 from mtpsl.system.files import user_path
 
@@ -29,7 +29,6 @@ SHOWN = 5
 # Entries of a checkpoint's meta: fingerprint of the run's config (see ``resume``), the order of its
 # tasks, a digest of its training data (see ``ranks.content_of``), and some of its files, its
 # teacher's and the user's code (see ``data_files``).
-OTHER_MODEL = "is of another model than the config's"
 RUN_KEY, TASKS_KEY, DATA_KEY = 'mtpsl_run', 'mtpsl_tasks', 'mtpsl_data'
 FILES_KEY, TEACHER_KEY, CODE_KEY = 'mtpsl_files', 'mtpsl_teacher', 'mtpsl_code'
 
@@ -45,58 +44,6 @@ def _statistic(owner: object, name: str) -> object:
 SAFE = [HistoryBuffer, (_statistic, 'builtins.getattr'), slice, np.ndarray, np.dtype,
         np.zeros(1).__reduce__()[0], np.float64(0).__reduce__()[0],
         *(type(np.dtype(kind)) for kind in ('float64', 'int64', 'uint32'))]
-
-
-def check_checkpoint(path: str, model: nn.Module) -> None:
-    """Raise unless a checkpoint holds exactly the model's weights. Compares names and shapes only.
-
-    Args:
-        path: a checkpoint of a runner, or a plain state dict.
-        model: the model to load it into, not wrapped.
-
-    Raises:
-        FileNotFoundError: no such file.
-        ValueError: not a checkpoint, or one of another model (the message lists what differs); or
-            the order of its tasks matters and is unknown.
-    """
-    content = read_content(path)
-    weights = _weights(content)
-    _compare(path, {key: value.shape for key, value in weights.items()}, model.state_dict(),
-             extra_allowed=False)
-    rearrangement = getattr(model, 'rearrangement', None)
-    if rearrangement is not None:
-        try:
-            rearrangement(weights, task_order(content))
-        except ValueError as error:
-            raise ValueError(f'{path}: {error}') from error
-
-
-def check_pretrained(path: str, part: nn.Module, prefix: str | None = None,
-                     name: str = 'backbone') -> None:
-    """Raise unless a file of pretrained weights holds all of a part's; it may hold more.
-
-    Args:
-        path: the file.
-        part: the part of the model, such as the backbone.
-        prefix: of the weights in the file that are the part's; None for none, as mmengine has it.
-        name: of the part.
-
-    Raises:
-        FileNotFoundError: no such file.
-        ValueError: not a checkpoint, or one of another backbone.
-    """
-    shapes, start = read_shapes(path), f'{(prefix or "").rstrip(".")}.'.lstrip('.')
-    # ImageNet files may be older than BatchNorm's counter.
-    expected = {key: value for key, value in part.state_dict().items()
-                if not key.endswith('num_batches_tracked')}
-    inside = {key.removeprefix(start): shape for key, shape in shapes.items()
-              if key.startswith(start)}
-    if not set(expected) & set(inside):  # or some of another shape, which is told
-        where = f'{name}.{next(iter(expected), "")}'
-        if where in shapes:
-            raise ValueError(f"{path}: the weights of the {name} are called '{name}....' there: "
-                             f"init_cfg of the {name} needs prefix='{name}'")
-    _compare(path, inside, expected, extra_allowed=True)
 
 
 def read_content(path: str) -> Mapping:
@@ -295,25 +242,10 @@ def _cause(error: Exception) -> str:
 
 def read_shapes(path: str) -> dict[str, torch.Size]:
     """Return the shapes of the weights in a checkpoint by name, see :func:`read_content`."""
-    return {key: value.shape for key, value in _weights(read_content(path)).items()}
+    return {key: value.shape for key, value in weights_of(read_content(path)).items()}
 
 
-def _weights(content: Mapping) -> dict[str, Tensor]:
+def weights_of(content: Mapping) -> dict[str, Tensor]:
     return {key.removeprefix('module.'): value
             for key, value in content.get('state_dict', content).items()
             if isinstance(value, Tensor)}
-
-
-def _compare(path: str, found: Mapping[str, torch.Size], expected: Mapping[str, Tensor],
-             extra_allowed: bool) -> None:
-    missing = [key for key in expected if key not in found]
-    extra = [] if extra_allowed else [key for key in found if key not in expected]
-    shapes = [f'{key} {tuple(found[key])} for {tuple(value.shape)}'
-              for key, value in expected.items() if key in found and found[key] != value.shape]
-    differences = [f'{len(names)} {title}: {", ".join(names[:SHOWN])}'
-                   + (' ...' if len(names) > SHOWN else '')
-                   for title, names in (('missing', missing), ('not of the model', extra),
-                                        ('of another shape', shapes)) if names]
-    if differences:
-        raise ValueError(f'{path} {OTHER_MODEL}; weights '
-                         + '; '.join(differences))
