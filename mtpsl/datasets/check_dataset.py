@@ -1,25 +1,17 @@
 """Checking a dataset on disk before anything is trained on it."""
 
 import json
-import re
-import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
-
-import numpy as np
-from mmengine.utils import track_iter_progress
 
 from mtpsl.registry import DATASETS, TRANSFORMS
 from mtpsl.tasks import Task
 from mtpsl.tasks.seen import NAMED, Seen
 
-from .bars import Bars, plain_bars
-from .copied_labels import CopiedLabels
-from .decoding import exif_orientation
 from .doubles import repeated, same_files, told_repeated, told_twice
-from .edge_fit import EdgeFit
 from .label_mapping import count_labels
+from .opened import Opened
 from .partial_label import PartialLabelDataset
 from .seen_photos import Photo, told_transparent
 from .transforms import LoadImageFromFile, LoadLabels
@@ -189,112 +181,73 @@ def _check_mappings(kind: type[PartialLabelDataset], tasks: Mapping[str, dict], 
 
 def _check_sample(split: str, dataset: PartialLabelDataset, size: Sequence[int] | None,
                   sample: int | None, report: Report) -> None:
-    total = len(dataset) if sample is None else min(sample, len(dataset))
-    chosen = sorted(set(np.linspace(0, len(dataset) - 1, total).round().astype(int).tolist()))
-    sizes: dict[tuple[int, int], list[str]] = {}
-    values = {name: Seen(bool(dataset.PUBLISHED)) for name in dataset.tasks}
-    fits = {name: EdgeFit() for name in dataset.tasks}
-    bars = {name: Bars(task) for name, task in dataset.tasks.items()}
-    copies = {name: CopiedLabels() for name in dataset.tasks}
-    photos: list[Photo] = []
-    unread: set[str] = set()
-    before, turned, noted = len(report.problems), 0, list[str]()
-    as_published = dataset.PHOTOS == 'stored' and not any(
-        getattr(step, 'orientation', None) for step in dataset.pipeline.transforms)
-    live = sys.stderr.isatty()
-    for index in track_iter_progress(chosen, file=sys.stderr) if live else chosen:
-        try:
-            results = dataset[index]
-        except RuntimeError as error:
-            report.problems.append(str(error))
-            unread.update(dataset.get_data_info(index)['labels'])
-            continue
-        shape = results['img'].shape[:2]
-        sizes.setdefault(shape, []).append(results['img_id'])
-        photos.append(Photo.of(results['img'], results['img_id']))
-        turned += results.get('orientation', 1) != 1
-        if as_published and _noted_orientation(results['img_path']) != 1:
-            noted.append(results['img_id'])
-        plain = plain_bars(results['img'])
-        for name, label in results['gt'].items():
-            values[name].add(label, dataset.tasks[name].ignore_value,
-                             ' + '.join(dataset.get_data_info(index)['labels'][name]))
-            fits[name].add(results['img'], label, dataset.tasks[name].ignore_value,
-                           results['img_id'])
-            bars[name].add(plain, label)
-            copies[name].add(results['img'], label, results['img_id'])
-    broken = len(report.problems) - before
-    add = report.findings.append
-    add(Finding(split, 'opened', f'{len(chosen) - broken} of {len(chosen)} images', 'all',
-                BROKEN if broken else OK))
-    wanted = 'any' if size is None else f'{size[0]}x{size[1]}'
+    opened = Opened(dataset, sample)
+    report.problems.extend(opened.problems)
+    _check_images(split, opened, size, report)
+    _check_photos(split, opened, report)
+    report.photos[split] = opened.photos
+    report.seen[split] = {name: (look.task, look.seen) for name, look in opened.labels.items()}
+    _check_labels(split, opened, report)
+    _check_places(split, opened, report)
+
+
+def _check_images(split: str, opened: Opened, size: Sequence[int] | None, report: Report) -> None:
+    """Add how many images could be read, and their sizes."""
+    number, broken, sizes = len(opened.chosen), len(opened.problems), opened.sizes
+    report.findings.append(Finding(split, 'opened', f'{number - broken} of {number} images', 'all',
+                                   BROKEN if broken else OK))
     # The commonest three: photographs come in many sizes.
     commonest = sorted(sizes.items(), key=lambda item: -len(item[1]))
     found = ', '.join(f'{h}x{w}' + (f' (image {ids[0]})' if size and (h, w) != tuple(size) else '')
                       for (h, w), ids in commonest[:3]) + ', ...' * (len(sizes) > 3)
-    add(Finding(split, 'image size', found or '-', wanted,
-                OK if size is None or set(sizes) == {tuple(size)} else DIFFERS))
-    if told := told_transparent([dataset.get_data_info(index)['img_path'] for index in chosen]):
+    report.findings.append(Finding(
+        split, 'image size', found or '-', 'any' if size is None else f'{size[0]}x{size[1]}',
+        OK if size is None or set(sizes) == {tuple(size)} else DIFFERS))
+
+
+def _check_photos(split: str, opened: Opened, report: Report) -> None:
+    """Add what photo files say beside their pixels: transparency and turns."""
+    add, number = report.findings.append, len(opened.chosen)
+    if told := told_transparent(opened.paths):
         add(Finding(split, 'alpha', 'transparent pixels', 'none', DIFFERS))
         report.remarks.append(f'{split}: images {told}')
-    if turned:  # photographs, so whoever drew labels may have seen them either way
-        add(Finding(split, 'turned by EXIF', f'{turned} of {len(chosen)} images',
+    if opened.turned:  # photographs, so whoever drew labels may have seen them either way
+        add(Finding(split, 'turned by EXIF', f'{opened.turned} of {number} images',
                     'labels as shown', OK))
-    if noted:  # and their labels fit the stored size, or they would be problems
-        add(Finding(split, 'EXIF not applied', f'{len(noted)} of {len(chosen)} images',
+    if noted := opened.noted:  # and their labels fit the stored size, or they would be problems
+        add(Finding(split, 'EXIF not applied', f'{len(noted)} of {number} images',
                     'labels as stored', OK))
         report.remarks.append(
-            f'{split}: {len(noted)} of {len(chosen)} images ({", ".join(noted[:NAMED])}'
+            f'{split}: {len(noted)} of {number} images ({", ".join(noted[:NAMED])}'
             f'{", ..." * (len(noted) > NAMED)}) are noted as turned (EXIF) and read as stored, '
             'while prediction of a file turns it. Where labels lie as the photo is shown, '
             "orientation='upright' of LoadImageFromFile turns it here too")
-    for name, seen in values.items():
-        seen.codings = dataset.codings(name)
-    report.photos[split] = photos
-    report.seen[split] = {name: (dataset.tasks[name], seen) for name, seen in values.items()}
-    _check_labels(split, dataset, values, unread, report)
-    _check_places(split, dataset, fits, bars, copies, report)
 
 
-def _check_places(split: str, dataset: PartialLabelDataset, fits: Mapping[str, EdgeFit],
-                  bars: Mapping[str, Bars], copies: Mapping[str, CopiedLabels],
-                  report: Report) -> None:
-    """Add where labels do not lie on what their images show."""
+def _check_places(split: str, opened: Opened, report: Report) -> None:
+    """Add where labels do not belong to what their images show."""
     def add(what: str, found: str, expected: str, remark: str) -> None:
         report.findings.append(Finding(split, what, found, expected, DIFFERS))
         report.remarks.append(f'{split}: the {remark}')
 
-    for name, fit in fits.items():
-        if told := fit.told(ordered=True):
-            short = re.split(' against|,', told)[0]
-            add(f'{name} beside images', short, 'as they are', f'{name} labels are {told}')
-        if told := bars[name].told():
-            add(f'{name} on bars', 'one value', 'unknown',
-                f'{name} labels that were opened {told}')
-        if told := copies[name].told():
-            add(f'{name} copied', 'of other images, or the image', 'each its own',
-                f'{name} labels that were opened {told}')
-    for told in turned_copies(dataset) if split.startswith('train') else ():
+    for name, look in opened.labels.items():
+        for what, found, expected, text in look.misplaced(ordered=True):
+            add(f'{name} {what}', found, expected, f'{name} labels that were opened {text}')
+    for told in turned_copies(opened.dataset) if split.startswith('train') else ():
         add('turned copies', told.split(',')[0], 'turned values', f'labels of the task {told}')
 
 
-def _noted_orientation(path: str) -> int:
-    """The EXIF orientation of an image file; 1 where it cannot be told."""
-    try:
-        return exif_orientation(Path(path).read_bytes())
-    except OSError:  # of another file backend
-        return 1
-
-
-def _check_labels(split: str, dataset: PartialLabelDataset, values: Mapping[str, Seen],
-                  unread: Collection[str], report: Report) -> None:
+def _check_labels(split: str, opened: Opened, report: Report) -> None:
+    """Add what labels hold, and why they look wrong."""
     add = report.findings.append
-    for name, seen in values.items():
+    for name, look in opened.labels.items():
+        seen = look.seen
         if not seen.pixels:  # no label of it among the opened images
-            add(Finding(split, name, 'none could be read', 'any', BROKEN) if name in unread else
-                Finding(split, name, 'no label', 'any', OK))
+            unread = name in opened.unread
+            add(Finding(split, name, 'none could be read' if unread else 'no label', 'any',
+                        BROKEN if unread else OK))
             continue
-        doubt = dataset.tasks[name].doubt(seen)
+        doubt = look.task.doubt(seen)
         # A few labels may be all alike by chance.
         if doubt and seen.alike and not doubt.certain and seen.images < MANY:
             doubt = None

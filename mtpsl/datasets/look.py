@@ -16,12 +16,12 @@ from mtpsl.structures import batch_leaves
 from mtpsl.tasks import Task
 from mtpsl.tasks.seen import Seen
 
-from .bars import Bars, plain_bars
+from .bars import plain_bars
 from .check_dataset import MANY
 from .contradictions import compare_sets
-from .copied_labels import CopiedLabels, copied_files
-from .edge_fit import EdgeFit
+from .copied_labels import copied_files
 from .joint import JointDataset
+from .label_look import LabelLook
 from .partial_label import PartialLabelDataset
 from .pictures import LEVELS
 from .sampler import SeededIndex
@@ -77,7 +77,8 @@ def look_at_labels(dataset: object, training: bool = True) -> dict[str, tuple[Ta
     if isinstance(dataset, JointDataset):
         _tell_strays(dataset, training)
     return {f'{name} of {dataset_name}' if dataset_name else name: (
-                task, Seen.union([look.seen[name] for look in together if name in look.seen]))
+                task, Seen.union([look.labels[name].seen for look in together
+                                  if name in look.labels]))
             for dataset_name, together in parts.items()
             for one in together for name, task in one.dataset.tasks.items()}
 
@@ -127,10 +128,7 @@ class _Look:
     """What was seen of one dataset.
 
     Attributes:
-        seen: task -> its labels.
-        fits: task -> how they lie on their images.
-        bars: task -> what they say of bars at the borders of images.
-        copies: task -> which of them are the map of another image, or the image.
+        labels: task -> what was seen of its labels.
         labelled: tasks that an image was found to be labelled for.
         lost: those of them whose labels do not leave the pipeline.
         complete: tasks of which every image was asked and every label opened.
@@ -138,15 +136,13 @@ class _Look:
 
     def __init__(self, dataset: PartialLabelDataset) -> None:
         self.dataset = dataset
-        self.seen = {name: Seen(bool(dataset.PUBLISHED)) for name in dataset.tasks}
-        self.fits = {name: EdgeFit() for name in dataset.tasks}
-        self.bars = {name: Bars(task) for name, task in dataset.tasks.items()}
-        self.copies = {name: CopiedLabels() for name in dataset.tasks}
+        self.labels = {name: LabelLook(task, bool(dataset.PUBLISHED))
+                       for name, task in dataset.tasks.items()}
         self._asked: Counter[str] = Counter()  # labels that were to be opened
         self._sent: Counter[str] = Counter()  # images that went through the pipeline
         steps = dataset.pipeline.transforms
         # Label files that a transform of the user's reads may be of any kind.
-        self._labels = next((step for step in steps if isinstance(step, LoadLabels)), None)
+        self._reader = next((step for step in steps if isinstance(step, LoadLabels)), None)
         self._loader = image_loader(steps)
         self.labelled: set[str] = set()
         self._arrived: set[str] = set()
@@ -162,13 +158,13 @@ class _Look:
             used = set(info['labels'])
             self.labelled |= used
             passed_over |= used - wanted
-            if self._labels is not None:
+            if self._reader is not None:
                 self._open(info, wanted)
             if any(self._sent[name] < AT_LEAST for name in used - self._arrived):
                 self._arrived |= self._through_pipeline(index, used)
         self.complete = set(dataset.tasks) - passed_over
-        for name, seen in self.seen.items():
-            seen.codings = dataset.codings(name)
+        for name, look in self.labels.items():
+            look.seen.codings = dataset.codings(name)
         for number, index in enumerate(spread(len(dataset))):
             if number >= AT_LEAST or not self.flat or not self._greys:
                 break
@@ -192,9 +188,9 @@ class _Look:
         return min(low), max(high)
 
     def _wants(self, name: str, task: Task) -> bool:
-        if self._labels is None:
+        if self._reader is None:
             return name not in self._arrived and self._sent[name] < AT_LEAST
-        seen, asked = self.seen[name], self._asked[name]
+        seen, asked = self.labels[name].seen, self._asked[name]
         pixels = seen.pixels / task.label_channels
         if asked < AT_LEAST and pixels < PIXELS:
             return True
@@ -213,21 +209,17 @@ class _Look:
             self._asked[name] += 1
             task = self.dataset.tasks[name]
             try:
-                files = self._labels.turned(  # type: ignore[union-attr]
+                files = self._reader.turned(  # type: ignore[union-attr]
                     name, self.dataset.label_files(name, paths), task, orientation)
                 label = read_label(task, files, size, opened)
             except (UnreadableFileError, MixedCodingsError) as error:
                 mixed = isinstance(error, MixedCodingsError)
-                none = not self.seen[name].images and self._asked[name] >= AT_LEAST
+                none = not self.labels[name].seen.images and self._asked[name] >= AT_LEAST
                 if self.dataset.on_error != 'skip' or none or mixed:
                     raise RuntimeError(f'{self.dataset.title}, image {info["img_id"]}: '
                                        f'{error}') from error
                 continue
-            self.seen[name].add(label, task.ignore_value, ' + '.join(paths))
-            if image is not None:
-                self.fits[name].add(image, label, task.ignore_value, info['img_id'])
-                self.bars[name].add(bars, label)
-                self.copies[name].add(image, label, info['img_id'])
+            self.labels[name].add(label, ' + '.join(paths), image, bars, info['img_id'])
 
     def _image(self, info: dict) -> tuple[np.ndarray | None, int]:
         """Return the image as training reads it and its EXIF orientation; None if it cannot be."""
@@ -268,12 +260,12 @@ def _conclude(looks: list[_Look], training: bool) -> None:
     tasks = {name: task for look in looks for name, task in look.dataset.tasks.items()}
     for name, task in tasks.items():
         mine = [look for look in looks if name in look.dataset.tasks]
-        number = sum(look.seen[name].images for look in mine)
+        number = sum(look.labels[name].seen.images for look in mine)
         complete = all(name in look.complete for look in mine)
-        doubts = [task.doubt(look.seen[name]) for look in mine if look.seen[name].images]
+        doubts = [task.doubt(seen) for look in mine if (seen := look.labels[name].seen).images]
         certain = next((doubt for doubt in doubts if doubt and doubt.certain), None)
         # What one of several datasets lacks another may have.
-        seen = Seen.union([look.seen[name] for look in mine])
+        seen = Seen.union([look.labels[name].seen for look in mine])
         doubt = certain or number and task.doubt(seen)
         labelled = any(name in look.labelled for look in mine)
         if doubt:
@@ -288,16 +280,13 @@ def _conclude(looks: list[_Look], training: bool) -> None:
             remarks.append(f'the labels of the task {name} that were opened {seen.blank}')
         if training and not doubt and (idle := tasks[name].idle(seen)):
             remarks.append(f'the labels of the task {name} that were opened {idle}')
-        remarks += [f'the labels of the task {name} that were opened are {told}'
-                    for look in mine if not doubt and (told := look.fits[name].told())]
-        remarks += [f'the labels of the task {name} that were opened {told}' for look in mine
-                    for told in (look.bars[name].told(), not doubt and look.copies[name].told())
-                    if told]
+        remarks += [f'the labels of the task {name} that were opened {found.text}'
+                    for look in mine for found in look.labels[name].misplaced(bool(doubt))]
         if complete and (doubt and doubt.mute or not labelled):
             mute.append(name)
     remarks += _of_images(looks, training)
     remarks += compare_sets({f'dataset {number}': {
-        name: (task, look.seen[name]) for name, task in look.dataset.tasks.items()}
+        name: (task, look.labels[name].seen) for name, task in look.dataset.tasks.items()}
         for number, look in enumerate(looks, 1)})
     if refused or training and len(mute) == len(tasks):
         raise ValueError(f'{title}: {"; ".join(remarks)}')

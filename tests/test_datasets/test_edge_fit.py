@@ -187,5 +187,5 @@ def test_the_check_names_task_and_transform(done: str, tmp_path: Path) -> None:
         tasks=dict(semseg=dict(type='Semseg'), depth=dict(type='Depth')))))
     told = [one for one in report.remarks if 'against the images' in one]
     assert [one.partition(' against')[0] for one in told] == (
-        ['train: the depth labels are transposed'] if done == 'transposed' else [])
+        ['train: the depth labels that were opened are transposed'] if done == 'transposed' else [])
     assert report.sound == (done == 'as they are')

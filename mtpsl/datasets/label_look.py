@@ -1,0 +1,79 @@
+"""What is seen of the labels of one task, and of how they lie on their images."""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from mtpsl.tasks import Task
+from mtpsl.tasks.seen import Seen
+
+from .bars import Bars
+from .copied_labels import CopiedLabels
+from .edge_fit import EdgeFit
+
+
+class Misplaced(NamedTuple):
+    """Where labels do not belong to what their images show.
+
+    Attributes:
+        what: it is about, beside the task's name.
+        found: in a few words.
+        expected: in a few words.
+        text: end of a sentence that starts "the labels ... ".
+    """
+
+    what: str
+    found: str
+    expected: str
+    text: str
+
+
+class LabelLook:
+    """Collects some labels of one task.
+
+    Args:
+        task: the task.
+        published: whether the dataset is a published one, see :class:`Seen`.
+
+    Attributes:
+        task: the task.
+        seen: statistics of the labels.
+    """
+
+    def __init__(self, task: Task, published: bool) -> None:
+        self.task, self.seen = task, Seen(published)
+        self._fit, self._bars, self._copies = EdgeFit(), Bars(task), CopiedLabels()
+
+    def add(self, label: np.ndarray, source: str, image: np.ndarray | None,
+            bars: np.ndarray | None, name: str) -> None:
+        """Take a label map.
+
+        Args:
+            label: (H, W) or (H, W, 3), as loaded.
+            source: its files.
+            image: (H, W, 3) uint8, on which it should lie; None if that cannot be read.
+            bars: where the image has plain bars, see :func:`~.bars.plain_bars`.
+            name: of the image.
+        """
+        self.seen.add(label, self.task.ignore_value, source)
+        if image is not None:
+            self._fit.add(image, label, self.task.ignore_value, name)
+            self._bars.add(bars, label)
+            self._copies.add(image, label, name)
+
+    def misplaced(self, doubted: bool = False, ordered: bool = False) -> Iterator[Misplaced]:
+        """Yield where the labels do not belong to what their images show.
+
+        Args:
+            doubted: their values are wrong already, so that their places tell nothing.
+            ordered: they were added in their order, see :meth:`EdgeFit.told`.
+        """
+        if not doubted and (told := self._fit.told(ordered)):
+            yield Misplaced('beside images', re.split(' against|,', told)[0], 'as they are',
+                            f'are {told}')
+        if told := self._bars.told():
+            yield Misplaced('on bars', 'one value', 'unknown', told)
+        if not doubted and (told := self._copies.told()):
+            yield Misplaced('copied', 'of other images, or the image', 'each its own', told)
