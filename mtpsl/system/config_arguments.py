@@ -16,6 +16,7 @@ from .option_value import read_value
 
 TURN = 3  # seconds that other ranks wait for rank 0 to report a common error
 # What Python shows of an object without a representation of its own, and of a function.
+LEFT_BEHIND = re.compile(r'is gone, so rank \d+ stops')  # see engine.ranks
 LOST = re.compile('Connection (closed|reset) by peer|Broken pipe|ncclRemoteError')
 
 
@@ -135,6 +136,8 @@ def _await_turn(text: str) -> str:
     if LOST.search(text):
         time.sleep(TURN)  # the process that ended has reported why
         text = f'rank {rank} lost another process of the run, whose own line says why: {text}'
+    elif LEFT_BEHIND.search(text):  # torchrun ends this process before it repeats what was said
+        time.sleep(TURN)
     elif rank != '0':
         time.sleep(TURN)
         text = f'rank {rank}: {text}'

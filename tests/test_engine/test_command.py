@@ -94,6 +94,10 @@ def test_who_lost_another_process_says_so(monkeypatch, capsys, waited):
     assert line.startswith('tool.py: error: rank 0 lost another process of the run, whose own line '
                            'says why: [gloo')
     assert waited == [command.TURN]
+    line = last_line(RuntimeError('rank 1 (process 7 on a) is gone, so rank 0 stops; its own last '
+                                  'line says why'), capsys)
+    assert line.startswith('tool.py: error: rank 1 (process 7 on a) is gone')
+    assert waited == [command.TURN] * 2  # in which torchrun ends it: the cause stays the last line
 
 
 def test_converters_end_in_one_line_too(capsys):
