@@ -13,7 +13,7 @@ from .doubles import repeated, same_files, told_repeated, told_twice
 from .label_mapping import count_labels
 from .opened import Opened
 from .partial_label import PartialLabelDataset
-from .seen_photos import Photo, told_transparent
+from .seen_photos import Photo, told_transparent, truncated
 from .transforms import LoadImageFromFile, LoadLabels
 from .turned_copies import turned_copies
 
@@ -211,6 +211,9 @@ def _check_photos(split: str, opened: Opened, report: Report) -> None:
     if told := told_transparent(opened.paths):
         add(Finding(split, 'alpha', 'transparent pixels', 'none', DIFFERS))
         report.remarks.append(f'{split}: images {told}')
+    for told in truncated(opened.photos):
+        add(Finding(split, 'whole images', 'plain lower rows', 'none', DIFFERS))
+        report.remarks.append(f'{split}: the images {told}')
     if opened.turned:  # photographs, so whoever drew labels may have seen them either way
         add(Finding(split, 'turned by EXIF', f'{opened.turned} of {number} images',
                     'labels as shown', OK))

@@ -15,7 +15,7 @@ from .partial_label import PartialLabelDataset
 SMALL, ONE_SCENE = 16, 0.8  # side of a small picture, and correlation of two of one scene
 SOME, SHARE, NAMED = 3, 0.25, 3  # labels, their share to tell of, and those named
 GREY, STEP, ENOUGH, MOSTLY = 0.98, 4, 8, 0.8  # of measures that are the image's grey
-FILES, PAIRS = 500, 12  # label files that are compared, and pairs of them that are opened
+FILES, PAIRS = 200, 12  # label files that are compared, and pairs of them that are opened
 
 
 class CopiedLabels:
@@ -27,12 +27,10 @@ class CopiedLabels:
         self._found: list[tuple[str, str]] = []
         self._measures = self._greys = 0
 
-    def add(self, image: np.ndarray, label: np.ndarray, name: str) -> None:
+    def add(self, image: np.ndarray, label: np.ndarray, ignore_value: float, name: str) -> None:
         """Take an image (H, W, 3) of a name and its label (H, W[, 3])."""
         self._labels += 1
-        if min(image.shape[:2]) < SMALL:
-            return
-        if (label == label[:1, :1]).all():  # of one value, as where there is no object
+        if min(image.shape[:2]) < SMALL or not _varied(label, ignore_value):
             return
         small = _small(image)
         key = label.size, zlib.crc32(np.ascontiguousarray(label).data)
@@ -45,18 +43,23 @@ class CopiedLabels:
             self._greys += bool(np.ptp(some) and np.ptp(grey)) and (
                 abs(np.corrcoef(some, grey)[0, 1]) > GREY)
 
-    def told(self) -> str:
-        """What is wrong, to go on after "the labels ... "; '' where nothing seems to be."""
+    def told(self, files: bool = True) -> str:
+        """What is wrong, to go on after "the labels ... "; '' where nothing seems to be.
+
+        Args:
+            files: tell of maps of other images too.
+        """
         if self._greys >= max(ENOUGH, MOSTLY * self._measures):
             return (f'are the grey of their images in {self._greys} of {self._measures} (their '
-                    'correlation is above 0.98): was the photo saved in the place of the label?')
-        if len(self._found) < max(SOME, SHARE * self._labels):
+                    'correlation is above 0.98): was the photo saved in the place of the label? If '
+                    'the task is to say that, all is well')
+        if not files or len(self._found) < max(SOME, SHARE * self._labels):
             return ''
         return _told(self._found, self._labels)
 
 
 def copied_files(dataset: PartialLabelDataset) -> Iterator[str]:
-    """Yield whose label files are those of other images: ends of "the labels of the task ...".
+    """Yield whose label files are those of other images.
 
     Files of equal size are compared, and some of those that are equal opened with their images.
     """
@@ -72,7 +75,8 @@ def copied_files(dataset: PartialLabelDataset) -> Iterator[str]:
         some = again[::-(-len(again) // PAIRS)]
         if sum(_two_scenes(dataset, name, *pair) for pair in some) > len(some) / 2:
             pairs = [(one['img_id'], other['img_id']) for one, other in again]
-            yield f'{name} {_told(pairs, len(own))}'
+            yield (f'{dataset.title}: the labels of the task {name} '
+                   f'{_told(pairs, len(own))}')
 
 
 def _two_scenes(dataset: PartialLabelDataset, name: str, one: dict, other: dict) -> bool:
@@ -87,7 +91,14 @@ def _two_scenes(dataset: PartialLabelDataset, name: str, one: dict, other: dict)
                            None, {})
     except Exception:  # told of when they are read
         return False
-    return bool((label != label[:1, :1]).any())
+    return _varied(label, dataset.tasks[name].ignore_value)
+
+
+def _varied(label: np.ndarray, ignore_value: float) -> bool:
+    """Return whether a map has several known values; it has one where there is no object."""
+    known = label[label != ignore_value] if label.ndim == 2 else label[
+        (label != ignore_value).any(2)]
+    return bool((known != known[:1]).any())
 
 
 def _small(image: np.ndarray) -> np.ndarray:
@@ -95,11 +106,13 @@ def _small(image: np.ndarray) -> np.ndarray:
 
 
 def _alike(one: np.ndarray, other: np.ndarray) -> bool:
-    return not np.ptp(one) or not np.ptp(other) or np.corrcoef(one, other)[0, 1] > ONE_SCENE
+    return not np.ptp(one) or not np.ptp(other) or (
+        abs(np.corrcoef(one, other)[0, 1]) > ONE_SCENE)
 
 
 def _told(pairs: list[tuple[str, str]], number: int) -> str:
     named = ', '.join(f'{name} is {first}' for name, first in pairs[:NAMED])
     return (f'are the map of another image in {len(pairs)} of {number} ({named}'
             f'{", ..." * (len(pairs) > NAMED)}), and the images are unlike each other: were labels '
-            'of one frame copied to others?')
+            'of one frame copied to others? If they show one scene, in other light or by another '
+            'sensor, all is well')

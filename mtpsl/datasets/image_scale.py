@@ -12,7 +12,7 @@ from mtpsl.datasets.transforms.contract import crops, image_loader, zooms
 from .joint import JointDataset
 from .look import AT_LEAST, leaves_of, spread
 from .partial_label import PartialLabelDataset
-from .seen_photos import Photo, compare_photos
+from .seen_photos import Photo, compare_photos, truncated
 
 FILLED = 0.25  # least share of an input that is image
 OBLONG = 1.2  # times as high as wide, at least, that a crop was written the wrong way round
@@ -99,6 +99,13 @@ def look_at_scales(dataset: object) -> dict[str, list[Scale]]:
         steps = leaf.pipeline.transforms
         found.setdefault(name, []).extend(scales(list(_photos(leaf, steps)), steps))
     return found
+
+
+def half_there(shown: Mapping[str, list[Scale]]) -> Iterator[str]:
+    """Yield which images of a dataset, of what :func:`look_at_scales` returned, are truncated."""
+    for name, found in shown.items():
+        for told in truncated(found[0].photos if found else ()):
+            yield f'the images{f" of {name}" * bool(name)} {told}'
 
 
 def _photos(dataset: PartialLabelDataset, steps: Sequence[Callable]) -> Iterator[Photo]:

@@ -61,19 +61,22 @@ class LabelLook:
         if image is not None:
             self._fit.add(image, label, self.task.ignore_value, name)
             self._bars.add(bars, label)
-            self._copies.add(image, label, name)
+            self._copies.add(image, label, self.task.ignore_value, name)
 
-    def misplaced(self, doubted: bool = False, ordered: bool = False) -> Iterator[Misplaced]:
+    def misplaced(self, doubted: bool = False, ordered: bool = False,
+                  files: bool = True) -> Iterator[Misplaced]:
         """Yield where the labels do not belong to what their images show.
 
         Args:
             doubted: their values are wrong already, so that their places tell nothing.
             ordered: they were added in their order, see :meth:`EdgeFit.told`.
+            files: tell of maps that are those of other images; without, their files are compared,
+                see :func:`~.copied_labels.copied_files`.
         """
         if not doubted and (told := self._fit.told(ordered)):
             yield Misplaced('beside images', re.split(' against|,', told)[0], 'as they are',
                             f'are {told}')
         if told := self._bars.told():
             yield Misplaced('on bars', 'one value', 'unknown', told)
-        if not doubted and (told := self._copies.told()):
+        if not doubted and (told := self._copies.told(files)):
             yield Misplaced('copied', 'of other images, or the image', 'each its own', told)

@@ -19,7 +19,6 @@ from mtpsl.tasks.seen import Seen
 from .bars import plain_bars
 from .check_dataset import MANY
 from .contradictions import compare_sets
-from .copied_labels import copied_files
 from .joint import JointDataset
 from .label_look import LabelLook
 from .partial_label import PartialLabelDataset
@@ -281,7 +280,8 @@ def _conclude(looks: list[_Look], training: bool) -> None:
         if training and not doubt and (idle := tasks[name].idle(seen)):
             remarks.append(f'the labels of the task {name} that were opened {idle}')
         remarks += [f'the labels of the task {name} that were opened {found.text}'
-                    for look in mine for found in look.labels[name].misplaced(bool(doubt))]
+                    for look in mine
+                    for found in look.labels[name].misplaced(bool(doubt), files=not training)]
         if complete and (doubt and doubt.mute or not labelled):
             mute.append(name)
     remarks += _of_images(looks, training)
@@ -304,6 +304,5 @@ def _of_images(looks: list[_Look], training: bool) -> Iterator[str]:
                 for index in islice(spread(len(look.dataset)), AT_LEAST)]
         if told := told_transparent(some):
             yield f'images {told}'
-        for told in (*turned_copies(look.dataset),
-                     *copied_files(look.dataset)) if training else ():
+        for told in turned_copies(look.dataset) if training else ():
             yield f'the labels of the task {told}'

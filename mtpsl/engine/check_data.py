@@ -8,9 +8,11 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mtpsl.datasets.contradictions import by_set, compare_labels, compare_sets
+from mtpsl.datasets.copied_labels import copied_files
 from mtpsl.datasets.image_scale import (
     Scale,
     compare_scales,
+    half_there,
     look_at_scales,
     mostly_padding,
     turned_crop,
@@ -52,7 +54,9 @@ def check_labels(runner: Runner, training: bool = True) -> None:
     dataset = runner.train_dataloader.dataset
     learned, shown = look_at_labels(dataset), look_at_scales(dataset)
     for told in (*compare_sets(by_set(dataset, learned)), *beyond_bins(runner.cfg, learned),
-                 idle_regularizer(runner), *_padding(runner, shown), *turned_crop(shown)):
+                 idle_regularizer(runner), *_padding(runner, shown), *turned_crop(shown),
+                 *_half_there('training', shown),
+                 *(told for leaf in leaves_of(dataset) for told in copied_files(leaf))):
         if told:
             runner.logger.warning(told)
     if runner.val_loop is not None:
@@ -164,5 +168,10 @@ def training_data(cfg: Config) -> object | None:
 
 def _warn_of_scales(runner: Runner, learned: Mapping[str, list[Scale]], tested: object) -> None:
     """Warn where images of evaluation are of another size than those of training."""
-    for told in compare_scales(learned, look_at_scales(tested)):
+    shown = look_at_scales(tested)
+    for told in (*_half_there('evaluation', shown), *compare_scales(learned, shown)):
         runner.logger.warning(told)
+
+
+def _half_there(split: str, shown: Mapping[str, list[Scale]]) -> Iterator[str]:
+    return (f'{split}: {told}' for told in half_there(shown))

@@ -18,6 +18,7 @@ POLYNOMIALS = ('PolyLR', 'GroupPolyLR')
 TO_THE_END = (*POLYNOMIALS, 'CosineAnnealingLR')
 IN_STEPS = ('StepLR', 'GroupStepLR', 'MultiStepLR')
 WARM_UPS = ('LinearLR', 'ConstantLR')
+RISES = 0.01  # share of the learning rate that it rises by at the end
 
 
 class Length(NamedTuple):
@@ -159,7 +160,8 @@ def _end_doubts(ends: Sequence[_End], course: Mapping[str, np.ndarray],
     least = 1 if by_epoch else max(min(length.epoch, steps // 20), 2)
     groups = [name for name, number in at_zero.items() if number >= least]
     last = max(ends, key=lambda one: one.end / one.total, default=None)
-    again = last and last.key == 'T_max' and any(rate[-1] > rate.min() for rate in course.values())
+    again = last and last.key == 'T_max' and any(
+        rate[-1] > rate.min() + RISES * rate.max() for rate in course.values())
     if groups:
         early = min((one for one in ends if one.value < one.right),
                     key=lambda one: one.end / one.total, default=None)

@@ -128,10 +128,13 @@ def add_common_arguments(parser: argparse.ArgumentParser, size: tuple[int, int])
 
 def end_without_reader(error: Exception) -> None:
     """Exit, with a shell's status, where an error is that nobody reads standard output any more."""
-    if not isinstance(error, BrokenPipeError):
+    if not isinstance(error, BrokenPipeError) or sys.stdout is None:
         return
     readers = select.poll()
-    readers.register(sys.stdout, 0)
+    try:
+        readers.register(sys.stdout, 0)
+    except OSError:  # no file, as in a notebook
+        return
     if readers.poll(0):  # and not one of the program's own pipes
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's own flush
         raise SystemExit(128 + signal.SIGPIPE) from None
@@ -146,7 +149,7 @@ def exit_with_one_line(program: str, action: Callable[[], object]) -> None:
     again = 'the same command goes on where it stopped'
     try:
         action()
-        sys.stdout.flush()
+        print(end='', flush=True)
         return
     except KeyboardInterrupt:
         status, text = 130, f'interrupted; {again}'

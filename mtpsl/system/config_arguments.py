@@ -15,7 +15,6 @@ from .error_words import explain, kind_of
 from .option_value import read_value
 
 TURN = 3  # seconds that other ranks wait for rank 0 to report a common error
-# What Python shows of an object without a representation of its own, and of a function.
 LEFT_BEHIND = re.compile(r'is gone, so rank \d+ stops')  # see engine.ranks
 LOST = re.compile('Connection (closed|reset) by peer|Broken pipe|ncclRemoteError')
 
@@ -116,7 +115,7 @@ def one_line_errors(tool: str) -> Iterator[None]:
     """
     try:
         yield
-        sys.stdout.flush()
+        print(end='', flush=True)
     except KeyboardInterrupt as error:
         print(f'{tool}: interrupted', file=sys.stderr)
         raise SystemExit(130) from error

@@ -6,6 +6,7 @@ import traceback
 from multiprocessing import active_children
 from pathlib import Path
 
+# What Python shows of an object without a representation of its own, and of a function.
 ADDRESS = re.compile(r'<(?:function )?(?:[\w<>]+\.)*(\w+)(?: object)? at 0x[0-9a-f]+>')
 # Signals that end a worker, with the usual cause and the remedy.
 _SIGNALS = {

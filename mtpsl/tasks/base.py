@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from .auxiliary import AuxiliaryMaps, masked_mean, per_sample
-from .seen import CONSTANT, Doubt, Seen
+from .seen import Doubt, Seen
 from .stored import whole_numbers
 
 __all__ = ['INTERPOLATIONS', 'UNKNOWN_COLOUR', 'Label', 'Task', 'masked_mean', 'per_sample']
@@ -175,11 +175,6 @@ class Task(AuxiliaryMaps, ABC):
             return Doubt('hold no known pixel', mute=True)
         if seen.copies:
             return Doubt('are one and the same map, whatever the image: was one file copied?')
-        plain = seen.constant
-        if len(plain) >= max(2, CONSTANT * seen.images) and not seen.published:
-            return Doubt(f'hold one value wherever they are known in {len(plain)} of {seen.images},'
-                         f' such as {plain[0].source}: did what made them fail there? Delete these '
-                         'files. If the images show such planes, all is well')
         one = f'{seen.low:g}' if seen.low == seen.high else 'one vector'
         return Doubt(f'hold {one} wherever they are known', mute=True) if seen.alike else None
 

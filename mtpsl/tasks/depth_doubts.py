@@ -1,6 +1,5 @@
 """Reasons why depth labels look wrong: marks of nothing measured, two units, another unit."""
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -87,7 +86,7 @@ def doubt_resampled(task: 'Depth', seen: Seen) -> Doubt | None:
         return Doubt(f'have a {name} of {value:.4g}{task.unit} in most images: was each map '
                      f'divided by its own {name}? Such maps have no unit, and none can be learned '
                      'from them; ignore=() of the task if they were measured')
-    return None
+    return Doubt(told) if (told := seen.constant) else None
 
 
 def unlike_units(unit: str, learned: Seen, tested: Seen) -> str:
@@ -128,10 +127,7 @@ def _doubt_one_end(task: 'Depth', seen: Seen) -> Doubt | None:
     # A picture scaled to 255 may end one step before.
     held = sum(end >= most - 1.01 * step * (not one.is_array) for end, one in zip(ends, known))
     if seen.published or task.ignore == () or seen.alike or len(ends) < ENOUGH or (
-            held < MOSTLY * len(ends)):
-        return None
-    (_, often), = Counter(one.peak for one in known).most_common(1)
-    if often >= MOSTLY * len(known):  # a fixed camera sees the same far point
+            held < MOSTLY * len(ends)) or seen.still:
         return None
     in_bytes = round(most / step) == BYTE and not any(one.is_array for one in known)
     return Doubt(f'go up to {most:.7g} m in nearly all images'

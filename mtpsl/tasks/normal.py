@@ -86,11 +86,12 @@ class Normal(Task):
         doubt = super().doubt(seen)
         if doubt or seen.published:
             return doubt
-        if told := filled_vector(seen) or mixed_axes(seen):
+        if told := mixed_axes(seen):
             return Doubt(told)
         away = np.array([(one.some[:, 2] < AWAY).mean() for one in seen.labels if one.known])
         if away.mean() <= BACKWARDS:
-            return Doubt(told) if (told := odd_axes(seen)) else None
+            told = odd_axes(seen) or seen.constant or filled_vector(seen)
+            return Doubt(told) if told else None
         most = (away > 0.5).sum()
         where = f'most of them in {most} of the labels, ' if most else ''
         behind = np.concatenate([one.some[one.some[:, 2] < AWAY] for one in seen.labels])

@@ -9,6 +9,7 @@ import numpy as np
 from .lines import core_share, line_width, yes_pixels
 from .neighbours import blended_holes, blended_ids
 
+GRID = 16  # at least as many rows and columns of a grid
 KEPT = 1000  # approximate number of values kept per label, for the median
 
 
@@ -33,7 +34,8 @@ class One(NamedTuple):
         middle: median of the known measures.
         mean: mean of the known measures.
         digest: checksum of the map; two maps with one are the same.
-        peak: height and width of a map of measures and the first pixel with the maximum.
+        grid: (h, w) some pixels of a map of measures, at fixed places, NaN where unknown; None for
+            others.
     """
 
     pixels: int
@@ -52,7 +54,7 @@ class One(NamedTuple):
     middle: float
     mean: float
     digest: int
-    peak: tuple[int, int, int] | None
+    grid: np.ndarray | None
 
     @classmethod
     def of(cls, label: np.ndarray, ignore_value: float, source: str = '') -> 'One':
@@ -63,11 +65,10 @@ class One(NamedTuple):
         values = label[known]
         low, high = ((values.min(0), values.max(0)) if values.size else
                      (np.array(math.inf), np.array(-math.inf)))
-        largest, second, rise, middle, mean, peak = 0, -math.inf, 0.0, math.nan, math.nan, None
+        largest, second, rise, middle, mean = 0, -math.inf, 0.0, math.nan, math.nan
         measures = label.ndim == 2 and label.dtype.kind == 'f'
         if measures and values.size:
             middle, mean = float(np.median(values)), float(values.mean(dtype=np.float64))
-            peak = (*label.shape, int(np.argmax(np.where(known, label, -np.inf))))
             below = values[values < high]
             largest, second = values.size - below.size, float(below.max(initial=-math.inf))
             third = len(label) // 3
@@ -80,12 +81,18 @@ class One(NamedTuple):
         blends = (blended_holes if measures else blended_ids)(label, known)
         return cls(label.size, values.size, low, high, largest, second, rise, _spread(values),
                    source, *shape, *blends, middle, mean,
-                   zlib.crc32(np.ascontiguousarray(label).data), peak)
+                   zlib.crc32(np.ascontiguousarray(label).data),
+                   _grid(np.where(known, label, np.nan)) if measures else None)
 
     @property
     def is_array(self) -> bool:
         """Return whether the label is from a ``.npy`` file."""
         return self.source.lower().endswith('.npy')
+
+
+def _grid(label: np.ndarray) -> np.ndarray:
+    rows, columns = (max(side // GRID, 1) for side in label.shape)
+    return label[::rows, ::columns].copy()
 
 
 def _spread(values: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ ENOUGH = 8  # labels needed to see where it is near
 SOME = 3  # labels needed to see that all or none hold a class
 RARE = 1e-4  # a smaller probability is not taken for chance
 MOST = (5, 95)  # percentiles of the values
-CONSTANT = 0.1  # share of the labels that hold one measure each
+CONSTANT, SOME_PIXELS = 0.1, 10  # share of labels of one value each; known pixels of each
 # Share of pixels at the largest or smallest value, and at any one, in so many of the labels.
 CLIPPED, FILLED, MOSTLY = 0.05, 0.2, 0.8
 EQUAL = 1e-4  # difference of statistics that are one number, of it and of a map's deviation
@@ -209,11 +209,28 @@ class Seen:
             (one.pixels, one.digest) for one in known}) == 1
 
     @property
-    def constant(self) -> list[One]:
-        """Return the labels of one value, of measures or vectors, where others have several."""
-        known = [one for one in self.labels if one.known and one.some.dtype.kind == 'f']
+    def constant(self) -> str:
+        """Explain that some labels of measures or vectors hold one value each; '' if few do.
+
+        The end of a sentence that starts "the labels ... ". Of labels with some known pixels.
+        """
+        known = [one for one in self.labels if len(one.some) >= SOME_PIXELS]
         found = [one for one in known if np.array_equal(one.low, one.high)]
-        return [] if len(found) == len(known) else found
+        if self.published or len(found) < max(2, CONSTANT * len(known)) or (
+                len(found) == len(known)):
+            return ''
+        return (f'hold one value wherever they are known in {len(found)} of {len(known)}, such as '
+                f'{found[0].source}: did what made them fail there? Delete these files then; if '
+                'the images show such planes, all is well')
+
+    @property
+    def still(self) -> bool:
+        """Return whether most labels of measures agree on half of their pixels: a fixed camera."""
+        grids = [one.grid for one in self.labels if one.known and one.grid is not None]
+        known = (~np.isnan(grids[0])).sum() if grids else 0
+        alike = sum((grids[0] == grid).sum() > 0.5 * known for grid in grids[1:]
+                    if grid.shape == grids[0].shape)
+        return bool(known) and alike >= MOSTLY * max(len(grids) - 1, 1)
 
     @property
     def clipped(self) -> tuple[float, float] | None:

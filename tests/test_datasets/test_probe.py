@@ -11,6 +11,7 @@ from mtpsl.datasets.transforms.probe import check_geometry, zoom_of
 from mtpsl.datasets.transforms.probe_values import check_values
 from mtpsl.registry import TRANSFORMS
 from mtpsl.tasks import build_tasks
+from mtpsl.tasks.semseg import Semseg
 
 TASKS = build_tasks(dict(semseg=dict(type='Semseg'), normal=dict(type='Normal'),
                          depth=dict(type='Depth'), parts=dict(type='Parsing')))
@@ -268,11 +269,48 @@ def test_classes_of_two_sides_are_to_be_exchanged(step):
         mirrored=()))))
 
 
+def exchanged_in_place(results):
+    label = results['gt']['semseg'][:, ::-1]
+    sides = [label == number for number in (1, 3)]
+    label[sides[0]], label[sides[1]] = 3, 1
+    return results | dict(img=results['img'][:, ::-1], gt=dict(semseg=label))
+
+
+def mirrored_in_place(results):
+    for one in (results['img'], results['gt']['semseg']):
+        one[:] = one[:, ::-1].copy()
+    return results
+
+
+@pytest.mark.parametrize('values', [(0, 3, 2, 1), (10, 11, 12, 13)])
+def test_sides_of_files_with_numbers_of_their_own(values):
+    tasks = build_tasks(dict(semseg=dict(type='Semseg', class_names=(
+        'background', 'left arm', 'head', 'right arm'), values=values)))
+    check(by_the_task, tasks=tasks)
+    for step in (mirrored, mirrored_in_place):
+        with pytest.raises(ValueError, match='leaves left arm and right arm what they are'):
+            check(step, tasks=tasks)
+
+
+def test_a_task_of_ids_of_the_users_own(warned):
+    class Ids(Semseg):
+        def flip(self, label):
+            return 3 - label[:, ::-1]
+    task = Ids(class_names=tuple('abcd'))
+    task.name = 'ids'
+    with pytest.raises(ValueError, match='leaves 0 and 3 what they are'):
+        check(of_all(lambda one: one[:, ::-1]), tasks=dict(ids=task))
+    Ids.flip = lambda self, label: 1 / 0
+    check(of_all(lambda one: one[:, ::-1]), tasks=dict(ids=task))
+
+
 @pytest.mark.parametrize('step', [
-    by_the_task, of_all(lambda one: one[::-1, ::-1]), of_all(lambda one: np.roll(one, 80, 1)),
+    by_the_task, exchanged_in_place, of_all(lambda one: one[::-1, ::-1]),
+    of_all(lambda one: np.roll(one, 80, 1)),
     of_all(np.rot90), of_all(lambda one: one[20:, 60:])])
-def test_classes_of_two_sides_that_are_right(step):
+def test_classes_of_two_sides_that_are_right(step, warned):
     check(step, tasks=SIDED)
+    assert not [text for text in warned if 'outside of the image' in text]
 
 
 @pytest.mark.parametrize('side', [168, 184])

@@ -28,6 +28,7 @@ EPOCHS, STEPS = Length(100, 1000, 10), Length(None, 1000, 10)
     ([dict(type='PolyLR', end=100, eta_min=1e-3)], EPOCHS, ''),
     ([dict(type='CosineAnnealingLR', T_max=1, convert_to_iter_based=True)], Length(2, 24, 12),
      'for the rest the learning rate rises again; T_max=2 goes with it'),
+    ([dict(type='CosineAnnealingLR', T_max=99, convert_to_iter_based=True)], EPOCHS, ''),
     ([dict(type='GroupPolyLR', groups=('main', 'regularizer'), end=100),
       dict(type='GroupStepLR', groups=('film',), step_size=30)], EPOCHS,
      'of main, regularizer is 0 in 1 of 100 epochs; end=101'),

@@ -55,7 +55,7 @@ def check_pipeline(steps: Sequence[Callable], tasks: Mapping[str, Task]) -> None
         steps: the built transforms of a pipeline.
         tasks: task name -> task.
     """
-    for chain in _chains(steps):
+    for chain in chains(steps):
         _check_order(chain)
         refuse_own_generators(chain)
         silent = dict.fromkeys(name for step in chain for name in _silent(step))
@@ -71,7 +71,7 @@ def check_pipeline(steps: Sequence[Callable], tasks: Mapping[str, Task]) -> None
                 'current', logging.WARNING)
 
 
-def _chains(steps: Sequence[Callable]) -> Iterator[list[Callable]]:
+def chains(steps: Sequence[Callable]) -> Iterator[list[Callable]]:
     """Iterate over the pipelines of all views; a pipeline without views is one."""
     for number, step in enumerate(steps):
         if isinstance(step, MultiView):
@@ -133,7 +133,7 @@ def image_loader(steps: Sequence[Callable]) -> LoadImageFromFile | None:
 def looks(steps: Sequence[Callable]) -> list[Look]:
     """Return the deterministic colour changes of a pipeline, one per view."""
     found = []
-    for chain in _chains(steps):
+    for chain in chains(steps):
         found.append(look_of(image_loader(chain), _of_colours(chain)))
     return found
 
@@ -163,7 +163,7 @@ def zooms(steps: Sequence[Callable]) -> list[tuple[float, float]]:
     That of user transforms is measured, see :func:`~.probe.zoom_of`.
     """
     found = []
-    for chain in _chains(steps):
+    for chain in chains(steps):
         ranges = [step.scale_range if isinstance(step, RandomScale) else zoom_of(step)
                   for step in chain if isinstance(step, RandomScale) or _moves_all(step)]
         found.append((math.prod(low for low, _ in ranges), math.prod(high for _, high in ranges)))
@@ -173,7 +173,7 @@ def zooms(steps: Sequence[Callable]) -> list[tuple[float, float]]:
 def crops(steps: Sequence[Callable]) -> list[tuple[float, float]]:
     """Return the largest height and width that crops of a pipeline leave, one pair per view."""
     sizes = [[step.size for step in chain if isinstance(step, RandomCrop)]
-             for chain in _chains(steps)]
+             for chain in chains(steps)]
     return [(min((height for height, _ in chain), default=math.inf),
              min((width for _, width in chain), default=math.inf)) for chain in sizes]
 

@@ -8,6 +8,7 @@ zoom and the rotation.
 import logging
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ from mtpsl.datasets.sampler import SeededIndex, seeded
 from mtpsl.tasks import Task
 
 from .image_only import ImageOnly, package_and_name
+from .loading import LoadLabels
 from .probe import DRAWS, SIZE, copied, foreign_chain, is_foreign, maps_of, pattern_of, sample_of
 
 METRES = 4.0  # depth of the constant map
@@ -125,14 +127,15 @@ def _results(chain: Sequence[Callable], tasks: Mapping[str, Task], number: int,
 def _unexchanged(chain: Sequence[Callable], tasks: Mapping[str, Task], number: int) -> str:
     """Name the classes of two sides that a draw mirrors without exchanging them; '' if none."""
     pairs = {name: pair for name, task in tasks.items() if (pair := _sides(task))}
+    moving = [step for step in chain if not isinstance(step, LoadLabels)]  # ids, as it gives them
     halves = np.arange(SIZE[1]) >= SIZE[1] // 2
-    labels: dict[str, np.ndarray] = {
-        name: np.tile(np.where(halves, right, left), (SIZE[0], 1)).astype(tasks[name].label_dtype)
-        for name, (left, right) in pairs.items()}
-    rising = []
+    rising: list[float] = []
+    maps: dict[str, np.ndarray] = {}
     for axis in (1, 0) if pairs else ():
         ramp = np.broadcast_to(np.expand_dims(np.linspace(-1, 1, SIZE[axis]), 1 - axis), SIZE)
-        results = _results(chain, tasks, number, ramp, labels)
+        results = _results(moving, tasks, number, ramp, {
+            name: np.tile(np.where(halves, right, left), (SIZE[0], 1)).astype(
+                tasks[name].label_dtype) for name, (left, right) in pairs.items()})
         if results is None:
             return ''
         image, maps = maps_of(results)
@@ -148,20 +151,27 @@ def _unexchanged(chain: Sequence[Callable], tasks: Mapping[str, Task], number: i
         unchanged = (right, left) if rising[0] < 0 else (left, right)  # else upside down
         if all((end == here).sum() > (end == there).sum()
                for end, here, there in zip(ends, unchanged, unchanged[::-1])):
-            return (f'mirrors the {name} label and leaves {tasks[name].exchanged} what they '  # type: ignore[attr-defined]
-                    "are, though these change places in a mirror image: results['tasks'][name]."
-                    'flip exchanges them; where they do not, write mirrored=() for the task')
+            named = getattr(tasks[name], 'exchanged', '') or f'{left} and {right}'
+            return (f'mirrors the {name} label and leaves {named} what they are, though these '
+                    "change places in a mirror image: results['tasks'][name].flip exchanges them; "
+                    'where they do not, write mirrored=() for the task')
     return ''
 
 
 def _sides(task: Task) -> tuple[int, int] | None:
     """Return two ids of a task that change places in a mirror image, None if there are none."""
-    if not np.issubdtype(task.label_dtype, np.integer):
-        return None
-    ids: np.ndarray = np.arange(task.channels, dtype=task.label_dtype)
-    order = task.flip(ids[:, None])[:, 0]
-    moved = np.flatnonzero(order != ids)
+    order = _mirror_image(task)
+    moved = np.flatnonzero(order != np.arange(len(order)))
     return (int(moved[0]), int(order[moved[0]])) if len(moved) else None
+
+
+def _mirror_image(task: Task) -> np.ndarray:
+    """Return the id that each id of a task is in a mirror image; (0,) for other tasks."""
+    if np.issubdtype(task.label_dtype, np.integer):
+        ids: np.ndarray = np.arange(max(task.channels, 2), dtype=task.label_dtype)
+        with suppress(Exception):  # a task of the user's own
+            return np.asarray(task.flip(ids[:, None]))[:, 0]
+    return np.zeros(0, int)
 
 
 def _label(task: Task, kind: str) -> np.ndarray:
@@ -196,7 +206,8 @@ def _blended_ids(label: np.ndarray, task: Task) -> str:
 
 
 def _filled(label: np.ndarray, task: Task) -> list[str]:
-    numbers = sorted(set(np.unique(label).tolist()) - {1, task.ignore_value})
+    numbers = sorted(set(np.unique(label).tolist()) - {
+        1, task.ignore_value, *_mirror_image(task)[1:2].tolist()})
     return [f'writes {numbers[0]} into the {task.name} label outside of the image: there the '
             f'value must be {task.ignore_value:g}, unknown'] if numbers else []
 

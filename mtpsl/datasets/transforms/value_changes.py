@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,8 @@ import numpy as np
 from mtpsl.datasets.sampler import SeededIndex, seeded
 from mtpsl.tasks import Task
 
-from .contract import zooms
-from .image_only import ImageOnly, package_and_name
-from .loading import LoadLabels
+from .contract import chains, zooms
+from .image_only import ImageOnly
 from .probe import SIZE, copied, is_foreign, maps_of, pattern_of, sample_of
 
 DRAWS = 4
@@ -24,28 +24,33 @@ def zoomed_measures(steps: Sequence[Callable], tasks: Mapping[str, Task]) -> Ite
     """Yield which measures of an evaluation a fixed zoom of the pipeline makes others."""
     for low, high in zooms(steps):
         for name, task in tasks.items() if low == high != 1 else ():
-            if (one := float(task.rescale(np.ones((1, 1), np.float32), low).item())) != 1:
-                yield (f'the pipeline zooms images by {low:g}, and makes a {name} of 1 in the '
-                       f'files {one:g}: figures are of such values, and prediction does not zoom. '
-                       'Images that are too large are to be shrunk on disk')
+            label = _varied(task)
+            with suppress(Exception):  # a task of the user's own
+                if change := _change(label, np.asarray(task.rescale(label.copy(), low)), task):
+                    yield (f'the pipeline zooms images by {low:g}, and makes {change} in the '
+                           f'{name} files: figures are of such values, and prediction does not '
+                           'zoom. Images that are too large are to be shrunk on disk')
 
 
 def other_values(learned: Iterable[Pipeline], tested: Iterable[Pipeline]) -> Iterator[str]:
-    """Yield which labels a user's transform makes others in training or in evaluation only."""
+    """Yield which labels users' transforms make others in all of training, or of evaluation.
+
+    Of several datasets some may need it, so one that evaluation reads like one of training is
+    enough.
+    """
     changes: list[dict[str, set[str]]] = [{}, {}]
     for found, pipelines in zip(changes, (learned, tested)):
         for steps, tasks in pipelines:
-            told = changed_values(steps, tasks)
-            for name in tasks:
-                found.setdefault(name, set()).add(told.get(name, ''))
+            for chain in chains(steps):
+                told = changed_values(chain, tasks)
+                for name in tasks:
+                    found.setdefault(name, set()).add(told.get(name, ''))
     for name in (name for name in changes[0] if name in changes[1]):
-        one, other = (sorted(found[name] - {''}) for found in changes)
-        if one != other:
-            here, there = ('training', 'evaluation') if one else ('evaluation', 'training')
-            yield (f'the labels of the task {name} are other ones in {here}, where '
-                   f'{"; ".join(one or other)}, than in {there}'
-                   f'{", where " + "; ".join(other) if one and other else ""}: figures are not '
-                   'of what was learned')
+        if not changes[0][name] & changes[1][name]:
+            ways = [' or '.join(f'a transform makes {change}' if change else 'none changes them'
+                                for change in sorted(found[name])) for found in changes]
+            yield (f'the labels of the task {name} are other ones in training, where {ways[0]}, '
+                   f'than in evaluation, where {ways[1]}: figures are not of what was learned')
 
 
 def changed_values(steps: Sequence[Callable], tasks: Mapping[str, Task]) -> dict[str, str]:
@@ -58,28 +63,25 @@ def changed_values(steps: Sequence[Callable], tasks: Mapping[str, Task]) -> dict
         tasks: task name -> task.
 
     Returns:
-        Task name -> the transforms and a change, such as ``own.Merge makes 5 of it 3``.
+        Task name -> a change, such as ``3 of 5``.
     """
     chain = [step for step in steps if is_foreign(step) and not isinstance(step, ImageOnly)
              and getattr(step, 'moves', '') == 'nothing']
-    names = ', '.join('.'.join(package_and_name(step)) for step in chain)
-    reader = [step for step in steps if isinstance(step, LoadLabels)]
     before = {name: _varied(task) for name, task in tasks.items()}
     found: dict[str, str] = {}
     for number in range(DRAWS) if chain else ():
-        results: Any = sample_of(pattern_of(SIZE), dict(before), tasks)
+        results: Any = sample_of(pattern_of(SIZE), {
+            name: label.copy() for name, label in before.items()}, tasks)
         with seeded(SeededIndex(0, 0, number)), warnings.catch_warnings():
             warnings.simplefilter('ignore')
             try:
-                for step in reader + chain:
+                for step in chain:
                     results = copied(step, surely=True)(results)
-                after = maps_of(results)[1]
+                for name, label in maps_of(results)[1].items():
+                    if name in before and (change := _change(before[name], label, tasks[name])):
+                        found.setdefault(name, change)
             except Exception:  # such as one that reads files
                 return found
-        for name, label in after.items():
-            fits = name in before and label.shape == before[name].shape and name not in found
-            if fits and (change := _change(before[name], label, tasks[name])):
-                found[name] = f'{names} makes {change}'
     return found
 
 
@@ -98,7 +100,9 @@ def _varied(task: Task) -> np.ndarray:
 
 def _change(before: np.ndarray, after: np.ndarray, task: Task) -> str:
     """Describe the first known value that became another known one; '' if none did."""
-    known = ~task.says_nothing(after) if after.ndim == before.ndim else np.zeros(SIZE, bool)
+    if after.shape != before.shape:
+        return ''
+    known = ~task.says_nothing(after)
     if np.issubdtype(task.label_dtype, np.integer):
         known = after != task.ignore_value
         changed = known & (after != before)

@@ -60,7 +60,8 @@ def read_content(path: str) -> Mapping:
         ValueError: not a checkpoint, or a damaged one; or mmengine would run code in it.
     """
     file = checkpoint_file(path).stat()
-    return _content(path, (file.st_dev, file.st_ino, file.st_size, file.st_mtime_ns))
+    return _content(path, (file.st_dev, file.st_ino, file.st_size, file.st_mtime_ns,
+                           file.st_ctime_ns))
 
 
 @lru_cache(maxsize=4)  # the run's own, its teacher's and two to compare
