@@ -5,7 +5,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from .edge_warps import clear, moved, standardised, warped
+from .edge_warps import FIT, clear, moved, standardised, warped
 
 SIDE = 128  # pixels of the longer side at which edges are compared
 LEAST = 8  # labels that tell
@@ -78,11 +78,11 @@ class EdgeFit:
         """What was done to the labels, to go on after "the labels ... are"; '' where nothing.
 
         Of eight labels at least, the best transform fits better than none by four standard errors
-        of the mean, and by 0.05. Or it does so by 0.15 for 8 % of them, three at least, and is
-        as clearly worse for the others. Or, as clearly as for a transform, they fit better when
-        they are moved or zoomed. With ``ordered``, or many of them fit the image after theirs, or
-        before; or they fit their images no better than those of other labels, see
-        :func:`_of_others`.
+        of the mean, and by 0.05, and with a correlation of 0.15. Or it does so by 0.15 for 8 % of
+        them, three at least, and is as clearly worse for the others. Or, as clearly as for a
+        transform, they fit better when they are moved or zoomed. With ``ordered``, or many of them
+        fit the image after theirs, or before; or they fit their images no better than those of
+        other labels, see :func:`_of_others`.
 
         Args:
             ordered: the labels were added in their order.
@@ -94,8 +94,8 @@ class EdgeFit:
             if not number or len(known) < LEAST:
                 continue
             gain = clear(known[:, number] - known[:, 0])
-            if gain > best:
-                own, other = known[:, [0, number]].mean(0)
+            own, other = known[:, [0, number]].mean(0)
+            if gain > best and other > FIT:
                 best, found = gain, (
                     f'{name} against the images, it seems: with that undone their edges lie on '
                     f'those of the images (correlation {other:.2f} over {len(known)} labels), as '
@@ -152,6 +152,8 @@ class EdgeFit:
                 or rest[:, 0].mean() < CLEARLY * rest[:, 0].std()):
             return ''
         own, other = fits[those][:, [0, number]].mean(0)
+        if other < FIT:
+            return ''
         names = [name for name, those_too in zip(self._names, those) if those_too]
         return (f'{list(UNDO)[number]} in {len(names)} of {len(fits)} against the images '
                 f'({", ".join(names[:NAMED])}{", ..." * (len(names) > NAMED)}), it seems: with '

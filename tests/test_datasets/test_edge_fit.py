@@ -189,3 +189,17 @@ def test_the_check_names_task_and_transform(done: str, tmp_path: Path) -> None:
     assert [one.partition(' against')[0] for one in told] == (
         ['train: the depth labels that were opened are transposed'] if done == 'transposed' else [])
     assert report.sound == (done == 'as they are')
+
+
+def test_objects_that_are_smoother_than_what_is_behind_them() -> None:
+    """Their labels fit anything else better, and nothing well."""
+    rng, fit = np.random.default_rng(0), EdgeFit()
+    for number in range(24):
+        image, label = rng.integers(0, 256, (96, 96, 3), np.uint8), np.zeros((96, 96), np.uint8)
+        row, column = rng.integers(8, 24, 2)
+        image[row:row + 30, column:column + 36] = 120
+        label[row:row + 30, column:column + 36] = 1
+        fit.add(image, label, 255, str(number))
+    own, _, _, turned, *_ = np.mean(fit._fits, 0)
+    assert turned > own + 0.05
+    assert not fit.told()
