@@ -1,5 +1,6 @@
 """Whether labels lie on their images, by edges: not mirrored, turned, moved or of others."""
 
+import zlib
 from collections.abc import Callable
 
 import cv2
@@ -46,6 +47,7 @@ class EdgeFit:
     def __init__(self) -> None:
         self._fits: list[list[float]] = []  # by label, then in the order of UNDO
         self._names: list[str] = []
+        self._places: list[int] = []  # labels of one fixed camera's place count once in some
         self._maps: list[tuple[np.ndarray, np.ndarray]] = []  # edges and gradient of the first ones
         self._neighbours: list[list[float]] = []  # fit of two labels to the image of the other
         self._before: tuple[np.ndarray, np.ndarray] | None = None
@@ -63,6 +65,7 @@ class EdgeFit:
         edges = _reduced(_edges(label, ignore_value))
         if gradient.std() and edges.std():
             self._names.append(name)
+            self._places.append(zlib.crc32(edges.data))
             before, self._before = self._before, (edges, gradient)
             # Of a slow video, where images are alike, neighbours tell nothing.
             self._neighbours.append([np.nan, np.nan] if (
@@ -78,7 +81,7 @@ class EdgeFit:
         """What was done to the labels, to go on after "the labels ... are"; '' where nothing.
 
         Of eight labels at least, the best transform fits better than none by four standard errors
-        of the mean, and by 0.05, and with a correlation of 0.15. Or it does so by 0.15 for 8 % of
+        of the mean, and by 0.05, and with a correlation of 0.2. Or it does so by 0.15 for 8 % of
         them, three at least, and is as clearly worse for the others. Or, as clearly as for a
         transform, they fit better when they are moved or zoomed. With ``ordered``, or many of them
         fit the image after theirs, or before; or they fit their images no better than those of
@@ -146,7 +149,8 @@ class EdgeFit:
         number = int(np.bincount(best, minlength=len(UNDO))[1:].argmax()) + 1
         those, rest = best == number, fits[best != number]
         rest = rest[~np.isnan(rest[:, number])]
-        if (len(fits) < OF or those.sum() < max(SOME, SHARE * len(fits))
+        distinct = len({place for place, one in zip(self._places, those) if one})
+        if (len(fits) < OF or distinct < max(SOME, SHARE * len(fits))
                 or not clear(rest[:, 0] - rest[:, number])
                 or (best > 0).sum() > (best == 0).sum()
                 or rest[:, 0].mean() < CLEARLY * rest[:, 0].std()):

@@ -10,7 +10,7 @@ ERRORS, MARGIN = 4, 0.05
 # Labels that are moved: by so many pixels of the 128, and no further than by so many.
 LEAST_SHIFT, FARTHEST = 3, 32
 # Labels that are larger or smaller than what the images show: such factors are tried.
-FIT = 0.15  # least correlation with that undone
+FIT = 0.2  # least correlation with that undone
 ZOOMS = (0.7, 0.75, 0.8, 0.85, 0.9, 0.93, 1.07, 1.1, 1.15, 1.2, 1.25, 1.3, 1.4)
 # And of those in which one axis alone is, as where an image was cut to a square and its label
 # squeezed to one: the usual shapes are 4:3, 3:2, 16:10 and 16:9.

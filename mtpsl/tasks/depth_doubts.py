@@ -56,10 +56,11 @@ def doubt_metres(task: 'Depth', seen: Seen) -> Doubt | None:
         return Doubt('all go up to exactly 1, as maps that were divided by their own largest '
                      'value and are not in metres; if depth really ends at 1 m, set '
                      'farthest=1.0 of the task', certain=True)
-    if not seen.published and seen.slopes(-1):
+    if not seen.published and task.ignore != () and seen.slopes(-1):
         return Doubt('are smaller above than below in nearly all images, as inverse depth or '
                      'disparity is, while depth is small where it is near: for these the '
-                     "task's type is InverseDepth")
+                     "task's type is InverseDepth; if the camera always looked up, ignore=() of "
+                     'the task')
     near = seen.median < USUALLY_FARTHER and task.farthest >= FARTHEST
     if near and not seen.published:
         return Doubt(f'hold depths of which half are below {seen.median:.2g} m: if they are in '

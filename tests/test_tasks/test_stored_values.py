@@ -267,6 +267,8 @@ def test_depth_in_kilometres_and_depth_as_inverse_depth() -> None:
 def test_inverse_depth_as_depth_and_depth_over_its_largest() -> None:
     doubt = build('Depth').doubt(depths(*[RAMP] * 8))
     assert doubt is not None and not doubt.certain and 'type is InverseDepth' in doubt.text
+    looked_up = build('Depth', ignore=()).doubt(depths(*[RAMP + k for k in range(8)]))
+    assert 'InverseDepth' not in str(looked_up)
     maps = [RAMP[::-1] * scale for scale in (1, 2, 3)]
     assert build('Depth').doubt(depths(*maps)) is None
     over = depths(*[values / values.max() for values in maps[:2]], np.linspace(1, 0, 60) ** 2)
