@@ -9,6 +9,7 @@ from torch import Tensor
 
 from .auxiliary import AGREEMENT, CONFIDENCE
 from .base import UNKNOWN_COLOUR, Task
+from .lines import outlines
 from .seen import ENOUGH, SOME, Doubt, Seen
 from .stored import (
     Stored,
@@ -148,7 +149,7 @@ class BinaryTask(Task):
             return ''
         filled = [float((share > 0.5).mean()) for share in shares]
         if min(filled) > FEW or max(filled) < 1 - FEW:
-            return ''
+            return outlines(one, other, names)
         return ('are a yes on {2:.0%} of the pixels in {0} and on {3:.0%} in {1}: are they '
                 'inverted in one of them? values=(255, 0) of the task, or files written anew, '
                 'turn them'.format(*names, *(share.mean() for share in shares)))

@@ -11,6 +11,7 @@ from .auxiliary import AGREEMENT, CONFIDENCE, ClassAuxMaps
 from .base import Task, masked_mean
 from .class_doubts import doubt_classes, undrawn, unlike_classes
 from .class_list import check_names, check_palette, check_weights, mirror_order
+from .lines import outlines
 from .seen import Doubt, Seen
 from .stored import (
     Stored,
@@ -210,7 +211,11 @@ class CategoricalTask(ClassAuxMaps, Task):
         return doubt_classes(self, seen) or super().doubt(seen)
 
     def unlike(self, learned: Seen, tested: Seen) -> str:
-        return unlike_classes(self.class_names, learned, tested)
+        return (unlike_classes(self.class_names, learned, tested)
+                or super().unlike(learned, tested))
+
+    def two_conventions(self, one: Seen, other: Seen, names: tuple[str, str]) -> str:
+        return outlines(one, other, names)
 
     def valid(self, label: Tensor) -> Tensor:
         return label != self.ignore_value

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .lines import core_share, line_width, yes_pixels
+from .lines import core_share, line_width, other_pixels, yes_pixels
 from .neighbours import blended_holes, blended_ids
 
 GRID = 16  # at least as many rows and columns of a grid
@@ -28,6 +28,8 @@ class One(NamedTuple):
         source: image or file of the label.
         core: share of the pixels of value 1 that are far from the border, for binary maps.
         width: mean width of what these pixels draw, in pixels, for binary maps with one.
+        fill: share of the pixels of ids other than the commonest that are far from the border; None
+            for other maps, and where there are none.
         edges: number of pixels, of some, at edges: of ids whose neighbours are two numbers apart or
             more, of measures beside unknown pixels.
         between: number of these that are between the neighbours, the unknown being 0.
@@ -49,6 +51,7 @@ class One(NamedTuple):
     source: str
     core: float
     width: float
+    fill: float | None
     edges: int
     between: int
     middle: float
@@ -78,9 +81,11 @@ class One(NamedTuple):
                 rise = float(ends[0].mean() - ends[1].mean())
         yes = yes_pixels(label)
         shape = (0.0, 0.0) if yes is None else (core_share(yes), line_width(yes))
+        other = other_pixels(label)
+        fill = None if other is None else core_share(other)
         blends = (blended_holes if measures else blended_ids)(label, known)
         return cls(label.size, values.size, low, high, largest, second, rise, _spread(values),
-                   source, *shape, *blends, middle, mean,
+                   source, *shape, fill, *blends, middle, mean,
                    zlib.crc32(np.ascontiguousarray(label).data),
                    _grid(np.where(known, label, np.nan)) if measures else None)
 

@@ -264,3 +264,24 @@ def test_holes_of_normals_that_were_filled_with_one_vector(share: float, told: b
     doubt = task.doubt(filled)
     assert told == ('one and the same vector, (0, 0, 1), on 4' in str(doubt))
     assert not task.doubt(planes)  # each its own, as a rendered floor seen from elsewhere
+
+
+@pytest.mark.parametrize('task', [dict(type='Saliency'), dict(
+    type='Semseg', class_names=('a', 'b'))])
+@pytest.mark.parametrize('other', ['outlines', 'small', 'filled'])
+def test_outlines_in_the_place_of_filled_shapes(task: dict, other: str) -> None:
+    built = build_tasks(dict(mask=task))['mask']
+    rng, splits = np.random.default_rng(0), (Seen(), Seen())
+    for seen, kind in zip(splits, ('filled', other)):
+        for number in range(10):
+            label, ends = np.zeros((64, 64), np.uint8), rng.integers(4, 20, 2)
+            size = (7, 9) if kind == 'small' else (34, 38)
+            cv2.ellipse(label, (ends + 20).tolist(), (size[0] // 2, size[1] // 2), 0, 0, 360, 1,
+                        1 if kind == 'outlines' else -1)
+            seen.add(label, 255, f'{number}.png')
+    for one, two in (splits, splits[::-1]):
+        told = built.unlike(one, two)
+        assert ('were outlines saved' in told) == (other == 'outlines'), told
+    told = built.unlike(*splits)
+    assert other != 'outlines' or told.startswith(
+        'are drawn as lines in evaluation and as regions in training')
