@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.runner import Runner
 from test_faults.poison import train
 from test_faults.tiny_run import write_config, write_images
 
@@ -169,6 +170,36 @@ def test_a_lock_may_be_taken_again_by_its_owner(tmp_path):
     release(tmp_path)
     release(tmp_path)
     assert not (tmp_path / LOCK).exists()
+
+
+@pytest.mark.parametrize('taken', [False, True])
+def test_a_lock_that_was_removed_by_hand(taken, images, tmp_path, capsys):
+    """The run takes it again, or stops before it writes among the files of another."""
+    run, config = tmp_path / 'run', str(write_config(tmp_path / 'config.py', images))
+    holders = []
+
+    def steal(hook: object, runner: Runner, *rest: object) -> None:
+        (run / LOCK).unlink()
+        if taken:
+            holders.append(subprocess.Popen(
+                [sys.executable, '-c', HOLDER, str(run)], stdout=subprocess.PIPE, text=True,
+                env=os.environ | dict(PYTHONPATH=str(ROOT))))
+            assert holders[0].stdout.readline() == 'held\n'
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr('mtpsl.engine.ReseedHook.before_train_epoch', steal)
+            if taken:
+                error = last_error(capsys, config, str(run))
+                assert f'{run}/{LOCK} was removed while this process held it, and now' in error
+                assert f'process {holders[0].pid} on ' in error and 'nothing more is saved' in error
+                assert (run / LOCK).is_file() and not list(run.glob('*.pth'))
+            else:
+                train(config, str(run))
+                assert (run / 'epoch_1.pth').is_file() and not (run / LOCK).exists()
+    finally:
+        for holder in holders:
+            holder.kill()
+            holder.wait()
 
 
 @pytest.mark.parametrize('text', ['', 'what', '[]', '{"host": 3}'])

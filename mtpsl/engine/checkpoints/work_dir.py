@@ -120,7 +120,7 @@ def hold(folder: str | Path) -> None:
             if error.errno in (errno.EACCES, errno.EAGAIN):
                 raise ValueError(_in_use(path, _read(path))) from None
             raise OSError(error.errno, f'cannot lock {path}: {error.strerror}') from error
-        if path.exists() and os.fstat(descriptor).st_ino == path.stat().st_ino:
+        if _is_of(path, descriptor):
             break
         os.close(descriptor)  # its owner has removed it meanwhile
     os.ftruncate(descriptor, 0)
@@ -132,14 +132,40 @@ def hold(folder: str | Path) -> None:
     _held[path] = _Held(descriptor, stop)
 
 
+def keep(folder: str | Path) -> None:
+    """Lock a folder again whose lock file was removed by hand.
+
+    Raises:
+        ValueError: another process has locked it since.
+    """
+    path = Path(folder).resolve() / LOCK
+    held = _held.get(path)
+    if held is not None and not _is_of(path, held.descriptor):
+        release(folder)
+        try:
+            hold(folder)
+        except ValueError as error:
+            raise ValueError(f'{path} was removed while this process held it, and now {error}: '
+                             'nothing more is saved here') from None
+
+
 def release(folder: str | Path) -> None:
-    """Unlock a folder and remove the lock file."""
+    """Unlock a folder and remove the lock file, if it is this process's own."""
     path = Path(folder).resolve() / LOCK
     held = _held.pop(path, None)
     if held is not None:
         held.stop.set()
-        path.unlink(missing_ok=True)
+        if _is_of(path, held.descriptor):
+            path.unlink(missing_ok=True)
         os.close(held.descriptor)
+
+
+def _is_of(path: Path, descriptor: int) -> bool:
+    """Return whether a path leads to an open file."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except OSError:
+        return False
 
 
 def _beat(path: Path, stop: threading.Event) -> None:

@@ -23,7 +23,7 @@ from mtpsl.engine.checkpoints.content import (
 )
 from mtpsl.engine.checkpoints.data_files import code_of, file_of, files_of
 from mtpsl.engine.checkpoints.resume import differences, fingerprint, scoring
-from mtpsl.engine.checkpoints.work_dir import POINTER, hold, refuse_used
+from mtpsl.engine.checkpoints.work_dir import POINTER, hold, keep, refuse_used
 from mtpsl.engine.ranks import content_of, tell_apart
 from mtpsl.registry import HOOKS, TASKS
 from mtpsl.system.files import NUMBERED, left_behind, write_text
@@ -198,6 +198,8 @@ class SafeCheckpointHook(CheckpointHook):
             checkpoint['meta'][TASKS_KEY] = list(tasks)
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
+        if is_main_process():
+            keep(runner.work_dir)
         _check_weights(runner)
         self._apart = self._apart or tell_apart(runner)
         outdated = []
