@@ -119,6 +119,11 @@ class Frames:
             return list(self._names) if isinstance(self._names, Sequence) else []
         return [source.name for source in self._sources or () if _is_file(source)]
 
+    def known_files(self) -> list[Path]:
+        """Return the image files, as far as they are known before reading images."""
+        return [Path(source.content) for source in self._sources or ()  # type: ignore[arg-type]
+                if _is_file(source)]
+
     @staticmethod
     def _lazy(image: OneImage, place: int, taken: set[str]) -> Source:
         """Return the source of an image from a generator, and reserve its name."""

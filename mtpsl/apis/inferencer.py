@@ -189,7 +189,8 @@ class MultiTaskInferencer:
         folder = None
         if out_dir is not None:  # fail now, not after the first image
             folder = ResultsFolder(out_dir)
-            folder.existing(self.final_files(folder.path, frames.known_names(), tasks, formats))
+            folder.existing(self.final_files(folder.path, frames.known_names(), tasks, formats),
+                            frames.known_files())
         skip = on_error == 'skip' and not frames.single
         results = self._results(frames, options, skip, progress)
         return frames, results if folder is None else save_each(results, folder, formats)

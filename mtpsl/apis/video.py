@@ -177,7 +177,7 @@ def predict_video(infer: MultiTaskInferencer, path: str | Path, out_dir: str | P
     name = video.path.stem
     results = infer.stream(video, tasks=tasks, num_samples=num_samples, stages=stages, noise=name)
     folder = ResultsFolder(out_dir)
-    folder.existing(_videos(infer.final_files(folder.path, [name], tasks, ['png'])))
+    folder.existing(_videos(infer.final_files(folder.path, [name], tasks, ['png'])), [video.path])
     bar = Progress(video.total, 'frames') if progress and video.total else None
     files = VideoFiles(folder, video.fps)
     brightest: dict[str, float] = {}  # from the first frame, to avoid flicker

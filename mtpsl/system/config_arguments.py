@@ -117,7 +117,8 @@ def one_line_errors(tool: str) -> Iterator[None]:
         yield
         print(end='', flush=True)
     except KeyboardInterrupt as error:
-        print(f'{tool}: interrupted', file=sys.stderr)
+        if os.environ.get('RANK', '0') == '0':
+            print(f'{tool}: interrupted', file=sys.stderr)
         raise SystemExit(130) from error
     except Exception as error:  # a config, a file or a library can raise anything
         end_without_reader(error)

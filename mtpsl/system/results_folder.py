@@ -2,6 +2,7 @@
 
 import logging
 import os
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -57,13 +58,22 @@ class ResultsFolder:
         except OSError as error:
             raise OSError(f'{what}: the folder {path} cannot be made: {error}') from error
 
-    def existing(self, files: Iterable[Path]) -> list[Path]:
+    def existing(self, files: Iterable[Path], inputs: Iterable[Path] = ()) -> list[Path]:
         """Those that are there: results.
 
+        Args:
+            files: that are to be written.
+            inputs: files that are to be read.
+
         Raises:
-            FileExistsError: one is there that is no result of an earlier call.
+            FileExistsError: one is there that is no result of an earlier call; or one is read.
         """
         there = [file for file in files if os.path.lexists(file)]
+        read = {os.path.realpath(file) for file in inputs} if there else set()
+        for file in there:
+            if os.path.realpath(file) in read:
+                raise FileExistsError(f'{file} is an image to be read, and a result would be '
+                                      f'written over it: choose another {self.what}')
         others = [file for file in there if not self._is_listed(file)]
         if others:
             raise FileExistsError(
@@ -76,9 +86,11 @@ class ResultsFolder:
         """Warn where there are any; whether there are."""
         if files:
             from mmengine.logging import print_log  # not for a command line's help
+            # With the time, since mmengine's log leaves out what it has said before.
             print_log(f'{self.what} {self.path} has results of an earlier call, such as '
-                      f'{files[0].relative_to(self.path)}: those of one name are overwritten. '
-                      f'Another {self.what}, or names, keeps both', 'current', logging.WARNING)
+                      f'{files[0].relative_to(self.path)}: those of one name are overwritten, now '
+                      f'at {time.strftime("%H:%M:%S")}. Another {self.what}, or names, keeps both',
+                      'current', logging.WARNING)
         return bool(files)
 
     def say_kept(self, files: Iterable[Path]) -> bool:

@@ -4,6 +4,7 @@ import logging
 import signal
 import sys
 
+from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.run import parse_args, run
 
@@ -18,6 +19,8 @@ def main(argv: list[str] | None = None) -> None:
         logging.getLogger(f'torch.distributed.elastic.{name}').addFilter(_keep)
     try:
         run(args)
+    except SignalException as error:  # the processes have said that they were interrupted
+        raise SystemExit(128 + error.sigval) from None
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
         if failure.exitcode < 0:

@@ -106,6 +106,18 @@ def test_only_results_are_overwritten(infer, folder, picture, tmp_path, warned, 
     assert len(warned) == 2 and 'are overwritten' in warned[1]
 
 
+def test_an_image_is_not_overwritten_by_its_own_result(infer, folder, tmp_path):
+    ask = dict(tasks=['depth'], out_dir=tmp_path, progress=False)
+    infer(folder, **ask)
+    panel = tmp_path / 'panels/10.png'
+    before = panel.read_bytes()
+    for images in (panel, panel.parent):
+        with pytest.raises(FileExistsError, match='panels/.*png is an image to be read, and a res'):
+            infer(images, **ask)
+    assert panel.read_bytes() == before
+    infer(panel, **ask | dict(out_dir=tmp_path / 'other'))
+
+
 def test_names_that_are_one_to_the_file_system(infer, picture, tmp_path):
     ask = dict(tasks=['depth'], out_dir=tmp_path, progress=False)
     assert len(infer([picture, picture[:30]], names=['A', 'a'], **ask)) == 2

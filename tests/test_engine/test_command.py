@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import zipfile
@@ -164,3 +165,20 @@ def test_a_reader_that_goes_ends_it_in_silence(config, unbuffered):
             env=os.environ | dict(PYTHONUNBUFFERED=unbuffered), capture_output=True, text=True)
         assert done.returncode == status and bool(done.stderr) == bool(said), done.stderr
         assert said in done.stderr
+
+
+def test_an_interrupted_launch_ends_in_silence(monkeypatch, capsys):
+    def run(args: argparse.Namespace) -> None:
+        raise torchrun.SignalException('Process 7 got signal: 2', signal.SIGINT)
+    monkeypatch.setattr(torchrun, 'run', run)
+    with pytest.raises(SystemExit) as end:
+        torchrun.main(['train.py', 'x'])
+    assert end.value.code == 130 and capsys.readouterr().err == ''
+
+
+@pytest.mark.parametrize('rank, said', [('0', 'tool.py: interrupted\n'), ('1', '')])
+def test_one_process_says_that_all_were_interrupted(rank, said, monkeypatch, capsys):
+    monkeypatch.setenv('RANK', rank)
+    with pytest.raises(SystemExit) as end, one_line_errors('tool.py'):
+        raise KeyboardInterrupt
+    assert end.value.code == 130 and capsys.readouterr().err == said

@@ -58,6 +58,14 @@ def test_modules_named_on_the_command_line_are_imported(tmp_path, monkeypatch):
         'class NamedThere(PredictionDiffusion):\n    pass\n')
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(MODELS, '_module_dict', dict(MODELS.module_dict))
+    (tmp_path / 'broken_there.py').write_text('import os\nimport numpi\n')
+    with pytest.raises(ImportError, match=r"cannot be imported: No module named 'numpi' "
+                       r'\(.*broken_there.py:2\)'):
+        load_config(PASCAL, {'custom_imports': dict(imports=['broken_there'])})
+    child = tmp_path / 'child.py'
+    child.write_text(f"_base_ = '{PASCAL}'\ncustom_imports = dict(imports=['broken_there'])\n")
+    with pytest.raises(ImportError, match=r"child.py: a module .*'numpi' \(.*broken_there.py:2\)"):
+        load_config(str(child))
     options = {'custom_imports': dict(imports=['named_there']),
                'model.diffusion.type': 'NamedThere'}
     assert load_config(PASCAL, options).model.diffusion.type == 'NamedThere'

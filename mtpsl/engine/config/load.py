@@ -20,7 +20,7 @@ from mtpsl.registry import DATASETS, METRICS, MODELS, OPTIMIZERS, VISUALIZERS, c
 from .dataset_tree import leave_out_sets, leaves, shorten_written_sets, write_out_sets
 from .inherited import check_inherited, check_options
 from .model_index import find_config
-from .overrides import merge_options
+from .overrides import import_error, merge_options
 from .schema import check_kinds, check_parts
 from .shared import SHARED, check_preprocessor, check_shared, check_written_out, remember
 from .values import check_left_out, check_set_left_out, check_values, plain_numbers, value_of
@@ -147,8 +147,10 @@ def _read(path: str) -> Config:
             cfg = Config.fromfile(path)
         plain_numbers(cfg._cfg_dict)
         return cfg
-    except (OSError, ImportError):  # of a base, or of a module of custom_imports, and they say so
+    except OSError:  # of a base, and it says so
         raise
+    except ImportError as error:  # of a module of custom_imports
+        raise import_error(f'the config file {path}', error) from error
     except Exception as error:  # a config is a program
         if _is_endless(error):
             raise ValueError(f'the config file {path} cannot be read: its _base_ lead back to one '

@@ -1,5 +1,7 @@
 """Merges the overrides of ``--cfg-options`` into a config."""
 
+import re
+import traceback
 from collections.abc import Mapping
 
 from mmengine.config import Config
@@ -47,7 +49,10 @@ def _import(cfg: Config) -> None:
         raise ValueError("--cfg-options custom_imports must be a dict(imports=['module', ...]), "
                          f'got {wanted!r}')
     if wanted:
-        import_modules_from_strings(**wanted)
+        try:
+            import_modules_from_strings(**wanted)
+        except ImportError as error:
+            raise import_error('--cfg-options', error) from error
 
 
 def _check_list_index(key: str, cfg: Config) -> None:
@@ -58,3 +63,22 @@ def _check_list_index(key: str, cfg: Config) -> None:
         if isinstance(listed, (list, tuple)) and not name.isdigit():
             raise ValueError(f'--cfg-options {key}: {parent} is a list of {len(listed)}, whose '
                              f'entries have numbers from 0, as in {parent}.0.{name}')
+
+
+def import_error(who: str, error: ImportError) -> ImportError:
+    """Return the error of an import in a module that was found, else the error as it is.
+
+    Args:
+        who: what names the modules.
+        error: as mmengine raises it.
+    """
+    inner: BaseException = error
+    while cause := inner.__cause__ or inner.__context__:
+        inner = cause
+    name = str(getattr(inner, 'name', None) or '')
+    if inner is error or name and re.search(rf'\b{re.escape(name)}\b', str(error)):
+        return error
+    places = [frame for frame in traceback.extract_tb(inner.__traceback__)
+              if not frame.filename.startswith('<frozen')]
+    return ImportError(f'{who}: a module of custom_imports cannot be imported: {inner} '
+                       f'({places[-1].filename}:{places[-1].lineno})')
