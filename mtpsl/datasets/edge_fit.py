@@ -6,7 +6,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from .edge_warps import FIT, clear, moved, standardised, warped
+from .edge_warps import FIT, clear, fits_well, moved, standardised, warped
 
 SIDE = 128  # pixels of the longer side at which edges are compared
 LEAST = 8  # labels that tell
@@ -97,8 +97,8 @@ class EdgeFit:
             if not number or len(known) < LEAST:
                 continue
             gain = clear(known[:, number] - known[:, 0])
-            own, other = known[:, [0, number]].mean(0)
-            if gain > best and other > FIT:
+            if gain > best and fits_well(known[:, 0], known[:, number]):
+                own, other = known[:, [0, number]].mean(0)
                 best, found = gain, (
                     f'{name} against the images, it seems: with that undone their edges lie on '
                     f'those of the images (correlation {other:.2f} over {len(known)} labels), as '

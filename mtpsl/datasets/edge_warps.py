@@ -10,6 +10,7 @@ ERRORS, MARGIN = 4, 0.05
 # Labels that are moved: by so many pixels of the 128, and no further than by so many.
 LEAST_SHIFT, FARTHEST = 3, 32
 # Labels that are larger or smaller than what the images show: such factors are tried.
+NEARLY = 0.9  # of that a label fits as it is: then it lies where it should
 FIT = 0.2  # least correlation with that undone
 ZOOMS = (0.7, 0.75, 0.8, 0.85, 0.9, 0.93, 1.07, 1.1, 1.15, 1.2, 1.25, 1.3, 1.4)
 # And of those in which one axis alone is, as where an image was cut to a square and its label
@@ -35,7 +36,7 @@ def moved(edges: np.ndarray, gradients: np.ndarray) -> tuple[float, str]:
     down, right = (int(part) for part in (rows[best // width], columns[best % width]))
     own, other = fits[:, 0, 0], fits.reshape(len(fits), -1)[:, best]
     gain = clear(other - own)
-    if max(abs(down), abs(right)) < LEAST_SHIFT or not gain or other.mean() < FIT:
+    if max(abs(down), abs(right)) < LEAST_SHIFT or not gain or not fits_well(own, other):
         return 0.0, ''
     words = [f'{word} by {abs(by) / side:.0%} of the {whole}' for by, side, whole, word in (
         (down, height, 'height', 'up' if down > 0 else 'down'),
@@ -56,7 +57,7 @@ def warped(edges: np.ndarray, gradients: np.ndarray) -> tuple[float, str]:
                                               borderMode=cv2.BORDER_REPLICATE) for one in edges])
         other = (undone * gradients).sum((1, 2))
         gain = clear(other - own)
-        if gain > best and other.mean() > FIT:
+        if gain > best and fits_well(own, other):
             best, found = gain, (
                 f'{word} about the centre, it seems: with that undone their edges lie on those of '
                 f'the images (correlation {other.mean():.2f} over {len(edges)} labels), as they '
@@ -89,6 +90,11 @@ def clear(better: np.ndarray) -> float:
         return 0.0
     gain = float(better.mean())
     return gain if gain > max(MARGIN, ERRORS * better.std(ddof=1) / np.sqrt(len(better))) else 0.0
+
+
+def fits_well(own: np.ndarray, other: np.ndarray) -> bool:
+    """Return whether labels fit with something undone, and as they are clearly less."""
+    return bool(other.mean() > FIT and own.mean() < NEARLY * other.mean())
 
 
 def standardised(maps: Sequence[np.ndarray]) -> np.ndarray:

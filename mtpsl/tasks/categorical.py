@@ -33,9 +33,9 @@ class CategoricalTask(ClassAuxMaps, Task):
         class_names: names of the classes, in the order of their ids.
         palette: one RGB colour per class.
         loss_weight: see :class:`Task`.
-        absent_iou: IoU of a class that is in neither the truth nor the predictions of the whole
-            set. None leaves it out of the mean (as mmseg does), 0.0 counts it as zero (as the
-            reference implementation does). Both agree if every class occurs, as on PASCAL's
+        absent_iou: IoU, in percent, of a class that is in neither the truth nor the predictions of
+            the whole set. None leaves it out of the mean (as mmseg does), 0.0 counts it as zero (as
+            the reference implementation does). Both agree if every class occurs, as on PASCAL's
             validation set.
         class_weight: C numbers >= 0. The loss is a mean over pixels, weighted by their true class,
             as in :func:`torch.nn.functional.cross_entropy`. None: equal weights.

@@ -21,6 +21,7 @@ from .image_only import moves_pixels, package_and_name
 from .loading import LoadImageFromFile, LoadLabels
 from .multi_view import MultiView
 from .own_random import refuse_own_generators
+from .own_state import tell_states
 from .probe import check_geometry, zoom_of
 from .probe_values import check_values
 
@@ -62,6 +63,7 @@ def check_pipeline(steps: Sequence[Callable], tasks: Mapping[str, Task]) -> None
         _tell_of_blanks(chain)
         check_geometry(chain, tasks)
         check_values(chain, tasks)
+        tell_states(chain, tasks)
         if silent:
             print_log(
                 f'the transform {", ".join(silent)} does not say what it moves, and was only tried '

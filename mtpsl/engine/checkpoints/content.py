@@ -124,7 +124,17 @@ def _read_safetensors(path: Path) -> dict:
 
 def check_finite(path: str) -> None:
     """Raise ValueError if weights of a checkpoint are not finite; read nothing else of it."""
-    refuse_not_finite(path, _read(path, 'cpu', mmap=zipfile.is_zipfile(user_path(path))))
+    refuse_not_finite(path, _mapped(path))
+
+
+def read_weights(path: str) -> dict[str, Tensor]:
+    """Return the weights of a checkpoint by name, on the CPU; read nothing else of it."""
+    content = _mapped(path)
+    return weights_of(content) if isinstance(content, Mapping) else {}
+
+
+def _mapped(path: str) -> object:
+    return _read(path, 'cpu', mmap=zipfile.is_zipfile(user_path(path)))
 
 
 def refuse_not_finite(path: str, content: object) -> None:

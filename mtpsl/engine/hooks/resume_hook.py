@@ -3,12 +3,13 @@
 import math
 from collections.abc import Iterator
 
-from mmengine.dist import broadcast_object_list
-from mmengine.hooks import CheckpointHook, EarlyStoppingHook, Hook, ParamSchedulerHook
+from mmengine.dist import broadcast_object_list, is_main_process
+from mmengine.hooks import CheckpointHook, EarlyStoppingHook, EMAHook, Hook, ParamSchedulerHook
 from mmengine.logging import MessageHub
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 
 from mtpsl.datasets.sampler import SeededSampler
+from mtpsl.engine.checkpoints.content import name_some, read_weights
 from mtpsl.engine.visualization.curve_backend import (
     CurveVisBackend,
     curves_of,
@@ -35,6 +36,7 @@ class ResumeHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Go on where the checkpoint is: inside of its epoch, too."""
+        _tell_other_weights(runner)
         _seed_sampler(runner)
         _skip_trained(runner)
         found: list = [None]
@@ -66,6 +68,27 @@ class ResumeHook(Hook):
         backend = curves_of(runner.visualizer)
         if backend:
             backend.iteration = runner.iter + 1
+
+
+def _tell_other_weights(runner: Runner) -> None:
+    """Warn where a hook has changed weights since the checkpoint was loaded.
+
+    Sums are compared, since loading may put channels into another order.
+    """
+    averaged = any(isinstance(hook, EMAHook) for hook in runner.hooks)
+    if not (runner._resume and runner._load_from and is_main_process()) or averaged:
+        return
+    model = getattr(runner.model, 'module', runner.model)
+    saved = read_weights(runner._load_from)
+    sums = [{name: value.double().abs().sum().item() for name, value in weights.items()}
+            for weights in (model.state_dict(), saved)]
+    changed = [name for name, value in sums[0].items()
+               if not math.isclose(value, sums[1].get(name, value), rel_tol=1e-5, abs_tol=1e-8)]
+    if changed:
+        runner.logger.warning(
+            f'weights are others than those of {runner._load_from}, {name_some(changed)}: what a '
+            'hook does to them at the start of a training, it does again at --resume, and what '
+            'they had learned is gone')
 
 
 def _seed_sampler(runner: Runner) -> None:
