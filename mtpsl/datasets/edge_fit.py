@@ -20,6 +20,7 @@ NAMED = 3  # of them in a message
 # Labels of other images: they fit their own better by less than so many standard errors, and by
 # less than so much even with two more, while the images are not of one scene. As many are compared.
 BY_CHANCE, OWN, ONE_SCENE, COMPARED = 3, 0.05, 0.5, 64
+SMOOTH = -0.05  # correlation below which labels are of what is smoother than the rest of the image
 EVERYWHERE = 0.7  # deviation of the edges over their mean, below which they are noise
 KNOWN = 0.25  # least known share of a map of measures: points without neighbours have no edges
 LARGE = 1024  # pixels of the longer side beyond which a map is made smaller first
@@ -171,7 +172,7 @@ def _of_others(edges: np.ndarray, gradients: np.ndarray) -> str:
 
     A label's fit to its own image less its mean fit to the others is below three standard errors
     in the mean, and below 0.05 with two more. Where images are alike among themselves, as of a
-    fixed camera, nothing can be told.
+    fixed camera, or labels of what is smooth before texture, nothing can be told.
     """
     number = len(edges)
     edges, gradients = edges.reshape(number, -1), gradients.reshape(number, -1)
@@ -180,7 +181,7 @@ def _of_others(edges: np.ndarray, gradients: np.ndarray) -> str:
     others, likeness = ((one.sum(1) - one.diagonal()) / (number - 1) for one in (fit, alike))
     error = (own - others).std(ddof=1) / np.sqrt(number)
     if (own - others).mean() > min(BY_CHANCE * error, OWN - 2 * error) or (
-            likeness.mean() > ONE_SCENE):
+            likeness.mean() > ONE_SCENE) or own.mean() < SMOOTH:
         return ''
     return (f'those of other images, it seems: their edges lie on those of their images '
             f'(correlation {own.mean():.2f} over {number} labels) no better than on those of the '
