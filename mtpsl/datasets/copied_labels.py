@@ -6,7 +6,6 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-from mtpsl.datasets.transforms.contract import image_loader
 from mtpsl.datasets.transforms.loading import read_label
 
 from .doubles import repeated
@@ -81,15 +80,13 @@ def copied_files(dataset: PartialLabelDataset) -> Iterator[str]:
 
 def _two_scenes(dataset: PartialLabelDataset, name: str, one: dict, other: dict) -> bool:
     """Return whether two images show two scenes, and their label of a task several values."""
-    loader = image_loader(dataset.pipeline.transforms)
+    images = [read[0] for info in (one, other) if (read := dataset.read_image(info))]
+    if len(images) < 2 or min(images[0].shape[:2]) < SMALL or _alike(*map(_small, images)):
+        return False
     try:
-        images = [loader(info | dict(tasks=dataset.tasks, photos=dataset.PHOTOS))['img']
-                  for info in (one, other)] if loader else []
-        if not images or min(images[0].shape[:2]) < SMALL or _alike(*map(_small, images)):
-            return False
         label = read_label(dataset.tasks[name], dataset.label_files(name, one['labels'][name]),
                            None, {})
-    except Exception:  # told of when they are read
+    except Exception:  # told of when it is read
         return False
     return _varied(label, dataset.tasks[name].ignore_value)
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mtpsl.datasets.transforms.contract import crops, image_loader, zooms
+from mtpsl.datasets.transforms.contract import crops, zooms
 
 from .joint import JointDataset
 from .look import AT_LEAST, leaves_of, spread
@@ -97,7 +97,7 @@ def look_at_scales(dataset: object) -> dict[str, list[Scale]]:
     found: dict[str, list[Scale]] = {}
     for name, leaf in named:
         steps = leaf.pipeline.transforms
-        found.setdefault(name, []).extend(scales(list(_photos(leaf, steps)), steps))
+        found.setdefault(name, []).extend(scales(list(_photos(leaf)), steps))
     return found
 
 
@@ -108,16 +108,11 @@ def half_there(shown: Mapping[str, list[Scale]]) -> Iterator[str]:
             yield f'the images{f" of {name}" * bool(name)} {told}'
 
 
-def _photos(dataset: PartialLabelDataset, steps: Sequence[Callable]) -> Iterator[Photo]:
-    loader = image_loader(steps)
-    if loader is None:
-        return
+def _photos(dataset: PartialLabelDataset) -> Iterator[Photo]:
     for index in islice(spread(len(dataset)), AT_LEAST):
-        info = dataset.get_data_info(index) | dict(tasks=dataset.tasks, photos=dataset.PHOTOS)
-        try:
-            yield Photo.of(loader(info)['img'], info['img_id'])
-        except Exception:  # other checks report unreadable images
-            continue
+        info = dataset.get_data_info(index)
+        if read := dataset.read_image(info):
+            yield Photo.of(read[0], info['img_id'])
 
 
 def compare_scales(learned: Mapping[str, list[Scale]],

@@ -6,10 +6,9 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 
-import numpy as np
 from mmengine.logging import print_log
 
-from mtpsl.datasets.transforms.contract import image_loader, names_by_chance
+from mtpsl.datasets.transforms.contract import names_by_chance
 from mtpsl.datasets.transforms.loading import LoadLabels, read_label
 from mtpsl.datasets.transforms.value_changes import zoomed_measures
 from mtpsl.structures import batch_leaves
@@ -142,7 +141,6 @@ class _Look:
         steps = dataset.pipeline.transforms
         # Label files that a transform of the user's reads may be of any kind.
         self._reader = next((step for step in steps if isinstance(step, LoadLabels)), None)
-        self._loader = image_loader(steps)
         self.labelled: set[str] = set()
         self._arrived: set[str] = set()
         passed_over: set[str] = set()
@@ -198,7 +196,8 @@ class _Look:
 
     def _open(self, info: dict, wanted: set[str]) -> None:
         opened: dict = {}
-        image, orientation = self._image(info) if wanted & set(info['labels']) else (None, 1)
+        read = self.dataset.read_image(info) if wanted & set(info['labels']) else None
+        image, orientation = read or (None, 1)
         bars = None if image is None else plain_bars(image)
         # Labels of a turned photo are turned as the pipeline does.
         size = None if image is None or orientation == 1 else image.shape[:2]
@@ -219,17 +218,6 @@ class _Look:
                                        f'{error}') from error
                 continue
             self.labels[name].add(label, ' + '.join(paths), image, bars, info['img_id'])
-
-    def _image(self, info: dict) -> tuple[np.ndarray | None, int]:
-        """Return the image as training reads it and its EXIF orientation; None if it cannot be."""
-        if self._loader is None:
-            return None, 1
-        try:
-            results = self._loader(
-                info | dict(tasks=self.dataset.tasks, photos=self.dataset.PHOTOS))
-        except Exception:  # told of when the image goes through the pipeline
-            return None, 1
-        return results['img'], results.get('orientation', 1)
 
     def _through_pipeline(self, index: int, used: set[str]) -> set[str]:
         """The tasks whose labels are in the sample; ``used`` where that cannot be told."""

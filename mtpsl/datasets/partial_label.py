@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from mmengine.dataset import BaseDataset
 
-from mtpsl.datasets.transforms.contract import check_pipeline
+from mtpsl.datasets.transforms.contract import check_pipeline, image_loader
 from mtpsl.system.checks import is_integer
 from mtpsl.system.error_words import with_place
 from mtpsl.system.files import folder_lookup, user_path
@@ -175,6 +175,23 @@ class PartialLabelDataset(BaseDataset):
         if sample is None:
             raise RuntimeError(f'{self.title}, image {image_id}: a transform returned None')
         return sample
+
+    def read_image(self, info: dict) -> tuple[np.ndarray, int] | None:
+        """Read an image, (H, W, 3) uint8, as the pipeline does, with the EXIF orientation applied.
+
+        None where the pipeline reads none, or where it cannot be read, of which the pipeline tells.
+
+        Args:
+            info: as :meth:`get_data_info` returns it.
+        """
+        loader = image_loader(self.pipeline.transforms)
+        if loader is None:
+            return None
+        try:
+            results = loader(info | dict(tasks=self.tasks, photos=self.PHOTOS))
+        except Exception:
+            return None
+        return results['img'], results.get('orientation', 1)
 
     def read_only(self, tasks: Collection[str]) -> None:
         """Leave the labels of other tasks than these unread from now on."""

@@ -10,7 +10,6 @@ from contextlib import suppress
 
 import numpy as np
 
-from mtpsl.datasets.transforms.contract import image_loader
 from mtpsl.datasets.transforms.loading import LoadLabels, read_label
 from mtpsl.tasks import Task
 from mtpsl.tasks.seen import NAMED
@@ -43,9 +42,7 @@ def turned_copies(dataset: PartialLabelDataset) -> Iterator[str]:
         dataset: images that are trained on, with their labels.
     """
     tasks = {name: task for name, task in dataset.tasks.items() if _has_sides(task)}
-    steps = dataset.pipeline.transforms
-    loader = image_loader(steps)
-    if not tasks or loader is None or not any(isinstance(step, LoadLabels) for step in steps):
+    if not tasks or not any(isinstance(step, LoadLabels) for step in dataset.pipeline.transforms):
         return
     pairs, pixels = list(_pairs(dataset)), 0
     right, wrong = Counter[str](), dict[str, list[str]]()
@@ -53,11 +50,9 @@ def turned_copies(dataset: PartialLabelDataset) -> Iterator[str]:
         clear = [name for name in tasks if max(right[name], len(wrong.get(name, ()))) >= CLEAR]
         if len(clear) == len(tasks) or pixels > PIXELS:
             break
-        infos = [dataset.get_data_info(index) | dict(tasks=dataset.tasks, photos=dataset.PHOTOS)
-                 for index in pair]
-        try:
-            images = [loader(info)['img'] for info in infos]
-        except Exception:  # other checks report what cannot be read
+        infos = [dataset.get_data_info(index) for index in pair]
+        images = [read[0] for info in infos if (read := dataset.read_image(info))]
+        if len(images) < 2:
             continue
         pixels += sum(image.shape[0] * image.shape[1] for image in images)
         kind = _kind_of(*images)

@@ -197,8 +197,7 @@ def unfinished(path: str) -> str:
     for one in held if isinstance(held, list) else []:
         step, end = one.get('last_step'), one.get('end')
         # mmengine counts no step beyond the last: at its end a schedule stands one before it.
-        if step is not None and end is not None and step < end - 1 and (
-                end < ENDLESS):
+        if step is not None and end is not None and step + 1 < end < ENDLESS:
             unit = 'epochs' if one.get('by_epoch') else 'iterations'
             return f'{path} stands at {step} of {end} {unit} of its learning rate schedule'
     return ''
