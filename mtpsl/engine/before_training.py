@@ -47,7 +47,10 @@ def check_training(runner: Runner) -> None:
     _check_teacher(runner)
     check_batches(runner)
     _check_custom_keys(runner)
-    for found in (*schedule_doubts(runner.cfg.get('param_scheduler'), length_of(runner)),
+    # Which a resumed run must not change: its schedule is in the checkpoint.
+    kept = ' in a new run; --resume keeps the schedule of its checkpoint' if runner._resume else ''
+    for found in (*(told + kept for told in schedule_doubts(
+                      runner.cfg.get('param_scheduler'), length_of(runner))),
                   *hook_doubts(runner), *_other_data(runner),
                   *standing_weights(runner), moving_weights(runner), *_first_weights(runner),
                   *custom_key_doubts(runner), *_without_loss(runner),

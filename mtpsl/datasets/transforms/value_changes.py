@@ -9,6 +9,7 @@ import numpy as np
 
 from mtpsl.datasets.sampler import SeededIndex, seeded
 from mtpsl.tasks import Task
+from mtpsl.tasks.depth import Depth
 
 from .contract import chains, zooms
 from .image_only import ImageOnly
@@ -36,21 +37,31 @@ def other_values(learned: Iterable[Pipeline], tested: Iterable[Pipeline]) -> Ite
     """Yield which labels users' transforms make others in all of training, or of evaluation.
 
     Of several datasets some may need it, so one that evaluation reads like one of training is
-    enough.
+    enough. Metres that all of them make others alike are told of too: nothing makes predictions
+    metres again.
     """
     changes: list[dict[str, set[str]]] = [{}, {}]
+    measured = set()
     for found, pipelines in zip(changes, (learned, tested)):
         for steps, tasks in pipelines:
             for chain in chains(steps):
                 told = changed_values(chain, tasks)
                 for name in tasks:
                     found.setdefault(name, set()).add(told.get(name, ''))
+                measured |= {name for name, task in tasks.items()
+                             if isinstance(task, Depth) and task.metric}
     for name in (name for name in changes[0] if name in changes[1]):
         if not changes[0][name] & changes[1][name]:
             ways = [' or '.join(f'a transform makes {change}' if change else 'none changes them'
                                 for change in sorted(found[name])) for found in changes]
             yield (f'the labels of the task {name} are other ones in training, where {ways[0]}, '
                    f'than in evaluation, where {ways[1]}: figures are not of what was learned')
+        elif name in measured and '' not in changes[0][name] | changes[1][name]:
+            made = ' or '.join(sorted(changes[0][name]))
+            yield (f'a transform makes {made} in the labels of the task {name}, in training and in '
+                   'evaluation: losses, figures and predictions are in these values, which all '
+                   'that is told of predictions calls metres; png_unit or npy_unit of the task '
+                   'says what a file holds')
 
 
 def changed_values(steps: Sequence[Callable], tasks: Mapping[str, Task]) -> dict[str, str]:

@@ -39,14 +39,6 @@ OLD_KEYS = dict(optimizer='optim_wrapper.optimizer', optimizer_config='optim_wra
 NESTED_KEYS = dict(env_cfg={'cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'},
                    auto_scale_lr={'enable', 'base_batch_size'},
                    randomness={'seed', 'diff_rank_seed', 'deterministic'})
-# Whole numbers and the least that each may be. Without a look now some end a run hours later, or
-# let it do nothing.
-LEAST = {'train_cfg.max_epochs': 1, 'train_cfg.max_iters': 1, 'train_cfg.val_interval': 1,
-         'train_cfg.val_begin': 0, 'randomness.seed': 0, 'auto_scale_lr.base_batch_size': 1,
-         'optim_wrapper.accumulative_counts': 1,
-         **{f'{split}_dataloader.{name}': least for split in ('train', 'val', 'test')
-            for name, least in (('batch_size', 1), ('num_workers', 0), ('prefetch_factor', 1))}}
-RATES = ('optim_wrapper.optimizer.lr', 'optim_wrapper.optimizer.weight_decay')  # finite, at least 0
 HOOKS_OF_MMENGINE = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler',
                      'checkpoint')
 # What torch refuses of a data loader without worker processes.
