@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mtpsl.engine import load_config
+from mtpsl.engine.config.parsed import parse_config
 
 ROOT = Path(__file__).parents[2]
 BASES = {'nyud': '_base_/datasets/nyud.py', 'demo': 'synthetic/demo.py',
@@ -192,3 +193,19 @@ def test_a_lazy_child_may_use_what_it_sets(tmp_path):
                     'train_dataloader.dataset.pipeline[1].update(size=crop)')
     with pytest.warns(UserWarning, match='workers keep.* crop is used in other places'):
         load_config(str(path))
+
+
+def test_what_a_file_reads_is_found_by_name_and_anew_when_it_is_written_anew(tmp_path):
+    path = tmp_path / 'a.py'
+    path.write_text("_base_ = ['b.py']\nside, key = 1, 'x'\nwork = dict(a=[side, 2], **_base_.rest)\n"
+                    "text = {'b': '{{_base_.side_long}}', key: 1}\n")
+    file = parse_config(str(path))
+    assert [(place, *map(sorted, uses)) for places in file.places.values()
+            for place, uses in places] == [
+        ('work.a.0', ['side'], []), ('work.a.1', [], []), ('work', ['_base_'], ['rest']),
+        ('text', ['key'], []), ('text.b', [], ['side_long']), ('text', [], [])]
+    assert not file.changes_in_place and not file.bases
+    path.write_text("_base_ = ['b.py']\n_base_.work.a = 1\n")
+    (tmp_path / 'b.py').write_text('work = dict(a=0)\n')
+    file = parse_config(str(path))
+    assert file.changes_in_place and [base.path for base in file.bases] == [str(tmp_path / 'b.py')]

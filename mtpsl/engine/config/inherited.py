@@ -37,7 +37,7 @@ def check_inherited(path: str, cfg: Config, read: Callable[[str], Config]) -> No
     """
     top = parse_config(path)
     for file in top.family() if top is not None else ():
-        for base in file.bases if file.changes_in_place() else ():
+        for base in file.bases if file.changes_in_place else ():
             _check_in_place(file, read(file.path), read(base.path), cfg)
         for name, values in file.assigned.items() if file.bases and not file.imports else ():
             for key, kind, written in _typed(values[-1], name) if values else ():

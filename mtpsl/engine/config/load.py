@@ -17,7 +17,13 @@ import mtpsl.engine.patches  # noqa: F401  (applies them)
 from mtpsl.engine.quiet import quieten, silence
 from mtpsl.registry import DATASETS, METRICS, MODELS, OPTIMIZERS, VISUALIZERS, class_of
 
-from .dataset_tree import leave_out_sets, leaves, shorten_written_sets, write_out_sets
+from .dataset_tree import (
+    joint_datasets,
+    leave_out_sets,
+    leaves,
+    shorten_written_sets,
+    write_out_sets,
+)
 from .inherited import check_inherited, check_options
 from .model_index import find_config
 from .overrides import import_error, merge_options
@@ -76,12 +82,12 @@ def load_config(path: str, options: Mapping[str, object] | None = None) -> Confi
     quieten()
     _check_data_folder()
     path = find_config(path)
-    cfg = _read(path)
+    read = cache(_read)  # each file once for all
+    cfg = read(path)
     for key in options or {}:
         _check_option(key, path)
     for key in cfg:
         _check_spelling(key)
-    read = cache(_read)  # bases are read once for all
     check_variables(path, cfg, CONFIG_KEYS, read)
     check_inherited(path, cfg, read)
     check_sets_of_file(path, cfg, read)
@@ -99,7 +105,7 @@ def load_config(path: str, options: Mapping[str, object] | None = None) -> Confi
         check_left_out(name, cfg.tasks, present, any(key.split('.')[0] == 'tasks'
                                                      for key in options or {}))
     _leave_out(cfg)
-    for base in bases_of(path, read):  # a dump has the tasks in its parts
+    for base in bases_of(path, read) if _is_written_out(cfg) else ():
         _unshare(cfg, [key for key in SHARED if base.get(key) != cfg.get(key)], base)
     _check_entries(cfg)
     _share(cfg)
@@ -199,6 +205,13 @@ def check_unchanged(cfg: Config) -> None:
     for key in cfg:
         _check_spelling(key)
     check_shared(cfg, (component for component, _ in _components(cfg)), CONFIG_KEYS)
+
+
+def _is_written_out(cfg: Config) -> bool:
+    """Return whether parts have what is stated at the top, as those of a dump have."""
+    parts = [*(part for part, _ in _components(cfg)), *joint_datasets(cfg)]
+    return any(part.get('tasks') for part in parts) or bool(
+        (cfg.get('model') or {}).get('data_preprocessor'))
 
 
 def _unshare(cfg: Config, overridden: Collection[str], before: Mapping) -> None:

@@ -1,7 +1,9 @@
 """What a config file assigns, read without running it."""
 
 import ast
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,20 +11,41 @@ from mmengine.config import Config
 from mmengine.fileio import load
 
 BASE = '_base_'
+IN_TEXT = re.compile(rf'{BASE}\.(\w+)')  # '{{_base_.name}}' in a string
+
+
+class Uses(NamedTuple):
+    """The variables that an expression reads: by ``name``, and by ``_base_.name``."""
+
+    own: frozenset[str]
+    of_bases: frozenset[str]
+
+    def has(self, name: str, own: bool = True) -> bool:
+        """Return whether it reads a variable; with ``own=False`` one of a base only."""
+        return name in self.of_bases or own and name in self.own
 
 
 class ConfigFile(NamedTuple):
     """A config file, its bases, and its top-level assignments, name -> expressions.
 
     Attributes:
+        base_paths: the files of its bases.
         imports: whether it inherits by imports, so that bases' variables are plain names in it.
+        places: name -> the dotted keys of its values, and what each of them reads.
+        uses: what all of the file reads.
+        changes_in_place: whether some statement may change a value that it did not make:
+            ``a.b = c``, ``a.b()``.
     """
 
     path: str
-    bases: list['ConfigFile']
+    base_paths: list[str]
     assigned: dict[str, list[ast.expr]]
     tree: ast.Module
-    imports: bool = False
+    imports: bool
+    places: dict[str, list[tuple[str, Uses]]]
+    uses: Uses
+    changes_in_place: bool
+    bases: Sequence['ConfigFile'] = ()
 
     def family(self) -> Iterator['ConfigFile']:
         """Yield the file and all its bases."""
@@ -30,42 +53,37 @@ class ConfigFile(NamedTuple):
         for base in self.bases:
             yield from base.family()
 
-    def changes_in_place(self) -> bool:
-        """Whether some statement may change a value that it did not make: ``a.b = c``, ``a.b()``.
-        """
-        return any(
-            isinstance(node, (ast.Attribute, ast.Subscript)) and not isinstance(node.ctx, ast.Load)
-            or isinstance(node, ast.AugAssign)
-            or isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
-            for node in ast.walk(self.tree))
-
 
 def parse_config(path: str) -> ConfigFile | None:
     """Parse a config file; None if it cannot be read without running it."""
     try:
-        text = Path(path).read_text(encoding='utf-8')
-        if not path.endswith('.py'):
-            return ConfigFile(path, _bases(path), dict.fromkeys(load(path), []), ast.parse(''))
-        tree = ast.parse(text)
-        lazy = [_imported(path, line) for statement in tree.body if isinstance(statement, ast.With)
-                for line in statement.body if isinstance(line, ast.ImportFrom)]
-        bases = [base for base in map(parse_config, filter(None, lazy)) if base] or _bases(path)
+        file = _parsed(path, Path(path).read_text(encoding='utf-8'))
     except Exception:  # such as {{$VARIABLE:3}}, which is no Python until mmengine replaces it
         return None
-    assigned: dict[str, list[ast.expr]] = {}
+    return file._replace(bases=[base for base in map(parse_config, file.base_paths) if base])
+
+
+@lru_cache(maxsize=256)  # the files of some configs, each of which is asked for many times
+def _parsed(path: str, text: str) -> ConfigFile:
+    tree = ast.parse(text if path.endswith('.py') else '')
+    lazy = [_imported(path, line) for statement in tree.body if isinstance(statement, ast.With)
+            for line in statement.body if isinstance(line, ast.ImportFrom)]
+    assigned: dict[str, list[ast.expr]] = dict.fromkeys(
+        () if path.endswith('.py') else load(path), [])
     for statement in tree.body:
         targets = statement.targets if isinstance(statement, ast.Assign) else (
             [statement.target] if isinstance(statement, ast.AnnAssign) else [])
         for target in targets:
             if isinstance(target, ast.Name) and target.id != BASE and statement.value:  # type: ignore[attr-defined]
                 assigned.setdefault(target.id, []).append(statement.value)  # type: ignore[attr-defined]
-    return ConfigFile(path, bases, assigned, tree, bool(lazy))
+    return ConfigFile(
+        path, [base for base in lazy if base] or _base_paths(path), assigned, tree, bool(lazy),
+        {name: [place for value in values for place in _places(value, name)]
+         for name, values in assigned.items()}, _uses(tree), any(map(_changes, ast.walk(tree))))
 
 
-def _bases(path: str) -> list[ConfigFile]:
-    bases = [parse_config(Config._get_cfg_path(base, path)[0])
-             for base in Config._get_base_files(path)]
-    return [base for base in bases if base]
+def _base_paths(path: str) -> list[str]:
+    return [Config._get_cfg_path(base, path)[0] for base in Config._get_base_files(path)]
 
 
 def _imported(path: str, line: ast.ImportFrom) -> str | None:
@@ -76,14 +94,44 @@ def _imported(path: str, line: ast.ImportFrom) -> str | None:
     return str(folder.joinpath(*line.module.split('.')).with_suffix('.py'))
 
 
-def means(node: ast.AST, name: str, own: bool = True) -> bool:
-    """Return whether an expression is the variable: ``name`` or, in children, ``_base_.name``."""
-    if isinstance(node, ast.Name):
-        return own and node.id == name and isinstance(node.ctx, ast.Load)
-    if isinstance(node, ast.Attribute):
-        return isinstance(node.value, ast.Name) and (node.value.id, node.attr) == (BASE, name)
-    if isinstance(node, ast.Constant):  # '{{_base_.name}}' in a string
-        return isinstance(node.value, str) and f'{BASE}.{name}' in node.value
-    return (isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name)
-            and node.value.id == BASE and isinstance(node.slice, ast.Constant)
-            and node.slice.value == name)
+def _places(node: ast.AST, place: str) -> Iterator[tuple[str, Uses]]:
+    """Yield the dotted keys inside of a value, and what each reads."""
+    inside: list[tuple[ast.expr, str]] = []
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == 'dict':
+        inside = [(word.value, f'{place}.{word.arg}' if word.arg else place)
+                  for word in node.keywords] + [(argument, place) for argument in node.args]
+    elif isinstance(node, ast.Dict):
+        for key, inner_value in zip(node.keys, node.values):
+            known = isinstance(key, ast.Constant)
+            inside.append((inner_value, f'{place}.{key.value!s}' if known else place))  # type: ignore[union-attr]
+            if key is not None and not known:
+                yield place, _uses(key)
+    elif isinstance(node, (ast.List, ast.Tuple)):
+        inside = [(value, f'{place}.{number}') for number, value in enumerate(node.elts)]
+    else:
+        yield place, _uses(node)
+    for value, inner in inside:
+        yield from _places(value, inner)
+
+
+def _uses(node: ast.AST) -> Uses:
+    own, of_bases = set(), set()
+    for part in ast.walk(node):
+        if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load):
+            own.add(part.id)
+        elif isinstance(part, ast.Constant) and isinstance(part.value, str):
+            of_bases.update(IN_TEXT.findall(part.value))
+        elif isinstance(part, (ast.Attribute, ast.Subscript)) and isinstance(
+                part.value, ast.Name) and part.value.id == BASE:
+            if isinstance(part, ast.Attribute):
+                of_bases.add(part.attr)
+            elif isinstance(part.slice, ast.Constant):
+                of_bases.add(str(part.slice.value))
+    return Uses(frozenset(own), frozenset(of_bases))
+
+
+def _changes(node: ast.AST) -> bool:
+    """Return whether a statement may change a value in place."""
+    return (isinstance(node, (ast.Attribute, ast.Subscript)) and not isinstance(node.ctx, ast.Load)
+            or isinstance(node, ast.AugAssign)
+            or isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute))

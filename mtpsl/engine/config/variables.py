@@ -4,16 +4,15 @@ Bases of a config are run before it. A base's ``dataset=dict(data_root=data_root
 that ``data_root`` has in the base, whatever a child sets ``data_root`` to.
 """
 
-import ast
 import difflib
 import os
 import warnings
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mmengine.config import Config
 
-from .parsed import BASE, ConfigFile, means, parse_config
+from .parsed import BASE, ConfigFile, Uses, parse_config
 from .values import keys_of, no_such_set, value_of
 
 SHOWN = 8
@@ -56,7 +55,7 @@ def check_variables(path: str, cfg: Mapping, known: Collection[str],
                 _check_override(name, file, used, cfg, known, read)
             elif file is top and not used and 'model' in cfg:  # otherwise a part of other values
                 _check_unread(name, path, inherited.union(known))
-        for name in inherited.difference(file.assigned, known) if file.changes_in_place() else ():
+        for name in inherited.difference(file.assigned, known) if file.changes_in_place else ():
             _check_override(name, file, _is_used(name, file, top, 'values'), cfg, known, read)
 
 
@@ -149,7 +148,7 @@ def _check_pair(kind: str, file: ConfigFile, cfg: Mapping,
     inside = 'dataloader.dataset' if kind == 'dataset' else kind
     val, test = f'val_{inside}', f'test_{inside}'
     name, other = val.partition('.')[0], test.partition('.')[0]
-    if other in file.assigned or not (name in file.assigned or file.changes_in_place()):
+    if other in file.assigned or not (name in file.assigned or file.changes_in_place):
         return
     for base in file.bases:
         if other in _places(list(base.family()), name):
@@ -188,42 +187,22 @@ def _is_used(name: str, file: ConfigFile, top: ConfigFile, part: str = 'all') ->
 
     With ``'values'`` a use is in what they assign, not in how they change it in place.
     """
-    def trees(one: ConfigFile) -> list[ast.AST]:
-        return [one.tree] if part == 'all' else [
-            value for values in one.assigned.values() for value in values]
+    def uses(one: ConfigFile) -> Iterable[Uses]:
+        return [one.uses] if part == 'all' else [
+            use for places in one.places.values() for _, use in places]
 
-    return any(means(node, name, own=one is file or one.imports) for one in top.family()
-               if any(other is file for other in one.family())
-               for tree in trees(one) for node in ast.walk(tree))
+    return any(use.has(name, own=one is file or one.imports) for one in top.family()
+               if any(other is file for other in one.family()) for use in uses(one))
 
-
-# ------------------------------------------------------------------ places
 
 def _places(files: Sequence[ConfigFile], name: str, seen: tuple[str, ...] = ()) -> list[str]:
-    """Yield the dotted keys whose values depend on a variable, also through other variables."""
+    """Return the dotted keys whose values depend on a variable, also through other variables."""
     found = []
     for file in files:
-        for target, values in file.assigned.items():
-            if target == name or target in seen:
-                continue
-            for place in (place for value in values for place in _inside(value, target, name)):
-                rest = place[len(target):]
-                found += [place, *(key + rest for key in _places(files, target, (*seen, name)))]
+        for target, places in file.places.items():
+            own = [] if target == name or target in seen else [
+                place for place, uses in places if uses.has(name)]
+            later = _places(files, target, (*seen, name)) if own else []
+            for place in own:
+                found += [place, *(key + place[len(target):] for key in later)]
     return found
-
-
-def _inside(node: ast.AST, place: str, name: str) -> Iterator[str]:
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == 'dict':
-        for word in node.keywords:
-            yield from _inside(word.value, f'{place}.{word.arg}' if word.arg else place, name)
-        for argument in node.args:
-            yield from _inside(argument, place, name)
-    elif isinstance(node, ast.Dict):
-        for key, value in zip(node.keys, node.values):
-            inner = f'{place}.{key.value!s}' if isinstance(key, ast.Constant) else place
-            yield from _inside(value, inner, name)
-    elif isinstance(node, (ast.List, ast.Tuple)):
-        for number, value in enumerate(node.elts):
-            yield from _inside(value, f'{place}.{number}', name)
-    elif any(means(part, name) for part in ast.walk(node)):
-        yield place
