@@ -197,7 +197,8 @@ def test_a_lazy_child_may_use_what_it_sets(tmp_path):
 
 def test_what_a_file_reads_is_found_by_name_and_anew_when_it_is_written_anew(tmp_path):
     path = tmp_path / 'a.py'
-    path.write_text("_base_ = ['b.py']\nside, key = 1, 'x'\nwork = dict(a=[side, 2], **_base_.rest)\n"
+    path.write_text("_base_ = ['b.py']\nside, key = 1, 'x'\n"
+                    "work = dict(a=[side, 2], **_base_.rest)\n"
                     "text = {'b': '{{_base_.side_long}}', key: 1}\n")
     file = parse_config(str(path))
     assert [(place, *map(sorted, uses)) for places in file.places.values()
