@@ -23,6 +23,8 @@ from scipy.sparse.csgraph import maximum_flow
 
 from .boundary_nms import edge_nms, thin
 
+# Thresholds are taken together up to so many edges of their graphs and pixels of their maps.
+MOST_EDGES, MOST_PIXELS = 1 << 15, 1 << 20
 THRESHOLDS = np.concatenate([[0.001], np.arange(1, 100) / 100, [0.999]])
 """(101,) float64: a pixel is predicted where its probability is at least the threshold."""
 
@@ -47,7 +49,7 @@ def match_count(prediction: np.ndarray, truth: np.ndarray, max_distance_pixels: 
     _check_distance('max_distance_pixels', max_distance_pixels)
     pixels = np.flatnonzero(prediction)
     neighbours, degree = _candidates(pixels, np.asarray(truth, bool), max_distance_pixels)
-    return _matching_size(neighbours, degree)
+    return int(_matched_rows(neighbours, degree).sum())
 
 
 def boundary_counts(
@@ -92,18 +94,23 @@ def boundary_counts(
     neighbours, degree = _candidates(pixels, thin(truth == 1), max_dist * np.hypot(*shape))
     owner = np.repeat(np.arange(len(degree)), degree)
     occupied = np.bincount(level.ravel(), minlength=len(THRESHOLDS) + 1) > 0
+    # Where no pixel is at a threshold its map is that of the one before.
+    distinct = np.flatnonzero(occupied[:len(THRESHOLDS)] | (np.arange(len(THRESHOLDS)) == 0))
 
-    counts = np.empty((len(THRESHOLDS), 4), np.int64)
-    for k in range(len(THRESHOLDS)):
-        if k and not occupied[k]:  # same map as at threshold k - 1
-            counts[k] = counts[k - 1]
-            continue
-        predicted = thin(level > k).ravel()[pixels]
-        kept = predicted[neighbours]
-        degree_now = np.bincount(owner[kept], minlength=len(degree))
-        matched = _matching_size(neighbours[kept], degree_now)
-        counts[k] = matched, len(degree), matched, predicted.sum()
-    return counts
+    counts = np.zeros((len(THRESHOLDS), 4), np.int64)
+    together = max(min(MOST_EDGES // max(len(neighbours), 1), MOST_PIXELS // level.size), 1)
+    for start in range(0, len(distinct), together):
+        block = distinct[start:start + together]
+        predicted = thin(level > block[:, None, None]).reshape(len(block), -1)[:, pixels]
+        # A graph of its own for each threshold, side by side.
+        at, edge = np.nonzero(predicted[:, neighbours])
+        row = at * len(degree) + owner[edge]
+        matched = _matched_rows(at * len(pixels) + neighbours[edge],
+                                np.bincount(row, minlength=len(block) * len(degree)))
+        matched = matched.reshape(len(block), len(degree)).sum(1)
+        counts[block] = np.stack([matched, np.full_like(matched, len(degree)), matched,
+                                  predicted.sum(1)], 1)
+    return counts[distinct[np.searchsorted(distinct, np.arange(len(THRESHOLDS)), 'right') - 1]]
 
 
 def boundary_scores(counts: np.ndarray) -> dict[str, float]:
@@ -193,8 +200,8 @@ def _candidates(
     return found[found >= 0], (found >= 0).sum(axis=1)
 
 
-def _matching_size(neighbours: np.ndarray, degree: np.ndarray) -> int:
-    """Compute the size of a maximum matching of true pixels (rows) to predicted ones (columns).
+def _matched_rows(neighbours: np.ndarray, degree: np.ndarray) -> np.ndarray:
+    """Return which rows, such as true pixels, a maximum matching gives a column.
 
     It is the maximum flow source -> rows -> columns -> sink with all capacities 1. (SciPy's
     ``maximum_bipartite_matching`` is 100 times slower on these graphs.)
@@ -202,13 +209,17 @@ def _matching_size(neighbours: np.ndarray, degree: np.ndarray) -> int:
     Args:
         neighbours: columns that each row may match, concatenated.
         degree: (T,) number of columns of each row.
+
+    Returns:
+        (T,) bool.
     """
+    num_rows = len(degree)
     if not len(neighbours):
-        return 0
+        return np.zeros(num_rows, bool)
     used = np.zeros(neighbours.max() + 1, bool)
     used[neighbours] = True
     column = (used.cumsum(dtype=np.int32) - 1)[neighbours]
-    num_rows, num_columns = len(degree), int(used.sum())
+    num_columns = int(used.sum())
     source, sink = num_rows + num_columns, num_rows + num_columns + 1
     # CSR rows in the order of the nodes: rows, columns, source, sink.
     ends = np.concatenate([column + num_rows, np.full(num_columns, sink), np.arange(num_rows)])
@@ -216,7 +227,11 @@ def _matching_size(neighbours: np.ndarray, degree: np.ndarray) -> int:
     graph = csr_array(
         (np.ones(len(ends), np.int32), ends.astype(np.int32), out_degree.cumsum(dtype=np.int32)),
         shape=(sink + 1, sink + 1))
-    return int(maximum_flow(graph, source, sink).flow_value)
+    flow = maximum_flow(graph, source, sink).flow
+    of_source = slice(*flow.indptr[source:source + 2])
+    matched = np.zeros(num_rows, bool)
+    matched[flow.indices[of_source]] = flow.data[of_source] > 0
+    return matched
 
 
 def _check_map(name: str, values: np.ndarray, shape: tuple[int, ...]) -> None:

@@ -47,22 +47,23 @@ def edge_nms(probability: np.ndarray) -> np.ndarray:
 
 
 def thin(mask: np.ndarray) -> np.ndarray:
-    """Thin a map to lines one pixel wide by Guo and Hall's two subiterations, until it is stable.
+    """Thin maps to lines one pixel wide by Guo and Hall's two subiterations, until it is stable.
 
     Equals ``skimage.morphology.thin`` and ``bwmorph(mask, 'thin', Inf)``. All conditions are
     Boolean functions of a pixel's neighbours, so 64 pixels of a row are computed at once, as the
     bits of a word.
 
     Args:
-        mask: (H, W) bool.
+        mask: (..., H, W) bool.
 
     Returns:
-        (H, W) bool, a subset of ``mask``.
+        (..., H, W) bool, a subset of ``mask``.
     """
-    height, width = mask.shape
+    height, width = mask.shape[-2:]
     words = width // 64 + 1  # per row, with at least one empty column to separate the rows
-    rows = np.zeros((height + 2, 8 * words), np.uint8)  # an empty row above and below
-    rows[1:-1, :-(-width // 8)] = np.packbits(mask, axis=1, bitorder='little')
+    # An empty row above and below each map.
+    rows = np.zeros((*mask.shape[:-2], height + 2, 8 * words), np.uint8)
+    rows[..., 1:-1, :-(-width // 8)] = np.packbits(mask, axis=-1, bitorder='little')
     image = rows.view('<u8').ravel()
     inner = image[words:-words]
     unchanged, first = 0, True
@@ -71,7 +72,7 @@ def thin(mask: np.ndarray) -> np.ndarray:
         unchanged = unchanged + 1 if np.array_equal(kept, inner) else 0
         inner[:] = kept
         first = not first
-    return np.unpackbits(rows[1:-1], axis=1, count=width, bitorder='little').view(bool)
+    return np.unpackbits(rows[..., 1:-1, :], axis=-1, count=width, bitorder='little').view(bool)
 
 
 def _removable(image: np.ndarray, words: int, first: bool) -> np.ndarray:

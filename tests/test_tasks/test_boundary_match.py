@@ -125,8 +125,10 @@ def test_thin_equals_scikit_image(density):
     generator = np.random.default_rng(3)
     # Words are 64 pixels of a row.
     for shape in [(40, 57), (1, 9), (5, 3), (20, 63), (20, 64), (20, 65), (30, 140)]:
-        mask = generator.random(shape) < density
-        np.testing.assert_array_equal(thin(mask), skimage_thin(mask))
+        masks = generator.random((2, 3, *shape)) < density
+        np.testing.assert_array_equal(thin(masks), np.reshape(
+            [skimage_thin(mask) for mask in masks.reshape(6, *shape)], masks.shape))
+        np.testing.assert_array_equal(thin(masks[0, 0]), skimage_thin(masks[0, 0]))
     assert thin(np.ones((9, 30), bool)).sum() < 30
 
 
@@ -156,7 +158,7 @@ def test_match_count_is_the_size_of_an_optimal_assignment(distance):
 
 
 @pytest.mark.parametrize('seed', range(6))
-def test_counts_agree_with_the_protocol_written_out(seed):
+def test_counts_agree_with_the_protocol_written_out(seed, monkeypatch):
     shape = [(33, 47), (40, 28), (26, 60)][seed % 3]
     probability, truth = _soft_map(seed, shape)
     valid = np.random.default_rng(seed).random(shape) < (1.0 if seed < 2 else 0.85)
@@ -164,6 +166,11 @@ def test_counts_agree_with_the_protocol_written_out(seed):
     counts = boundary_counts(probability, truth, valid, max_dist)
     np.testing.assert_array_equal(counts, _counts_oracle(probability, truth, valid, max_dist))
     assert len(np.unique(counts[:, 3])) > 30  # the case has many different maps
+    for name, most in (('MOST_EDGES', 1), ('MOST_PIXELS', 3 * probability.size),
+                       ('MOST_EDGES', 1 << 40)):  # one threshold after the other; three together
+        monkeypatch.setattr(f'mtpsl.tasks.boundary_match.{name}', most)
+        np.testing.assert_array_equal(
+            boundary_counts(probability, truth, valid, max_dist), counts)
 
 
 def test_thinning_of_a_saturated_map_is_part_of_the_counts():
