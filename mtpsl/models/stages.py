@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from mtpsl.registry import MODELS, class_of
 
@@ -80,6 +81,8 @@ def without_values(module: nn.Module, size: Sequence[int]) -> Any:
     module = copy.deepcopy(module, empty)
     for part in module.modules():
         part.training = False  # train() of some backbones also freezes layers
+        if isinstance(part, _BatchNorm):  # changes no shape; on meta tensors it is slow
+            part.forward = nn.Identity().forward  # type: ignore[method-assign]
     with torch.no_grad():
         return module(torch.empty(1, 3, *size, device='meta'))
 
