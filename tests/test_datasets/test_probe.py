@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from mtpsl.datasets.transforms import PackMultiTaskInputs, RandomFlip
-from mtpsl.datasets.transforms.probe import check_geometry, zoom_of
+from mtpsl.datasets.transforms.probe import check_geometry
+from mtpsl.datasets.transforms.probe_scale import stretch_of, zoom_of
 from mtpsl.datasets.transforms.probe_values import check_values
 from mtpsl.registry import TRANSFORMS
 from mtpsl.tasks import build_tasks
@@ -324,3 +325,45 @@ def test_padding_is_no_zoom(side):
     low, high = zoom_of(lambda results: results | dict(img=np.kron(
         results['img'], np.ones((2, 2, 1), np.uint8))))
     assert low < 2 < high
+
+
+def resized(size, by=(1, 1)):
+    """A user's step: to a (height, width), or by factors of both."""
+    def step(results):
+        height, width = size or results['img'].shape[:2]
+        return results | dict(img=cv2.resize(results['img'], (
+            round(width * by[1]), round(height * by[0]))))
+    return step
+
+
+def padded_to_a_square(results):
+    height, width = results['img'].shape[:2]
+    most = max(height, width)
+    return results | dict(img=np.pad(results['img'], (
+        (0, most - height), (0, most - width), (0, 0))))
+
+
+def cut(results):
+    height, width = results['img'].shape[:2]
+    top, left = np.random.randint(height // 3), np.random.randint(width // 3)
+    return results | dict(img=results['img'][top:top + height // 2, left:left + width // 2])
+
+
+def turned(results):
+    return results | dict(img=np.rot90(results['img'], np.random.randint(4)))
+
+
+def jittered(results):
+    return resized(None, np.random.uniform(0.75, 1.33, 2))(results)
+
+
+@pytest.mark.parametrize('size', [(48, 64), (375, 500), (900, 600)])
+@pytest.mark.parametrize('step, wide', [
+    (resized(None, (1, 2)), 2), (resized(None, (1.5, 1)), 2 / 3), (resized(None, (0.5, 0.5)), 1),
+    (resized((128, 128)), None), (padded_to_a_square, 1), (cut, 1), (turned, 1), (jittered, 1),
+    (lambda results: results['gt']['depth'], 1)])  # it needs labels
+def test_images_that_are_stretched(step, wide, size):
+    wide = wide or size[0] / size[1]  # of a square
+    assert stretch_of([step], size) == pytest.approx(wide, rel=0.12)
+    assert stretch_of([step, resized(None, (1, 2))], size) == pytest.approx(2 * wide, rel=0.15)
+    assert stretch_of([], size) == 1

@@ -12,7 +12,13 @@ from mmengine.registry import init_default_scope
 from test_faults.tiny_run import write_config, write_images
 
 from mtpsl.apis import MultiTaskInferencer
-from mtpsl.datasets.image_scale import Scale, look_at_scales, mostly_padding, turned_crop
+from mtpsl.datasets.image_scale import (
+    Scale,
+    compare_scales,
+    look_at_scales,
+    mostly_padding,
+    turned_crop,
+)
 from mtpsl.engine import load_config
 from mtpsl.engine.check_commands import run_config_check
 from mtpsl.engine.check_data import check_labels, training_data
@@ -126,6 +132,16 @@ def test_a_crop_that_was_written_width_first(crop, sizes, told):
     scale = Scale(1, 1, 1, 1, crop, sizes, [])
     found = ''.join(turned_crop({'': [scale]}))
     assert told == bool(found) == ('size=(48, 64) of RandomCrop' in found)
+
+
+@pytest.mark.parametrize('learned, tested, told', [
+    ([1.33], [1], '1.3 times as wide in training and 1 times'), ([1], [0.5], 'and 0.5 times'),
+    ([1.33, 1], [1], ''), ([1.33], [1.3], ''), ([], [2], '')])
+def test_images_that_are_stretched_in_one_pipeline(learned, tested, told):
+    groups = ({'': [Scale(1, 1, 1, 1, (np.inf, np.inf), [], [], stretch) for stretch in one]}
+              for one in (learned, tested))
+    found = ' '.join(compare_scales(*groups))
+    assert told in found and bool(found) == bool(told)
 
 
 def test_training_tells_of_such_a_crop(tmp_path):

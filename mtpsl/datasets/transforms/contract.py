@@ -22,7 +22,8 @@ from .loading import LoadImageFromFile, LoadLabels
 from .multi_view import MultiView
 from .own_random import refuse_own_generators
 from .own_state import tell_states
-from .probe import check_geometry, zoom_of
+from .probe import check_geometry
+from .probe_scale import stretch_of, zoom_of
 from .probe_values import check_values
 
 BLANK = 0.1  # share of images of which nothing is left
@@ -162,7 +163,7 @@ def _moves_all(step: Callable) -> bool:
 def zooms(steps: Sequence[Callable]) -> list[tuple[float, float]]:
     """Return the least and largest zoom of the images in a pipeline, one pair per view.
 
-    That of user transforms is measured, see :func:`~.probe.zoom_of`.
+    That of user transforms is measured, see :func:`~.probe_scale.zoom_of`.
     """
     found = []
     for chain in chains(steps):
@@ -170,6 +171,15 @@ def zooms(steps: Sequence[Callable]) -> list[tuple[float, float]]:
                   for step in chain if isinstance(step, RandomScale) or _moves_all(step)]
         found.append((math.prod(low for low, _ in ranges), math.prod(high for _, high in ranges)))
     return found
+
+
+def stretches(steps: Sequence[Callable], size: tuple[float, float]) -> list[float]:
+    """Return how many times as wide, for its height, user transforms make an image, by views.
+
+    Arguments: see :func:`~.probe_scale.stretch_of`.
+    """
+    return [stretch_of([step for step in chain if _moves_all(step)], size)
+            for chain in chains(steps)]
 
 
 def crops(steps: Sequence[Callable]) -> list[tuple[float, float]]:

@@ -26,9 +26,6 @@ LARGE, LARGE_DRAWS = (1110, 1302), 2  # a fixed-size crop may change only a larg
 LEAST_CELL = 2.5  # pixels; smaller cells cannot be told from noise
 MATCH = 0.3  # least correlation of aligned image and labels, even blurred or noisy
 LEVELS = 6
-# Of a zoom: what counts as none, a rotation by 45 degrees included; as the same for two sizes of
-# images; and as near, since cells are counted.
-NO_ZOOM, SAME_ZOOM, NEAR_ZOOM, ZOOM_DRAWS = 1.4, 1.15, 1.1, 24
 # Unit vectors of the two kinds of cells.
 VECTORS = np.array([[0.36, 0.48, 0.8], [0.6, 0.48, 0.64]], np.float32)
 
@@ -52,41 +49,6 @@ def check_geometry(steps: Sequence[Callable], tasks: Mapping[str, Task]) -> None
         with seeded(SeededIndex(0, 0, number)), warnings.catch_warnings():
             warnings.simplefilter('ignore')
             _try(copies[number % 2], tasks, pattern_of(size, number // 2 % 2))
-
-
-def zoom_of(step: Callable) -> tuple[float, float]:
-    """Return the least and largest zoom of a user transform, measured on the pattern.
-
-    (1, 1) where it is none, also near 1 or with sizes of its own: crops and rotations change the
-    number of cells as well, and images of another size would be zoomed otherwise.
-    """
-    factors = []
-    for number in range(ZOOM_DRAWS):
-        found = []
-        for size in (SIZE, (2 * SIZE[0], 2 * SIZE[1])):
-            pattern = pattern_of(size, number % 2)
-            with seeded(SeededIndex(0, 0, number)), warnings.catch_warnings():
-                warnings.simplefilter('ignore')
-                try:
-                    image = copied(step)(sample_of(pattern, {}, {}))['img']
-                    found.append(_changes(pattern) / _changes(image))
-                except Exception:  # such as one that needs labels
-                    return 1, 1
-        if not 1 / SAME_ZOOM < found[0] / found[1] < SAME_ZOOM:
-            return 1, 1
-        factors.append(found[0])
-    low, high = min(factors), max(factors)
-    return (1, 1) if max(high, 1 / low) < NO_ZOOM else (low / NEAR_ZOOM, high * NEAR_ZOOM)
-
-
-def _changes(image: np.ndarray) -> float:
-    """Share of neighbours, by rows and by columns, that are of different cells; without padding."""
-    grey = np.float32(image if image.ndim == 2 else image.mean(2))
-    high = grey > (grey.min() + grey.max()) / 2
-    for _ in range(2):  # rows of one value at the borders, then columns
-        changing = np.flatnonzero((high != high[:, :1]).any(1))
-        high = high[changing[0]:changing[-1] + 1].T
-    return float(np.sqrt((high[1:] != high[:-1]).mean() * (high[:, 1:] != high[:, :-1]).mean()))
 
 
 def foreign_chain(steps: Sequence[Callable]) -> list[Callable]:
