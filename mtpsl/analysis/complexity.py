@@ -9,6 +9,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from mtpsl.models import PredictOptions
+from mtpsl.models.stages import leave_out_batch_norm
 from mtpsl.registry import MODELS
 from mtpsl.structures.outputs import FINAL
 
@@ -69,6 +70,7 @@ def complexity(model: nn.Module, shape: tuple[int, int] = (512, 512),
     """
     # The counter misses attention on the CPU, but not on the meta device.
     model = model.to('meta').eval()
+    leave_out_batch_norm(model)
     for module in model.modules():
         # Not an attribute of another library's module.
         if type(module).__module__.startswith('mtpsl.') and hasattr(module, 'shortcut'):

@@ -81,10 +81,16 @@ def without_values(module: nn.Module, size: Sequence[int]) -> Any:
     module = copy.deepcopy(module, empty)
     for part in module.modules():
         part.training = False  # train() of some backbones also freezes layers
-        if isinstance(part, _BatchNorm):  # changes no shape; on meta tensors it is slow
-            part.forward = nn.Identity().forward  # type: ignore[method-assign]
+    leave_out_batch_norm(module)
     with torch.no_grad():
         return module(torch.empty(1, 3, *size, device='meta'))
+
+
+def leave_out_batch_norm(module: nn.Module) -> None:
+    """Let batch normalisation do nothing: it changes no shape, and is slow on meta tensors."""
+    for part in module.modules():
+        if isinstance(part, _BatchNorm):
+            part.forward = nn.Identity().forward  # type: ignore[method-assign]
 
 
 class Encoder(nn.Module):
