@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from .arguments import Parser, at_least, end_without_reader
-from .error_words import explain, kind_of
+from .error_words import ended_by, explain, kind_of
 from .option_value import read_value
 
 TURN = 3  # seconds that other ranks wait for rank 0 to report a common error
@@ -120,6 +120,14 @@ def one_line_errors(tool: str) -> Iterator[None]:
         if os.environ.get('RANK', '0') == '0':
             print(f'{tool}: interrupted', file=sys.stderr)
         raise SystemExit(130) from error
+    except SystemExit as error:
+        if place := ended_by(error):  # else it is an end with a word of its own
+            given = '' if error.code is None else repr(error.code)
+            print(f'{tool}: error: {place} called exit({given}) before all was done',
+                  file=sys.stderr, flush=True)
+            raise SystemExit(error.code if isinstance(error.code, int) and error.code else 1
+                             ) from error
+        raise
     except Exception as error:  # a config, a file or a library can raise anything
         end_without_reader(error)
         if os.environ.get('MTPSL_TRACEBACK'):

@@ -58,6 +58,20 @@ def kind_of(error: Exception) -> str:
     return f'{name} in {frames[-1].name}, {"/".join(path.parts[-3:])}:{frames[-1].lineno}'
 
 
+def ended_by(error: SystemExit) -> str:
+    """Return the place that ended the process by ``exit()``.
+
+    '' where that is this package, a tool or a parser of arguments, which say why.
+    """
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__)
+              if '_sitebuiltins' not in frame.filename]  # exit() itself
+    path, ours = Path(frames[-1].filename), Path(__file__).parents[2]
+    if path.name == 'argparse.py' or any(path.is_relative_to(ours / folder)
+                                         for folder in ('mtpsl', 'tools')):
+        return ''
+    return f'{"/".join(path.parts[-3:])}:{frames[-1].lineno}'
+
+
 def with_place(error: Exception) -> str:
     """Return an error's text, with its type and place where that may say little."""
     kind = kind_of(error)

@@ -126,6 +126,20 @@ def test_a_sample_says_which_view_it_is_and_what_it_shows():
     assert set(data[0].metainfo) == {'img_id', 'img_path', 'ori_shape', 'img_shape', 'view', 'zoom'}
 
 
+def test_where_a_view_lies_is_not_known_after_a_transform_of_the_user_s_own():
+    class Own:
+        def __init__(self, moves):
+            self.moves = moves
+
+        def __call__(self, results):
+            return results
+
+    moved, still = Own('image and labels'), Own('nothing')
+    data = MultiView([[still], [moved], [moved, ZOOM], [ZOOM, moved], [still, ZOOM]]).transform(
+        sample('semseg'))['data_samples']
+    assert [one.zoom is None for one in data] == [False, True, True, True, False]
+
+
 def test_meta_keys_are_kept_beside_the_views_own():
     packed = MultiView([[], []], meta_keys=['img_id']).transform(sample())
     assert set(packed['data_samples'][1].metainfo) == {'img_id', 'view', 'zoom'}

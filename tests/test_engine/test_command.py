@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -73,6 +74,23 @@ def test_the_traceback_is_there_for_who_wants_it(monkeypatch):
 
 def test_an_interruption_is_a_line(capsys):
     assert last_line(KeyboardInterrupt(), capsys, 130) == 'tool.py: interrupted'
+
+
+@pytest.mark.parametrize('end, code, shown', [
+    (exit, None, ''), (sys.exit, 0, '0'), (sys.exit, 3, '3'), (sys.exit, 'why', "'why'")])
+def test_an_exit_of_other_code_is_not_taken_for_the_end(end, code, shown, capsys):
+    with pytest.raises(SystemExit) as found, one_line_errors('tool.py'):
+        end(code)
+    assert found.value.code == (3 if code == 3 else 1)
+    line, = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(r'tool\.py: error: tests/test_engine/test_command\.py:\d+ called '
+                        rf'exit\({shown}\) before all was done', line)
+
+
+def test_parsers_and_tools_end_as_they_do(capsys):
+    with pytest.raises(SystemExit) as found, one_line_errors('tool.py'):
+        argparse.ArgumentParser('tool.py').parse_args(['--help'])
+    assert found.value.code == 0 and not capsys.readouterr().err
 
 
 def test_other_ranks_leave_the_word_to_the_first(monkeypatch, capsys, waited):

@@ -338,6 +338,7 @@ def test_dicts_may_be_options():
      'worker_init_fn must be a dict whose type is a function, .*default_collate.*left out'),
     ('train_dataloader.worker_init_fn', len, 'worker_init_fn must be a dict whose type is'),
     ('val_dataloader.collate_fn', dict(type='pseudo'), 'val_dataloader.collate_fn must be a dict'),
+    ('val_dataloader.collate_fn', dict(type='stack_alike'), 'write mtpsl.stack_alike'),
     ('default_scope', 'mmseg', "default_scope must be 'mtpsl', got 'mmseg'.*mmseg.ResNet"),
     ('param_scheduler', 'poly', "param_scheduler must be .*a dict or a list.* or None, got 'poly'"),
     ('custom_hooks', 3, 'custom_hooks must be a list.* or None, got 3'),

@@ -17,7 +17,7 @@ from mtpsl.tasks import Task
 from .colours import Look, blanked, look_of, refuse_other_shape
 from .formatting import PackMultiTaskInputs
 from .geometric import RandomCrop, RandomFlip, RandomScale, RandomScaleCrop
-from .image_only import moves_pixels, package_and_name
+from .image_only import MOVES, moves_all, moves_pixels, package_and_name
 from .loading import LoadImageFromFile, LoadLabels
 from .multi_view import MultiView
 from .own_random import refuse_own_generators
@@ -27,7 +27,6 @@ from .probe_scale import stretch_of, zoom_of
 from .probe_values import check_values
 
 BLANK = 0.1  # share of images of which nothing is left
-MOVES = ('nothing', 'image and labels')
 COLOURS = ('AdjustGamma', 'CLAHE', 'PhotoMetricDistortion', 'RandomCutOut', 'RandomGrayscale',
            'RGB2Gray')
 RANDOM = ('PhotoMetricDistortion', 'RandAugment', 'RandomApply', 'RandomChoice', 'RandomCutOut',
@@ -144,20 +143,15 @@ def looks(steps: Sequence[Callable]) -> list[Look]:
 def _of_colours(chain: Sequence[Callable]) -> list[Callable]:
     """Return the steps that neither read, pack nor move what a sample holds."""
     return [step for step in chain if not (
-        isinstance(step, (LoadImageFromFile, LoadLabels, *GEOMETRIC, *LAST)) or _moves_all(step))]
+        isinstance(step, (LoadImageFromFile, LoadLabels, *GEOMETRIC, *LAST)) or moves_all(step))]
 
 
 def moving(steps: Sequence[Callable]) -> list[str]:
     """Name what changes the geometry of every image of a pipeline, with its factor if known."""
     return [f'RandomScale by {step.scale_range[0]:g}' if isinstance(step, RandomScale) else
             f'{".".join(package_and_name(step))}, which moves pixels'
-            for step in steps if _moves_all(step) or isinstance(step, RandomScale)
+            for step in steps if moves_all(step) or isinstance(step, RandomScale)
             and step.scale_range[0] == step.scale_range[1] != 1]
-
-
-def _moves_all(step: Callable) -> bool:
-    """Whether a user's transform says that it moves the image with the labels."""
-    return getattr(step, 'moves', MOVES[0]) == MOVES[1]
 
 
 def zooms(steps: Sequence[Callable]) -> list[tuple[float, float]]:
@@ -168,7 +162,7 @@ def zooms(steps: Sequence[Callable]) -> list[tuple[float, float]]:
     found = []
     for chain in chains(steps):
         ranges = [step.scale_range if isinstance(step, RandomScale) else zoom_of(step)
-                  for step in chain if isinstance(step, RandomScale) or _moves_all(step)]
+                  for step in chain if isinstance(step, RandomScale) or moves_all(step)]
         found.append((math.prod(low for low, _ in ranges), math.prod(high for _, high in ranges)))
     return found
 
@@ -178,7 +172,7 @@ def stretches(steps: Sequence[Callable], size: tuple[float, float]) -> list[floa
 
     Arguments: see :func:`~.probe_scale.stretch_of`.
     """
-    return [stretch_of([step for step in chain if _moves_all(step)], size)
+    return [stretch_of([step for step in chain if moves_all(step)], size)
             for chain in chains(steps)]
 
 

@@ -8,6 +8,7 @@ from mmcv.transforms import BaseTransform, Compose
 from mtpsl.registry import TRANSFORMS
 
 GIVEN = ('img', 'img_shape', 'ori_shape', 'img_id', 'img_path')
+MOVES = ('nothing', 'image and labels')  # what a user's transform says of itself
 MOVE_PIXELS = ('Crop', 'Flip', 'Pad', 'Resize', 'Rotate', 'RandomRotFlip', 'Mosaic', 'Affine',
                'Transpose', 'Shift', 'Warp', 'Distort', 'Elastic', 'Perspective')
 
@@ -73,6 +74,11 @@ def package_and_name(step: Callable) -> tuple[str, str]:
     """Return the package and the name of a transform, a function or an object."""
     owner = step if hasattr(step, '__qualname__') else type(step)
     return (owner.__module__ or '').partition('.')[0], owner.__qualname__
+
+
+def moves_all(step: Callable) -> bool:
+    """Return whether a user's transform says that it moves the image with the labels."""
+    return getattr(step, 'moves', MOVES[0]) == MOVES[1]
 
 
 def moves_pixels(name: str) -> bool:

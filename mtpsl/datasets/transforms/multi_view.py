@@ -9,6 +9,7 @@ from mtpsl.tasks import Task
 
 from .formatting import PackMultiTaskInputs
 from .geometric import Zoom
+from .image_only import moves_all
 
 
 @TRANSFORMS.register_module()
@@ -18,7 +19,8 @@ class MultiView(BaseTransform):
     Replaces :class:`PackMultiTaskInputs` at the end of a pipeline. Each view has labels that match
     it. The preprocessor makes one batch of all views, ordered by view. A packed sample has meta
     information ``view`` and ``zoom``, a :class:`Zoom` relative to the common sample; ``zoom`` is
-    None after more than one :class:`RandomScaleCrop` or another geometric transform.
+    None after more than one :class:`RandomScaleCrop`, another geometric transform or a user's own
+    that moves the image with the labels.
 
     Args:
         views: one pipeline per view, at least two; an empty one leaves the sample unchanged.
@@ -62,6 +64,8 @@ class MultiView(BaseTransform):
                                        zoom=whole))
             if made is None:
                 raise RuntimeError(f'MultiView: a transform of view {number} returned None')
+            if any(map(moves_all, view.transforms)):
+                made = made | dict(zoom=None)
             packed.append(self.pack.transform(made))
         return {key: [view[key] for view in packed] for key in ('inputs', 'data_samples')}
 

@@ -22,6 +22,7 @@ from .loading import LoadLabels
 CELL = 6  # pixels of the pattern's cells
 SIZE, DRAWS = (120, 168), 24
 ODD_SIZE = (121, 167)  # of the later draws: a crop may be right for even sides only
+FRAMED, FRAME = (4, 5, DRAWS - 2, DRAWS - 1), 14  # draws with black bars, and their pixels
 LARGE, LARGE_DRAWS = (1110, 1302), 2  # a fixed-size crop may change only a large image
 LEAST_CELL = 2.5  # pixels; smaller cells cannot be told from noise
 MATCH = 0.3  # least correlation of aligned image and labels, even blurred or noisy
@@ -46,9 +47,10 @@ def check_geometry(steps: Sequence[Callable], tasks: Mapping[str, Task]) -> None
     copies = [[copied(step, surely) for step in chain] for surely in (True, False)]
     for number in range(DRAWS + LARGE_DRAWS) if chain else ():
         size = LARGE if number >= DRAWS else SIZE if number < DRAWS // 2 else ODD_SIZE
+        framed = number in FRAMED
         with seeded(SeededIndex(0, 0, number)), warnings.catch_warnings():
             warnings.simplefilter('ignore')
-            _try(copies[number % 2], tasks, pattern_of(size, number // 2 % 2))
+            _try(copies[number % 2], tasks, pattern_of(size, number // 2 % 2), framed)
 
 
 def foreign_chain(steps: Sequence[Callable]) -> list[Callable]:
@@ -92,7 +94,7 @@ def pattern_of(size: tuple[int, int], seed: int = 0) -> np.ndarray:
     return np.kron(cells * 2 - 1, np.ones((CELL, CELL), np.int8))[:size[0], :size[1]]
 
 
-def _label(pattern: np.ndarray, task: Task) -> np.ndarray:
+def label_of(pattern: np.ndarray, task: Task) -> np.ndarray:
     """Return the pattern as a label map of a task."""
     high = pattern > 0
     if np.issubdtype(task.label_dtype, np.integer):
@@ -134,12 +136,15 @@ def maps_of(results: dict) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         return results['img'], results.get('gt', {})
     return results['inputs'].permute(1, 2, 0).numpy(), {
         name: (label[0] if len(label) == 1 else label.permute(1, 2, 0)).numpy()
-        for name, label in results['data_samples'].gt.items()}
+        for name, label in sorted(results['data_samples'].gt.items())}
 
 
-def _try(steps: Sequence[Callable], tasks: Mapping[str, Task], pattern: np.ndarray) -> None:
-    labels = {name: _label(pattern, task) for name, task in tasks.items()}
+def _try(steps: Sequence[Callable], tasks: Mapping[str, Task], pattern: np.ndarray,
+         framed: bool) -> None:
+    labels = {name: label_of(pattern, task) for name, task in tasks.items()}
     results = sample_of(pattern, labels, tasks)
+    if framed:
+        results['img'][:FRAME] = results['img'][-FRAME:] = 0
     fault, culprit = '', steps[0]
     for step in steps:
         before = results | dict(gt=dict(results['gt'])) if 'gt' in results else results
@@ -152,7 +157,7 @@ def _try(steps: Sequence[Callable], tasks: Mapping[str, Task], pattern: np.ndarr
         if not isinstance(after, dict):
             break
         results = after
-        found = _fault(results, tasks, pattern)
+        found = fault_of(results, tasks, pattern)
         if found and not fault:  # a later transform may move the rest as well
             culprit = step
         fault = found
@@ -161,7 +166,7 @@ def _try(steps: Sequence[Callable], tasks: Mapping[str, Task], pattern: np.ndarr
                          "transform that moves the image must move every map of results['gt'] too")
 
 
-def _fault(results: dict, tasks: Mapping[str, Task], pattern: np.ndarray) -> str:
+def fault_of(results: dict, tasks: Mapping[str, Task], pattern: np.ndarray) -> str:
     """Describe how image and labels are misaligned; '' if they are not."""
     image, maps = maps_of(results)
     unlike = unlike_sizes(image, maps)

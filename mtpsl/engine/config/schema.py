@@ -214,9 +214,11 @@ def _check_loader(path: str, loader: Mapping) -> None:
         kind = value.get('type') if isinstance(value, Mapping) else (
             value if name == 'collate_fn' else None)  # which may be a function too
         if not callable(FUNCTIONS.get(kind) if isinstance(kind, str) else kind):
+            hint = (f'write mtpsl.{kind}' if isinstance(kind, str) and ours.FUNCTIONS.get(kind)
+                    else 'left out, it is that of mmengine')
             raise TypeError(f'{path}.{name} must be a dict whose type is a function, or the name '
                             f'of one in the FUNCTIONS registry ({", ".join(FUNCTIONS.module_dict)}'
-                            f'), got {value!r}; left out, it is that of mmengine')
+                            f'), got {value!r}; {hint}')
 
 
 # ------------------------------------------------------------------ signatures

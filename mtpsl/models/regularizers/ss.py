@@ -87,7 +87,8 @@ class ViewConsistency(Regularizer):
                     raise ValueError(
                         'ViewConsistency compares view 0, which must not change the geometry, with '
                         'view 1, at most one RandomScaleCrop of it; MultiView made others in view '
-                        f'{number} of {sample.get("img_path")}')
+                        f'{number} of {sample.get("img_path")}. What moves both alike, such as a '
+                        'transform of your own, belongs before MultiView')
 
 
 def zoom_grid(samples: Sequence[MultiTaskSample], size: tuple[int, int],
