@@ -4,6 +4,7 @@ import logging
 import signal
 import sys
 
+from torch.distributed import DistNetworkError
 from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.run import parse_args, run
@@ -19,6 +20,10 @@ def main(argv: list[str] | None = None) -> None:
         logging.getLogger(f'torch.distributed.elastic.{name}').addFilter(_keep)
     try:
         run(args)
+    except DistNetworkError as error:
+        print(f'{args.training_script}: error: {" ".join(str(error).split())}; PORT=... of the '
+              'launch script chooses another port', file=sys.stderr)
+        raise SystemExit(1) from None
     except SignalException as error:  # the processes have said that they were interrupted
         raise SystemExit(128 + error.sigval) from None
     except ChildFailedError as error:

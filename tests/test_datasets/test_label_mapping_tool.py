@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -87,8 +88,9 @@ def test_ids_of_a_folder_are_names_in_natural_order(tool, tmp_path, capsys):
     assert load_mapping(str(out), ids, ['semseg', 'depth']) == expected
     assert expected != generate_mapping(sorted(ids), ['semseg', 'depth'], 'onelabel', 0)
     (folder / '7.png').touch()
-    with pytest.raises(SystemExit, match=r'several images with one id .*: 7\.npy, 7\.png$'):
+    with pytest.raises(SystemExit):
         tool.main([*command, '--force'])
+    assert re.search(r'several images with one id .*: 7\.npy, 7\.png ', capsys.readouterr().err)
 
 
 def test_import_from_the_shell(tmp_path):
@@ -126,8 +128,9 @@ def test_progress_is_shown_on_a_terminal(tool, pascal, tmp_path, capsys, monkeyp
 
 def test_broken_parts_file_is_named(tool, pascal, tmp_path, capsys):
     (pascal / f'human_parts/{PERSON}.mat').write_bytes(b'no')
-    with pytest.raises(SystemExit, match=f'error: cannot read .*{PERSON}.mat: '):
+    with pytest.raises(SystemExit):
         tool.main(['with-people', str(pascal), '--out', str(tmp_path / 'people.txt')])
+    assert re.search(f'error: cannot read .*{PERSON}.mat: ', capsys.readouterr().err)
     assert not (tmp_path / 'people.txt').exists()
 
 
@@ -153,22 +156,23 @@ def test_wrong_command_line_is_one_line(tool, tmp_path, ids_file, capsys, extra,
                *PASCAL_TASKS, '--out', str(tmp_path / 'm.json')]
     with pytest.raises(SystemExit) as error:
         tool.main(command + [part.format(tmp=tmp_path) for part in extra])
-    line = (capsys.readouterr().err or f'{error.value.code}\n').splitlines()[-1]
+    line = capsys.readouterr().err.splitlines()[-1]
     assert error.value.code not in (0, None)
     assert line.startswith('label_mapping.py') and 'error: ' in line
     assert message.format(tmp=tmp_path) in line
     assert not (tmp_path / 'm.json').exists()
 
 
-def test_only_of_other_ids_names_the_file_and_one_of_them(tool, tmp_path, ids_file):
+def test_only_of_other_ids_names_the_file_and_one_of_them(tool, tmp_path, ids_file, capsys):
     """Such as names of files with their suffix."""
     (tmp_path / 'p.txt').write_text(f'{NUMBERS[0]}\n{NUMBERS[1]}.png\n')
-    with pytest.raises(SystemExit) as error:
+    with pytest.raises(SystemExit):
         tool.main(['generate', '--ids', str(ids_file), '--setting', 'onelabel', '--tasks',
                    *PASCAL_TASKS, '--out', str(tmp_path / 'm.json'),
                    '--only', f'parsing={tmp_path}/p.txt'])
-    assert f'--only parsing={tmp_path}/p.txt: 1 of its 2 ids are' in error.value.code
-    assert f"such as '{NUMBERS[1]}.png'; one there is '{NUMBERS[0]}'" in error.value.code
+    said = capsys.readouterr().err
+    assert f'--only parsing={tmp_path}/p.txt: 1 of its 2 ids are' in said
+    assert f"such as '{NUMBERS[1]}.png'; one there is '{NUMBERS[0]}'" in said
 
 
 def test_only_can_be_given_again(tool, tmp_path, ids_file):

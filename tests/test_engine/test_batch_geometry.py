@@ -1,18 +1,21 @@
 """Users' code that makes batches and moves images away from their labels."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
 from in_process import load_tool, running_here
+from mmengine.dataset import ConcatDataset, RepeatDataset
 from test_faults.tiny_run import write_config, write_images
 
-from mtpsl.datasets import stack_alike
+from mtpsl.datasets import FolderDataset, stack_alike
 from mtpsl.engine.batch_geometry import batch_fault
 from mtpsl.models import MultiTaskDataPreprocessor
-from mtpsl.registry import FUNCTIONS, MODELS
+from mtpsl.registry import DATASETS, FUNCTIONS, MODELS
 from mtpsl.tasks import build_tasks
 
-TASKS = build_tasks(dict(semseg=dict(type='Semseg'), depth=dict(type='Depth')))
+TASKS = build_tasks(dict(semseg=dict(type='Semseg'), depth=dict(type='Depth', png_unit=1e-3)))
 
 
 class Own(MultiTaskDataPreprocessor):
@@ -64,13 +67,48 @@ def failing(images, samples):
     raise KeyError('view')
 
 
-@pytest.mark.parametrize('size', [(64, 64), (128, 192), (256, 256)])
+@pytest.fixture(scope='module')
+def dataset(tmp_path_factory):
+    """Four images whose pixels are never read."""
+    root = tmp_path_factory.mktemp('data') / 'train'
+    for folder in ('images', 'semseg', 'depth'):
+        (root / folder).mkdir(parents=True)
+        for number in range(4):
+            (root / folder / f'{number}.png').touch()
+    return FolderDataset(tasks=TASKS, data_root=root.parent, split='train', pipeline=[])
+
+
+class Wrapper:
+    """A user's, around a dataset."""
+
+    def __init__(self, dataset, change):
+        self.dataset, self.change = dataset, change
+
+    def __len__(self):
+        return len(self.dataset)
+
+    def __getitem__(self, index):
+        item = self.dataset[index]
+        return item | dict(inputs=self.change(item['inputs'], [item['data_samples']]))
+
+
+class OwnFolders(FolderDataset):
+    """A user's dataset that changes what it has packed."""
+
+    change = None
+
+    def __getitem__(self, index):
+        item = super().__getitem__(index)
+        return item | dict(inputs=self.change[0](item['inputs'], [item['data_samples']]))
+
+
+@pytest.mark.parametrize('size', [(64, 64), (256, 256)])
 @pytest.mark.parametrize('change, moves', [
     (mirrored, True), (mirrored_by_chance, True), (shifted, True), (mirrored_with_labels, False),
     (blended, False), (erased, False), (noisy, False), (failing, False),
     (lambda images, samples: images, False)])
-def test_images_of_a_batch_that_move_without_labels(change, moves, size):
-    fault = batch_fault(stack_alike, Own(change, size=size), TASKS)
+def test_images_that_move_without_labels(change, moves, size, dataset):
+    fault = batch_fault(dataset, stack_alike, Own(change, size=size))
     assert bool(fault) == moves == ('misaligns image and labels (depth, semseg)' in fault)
     usual = MultiTaskDataPreprocessor(TASKS, size=size)
 
@@ -78,7 +116,14 @@ def test_images_of_a_batch_that_move_without_labels(change, moves, size):
         data = stack_alike(packed)
         return data | dict(inputs=change(data['inputs'], data['data_samples']))
 
-    assert bool(batch_fault(collate, usual, TASKS)) == moves
+    assert bool(batch_fault(dataset, collate, usual)) == moves
+    own = copy.copy(dataset)
+    own.__class__ = OwnFolders
+    own.change = [change]
+    for changed in (Wrapper(dataset, change), own, RepeatDataset(own, 2),
+                    ConcatDataset([dataset, own])):
+        if change is not blended:  # of one image's rows
+            assert bool(batch_fault(changed, stack_alike, usual)) == moves, changed
 
 
 @MODELS.register_module()
@@ -96,7 +141,17 @@ def turning_collate(packed):
     return data | dict(inputs=data['inputs'].rot90(2, (-2, -1)))
 
 
+@DATASETS.register_module()
+class TurningFolders(FolderDataset):
+    """A user's, which turns what it has packed."""
+
+    def __getitem__(self, index):
+        item = super().__getitem__(index)
+        return item | dict(inputs=item['inputs'].rot90(2, (-2, -1)))
+
+
 @pytest.mark.parametrize('option, named', [
+    ('train_dataloader.dataset.type=TurningFolders', 'dataset tests.'),
     ('model.data_preprocessor.type=TurningPreprocessor', 'data_preprocessor tests.'),
     ('train_dataloader.collate_fn.type=mtpsl.turning_collate', 'collate_fn tests.')])
 def test_such_a_training_does_not_start(option, named, tmp_path, capsys):

@@ -194,6 +194,17 @@ def test_an_interrupted_launch_ends_in_silence(monkeypatch, capsys):
     assert end.value.code == 130 and capsys.readouterr().err == ''
 
 
+def test_a_taken_port_of_a_launch_is_one_line(monkeypatch, capsys):
+    def run(args: argparse.Namespace) -> None:
+        raise torchrun.DistNetworkError('port: 29500,\nmessage: address already in use')
+    monkeypatch.setattr(torchrun, 'run', run)
+    with pytest.raises(SystemExit) as end:
+        torchrun.main(['train.py', 'x'])
+    line, = capsys.readouterr().err.splitlines()
+    assert end.value.code == 1 and line.startswith('train.py: error: port: 29500, message: ')
+    assert 'PORT=' in line
+
+
 @pytest.mark.parametrize('rank, said', [('0', 'tool.py: interrupted\n'), ('1', '')])
 def test_one_process_says_that_all_were_interrupted(rank, said, monkeypatch, capsys):
     monkeypatch.setenv('RANK', rank)

@@ -1,9 +1,11 @@
 """Whether more or less is better, of the figure that chooses the best checkpoint."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from in_process import load_tool, running_here
+from mmengine.fileio import LocalBackend
 from test_faults.tiny_run import write_config, write_images
 
 from mtpsl.engine import SafeCheckpointHook
@@ -63,3 +65,17 @@ def test_a_score_of_another_validation_does_not_count(tmp_path):
 
 def test_a_function_in_a_config_is_the_same_in_each_run():
     assert '0x' not in plain(dict(type=write_config))['type']
+
+
+def test_a_best_checkpoint_that_was_deleted_meanwhile_is_missed(tmp_path):
+    told, there = [], tmp_path / 'best_a.pth'
+    there.touch()
+    hook = SafeCheckpointHook(save_best=['semseg/mIoU', 'depth/absErr'])
+    hook.file_backend = LocalBackend()
+    runner = SimpleNamespace(logger=SimpleNamespace(warning=told.append))
+    hook.best_ckpt_path_dict = {'semseg/mIoU': str(there), 'depth/absErr': None}
+    hook.after_train(runner)
+    assert not told
+    there.unlink()
+    hook.after_train(runner)
+    assert ['best_a.pth, is gone' in text for text in told] == [True]

@@ -54,6 +54,8 @@ def test_weights_that_no_loss_reaches_are_named_once(kind, named, batches, steps
     still[:1] = [p.requires_grad_(False) for p in still[:1]]  # which says that it is meant
     hook, runner = GradientCheckHook(), runner_of(told, model=model)
     hook.before_train(runner)
+    hook.after_train_epoch(runner)  # of a resumed run that had all its steps
+    assert not told
     for labels in batches:
         samples = make_samples(labels)
         hook.before_train_iter(runner, 0, dict(data_samples=samples))

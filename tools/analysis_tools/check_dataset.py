@@ -3,7 +3,7 @@
 import argparse
 
 from mtpsl.system.arguments import sample_size
-from mtpsl.system.config_arguments import config_parser
+from mtpsl.system.config_arguments import config_parser, one_line_errors
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -16,9 +16,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     """Entry point; exits with status 1 where something is broken."""
     args = parse_args(argv)
-    from mtpsl.engine.check_commands import run_config_check  # here: --help needs no PyTorch
+    with one_line_errors('check_dataset.py'):  # here: --help needs no PyTorch
+        from mtpsl.engine.check_commands import run_config_check
 
-    run_config_check('check_dataset.py', args.config, args.cfg_options, args.sample)
+        run_config_check('check_dataset.py', args.config, args.cfg_options, args.sample)
 
 
 if __name__ == '__main__':

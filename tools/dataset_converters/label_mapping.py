@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mtpsl.system.arguments import Parser, add_force, told_to_keep
 from mtpsl.system.choices import PASCAL_TASKS, SETTINGS
+from mtpsl.system.config_arguments import one_line_errors
 
 if TYPE_CHECKING:
     from mtpsl.datasets.label_mapping import LabelMapping
@@ -138,12 +139,8 @@ def run(args: argparse.Namespace) -> None:
 def main(argv: list[str] | None = None) -> None:
     """Entry point; exits with status 1 and one line where a file cannot be used."""
     args = parse_args(argv)
-    try:
+    with one_line_errors(PROG):
         run(args)
-    except Exception as error:  # a damaged file can raise anything
-        if os.environ.get('MTPSL_TRACEBACK'):
-            raise
-        raise SystemExit(f'{PROG}: error: {error or type(error).__name__}') from None
 
 
 if __name__ == '__main__':

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from mtpsl.system.arguments import Parser, add_check
+from mtpsl.system.config_arguments import one_line_errors
 
 PROG = 'pascal_context.py'
 CONFIG = Path(__file__).parents[2] / 'configs/_base_/datasets/pascal.py'
@@ -11,9 +12,10 @@ CONFIG = Path(__file__).parents[2] / 'configs/_base_/datasets/pascal.py'
 
 def check(args: argparse.Namespace) -> None:
     """Run ``check``."""
-    from mtpsl.engine.check_commands import run_check  # here: --help needs no PyTorch
+    with one_line_errors(PROG):  # here: --help needs no PyTorch
+        from mtpsl.engine.check_commands import run_check
 
-    run_check(PROG, str(CONFIG), args.root, args.sample)
+        run_check(PROG, str(CONFIG), args.root, args.sample)
 
 
 def main(argv: list[str] | None = None) -> None:

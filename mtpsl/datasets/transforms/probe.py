@@ -157,7 +157,7 @@ def _try(steps: Sequence[Callable], tasks: Mapping[str, Task], pattern: np.ndarr
         if not isinstance(after, dict):
             break
         results = after
-        found = fault_of(results, tasks, pattern)
+        found = fault_of(results, pattern)
         if found and not fault:  # a later transform may move the rest as well
             culprit = step
         fault = found
@@ -166,7 +166,7 @@ def _try(steps: Sequence[Callable], tasks: Mapping[str, Task], pattern: np.ndarr
                          "transform that moves the image must move every map of results['gt'] too")
 
 
-def fault_of(results: dict, tasks: Mapping[str, Task], pattern: np.ndarray) -> str:
+def fault_of(results: dict, pattern: np.ndarray) -> str:
     """Describe how image and labels are misaligned; '' if they are not."""
     image, maps = maps_of(results)
     unlike = unlike_sizes(image, maps)

@@ -242,6 +242,15 @@ class SafeCheckpointHook(CheckpointHook):
             if path not in kept:
                 backend.remove(path)
 
+    def after_train(self, runner: Runner) -> None:
+        """Publish, see mmengine; tell of a best checkpoint that was deleted meanwhile."""
+        super().after_train(runner)
+        for path in filter(None, {getattr(self, 'best_ckpt_path', None),
+                                  *getattr(self, 'best_ckpt_path_dict', {}).values()}):
+            if is_main_process() and not self.file_backend.isfile(path):
+                runner.logger.warning(f'the best checkpoint, {path}, is gone: it was deleted '
+                                      'during the training, and no later one had its score')
+
 
 def _check_weights(runner: Runner) -> None:
     """Raise NonFiniteError on all ranks if weights of one rank are not finite."""

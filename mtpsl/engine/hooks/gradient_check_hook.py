@@ -75,8 +75,9 @@ class GradientCheckHook(Hook):
             self._tell(runner)
 
     def after_train_epoch(self, runner: Runner) -> None:
-        """Tell of those that are left."""
-        self._tell(runner)
+        """Tell of those that are left, once a batch had labels: a resumed epoch may be empty."""
+        if self._met:
+            self._tell(runner)
 
     def _tell(self, runner: Runner) -> None:
         parts = Counter('.'.join(name.split('.')[:2]) for name in self._waiting
