@@ -57,6 +57,8 @@ class LabelLook:
             bars: where the image has plain bars, see :func:`~.bars.plain_bars`.
             name: of the image.
         """
+        if label.ndim == 3:  # vectors one by one; of maps it leaves out whole ones, which are seen
+            label = self.task.mark_ignored(label)
         self.seen.add(label, self.task.ignore_value, source)
         if image is not None:
             self._fit.add(image, label, self.task.ignore_value, name)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.distributed.distributed_c10d import _get_default_store
 from torch.utils.data import Dataset
 
-from mtpsl.engine.checkpoints.data_files import files_of, other_files, unlike
+from mtpsl.engine.checkpoints.data_files import code_of, files_of, other_files, unlike
 from mtpsl.engine.checkpoints.resume import differences, fingerprint, plain
 from mtpsl.system.parallel import is_alive
 
@@ -45,7 +45,8 @@ def compare_settings(runner: Runner) -> None:
     offset = get_rank() if runner._randomness_cfg.get('diff_rank_seed') else 0
     own = fingerprint(runner.cfg, runner.world_size) | dict(seed=runner.seed - offset)
     together = {key: plain(runner.cfg[key]) for key in TOGETHER if key in runner.cfg}
-    _compare(own | together, 'settings')
+    code = {'custom_imports, as checksums': code_of(runner.cfg)}
+    _compare(own | together | code, 'settings')
 
 
 def compare_data(dataset: Dataset, what: str) -> None:

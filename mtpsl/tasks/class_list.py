@@ -14,8 +14,7 @@ def check_names(owner: str, class_names: Sequence[str]) -> tuple[str, ...]:
     """Check 1 to 255 distinct class names, in the order of their ids.
 
     Raises:
-        ValueError: anything else, such as a set, which has no order, or names that differ by
-            capitals and blanks alone.
+        ValueError: anything else, such as a set, which has no order.
     """
     if isinstance(class_names, str) or not isinstance(class_names, Sequence) or not all(
             isinstance(name, str) for name in class_names):
@@ -23,12 +22,9 @@ def check_names(owner: str, class_names: Sequence[str]) -> tuple[str, ...]:
                          f'ids, got {class_names!r}')
     if not 1 <= len(class_names) <= 255:
         raise ValueError(f'{owner}: class_names must be 1 to 255 names, got {len(class_names)}')
-    alike: dict[str, list[str]] = {}
-    for name in class_names:
-        alike.setdefault(' '.join(name.casefold().split()), []).append(name)
-    for twice in (names for names in alike.values() if len(names) > 1):
-        raise ValueError(f'{owner}: class_names must all differ, got '
-                         f'{" and ".join(map(repr, twice))}')
+    twice = [name for name in dict.fromkeys(class_names) if class_names.count(name) > 1]
+    if twice:
+        raise ValueError(f'{owner}: class_names must all differ, got {twice[0]!r} more than once')
     return tuple(class_names)
 
 

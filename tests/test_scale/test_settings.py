@@ -5,14 +5,16 @@ import shutil
 import signal
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from forked import fork, free_port
 from in_process import last_of_each
+from mmengine.config import Config
 from test_faults.tiny_run import write_config, write_images
 
-from mtpsl.engine import load_config
+from mtpsl.engine import load_config, ranks
 from mtpsl.registry import MODELS
 
 ROOT = Path(__file__).parents[2]
@@ -69,6 +71,22 @@ def run(folder: Path, config: Path, options: list[list[str]], dies: str = '') ->
     finally:
         for process in processes:
             process.kill()
+
+
+def test_modules_of_a_config_must_be_the_same_on_all_ranks(monkeypatch):
+    def gather(own: object) -> list:
+        mine = own.get('custom_imports, as checksums') if isinstance(own, dict) else None
+        assert not mine or list(mine) == ['json']
+        return [own, own | {'custom_imports, as checksums': dict(json=0)} if mine else own]
+    for name, value in (('get_world_size', lambda: 2), ('get_rank', lambda: 0),
+                        ('all_gather_object', gather)):
+        monkeypatch.setattr(ranks, name, value)
+    runner = SimpleNamespace(cfg=Config(dict(custom_imports=dict(imports=['json']))), seed=0,
+                             world_size=2, _randomness_cfg={})
+    with pytest.raises(ValueError, match='rank 1 has other settings than rank 0 .*as checksums'):
+        ranks.compare_settings(runner)
+    runner.cfg = Config(dict())
+    ranks.compare_settings(runner)
 
 
 @pytest.mark.parametrize('other, words', [
