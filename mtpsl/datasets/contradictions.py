@@ -6,10 +6,13 @@ from itertools import combinations
 import numpy as np
 
 from mtpsl.tasks import Task
-from mtpsl.tasks.seen import Seen
+from mtpsl.tasks.seen import ENOUGH, Seen
 
 from .joint import JointDataset
 
+# Least share of colours that classes explain where they are drawn on the images, and how many times
+# that of images.
+DRAWN, LEAP = 0.6, 2
 Looked = Mapping[str, tuple[Task, Seen]]  # task name -> the task and what was seen of its labels
 
 
@@ -21,9 +24,22 @@ def compare_labels(learned: Looked, tested: Looked) -> Iterator[str]:
     for name in (name for name in learned if name in tested):
         (task, seen), (_, other) = learned[name], tested[name]
         told = not (seen.published and other.published) and (
-            _permuted(seen, other, 'training', 'evaluation') or task.unlike(seen, other))
+            _permuted(seen, other, 'training', 'evaluation') or task.unlike(seen, other)
+            or _drawn(seen, other))
         if told:
             yield f'the labels of the task {name} {told}'
+
+
+def _drawn(learned: Seen, tested: Seen) -> str:
+    """Whether classes explain the colours of the images of one part, as of labelled pictures."""
+    if min(learned.colours.images, tested.colours.images) < ENOUGH:
+        return ''
+    shares = [seen.colours.explained for seen in (learned, tested)]
+    if max(shares) < DRAWN or max(shares) < LEAP * min(shares):
+        return ''
+    return (f'explain {shares[0]:.0%} of the colours of their images in training and '
+            f'{shares[1]:.0%} in evaluation: were pictures with the labels drawn on them saved as '
+            'images?')
 
 
 def _permuted(one: Seen, other: Seen, name: str, other_name: str) -> str:

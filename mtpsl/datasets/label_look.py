@@ -64,6 +64,8 @@ class LabelLook:
             self._fit.add(image, label, self.task.ignore_value, name)
             self._bars.add(bars, label)
             self._copies.add(image, label, self.task.ignore_value, name)
+            if label.dtype == np.uint8 and label.shape == image.shape[:2]:
+                self.seen.colours.add(image, label, self.task.ignore_value)
 
     def misplaced(self, doubted: bool = False, ordered: bool = False,
                   files: bool = True) -> Iterator[Misplaced]:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .class_colours import ClassColours
 from .one_label import One
 
 # A maximum is a mark and no measurement if it is this many times the next largest value, in at
@@ -49,12 +50,14 @@ class Seen:
     Attributes:
         labels: the statistics of each label.
         codings: how the pictures write numbers, see :meth:`~mtpsl.tasks.base.Task.coding`.
+        colours: of the images, by class.
     """
 
     def __init__(self, published: bool = False) -> None:
         self.published = published
         self.labels: list[One] = []
         self.codings: dict[str, str] = {}
+        self.colours = ClassColours()
 
     def add(self, label: np.ndarray, ignore_value: float, source: str = '') -> None:
         """Add a label map, (H, W) or (H, W, 3), in which ``ignore_value`` is unknown.
@@ -73,6 +76,7 @@ class Seen:
         whole.labels = [one for part in parts for one in part.labels]
         for part in parts:
             whole.codings |= part.codings
+            whole.colours.include(part.colours)
         return whole
 
     def permuted(self, other: 'Seen') -> tuple[str, str, str] | None:
