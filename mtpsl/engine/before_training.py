@@ -10,7 +10,6 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 from mtpsl.datasets.doubles import repeated, same_files, told_repeated, told_twice
 from mtpsl.datasets.joint import JointDataset
 from mtpsl.datasets.look import leaves_of
-from mtpsl.datasets.sampler import SeededSampler
 from mtpsl.engine.checkpoints.content import (
     CODE_KEY,
     DATA_KEY,
@@ -28,6 +27,7 @@ from mtpsl.evaluation.score_names import tiny_scores
 from mtpsl.structures.outputs import METRIC_PREFIXES
 
 from .batch_geometry import check_batch_geometry
+from .batches import check_batches
 from .config.precheck import other_colours, other_reading, other_zoom, paths_of
 from .hook_doubts import hook_doubts
 from .ranks import compare_data, content_of
@@ -67,38 +67,6 @@ def check_training(runner: Runner) -> None:
             runner.logger.info(f'a mirror image exchanges classes of {name}: {told} (mirrored=() '
                                'of the task: none)')
     _check_monitors(runner)
-
-
-def check_batches(runner: Runner) -> None:
-    """Raise ValueError where an epoch would hold no batch; warn of the order and of windows."""
-    loader = runner.train_dataloader
-    sampler = type(getattr(loader, 'sampler', None)).__name__
-    if not sampler.endswith('InfiniteSampler') and not len(loader):
-        raise ValueError(
-            f'the {len(loader.dataset)} training images make no batch of {loader.batch_size} on '
-            f'{runner.world_size} processes, since train_dataloader.drop_last leaves out what is '
-            'incomplete; lower train_dataloader.batch_size')
-    if not isinstance(getattr(loader, 'sampler', None), (SeededSampler, type(None))):
-        runner.logger.warning(
-            f'train_dataloader.sampler is {sampler}: random transforms draw from the generators '
-            'of the processes, so a resumed run is not bit for bit the one that was not '
-            'interrupted, nor one with other workers; SeededSampler seeds them by image and epoch')
-    if getattr(getattr(loader, 'sampler', None), 'shuffle', True) is False:
-        runner.logger.warning('train_dataloader.sampler.shuffle is False: the images come in one '
-                              'order in all epochs')
-    if not isinstance(runner.train_loop, EpochBasedTrainLoop):
-        return  # iterations go round and round
-    counts = runner.cfg.optim_wrapper.get('accumulative_counts', 1)
-    if counts > len(loader):
-        runner.logger.warning(
-            f'optim_wrapper.accumulative_counts={counts} is more than the {len(loader)} steps of '
-            f'an epoch: the whole training makes '
-            f'{-(-runner.train_loop.max_iters // counts)} updates of the weights')
-    elif len(loader) % counts:
-        runner.logger.warning(
-            f'optim_wrapper.accumulative_counts={counts} does not divide the {len(loader)} steps '
-            'of an epoch: a checkpoint in between has no part of the update that is under way, so '
-            'a resumed run is not bit for bit the one that was not interrupted')
 
 
 def _check_losses(runner: Runner) -> None:

@@ -210,7 +210,7 @@ def test_only_endless_samplers_can_be_without_a_batch():
     from mmengine.dataset import InfiniteSampler
     from mmengine.runner import EpochBasedTrainLoop
 
-    from mtpsl.engine.before_training import check_batches
+    from mtpsl.engine.batches import check_batches
 
     class Loader(list):
         dataset, batch_size = [1, 2, 3], 4
@@ -236,3 +236,16 @@ def test_only_endless_samplers_can_be_without_a_batch():
         check_batches(SimpleNamespace(train_loop=epochs, train_dataloader=Loader(), world_size=2))
     with pytest.raises(ValueError, match='make no batch of 4 on 1 processes'):
         check_batches(SimpleNamespace(train_loop=object(), train_dataloader=Loader(), world_size=1))
+
+
+@pytest.mark.parametrize('workers, ahead, batch, limit, told', [
+    (4, 2, 48, 256, True), (4, 2, 48, 1024, False), (0, None, 1000, 30, False),
+    (2, 2, 192, 768, True), (2, 2, 192, 769, False), (2, 2, None, 30, False)])
+def test_batches_that_need_more_open_files_than_there_may_be(workers, ahead, batch, limit, told):
+    from types import SimpleNamespace
+
+    from mtpsl.engine.batches import too_many_files
+
+    loader = SimpleNamespace(num_workers=workers, prefetch_factor=ahead, batch_size=batch)
+    found = too_many_files(loader, limit)
+    assert bool(found) == told == ('ulimit -n' in found)
