@@ -26,7 +26,7 @@ from mtpsl.evaluation import MultiTaskMetric
 from mtpsl.evaluation.score_names import tiny_scores
 from mtpsl.structures.outputs import METRIC_PREFIXES
 
-from .batch_geometry import check_batch_geometry
+from .batch_trial import check_own_batches
 from .batches import check_batches
 from .config.precheck import other_colours, other_reading, other_zoom, paths_of
 from .hook_doubts import hook_doubts
@@ -47,7 +47,7 @@ def check_training(runner: Runner) -> None:
     _check_losses(runner)
     _check_teacher(runner)
     check_batches(runner)
-    check_batch_geometry(runner)
+    check_own_batches(runner)
     _check_custom_keys(runner)
     # Which a resumed run must not change: its schedule is in the checkpoint.
     kept = ' in a new run; --resume keeps the schedule of its checkpoint' if runner._resume else ''

@@ -1,4 +1,4 @@
-"""Users' code that makes batches and moves images away from their labels."""
+"""Users' code that makes batches, moves images away from their labels, or keeps a state."""
 
 import copy
 
@@ -10,7 +10,7 @@ from mmengine.dataset import ConcatDataset, RepeatDataset
 from test_faults.tiny_run import write_config, write_images
 
 from mtpsl.datasets import FolderDataset, stack_alike
-from mtpsl.engine.batch_geometry import batch_fault
+from mtpsl.engine.batch_trial import Trial
 from mtpsl.models import MultiTaskDataPreprocessor
 from mtpsl.registry import DATASETS, FUNCTIONS, MODELS
 from mtpsl.tasks import build_tasks
@@ -108,7 +108,7 @@ class OwnFolders(FolderDataset):
     (blended, False), (erased, False), (noisy, False), (failing, False),
     (lambda images, samples: images, False)])
 def test_images_that_move_without_labels(change, moves, size, dataset):
-    fault = batch_fault(dataset, stack_alike, Own(change, size=size))
+    fault = Trial(dataset, stack_alike, Own(change, size=size)).fault()
     assert bool(fault) == moves == ('misaligns image and labels (depth, semseg)' in fault)
     usual = MultiTaskDataPreprocessor(TASKS, size=size)
 
@@ -116,14 +116,14 @@ def test_images_that_move_without_labels(change, moves, size, dataset):
         data = stack_alike(packed)
         return data | dict(inputs=change(data['inputs'], data['data_samples']))
 
-    assert bool(batch_fault(dataset, collate, usual)) == moves
+    assert bool(Trial(dataset, collate, usual).fault()) == moves
     own = copy.copy(dataset)
     own.__class__ = OwnFolders
     own.change = [change]
     for changed in (Wrapper(dataset, change), own, RepeatDataset(own, 2),
                     ConcatDataset([dataset, own])):
         if change is not blended:  # of one image's rows
-            assert bool(batch_fault(changed, stack_alike, usual)) == moves, changed
+            assert bool(Trial(changed, stack_alike, usual).fault()) == moves, changed
 
 
 @MODELS.register_module()
@@ -161,3 +161,50 @@ def test_such_a_training_does_not_start(option, named, tmp_path, capsys):
                                     '--cfg-options', option])
     last = capsys.readouterr().err.splitlines()[-1]
     assert f'the {named}' in last and 'misaligns image and labels (' in last
+
+
+class Drawing(Wrapper):
+    """Brightens by a generator of its own, or by the global one."""
+
+    def __init__(self, dataset, rng):
+        super().__init__(dataset, None)
+        self.rng = rng
+
+    def __getitem__(self, index):
+        item = self.dataset[index]
+        return item | dict(inputs=item['inputs'] * (self.rng or np.random).uniform(0.5, 1))
+
+
+class Keeping(Wrapper):
+    """Keeps what it has given."""
+
+    def __init__(self, dataset):
+        super().__init__(dataset, None)
+        self.kept = {}
+
+    def __getitem__(self, index):
+        return copy.deepcopy(self.kept.setdefault(int(index), self.dataset[index]))
+
+
+def drawing_collate(rng):
+    def collate(packed):
+        data = stack_alike(packed)
+        return data | dict(inputs=data['inputs'] * rng.uniform(0.5, 1))
+    return collate
+
+
+@pytest.mark.parametrize('wrap, collate, told', [
+    (lambda data: Drawing(data, np.random.default_rng(0)), stack_alike, 'makes another batch of'),
+    (lambda data: Drawing(data, None), stack_alike, ''),
+    (Keeping, stack_alike, 'gives what it gave before'),
+    (lambda data: RepeatDataset(data, 2), stack_alike, ''),
+    (lambda data: data, drawing_collate(np.random.default_rng(0)), 'makes another batch of'),
+    (lambda data: data, drawing_collate(np.random), ''),
+    (lambda data: data, failing, '')])
+def test_what_is_kept_from_batch_to_batch(wrap, collate, told, dataset):
+    wrapped = wrap(dataset)
+    found = Trial(wrapped, collate, MultiTaskDataPreprocessor(TASKS, size=(64, 64))).kept()
+    assert told in found and bool(found) == bool(told)
+    assert not getattr(wrapped, 'kept', {})  # the trial has left nothing there
+    assert wrapped is dataset or wrapped.dataset is dataset
+    assert not dataset.pipeline.transforms
