@@ -40,6 +40,9 @@ class Video:
     """
 
     def __init__(self, path: str | Path) -> None:
+        if not isinstance(path, (str, Path)):
+            raise TypeError(f'a video must be the path of a file, got {path!r}: frames of a camera '
+                            'are images, which MultiTaskInferencer.stream takes')
         self.path = Path(user_path(path))
         if not self.path.is_file():
             raise FileNotFoundError(f'there is no video {self.path}')

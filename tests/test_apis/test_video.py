@@ -157,6 +157,8 @@ def test_videos_that_cannot_be_read(clip, tmp_path, warned, monkeypatch):
             Video(tmp_path / f'{name}.mp4')
     with pytest.raises(FileNotFoundError, match='no video'):
         Video(tmp_path / 'no.mp4')
+    with pytest.raises(TypeError, match='a video must be the path of a file, got 0: frames of a'):
+        Video(0)
     opened = Video(clip)._open()
 
     class Silent:  # a stream that says nothing of itself

@@ -334,4 +334,6 @@ def test_a_work_dir_that_has_not_saved_names_no_checkpoint(tmp_path):
     (tmp_path / 'last_checkpoint').touch()
     with pytest.raises(FileNotFoundError) as error:
         checkpoint_file(tmp_path)
+    with pytest.raises(FileNotFoundError, match='nothing is loaded from another machine here'):
+        checkpoint_file('https://example.org/a.pth')
     assert str(error.value) == f'there is no checkpoint file {tmp_path}'

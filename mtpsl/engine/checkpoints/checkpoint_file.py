@@ -20,7 +20,9 @@ def checkpoint_file(path: str | Path) -> Path:
         raise FileNotFoundError(f'there is no checkpoint file {path}: it is a folder, whose newest '
                                 f'checkpoint is {inside}')
     if not file.is_file():
-        raise FileNotFoundError(f'there is no checkpoint file {path}')
+        away = '://' in str(path)
+        raise FileNotFoundError(f'there is no checkpoint file {path}' + (
+            ': nothing is loaded from another machine here, save it and give its path' * away))
     if file.name == POINTER and (inside := _newest(file.parent)):
         raise FileNotFoundError(f'{path} is a note of the newest checkpoint, {inside}: name that')
     with file.open('rb') as content:

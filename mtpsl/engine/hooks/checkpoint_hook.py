@@ -24,6 +24,7 @@ from mtpsl.engine.checkpoints.content import (
 from mtpsl.engine.checkpoints.data_files import code_of, file_of, files_of
 from mtpsl.engine.checkpoints.resume import differences, fingerprint, scoring
 from mtpsl.engine.checkpoints.work_dir import POINTER, hold, keep, refuse_used
+from mtpsl.engine.own_hooks import HookStates
 from mtpsl.engine.ranks import content_of, tell_apart
 from mtpsl.registry import HOOKS, TASKS
 from mtpsl.system.files import NUMBERED, left_behind, write_text
@@ -61,6 +62,7 @@ class SafeCheckpointHook(CheckpointHook):
     best_ckpt_path: Any
     best_ckpt_path_dict: Any
     _data: dict[str, str] | None = None  # what is known of the training data
+    _states: HookStates | None = None  # of the user's hooks
     _apart = False  # whether weights of ranks differ, which is told once
     _begun_with: dict[str, str] = {}  # the file of a model that is learned from; the user's code
 
@@ -97,6 +99,7 @@ class SafeCheckpointHook(CheckpointHook):
         self._begun_with = {CODE_KEY: json.dumps(code_of(runner.cfg))}
         if hasattr(model, 'teacher_checkpoint'):
             self._begun_with[TEACHER_KEY] = json.dumps(file_of(model.teacher_checkpoint()))
+        self._states = HookStates(runner.hooks)
         self._own_best(runner)
         if is_main_process():
             if self.out_dir != runner.work_dir:
@@ -202,6 +205,8 @@ class SafeCheckpointHook(CheckpointHook):
             keep(runner.work_dir)
         _check_weights(runner)
         self._apart = self._apart or tell_apart(runner)
+        if self._states and (told := self._states.told(runner.message_hub)):
+            runner.logger.warning(told)
         outdated = []
         if self.max_keep_ckpts > 0 and step not in self.keep_ckpt_ids:
             if len(self.keep_ckpt_ids) == self.max_keep_ckpts:
