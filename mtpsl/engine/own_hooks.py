@@ -1,5 +1,6 @@
 """Finds what hooks of the user's keep that no checkpoint has."""
 
+import io
 import pickle
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -67,8 +68,22 @@ def _attributes(hook: Hook) -> Iterator[tuple[str, bytes]]:
             yield name, content
 
 
+class _Pickler(pickle.Pickler):
+    """Writes tensors by their values, where PyTorch writes addresses as well."""
+
+    def reducer_override(self, value: Any) -> Any:
+        if isinstance(value, torch.Generator):
+            return bytes, (value.get_state().numpy().tobytes(),)
+        if isinstance(value, torch.Tensor):
+            return bytes, (value.detach().cpu().contiguous().flatten().view(
+                torch.uint8).numpy().tobytes(),)
+        return NotImplemented
+
+
 def _content(value: Any) -> bytes | None:
+    file = io.BytesIO()
     try:
-        return pickle.dumps(value.get_state() if isinstance(value, torch.Generator) else value)
+        _Pickler(file).dump(value)
     except Exception:  # such as a dict that holds a function
         return None
+    return file.getvalue()
