@@ -5,17 +5,20 @@ The package's own datasets, collating and preprocessing are not tried.
 
 import copy
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from typing import Any
 
 import numpy as np
 from mmengine.runner import Runner
+from mmengine.runner.runner import _SlicedDataset
+from torch import Tensor
 
 from mtpsl.datasets.partial_label import PartialLabelDataset
 from mtpsl.datasets.sampler import SeededIndex, seeded
 from mtpsl.datasets.transforms import PackMultiTaskInputs
 from mtpsl.datasets.transforms.probe import (
+    PROBE,
     SIZE,
     fault_of,
     label_of,
@@ -28,44 +31,56 @@ DRAWS, BATCH, AGAIN = 16, 2, 3
 KNOWN = ('mtpsl', 'mmengine', 'torch')  # packages whose parts are not tried
 INSIDE = ('dataset', 'datasets', 'sets')  # attributes of a wrapper
 LISTED = ('data_list', 'data_bytes', 'data_address')  # what lists of images are held in
+SIDES = 48, 640  # least and most of a pattern that is as large as a batch
+MASKED = 0.75  # share of one value in an image of which too little is left
 
 
 def check_own_batches(runner: Runner) -> None:
     """Raise ValueError if own code moves images without labels; warn where it keeps a state."""
-    preprocessor = getattr(runner.model, 'module', runner.model).data_preprocessor
+    model = getattr(runner.model, 'module', runner.model)
     loader = runner.train_dataloader
-    foreign = list(_foreign([*(('dataset', one) for one in _tree(loader.dataset)),
-                             ('collate_fn', loader.collate_fn),
-                             ('data_preprocessor', preprocessor)]))
-    if not foreign:
-        return
+    dataset = loader.dataset
+    if isinstance(dataset, _SlicedDataset):  # of num_batch_per_epoch
+        dataset = dataset._dataset
     try:
-        trial = Trial(loader.dataset, loader.collate_fn, copy.deepcopy(preprocessor).cpu())
+        foreign = list(dict.fromkeys(_foreign([
+            *(('dataset', one) for one in _tree(dataset)),
+            ('collate_fn', loader.collate_fn), ('data_preprocessor', model.data_preprocessor)])))
+        trial = Trial(dataset, loader.collate_fn, model.data_preprocessor,
+                      model.tasks) if foreign else None
     except Exception:  # it cannot be copied, and its state is to stay
         return
     named = f'the {" or the ".join(foreign)}'
-    if fault := trial.fault():
+    if trial and (fault := trial.fault()):
         raise ValueError(f'{named} {fault}. What moves an image must move the maps in gt of its '
                          'data_samples too')
-    if kept := trial.kept():
+    if trial and (kept := trial.kept()):
         runner.logger.warning(f'{named} {kept}')
 
 
 class Trial:
-    """Makes training batches of a pattern by a copy of the dataset, whose files are not read.
+    """Makes training batches of a pattern by copies of what makes them.
 
-    Batches that cannot be made of one view are not judged.
+    Batches are not judged that cannot be made so: of several views, or of a dataset whose samples
+    come from elsewhere than a pipeline.
 
     Args:
         dataset: the training data.
         collate: makes a batch of its samples.
-        preprocess: the model's data preprocessor, on the CPU.
+        preprocess: the model's data preprocessor.
+        tasks: those of the model, whose labels are looked at.
     """
 
-    def __init__(self, dataset: Any, collate: Callable, preprocess: Callable) -> None:
+    def __init__(self, dataset: Any, collate: Callable, preprocess: Any,
+                 tasks: Collection[str]) -> None:
+        size = getattr(preprocess, 'size', SIZE)
+        fits = len(size) == 2 and all(SIDES[0] <= side <= SIDES[1] for side in size)
+        self._size = tuple(size) if fits else SIZE
         self._packed = _Packed()
         self._dataset = _copied(dataset, self._packed)
-        self._collate, self._preprocess = collate, preprocess
+        self._collate = copy.deepcopy(collate)
+        self._preprocess = copy.deepcopy(preprocess).cpu()
+        self._tasks = tasks
 
     def fault(self) -> str:
         """Describe how image and labels are misaligned; '' if they are not.
@@ -93,10 +108,11 @@ class Trial:
 
     def _values(self, pattern: int) -> list[np.ndarray]:
         return [value for one in self._batch(0, pattern)
-                for image, maps in [maps_of(one)] for value in (image, *maps.values())]
+                for value in (one['img'], *one['gt'].values())]
 
     def _batch(self, number: int, pattern: int) -> list[dict]:
-        self._packed.pattern = pattern_of(SIZE, pattern)
+        """Make the images and labels of a batch; [] if they are not of the pattern."""
+        self._packed.pattern = pattern_of(self._size, pattern)
         with seeded(SeededIndex(0, 0, number)), warnings.catch_warnings():
             warnings.simplefilter('ignore')
             try:
@@ -104,10 +120,19 @@ class Trial:
                 batch = self._preprocess(self._collate([
                     self._dataset[SeededIndex(0, 0, place % len(self._dataset))]
                     for place in places]), True)
-                return [dict(inputs=image, data_samples=sample)
-                        for image, sample in zip(batch['inputs'], batch['data_samples'])]
-            except Exception:  # such as one made for views; of real batches the training tells
+                made = [self._maps(*pair) for pair in zip(batch['inputs'], batch['data_samples'])]
+            except Exception:  # such as code for views; of real batches the training tells
                 return []
+        return [one for one in made if one]
+
+    def _maps(self, image: Tensor, sample: Any) -> dict:
+        if not sample.img_id.endswith(PROBE):
+            return {}
+        pixels = image.detach().float().cpu().permute(1, 2, 0).numpy()
+        counts = np.unique(pixels[..., 0].round(3), return_counts=True)[1]
+        found = dict(inputs=image.detach().float().cpu(), data_samples=sample.cpu())
+        labels = {name: label for name, label in maps_of(found)[1].items() if name in self._tasks}
+        return {} if counts.max() > MASKED * counts.sum() else dict(img=pixels, gt=labels)
 
 
 class _Packed:
@@ -137,8 +162,11 @@ def _copied(dataset: Any, pipeline: Callable) -> Any:
 def _held(dataset: Any) -> Iterator[Any]:
     """The datasets that a wrapper holds."""
     for held in (getattr(dataset, name, None) for name in INSIDE):
-        yield from held.values() if isinstance(held, Mapping) else (
-            held if isinstance(held, (list, tuple)) else () if held is None else [held])
+        inside = held.values() if isinstance(held, Mapping) else (
+            held if isinstance(held, (list, tuple)) else [held])
+        yield from (one for one in inside
+                    if hasattr(one, '__getitem__') and hasattr(one, '__len__')
+                    and not isinstance(one, (str, np.ndarray, Mapping, list, tuple)))
 
 
 def _tree(dataset: Any) -> Iterator[Any]:

@@ -1,18 +1,25 @@
 """Users' code that makes batches, moves images away from their labels, or keeps a state."""
 
 import copy
+import threading
+from contextlib import nullcontext
+from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from in_process import load_tool, running_here
 from mmengine.dataset import ConcatDataset, RepeatDataset
+from mmengine.runner.runner import _SlicedDataset
+from mmengine.structures import PixelData
 from test_faults.tiny_run import write_config, write_images
 
 from mtpsl.datasets import FolderDataset, stack_alike
-from mtpsl.engine.batch_trial import Trial
+from mtpsl.engine.batch_trial import Trial, check_own_batches
 from mtpsl.models import MultiTaskDataPreprocessor
 from mtpsl.registry import DATASETS, FUNCTIONS, MODELS
+from mtpsl.structures import MultiTaskSample
 from mtpsl.tasks import build_tasks
 
 TASKS = build_tasks(dict(semseg=dict(type='Semseg'), depth=dict(type='Depth', png_unit=1e-3)))
@@ -108,7 +115,7 @@ class OwnFolders(FolderDataset):
     (blended, False), (erased, False), (noisy, False), (failing, False),
     (lambda images, samples: images, False)])
 def test_images_that_move_without_labels(change, moves, size, dataset):
-    fault = Trial(dataset, stack_alike, Own(change, size=size)).fault()
+    fault = Trial(dataset, stack_alike, Own(change, size=size), TASKS).fault()
     assert bool(fault) == moves == ('misaligns image and labels (depth, semseg)' in fault)
     usual = MultiTaskDataPreprocessor(TASKS, size=size)
 
@@ -116,14 +123,14 @@ def test_images_that_move_without_labels(change, moves, size, dataset):
         data = stack_alike(packed)
         return data | dict(inputs=change(data['inputs'], data['data_samples']))
 
-    assert bool(Trial(dataset, collate, usual).fault()) == moves
+    assert bool(Trial(dataset, collate, usual, TASKS).fault()) == moves
     own = copy.copy(dataset)
     own.__class__ = OwnFolders
     own.change = [change]
     for changed in (Wrapper(dataset, change), own, RepeatDataset(own, 2),
                     ConcatDataset([dataset, own])):
         if change is not blended:  # of one image's rows
-            assert bool(Trial(changed, stack_alike, usual).fault()) == moves, changed
+            assert bool(Trial(changed, stack_alike, usual, TASKS).fault()) == moves, changed
 
 
 @MODELS.register_module()
@@ -203,8 +210,90 @@ def drawing_collate(rng):
     (lambda data: data, failing, '')])
 def test_what_is_kept_from_batch_to_batch(wrap, collate, told, dataset):
     wrapped = wrap(dataset)
-    found = Trial(wrapped, collate, MultiTaskDataPreprocessor(TASKS, size=(64, 64))).kept()
+    found = Trial(wrapped, collate, MultiTaskDataPreprocessor(TASKS, size=(64, 64)), TASKS).kept()
     assert told in found and bool(found) == bool(told)
     assert not getattr(wrapped, 'kept', {})  # the trial has left nothing there
     assert wrapped is dataset or wrapped.dataset is dataset
     assert not dataset.pipeline.transforms
+
+
+class Delegating(Wrapper):
+    def __getattr__(self, name):
+        return getattr(self.dataset, name)
+
+
+class OfProperty(Wrapper):
+    """Whose dataset cannot be set."""
+
+    def __init__(self, dataset, change):
+        self.inner, self.change = dataset, change
+
+    dataset = property(lambda self: self.inner)
+
+
+class Elsewhere(Wrapper):
+    """Whose samples come from no pipeline that is known."""
+
+    sets = np.arange(4)
+    datasets = ('nyud', 'pascal')
+
+    def __init__(self, dataset, change):
+        self.base, self.change = dataset, change
+
+    @property
+    def dataset(self):
+        return None
+
+    def __getitem__(self, index):
+        rng = np.random.default_rng(int(index))
+        image = torch.from_numpy(cv2.GaussianBlur(rng.random((64, 64, 3), np.float32), (0, 0), 3))
+        sample = MultiTaskSample(metainfo=dict(img_id='7'))
+        sample.gt = PixelData(semseg=torch.from_numpy(cv2.GaussianBlur(
+            rng.random((64, 64), np.float32), (0, 0), 3) > 0.5)[None].to(torch.uint8))
+        return dict(inputs=(255 * image).permute(2, 0, 1).to(torch.uint8), data_samples=sample)
+
+    def __len__(self):
+        return 4
+
+
+@pytest.mark.parametrize('kind, moves', [
+    (Delegating, False), (OfProperty, True), (Elsewhere, False),
+    (lambda data, change: _SlicedDataset(Wrapper(data, change), 2), True)])
+def test_wrappers_of_all_kinds_are_judged_or_left_alone(kind, moves, dataset):
+    runner = SimpleNamespace(
+        model=SimpleNamespace(tasks=TASKS, data_preprocessor=Own(lambda images, _: images)),
+        train_dataloader=SimpleNamespace(dataset=kind(dataset, mirrored), collate_fn=stack_alike))
+    with pytest.raises(ValueError, match='misaligns') if moves else nullcontext():
+        check_own_batches(runner)
+
+
+def masked(images, samples):
+    kept = torch.rand(images.shape[-2] // 16 + 1, images.shape[-1] // 16 + 1) < 0.1
+    return images * kept.repeat_interleave(16, 0).repeat_interleave(16, 1)[
+        :images.shape[-2], :images.shape[-1]]
+
+
+def with_weights(images, samples):
+    for sample in samples:
+        sample.gt.weight = torch.rand(1, *images.shape[-2:])
+    return images
+
+
+@pytest.mark.parametrize('change, moves', [
+    (masked, False), (with_weights, False), (lambda images, _: images.bfloat16(), False),
+    (lambda images, _: images.requires_grad_() * 2, False),
+    (lambda images, _: images.to('meta'), False), (lambda images, _: dict(a=images), False),
+    (lambda images, _: images.bfloat16().flip(-1), True)])
+def test_images_of_other_kinds(change, moves, dataset):
+    fault = Trial(dataset, stack_alike, Own(change, size=(128, 160)), TASKS).fault()
+    assert bool(fault) == moves
+
+
+def test_what_cannot_be_copied_is_left_alone(dataset):
+    own = Own(mirrored)
+    own.lock = threading.Lock()
+    check_own_batches(SimpleNamespace(
+        model=SimpleNamespace(tasks=TASKS, data_preprocessor=own),
+        train_dataloader=SimpleNamespace(dataset=dataset, collate_fn=stack_alike)))
+    check_own_batches(SimpleNamespace(model=torch.nn.Identity(), train_dataloader=SimpleNamespace(
+        dataset=dataset, collate_fn=stack_alike)))

@@ -19,6 +19,7 @@ from .formatting import PackMultiTaskInputs, unlike_sizes
 from .image_only import ImageOnly, package_and_name
 from .loading import LoadLabels
 
+PROBE = 'probe'  # in the place of the name of an image
 CELL = 6  # pixels of the pattern's cells
 SIZE, DRAWS = (120, 168), 24
 ODD_SIZE = (121, 167)  # of the later draws: a crop may be right for even sides only
@@ -126,7 +127,7 @@ def sample_of(pattern: np.ndarray, labels: dict[str, np.ndarray],
     shape = pattern.shape
     return dict(
         img=np.uint8(110 + 60 * pattern)[..., None].repeat(3, 2), img_shape=shape, ori_shape=shape,
-        img_id='probe', img_path='probe', tasks=tasks, skipped=(), gt=labels, view=0, zoom=None,
+        img_id=PROBE, img_path=PROBE, tasks=tasks, skipped=(), gt=labels, view=0, zoom=None,
         labels={name: ((), partial(_given, label)) for name, label in labels.items()})
 
 

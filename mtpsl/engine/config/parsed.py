@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -25,11 +25,24 @@ class Uses(NamedTuple):
         return name in self.of_bases or own and name in self.own
 
 
+class _Text(NamedTuple):
+    """What the text of a config in Python says, wherever it lies.
+
+    Attributes: see :class:`ConfigFile`; and the statements that import bases.
+    """
+
+    assigned: dict[str, list[ast.expr]]
+    tree: ast.Module
+    places: dict[str, list[tuple[str, Uses]]]
+    uses: Uses
+    changes_in_place: bool
+    imports: list[ast.ImportFrom]
+
+
 class ConfigFile(NamedTuple):
     """A config file, its bases, and its top-level assignments, name -> expressions.
 
     Attributes:
-        base_paths: the files of its bases.
         imports: whether it inherits by imports, so that bases' variables are plain names in it.
         places: name -> the dotted keys of its values, and what each of them reads.
         uses: what all of the file reads.
@@ -38,14 +51,13 @@ class ConfigFile(NamedTuple):
     """
 
     path: str
-    base_paths: list[str]
+    bases: list['ConfigFile']
     assigned: dict[str, list[ast.expr]]
     tree: ast.Module
     imports: bool
     places: dict[str, list[tuple[str, Uses]]]
     uses: Uses
     changes_in_place: bool
-    bases: Sequence['ConfigFile'] = ()
 
     def family(self) -> Iterator['ConfigFile']:
         """Yield the file and all its bases."""
@@ -57,33 +69,33 @@ class ConfigFile(NamedTuple):
 def parse_config(path: str) -> ConfigFile | None:
     """Parse a config file; None if it cannot be read without running it."""
     try:
-        file = _parsed(path, Path(path).read_text(encoding='utf-8'))
+        python = path.endswith('.py')
+        said = _parsed(Path(path).read_text(encoding='utf-8') if python else '')
+        assigned = said.assigned if python else dict.fromkeys(load(path), [])
+        paths = [base for base in (_imported(path, line) for line in said.imports) if base] or [
+            Config._get_cfg_path(base, path)[0] for base in Config._get_base_files(path)]
+        bases = [base for base in map(parse_config, paths) if base]
     except Exception:  # such as {{$VARIABLE:3}}, which is no Python until mmengine replaces it
         return None
-    return file._replace(bases=[base for base in map(parse_config, file.base_paths) if base])
+    return ConfigFile(path, bases, assigned, said.tree, bool(said.imports), said.places, said.uses,
+                      said.changes_in_place)
 
 
 @lru_cache(maxsize=256)  # the files of some configs, each of which is asked for many times
-def _parsed(path: str, text: str) -> ConfigFile:
-    tree = ast.parse(text if path.endswith('.py') else '')
-    lazy = [_imported(path, line) for statement in tree.body if isinstance(statement, ast.With)
-            for line in statement.body if isinstance(line, ast.ImportFrom)]
-    assigned: dict[str, list[ast.expr]] = dict.fromkeys(
-        () if path.endswith('.py') else load(path), [])
+def _parsed(text: str) -> _Text:
+    tree = ast.parse(text)
+    imports = [line for statement in tree.body if isinstance(statement, ast.With)
+               for line in statement.body if isinstance(line, ast.ImportFrom)]
+    assigned: dict[str, list[ast.expr]] = {}
     for statement in tree.body:
         targets = statement.targets if isinstance(statement, ast.Assign) else (
             [statement.target] if isinstance(statement, ast.AnnAssign) else [])
         for target in targets:
             if isinstance(target, ast.Name) and target.id != BASE and statement.value:  # type: ignore[attr-defined]
                 assigned.setdefault(target.id, []).append(statement.value)  # type: ignore[attr-defined]
-    return ConfigFile(
-        path, [base for base in lazy if base] or _base_paths(path), assigned, tree, bool(lazy),
-        {name: [place for value in values for place in _places(value, name)]
-         for name, values in assigned.items()}, _uses(tree), any(map(_changes, ast.walk(tree))))
-
-
-def _base_paths(path: str) -> list[str]:
-    return [Config._get_cfg_path(base, path)[0] for base in Config._get_base_files(path)]
+    places = {name: [place for value in values for place in _places(value, name)]
+              for name, values in assigned.items()}
+    return _Text(assigned, tree, places, _uses(tree), any(map(_changes, ast.walk(tree))), imports)
 
 
 def _imported(path: str, line: ast.ImportFrom) -> str | None:
