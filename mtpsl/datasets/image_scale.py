@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mtpsl.datasets.transforms.contract import crops, stretches, zooms
+from mtpsl.datasets.transforms.contract import crops, movers, zooms
+from mtpsl.datasets.transforms.probe_scale import stretch_of
 
 from .joint import JointDataset
 from .look import AT_LEAST, leaves_of, spread
@@ -16,7 +17,7 @@ from .seen_photos import Photo, compare_photos, truncated
 
 FILLED = 0.25  # least share of an input that is image
 OBLONG = 1.2  # times as high as wide, at least, that a crop was written the wrong way round
-STRETCHED = 1.2  # times as wide, at least, in training or evaluation only
+STRETCHED = 1.25  # times as wide, at least, in training or evaluation only
 FAR = 1.9  # times as large as any training image is: half as large does not pass for rounding
 
 
@@ -31,7 +32,7 @@ class Scale(NamedTuple):
         crop: largest height and width that the pipeline leaves; infinity where it does not crop.
         sizes: height and width of each at the largest zoom.
         photos: what was seen of each.
-        stretch: how many times as wide, for its height, transforms of the user's make an image.
+        movers: transforms of the user's that move the image.
     """
 
     least: float
@@ -41,7 +42,7 @@ class Scale(NamedTuple):
     crop: tuple[float, float]
     sizes: Sequence[tuple[float, float]]
     photos: Sequence[Photo]
-    stretch: float = 1
+    movers: Sequence[Callable] = ()
 
 
 def scales(photos: Sequence[Photo], steps: Sequence[Callable]) -> list[Scale]:
@@ -55,15 +56,15 @@ def scales(photos: Sequence[Photo], steps: Sequence[Callable]) -> list[Scale]:
         return []
     sides = [math.sqrt(math.prod(photo.size)) for photo in photos]
     found = []
-    for (low, high), (most_height, most_width), stretch in zip(
-            zooms(steps), crops(steps), stretches(steps, photos[0].size)):
+    for (low, high), (most_height, most_width), own in zip(zooms(steps), crops(steps),
+                                                           movers(steps)):
         middle = math.sqrt(low * high)
         areas = [min(height * middle, most_height) * min(width * middle, most_width)
                  for height, width in (photo.size for photo in photos)]
         found.append(Scale(low * min(sides), middle * float(np.median(sides)), high * max(sides),
                            float(np.median(areas)), (most_height, most_width),
                            [(height * high, width * high) for height, width in
-                            (photo.size for photo in photos)], photos, stretch))
+                            (photo.size for photo in photos)], photos, own))
     return found
 
 
@@ -135,12 +136,8 @@ def compare_scales(learned: Mapping[str, list[Scale]],
                           for group in (mates, found))  # once for all views
         for told in compare_photos(list(photos), list(others)):
             yield f'the images{f" of {name}" * bool(name)} {told}'
-        wide = next((one for one in found if mates and not any(
-            1 / STRETCHED < mate.stretch / one.stretch < STRETCHED for mate in mates)), None)
-        if wide:
-            yield (f'transforms make the images{f" of {name}" * bool(name)}, for their height, '
-                   f'{mates[0].stretch:.2g} times as wide in training and {wide.stretch:.2g} times '
-                   'in evaluation: the shapes of things are then others than were learned')
+        if told := _stretched(mates, found):
+            yield f'transforms make the images{f" of {name}" * bool(name)}, {told}'
         odd = next((one for one in found if mates and not any(
             mate.least <= FAR * one.middle and one.middle <= FAR * mate.most
             for mate in mates)), None)
@@ -151,3 +148,14 @@ def compare_scales(learned: Mapping[str, list[Scale]],
                    'opened, as the model is shown them): was only one of them shrunk? Things are '
                    'then in another size than was learned. Where those of training were cut out '
                    'of images as large as these, all is well')
+
+
+def _stretched(learned: Sequence[Scale], tested: Sequence[Scale]) -> str:
+    """Whether a view of evaluation makes training's images of another shape than training does."""
+    mine, theirs = ([stretch_of(one.movers, learned[0].sizes[0]) for one in part]
+                    for part in (learned, tested)) if learned else ([], [])
+    odd = [one for one in theirs if not any(1 / STRETCHED < other / one < STRETCHED
+                                            for other in mine)]
+    return '' if not odd else (
+        f'for their height, {mine[0]:.2g} times as wide in training and {odd[0]:.2g} times in '
+        'evaluation: the shapes of things are then others than were learned')

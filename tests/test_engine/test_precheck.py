@@ -134,12 +134,25 @@ def test_a_crop_that_was_written_width_first(crop, sizes, told):
     assert told == bool(found) == ('size=(48, 64) of RandomCrop' in found)
 
 
+def wider(factor: float):
+    """A user's transform."""
+    return lambda results: results | dict(img=cv2.resize(results['img'], None, fx=factor, fy=1))
+
+
+def square(results: dict) -> dict:
+    return results | dict(img=cv2.resize(results['img'], (128, 128)))
+
+
 @pytest.mark.parametrize('learned, tested, told', [
-    ([1.33], [1], '1.3 times as wide in training and 1 times'), ([1], [0.5], 'and 0.5 times'),
-    ([1.33, 1], [1], ''), ([1.33], [1.3], ''), ([], [2], '')])
-def test_images_that_are_stretched_in_one_pipeline(learned, tested, told):
-    groups = ({'': [Scale(1, 1, 1, 1, (np.inf, np.inf), [], [], stretch) for stretch in one]}
-              for one in (learned, tested))
+    ([[wider(1.33)]], [[]], '1.3 times as wide in training and 1 times'),
+    ([[]], [[wider(0.5)]], 'and 0.5 times'), ([[wider(1.33)], []], [[]], ''),
+    ([[wider(1.33)]], [[wider(1.3)]], ''), ([], [[wider(2)]], ''), ([[square]], [[square]], ''),
+    ([[square]], [[]], '0.75 times as wide in training and 1 times'),
+    ([[]], [[wider(2), wider(0.5)]], '')])
+@pytest.mark.parametrize('other', [(375, 500), (500, 375)])
+def test_images_that_are_stretched_in_one_pipeline(learned, tested, told, other):
+    groups = ({'': [Scale(1, 1, 1, 1, (np.inf, np.inf), [size], [], own) for own in one]}
+              for one, size in ((learned, (375, 500)), (tested, other)))
     found = ' '.join(compare_scales(*groups))
     assert told in found and bool(found) == bool(told)
 

@@ -23,7 +23,7 @@ from .multi_view import MultiView
 from .own_random import refuse_own_generators
 from .own_state import tell_states
 from .probe import check_geometry
-from .probe_scale import stretch_of, zoom_of
+from .probe_scale import zoom_of
 from .probe_values import check_values
 
 BLANK = 0.1  # share of images of which nothing is left
@@ -167,13 +167,9 @@ def zooms(steps: Sequence[Callable]) -> list[tuple[float, float]]:
     return found
 
 
-def stretches(steps: Sequence[Callable], size: tuple[float, float]) -> list[float]:
-    """Return how many times as wide, for its height, user transforms make an image, by views.
-
-    Arguments: see :func:`~.probe_scale.stretch_of`.
-    """
-    return [stretch_of([step for step in chain if moves_all(step)], size)
-            for chain in chains(steps)]
+def movers(steps: Sequence[Callable]) -> list[list[Callable]]:
+    """Return the user transforms that say that they move the image, by views."""
+    return [[step for step in chain if moves_all(step)] for chain in chains(steps)]
 
 
 def crops(steps: Sequence[Callable]) -> list[tuple[float, float]]:
