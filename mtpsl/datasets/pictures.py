@@ -99,8 +99,8 @@ def to_bytes(pixels: np.ndarray, white: float | None = None, name: str = 'an ima
     most = white if white is not None else 1.0 if floats else WHITE
     if floats and np.isnan(pixels.min()):
         raise ValueError('an image of floats must have numbers everywhere, got NaN in '
-                         f'{np.isnan(pixels).mean():.2g} of its values: write what they are to be, '
-                         'such as 0')
+                         f'{np.isnan(pixels).sum()} of its {pixels.size} values: write what they '
+                         'are to be, such as 0')
     if floats and not (pixels.min() >= -1e-3 * most and pixels.max() <= (1 + 1e-3) * most):
         raise ValueError(f'an image of floats must lie in [0, {most:g}], got values from '
                          f'{pixels.min():g} to {pixels.max():g}; set white of LoadImageFromFile in '

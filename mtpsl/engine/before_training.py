@@ -49,8 +49,9 @@ def check_training(runner: Runner) -> None:
     check_batches(runner)
     check_own_batches(runner)
     _check_custom_keys(runner)
-    # Which a resumed run must not change: its schedule is in the checkpoint.
-    kept = ' in a new run; --resume keeps the schedule of its checkpoint' if runner._resume else ''
+    # Which a resumed run must not change.
+    kept = ('. --resume keeps the schedule of its checkpoint: another one is for a new run'
+            if runner._resume else '')
     for found in (*(told + kept for told in schedule_doubts(
                       runner.cfg.get('param_scheduler'), length_of(runner))),
                   *hook_doubts(runner), *_other_data(runner),

@@ -3,6 +3,7 @@
 import copy
 import inspect
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -69,7 +70,7 @@ def check_order(backbone: str, stages: Sequence[Tensor]) -> None:
 
 
 def without_values(module: nn.Module, size: Sequence[int]) -> Any:
-    """Run a copy of a module, without values, on an image of ``size`` = (H, W).
+    """Run a copy of a module, without values and batch normalisation, on an image of ``size``.
 
     No random number is drawn, and the module stays as it is: other threads may run it.
     """
@@ -87,10 +88,16 @@ def without_values(module: nn.Module, size: Sequence[int]) -> Any:
 
 
 def leave_out_batch_norm(module: nn.Module) -> None:
-    """Let batch normalisation do nothing: it changes no shape, and is slow on meta tensors."""
+    """Let PyTorch's batch normalisation do nothing: it changes no shape, slowly on meta tensors."""
     for part in module.modules():
-        if isinstance(part, _BatchNorm):
-            part.forward = nn.Identity().forward  # type: ignore[method-assign]
+        if isinstance(part, _BatchNorm) and type(part).__module__.startswith('torch.'):
+            part.forward = partial(_as_it_is, part)  # type: ignore[method-assign]
+
+
+def _as_it_is(part: _BatchNorm, image: Tensor) -> Tensor:
+    if image.shape[1] != part.num_features:
+        raise ValueError(f'{part} got {image.shape[1]} channels')
+    return image
 
 
 class Encoder(nn.Module):

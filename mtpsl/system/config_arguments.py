@@ -5,6 +5,7 @@ import os
 import re
 import sys
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -122,9 +123,11 @@ def one_line_errors(tool: str) -> Iterator[None]:
         raise SystemExit(130) from error
     except SystemExit as error:
         if place := ended_by(error):  # else it is an end with a word of its own
+            if os.environ.get('MTPSL_TRACEBACK'):
+                traceback.print_exception(error)
             given = '' if error.code is None else repr(error.code)
-            print(f'{tool}: error: {place} called exit({given}) before all was done',
-                  file=sys.stderr, flush=True)
+            told = _await_turn(f'{place} called exit({given}) before all was done')
+            print(f'{tool}: error: {told}', file=sys.stderr, flush=True)
             raise SystemExit(error.code if isinstance(error.code, int) and error.code else 1
                              ) from error
         raise

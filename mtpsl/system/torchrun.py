@@ -21,8 +21,9 @@ def main(argv: list[str] | None = None) -> None:
     try:
         run(args)
     except DistNetworkError as error:
-        print(f'{args.training_script}: error: {" ".join(str(error).split())}; PORT=... of the '
-              'launch script chooses another port', file=sys.stderr)
+        told = ' '.join(str(error).split()).rstrip('.')
+        hint = '; PORT=... of the launch script chooses another port' * ('EADDRINUSE' in told)
+        print(f'{args.training_script}: error: {told}{hint}', file=sys.stderr)
         raise SystemExit(1) from None
     except SignalException as error:  # the processes have said that they were interrupted
         raise SystemExit(128 + error.sigval) from None

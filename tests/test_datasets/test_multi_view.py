@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from mmcv.transforms import Compose, RandomApply
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import DefaultScope
 from torch.utils.data import DataLoader
@@ -135,9 +136,10 @@ def test_where_a_view_lies_is_not_known_after_a_transform_of_the_user_s_own():
             return results
 
     moved, still = Own('image and labels'), Own('nothing')
-    data = MultiView([[still], [moved], [moved, ZOOM], [ZOOM, moved], [still, ZOOM]]).transform(
-        sample('semseg'))['data_samples']
-    assert [one.zoom is None for one in data] == [False, True, True, True, False]
+    inside = [[RandomApply(Compose([one]), prob=1)] for one in (moved, still)]
+    views = [[still], [moved], [moved, ZOOM], [ZOOM, moved], [still, ZOOM], *inside]
+    data = MultiView(views).transform(sample('semseg'))['data_samples']
+    assert [one.zoom is None for one in data] == [False, True, True, True, False, True, False]
 
 
 def test_meta_keys_are_kept_beside_the_views_own():

@@ -399,3 +399,22 @@ def needing_labels(results):
 def test_steps_that_do_not_tell_whether_they_stretch(step):
     assert stretch_of([step, resized(None, (1, 2))], (300, 400)) == 1
     assert zoom_of(step) == (1, 1)
+
+
+class Debarred:
+    """A user's, which cuts off black bars of the image alone and fills its size again."""
+
+    moves = 'nothing'
+
+    def __call__(self, results):
+        image = results['img']
+        bright = np.flatnonzero(image.max((1, 2)) > 0)
+        if not len(bright):
+            return results
+        inner = image[bright[0]:bright[-1] + 1]
+        return results | dict(img=cv2.resize(inner, image.shape[1::-1]))
+
+
+def test_what_moves_pictures_with_bars_only():
+    with pytest.raises(ValueError, match=r'Debarred misaligns image and labels'):
+        check(Debarred())

@@ -56,6 +56,8 @@ class Colours:
     ('depth', lambda label: label.astype(np.uint8).astype(np.float32), '1 of 1.3'),
     ('depth', lambda label: label / label.max(), '0.1646 of 1.3'),
     ('depth', lambda label: np.where(label > 4, 0, label), None),
+    ('depth', lambda label: np.minimum(label, 5), '5 of 5'),
+    ('depth', lambda label: label * np.linspace(1.1, 1.3, label.shape[1]), '1.43 of 1.3'),
     ('depth', lambda label: label, None),
     ('normal', lambda label: label * np.float32([1, -1, 1]), '-0.'),
     ('normal', lambda label: label * 0, None),
@@ -64,15 +66,15 @@ def test_values_that_become_others(task, change, told):
     steps = [*READ, Own(task, change)]
     found = changed_values(steps, TASKS)
     assert set(found) == ({task} if told else set())
-    assert not told or told in found[task]
+    assert not told or told in found[task].text
     one, other = (steps, TASKS), (READ, TASKS)
     for learned, tested in ((one, other), (other, one)):
         assert [f'task {task} are other ones in training, where' in text
                 for text in other_values([learned], [tested])] == [True] * bool(told)
     assert not list(other_values([other], [other]))
-    # Alike in both: predictions would be called metres.
-    assert [f'task {task}, in training and in evaluation' in text
-            for text in other_values([one], [one])] == [True] * bool(told and task == 'depth')
+    # Multiplied alike in both: predictions would be called metres.
+    assert [f'task {task}, in training and in evaluation' in text for text in other_values(
+        [one], [one])] == [True] * (told == '0.1646 of 1.3')
     # One of several sets, in views, and beside others of the user's transforms.
     assert not list(other_values([one, other], [other])) and not list(
         other_values([one, other], [one]))
@@ -90,7 +92,7 @@ def test_numbers_of_files_are_no_change():
         boundary=dict(type='Boundary', values=(1, 0))))
     assert changed_values([*READ, Colours()], tasks) == {}
     assert changed_values([*READ, Own('semseg', lambda one: np.where(one == 2, 1, one))],
-                          tasks) == dict(semseg='1 of 2')
+                          tasks) == dict(semseg=('1 of 2', None))
 
 
 def test_two_ways_to_change_are_both_told():

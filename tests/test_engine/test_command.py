@@ -194,15 +194,16 @@ def test_an_interrupted_launch_ends_in_silence(monkeypatch, capsys):
     assert end.value.code == 130 and capsys.readouterr().err == ''
 
 
-def test_a_taken_port_of_a_launch_is_one_line(monkeypatch, capsys):
+@pytest.mark.parametrize('name, port', [('EADDRINUSE', True), ('timed out', False)])
+def test_a_launch_that_finds_no_port_or_no_other_is_one_line(name, port, monkeypatch, capsys):
     def run(args: argparse.Namespace) -> None:
-        raise torchrun.DistNetworkError('port: 29500,\nmessage: address already in use')
+        raise torchrun.DistNetworkError(f'port: 29500,\nname: {name}.')
     monkeypatch.setattr(torchrun, 'run', run)
     with pytest.raises(SystemExit) as end:
         torchrun.main(['train.py', 'x'])
     line, = capsys.readouterr().err.splitlines()
-    assert end.value.code == 1 and line.startswith('train.py: error: port: 29500, message: ')
-    assert 'PORT=' in line
+    assert end.value.code == 1 and line.startswith('train.py: error: port: 29500, name: ')
+    assert ('PORT=' in line) == port and '.;' not in line
 
 
 @pytest.mark.parametrize('rank, said', [('0', 'tool.py: interrupted\n'), ('1', '')])

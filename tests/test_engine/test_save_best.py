@@ -68,14 +68,18 @@ def test_a_function_in_a_config_is_the_same_in_each_run():
 
 
 def test_a_best_checkpoint_that_was_deleted_meanwhile_is_missed(tmp_path):
-    told, there = [], tmp_path / 'best_a.pth'
+    told, published, there = [], [], tmp_path / 'best_a.pth'
     there.touch()
-    hook = SafeCheckpointHook(save_best=['semseg/mIoU', 'depth/absErr'])
+    hook = SafeCheckpointHook(save_best=['semseg/mIoU', 'depth/absErr'], published_keys=['meta'],
+                              save_last=False)
+    hook._publish_model = lambda runner, path: published.append(path)
     hook.file_backend = LocalBackend()
     runner = SimpleNamespace(logger=SimpleNamespace(warning=told.append))
     hook.best_ckpt_path_dict = {'semseg/mIoU': str(there), 'depth/absErr': None}
     hook.after_train(runner)
     assert not told
     there.unlink()
+    hook.best_ckpt_path_dict = {'semseg/mIoU': str(there), 'depth/absErr': None}
     hook.after_train(runner)
     assert ['best_a.pth, is gone' in text for text in told] == [True]
+    assert published == [str(there)]  # by the first call

@@ -225,3 +225,26 @@ def test_the_library_s_weights_need_its_mean_and_std() -> None:
         build(backbone, 16)
     with pytest.raises(ValueError, match='size_divisor.*divisible'):
         build(FAMILIES['timm DINOv2'][0], 32)
+
+
+class Pooling(torch.nn.BatchNorm2d):
+    """Which does more than normalise."""
+
+    def forward(self, image):
+        return torch.nn.functional.avg_pool2d(super().forward(image), 2)
+
+
+class Normed(torch.nn.Module):
+    def __init__(self, norm):
+        super().__init__()
+        self.conv, self.norm = torch.nn.Conv2d(3, 8, 3, 2, 1), norm
+
+    def forward(self, image):
+        return [self.norm(self.conv(image))]
+
+
+def test_batch_normalisation_of_others_is_run():
+    assert stages_of(Normed(torch.nn.BatchNorm2d(8)), (64, 96)) == ((8,), 2)
+    assert stages_of(Normed(Pooling(8)), (64, 96)) == ((8,), 4)
+    with pytest.raises(ValueError, match=r'BatchNorm2d\(16, .* got 8 channels'):
+        stages_of(Normed(torch.nn.BatchNorm2d(16)), (64, 96))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mtpsl.datasets.contradictions import compare_labels
+from mtpsl.datasets.label_look import LabelLook
 from mtpsl.tasks import build_tasks
 from mtpsl.tasks.class_colours import STEP, ClassColours
 from mtpsl.tasks.seen import Seen
@@ -65,3 +66,20 @@ def test_labels_that_are_drawn_on_the_images_of_one_part(learned, tested, number
     found = ' '.join(compare_labels(*parts))
     assert told in found and bool(found) == bool(told)
     assert not told or 'were pictures with the labels drawn on them saved as images?' in found
+
+
+@pytest.mark.parametrize('zero_sum_unknown, told', [(True, ''), (False, 'point to the right')])
+def test_normals_that_an_option_makes_unknown_tell_nothing(zero_sum_unknown, told):
+    rng = np.random.default_rng(0)
+    look = LabelLook(build_tasks(dict(normal=dict(
+        type='Normal', zero_sum_unknown=zero_sum_unknown)))['normal'], False)
+    for number in range(12):
+        label = rng.normal(0, 1, (30, 40, 3))
+        label[..., 1:] = np.abs(label[..., 1:])
+        label[:, :25] = 2**-0.5, -2**-0.5, 0
+        label = (label / np.linalg.norm(label, axis=2, keepdims=True)).astype(np.float32)
+        label[:, :25] = np.float32(0.70710678), -np.float32(0.70710678), 0
+        look.add(label, str(number), None, None, str(number))
+    doubt = look.task.doubt(look.seen)
+    found = doubt.text if doubt else ''
+    assert told in found and bool(found) == bool(told)

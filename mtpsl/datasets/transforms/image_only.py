@@ -77,8 +77,12 @@ def package_and_name(step: Callable) -> tuple[str, str]:
 
 
 def moves_all(step: Callable) -> bool:
-    """Return whether a user's transform says that it moves the image with the labels."""
-    return getattr(step, 'moves', MOVES[0]) == MOVES[1]
+    """Return whether a user's transform, or one inside, says that it moves image and labels."""
+    says = getattr(step, 'moves', None)
+    if says is not None:
+        return says == MOVES[1]
+    inside = getattr(step, 'transforms', ())
+    return any(map(moves_all, inside if isinstance(inside, (list, tuple)) else [inside]))
 
 
 def moves_pixels(name: str) -> bool:

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,20 @@ from .probe import SIZE, copied, is_foreign, maps_of, pattern_of, sample_of
 DRAWS = 4
 NEAR = 1e-4  # relative change of a measure that is none
 LOW, HIGH = 1.3, 7.9  # of the measures that are tried
+
+
+class Change(NamedTuple):
+    """What a transform makes of the values of a task.
+
+    Attributes:
+        text: a change, such as ``3 of 5``.
+        factor: of all values alike, where it is one.
+    """
+
+    text: str
+    factor: float | None = None
+
+
 Pipeline = tuple[Sequence[Callable], Mapping[str, Task]]  # built transforms, tasks by name
 
 
@@ -28,7 +42,7 @@ def zoomed_measures(steps: Sequence[Callable], tasks: Mapping[str, Task]) -> Ite
             label = _varied(task)
             with suppress(Exception):  # a task of the user's own
                 if change := _change(label, np.asarray(task.rescale(label.copy(), low)), task):
-                    yield (f'the pipeline zooms images by {low:g}, and makes {change} in the '
+                    yield (f'the pipeline zooms images by {low:g}, and makes {change.text} in the '
                            f'{name} files: figures are of such values, and prediction does not '
                            'zoom. Images that are too large are to be shrunk on disk')
 
@@ -37,26 +51,27 @@ def other_values(learned: Iterable[Pipeline], tested: Iterable[Pipeline]) -> Ite
     """Yield which labels users' transforms make others in all of training, or of evaluation.
 
     Of several datasets some may need it, so one that evaluation reads like one of training is
-    enough. Metres that all of them make others alike are told of too: nothing makes predictions
+    enough. Metres that all of them multiply alike are told of too: nothing makes predictions
     metres again.
     """
     changes: list[dict[str, set[str]]] = [{}, {}]
-    measured = set()
+    factors: dict[str, set[float | None]] = {}
     for found, pipelines in zip(changes, (learned, tested)):
         for steps, tasks in pipelines:
             for chain in chains(steps):
                 told = changed_values(chain, tasks)
-                for name in tasks:
-                    found.setdefault(name, set()).add(told.get(name, ''))
-                measured |= {name for name, task in tasks.items()
-                             if isinstance(task, Depth) and task.metric}
+                for name, task in tasks.items():
+                    change = told.get(name, Change(''))
+                    found.setdefault(name, set()).add(change.text)
+                    metres = isinstance(task, Depth) and task.metric
+                    factors.setdefault(name, set()).add(change.factor if metres else None)
     for name in (name for name in changes[0] if name in changes[1]):
         if not changes[0][name] & changes[1][name]:
             ways = [' or '.join(f'a transform makes {change}' if change else 'none changes them'
                                 for change in sorted(found[name])) for found in changes]
             yield (f'the labels of the task {name} are other ones in training, where {ways[0]}, '
                    f'than in evaluation, where {ways[1]}: figures are not of what was learned')
-        elif name in measured and '' not in changes[0][name] | changes[1][name]:
+        elif None not in factors[name]:
             made = ' or '.join(sorted(changes[0][name]))
             yield (f'a transform makes {made} in the labels of the task {name}, in training and in '
                    'evaluation: losses, figures and predictions are in these values, which all '
@@ -64,7 +79,7 @@ def other_values(learned: Iterable[Pipeline], tested: Iterable[Pipeline]) -> Ite
                    'says what a file holds')
 
 
-def changed_values(steps: Sequence[Callable], tasks: Mapping[str, Task]) -> dict[str, str]:
+def changed_values(steps: Sequence[Callable], tasks: Mapping[str, Task]) -> dict[str, Change]:
     """Try the transforms that declare to move nothing on label maps with many values.
 
     That a value becomes unknown is no change. A transform that fails on them is ignored.
@@ -74,12 +89,12 @@ def changed_values(steps: Sequence[Callable], tasks: Mapping[str, Task]) -> dict
         tasks: task name -> task.
 
     Returns:
-        Task name -> a change, such as ``3 of 5``.
+        Task name -> a change.
     """
     chain = [step for step in steps if is_foreign(step) and not isinstance(step, ImageOnly)
              and getattr(step, 'moves', '') == 'nothing']
     before = {name: _varied(task) for name, task in tasks.items()}
-    found: dict[str, str] = {}
+    found: dict[str, Change] = {}
     for number in range(DRAWS) if chain else ():
         results: Any = sample_of(pattern_of(SIZE), {
             name: label.copy() for name, label in before.items()}, tasks)
@@ -109,10 +124,10 @@ def _varied(task: Task) -> np.ndarray:
     return (angles / np.linalg.norm(angles, axis=2, keepdims=True)).astype(task.label_dtype)
 
 
-def _change(before: np.ndarray, after: np.ndarray, task: Task) -> str:
-    """Describe the first known value that became another known one; '' if none did."""
+def _change(before: np.ndarray, after: np.ndarray, task: Task) -> Change | None:
+    """Describe the first known value that became another known one; None if none did."""
     if after.shape != before.shape:
-        return ''
+        return None
     known = ~task.says_nothing(after)
     if np.issubdtype(task.label_dtype, np.integer):
         known = after != task.ignore_value
@@ -121,8 +136,10 @@ def _change(before: np.ndarray, after: np.ndarray, task: Task) -> str:
         apart = np.abs(after.astype(np.float64) - before) > NEAR * np.abs(before) + 1e-6
         changed = known & (apart.any(2) if apart.ndim == 3 else apart)
     if not changed.any():
-        return ''
+        return None
     row, column = np.argwhere(changed)[0]
     old, new = (' '.join(f'{value:.4g}' for value in np.atleast_1d(one[row, column]))
                 for one in (before, after))
-    return f'{new} of {old}'
+    ratios = after[known] / before[known] if before.ndim == 2 and before.all() else np.array([0, 1])
+    alike = np.ptp(ratios) <= NEAR * abs(ratios[0])
+    return Change(f'{new} of {old}', float(ratios[0]) if alike else None)

@@ -248,13 +248,20 @@ class SafeCheckpointHook(CheckpointHook):
                 backend.remove(path)
 
     def after_train(self, runner: Runner) -> None:
-        """Publish, see mmengine; tell of a best checkpoint that was deleted meanwhile."""
+        """Tell of a best checkpoint that was deleted meanwhile; publish, see mmengine."""
+        best: dict[str, Any] = getattr(self, 'best_ckpt_path_dict', {})
+        gone = [path for path in dict.fromkeys((getattr(self, 'best_ckpt_path', None),
+                                                *best.values()))
+                if path and is_main_process() and not self.file_backend.isfile(path)]
+        for path in gone:
+            runner.logger.warning(f'the best checkpoint, {path}, is gone: it was deleted during '
+                                  'the training, and no later one had its score')
+        if getattr(self, 'best_ckpt_path', None) in gone:
+            self.best_ckpt_path = None
+        if best:  # mmengine publishes each
+            self.best_ckpt_path_dict = {key: path for key, path in best.items()
+                                        if path and path not in gone}
         super().after_train(runner)
-        for path in filter(None, {getattr(self, 'best_ckpt_path', None),
-                                  *getattr(self, 'best_ckpt_path_dict', {}).values()}):
-            if is_main_process() and not self.file_backend.isfile(path):
-                runner.logger.warning(f'the best checkpoint, {path}, is gone: it was deleted '
-                                      'during the training, and no later one had its score')
 
 
 def _check_weights(runner: Runner) -> None:
