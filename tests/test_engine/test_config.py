@@ -422,3 +422,15 @@ def test_bases_in_a_circle(tmp_path):
 def test_values_of_annotated_types(hint, good, bad):
     assert all(accepts(value, hint) for value in good)
     assert not any(accepts(value, hint) for value in bad)
+
+
+def test_a_child_of_a_written_out_config_without_a_model_reaches_its_datasets(tmp_path):
+    (tmp_path / 'base.py').write_text("""
+tasks = dict(semseg=dict(type='Semseg', class_names=('a', 'b')))
+train_dataloader = dict(batch_size=1, sampler=dict(type='SeededSampler'), dataset=dict(
+    type='FolderDataset', data_root='x', split='train', pipeline=[], tasks=tasks))
+""")
+    (tmp_path / 'child.py').write_text(
+        "_base_ = 'base.py'\ntasks = dict(semseg=dict(class_names=('a', 'b', 'c')))\n")
+    cfg = load_config(str(tmp_path / 'child.py'))
+    assert cfg.train_dataloader.dataset.tasks.semseg.class_names == ('a', 'b', 'c')
