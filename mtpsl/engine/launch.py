@@ -27,7 +27,7 @@ from mtpsl.engine.checkpoints.resume import (
 from mtpsl.engine.checkpoints.work_dir import checkpoints_in
 from mtpsl.engine.hooks.loading_hook import LoadingHook
 from mtpsl.engine.hooks.scored_labels_hook import ScoredLabelsHook
-from mtpsl.engine.visualization.curve_backend import add_curves
+from mtpsl.engine.visualization.curve_backend import add_curves, place_curves
 from mtpsl.system.files import user_path
 
 from .config.load import check_unchanged
@@ -71,6 +71,7 @@ def build_runner(cfg: Config) -> Runner:
     if cfg.get('default_hooks'):  # a dump has them so; equal priorities act in the order they have
         cfg.default_hooks = dict(sorted(cfg.default_hooks.items()))
     runner = KeepingRunner.from_cfg(cfg)
+    place_curves(runner)
     quieten(runner.logger)
     compare_settings(runner)
     runner.register_hook(LoadingHook())

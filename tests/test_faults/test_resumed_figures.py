@@ -7,7 +7,7 @@ import pytest
 import torch
 from in_process import load_tool, running_here
 
-from mtpsl.engine import load_config
+from mtpsl.engine import build_runner, load_config
 from mtpsl.engine.visualization import read_curves
 from mtpsl.engine.visualization.curve_backend import CurveVisBackend, add_curves
 
@@ -107,3 +107,12 @@ def test_curves_are_added_once(given, config):
         add_curves(cfg)
     found = [str(backend.type) for backend in cfg.visualizer.vis_backends]
     assert sum('CurveVisBackend' in kind for kind in found) == 1
+
+
+def test_curves_are_in_the_work_dir_wherever_pictures_go(config, tmp_path):
+    cfg = load_config(str(config), {'visualizer.save_dir': str(tmp_path / 'pictures'),
+                                    'work_dir': str(tmp_path / 'run')})
+    runner = build_runner(cfg)
+    paths = [backend.path for backend in runner.visualizer._vis_backends.values()
+             if isinstance(backend, CurveVisBackend)]
+    assert paths == [tmp_path / 'run/curves.json']

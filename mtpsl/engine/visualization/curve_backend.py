@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.dist import is_main_process
+from mmengine.runner import Runner
 from mmengine.visualization import BaseVisBackend, Visualizer
 
 from mtpsl.registry import VISBACKENDS
@@ -128,6 +129,14 @@ def add_curves(cfg: Config) -> None:
     backends = list(given) if isinstance(given, (list, tuple)) else [given]
     if not any(_is_curves(backend) for backend in backends):
         cfg.visualizer['vis_backends'] = [*backends, dict(type='mtpsl.CurveVisBackend')]
+
+
+def place_curves(runner: Runner) -> None:
+    """Let the curves of a run be in its work dir, also where ``visualizer.save_dir`` is elsewhere.
+    """
+    for backend in runner.visualizer._vis_backends.values():
+        if isinstance(backend, CurveVisBackend):
+            backend.path = Path(runner.work_dir, backend.path.name)
 
 
 def _is_curves(backend: object) -> bool:
