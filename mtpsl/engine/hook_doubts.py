@@ -65,11 +65,8 @@ def hook_doubts(runner: Runner) -> Iterator[str]:
         raise ValueError('default_hooks.checkpoint.by_epoch must be False in a training by '
                          'iterations: there would be no checkpoint before its end; interval '
                          'counts iterations then, and log_processor.by_epoch=False goes with it')
-    if saving is not None and saving.filename_tmpl and (
-            saving.filename_tmpl.format(1) == saving.filename_tmpl.format(2)):
-        raise ValueError('default_hooks.checkpoint.filename_tmpl must hold {} for the number of '
-                         f'the epoch or iteration, got {saving.filename_tmpl!r}: all checkpoints '
-                         'would have one name, and the last would be removed as the one before')
+    if saving is not None and saving.filename_tmpl:
+        _check_template(saving.filename_tmpl)
     if by_epoch and not kinds[DistSamplerSeedHook]:
         yield ('default_hooks.sampler_seed is None: each epoch has the order of the first, and a '
                'SeededSampler its random transforms')
@@ -85,3 +82,14 @@ def hook_doubts(runner: Runner) -> Iterator[str]:
     if runner.cfg.optim_wrapper.optimizer.get('lr') == 0 and not runner.cfg.optim_wrapper.get(
             'paramwise_cfg'):
         yield 'optim_wrapper.optimizer.lr is 0: the weights stay as they are'
+
+
+def _check_template(name: str) -> None:
+    """Raise ValueError if checkpoints would have one name, or one by which none is found."""
+    must = f'default_hooks.checkpoint.filename_tmpl must {{}}, got {name!r}: '
+    if name.format(1) == name.format(2):
+        raise ValueError(must.format('hold {} for the number of the epoch or iteration')
+                         + 'all checkpoints would have one name, and the last would be removed as '
+                         'the one before')
+    if not name.endswith('.pth'):
+        raise ValueError(must.format('end with .pth') + '--resume and the tools look for that')

@@ -199,6 +199,9 @@ def test_checkpoints_of_one_name_are_refused(images, tmp_path):
             list(hook_doubts(runner))
         cfg.default_hooks.checkpoint.filename_tmpl = 'step_{}.pth'
         list(hook_doubts(build_runner(cfg)))
+        cfg.default_hooks.checkpoint.filename_tmpl = 'step_{}.pt'
+        with pytest.raises(ValueError, match=r'must end with .pth, got .step_{}.pt.: --resume'):
+            list(hook_doubts(build_runner(cfg)))
 
 
 @pytest.mark.parametrize(('key', 'told'), [
