@@ -86,10 +86,11 @@ def hook_doubts(runner: Runner) -> Iterator[str]:
 
 def _check_template(name: str) -> None:
     """Raise ValueError if checkpoints would have one name, or one by which none is found."""
-    must = f'default_hooks.checkpoint.filename_tmpl must {{}}, got {name!r}: '
+    key = 'default_hooks.checkpoint.filename_tmpl'
     if name.format(1) == name.format(2):
-        raise ValueError(must.format('hold {} for the number of the epoch or iteration')
-                         + 'all checkpoints would have one name, and the last would be removed as '
-                         'the one before')
+        raise ValueError(f'{key} must hold {{}} for the number of the epoch or iteration, got '
+                         f'{name!r}: all checkpoints would have one name, and the last would be '
+                         'removed as the one before')
     if not name.endswith('.pth'):
-        raise ValueError(must.format('end with .pth') + '--resume and the tools look for that')
+        raise ValueError(f'{key} must end with .pth, got {name!r}: --resume and the tools look '
+                         'for that')
