@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from mtpsl.engine.config.model_index import config_names, find_config, home, models
+from mtpsl.system.arguments import end_without_reader
 
 USAGE = """usage: mtpsl TOOL [arguments]    run a tool; mtpsl TOOL --help shows its arguments
        mtpsl list [WORD]         tools, configs and models that ship, with WORD in the name
@@ -67,7 +68,10 @@ def main() -> None:
     if name in ('-h', '--help'):
         print(USAGE)
     elif name == 'list' and len(arguments) <= 1:
-        print(listing(*arguments))
+        try:
+            print(listing(*arguments), flush=True)
+        except BrokenPipeError as error:  # as after | head
+            end_without_reader(error)
     elif name == 'find' and len(arguments) == 1:
         try:
             print(Path(find_config(arguments[0])).resolve())

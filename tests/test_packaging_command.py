@@ -1,6 +1,7 @@
 """The command ``mtpsl``, which runs the tools by their names."""
 
 import os
+import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
@@ -87,3 +88,9 @@ def test_what_is_no_command(mtpsl, arguments, message):
 @pytest.mark.parametrize('arguments', [[], ['-h'], ['--help']])
 def test_help(mtpsl, arguments):
     assert mtpsl(*arguments).startswith('usage: mtpsl TOOL [arguments]')
+
+
+def test_a_list_that_nobody_reads_any_more_ends_in_silence():
+    run = subprocess.run(['bash', '-c', f'{sys.executable} -m mtpsl list | head -1'], cwd=ROOT,
+                         capture_output=True, text=True)
+    assert len(run.stdout.splitlines()) == 1 and run.stderr == ''
