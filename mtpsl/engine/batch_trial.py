@@ -7,6 +7,7 @@ import copy
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,6 @@ from mtpsl.datasets.transforms.probe import (
 DRAWS, BATCH, AGAIN = 16, 2, 3
 KNOWN = ('mtpsl', 'mmengine', 'torch')  # packages whose parts are not tried
 INSIDE = ('dataset', 'datasets', 'sets')  # attributes of a wrapper
-LISTED = ('data_list', 'data_bytes', 'data_address')  # what lists of images are held in
 SIDES = 48, 640  # least and most of a pattern that is as large as a batch
 MASKED = 0.75  # share of one value in an image of which too little is left
 
@@ -150,12 +150,23 @@ class _Packed:
 
 
 def _copied(dataset: Any, pipeline: Callable) -> Any:
-    """Copy a dataset and what is inside of it, with another pipeline."""
+    """Copy a dataset and what is inside of it, but for arrays, with another pipeline."""
     if isinstance(dataset, PartialLabelDataset):
-        shared = [getattr(dataset, name) for name in LISTED if hasattr(dataset, name)]
-        memo = {id(dataset.pipeline): pipeline} | {id(one): one for one in shared}
+        memo: dict[int, Any] = {id(dataset.pipeline): pipeline}
     else:
         memo = {id(one): _copied(one, pipeline) for one in _held(dataset)}
+    waiting, seen = [vars(dataset)], set(memo)
+    while waiting:  # images that are kept in memory are not doubled
+        for one in waiting.pop().values():
+            if id(one) in seen or isinstance(one, (type, ModuleType)) or callable(one):
+                continue
+            seen.add(id(one))
+            if isinstance(one, (np.ndarray, Tensor)):
+                memo[id(one)] = one
+            elif isinstance(one, (list, tuple, Mapping)) or hasattr(one, '__dict__'):
+                waiting.append(one if isinstance(one, Mapping) else
+                               dict(enumerate(one)) if isinstance(one, (list, tuple)) else
+                               vars(one))
     return copy.deepcopy(dataset, memo)
 
 

@@ -16,7 +16,7 @@ from mmengine.structures import PixelData
 from test_faults.tiny_run import write_config, write_images
 
 from mtpsl.datasets import FolderDataset, stack_alike
-from mtpsl.engine.batch_trial import Trial, check_own_batches
+from mtpsl.engine.batch_trial import Trial, _copied, check_own_batches
 from mtpsl.models import MultiTaskDataPreprocessor
 from mtpsl.registry import DATASETS, FUNCTIONS, MODELS
 from mtpsl.structures import MultiTaskSample
@@ -297,3 +297,16 @@ def test_what_cannot_be_copied_is_left_alone(dataset):
         train_dataloader=SimpleNamespace(dataset=dataset, collate_fn=stack_alike)))
     check_own_batches(SimpleNamespace(model=torch.nn.Identity(), train_dataloader=SimpleNamespace(
         dataset=dataset, collate_fn=stack_alike)))
+
+
+def test_images_in_memory_are_not_doubled(dataset):
+    wrapped = Keeping(dataset)
+    wrapped.images = {'a': [dict(image=np.zeros(3)), SimpleNamespace(label=torch.zeros(3))]}
+    wrapped.whole, wrapped.me = np.zeros(2), wrapped
+    copied = _copied(wrapped, len)
+    assert copied.images is not wrapped.images and copied.kept is not wrapped.kept
+    assert copied.images['a'][0]['image'] is wrapped.images['a'][0]['image']
+    assert copied.images['a'][1].label is wrapped.images['a'][1].label
+    assert copied.whole is wrapped.whole and copied.me is copied
+    assert copied.dataset is not dataset and copied.dataset.pipeline is len
+    assert getattr(copied.dataset, 'data_bytes', 0) is getattr(dataset, 'data_bytes', 0)
