@@ -418,3 +418,41 @@ class Debarred:
 def test_what_moves_pictures_with_bars_only():
     with pytest.raises(ValueError, match=r'Debarred misaligns image and labels'):
         check(Debarred())
+
+
+class Mixing:
+    """A user's CutMix: a rectangle of another image with its labels."""
+
+    moves = 'image and labels'
+
+    def __init__(self, ids=(0, 2, 5)):
+        self.ids = ids
+
+    def __call__(self, results):
+        height, width = results['img'].shape[:2]
+        top, left = np.random.randint(height // 2), np.random.randint(width // 2)
+        where = slice(top, top + height // 3), slice(left, left + width // 3)
+        shape = results['img'][where].shape[:2]
+        other = np.random.default_rng(top)
+        image, labels = results['img'].copy(), {}
+        image[where] = other.integers(0, 255, (*shape, 3))
+        for name, label in results['gt'].items():
+            labels[name] = label.copy()
+            if name == 'depth':
+                labels[name][where] = other.uniform(1, 9, shape)
+            elif label.ndim == 3:
+                labels[name][where] = (0.6, 0, 0.8)
+            else:
+                labels[name][where] = other.choice(self.ids, shape)
+        return results | dict(img=image, gt=labels)
+
+
+@pytest.mark.parametrize('tasks', [TASKS, build_tasks(dict(saliency=dict(type='Saliency')))])
+def test_rectangles_of_other_images_are_no_blends(tasks, warned):
+    check(Mixing(ids=(0, 2, 5) if 'semseg' in tasks else (0, 1)), tasks=tasks)
+    assert not [text for text in warned if 'Mixing' in text and 'does not say' not in text]
+
+
+def test_rectangles_of_one_class_are_told_of(warned):
+    check(Mixing(ids=(3, 3)))
+    assert any('writes 3 into the semseg label' in text for text in warned)

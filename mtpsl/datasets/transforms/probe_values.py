@@ -61,6 +61,7 @@ def check_values(steps: Sequence[Callable], tasks: Mapping[str, Task]) -> None:
     if not names:
         return
     told: dict[str, None] = {}
+    filled: dict[str, set[int]] = {}
     zooms: dict[str, list[tuple[float, float, float]]] = {name: [] for name in tasks}
     for number in range(DRAWS):
         if fault := _unexchanged(chain, tasks, number):
@@ -72,8 +73,8 @@ def check_values(steps: Sequence[Callable], tasks: Mapping[str, Task]) -> None:
                 continue
             one, cells, across, down = maps
             if np.issubdtype(task.label_dtype, np.integer):
-                fault = _blended_ids(cells, task)
-                told.update(dict.fromkeys(_filled(one, task)))
+                fault = _blended_ids(one, cells, task)
+                filled.setdefault(name, set()).update(_written(one, cells, task))
             elif task.label_channels == 1:
                 fault = _blended_depth(one, cells)
                 zooms[name] += _zoomed(task, one, across, down)
@@ -81,6 +82,10 @@ def check_values(steps: Sequence[Callable], tasks: Mapping[str, Task]) -> None:
                 fault = _not_turned(across, down)
             if fault:
                 raise ValueError(f'the transform {names} {fault.format(name=name)}')
+    for name, numbers in filled.items():
+        if len(numbers) == 1:  # several are those of pictures that are pasted in
+            told[f'writes {min(numbers)} into the {name} label outside of the image: there the '
+                 f'value must be {tasks[name].ignore_value:g}, unknown'] = None
     for name, found in zooms.items():
         told.update(dict.fromkeys(_not_rescaled(name, found)))
     for text in told:
@@ -198,18 +203,17 @@ def _equal(one: Maps | None, other: Maps | None) -> bool:
         np.array_equal(one[name], other[name]) for name in one))
 
 
-def _blended_ids(label: np.ndarray, task: Task) -> str:
-    numbers = sorted(set(np.unique(label).tolist()) - {0, task.ignore_value})
+def _blended_ids(one: np.ndarray, cells: np.ndarray, task: Task) -> str:
+    made = cells[one != cells]  # what is the same of both labels was pasted in
+    numbers = sorted(set(np.unique(made).tolist()) - {0, task.ignore_value})
     return (f'blends the numbers of the {{name}} label: {numbers[0]} came from 0 and '
             f'{task.ignore_value:g}. Resize and rotate ids by nearest neighbour, as '
             "results['tasks'][name].resize does") if numbers else ''
 
 
-def _filled(label: np.ndarray, task: Task) -> list[str]:
-    numbers = sorted(set(np.unique(label).tolist()) - {
-        1, task.ignore_value, *_mirror_image(task)[1:2].tolist()})
-    return [f'writes {numbers[0]} into the {task.name} label outside of the image: there the '
-            f'value must be {task.ignore_value:g}, unknown'] if numbers else []
+def _written(one: np.ndarray, cells: np.ndarray, task: Task) -> set[int]:
+    """Return the numbers that are the same of both labels: they are of neither."""
+    return set(np.unique(one[one == cells]).tolist()) - {task.ignore_value}
 
 
 def _blended_depth(one: np.ndarray, cells: np.ndarray) -> str:
