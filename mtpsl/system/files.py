@@ -137,3 +137,17 @@ def write_array(path: Path, values: 'np.ndarray') -> None:
         except OSError as error:
             raise OSError(f'cannot write {path}: {error}') from error
     atomically(path, write)
+
+
+def stands_in(path: str | Path) -> str:
+    """Return what is in a file in the place of its content, as a sentence; '' if nothing known."""
+    try:
+        with open(path, 'rb') as file:
+            head = file.read(200).lstrip().lower()
+    except OSError:
+        return ''
+    if head.startswith(b'version https://git-lfs'):
+        return 'it is a pointer of Git LFS: `git lfs pull` fetches the file'
+    if head.startswith((b'<!doctype html', b'<html')):
+        return 'it is a web page: a download was refused or needs another address'
+    return ''

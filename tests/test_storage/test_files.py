@@ -6,16 +6,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mtpsl.datasets.transforms.loading import LoadImageFromFile, read_label
+from mtpsl.engine.checkpoints.content import read_content
 from mtpsl.system.files import (
     atomically,
     folder_lookup,
     left_behind,
+    stands_in,
     user_path,
     write_array,
     write_image,
     write_keeping,
     write_text,
 )
+from mtpsl.tasks import build_tasks
 
 
 def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
@@ -85,3 +89,20 @@ def test_paths_as_users_write_them(tmp_path, monkeypatch):
     there = tmp_path / '$NONE'  # a name after all
     there.touch()
     assert user_path(there) == str(there)
+
+
+@pytest.mark.parametrize('content, told', [
+    ('version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n', 'Git LFS'),
+    ('\n<!DOCTYPE html><html>', 'web page'), ('<html lang="en">', 'web page'), ('P2 1 1', '')])
+def test_what_stands_in_the_place_of_a_file_is_named(content, told, tmp_path):
+    paths = {name: tmp_path / f'a{name}' for name in ('.png', '.npy', '.pth')}
+    for path in paths.values():
+        path.write_text(content)
+        assert told in stands_in(path) and bool(stands_in(path)) == bool(told)
+    depth = build_tasks(dict(depth=dict(type='Depth')))['depth']
+    for read in (lambda: read_label(depth, ((str(paths['.npy']),), len), None, {}),
+                 lambda: read_content(str(paths['.pth'])),
+                 lambda: LoadImageFromFile()(dict(img_path=str(paths['.png'])))):
+        with pytest.raises(ValueError, match=told):
+            read()
+    assert stands_in(tmp_path / 'no') == ''

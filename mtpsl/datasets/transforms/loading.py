@@ -25,6 +25,7 @@ from mtpsl.datasets.photo import ORIENTATIONS, TURNS, refuse_special, turn, turn
 from mtpsl.datasets.pictures import WHITE, read_label_picture, to_bytes
 from mtpsl.datasets.unreadable import MixedCodingsError, UnreadableFileError
 from mtpsl.registry import TRANSFORMS
+from mtpsl.system.files import stands_in
 from mtpsl.tasks import Task
 
 # Largest factor between the sides of a label file and those of the image, either way.
@@ -99,7 +100,7 @@ class LoadImageFromFile(mmcv.transforms.LoadImageFromFile):
                 image, orientation = self._read(content, upright, path)
         except Exception as error:
             empty = os.path.isfile(path) and not os.path.getsize(path)
-            cause = 'the file is empty' if empty else _describe(error)
+            cause = 'the file is empty' if empty else stands_in(path) or _describe(error)
             raise UnreadableFileError(f'cannot read the image {path}: {cause}') from error
         image = self.in_colours(image)
         size = image.shape[:2]
@@ -245,8 +246,9 @@ def read_label(task: Task, files: tuple[tuple[str, ...], Callable], size: tuple[
     except MixedCodingsError:
         raise
     except Exception as error:  # a damaged file can raise anything
+        other = next(filter(None, map(stands_in, paths)), '') or _describe(error)
         raise UnreadableFileError(f'cannot use the {task.name} label {" + ".join(paths)}: '
-                                  f'{_describe(error)}') from error
+                                  f'{other}') from error
 
 
 def _open(path: str) -> np.ndarray | dict:

@@ -21,7 +21,7 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner.checkpoint import get_torchvision_models
 from torch import Tensor
 
-from mtpsl.system.files import user_path
+from mtpsl.system.files import stands_in, user_path
 
 from .checkpoint_file import checkpoint_file
 
@@ -110,7 +110,7 @@ def _read(path: str, map_location: str | torch.device | Callable | None = None,
         raise
     except Exception as error:  # a damaged file can raise anything
         raise ValueError(f'{path} is not a checkpoint, or it is damaged: '
-                         f'{_cause(error)}') from error
+                         f'{stands_in(file) or _cause(error)}') from error
 
 
 def _read_safetensors(path: Path) -> dict:
