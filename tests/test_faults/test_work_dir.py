@@ -243,7 +243,7 @@ def runner_of(folder: Path, info: dict) -> SimpleNamespace:
     return SimpleNamespace(
         model=None, message_hub=hub, work_dir=str(folder), val_loop=None,
         logger=SimpleNamespace(info=lambda text: None, warning=lambda text: None), _resume=True,
-        cfg={}, epoch=3, iter=9,
+        cfg={}, epoch=3, iter=9, hooks=[],
         _load_from=str(folder / 'epoch_3.pth'))
 
 
