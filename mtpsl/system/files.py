@@ -141,6 +141,8 @@ def write_array(path: Path, values: 'np.ndarray') -> None:
 
 def stands_in(path: str | Path) -> str:
     """Return what is in a file in the place of its content, as a sentence; '' if nothing known."""
+    if not Path(path).is_file():  # a pipe would let it wait
+        return ''
     try:
         with open(path, 'rb') as file:
             head = file.read(200).lstrip().lower()
