@@ -3,8 +3,9 @@
 import logging
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
+from typing import Any
 
 from mmengine.logging import print_log
 
@@ -109,9 +110,17 @@ def leaves_of(dataset: object) -> Iterator[PartialLabelDataset]:
     if isinstance(dataset, PartialLabelDataset):
         yield dataset
         return
-    for child in getattr(dataset, 'datasets', None) or [getattr(dataset, 'dataset', None)]:
-        if child is not None:
-            yield from leaves_of(child)
+    for child in inside_of(dataset):
+        yield from leaves_of(child)
+
+
+def inside_of(dataset: object) -> Iterator[Any]:
+    """The datasets that a wrapper holds."""
+    held = getattr(dataset, 'datasets', None) or [getattr(dataset, 'dataset', None)]
+    for child in held.values() if isinstance(held, Mapping) else held:
+        if hasattr(child, '__getitem__') and hasattr(child, '__len__') and not isinstance(
+                child, str):
+            yield child
 
 
 def spread(count: int) -> Iterator[int]:

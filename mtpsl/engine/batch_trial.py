@@ -15,6 +15,7 @@ from mmengine.runner import Runner
 from mmengine.runner.runner import _SlicedDataset
 from torch import Tensor
 
+from mtpsl.datasets.look import inside_of
 from mtpsl.datasets.partial_label import PartialLabelDataset
 from mtpsl.datasets.sampler import SeededIndex, seeded
 from mtpsl.datasets.transforms import PackMultiTaskInputs
@@ -30,7 +31,6 @@ from mtpsl.datasets.transforms.probe import (
 
 DRAWS, BATCH, AGAIN = 16, 2, 3
 KNOWN = ('mtpsl', 'mmengine', 'torch')  # packages whose parts are not tried
-INSIDE = ('dataset', 'datasets', 'sets')  # attributes of a wrapper
 SIDES = 48, 640  # least and most of a pattern that is as large as a batch
 MASKED = 0.75  # share of one value in an image of which too little is left
 
@@ -154,7 +154,7 @@ def _copied(dataset: Any, pipeline: Callable) -> Any:
     if isinstance(dataset, PartialLabelDataset):
         memo: dict[int, Any] = {id(dataset.pipeline): pipeline}
     else:
-        memo = {id(one): _copied(one, pipeline) for one in _held(dataset)}
+        memo = {id(one): _copied(one, pipeline) for one in inside_of(dataset)}
     waiting, seen = [vars(dataset)], set(memo)
     while waiting:  # images that are kept in memory are not doubled
         for one in waiting.pop().values():
@@ -170,20 +170,10 @@ def _copied(dataset: Any, pipeline: Callable) -> Any:
     return copy.deepcopy(dataset, memo)
 
 
-def _held(dataset: Any) -> Iterator[Any]:
-    """The datasets that a wrapper holds."""
-    for held in (getattr(dataset, name, None) for name in INSIDE):
-        inside = held.values() if isinstance(held, Mapping) else (
-            held if isinstance(held, (list, tuple)) else [held])
-        yield from (one for one in inside
-                    if hasattr(one, '__getitem__') and hasattr(one, '__len__')
-                    and not isinstance(one, (str, np.ndarray, Mapping, list, tuple)))
-
-
 def _tree(dataset: Any) -> Iterator[Any]:
     """The dataset and all inside of it."""
     yield dataset
-    for one in () if isinstance(dataset, PartialLabelDataset) else _held(dataset):
+    for one in () if isinstance(dataset, PartialLabelDataset) else inside_of(dataset):
         yield from _tree(one)
 
 

@@ -25,10 +25,18 @@ class Uses(NamedTuple):
         return name in self.of_bases or own and name in self.own
 
 
-class _Text(NamedTuple):
-    """What the text of a config in Python says, wherever it lies.
+class ConfigFile(NamedTuple):
+    """A config file, its bases, and what it says.
 
-    Attributes: see :class:`ConfigFile`; and the statements that import bases.
+    Attributes:
+        assigned: its top-level assignments, name -> expressions.
+        tree: all of it.
+        places: name -> the dotted keys of its values, and what each of them reads.
+        uses: what all of it reads.
+        changes_in_place: whether some statement may change a value that it did not make:
+            ``a.b = c``, ``a.b()``.
+        imports: the statements by which it inherits, if by imports: bases' variables are plain
+            names in it then.
     """
 
     assigned: dict[str, list[ast.expr]]
@@ -37,27 +45,8 @@ class _Text(NamedTuple):
     uses: Uses
     changes_in_place: bool
     imports: list[ast.ImportFrom]
-
-
-class ConfigFile(NamedTuple):
-    """A config file, its bases, and its top-level assignments, name -> expressions.
-
-    Attributes:
-        imports: whether it inherits by imports, so that bases' variables are plain names in it.
-        places: name -> the dotted keys of its values, and what each of them reads.
-        uses: what all of the file reads.
-        changes_in_place: whether some statement may change a value that it did not make:
-            ``a.b = c``, ``a.b()``.
-    """
-
-    path: str
-    bases: list['ConfigFile']
-    assigned: dict[str, list[ast.expr]]
-    tree: ast.Module
-    imports: bool
-    places: dict[str, list[tuple[str, Uses]]]
-    uses: Uses
-    changes_in_place: bool
+    path: str = ''
+    bases: tuple['ConfigFile', ...] = ()
 
     def family(self) -> Iterator['ConfigFile']:
         """Yield the file and all its bases."""
@@ -69,20 +58,20 @@ class ConfigFile(NamedTuple):
 def parse_config(path: str) -> ConfigFile | None:
     """Parse a config file; None if it cannot be read without running it."""
     try:
-        python = path.endswith('.py')
-        said = _parsed(Path(path).read_text(encoding='utf-8') if python else '')
-        assigned = said.assigned if python else dict.fromkeys(load(path), [])
-        paths = [base for base in (_imported(path, line) for line in said.imports) if base] or [
+        if path.endswith('.py'):
+            file = _parsed(Path(path).read_text(encoding='utf-8'))
+        else:
+            file = _parsed('')._replace(assigned=dict.fromkeys(load(path), []))
+        paths = [base for base in (_imported(path, line) for line in file.imports) if base] or [
             Config._get_cfg_path(base, path)[0] for base in Config._get_base_files(path)]
-        bases = [base for base in map(parse_config, paths) if base]
+        return file._replace(path=path, bases=tuple(filter(None, map(parse_config, paths))))
     except Exception:  # such as {{$VARIABLE:3}}, which is no Python until mmengine replaces it
         return None
-    return ConfigFile(path, bases, assigned, said.tree, bool(said.imports), said.places, said.uses,
-                      said.changes_in_place)
 
 
 @lru_cache(maxsize=256)  # the files of some configs, each of which is asked for many times
-def _parsed(text: str) -> _Text:
+def _parsed(text: str) -> ConfigFile:
+    """Parse the text of a config, wherever it lies: without path and bases."""
     tree = ast.parse(text)
     imports = [line for statement in tree.body if isinstance(statement, ast.With)
                for line in statement.body if isinstance(line, ast.ImportFrom)]
@@ -95,7 +84,8 @@ def _parsed(text: str) -> _Text:
                 assigned.setdefault(target.id, []).append(statement.value)  # type: ignore[attr-defined]
     places = {name: [place for value in values for place in _places(value, name)]
               for name, values in assigned.items()}
-    return _Text(assigned, tree, places, _uses(tree), any(map(_changes, ast.walk(tree))), imports)
+    return ConfigFile(assigned, tree, places, _uses(tree), any(map(_changes, ast.walk(tree))),
+                      imports)
 
 
 def _imported(path: str, line: ast.ImportFrom) -> str | None:

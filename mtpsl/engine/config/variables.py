@@ -191,7 +191,7 @@ def _is_used(name: str, file: ConfigFile, top: ConfigFile, part: str = 'all') ->
         return [one.uses] if part == 'all' else [
             use for places in one.places.values() for _, use in places]
 
-    return any(use.has(name, own=one is file or one.imports) for one in top.family()
+    return any(use.has(name, own=one is file or bool(one.imports)) for one in top.family()
                if any(other is file for other in one.family()) for use in uses(one))
 
 
