@@ -97,11 +97,12 @@ def to_bytes(pixels: np.ndarray, white: float | None = None, name: str = 'an ima
         raise ValueError('an image must be floats in [0, 1], uint16 or uint8, got '
                          f'{pixels.dtype}')
     most = white if white is not None else 1.0 if floats else WHITE
-    if floats and np.isnan(pixels.min()):
-        raise ValueError('an image of floats must have numbers everywhere, got NaN in '
-                         f'{np.isnan(pixels).sum()} of its {pixels.size} values: write what they '
-                         'are to be, such as 0')
+    # A NaN fails both comparisons.
     if floats and not (pixels.min() >= -1e-3 * most and pixels.max() <= (1 + 1e-3) * most):
+        if np.isnan(pixels).any():
+            raise ValueError('an image of floats must have numbers everywhere, got NaN in '
+                             f'{np.isnan(pixels).sum()} of its {pixels.size} values: write what '
+                             'they are to be, such as 0')
         raise ValueError(f'an image of floats must lie in [0, {most:g}], got values from '
                          f'{pixels.min():g} to {pixels.max():g}; set white of LoadImageFromFile in '
                          'the pipelines to the value of white')

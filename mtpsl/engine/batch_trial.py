@@ -22,6 +22,7 @@ from mtpsl.datasets.transforms import PackMultiTaskInputs
 from mtpsl.datasets.transforms.probe import (
     PROBE,
     SIZE,
+    equal_maps,
     fault_of,
     label_of,
     maps_of,
@@ -96,12 +97,12 @@ class Trial:
     def kept(self) -> str:
         """Describe what is kept from batch to batch; '' if nothing is."""
         first, *again = (self._values(0) for _ in range(AGAIN))
-        if any(not _equal(one, first) for one in again):
+        if any(not equal_maps(one, first) for one in again):
             return ('makes another batch of the same images and seed when it is called again, so '
                     'it keeps something from call to call, such as a random generator: that '
                     'depends on num_workers, and --resume does not go on with it. np.random, '
                     'random and torch are seeded by (seed, epoch, image) inside of transforms')
-        if first and _equal(self._values(1), first):
+        if first and equal_maps(self._values(1), first):
             return ('gives what it gave before of an image that the pipeline has changed: if it '
                     'keeps samples, their augmentation is the same in all epochs')
         return ''
@@ -128,10 +129,10 @@ class Trial:
     def _maps(self, image: Tensor, sample: Any) -> dict:
         if not sample.img_id.endswith(PROBE):
             return {}
-        pixels = image.detach().float().cpu().permute(1, 2, 0).numpy()
+        pixels, maps = maps_of(dict(inputs=image.detach().float().cpu(),
+                                    data_samples=sample.cpu()))
         counts = np.unique(pixels[..., 0].round(3), return_counts=True)[1]
-        found = dict(inputs=image.detach().float().cpu(), data_samples=sample.cpu())
-        labels = {name: label for name, label in maps_of(found)[1].items() if name in self._tasks}
+        labels = {name: label for name, label in maps.items() if name in self._tasks}
         return {} if counts.max() > MASKED * counts.sum() else dict(img=pixels, gt=labels)
 
 
@@ -184,7 +185,3 @@ def _foreign(parts: list[tuple[str, Any]]) -> Iterator[str]:
         owner = part if hasattr(part, '__qualname__') else type(part)
         if owner.__module__.partition('.')[0] not in KNOWN:
             yield f'{key} {owner.__module__}.{owner.__qualname__}'
-
-
-def _equal(one: list[np.ndarray], other: list[np.ndarray]) -> bool:
-    return len(one) == len(other) and all(map(np.array_equal, one, other))

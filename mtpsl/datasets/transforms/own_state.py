@@ -15,7 +15,7 @@ from mtpsl.tasks import Task
 
 from .image_only import package_and_name
 from .loading import LoadLabels
-from .probe import SIZE, copied, is_foreign, maps_of, pattern_of, sample_of
+from .probe import SIZE, copied, equal_maps, is_foreign, maps_of, pattern_of, sample_of
 
 AGAIN = 4  # calls for one image and seed
 
@@ -56,8 +56,7 @@ def _of_step(step: Callable, tasks: Mapping[str, Task]) -> Iterator[str]:
     if any(one == two for one, two in zip(first.states, other.states)):
         yield ('seeds a random generator: what is drawn after it is the same for all images. Leave '
                'that to the run, which seeds by (seed, epoch, image)')
-    if any(len(one.maps) != len(first.maps) or not all(map(np.array_equal, one.maps, first.maps))
-           for one in again):
+    if not all(equal_maps(one.maps, first.maps) for one in again):
         yield ('makes another thing of the same image and seed when it is called again, so it '
                'keeps something from call to call: that depends on num_workers, and --resume does '
                'not go on with it')

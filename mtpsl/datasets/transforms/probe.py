@@ -140,6 +140,11 @@ def maps_of(results: dict) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         for name, label in sorted(results['data_samples'].gt.items())}
 
 
+def equal_maps(one: Sequence[np.ndarray], other: Sequence[np.ndarray]) -> bool:
+    """Return whether two calls have given the same maps."""
+    return len(one) == len(other) and all(map(np.array_equal, one, other))
+
+
 def _try(steps: Sequence[Callable], tasks: Mapping[str, Task], pattern: np.ndarray,
          framed: bool) -> None:
     labels = {name: label_of(pattern, task) for name, task in tasks.items()}
