@@ -54,7 +54,8 @@ def refuse_order_of_set(ids: Sequence[str], origin: str) -> None:
         return
     places = {one: place for place, one in enumerate(set(ids))}
     alike = sum(places[one] < places[other] for one, other in pairwise(ids))
-    if alike > 0.85 * (len(ids) - 1):
+    # Collisions of hashes: of 20,000 sets of 30 ids the least is 0.72, of listed ids the most.
+    if alike > 0.77 * (len(ids) - 1):
         raise ValueError(f'{origin} returns the ids in the order of a set, which is another in '
                          'each process, so that one seed gives other weights in each run: return '
                          'sorted(...) of them')
