@@ -1,6 +1,6 @@
 """Whether images of training and of evaluation are of one shape and of one kind of colours."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,8 +11,12 @@ from .decoding import is_transparent
 
 STEP = 4  # each fourth row and column is looked at
 SQUASHED = 1.25  # times as long, for their width, as any of the others
-# Channels of a grey image differ by no more, a clear tint by more; and times as bright.
-GREY, TINT, BRIGHTER = 3, 4, 4
+# Channels of a grey image differ by no more, a clear tint by more, a faint one too; and times as
+# bright.
+GREY, TINT, FAINT, BRIGHTER = 3, 4, 1, 4
+# How many times as large contrasts may be that are one, must be that differ, and those of one
+# part as of the other.
+STEADY, VARIED, APART = 1.05, 1.25, 1.3
 # Side of small pictures, largest difference of one that was saved anew, deviation of a plain one.
 SMALL, NEAR, FLAT = 16, 6.0, 8.0
 MOSTLY, ENOUGH = 0.9, 8
@@ -26,6 +30,7 @@ class Photo(NamedTuple):
     Attributes:
         size: height and width in pixels.
         rgb: its mean colour, 0 to 255.
+        contrast: standard deviation of its greys, 0 to 128.
         grey: whether its three channels are equal.
         small: (16, 16) float32, the image in grey.
         lost: share of the rows, the lowest, that are middle grey (128) or black throughout, as
@@ -35,6 +40,7 @@ class Photo(NamedTuple):
 
     size: tuple[int, int]
     rgb: tuple[float, float, float]
+    contrast: float
     grey: bool
     small: np.ndarray
     lost: float = 0.0
@@ -48,18 +54,9 @@ class Photo(NamedTuple):
         some = image[::STEP, ::STEP].reshape(-1, 3).astype(np.float32)
         red, green, blue = some.mean(0).tolist()
         return cls((image.shape[0], image.shape[1]), (red, green, blue),
-                   bool(np.ptp(some, axis=1).max() <= GREY),
+                   float(some.mean(1).std()), bool(np.ptp(some, axis=1).max() <= GREY),
                    cv2.resize(np.float32(image), (SMALL, SMALL), interpolation=cv2.INTER_AREA)
                    .mean(2), 0.0 if top > lost / 2 else lost / len(image), name)
-
-
-Kind = tuple[str, Callable[[Photo], bool]]
-KINDS: tuple[tuple[Kind, Kind, str], ...] = (
-    (('grey', lambda photo: photo.grey), ('coloured', lambda photo: not photo.grey),
-     'were they saved alike?'),
-    (('rather red than blue', lambda photo: photo.rgb[0] - photo.rgb[2] > TINT),
-     ('rather blue than red', lambda photo: photo.rgb[2] - photo.rgb[0] > TINT),
-     'are red and blue exchanged in one of them, as by cv2.imwrite of RGB?'))
 
 
 def compare_photos(learned: Sequence[Photo], tested: Sequence[Photo]) -> Iterator[str]:
@@ -74,15 +71,44 @@ def compare_photos(learned: Sequence[Photo], tested: Sequence[Photo]) -> Iterato
         yield from _doubles(learned, tested)
     if min(len(learned), len(tested)) < ENOUGH:
         return
-    for one, two, why in KINDS:
-        for (here, holds), (there, other) in ((one, two), (two, one)):
-            if _most(learned, holds) and _most(tested, other):
-                yield f'are {there} in evaluation and {here} in training: {why}'
+    yield from _of_other_colours(learned, tested)
+    yield from _of_other_contrast(learned, tested)
     bright, others = (float(np.median([sum(photo.rgb) / 3 for photo in photos]))
                       for photos in (learned, tested))
     if max(bright, others) > BRIGHTER * max(min(bright, others), 1):
         yield (f'have a mean grey of {others:.0f} in evaluation and {bright:.0f} in training '
                '(medians, of 255): were they saved alike?')
+
+
+def _of_other_colours(learned: Sequence[Photo], tested: Sequence[Photo]) -> Iterator[str]:
+    grey, others = (np.mean([photo.grey for photo in photos]) for photos in (learned, tested))
+    if max(grey, others) >= MOSTLY and min(grey, others) <= 1 - MOSTLY:
+        here, there = ('grey', 'coloured') if grey > others else ('coloured', 'grey')
+        yield f'are {there} in evaluation and {here} in training: were they saved alike?'
+    tints, other_tints = (np.array([photo.rgb[0] - photo.rgb[2] for photo in photos])
+                          for photos in (learned, tested))
+    clear = max(abs(np.median(tints)), abs(np.median(other_tints))) > TINT
+    for sign, words in ((1, ('red than blue', 'blue than red')),
+                        (-1, ('blue than red', 'red than blue'))):
+        if clear and min((sign * tints > FAINT).mean(),
+                         (-sign * other_tints > FAINT).mean()) >= MOSTLY:
+            yield (f'are rather {words[1]} in evaluation and rather {words[0]} in training: are '
+                   'red and blue exchanged in one of them, as by cv2.imwrite of RGB?')
+
+
+def _of_other_contrast(learned: Sequence[Photo], tested: Sequence[Photo]) -> Iterator[str]:
+    """One contrast in all of one part, or others in both, as where one was equalised."""
+    (low, high), (other_low, other_high) = ranges = [
+        np.quantile([max(photo.contrast, 1) for photo in photos], (1 - MOSTLY, MOSTLY))
+        for photos in (learned, tested)]
+    steady, other_steady = high < STEADY * low, other_high < STEADY * other_low
+    varied, other_varied = high > VARIED * low, other_high > VARIED * other_low
+    if (other_low > APART * high or low > APART * other_high
+            or steady and other_varied or other_steady and varied):
+        here, there = (f'{one:.0f} to {two:.0f}' for one, two in ranges)
+        yield (f'have a contrast of {there} in evaluation and {here} in training (standard '
+               'deviations of most, of 255): were images of one of them equalised or normalised '
+               'before they were saved? If their weather or cameras are others, all is well')
 
 
 def told_transparent(paths: Sequence[str]) -> str:
@@ -143,7 +169,3 @@ def _doubles(learned: Sequence[Photo], tested: Sequence[Photo]) -> Iterator[str]
     if twins:
         yield (f'seem to be training images, saved anew or mirrored, in {twins} of {len(tested)} '
                f'that were opened beside {len(learned)} of training: figures will be too good')
-
-
-def _most(photos: Sequence[Photo], holds: Callable[[Photo], bool]) -> bool:
-    return sum(map(holds, photos)) >= MOSTLY * len(photos)

@@ -31,6 +31,8 @@ def grey(seeds: range, turn: int = 1) -> list[Photo]:
 GREY = grey(range(8))
 RED, BLUE, DARK = photos(), photos(odd=8), photos(mean=(24, 22, 18))
 
+TINTED, FAINT = (photos(size=(160, 240), mean=mean) for mean in ((105, 102, 99), (99, 100, 102)))
+
 
 @pytest.mark.parametrize('learned, tested, told', [
     (RED, photos(seed=1), []),
@@ -40,8 +42,11 @@ RED, BLUE, DARK = photos(), photos(odd=8), photos(mean=(24, 22, 18))
     (GREY, grey(range(6, 14)), ['to be training images, saved anew or mirrored, in 2 of 8 that']),
     (GREY, grey(range(7, 15), -1), ['in 1 of 8']),
     (photos(mean=(101, 100, 99)), photos(mean=(99, 100, 101)), []),
-    (RED, GREY, ['grey in evaluation and coloured in training']),
-    (GREY, photos(mean=(101, 100, 99)), ['are coloured in evaluation and grey in training']),
+    (RED, GREY, ['grey in evaluation and coloured in training', 'contrast of 74 to 77 in eval']),
+    (GREY, photos(mean=(101, 100, 99)),
+     ['are coloured in evaluation and grey in training', 'and 74 to 77 in training (standard']),
+    (TINTED, FAINT, ['are rather blue than red in eval']),
+    (FAINT, TINTED, ['are rather red than blue in eval']), (TINTED, photos(mean=(99, 99, 99)), []),
     (RED, DARK, ['have a mean grey of 2']), (DARK, RED, ['mean grey of 107 in evaluation and 2']),
     (RED, photos(mean=(40, 36, 30)), []),
     (RED, photos(size=(60, 40)), []), (RED, photos(size=(40, 72)), []),
@@ -85,9 +90,40 @@ def test_training_and_check_tell_of_transparent_images(tmp_path, warned) -> None
 def test_what_is_kept() -> None:
     image = np.zeros((9, 13, 3), np.uint8)
     image[::4, ::4] = (30, 20, 10)  # what is looked at
-    assert Photo.of(image)[:3] == ((9, 13), (30, 20, 10), False)
+    assert Photo.of(image)[:4] == ((9, 13), (30, 20, 10), 0, False)
     image[::4, ::4] = (12, 11, 10)
     assert Photo.of(image).grey
+
+
+def blurred(seed: int, number: int = 10) -> list[np.ndarray]:
+    """Images of contrasts from about 20 to about 50."""
+    rng = np.random.default_rng(seed)
+    parts = [cv2.resize(rng.random((6, 9, 3)), (90, 60), interpolation=cv2.INTER_CUBIC) - 0.5
+             for _ in range(number)]
+    return [np.clip(128 + part * rng.uniform(100, 240), 0, 255).astype(np.uint8) for part in parts]
+
+
+def equalised(image: np.ndarray) -> np.ndarray:
+    luma, *rest = cv2.split(cv2.cvtColor(image, cv2.COLOR_RGB2YCrCb))
+    return cv2.cvtColor(cv2.merge((cv2.equalizeHist(luma), *rest)), cv2.COLOR_YCrCb2RGB)
+
+
+def normalised(image: np.ndarray) -> np.ndarray:
+    return np.clip(128 + (image - image.mean()) * (40 / image.mean(2).std()), 0,
+                   255).astype(np.uint8)
+
+
+@pytest.mark.parametrize('change', [
+    equalised, normalised, lambda image: np.dstack([*map(cv2.equalizeHist, cv2.split(image))]),
+    lambda image: 100 + image // 4])
+def test_what_was_equalised_in_one_part_is_told(change) -> None:
+    plain, others = blurred(0), blurred(1)
+    changed = [Photo.of(change(image)) for image in others]
+    learned, tested = ([Photo.of(image) for image in images] for images in (plain, others))
+    assert not list(compare_photos(learned, tested))
+    for pair in ((learned, changed), (changed, learned)):
+        assert ['of them equalised' in text for text in compare_photos(*pair)] == [True]
+    assert not list(compare_photos([Photo.of(change(image)) for image in plain], changed))
 
 
 @pytest.mark.parametrize('scale, quality', [(1, 95), (0.5, 80), (1.7, 90)])

@@ -232,6 +232,13 @@ def test_a_checkpoint_of_another_config_is_refused(key, value, shown, tmp_path):
     assert shown in str(error.value) and f'load_from={path}' in str(error.value)
 
 
+def test_the_colours_of_pictures_may_change():
+    tasks = dict(depth=dict(type='Depth', max_display=5.0))  # as earlier fingerprints have it
+    check_same_config('x.pth', dict(model=dict(tasks=tasks)), fingerprint(
+        Config(dict(model=dict(tasks=dict(depth=dict(type='Depth', max_display=80.0))))), 1)
+        | dict(processes=None))
+
+
 def test_many_differences_are_cut_short():
     with pytest.raises(ValueError, match='0 None -> 0; .*9 None -> 9; and 15 more. Resume'):
         check_same_config('x.pth', {}, {str(number): number for number in range(25)})
