@@ -53,7 +53,7 @@ def tested_with(model: 'MultiTaskModel', dataset: object, checkpoint: str) -> di
         dataset: what it was tested on, built.
         checkpoint: the file of its weights.
     """
-    from mtpsl.datasets.look import leaves_of
+    from mtpsl.datasets.walks import leaves_of
     from mtpsl.engine.checkpoints.data_files import files_of
 
     views = None if model.tta is None else [

@@ -236,6 +236,8 @@ def _check_places(split: str, opened: Opened, report: Report) -> None:
     for name, look in opened.labels.items():
         for what, found, expected, text in look.misplaced(ordered=True):
             add(f'{name} {what}', found, expected, f'{name} labels that were opened {text}')
+    for told in opened.same.told():
+        add('same labels', told.split(' have')[0], 'each its own', f'tasks {told}')
     for told in turned_copies(opened.dataset) if split.startswith('train') else ():
         add('turned copies', told.split(',')[0], 'turned values', f'labels of the task {told}')
 

@@ -1,7 +1,9 @@
 """What is seen of the labels of one task, and of how they lie on their images."""
 
 import re
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +14,8 @@ from mtpsl.tasks.seen import Seen
 from .bars import Bars
 from .copied_labels import CopiedLabels
 from .edge_fit import EdgeFit
+
+FEW = 4  # images in which labels of two tasks may be the same by chance
 
 
 class Misplaced(NamedTuple):
@@ -84,3 +88,30 @@ class LabelLook:
             yield Misplaced('on bars', 'one value', 'unknown', told)
         if not doubted and (told := self._copies.told(files)):
             yield Misplaced('copied', 'of other images, or the image', 'each its own', told)
+
+
+class SameLabels:
+    """Finds tasks of one type whose labels are the same, as of one folder that is read twice.
+
+    Args:
+        tasks: task name -> task.
+    """
+
+    def __init__(self, tasks: Mapping[str, Task]) -> None:
+        self._tasks = tasks
+        self._same: defaultdict[tuple[str, str], list[bool]] = defaultdict(list)
+
+    def add(self, labels: Mapping[str, np.ndarray]) -> None:
+        """Take the label maps of one image, by task; those of one value do not count."""
+        maps = {name: label for name, label in labels.items() if label.min() < label.max()}
+        for one, other in combinations(sorted(maps), 2):
+            if type(self._tasks[one]) is type(self._tasks[other]):
+                self._same[one, other].append(np.array_equal(maps[one], maps[other]))
+
+    def told(self) -> Iterator[str]:
+        """Yield what to say of each two of them, to go on after "the tasks "."""
+        for (one, other), same in self._same.items():
+            if len(same) >= FEW and all(same):
+                yield (f'{one} and {other} have the same labels in all {len(same)} images that '
+                       'were opened with both: does one of them read the folder of the other '
+                       '(folders of the dataset)?')

@@ -1,12 +1,11 @@
 """A look at some labels before a training or a test, so that none runs for nothing."""
 
 import logging
-import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import islice
-from typing import Any
 
+import numpy as np
 from mmengine.logging import print_log
 
 from mtpsl.datasets.transforms.contract import names_by_chance
@@ -20,20 +19,20 @@ from .bars import plain_bars
 from .check_dataset import MANY
 from .contradictions import compare_sets
 from .joint import JointDataset
-from .label_look import LabelLook
+from .label_look import LabelLook, SameLabels
 from .partial_label import PartialLabelDataset
 from .pictures import LEVELS
 from .sampler import SeededIndex
 from .seen_photos import told_transparent
 from .turned_copies import turned_copies
 from .unreadable import MixedCodingsError, UnreadableFileError
+from .walks import leaves_of, spread
 
 # Labels of a task that are opened, and pixels after which no other is; more of both where they
 # say nothing.
 AT_LEAST, PIXELS = 8, 24_000_000
 AT_MOST, PIXELS_AT_MOST = 64, 40_000_000
 IMAGES = 2000  # that are asked which labels they have
-GOLDEN = (math.sqrt(5) - 1) / 2
 
 
 def look_at_labels(dataset: object, training: bool = True) -> dict[str, tuple[Task, Seen]]:
@@ -105,32 +104,6 @@ def _refuse_doubles(looks: list['_Look']) -> None:
                                  'JointDataset')
 
 
-def leaves_of(dataset: object) -> Iterator[PartialLabelDataset]:
-    """The datasets inside of wrappers, such as ``ConcatDataset`` or ``RepeatDataset``."""
-    if isinstance(dataset, PartialLabelDataset):
-        yield dataset
-        return
-    for child in inside_of(dataset):
-        yield from leaves_of(child)
-
-
-def inside_of(dataset: object) -> Iterator[Any]:
-    """The datasets that a wrapper holds."""
-    held = getattr(dataset, 'datasets', None) or [getattr(dataset, 'dataset', None)]
-    for child in held.values() if isinstance(held, Mapping) else held:
-        if hasattr(child, '__getitem__') and hasattr(child, '__len__') and not isinstance(
-                child, str):
-            yield child
-
-
-def spread(count: int) -> Iterator[int]:
-    """0..count-1, each once, in an order whose beginnings are spread evenly; always the same."""
-    step = max(1, round(count * GOLDEN))
-    while math.gcd(step, count) > 1:
-        step += 1
-    return (number * step % count for number in range(count))
-
-
 class _Look:
     """What was seen of one dataset.
 
@@ -138,6 +111,7 @@ class _Look:
         labels: task -> what was seen of its labels.
         labelled: tasks that an image was found to be labelled for.
         lost: those of them whose labels do not leave the pipeline.
+        same: tasks whose labels are the same.
         complete: tasks of which every image was asked and every label opened.
     """
 
@@ -151,6 +125,7 @@ class _Look:
         # Label files that a transform of the user's reads may be of any kind.
         self._reader = next((step for step in steps if isinstance(step, LoadLabels)), None)
         self.labelled: set[str] = set()
+        self.same = SameLabels(dataset.tasks)
         self._arrived: set[str] = set()
         passed_over: set[str] = set()
         self._greys: dict[int, tuple[float, float]] = {}  # by image, as the model gets it
@@ -208,6 +183,7 @@ class _Look:
         read = self.dataset.read_image(info) if wanted & set(info['labels']) else None
         image, orientation = read or (None, 1)
         bars = None if image is None else plain_bars(image)
+        maps: dict[str, np.ndarray] = {}
         # Labels of a turned photo are turned as the pipeline does.
         size = None if image is None or orientation == 1 else image.shape[:2]
         for name, paths in info['labels'].items():
@@ -227,6 +203,8 @@ class _Look:
                                        f'{error}') from error
                 continue
             self.labels[name].add(label, ' + '.join(paths), image, bars, info['img_id'])
+            maps[name] = label
+        self.same.add(maps)
 
     def _through_pipeline(self, index: int, used: set[str]) -> set[str]:
         """The tasks whose labels are in the sample; ``used`` where that cannot be told."""
@@ -301,5 +279,6 @@ def _of_images(looks: list[_Look], training: bool) -> Iterator[str]:
                 for index in islice(spread(len(look.dataset)), AT_LEAST)]
         if told := told_transparent(some):
             yield f'images {told}'
+        yield from (f'the tasks {told}' for told in look.same.told())
         for told in turned_copies(look.dataset) if training else ():
             yield f'the labels of the task {told}'

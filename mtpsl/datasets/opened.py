@@ -8,7 +8,7 @@ from mmengine.utils import track_iter_progress
 
 from .bars import plain_bars
 from .decoding import exif_orientation
-from .label_look import LabelLook
+from .label_look import LabelLook, SameLabels
 from .partial_label import PartialLabelDataset
 from .seen_photos import Photo
 
@@ -26,6 +26,7 @@ class Opened:
         sizes: (H, W) -> ids of the images of that size.
         photos: what was seen of each image.
         labels: task -> what was seen of its labels.
+        same: tasks whose labels are the same.
         problems: errors of images that could not be read.
         unread: tasks of these.
         turned: number of images that were turned by EXIF.
@@ -41,6 +42,7 @@ class Opened:
         self.photos: list[Photo] = []
         self.labels = {name: LabelLook(task, bool(dataset.PUBLISHED))
                        for name, task in dataset.tasks.items()}
+        self.same = SameLabels(dataset.tasks)
         self.problems: list[str] = []
         self.unread: set[str] = set()
         self.turned, self.noted = 0, list[str]()
@@ -74,6 +76,7 @@ class Opened:
         bars = plain_bars(image)
         for task, label in results['gt'].items():
             self.labels[task].add(label, ' + '.join(files[task]), image, bars, name)
+        self.same.add(results['gt'])
 
 
 def _noted_orientation(path: str) -> int:

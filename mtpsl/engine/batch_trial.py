@@ -15,7 +15,6 @@ from mmengine.runner import Runner
 from mmengine.runner.runner import _SlicedDataset
 from torch import Tensor
 
-from mtpsl.datasets.look import inside_of
 from mtpsl.datasets.partial_label import PartialLabelDataset
 from mtpsl.datasets.sampler import SeededIndex, seeded
 from mtpsl.datasets.transforms import PackMultiTaskInputs
@@ -29,6 +28,7 @@ from mtpsl.datasets.transforms.probe import (
     pattern_of,
     sample_of,
 )
+from mtpsl.datasets.walks import inside_of
 
 DRAWS, BATCH, AGAIN = 16, 2, 3
 KNOWN = ('mtpsl', 'mmengine', 'torch')  # packages whose parts are not tried

@@ -9,7 +9,7 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from mtpsl.datasets.doubles import repeated, same_files, told_repeated, told_twice
 from mtpsl.datasets.joint import JointDataset
-from mtpsl.datasets.look import leaves_of
+from mtpsl.datasets.walks import leaves_of
 from mtpsl.engine.checkpoints.content import (
     CODE_KEY,
     DATA_KEY,

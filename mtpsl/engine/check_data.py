@@ -17,8 +17,9 @@ from mtpsl.datasets.image_scale import (
     mostly_padding,
     turned_crop,
 )
-from mtpsl.datasets.look import leaves_of, look_at_labels
+from mtpsl.datasets.look import look_at_labels
 from mtpsl.datasets.transforms.value_changes import Pipeline, other_values
+from mtpsl.datasets.walks import leaves_of
 from mtpsl.engine.config.precheck import (
     other_colours,
     other_reading,

@@ -14,7 +14,8 @@ from PIL import Image
 from mtpsl.datasets import FolderDataset
 from mtpsl.datasets.check_dataset import check_configs
 from mtpsl.datasets.contradictions import compare_labels, compare_sets
-from mtpsl.datasets.look import AT_LEAST, AT_MOST, look_at_labels, spread
+from mtpsl.datasets.look import AT_LEAST, AT_MOST, look_at_labels
+from mtpsl.datasets.walks import spread
 from mtpsl.engine.check_commands import _compare_splits
 from mtpsl.registry import DATASETS
 
@@ -296,6 +297,22 @@ def test_unreadable_labels(tmp_path: Path) -> None:
         path.write_bytes(b'damaged')
     with pytest.raises(RuntimeError, match='cannot use the mask label'):
         look_at_labels(dataset(root, on_error='skip'))
+
+
+@pytest.mark.parametrize('second, told', [
+    (dict(type='Semseg', class_names=('b', 'c')), True), (dict(type='Saliency'), False),
+    (dict(type='Semseg', class_names=('b', 'c'), values=(1, 0)), False)])
+def test_tasks_that_read_one_folder_alike(tmp_path, warned, second: dict, told: bool) -> None:
+    root = write(tmp_path, classes=lambda number: YES)
+    tasks = dict(one=dict(type='Semseg', class_names=('a', 'b')), two=second)
+    data = dataset(root, tasks, folders=dict(one='classes', two='classes'))
+    look_at_labels(data)
+    words = 'one and two have the same labels in all 8 images'
+    assert [words in text for text in warned] == ([True] if told else [])
+    report = check_configs(dict(train=dict(
+        type='mtpsl.FolderDataset', data_root=str(root), tasks=tasks, split='',
+        folders=dict(one='classes', two='classes'))))
+    assert told == any(words.replace('8', '12') in text for text in report.remarks)
 
 
 def test_other_data_sets_are_left_alone() -> None:

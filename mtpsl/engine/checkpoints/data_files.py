@@ -9,7 +9,7 @@ from typing import Any
 
 from torch.utils.data import Dataset
 
-from mtpsl.datasets.look import spread
+from mtpsl.datasets.walks import spread
 
 SIZES, CONTENTS = 200, 32  # images of whose files the size is kept; a checksum too
 PART = 1 << 16  # bytes that are read at the beginning, the middle and the end of a file

@@ -6,7 +6,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from mtpsl.datasets.look import leaves_of
+from mtpsl.datasets.walks import leaves_of
 from mtpsl.engine.config.dataset_tree import named_leaves
 from mtpsl.engine.config.precheck import other_colours, other_zoom
 

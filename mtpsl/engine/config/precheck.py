@@ -8,9 +8,9 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from mtpsl.datasets.doubles import same_files, told_twice
-from mtpsl.datasets.look import leaves_of
 from mtpsl.datasets.transforms.contract import looks, zooms
 from mtpsl.datasets.transforms.loading import LoadImageFromFile, LoadLabels
+from mtpsl.datasets.walks import leaves_of
 from mtpsl.engine.quiet import silence
 from mtpsl.registry import DATASETS, TRANSFORMS, class_of
 from mtpsl.tasks.stored import DECODED_BY_TASK, READING_OPTIONS
