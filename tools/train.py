@@ -30,7 +30,7 @@ def main(argv: list[str] | None = None) -> None:
         from mtpsl.engine import build_runner, load_config
         from mtpsl.engine.before_training import check_training
         from mtpsl.engine.check_data import check_labels
-        from mtpsl.engine.checkpoints.resume import latest_checkpoint
+        from mtpsl.engine.checkpoints.latest import latest_checkpoint
         from mtpsl.engine.checkpoints.work_dir import claimed
         from mtpsl.engine.config.load import require
         from mtpsl.engine.config.precheck import check_data, check_together

@@ -267,3 +267,5 @@ def _check_labels(split: str, opened: Opened, report: Report) -> None:
             add(Finding(split, f'{name} blank', f'{blank} of {seen.images} labels', 'none',
                         DIFFERS))
             report.remarks.append(f'{split}: the {name} labels that were opened {seen.blank}')
+        if split.startswith('train') and not doubt and (idle := look.task.idle(seen)):
+            report.remarks.append(f'{split}: the {name} labels that were opened {idle}')

@@ -35,8 +35,11 @@ def list_images(folder: str, twice: str = 'raise') -> dict[str, str]:
     if not os.path.isdir(folder):
         parent = os.path.dirname(os.path.normpath(folder)) or '.'
         beside = os.listdir(parent) if os.path.isdir(parent) else ()
+        above = os.path.join(os.path.dirname(parent), os.path.basename(os.path.normpath(folder)))
         raise FileNotFoundError(f'there is no folder of images {folder}; in {parent} there '
-                                f'is: {examples(name for name in beside if name[0] != ".")}')
+                                f'is: {examples(name for name in beside if name[0] != ".")}'
+                                + f'. {above} is there: is data_root or split one folder too deep?'
+                                * os.path.isdir(above))
     found: dict[str, str] = {}
     several: dict[str, set[str]] = {}
     others: dict[str, list[str]] = {}

@@ -19,6 +19,7 @@ from .sampler import SeededIndex, seeded
 from .unreadable import SKIPPED_AT_MOST, UnreadableFileError, check_on_error
 
 MISSING_SHOWN = 5
+NAMES = 24  # of images by which own transforms are tried
 
 
 class LabelSource(NamedTuple):
@@ -128,9 +129,13 @@ class PartialLabelDataset(BaseDataset):
             if hasattr(transform, 'check_tasks'):  # fail now, not at the first image
                 transform.check_tasks(self.tasks, known)
         try:
-            check_pipeline(self.pipeline.transforms, self.tasks)
+            check_pipeline(self.pipeline.transforms, self.tasks, self._some_names())
         except ValueError as error:
             raise ValueError(f'{self.title}: {error}') from error
+
+    def _some_names(self) -> list[tuple[str, str]]:
+        places = np.linspace(0, len(self) - 1, min(len(self), NAMES)).astype(int).tolist()
+        return [(info['img_id'], info['img_path']) for info in map(self.get_data_info, places)]
 
     def __getitem__(self, index: int | SeededIndex) -> dict:
         """Load one sample. A ``SeededIndex`` also fixes the random transforms, an int does not.

@@ -21,6 +21,7 @@ from mtpsl.datasets.transforms import PackMultiTaskInputs
 from mtpsl.datasets.transforms.probe import (
     PROBE,
     SIZE,
+    cell_signs,
     equal_maps,
     fault_of,
     label_of,
@@ -31,6 +32,7 @@ from mtpsl.datasets.transforms.probe import (
 from mtpsl.datasets.walks import inside_of
 
 DRAWS, BATCH, AGAIN = 16, 2, 3
+PARTS = 2  # of an image that are of another one
 KNOWN = ('mtpsl', 'mmengine', 'torch')  # packages whose parts are not tried
 SIDES = 48, 640  # least and most of a pattern that is as large as a batch
 MASKED = 0.75  # share of one value in an image of which too little is left
@@ -55,8 +57,9 @@ def check_own_batches(runner: Runner) -> None:
     if trial and (fault := trial.fault()):
         raise ValueError(f'{named} {fault}. What moves an image must move the maps in gt of its '
                          'data_samples too')
-    if trial and (kept := trial.kept()):
-        runner.logger.warning(f'{named} {kept}')
+    for told in (trial.strange(), trial.kept()) if trial else ():
+        if told:
+            runner.logger.warning(f'{named} {told}')
 
 
 class Trial:
@@ -86,12 +89,24 @@ class Trial:
     def fault(self) -> str:
         """Describe how image and labels are misaligned; '' if they are not.
 
-        All images of a batch are alike, so blends of them are as well.
+        All images of a batch are alike, or the negatives of others, so blends of them are as well.
         """
         for number in range(DRAWS):
             for one in self._batch(number, number % 2):
                 if found := fault_of(one, self._packed.pattern):
                     return found
+        return ''
+
+    def strange(self) -> str:
+        """Describe that parts show another image than their labels belong to; '' if none do."""
+        for number in range(DRAWS):
+            for one in self._batch(number, number % 2):
+                signs = [sign for label in one['gt'].values()
+                         for sign in cell_signs(one['img'], label)]
+                if sorted(map(signs.count, (-1, 0, 1)))[1] >= PARTS:  # of two kinds
+                    return ('gives images of which parts are of another image than their labels, '
+                            'as where those of a mosaic are put together in another order, or '
+                            'where a part is pasted without its labels')
         return ''
 
     def kept(self) -> str:
@@ -146,8 +161,11 @@ class _Packed:
 
     def __call__(self, results: dict) -> dict:
         tasks = results['tasks']
-        labels = {name: label_of(self.pattern, task) for name, task in tasks.items()}
-        return self.pack.transform(sample_of(self.pattern, labels, tasks))
+        # Every second image, by chance, is the negative, so that parts of two can be told apart.
+        sign = np.random.default_rng(results['sample_idx']).choice((-1, 1))
+        pattern = self.pattern * np.int8(sign)
+        labels = {name: label_of(pattern, task) for name, task in tasks.items()}
+        return self.pack.transform(sample_of(pattern, labels, tasks))
 
 
 def _copied(dataset: Any, pipeline: Callable) -> Any:

@@ -19,7 +19,8 @@ from mtpsl.engine.checkpoints.content import (
 )
 from mtpsl.engine.checkpoints.data_files import code_of, other_file, other_files
 from mtpsl.engine.checkpoints.fits import check_checkpoint
-from mtpsl.engine.checkpoints.resume import check_teacher, differences, unfinished
+from mtpsl.engine.checkpoints.latest import unfinished
+from mtpsl.engine.checkpoints.resume import check_teacher, differences
 from mtpsl.engine.checkpoints.trained_images import learned_from, other_images
 from mtpsl.engine.hooks.checkpoint_hook import known_direction
 from mtpsl.evaluation import MultiTaskMetric

@@ -17,10 +17,10 @@ from mtpsl.engine.checkpoints.content import (
     read_content,
 )
 from mtpsl.engine.checkpoints.fits import OTHER_MODEL, check_checkpoint, check_pretrained
+from mtpsl.engine.checkpoints.latest import latest_checkpoint
 from mtpsl.engine.checkpoints.resume import (
     check_same_config,
     fingerprint,
-    latest_checkpoint,
     other_reading,
     other_settings,
 )
@@ -55,6 +55,8 @@ def build_runner(cfg: Config) -> Runner:
     """
     check_unchanged(cfg)
     check_init_cfg(cfg)
+    if not cfg.get('work_dir'):
+        raise ValueError("cfg.work_dir must name the folder of the run, such as 'work_dirs/mine'")
     if (cfg.get('randomness') or {}).get('deterministic'):
         # cuBLAS reads it when CUDA starts; without it some products may differ from run to run.
         os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')

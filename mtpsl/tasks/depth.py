@@ -98,8 +98,12 @@ class Depth(Task):
             raise ValueError(f'{self.name} labels must be finite and >= 0 (0 = unknown), got NaN '
                              "or infinity; ignore=('nan', 'inf') of the task makes these unknown")
         if (label < 0).any():
+            lowest = float(label.min())
+            marks = (label[label < 0] == lowest).all()
             raise ValueError(f'{self.name} labels must be finite and >= 0 (0 = unknown), got '
-                             f'{label.min()} to {label.max()}')
+                             f'{lowest:.7g} to {label.max():.7g}'
+                             + f'; {self.ignoring(lowest)} of the task makes {lowest:.7g} unknown'
+                             * bool(marks))
         if self.metric:
             self._check_metres(float(label.max(initial=0)))
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 MILLIMETRE = 1e-3
 FARTHEST = 1000.0  # metres
 USUALLY_NEARER, USUALLY_FARTHER = 100.0, 0.05  # metres
+SQUEEZED = 0.8  # which 95 % of a z-buffer's values exceed
 HOLES = 0.3  # share of pixels beside holes that are blends
 BYTE = 255  # the largest number of 8 bits
 SUN_STEPS, SUN_UNIT = 8, MILLIMETRE / 8  # SUN RGB-D rotates the bits of millimetres left by 3
@@ -25,11 +26,12 @@ def doubt_values(task: 'Depth', seen: Seen) -> Doubt | None:
                      f'{rest:.4g}{task.unit}: if it marks what was not measured, write '
                      f'{task.ignoring(mark)} for the task, if it was measured, ignore=()',
                      certain=True)
-    if seen.leap and not seen.published:
+    if seen.leap and task.ignore != () and not seen.published:
         low, high = (f'{np.median(one.some):.4g}{task.unit} in the middle ({one.source})'
                      for one in seen.leap)
         return Doubt(f'hold {low} or less, or else {high} or more, and nothing between: are '
-                     'they in two units? One folder must have one')
+                     'they in two units? One folder must have one; ignore=() of the task if all '
+                     'are of one')
     if seen.clipped and task.ignore != () and not seen.published:
         largest, share = seen.clipped
         end = 'largest' if largest == seen.high else 'smallest'
@@ -56,6 +58,10 @@ def doubt_metres(task: 'Depth', seen: Seen) -> Doubt | None:
         return Doubt('all go up to exactly 1, as maps that were divided by their own largest '
                      'value and are not in metres; if depth really ends at 1 m, set '
                      'farthest=1.0 of the task', certain=True)
+    if alone and seen.images >= ENOUGH and seen.most and seen.most[0] > SQUEEZED and seen.high < 1:
+        return Doubt(f'lie between {seen.low:.3g} and 1, most of them above {seen.most[0]:.3g}, as '
+                     'the values of a z-buffer do: depth is near * far / (far - z * (far - near)) '
+                     'for those; ignore=() of the task if all is as far as that')
     if not seen.published and task.ignore != () and seen.slopes(-1):
         return Doubt('are smaller above than below in nearly all images, as inverse depth or '
                      'disparity is, while depth is small where it is near: for these the '

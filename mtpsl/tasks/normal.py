@@ -51,7 +51,8 @@ class Normal(Task):
 
     def check(self, label: np.ndarray) -> None:
         if not np.isfinite(label).all():
-            raise ValueError(f'{self.name} labels must be finite vectors, got NaN or infinity')
+            raise ValueError(f'{self.name} labels must be finite vectors, got NaN or infinity: '
+                             'save (0, 0, 0) where they are unknown')
         if np.abs(label).max(initial=0) > LONGEST:
             raise ValueError(f'{self.name} labels must be unit vectors (zero = unknown), got '
                              f'components from {label.min():g} to {label.max():g}')

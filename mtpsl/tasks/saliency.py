@@ -15,7 +15,7 @@ from .binary import BinaryTask
 from .seen import ENOUGH, Seen
 from .stored import Stored
 
-EMPTY = 0.05  # share of masks of one value to tell of
+EMPTY, FULL = 0.05, 0.1  # shares of masks of one value, and of a yes everywhere, to tell of
 
 
 @TASKS.register_module()
@@ -57,10 +57,13 @@ class Saliency(ClassAuxMaps, BinaryTask):
         flat = sum(float(one.low.min()) == float(one.high.max()) for one in known)
         if seen.published or len(known) < ENOUGH or flat < EMPTY * len(known):
             return ''
+        full = [one for one in known if one.low.min() > 0]
+        failed = (f'. {len(full)} of them are a yes everywhere, such as {full[0].source}: did what '
+                  'made them fail there?' if len(full) >= max(2, FULL * len(known)) else '')
         return (f'are of one value in {flat} of {len(known)}, no yes or no no: the balanced loss '
                 'of such an image is 0, so nothing is learned from it, and its other labels weigh '
                 "less. A Semseg of two classes, class_names=('no', 'yes') and values=(0, 255), "
-                'learns from images without an object')
+                f'learns from images without an object{failed}')
 
     def activate(self, logits: Tensor) -> Tensor:
         return logits.softmax(1)[:, 1:]

@@ -124,7 +124,8 @@ def test_a_missing_image_or_label_is_named(kind: type, tmp_path: Path) -> None:
     ('depth', np.full((*SIZE, 1), 101.0), 'at most .*, got up to 101: is it'),
     ('depth', np.full((*SIZE, 1), np.nan), 'must be finite .* got NaN'),
     ('depth', np.full((*SIZE, 1), -np.inf), 'must be finite .* got NaN or infinity'),
-    ('depth', np.full((*SIZE, 1), -1.0), 'must be finite and >= 0'),
+    ('depth', np.full((*SIZE, 1), -1.0),
+     r'must be finite and >= 0 .*; ignore=\(-1,\) of the task makes -1 unknown'),
     ('depth', np.full((3, 3, 1), 1.0), 'wrong size 3 x 3; the image is 6 x 8')])
 def test_bad_labels_name_the_file(kind: type, task: str, values: np.ndarray, words: str,
                                   tmp_path: Path) -> None:

@@ -34,6 +34,8 @@ def test_wrong_arguments(root, arguments, message):
 def test_images_must_be_there_and_have_different_ids(root):
     with pytest.raises(FileNotFoundError, match='there is no folder of images .*/test/images'):
         folder_dataset(root, split='test')
+    with pytest.raises(FileNotFoundError, match='train/images is there: is data_root or'):
+        folder_dataset(root, split='train/train')
     with pytest.raises(FileNotFoundError, match='/empty holds no image of the types jpg'):
         (root / 'train/empty').mkdir()
         folder_dataset(root, images='empty')

@@ -144,6 +144,7 @@ def test_blank_labels_among_others_are_warned_of(tmp_path: Path, warned: list[st
     report = check_configs(dict(train=config))
     assert [line[1:4] for line in report.findings if line.verdict != 'ok'] == [
         ('classes blank', '6 of 8 labels', 'none')]
+    assert 'mask labels that were opened are of one value in 7 of 8' in report.remarks[1]
     assert 'no known pixel in 6 of 8' in report.remarks[0]
     warned.clear()
     look_at_labels(dataset(root), training=False)  # where no figure depends on them

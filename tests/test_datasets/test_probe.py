@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from mtpsl.datasets import FolderDataset
 from mtpsl.datasets.transforms import PackMultiTaskInputs, RandomFlip
 from mtpsl.datasets.transforms.probe import check_geometry
 from mtpsl.datasets.transforms.probe_scale import stretch_of, zoom_of
@@ -413,6 +414,40 @@ class Debarred:
             return results
         inner = image[bright[0]:bright[-1] + 1]
         return results | dict(img=cv2.resize(inner, image.shape[1::-1]))
+
+
+def test_what_moves_images_of_some_names(tmp_path, warned):
+    (tmp_path / 'images').mkdir()
+    (tmp_path / 'semseg').mkdir()
+    for number in range(30):
+        for folder in ('images', 'semseg'):
+            cv2.imwrite(str(tmp_path / folder / f'{"ab"[number % 5 == 0]}{number}.png'),
+                        np.zeros((8, 9, 3), np.uint8))
+
+    def of_camera(results):
+        return mirrored_image(results) if results['img_id'][0] == 'b' else results
+
+    def by_path(results):
+        name = results['img_path'].rsplit('/', 1)[-1]
+        assert results['img_path'].endswith(f'{tmp_path}/images/{name}'.lstrip('/'))
+        return mirrored_image(results) if name[0] == 'b' else results
+
+    def read_anew(results):
+        image = cv2.imread(results['img_path'])
+        return results if image is None else results | dict(img=image[:, ::-1])
+
+    mirrored_image = of_image(lambda image: image[:, ::-1].copy())
+    pipeline = [TRANSFORMS.build(step) for step in READ]
+    options = dict(data_root=str(tmp_path), tasks=dict(semseg=dict(type='Semseg')))
+    for step in (of_camera, by_path):
+        warned.clear()
+        FolderDataset(pipeline=[*pipeline, step], **options)
+        assert ['of images that are called as b' in told and 'misaligns image and labels' in told
+                for told in warned if 'does not say what it moves' not in told] == [True]
+    for step in (read_anew, lambda results: results):
+        warned.clear()
+        FolderDataset(pipeline=[*pipeline, step], **options)
+        assert all('does not say what it moves' in told for told in warned)
 
 
 def test_what_moves_pictures_with_bars_only():

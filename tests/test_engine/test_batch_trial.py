@@ -310,3 +310,46 @@ def test_images_in_memory_are_not_doubled(dataset):
     assert copied.whole is wrapped.whole and copied.me is copied
     assert copied.dataset is not dataset and copied.dataset.pipeline is len
     assert getattr(copied.dataset, 'data_bytes', 0) is getattr(dataset, 'data_bytes', 0)
+
+
+class Mosaic(Wrapper):
+    """Quarters of four samples, each at its own place; labels are taken, or lie, in an order."""
+
+    def __init__(self, dataset, order, unlabelled=(), moved=False):
+        super().__init__(dataset, None)
+        self.order, self.unlabelled, self.moved = order, unlabelled, moved
+
+    def __getitem__(self, index):
+        parts = [self.dataset[(int(index) + place) % len(self)] for place in range(4)]
+        image = parts[0]['inputs'].clone()
+        sample = copy.deepcopy(parts[0]['data_samples'])
+        height, width = image.shape[-2] // 2, image.shape[-1] // 2
+        quarters = [np.s_[:, row * height:(row + 1) * height, column * width:(column + 1) * width]
+                    for row in (0, 1) for column in (0, 1)]
+        for place, part in enumerate(parts):
+            here, other = quarters[place], self.order[place]
+            image[here] = part['inputs'][here]
+            for name, label in sample.gt.items():
+                taken = parts[other]['data_samples'].gt.get(name)
+                if place not in self.unlabelled:
+                    label[here] = taken[quarters[other] if self.moved else here]
+        return dict(inputs=image, data_samples=sample)
+
+
+@pytest.mark.parametrize('size', [(64, 64), (128, 160)])
+@pytest.mark.parametrize('order, unlabelled, moved, told', [
+    ((0, 1, 2, 3), (), False, False), ((0, 2, 1, 3), (), False, True),
+    ((1, 2, 3, 0), (), False, True), ((0, 1, 2, 3), (1, 2, 3), False, True),
+    ((0, 2, 1, 3), (), True, True), ((0, 1, 2, 3), (), True, False)])
+def test_parts_of_other_images_have_their_labels(order, unlabelled, moved, told, size, dataset):
+    usual = MultiTaskDataPreprocessor(TASKS, size=size)
+    found = Trial(Mosaic(dataset, order, unlabelled, moved), stack_alike, usual, TASKS).strange()
+    assert bool(found) == told == ('are of another image than their labels' in found)
+
+
+@pytest.mark.parametrize('change', [
+    mirrored_with_labels, blended, erased, noisy, masked, failing, mirrored,
+    lambda images, samples: 255 - images.float()])
+@pytest.mark.parametrize('size', [(64, 64), (256, 256)])
+def test_changes_of_whole_images_are_not_strange(change, size, dataset):
+    assert not Trial(dataset, stack_alike, Own(change, size=size), TASKS).strange()

@@ -81,6 +81,11 @@ def runner_config(tmp_path: Path, **changes: object) -> Config:
                        log_level='WARNING', experiment_name=tmp_path.name) | changes)
 
 
+def test_a_run_has_a_folder(tmp_path):
+    with pytest.raises(ValueError, match='cfg.work_dir must name the folder of the run'):
+        build_runner(runner_config(tmp_path, work_dir=None))
+
+
 def test_building_checks_what_will_be_loaded(tmp_path):
     foreign = save(tmp_path / 'foreign.pth', dict(state_dict=dict(foo=torch.zeros(1))))
     with pytest.raises(ValueError, match='foreign.pth is of another model'):

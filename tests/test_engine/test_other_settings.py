@@ -14,6 +14,7 @@ from mtpsl.apis.load_model import load_model
 from mtpsl.engine.checkpoints.resume import (
     RUN_KEY,
     check_meaning,
+    check_same_config,
     fingerprint,
     other_reading,
     other_settings,
@@ -102,6 +103,22 @@ def test_the_model_that_ships_knows_what_it_was_trained_with():
 def test_weights_without_a_run_say_nothing(tmp_path):
     torch.save(MODELS.build(config().model).state_dict(), tmp_path / 'plain.pth')
     assert other_settings(str(tmp_path / 'plain.pth'), config()) == ''
+
+
+def test_pairs_of_classes_have_no_order(checkpoint: str, tmp_path: Path) -> None:
+    one, other = (config(**{'model.tasks.semseg.mirrored': pairs}) for pairs in (
+        (('class 1', 'class 2'), ('class 3', 'class 4')),
+        [['class 4', 'class 3'], ['class 1', 'class 2']]))
+    state = torch.load(checkpoint, weights_only=True)
+    run = fingerprint(one, 1)
+    run['model']['tasks']['semseg']['mirrored'] = [['class 2', 'class 1'], ['class 3', 'class 4']]
+    state['meta'][RUN_KEY] = json.dumps(run)  # as earlier checkpoints have it
+    torch.save(state, tmp_path / 'earlier.pth')
+    for cfg in (one, other):
+        assert not other_settings(str(tmp_path / 'earlier.pth'), cfg)
+        check_same_config('x.pth', run, fingerprint(cfg, 1))
+    assert other_settings(str(tmp_path / 'earlier.pth'), config(
+        **{'model.tasks.semseg.mirrored': ()}))
 
 
 def test_channels_of_the_stages_said_or_not_are_one_run(checkpoint: str) -> None:

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from mmengine.optim import OptimWrapper, OptimWrapperDict
 from tiny import make_samples, tiny_model_config
 from torch.utils.data import DataLoader, Dataset
 
@@ -38,6 +39,10 @@ def runner_of(told: list[str], **parts: object) -> SimpleNamespace:
     return SimpleNamespace(logger=logger, iter=0, **parts)
 
 
+def optimiser_of(model: torch.nn.Module) -> OptimWrapper:
+    return OptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1))
+
+
 @pytest.mark.parametrize('kind, named, batches, steps', [
     (Detached, {'backbone', 'neck'}, [UNLABELLED, LABELLED], 1),
     (Detached, {'backbone', 'neck'}, [LABELLED], 200),
@@ -52,7 +57,8 @@ def test_weights_that_no_loss_reaches_are_named_once(kind, named, batches, steps
     still = [part for name, part in model.named_parameters()
              if {name.split('.')[0], '.'.join(name.split('.')[:2])} & named]
     still[:1] = [p.requires_grad_(False) for p in still[:1]]  # which says that it is meant
-    hook, runner = GradientCheckHook(), runner_of(told, model=model)
+    hook = GradientCheckHook()
+    runner = runner_of(told, model=model, optim_wrapper=optimiser_of(model))
     hook.before_train(runner)
     hook.after_train_epoch(runner)  # of a resumed run that had all its steps
     assert not told
@@ -78,7 +84,8 @@ def test_weights_that_a_hook_freezes_for_a_while_are_meant(told):
     config = tiny_model_config()
     model = MultiTaskModel(**{name: config[name] for name in (
         'tasks', 'backbone', 'neck', 'decoder', 'data_preprocessor')})
-    hook, runner = GradientCheckHook(), runner_of(told, model=model)
+    hook = GradientCheckHook()
+    runner = runner_of(told, model=model, optim_wrapper=optimiser_of(model))
     hook.before_train(runner)
     model.backbone.requires_grad_(False)  # a later hook's before_train_epoch
     samples = make_samples(LABELLED)
@@ -89,11 +96,46 @@ def test_weights_that_a_hook_freezes_for_a_while_are_meant(told):
     assert not told
 
 
+@pytest.mark.parametrize('several', [False, True])
+@pytest.mark.parametrize('when', ['before_run', 'before_train', 'later'])
+def test_weights_that_no_optimiser_has_are_told_once(when, several, told):
+    config = tiny_model_config()
+    model = MultiTaskModel(**{name: config[name] for name in (
+        'tasks', 'backbone', 'neck', 'decoder', 'data_preprocessor')})
+    wrapper = optimiser_of(model)
+    runner = runner_of(told, model=model, optim_wrapper=OptimWrapperDict(
+        all=wrapper) if several else wrapper)
+    hook = GradientCheckHook()
+    if when == 'before_run':
+        model.log_vars = torch.nn.Parameter(torch.zeros(3))
+    hook.before_train(runner)
+    if when == 'before_train':
+        model.neck = MODELS.build(config['neck'])
+    batch = dict(data_samples=make_samples(LABELLED))
+    hook.before_train_iter(runner, 0, batch)
+    hook.after_train_iter(runner, 0)
+    assert len(told) == (when != 'later')
+    if when == 'later':
+        model.neck = MODELS.build(config['neck'])
+    for step in range(2):
+        hook.before_train_iter(runner, step, batch)
+        hook.after_train_iter(runner, step)
+    weights = ['log_vars (1)'] if when == 'before_run' else {
+        f'neck.{name.split(".")[0]} (' for name, _ in model.neck.named_parameters()}
+    assert len(told) == 1 and 'no optimiser has' in told[0]
+    assert all(name in told[0] for name in weights)
+    if when != 'before_run':  # those that they have replaced are not waited for
+        hook._met = set(model.tasks)
+        hook.after_train_epoch(runner)
+        assert len(told) == 2 and 'neck' not in told[1]
+
+
 def test_a_step_in_evaluation_mode_is_told_once(told):
     config = tiny_model_config()
     model = MultiTaskModel(**{name: config[name] for name in (
         'tasks', 'backbone', 'neck', 'decoder', 'data_preprocessor')})
-    hook, runner = GradientCheckHook(), runner_of(told, model=model)
+    hook = GradientCheckHook()
+    runner = runner_of(told, model=model, optim_wrapper=optimiser_of(model))
     batch = dict(data_samples=make_samples(LABELLED))
     model.backbone.eval()  # its BatchNorm may be meant to stand still
     hook.before_train_iter(runner, 0, batch)

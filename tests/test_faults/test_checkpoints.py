@@ -19,12 +19,8 @@ from mmengine.runner.checkpoint import CheckpointLoader
 from mtpsl.engine import AtomicLocalBackend, SafeCheckpointHook, load_config
 from mtpsl.engine.checkpoints.checkpoint_file import checkpoint_file
 from mtpsl.engine.checkpoints.content import check_whole, load_url, read_content
-from mtpsl.engine.checkpoints.resume import (
-    RUN_KEY,
-    check_same_config,
-    fingerprint,
-    latest_checkpoint,
-)
+from mtpsl.engine.checkpoints.latest import latest_checkpoint
+from mtpsl.engine.checkpoints.resume import RUN_KEY, check_same_config, fingerprint
 from mtpsl.engine.hooks.resume_hook import _complete_history
 from mtpsl.engine.launch import _check_same_config
 from mtpsl.engine.visualization import CurveVisBackend, read_curves

@@ -13,7 +13,7 @@ from test_faults.tiny_run import write_config, write_images
 
 from mtpsl.apis import MultiTaskInferencer
 from mtpsl.engine.checkpoints.content import check_finite, load_url, not_finite
-from mtpsl.engine.checkpoints.resume import latest_checkpoint
+from mtpsl.engine.checkpoints.latest import latest_checkpoint
 
 ADAM = "type='Adam', fused=True"
 

@@ -15,6 +15,7 @@ from .tiny_run import ROOT, write_config, write_images
 
 KILLER = """
 import os
+from torch.utils.data import get_worker_info
 from mtpsl.registry import TRANSFORMS
 
 @TRANSFORMS.register_module(force=True)
@@ -23,7 +24,7 @@ class EndOwnProcess:
         self.image, self.signal = image, signal
 
     def __call__(self, results):
-        if results['img_id'] == self.image:
+        if results['img_id'] == self.image and get_worker_info():
             os.kill(os.getpid(), self.signal) if self.signal else os._exit(3)
         return results
 """

@@ -214,9 +214,38 @@ def test_masks_without_an_object_teach_saliency_nothing(empty, full, published, 
                  255)
     text = task.idle(seen)
     assert told == bool(text) == (f'are of one value in {empty + full} of 20' in text)
+    assert (full == 2) == (f'. {full} of them are a yes everywhere' in text)
     logits = torch.randn(1, 2, 10, 12, requires_grad=True)  # the loss of such a mask
     task.loss(logits, torch.zeros(1, 1, 10, 12, dtype=torch.uint8)).sum().backward()
     assert not logits.grad.any()
+
+
+@pytest.mark.parametrize('low, high, ignore, told', [
+    (0.86, 0.999, None, True), (0.86, 0.999, (), False), (0.86, 1.1, None, False),
+    (0.5, 0.999, None, False)])
+def test_a_z_buffer_is_no_depth(low: float, high: float, ignore: tuple | None, told: bool) -> None:
+    task = build_tasks(dict(depth=dict(type='Depth', ignore=ignore)))['depth']
+    seen, rng = Seen(), np.random.default_rng(0)
+    for _ in range(8):
+        seen.add(rng.uniform(low, high, (40, 30)).astype(np.float32), 0, 'a.npy')
+    doubt = task.doubt(seen)
+    assert told == bool(doubt and 'as the values of a z-buffer' in doubt.text)
+    # Of near 0.1 m and far 100 m the formula that is told gives the depth of which z is.
+    near, far, depth = 0.1, 100.0, 2.0
+    z = far * (depth - near) / (depth * (far - near))
+    assert near * far / (far - z * (far - near)) == pytest.approx(depth)
+
+
+def test_one_set_of_near_and_far_scenes_may_be_meant() -> None:
+    found = []
+    for ignore in (None, ()):
+        task = build_tasks(dict(depth=dict(type='Depth', ignore=ignore)))['depth']
+        seen, rng = Seen(), np.random.default_rng(0)
+        for number in range(8):
+            seen.add(rng.uniform(1, 2, (40, 30)).astype(np.float32) * (0.2, 20)[number % 2], 0)
+        found.append(task.doubt(seen))
+    assert 'two units' in found[0].text and 'ignore=() of the task' in found[0].text
+    assert found[1] is None
 
 
 @pytest.mark.parametrize('value, share, told', [

@@ -9,7 +9,7 @@ from mmengine.logging import print_log
 from mtpsl.analysis.results import Method, Result
 from mtpsl.analysis.task_options import other_tests
 from mtpsl.engine.checkpoints.checkpoint_file import checkpoint_file
-from mtpsl.engine.checkpoints.resume import latest_checkpoint
+from mtpsl.engine.checkpoints.latest import latest_checkpoint
 from mtpsl.engine.dumped_config import is_dump
 from mtpsl.system.arguments import split_name, split_paths
 

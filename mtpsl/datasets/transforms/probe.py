@@ -8,6 +8,7 @@ import copy
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 
 import cv2
 import numpy as np
@@ -26,6 +27,7 @@ ODD_SIZE = (121, 167)  # of the later draws: a crop may be right for even sides 
 FRAMED, FRAME = (4, 5, DRAWS - 2, DRAWS - 1), 14  # draws with black bars, and their pixels
 LARGE, LARGE_DRAWS = (1110, 1302), 2  # a fixed-size crop may change only a large image
 LEAST_CELL = 2.5  # pixels; smaller cells cannot be told from noise
+CLEARLY = 0.9  # correlation of a part that is the pattern or its negative
 MATCH = 0.3  # least correlation of aligned image and labels, even blurred or noisy
 LEVELS = 6
 # Unit vectors of the two kinds of cells.
@@ -52,6 +54,30 @@ def check_geometry(steps: Sequence[Callable], tasks: Mapping[str, Task]) -> None
         with seeded(SeededIndex(0, 0, number)), warnings.catch_warnings():
             warnings.simplefilter('ignore')
             _try(copies[number % 2], tasks, pattern_of(size, number // 2 % 2), framed)
+
+
+def faulty_name(steps: Sequence[Callable], tasks: Mapping[str, Task],
+                names: Sequence[tuple[str, str]]) -> tuple[str, str]:
+    """Find an image by whose name the image, or its labels, would be moved alone.
+
+    Args:
+        steps: the built transforms of a pipeline that :func:`check_geometry` has accepted.
+        tasks: task name -> task.
+        names: ids and paths of images. Files there are not read.
+
+    Returns:
+        Its id and what is wrong; '' and '' if there is none.
+    """
+    chain = [copied(step) for step in foreign_chain(steps)]
+    for number, (image_id, path) in enumerate(names if chain else ()):
+        with seeded(SeededIndex(0, 0, number)), warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            try:  # below a folder that is not there: readers of files fail, and are ignored
+                _try(chain, tasks, pattern_of(SIZE, number % 2), False, dict(
+                    img_id=image_id, img_path=f'{PROBE}/{path.lstrip("/")}'))
+            except ValueError as fault:
+                return image_id, str(fault)
+    return '', ''
 
 
 def foreign_chain(steps: Sequence[Callable]) -> list[Callable]:
@@ -146,9 +172,9 @@ def equal_maps(one: Sequence[np.ndarray], other: Sequence[np.ndarray]) -> bool:
 
 
 def _try(steps: Sequence[Callable], tasks: Mapping[str, Task], pattern: np.ndarray,
-         framed: bool) -> None:
+         framed: bool, name: Mapping[str, str] = MappingProxyType({})) -> None:
     labels = {name: label_of(pattern, task) for name, task in tasks.items()}
-    results = sample_of(pattern, labels, tasks)
+    results = sample_of(pattern, labels, tasks) | dict(name)
     if framed:
         results['img'][:FRAME] = results['img'][-FRAME:] = 0
     fault, culprit = '', steps[0]
@@ -216,6 +242,35 @@ def _apart(image: np.ndarray, pattern: np.ndarray) -> bool:
         return False
     elsewhere = sum(peak > 0.5 and match < 0.8 * peak for match, peak in zip(here, best))
     return elsewhere >= min(2, len(here)) or max(np.median(here), _told(image, pattern)) < MATCH
+
+
+def cell_signs(image: np.ndarray, label: np.ndarray) -> Iterator[int]:
+    """Whether an image's cells are light (1) or dark (-1) where its label's are high, else 0.
+
+    Yields one for each part of 4 x 4 cells that clearly shows it. What is noisy, painted over or
+    unknown shows nothing.
+
+    Args:
+        image: (H, W) or (H, W, C), a pattern that was changed.
+        label: (H, W) or (H, W, C), its label map.
+    """
+    seen = _seen(label)
+    grey = np.float32(image if image.ndim == 2 else image.mean(2))
+    changes = np.mean(seen[:, 1:] != seen[:, :-1])
+    cell = round(0.5 / changes) if changes else 0
+    if cell < LEAST_CELL:
+        return
+    for top in range(0, seen.shape[0] - 4 * cell + 1, cell):
+        for left in range(0, seen.shape[1] - 4 * cell + 1, cell):
+            part = np.s_[top:top + 4 * cell, left:left + 4 * cell]
+            if seen[part].all() and np.ptp(seen[part]) and np.ptp(grey[part]):
+                match = np.corrcoef(grey[part].ravel(), seen[part].ravel())[0, 1]
+                shade = (grey[part] - grey[part].min()) / np.ptp(grey[part])
+                if abs(match) > CLEARLY:
+                    yield int(np.sign(match))
+                elif (abs(match) < MATCH and np.mean(np.abs(shade - 0.5) > 0.4) > CLEARLY
+                      and 0.25 < np.mean(shade > 0.5) < 0.75):  # other cells than the label's
+                    yield 0
 
 
 def _told(image: np.ndarray, pattern: np.ndarray) -> float:

@@ -1,9 +1,8 @@
-"""Finds the checkpoint to resume from, and compares its config with the current one."""
+"""Compares the config of a checkpoint's run with the current one."""
 
 import json
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import cast
 
 from mmengine.config import Config
@@ -11,11 +10,7 @@ from mmengine.config import Config
 from mtpsl.registry import TASKS
 from mtpsl.tasks.stored import READING_OPTIONS
 
-from .content import RUN_KEY, check_finite, check_whole, read_content
-
-__all__ = ['RUN_KEY', 'check_meaning', 'check_same_config', 'check_teacher', 'fingerprint',
-           'differences', 'latest_checkpoint', 'other_reading', 'other_settings', 'plain',
-           'scoring', 'unfinished']
+from .content import RUN_KEY, read_content
 
 STAGES = {'in_channels', 'in_stride'}  # of a neck, which are the backbone's, said or not
 # Entries of a config that decide the numbers of a run, and entries below them that do not.
@@ -39,7 +34,6 @@ IMAGE_VALUES = ('mean', 'std', 'bgr_to_rgb')  # of a preprocessor: what the netw
 # Entries of a validation that do not change its figures.
 NOT_SCORING = {'batch_size', 'workers', 'keep_statistics', 'collect_device', 'per_class'}
 SHOWN = 10
-ENDLESS = 10**9  # mmengine's end of a schedule that does not say one
 
 
 def fingerprint(cfg: Config, world_size: int) -> dict:
@@ -125,7 +119,8 @@ def _is_ours(kind: object) -> bool:
 def _model_of(path: str) -> dict:
     """Return the model's config of a checkpoint's training; {} if the file does not say."""
     meta = read_content(path).get('meta') or {}
-    return json.loads(meta[RUN_KEY]).get('model') or {} if RUN_KEY in meta else {}
+    model = json.loads(meta[RUN_KEY]).get('model') if RUN_KEY in meta else {}
+    return cast(dict, plain(model or {}))
 
 
 def other_reading(path: str, cfg: Config) -> str:
@@ -187,22 +182,6 @@ def check_teacher(path: str, cfg: Config) -> None:
                          f'data_preprocessor gives it (teacher -> student): {seen}')
 
 
-def unfinished(path: str) -> str:
-    """Where a checkpoint stands before the end of its learning rate schedule.
-
-    Returns:
-        A sentence for a warning; '' where it stands at the end, or does not tell.
-    """
-    held = read_content(path).get('param_schedulers') or []
-    for one in held if isinstance(held, list) else []:
-        step, end = one.get('last_step'), one.get('end')
-        # mmengine counts no step beyond the last: at its end a schedule stands one before it.
-        if step is not None and end is not None and step + 1 < end < ENDLESS:
-            unit = 'epochs' if one.get('by_epoch') else 'iterations'
-            return f'{path} stands at {step} of {end} {unit} of its learning rate schedule'
-    return ''
-
-
 def _predicting(model: object) -> object:
     if isinstance(model, Mapping):
         return {key: _predicting(part) for key, part in model.items() if key not in NOT_PREDICTING}
@@ -216,77 +195,21 @@ def differences(before: object, now: object) -> str:
     return '; '.join(found[:SHOWN]) + more
 
 
-def latest_checkpoint(work_dir: str) -> tuple[str | None, str]:
-    """Find the newest intact checkpoint of a work dir, and the damage of newer ones.
-
-    The file ``last_checkpoint`` names the newest. If that is gone, damaged or has weights that
-    are not finite, the one before it is taken.
-
-    Returns:
-        Its path, None if there are no checkpoints; and the damage to report, '' if there is none.
-
-    Raises:
-        ValueError: all checkpoints are damaged, or the named one is missing.
-    """
-    pointer = Path(work_dir, 'last_checkpoint')
-    candidates = list(_newest_first(Path(work_dir), pointer))
-    name = pointer.read_text().strip() if pointer.is_file() else ''
-    gone = '' if not name or Path(name).name in {path.name for path in candidates} else (
-        f'{pointer} names {name}, which is gone')
-    problems: list[str] = []
-    for path in candidates:
-        try:
-            check_whole(str(path))
-            read_content(str(path))
-            check_finite(str(path))
-            return str(path), '; '.join(filter(None, (gone, *problems)))
-        except ValueError as error:
-            problems.append(str(error))
-    if problems:
-        raise ValueError('no checkpoint to resume from: ' + '; '.join(problems)
-                         + '; remove them to start anew')
-    if gone:
-        raise ValueError(f'{gone}, and there is no earlier one; remove {pointer} to start anew')
-    return None, ''
-
-
-def _newest_first(work_dir: Path, pointer: Path) -> Iterator[Path]:
-    """Return the named checkpoint, then those of earlier steps; without a name, newest first."""
-    name = pointer.read_text().strip() if pointer.is_file() else ''
-    if not name:
-        # Empty: a run has begun and saved nothing yet; older checkpoints are not its own.
-        begin = pointer.stat().st_mtime if pointer.is_file() else 0
-        times = {path: path.stat().st_mtime for path in work_dir.glob('*.pth') if _step(path)}
-        yield from sorted((path for path, time in times.items() if time >= begin), reverse=True,
-                          key=lambda path: (times[path], _step(path)))
-        return
-    named = Path(name)
-    if (work_dir / named.name).exists() or not named.parent.is_dir():
-        named = work_dir / named.name  # the folder may be a copy or have been moved
-    if named.exists():
-        yield named
-    # Later steps are of an earlier, longer run in the same folder.
-    earlier = [path for path in named.parent.glob('*.pth')
-               if path != named and 0 < _step(path) <= _step(named)]
-    yield from sorted(earlier, key=_step, reverse=True)
-
-
-def _step(path: Path) -> int:
-    """Return N of ``epoch_N.pth`` and ``iter_N.pth``, else 0."""
-    match = re.fullmatch(r'(?:epoch|iter)_(\d+)\.pth', path.name)
-    return int(match[1]) if match else 0
-
-
 def plain(value: object) -> object:
     """Return a part of a config in JSON's types, without entries that decide no numbers."""
     if isinstance(value, Mapping):
-        return {str(key): plain(part) for key, part in value.items()
-                if key not in IGNORED_KEYS}
+        return {str(key): _in_one_order(part) if key == 'mirrored' else plain(part)
+                for key, part in value.items() if key not in IGNORED_KEYS}
     if isinstance(value, (list, tuple)):
         return [plain(part) for part in value]
     if isinstance(value, (str, int, float, bool, type(None))):
         return value
     return re.sub(r' at 0x[0-9a-f]+', '', repr(value))  # which differs from run to run
+
+
+def _in_one_order(pairs: object) -> object:
+    """Classes that a mirror image exchanges, whichever stands first."""
+    return sorted(map(sorted, pairs)) if isinstance(pairs, (list, tuple)) else pairs
 
 
 def _differences(before: object, now: object, place: str = '') -> Iterator[str]:

@@ -1,10 +1,12 @@
 """Tells of weights that no loss reaches, and of steps in evaluation mode."""
 
 from collections import Counter
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
 from mmengine.hooks import Hook
+from mmengine.optim import OptimWrapperDict
 from mmengine.runner import Runner
 from torch import nn
 
@@ -23,6 +25,9 @@ class GradientCheckHook(Hook):
     a batch do not count in it, nor any in a batch without labels: all of them get zero gradients,
     see :meth:`~mtpsl.models.MultiTaskModel.zero_loss`; nor weights that a hook has frozen.
 
+    At the start of an epoch it tells, once, of weights that should learn and no optimiser has:
+    those of modules that were made after it was built, as by a hook.
+
     It is told, too, once, where the model is in evaluation mode in a training step, as a hook that
     draws predictions may leave it: BatchNorm would then learn no statistics.
     """
@@ -34,7 +39,7 @@ class GradientCheckHook(Hook):
         self._owner: dict[str, str] = {}  # name -> task
         self._labelled: set[str] = set()  # tasks of the batch
         self._met: set[str] = set()  # tasks of all batches so far
-        self._evaluating = False
+        self._evaluating = self._begun = self._strays = False
 
     def before_train(self, runner: Runner) -> None:
         """Begin to watch."""
@@ -58,6 +63,9 @@ class GradientCheckHook(Hook):
             runner.logger.warning(
                 f'the model is in evaluation mode in the training step {runner.iter + 1}: a hook '
                 'has called eval(), and not train() afterwards')
+        if not self._strays and (batch_idx == 0 or not self._begun):
+            self._begun = True
+            self._tell_of_strays(runner)
         if self._waiting:
             self._labelled = set().union(*(sample.gt.keys() for sample in batch_leaves(
                 (data_batch or {})['data_samples'])))
@@ -79,15 +87,38 @@ class GradientCheckHook(Hook):
         if self._met:
             self._tell(runner)
 
+    def _tell_of_strays(self, runner: Runner) -> None:
+        wrapper = runner.optim_wrapper
+        several = wrapper.values() if isinstance(wrapper, OptimWrapperDict) else [wrapper]
+        held = {id(weight) for one in several for group in one.optimizer.param_groups
+                for weight in group['params']}
+        weights = dict(getattr(runner.model, 'module', runner.model).named_parameters())
+        own = {id(weight) for weight in weights.values()}
+        self._reached.update(name for name in self._waiting if id(self._weights[name]) not in own)
+        count, parts = _parts(name for name, weight in weights.items()
+                              if weight.requires_grad and id(weight) not in held)
+        if count:
+            self._strays = True
+            runner.logger.warning(
+                f'no optimiser has {count} weights, so they stay as they are: {parts}. A module '
+                'that a hook makes after the optimiser was built? Make it in the model, or give '
+                'its weights to runner.optim_wrapper.optimizer.add_param_group in before_train; '
+                'requires_grad=False says that it is meant')
+
     def _tell(self, runner: Runner) -> None:
-        parts = Counter('.'.join(name.split('.')[:2]) for name in self._waiting
-                        if name not in self._owner or self._owner[name] in self._met)
+        count, parts = _parts(name for name in self._waiting
+                              if name not in self._owner or self._owner[name] in self._met)
         for handle in self._waiting.values():
             handle.remove()
         self._waiting, self._weights = {}, {}
-        if parts:
-            named = ', '.join(f'{part} ({count})' for part, count in sorted(parts.items()))
+        if count:
             runner.logger.warning(
-                f'no loss has reached {parts.total()} weights so far, so they stay as they are: '
-                f'{named}. A detach(), or a module that nothing calls? requires_grad=False says '
+                f'no loss has reached {count} weights so far, so they stay as they are: {parts}. A '
+                'detach(), or a module that nothing calls? requires_grad=False says '
                 'that it is meant')
+
+
+def _parts(names: Iterable[str]) -> tuple[int, str]:
+    """Count weights, in all and by the first two parts of their names."""
+    counts = Counter('.'.join(name.split('.')[:2]) for name in names)
+    return counts.total(), ', '.join(f'{part} ({count})' for part, count in sorted(counts.items()))

@@ -9,7 +9,7 @@ from mmengine.runner import Runner
 from torch import Tensor
 
 from mtpsl.engine.checkpoints.content import name_some, not_finite
-from mtpsl.engine.checkpoints.resume import latest_checkpoint
+from mtpsl.engine.checkpoints.latest import latest_checkpoint
 from mtpsl.engine.optim.async_host_copy import AsyncHostCopy
 from mtpsl.engine.optim.optim_wrapper import FiniteOptimWrapper
 from mtpsl.registry import HOOKS
