@@ -5,7 +5,10 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 
-ENOUGH = 30  # ids, of which 85 % of the neighbours stand in another order by chance 1e-9 times
+# Ids of a set that is made a list stand in the order of the same set but for collisions of hashes:
+# 99.9 % of 20,000 sets of 30 ids have this share of neighbours alike. Of 30 ids in any other order
+# the chance is 6e-8, of more it is less.
+ENOUGH, ALIKE = 30, 0.77
 
 
 def read_id_list(path: str) -> list[str]:
@@ -54,8 +57,7 @@ def refuse_order_of_set(ids: Sequence[str], origin: str) -> None:
         return
     places = {one: place for place, one in enumerate(set(ids))}
     alike = sum(places[one] < places[other] for one, other in pairwise(ids))
-    # Collisions of hashes: of 20,000 sets of 30 ids the least is 0.72, of listed ids the most.
-    if alike > 0.77 * (len(ids) - 1):
+    if alike > ALIKE * (len(ids) - 1):
         raise ValueError(f'{origin} returns the ids in the order of a set, which is another in '
                          'each process, so that one seed gives other weights in each run: return '
                          'sorted(...) of them')

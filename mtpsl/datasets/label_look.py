@@ -114,4 +114,4 @@ class SameLabels:
             if len(same) >= FEW and all(same):
                 yield (f'{one} and {other} have the same labels in all {len(same)} images that '
                        'were opened with both: does one of them read the folder of the other '
-                       '(folders of the dataset)?')
+                       '(folders of the dataset)? If it is meant, all is well')

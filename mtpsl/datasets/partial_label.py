@@ -129,13 +129,17 @@ class PartialLabelDataset(BaseDataset):
             if hasattr(transform, 'check_tasks'):  # fail now, not at the first image
                 transform.check_tasks(self.tasks, known)
         try:
-            check_pipeline(self.pipeline.transforms, self.tasks, self._some_names())
+            check_pipeline(self.pipeline.transforms, self.tasks, self._some_names)
         except ValueError as error:
             raise ValueError(f'{self.title}: {error}') from error
 
     def _some_names(self) -> list[tuple[str, str]]:
         places = np.linspace(0, len(self) - 1, min(len(self), NAMES)).astype(int).tolist()
-        return [(info['img_id'], info['img_path']) for info in map(self.get_data_info, places)]
+        try:
+            return [(str(info['img_id']), str(info['img_path']))
+                    for info in map(self.get_data_info, places)]
+        except Exception:  # of a subclass that is not built to its end, or has other entries
+            return []
 
     def __getitem__(self, index: int | SeededIndex) -> dict:
         """Load one sample. A ``SeededIndex`` also fixes the random transforms, an int does not.

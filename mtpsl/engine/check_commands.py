@@ -168,7 +168,7 @@ def format_report(name: str, report: Report) -> str:
     states = [f'has problems: {len(report.problems)}'] if report.problems else []
     if differing:
         states.append(f'is not as expected in {differing} of these lines')
-    lines.append(f'{name} ' + (' and '.join(states)
-                              or 'is as it should be' + ', but for what is said above' * bool(
-                                  report.remarks)))
+    lines.append(f'{name} ' + (
+        ' and '.join(states) or (f'has no problems; remarks, above: {len(report.remarks)}'
+                                 if report.remarks else 'is as it should be')))
     return '\n'.join(lines)

@@ -19,7 +19,7 @@ from .depth_doubts import (
     doubt_values,
     unlike_units,
 )
-from .seen import Doubt, Seen
+from .seen import SPOT, Doubt, Seen
 from .stored import bytes_swapped, one_channel
 
 # Values that sensors write without a measurement: the largest number of a file, times the usual
@@ -99,7 +99,8 @@ class Depth(Task):
                              "or infinity; ignore=('nan', 'inf') of the task makes these unknown")
         if (label < 0).any():
             lowest = float(label.min())
-            marks = (label[label < 0] == lowest).all()
+            below = label[label < 0]
+            marks = below.size >= SPOT and (below == lowest).all()
             raise ValueError(f'{self.name} labels must be finite and >= 0 (0 = unknown), got '
                              f'{lowest:.7g} to {label.max():.7g}'
                              + f'; {self.ignoring(lowest)} of the task makes {lowest:.7g} unknown'

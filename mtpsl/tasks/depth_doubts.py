@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .seen import ENOUGH, MOSTLY, SOME, Doubt, Seen
+from .seen import ENOUGH, MOST, MOSTLY, SOME, Doubt, Seen
 
 if TYPE_CHECKING:
     from .depth import Depth
@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 MILLIMETRE = 1e-3
 FARTHEST = 1000.0  # metres
 USUALLY_NEARER, USUALLY_FARTHER = 100.0, 0.05  # metres
-SQUEEZED = 0.8  # which 95 % of a z-buffer's values exceed
+# What 95 % of a z-buffer's values exceed; how many times as far from 1 these are as the last 5 %.
+SQUEEZED, CROWDED = 0.8, 10
 HOLES = 0.3  # share of pixels beside holes that are blends
 BYTE = 255  # the largest number of 8 bits
 SUN_STEPS, SUN_UNIT = 8, MILLIMETRE / 8  # SUN RGB-D rotates the bits of millimetres left by 3
@@ -58,10 +59,10 @@ def doubt_metres(task: 'Depth', seen: Seen) -> Doubt | None:
         return Doubt('all go up to exactly 1, as maps that were divided by their own largest '
                      'value and are not in metres; if depth really ends at 1 m, set '
                      'farthest=1.0 of the task', certain=True)
-    if alone and seen.images >= ENOUGH and seen.most and seen.most[0] > SQUEEZED and seen.high < 1:
-        return Doubt(f'lie between {seen.low:.3g} and 1, most of them above {seen.most[0]:.3g}, as '
-                     'the values of a z-buffer do: depth is near * far / (far - z * (far - near)) '
-                     'for those; ignore=() of the task if all is as far as that')
+    if alone and seen.images >= ENOUGH and _squeezed(seen.some):
+        return Doubt(f'lie between {seen.low:.3g} and 1 and crowd below 1, as the values of a '
+                     'z-buffer do: depth is near * far / (far - z * (far - near)) for those; '
+                     'npy_unit=1.0 of the task if they are metres')
     if not seen.published and task.ignore != () and seen.slopes(-1):
         return Doubt('are smaller above than below in nearly all images, as inverse depth or '
                      'disparity is, while depth is small where it is near: for these the '
@@ -123,6 +124,15 @@ def _doubt_turned_bits(task: 'Depth', seen: Seen) -> Doubt | None:
                  f'than 8.19 m, png_unit={SUN_UNIT:g} of the task reads them, else save '
                  '(v >> 3) | (v << 13) of each; true millimetres in such steps must be saved '
                  'as .npy in metres')
+
+
+def _squeezed(values: np.ndarray) -> bool:
+    """Return whether values up to 1 are spread as those of a z-buffer."""
+    below = values[values < 1]
+    if below.size < len(values) / 2 or values.max() > 1:
+        return False
+    low, high = np.percentile(below, MOST)
+    return bool(low > SQUEEZED and 1 - low > CROWDED * (1 - high))
 
 
 def _doubt_one_end(task: 'Depth', seen: Seen) -> Doubt | None:

@@ -1,5 +1,7 @@
 """Transforms that take image and labels apart are refused when the pipeline is built."""
 
+from pathlib import Path
+
 import cv2
 import mmseg.datasets.transforms
 import numpy as np
@@ -424,12 +426,15 @@ def test_what_moves_images_of_some_names(tmp_path, warned):
             cv2.imwrite(str(tmp_path / folder / f'{"ab"[number % 5 == 0]}{number}.png'),
                         np.zeros((8, 9, 3), np.uint8))
 
+    kept = {}
+
     def of_camera(results):
+        kept.setdefault(results['img_id'], results['img'].mean())
         return mirrored_image(results) if results['img_id'][0] == 'b' else results
 
     def by_path(results):
         name = results['img_path'].rsplit('/', 1)[-1]
-        assert results['img_path'].endswith(f'{tmp_path}/images/{name}'.lstrip('/'))
+        assert results['img_path'] == f'{tmp_path}/images/{name}' and name.endswith('.probe.png')
         return mirrored_image(results) if name[0] == 'b' else results
 
     def read_anew(results):
@@ -444,6 +449,7 @@ def test_what_moves_images_of_some_names(tmp_path, warned):
         FolderDataset(pipeline=[*pipeline, step], **options)
         assert ['of images that are called as b' in told and 'misaligns image and labels' in told
                 for told in warned if 'does not say what it moves' not in told] == [True]
+    assert len(kept) > 9 and all(name.endswith('probe') for name in kept)  # nothing true is lost
     for step in (read_anew, lambda results: results):
         warned.clear()
         FolderDataset(pipeline=[*pipeline, step], **options)
@@ -491,3 +497,27 @@ def test_rectangles_of_other_images_are_no_blends(tasks, warned):
 def test_rectangles_of_one_class_are_told_of(warned):
     check(Mixing(ids=(3, 3)))
     assert any('writes 3 into the semseg label' in text for text in warned)
+
+
+def test_datasets_that_name_images_in_their_own_way_are_built(tmp_path):
+    class Late(FolderDataset):
+        def __init__(self, **options):
+            super().__init__(**options)
+            self.extra = 'later'
+
+        def get_data_info(self, index):
+            return super().get_data_info(index) | dict(extra=self.extra)
+
+    class Paths(FolderDataset):
+        def get_data_info(self, index):
+            info = super().get_data_info(index)
+            return info | dict(img_path=Path(info['img_path']))
+
+    (tmp_path / 'images').mkdir()
+    (tmp_path / 'semseg').mkdir()
+    for folder in ('images', 'semseg'):
+        cv2.imwrite(str(tmp_path / folder / '1.png'), np.zeros((8, 9, 3), np.uint8))
+    for kind in (Late, Paths):
+        data = kind(data_root=str(tmp_path), tasks=dict(semseg=dict(type='Semseg')), pipeline=[
+            *(TRANSFORMS.build(step) for step in READ), lambda results: results])
+        assert len(data) == 1

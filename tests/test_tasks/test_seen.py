@@ -220,20 +220,32 @@ def test_masks_without_an_object_teach_saliency_nothing(empty, full, published, 
     assert not logits.grad.any()
 
 
-@pytest.mark.parametrize('low, high, ignore, told', [
-    (0.86, 0.999, None, True), (0.86, 0.999, (), False), (0.86, 1.1, None, False),
-    (0.5, 0.999, None, False)])
-def test_a_z_buffer_is_no_depth(low: float, high: float, ignore: tuple | None, told: bool) -> None:
-    task = build_tasks(dict(depth=dict(type='Depth', ignore=ignore)))['depth']
-    seen, rng = Seen(), np.random.default_rng(0)
-    for _ in range(8):
-        seen.add(rng.uniform(low, high, (40, 30)).astype(np.float32), 0, 'a.npy')
+@pytest.mark.parametrize('sky', [False, True])
+@pytest.mark.parametrize('unit, ignore, told', [(None, None, True), (1.0, None, False),
+                                                (None, (), False)])
+def test_a_z_buffer_is_no_depth(unit: float | None, ignore: tuple | None, told: bool,
+                                sky: bool) -> None:
+    near, far, rng = 0.1, 100.0, np.random.default_rng(0)
+    task = build_tasks(dict(depth=dict(type='Depth', npy_unit=unit, ignore=ignore)))['depth']
+    seen = Seen()
+    for number in range(10):
+        depth = np.exp(rng.uniform(np.log(0.8), np.log(40), (40, 30)))
+        z = far * (depth - near) / (depth * (far - near))
+        assert near * far / (far - z * (far - near)) == pytest.approx(depth)  # as it says
+        z[:3] = 1 if sky and number % 2 else z[:3]
+        seen.add(z.astype(np.float32), 0, 'a.npy')
     doubt = task.doubt(seen)
     assert told == bool(doubt and 'as the values of a z-buffer' in doubt.text)
-    # Of near 0.1 m and far 100 m the formula that is told gives the depth of which z is.
-    near, far, depth = 0.1, 100.0, 2.0
-    z = far * (depth - near) / (depth * (far - near))
-    assert near * far / (far - z * (far - near)) == pytest.approx(depth)
+
+
+def test_a_camera_above_a_table_is_no_z_buffer() -> None:
+    task = build_tasks(dict(depth=dict(type='Depth')))['depth']
+    seen, rng = Seen(), np.random.default_rng(0)
+    for number in range(10):
+        depth = np.full((40, 30), 0.95) + rng.normal(0, 0.002, (40, 30))
+        depth[5:20, 4 + number:20] -= rng.uniform(0.02, 0.12)
+        seen.add(depth.astype(np.float32), 0, 'a.npy')
+    assert 'z-buffer' not in str(task.doubt(seen))
 
 
 def test_one_set_of_near_and_far_scenes_may_be_meant() -> None:

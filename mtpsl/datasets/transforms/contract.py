@@ -22,7 +22,7 @@ from .loading import LoadImageFromFile, LoadLabels
 from .multi_view import MultiView
 from .own_random import refuse_own_generators
 from .own_state import tell_states
-from .probe import check_geometry, faulty_name
+from .probe import check_geometry, faulty_name, foreign_chain
 from .probe_scale import zoom_of
 from .probe_values import check_values
 
@@ -48,7 +48,7 @@ INSTEAD = dict(
 
 
 def check_pipeline(steps: Sequence[Callable], tasks: Mapping[str, Task],
-                   names: Sequence[tuple[str, str]] = ()) -> None:
+                   names: Callable[[], Sequence[tuple[str, str]]] = tuple) -> None:
     """Raise ValueError if a pipeline misaligns image and labels, or has a generator of its own.
 
     Logs a warning for each user transform without ``moves``, and where one moves images of some
@@ -57,7 +57,7 @@ def check_pipeline(steps: Sequence[Callable], tasks: Mapping[str, Task],
     Args:
         steps: the built transforms of a pipeline.
         tasks: task name -> task.
-        names: ids and paths of images, since transforms may act by them.
+        names: gives ids and paths of images, since transforms may act by them.
     """
     for chain in chains(steps):
         _check_order(chain)
@@ -67,7 +67,7 @@ def check_pipeline(steps: Sequence[Callable], tasks: Mapping[str, Task],
         check_geometry(chain, tasks)
         check_values(chain, tasks)
         tell_states(chain, tasks)
-        image_id, fault = faulty_name(chain, tasks, names)
+        image_id, fault = faulty_name(chain, tasks, names()) if foreign_chain(chain) else ('', '')
         if fault:
             print_log(f'of images that are called as {image_id}, {fault}. If those labels are '
                       'stored so, all is well', 'current', logging.WARNING)

@@ -5,6 +5,8 @@ when it is built, on an image of light and dark cells and label maps of the same
 """
 
 import copy
+import itertools
+import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -27,6 +29,7 @@ ODD_SIZE = (121, 167)  # of the later draws: a crop may be right for even sides 
 FRAMED, FRAME = (4, 5, DRAWS - 2, DRAWS - 1), 14  # draws with black bars, and their pixels
 LARGE, LARGE_DRAWS = (1110, 1302), 2  # a fixed-size crop may change only a large image
 LEAST_CELL = 2.5  # pixels; smaller cells cannot be told from noise
+PARTS = 8  # of a side of an image that are looked at
 CLEARLY = 0.9  # correlation of a part that is the pattern or its negative
 MATCH = 0.3  # least correlation of aligned image and labels, even blurred or noisy
 LEVELS = 6
@@ -63,7 +66,8 @@ def faulty_name(steps: Sequence[Callable], tasks: Mapping[str, Task],
     Args:
         steps: the built transforms of a pipeline that :func:`check_geometry` has accepted.
         tasks: task name -> task.
-        names: ids and paths of images. Files there are not read.
+        names: ids and paths of images. Both get ``.probe`` at their ends, so that no file is read
+            and nothing is kept by the name of an image.
 
     Returns:
         Its id and what is wrong; '' and '' if there is none.
@@ -72,9 +76,10 @@ def faulty_name(steps: Sequence[Callable], tasks: Mapping[str, Task],
     for number, (image_id, path) in enumerate(names if chain else ()):
         with seeded(SeededIndex(0, 0, number)), warnings.catch_warnings():
             warnings.simplefilter('ignore')
-            try:  # below a folder that is not there: readers of files fail, and are ignored
+            stem, suffix = os.path.splitext(path)
+            try:
                 _try(chain, tasks, pattern_of(SIZE, number % 2), False, dict(
-                    img_id=image_id, img_path=f'{PROBE}/{path.lstrip("/")}'))
+                    img_id=f'{image_id}.{PROBE}', img_path=f'{stem}.{PROBE}{suffix}'))
             except ValueError as fault:
                 return image_id, str(fault)
     return '', ''
@@ -244,33 +249,38 @@ def _apart(image: np.ndarray, pattern: np.ndarray) -> bool:
     return elsewhere >= min(2, len(here)) or max(np.median(here), _told(image, pattern)) < MATCH
 
 
-def cell_signs(image: np.ndarray, label: np.ndarray) -> Iterator[int]:
+def cell_signs(image: np.ndarray, labels: Mapping[str, np.ndarray]) -> Iterator[int]:
     """Whether an image's cells are light (1) or dark (-1) where its label's are high, else 0.
 
-    Yields one for each part of 4 x 4 cells that clearly shows it. What is noisy, painted over or
-    unknown shows nothing.
+    Yields one for each of some parts of 4 x 4 cells that clearly shows it. What is noisy, painted
+    over or unknown shows nothing. Labels that are alike count once.
 
     Args:
         image: (H, W) or (H, W, C), a pattern that was changed.
-        label: (H, W) or (H, W, C), its label map.
+        labels: task name -> its label map, (H, W) or (H, W, C).
     """
-    seen = _seen(label)
     grey = np.float32(image if image.ndim == 2 else image.mean(2))
-    changes = np.mean(seen[:, 1:] != seen[:, :-1])
-    cell = round(0.5 / changes) if changes else 0
-    if cell < LEAST_CELL:
-        return
-    for top in range(0, seen.shape[0] - 4 * cell + 1, cell):
-        for left in range(0, seen.shape[1] - 4 * cell + 1, cell):
-            part = np.s_[top:top + 4 * cell, left:left + 4 * cell]
+    for seen in {map_.tobytes(): map_ for map_ in map(_seen, labels.values())}.values():
+        changes = np.mean(seen[:, 1:] != seen[:, :-1]) if seen.shape == grey.shape else 0
+        side = 4 * round(0.5 / changes) if changes > 0 else 0
+        if side < 4 * LEAST_CELL or side > min(seen.shape):
+            continue
+        rows, columns = (range(0, length - side + 1, max(side // 4, (length - side) // PARTS))
+                         for length in seen.shape)
+        for top, left in itertools.product(rows, columns):
+            part = np.s_[top:top + side, left:left + side]
             if seen[part].all() and np.ptp(seen[part]) and np.ptp(grey[part]):
-                match = np.corrcoef(grey[part].ravel(), seen[part].ravel())[0, 1]
-                shade = (grey[part] - grey[part].min()) / np.ptp(grey[part])
-                if abs(match) > CLEARLY:
-                    yield int(np.sign(match))
-                elif (abs(match) < MATCH and np.mean(np.abs(shade - 0.5) > 0.4) > CLEARLY
-                      and 0.25 < np.mean(shade > 0.5) < 0.75):  # other cells than the label's
-                    yield 0
+                yield from _sign(grey[part], seen[part])
+
+
+def _sign(grey: np.ndarray, seen: np.ndarray) -> Iterator[int]:
+    match = np.corrcoef(grey.ravel(), seen.ravel())[0, 1]
+    shade = (grey - grey.min()) / np.ptp(grey)
+    if abs(match) > CLEARLY:
+        yield int(np.sign(match))
+    elif (abs(match) < MATCH and np.mean(np.abs(shade - 0.5) > 0.4) > CLEARLY
+          and 0.25 < np.mean(shade > 0.5) < 0.75):  # other cells than the label's
+        yield 0
 
 
 def _told(image: np.ndarray, pattern: np.ndarray) -> float:

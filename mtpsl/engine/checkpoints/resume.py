@@ -19,7 +19,7 @@ FINGERPRINT_KEYS = ('model', 'tasks', 'optim_wrapper', 'param_scheduler', 'rando
 IGNORED_KEYS = {'init_cfg', 'data_root', 'num_workers', 'persistent_workers',
                 'prefetch_factor', 'pin_memory', 'collate_fn', 'timeout',
                 'multiprocessing_context', '_scope_', 'fused', 'foreach', 'capturable', 'with_cp',
-                'on_error', 'max_display', *STAGES}
+                'on_error', *STAGES}
 # Entries of a model's config that do not change its predictions.
 NOT_PREDICTING = {'loss_weight', 'initial_loss_weight', 'class_weight', 'positive_weight', 'values',
                   'ignore', 'colour_coded', 'palette', 'png_unit', 'npy_unit', 'farthest',
@@ -42,10 +42,10 @@ def fingerprint(cfg: Config, world_size: int) -> dict:
     Leaves out folders, worker processes, initial weights, hooks, the length of the training,
     validation and testing.
     """
-    content = {key: plain(cfg[key]) for key in FINGERPRINT_KEYS if cfg.get(key) is not None}
+    content: dict = {key: cfg[key] for key in FINGERPRINT_KEYS if cfg.get(key) is not None}
     if (cfg.get('auto_scale_lr') or {}).get('enable'):
-        content['auto_scale_lr'] = plain(cfg.auto_scale_lr)
-    return content | dict(processes=world_size)
+        content['auto_scale_lr'] = cfg.auto_scale_lr
+    return cast(dict, plain(content)) | dict(processes=world_size)
 
 
 def scoring(cfg: Config) -> dict:
@@ -198,7 +198,7 @@ def differences(before: object, now: object) -> str:
 def plain(value: object) -> object:
     """Return a part of a config in JSON's types, without entries that decide no numbers."""
     if isinstance(value, Mapping):
-        return {str(key): _in_one_order(part) if key == 'mirrored' else plain(part)
+        return {str(key): _plain_tasks(part) if key == 'tasks' else plain(part)
                 for key, part in value.items() if key not in IGNORED_KEYS}
     if isinstance(value, (list, tuple)):
         return [plain(part) for part in value]
@@ -207,9 +207,18 @@ def plain(value: object) -> object:
     return re.sub(r' at 0x[0-9a-f]+', '', repr(value))  # which differs from run to run
 
 
-def _in_one_order(pairs: object) -> object:
-    """Classes that a mirror image exchanges, whichever stands first."""
-    return sorted(map(sorted, pairs)) if isinstance(pairs, (list, tuple)) else pairs
+def _plain_tasks(tasks: object) -> object:
+    """The same without the colours of pictures, and with pairs of classes in one order."""
+    content = plain(tasks)
+    for options in content.values() if isinstance(content, dict) else ():
+        if isinstance(options, dict):
+            options.pop('max_display', None)
+            pairs = options.get('mirrored')
+            if isinstance(pairs, list) and all(
+                    isinstance(pair, list) and all(isinstance(name, str) for name in pair)
+                    for pair in pairs):
+                options['mirrored'] = sorted(map(sorted, pairs))
+    return content
 
 
 def _differences(before: object, now: object, place: str = '') -> Iterator[str]:

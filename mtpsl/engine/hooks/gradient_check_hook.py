@@ -90,7 +90,7 @@ class GradientCheckHook(Hook):
     def _tell_of_strays(self, runner: Runner) -> None:
         wrapper = runner.optim_wrapper
         several = wrapper.values() if isinstance(wrapper, OptimWrapperDict) else [wrapper]
-        held = {id(weight) for one in several for group in one.optimizer.param_groups
+        held = {id(weight) for one in several for group in one.param_groups
                 for weight in group['params']}
         weights = dict(getattr(runner.model, 'module', runner.model).named_parameters())
         own = {id(weight) for weight in weights.values()}
@@ -102,7 +102,7 @@ class GradientCheckHook(Hook):
             runner.logger.warning(
                 f'no optimiser has {count} weights, so they stay as they are: {parts}. A module '
                 'that a hook makes after the optimiser was built? Make it in the model, or give '
-                'its weights to runner.optim_wrapper.optimizer.add_param_group in before_train; '
+                'its weights to runner.optim_wrapper.optimizer.add_param_group in before_train. '
                 'requires_grad=False says that it is meant')
 
     def _tell(self, runner: Runner) -> None:
