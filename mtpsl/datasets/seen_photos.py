@@ -9,7 +9,7 @@ import numpy as np
 
 from .decoding import is_transparent
 
-STEP = 4  # each fourth row and column is looked at
+STEP, ALL = 4, 64  # each fourth row and column is looked at, of small images more
 SQUASHED = 1.25  # times as long, for their width, as any of the others
 # Channels of a grey image differ by no more, a clear tint by more, a faint one too; and times as
 # bright.
@@ -52,7 +52,8 @@ class Photo(NamedTuple):
         """Look at an RGB image (H, W, 3) of a name."""
         lost, top = (max(_rows_of(rows, level) for level in (MIDDLE, 0))
                      for rows in (image[::-1], image))
-        some = image[::STEP, ::STEP].reshape(-1, 3).astype(np.float32)
+        step = min(max(min(image.shape[:2]) // ALL, 1), STEP)
+        some = image[::step, ::step].reshape(-1, 3).astype(np.float32)
         red, green, blue = some.mean(0).tolist()
         contrast = np.array([*some.std(0), (some @ LUMA).std(), some.std()])
         grey = bool(np.ptp(some, axis=1).max() <= GREY)
