@@ -17,12 +17,12 @@ IN_TEXT = re.compile(rf'{BASE}\.(\w+)')  # '{{_base_.name}}' in a string
 class Uses(NamedTuple):
     """The variables that an expression reads: by ``name``, and by ``_base_.name``."""
 
-    own: frozenset[str]
+    by_name: frozenset[str]
     of_bases: frozenset[str]
 
-    def has(self, name: str, own: bool = True) -> bool:
-        """Return whether it reads a variable; with ``own=False`` one of a base only."""
-        return name in self.of_bases or own and name in self.own
+    def has(self, name: str, of_base_only: bool = False) -> bool:
+        """Return whether it reads a variable."""
+        return name in self.of_bases or not of_base_only and name in self.by_name
 
 
 class ConfigFile(NamedTuple):
@@ -117,10 +117,10 @@ def _places(node: ast.AST, place: str) -> Iterator[tuple[str, Uses]]:
 
 
 def _uses(node: ast.AST) -> Uses:
-    own, of_bases = set(), set()
+    by_name, of_bases = set(), set()
     for part in ast.walk(node):
         if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load):
-            own.add(part.id)
+            by_name.add(part.id)
         elif isinstance(part, ast.Constant) and isinstance(part.value, str):
             of_bases.update(IN_TEXT.findall(part.value))
         elif isinstance(part, (ast.Attribute, ast.Subscript)) and isinstance(
@@ -129,7 +129,7 @@ def _uses(node: ast.AST) -> Uses:
                 of_bases.add(part.attr)
             elif isinstance(part.slice, ast.Constant):
                 of_bases.add(str(part.slice.value))
-    return Uses(frozenset(own), frozenset(of_bases))
+    return Uses(frozenset(by_name), frozenset(of_bases))
 
 
 def _changes(node: ast.AST) -> bool:

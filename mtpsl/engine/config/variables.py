@@ -191,7 +191,8 @@ def _is_used(name: str, file: ConfigFile, top: ConfigFile, part: str = 'all') ->
         return [one.uses] if part == 'all' else [
             use for places in one.places.values() for _, use in places]
 
-    return any(use.has(name, own=one is file or bool(one.imports)) for one in top.family()
+    return any(use.has(name, of_base_only=one is not file and not one.imports)
+               for one in top.family()
                if any(other is file for other in one.family()) for use in uses(one))
 
 
@@ -200,9 +201,9 @@ def _places(files: Sequence[ConfigFile], name: str, seen: tuple[str, ...] = ()) 
     found = []
     for file in files:
         for target, places in file.places.items():
-            own = [] if target == name or target in seen else [
+            reading = [] if target == name or target in seen else [
                 place for place, uses in places if uses.has(name)]
-            later = _places(files, target, (*seen, name)) if own else []
-            for place in own:
+            later = _places(files, target, (*seen, name)) if reading else []
+            for place in reading:
                 found += [place, *(key + place[len(target):] for key in later)]
     return found
