@@ -22,7 +22,7 @@ from .loading import LoadImageFromFile, LoadLabels
 from .multi_view import MultiView
 from .own_random import refuse_own_generators
 from .own_state import tell_states
-from .probe import check_geometry, faulty_name, foreign_chain
+from .probe import check_geometry, faulty_name
 from .probe_scale import zoom_of
 from .probe_values import check_values
 
@@ -67,7 +67,7 @@ def check_pipeline(steps: Sequence[Callable], tasks: Mapping[str, Task],
         check_geometry(chain, tasks)
         check_values(chain, tasks)
         tell_states(chain, tasks)
-        image_id, fault = faulty_name(chain, tasks, names()) if foreign_chain(chain) else ('', '')
+        image_id, fault = faulty_name(chain, tasks, names)
         if fault:
             print_log(f'of images that are called as {image_id}, {fault}. If those labels are '
                       'stored so, all is well', 'current', logging.WARNING)

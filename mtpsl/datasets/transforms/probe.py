@@ -60,20 +60,20 @@ def check_geometry(steps: Sequence[Callable], tasks: Mapping[str, Task]) -> None
 
 
 def faulty_name(steps: Sequence[Callable], tasks: Mapping[str, Task],
-                names: Sequence[tuple[str, str]]) -> tuple[str, str]:
+                names: Callable[[], Sequence[tuple[str, str]]]) -> tuple[str, str]:
     """Find an image by whose name the image, or its labels, would be moved alone.
 
     Args:
         steps: the built transforms of a pipeline that :func:`check_geometry` has accepted.
         tasks: task name -> task.
-        names: ids and paths of images. Both get ``.probe`` at their ends, so that no file is read
-            and nothing is kept by the name of an image.
+        names: gives ids and paths of images. Both get ``.probe`` at their ends, so that no file is
+            read and nothing is kept by the name of an image.
 
     Returns:
         Its id and what is wrong; '' and '' if there is none.
     """
     chain = [copied(step) for step in foreign_chain(steps)]
-    for number, (image_id, path) in enumerate(names if chain else ()):
+    for number, (image_id, path) in enumerate(names() if chain else ()):
         with seeded(SeededIndex(0, 0, number)), warnings.catch_warnings():
             warnings.simplefilter('ignore')
             stem, suffix = os.path.splitext(path)

@@ -24,7 +24,7 @@ from mtpsl.engine.checkpoints.content import (
 from mtpsl.engine.checkpoints.data_files import code_of, file_of, files_of
 from mtpsl.engine.checkpoints.resume import differences, fingerprint, scoring
 from mtpsl.engine.checkpoints.work_dir import POINTER, hold, keep, refuse_used
-from mtpsl.engine.own_hooks import HookStates
+from mtpsl.engine.own_states import OwnStates
 from mtpsl.engine.ranks import content_of, tell_apart
 from mtpsl.registry import HOOKS, TASKS
 from mtpsl.system.files import NUMBERED, left_behind, write_text
@@ -62,7 +62,7 @@ class SafeCheckpointHook(CheckpointHook):
     best_ckpt_path: Any
     best_ckpt_path_dict: Any
     _data: dict[str, str] | None = None  # what is known of the training data
-    _states: HookStates | None = None  # of the user's hooks
+    _states: OwnStates | None = None  # of the user's code
     _apart = False  # whether weights of ranks differ, which is told once
     _begun_with: dict[str, str] = {}  # the file of a model that is learned from; the user's code
 
@@ -99,7 +99,7 @@ class SafeCheckpointHook(CheckpointHook):
         self._begun_with = {CODE_KEY: json.dumps(code_of(runner.cfg))}
         if hasattr(model, 'teacher_checkpoint'):
             self._begun_with[TEACHER_KEY] = json.dumps(file_of(model.teacher_checkpoint()))
-        self._states = HookStates(runner.hooks)
+        self._states = OwnStates(runner)
         self._own_best(runner)
         if is_main_process():
             if self.out_dir != runner.work_dir:
