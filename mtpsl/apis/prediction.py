@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from mtpsl.engine.visualization import draw_panel, paint_uncertainty
-from mtpsl.structures.outputs import UNCERTAINTY, title
+from mtpsl.structures.outputs import PANELS, UNCERTAINTY, title
 from mtpsl.system.choices import PREDICTION_FORMATS as FORMATS
 from mtpsl.system.files import user_path, write_array, write_image
 from mtpsl.system.results_folder import ResultsFolder
@@ -144,11 +144,7 @@ class Prediction:
                                          f'folder {folder}: rename one of them')
                     found[file] = stage, task
         if 'png' in formats:
-            panel = Path(out_dir, 'panels', f'{self.name}.png')
-            if panel in found:
-                raise ValueError('panels is the folder of the panels: rename the task of that '
-                                 'name')
-            found[panel] = None, None
+            found[Path(out_dir, PANELS, f'{self.name}.png')] = None, None
         return found
 
     def _write(self, folder: ResultsFolder,

@@ -252,8 +252,9 @@ def _conclude(looks: list[_Look], training: bool) -> None:
             remarks.append(f'no image is labelled for the task {name}')
         if training and seen.blank:
             remarks.append(f'the labels of the task {name} that were opened {seen.blank}')
-        if training and not doubt and (idle := tasks[name].idle(seen)):
-            remarks.append(f'the labels of the task {name} that were opened {idle}')
+        if training and not doubt:
+            remarks += [f'the labels of the task {name} that were opened {told}'
+                        for told in (task.idle(seen), task.hidden(seen)) if told]
         remarks += [f'the labels of the task {name} that were opened {found.text}'
                     for look in mine
                     for found in look.labels[name].misplaced(bool(doubt), files=not training)]

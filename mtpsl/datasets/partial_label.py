@@ -128,6 +128,10 @@ class PartialLabelDataset(BaseDataset):
         for transform in self.pipeline.transforms:
             if hasattr(transform, 'check_tasks'):  # fail now, not at the first image
                 transform.check_tasks(self.tasks, known)
+        self.check_transforms()
+
+    def check_transforms(self) -> None:
+        """Raise ValueError if the transforms, as they are now, misalign image and labels."""
         try:
             check_pipeline(self.pipeline.transforms, self.tasks, self._some_names)
         except ValueError as error:

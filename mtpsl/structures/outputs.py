@@ -14,6 +14,7 @@ OUTPUTS = (FINAL, *INTERMEDIATE)
 METRIC_PREFIXES = {FINAL: '', INITIAL: 'initial/'}  # of the fields with metrics
 LOSS_SUFFIXES = {FINAL: '', INITIAL: '_initial'}  # of the fields with losses
 ZERO_LOSS = 'loss_zero'
+PANELS = 'panels'  # folder of panels beside those of the tasks
 # Losses of no single task, ``loss_<name>``; see :func:`shared_loss`. No task may have such a name.
 SHARED_LOSSES = ('zero', 'bins', 'feature', 'pseudo', 'consistency', 'xtc', 'jtr_model',
                  'jtr_distance', 'jtr_reconstruction')
@@ -49,7 +50,7 @@ def join_losses(losses: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str,
 
 
 def name_clash(task: str) -> str:
-    """Tell which other loss or figure would be named as one of this task; '' if none."""
+    """Tell which other loss, figure or folder would be named as one of this task; '' if none."""
     if task in SHARED_LOSSES:
         return f'{shared_loss(task)} is a loss of no single task'
     for output, suffix in LOSS_SUFFIXES.items():
@@ -58,7 +59,7 @@ def name_clash(task: str) -> str:
                     f'{task.removesuffix(suffix)!r}')
     if f'{task}/' in METRIC_PREFIXES.values():
         return f'{task}/ begins the names of figures that are not of the final predictions'
-    return ''
+    return f'{task} is the folder of the panels' if task == PANELS else ''
 
 
 def final_metric(key: str) -> str | None:

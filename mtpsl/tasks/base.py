@@ -179,10 +179,14 @@ class Task(AuxiliaryMaps, ABC):
         return Doubt(f'hold {one} wherever they are known', mute=True) if seen.alike else None
 
     def idle(self, seen: Seen) -> str:
-        """Explain why labels teach or show nothing, though they hold known pixels.
+        """Explain why labels teach nothing, though they hold known pixels.
 
         Returns the end of a sentence that starts "the labels of ... "; '' by default.
         """
+        return ''
+
+    def hidden(self, seen: Seen) -> str:
+        """Explain why pictures would show nothing of labels, likewise."""
         return ''
 
     def unlike(self, learned: Seen, tested: Seen) -> str:

@@ -156,7 +156,7 @@ class Depth(Task):
     def unlike(self, learned: Seen, tested: Seen) -> str:
         return unlike_units(self.unit, learned, tested)
 
-    def idle(self, seen: Seen) -> str:
+    def hidden(self, seen: Seen) -> str:
         if not seen.median > self.max_display:
             return ''
         return (f'have a median of {seen.median:.4g}{self.unit}, which is beyond max_display='

@@ -66,7 +66,7 @@ def test_a_sound_config(config, capsys):
         ['val', 'image size', '8x9', 'any', 'ok'],
         ['val', 'semseg', '0 to 1, 100.0 % known', 'known, not all alike', 'ok'],
         ['val', 'depth', 'no label', 'any', 'ok']]
-    assert out.splitlines()[-1] == f'{config} has no problems; remarks, above: 1'
+    assert out.splitlines()[-1] == f'{config} is as it should be'
 
 
 def test_problems_are_listed_up_to_a_number(config, tmp_path, capsys):

@@ -2,16 +2,20 @@
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
+from mmengine.dataset import ConcatDataset
 from mmengine.optim import OptimWrapper, OptimWrapperDict
+from PIL import Image
 from tiny import make_samples, tiny_model_config
 from torch.utils.data import DataLoader, Dataset
 
+from mtpsl.datasets import FolderDataset
 from mtpsl.engine import GradientCheckHook, ReseedHook, WorkerUpdateHook
 from mtpsl.engine.hooks.worker_update_hook import settings_of
 from mtpsl.models import MultiTaskModel
-from mtpsl.registry import MODELS
+from mtpsl.registry import MODELS, TRANSFORMS
 
 LABELLED, UNLABELLED = [['semseg', 'normal'], ['boundary']], [[], []]
 
@@ -205,6 +209,38 @@ def test_changes_reach_persistent_workers(inside, told):
         for runner.iter in (0, 49):
             hook.after_train_iter(runner, 0)
     assert epoch() == epoch() == [0, 0] and len(told) == 1 and 'was changed' in told[0]
+
+
+class Mirrored:
+    moves = 'image and labels'
+
+    def __init__(self, prob: float) -> None:
+        self.prob = prob
+
+    def __call__(self, results: dict) -> dict:
+        if np.random.rand() >= self.prob:
+            return results
+        return results | dict(img=results['img'][:, ::-1].copy())
+
+
+@pytest.mark.parametrize('workers', [0, 1])
+def test_changed_transforms_are_tried_as_at_the_start(workers, tmp_path, told):
+    for folder in ('images', 'semseg'):
+        (tmp_path / folder).mkdir()
+        Image.new('L', (9, 8)).save(tmp_path / folder / '1.png')
+    dataset = FolderDataset(
+        data_root=str(tmp_path), tasks=dict(semseg=dict(type='Semseg')),
+        pipeline=[*map(TRANSFORMS.build, (dict(type='mtpsl.LoadImageFromFile'),
+                                          dict(type='mtpsl.LoadLabels'))), Mirrored(0.0)])
+    loader = DataLoader(ConcatDataset([dataset]), num_workers=workers,
+                        persistent_workers=workers > 0)
+    hook, runner = WorkerUpdateHook(), runner_of(told, train_dataloader=loader)
+    hook.before_train(runner)
+    dataset.title = 'of another name'
+    hook.before_train_epoch(runner)
+    dataset.pipeline.transforms[-1].prob = 1.0
+    with pytest.raises(ValueError, match='of another name: .*Mirrored misaligns image and labels'):
+        hook.before_train_epoch(runner)
 
 
 def test_workers_that_start_anew_by_themselves_are_left_alone(told):

@@ -130,9 +130,11 @@ def test_keys_of_losses_have_one_owner() -> None:
         shared_loss('of_a_new_method')
 
 
-def test_figures_of_initial_predictions_are_no_task() -> None:
+def test_figures_of_initial_predictions_and_panels_are_no_task() -> None:
     with pytest.raises(ValueError, match="cannot be named 'initial'"):
         build_tasks(dict(initial=dict(type='Depth')))
+    with pytest.raises(ValueError, match="cannot be named 'panels': panels is the folder of the"):
+        build_tasks(dict(panels=dict(type='Depth')))
     built = build_tasks(dict(zeros=dict(type='Depth'), initial_depth=dict(type='Depth')))
     assert list(built) == ['zeros', 'initial_depth']
 

@@ -10,6 +10,7 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from mtpsl.datasets.walks import leaves_of
 from mtpsl.registry import HOOKS
 
 PLAIN = (bool, int, float, str, type(None))
@@ -24,7 +25,7 @@ class WorkerUpdateHook(Hook):
     With ``persistent_workers=True`` the workers keep the dataset, with its transforms, as it was
     in the first epoch: a hook that switches an augmentation off, as MMDetection's
     ``PipelineSwitchHook``, would act on nothing. Changes before an epoch act in it, later ones in
-    the next pass through the data, and each is logged.
+    the next pass through the data, and each is logged. Changed transforms are tried anew.
     """
 
     priority = 'VERY_LOW'  # after hooks that change the dataset
@@ -33,17 +34,21 @@ class WorkerUpdateHook(Hook):
         """Note the settings with which the first workers start."""
         loader = runner.train_dataloader
         # Workers that are not persistent start anew with each pass.
-        self._watched = getattr(loader, 'num_workers', 0) > 0 and loader.persistent_workers
-        self._settings = settings_of(loader.dataset) if self._watched else None
+        self._persistent = getattr(loader, 'num_workers', 0) > 0 and loader.persistent_workers
+        self._settings = settings_of(loader.dataset)
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Start workers anew after a change."""
+        """Start workers anew after a change.
+
+        Raises:
+            ValueError: changed transforms move images without their labels.
+        """
         self._update(runner, 'in this epoch')
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
                          outputs: dict | None = None) -> None:
         """The same for the next pass."""
-        if self.every_n_train_iters(runner, INTERVAL):
+        if self._persistent and self.every_n_train_iters(runner, INTERVAL):
             self._update(runner, 'in the next pass through the data')
 
     def after_run(self, runner: Runner) -> None:
@@ -55,10 +60,14 @@ class WorkerUpdateHook(Hook):
                     holder._iterator = None
 
     def _update(self, runner: Runner, when: str) -> None:
-        if not self._watched or (now := settings_of(runner.train_dataloader.dataset)) == (
-                self._settings):
+        now = settings_of(runner.train_dataloader.dataset)
+        if now == self._settings:
             return
         self._settings = now
+        for leaf in leaves_of(runner.train_dataloader.dataset):
+            leaf.check_transforms()
+        if not self._persistent:
+            return
         runner.train_dataloader._iterator = None  # as mmdet does: the next pass makes another
         runner.logger.info(f'the training dataset was changed: new worker processes have it {when}')
 
