@@ -114,7 +114,7 @@ def prepared_by(cfg: Config) -> str:
         cfg: a loaded config. Sets that are read differently are listed one by one.
     """
     told = {}
-    for name, part in named_leaves(cfg.get('test_dataloader', {}).get('dataset', {})):
+    for name, part in named_leaves((cfg.get('test_dataloader') or {}).get('dataset', {})):
         steps = Compose(list(part.get('pipeline', ()))).transforms
         told[name] = ', '.join((*looks(steps)[0].names, *moving(steps)))
     if len(set(told.values())) == 1:

@@ -44,7 +44,7 @@ def pipeline_of(cfg: Config) -> Sequence[dict]:
     Raises:
         ValueError: several datasets read images differently.
     """
-    dataset = cfg.get('test_dataloader', {}).get('dataset', {})
+    dataset = (cfg.get('test_dataloader') or {}).get('dataset', {})
     pipelines = [leaf.get('pipeline', ()) for leaf in leaves(dataset)]
     reading = [[step for step in pipeline
                 if str(step.get('type')).rpartition('.')[2] not in NOT_OF_THE_IMAGE]

@@ -79,3 +79,8 @@ def test_a_loader_that_is_none_of_ours_is_named() -> None:
     load.moves = 'nothing'  # type: ignore[attr-defined]
     with pytest.raises(ValueError, match="needs 'img_path'.* must be a subclass of LoadImage"):
         PhotoReader([load]).colour(np.zeros((4, 4, 3), np.uint8), 'a')
+
+
+def test_a_config_without_test_data_reads_plainly():
+    infer = MultiTaskInferencer(Config(dict(model=tiny_model_config(), test_dataloader=None)))
+    assert set(infer(np.zeros((64, 64, 3), np.uint8)).maps) == set(infer.tasks)

@@ -129,7 +129,7 @@ def test_names_that_are_one_to_the_file_system(infer, picture, tmp_path):
         infer([picture, picture[:30]], names=['A', 'a'], **ask)
 
 
-@pytest.mark.parametrize('second', ['depth_initial', 'depth_uncertainty', 'panels'])
+@pytest.mark.parametrize('second', ['depth_initial', 'depth_uncertainty'])
 def test_folders_of_two_are_refused(infer, second, tmp_path):
     one = dict.fromkeys(['depth', second], np.ones((2, 2), np.float32))
     tasks = dict.fromkeys(one, infer.tasks['depth'])
