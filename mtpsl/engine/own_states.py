@@ -1,4 +1,4 @@
-"""Finds what hooks, modules and optimisers of the user's keep that no checkpoint has."""
+"""Finds what hooks, modules, tasks and optimisers of the user's keep that no checkpoint has."""
 
 import hashlib
 import pickle
@@ -16,10 +16,11 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from mtpsl.datasets.transforms.own_random import GENERATORS
+from mtpsl.tasks import Task
 
 KNOWN = ('mtpsl', 'mmengine', 'mmcv', 'mmseg', 'mmpretrain', 'timm', 'torch', 'torchvision')
 TIMES = 3  # that is looked
-# Not floats, most of which are times of the clock, nor flags.
+# Not flags, and not floats of hooks, most of which are times of the clock.
 KEPT = (int, list, dict, set, deque, np.ndarray, Tensor, *GENERATORS)
 # Methods by which a part writes its state into a checkpoint and reads it.
 SAVING = ('before_save_checkpoint', 'after_load_checkpoint', 'state_dict', 'get_extra_state',
@@ -31,17 +32,18 @@ ADVICE = {
                     'before_train'),
     nn.Module: ('modules', 'keep it in a buffer, or give it by get_extra_state and take it by '
                            'set_extra_state'),
+    Task: ('tasks', 'keep it in a buffer of the model'),
     Optimizer: ('optimisers', 'keep it in self.state or self.param_groups')}
 
 
 class OwnStates:
-    """Attributes of hooks, modules and optimisers as they are at the start of a training.
+    """Attributes of hooks, modules, tasks and optimisers as they are at the start of a training.
 
     Those of known packages are left out, and those that take part in saving or loading
     checkpoints. So are tensors of modules that are no buffers: most are what was computed last.
 
     Args:
-        runner: whose hooks, model and optimisers are looked at.
+        runner: whose hooks, model with its tasks, and optimisers are looked at.
     """
 
     def __init__(self, runner: Runner) -> None:
@@ -78,7 +80,9 @@ class OwnStates:
 
 def _parts(runner: Runner) -> Iterator[object]:
     yield from runner.hooks
-    yield from getattr(runner.model, 'module', runner.model).modules()
+    model = getattr(runner.model, 'module', runner.model)
+    yield from model.modules()
+    yield from getattr(model, 'tasks', {}).values()
     wrapper = runner.optim_wrapper
     for one in wrapper.values() if isinstance(wrapper, OptimWrapperDict) else [wrapper]:
         yield getattr(one, 'optimizer', None)
@@ -96,9 +100,10 @@ def _overrides(cls: type, name: str) -> bool:
 
 def _attributes(part: object) -> Iterator[tuple[str, bytes]]:
     known = next((names for kind, names in OF_TORCH.items() if isinstance(part, kind)), set())
+    kept = KEPT if isinstance(part, Hook) else (*KEPT, float)
     values: dict[str, Any] = {
         name: value for name, value in vars(part).items()
-        if name not in known and isinstance(value, KEPT) and not isinstance(value, bool)}
+        if name not in known and isinstance(value, kept) and not isinstance(value, bool)}
     if isinstance(part, nn.Module):
         values = {name: value for name, value in values.items() if not _holds_tensor(value)} | {
             name: part._buffers[name] for name in part._non_persistent_buffers_set}

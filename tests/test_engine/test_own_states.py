@@ -1,4 +1,4 @@
-"""What hooks, modules and optimisers of the user's keep that no checkpoint has."""
+"""What hooks, modules, tasks and optimisers of the user's keep that no checkpoint has."""
 
 import random
 from collections import deque
@@ -21,6 +21,7 @@ from tiny import (
 
 from mtpsl.engine.own_states import OwnStates
 from mtpsl.registry import HOOKS, MODELS
+from mtpsl.tasks.depth import Depth
 
 
 class Keeping(Hook):
@@ -118,6 +119,7 @@ class Lookahead(torch.optim.SGD):
     (dict(history=[]), lambda module: module.history.append({'a': 0.5})),
     (dict(rng=torch.Generator()), lambda module: torch.rand(1, generator=module.rng)),
     (dict(count=0), lambda module: setattr(module, 'count', 3)),
+    (dict(mean=0.5), lambda module: setattr(module, 'mean', 0.6)),
     (dict(scale=None), lambda module: module.scale.mul_(2))])
 def test_states_of_own_modules_are_named(kept, change):
     name, = kept
@@ -137,6 +139,22 @@ def test_states_of_own_modules_are_named(kept, change):
     known.count = 1
     extra.history.append(1)
     assert states.told(hub()) == ''
+
+
+class OwnDepth(Depth):
+    def __init__(self):
+        super().__init__()
+        self.mean = torch.zeros(1)
+
+
+def test_states_of_own_tasks_are_named():
+    model = torch.nn.Identity()
+    model.tasks = dict(own=OwnDepth(), known=Depth())
+    states = states_of(model=model)
+    assert model.tasks['known'].label_channels == model.tasks['own'].label_channels
+    assert states.told(hub()) == ''
+    model.tasks['own'].mean.add_(1)
+    assert states.told(hub()).startswith('OwnDepth.mean of your tasks changed during')
 
 
 def test_states_of_own_optimisers_are_named():
