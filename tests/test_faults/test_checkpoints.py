@@ -79,7 +79,7 @@ def test_a_better_checkpoint_is_whole_before_the_last_best_one_goes(tmp_path, mo
     runner = SimpleNamespace(
         message_hub=Hub(), work_dir=str(tmp_path), save_checkpoint=save, epoch=1, iter=4,
         logger=SimpleNamespace(info=lambda text: None), model=torch.nn.Linear(1, 1),
-        val_loop=None, cfg={}, hooks=[],
+        val_loop=None, cfg={}, hooks=[], optim_wrapper=None,
         _resume=False, _load_from=None)
     hook = SafeCheckpointHook(interval=1, max_keep_ckpts=1, save_best='a/b', rule='greater')
     hook.before_train(runner)

@@ -241,7 +241,8 @@ def test_another_machine_s_lock_is_watched_for_a_sign_of_life(tmp_path, monkeypa
 def runner_of(folder: Path, info: dict) -> SimpleNamespace:
     hub = SimpleNamespace(runtime_info=info, get_info=info.get)
     return SimpleNamespace(
-        model=None, message_hub=hub, work_dir=str(folder), val_loop=None,
+        model=torch.nn.Identity(), optim_wrapper=None, message_hub=hub, work_dir=str(folder),
+        val_loop=None,
         logger=SimpleNamespace(info=lambda text: None, warning=lambda text: None), _resume=True,
         cfg={}, epoch=3, iter=9, hooks=[],
         _load_from=str(folder / 'epoch_3.pth'))
