@@ -33,7 +33,7 @@ from mtpsl.datasets.transforms.probe import (
 from mtpsl.datasets.walks import inside_of
 
 DRAWS, BATCH, AGAIN = 16, 2, 3
-PARTS = 2  # of an image that are of another one
+OTHERS = 2  # parts of an image that are of another one
 KNOWN = ('mtpsl', 'mmengine', 'torch')  # packages whose parts are not tried
 SIDES = 48, 640  # least and most of a pattern that is as large as a batch
 MASKED = 0.75  # share of one value in an image of which too little is left
@@ -99,11 +99,10 @@ class Trial:
 
     def strange(self) -> str:
         """Describe that parts show another image than their labels belong to; '' if none do."""
-        self._packed.signed = True
         for number in range(DRAWS):
-            for one in self._batch(number, number % 2):
+            for one in self._batch(number, number % 2, signed=True):
                 signs = list(cell_signs(one['img'], one['gt']))
-                if sorted(map(signs.count, (-1, 0, 1)))[1] >= PARTS:  # of two kinds
+                if sorted(map(signs.count, (-1, 0, 1)))[1] >= OTHERS:  # of two kinds
                     return ('gives images of which parts are of another image than their labels, '
                             'as where those of a mosaic are put together in another order, or '
                             'where a part is pasted without its labels; where greys of a part are '
@@ -127,9 +126,9 @@ class Trial:
         return [value for one in self._batch(0, pattern)
                 for value in (one['img'], *one['gt'].values())]
 
-    def _batch(self, number: int, pattern: int) -> list[dict]:
+    def _batch(self, number: int, pattern: int, signed: bool = False) -> list[dict]:
         """Make the images and labels of a batch; [] if they are not of the pattern."""
-        self._packed.pattern = pattern_of(self._size, pattern)
+        self._packed.pattern, self._packed.signed = pattern_of(self._size, pattern), signed
         with seeded(SeededIndex(0, 0, number)), warnings.catch_warnings():
             warnings.simplefilter('ignore')
             try:
@@ -161,7 +160,7 @@ class _Packed:
     """
 
     pattern: np.ndarray
-    signed = False
+    signed: bool
 
     def __init__(self) -> None:
         self.pack = PackMultiTaskInputs()
