@@ -83,9 +83,14 @@ def _parts(runner: Runner) -> Iterator[object]:
     model = getattr(runner.model, 'module', runner.model)
     yield from model.modules()
     yield from getattr(model, 'tasks', {}).values()
-    wrapper = runner.optim_wrapper
-    for one in wrapper.values() if isinstance(wrapper, OptimWrapperDict) else [wrapper]:
+    for one in each_wrapper(runner):
         yield getattr(one, 'optimizer', None)
+
+
+def each_wrapper(runner: Runner) -> Iterator[Any]:
+    """The optim wrapper of a runner; of an ``OptimWrapperDict`` each."""
+    wrapper = runner.optim_wrapper
+    yield from wrapper.values() if isinstance(wrapper, OptimWrapperDict) else [wrapper]
 
 
 def _kind(part: object) -> type:

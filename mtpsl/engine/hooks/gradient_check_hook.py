@@ -6,10 +6,10 @@ from functools import partial
 from typing import Any
 
 from mmengine.hooks import Hook
-from mmengine.optim import OptimWrapperDict
 from mmengine.runner import Runner
 from torch import nn
 
+from mtpsl.engine.own_states import each_wrapper
 from mtpsl.registry import HOOKS
 from mtpsl.structures import batch_leaves
 
@@ -88,9 +88,7 @@ class GradientCheckHook(Hook):
             self._tell(runner)
 
     def _tell_of_strays(self, runner: Runner) -> None:
-        wrapper = runner.optim_wrapper
-        several = wrapper.values() if isinstance(wrapper, OptimWrapperDict) else [wrapper]
-        held = {id(weight) for one in several for group in one.param_groups
+        held = {id(weight) for one in each_wrapper(runner) for group in one.param_groups
                 for weight in group['params']}
         weights = dict(getattr(runner.model, 'module', runner.model).named_parameters())
         own = {id(weight) for weight in weights.values()}
