@@ -67,7 +67,7 @@ SMALLER = {
 # Arguments that are left out, with the reason: a GPU only.
 WITHOUT = {'--matrix-share': 'sums the times of a GPU\'s kernels'}
 # Modules that read configs for the tools (which find it in mtpsl.engine).
-READERS = ('mtpsl.engine', 'mtpsl.engine.check_commands', 'mtpsl.apis.load_model',
+READERS = ('mtpsl.engine', 'mtpsl.engine.checks.check_commands', 'mtpsl.apis.load_model',
            'mtpsl.analysis.profiling.model', 'mtpsl.analysis.profiling.data',
            'mtpsl.analysis.profiling.metrics', 'mtpsl.analysis.figures.steps',
            'mtpsl.analysis.figures.image_predictions')

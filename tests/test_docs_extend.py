@@ -23,7 +23,7 @@ from tiny import make_samples
 from mtpsl.apis.sources import PhotoReader
 from mtpsl.data_prep.synthetic import render_scene
 from mtpsl.datasets import LabelSource, PartialLabelDataset, SeededIndex
-from mtpsl.datasets.check_dataset import check_configs
+from mtpsl.datasets.checks.check_dataset import check_configs
 from mtpsl.datasets.label_mapping import save_mapping
 from mtpsl.engine import load_config
 from mtpsl.evaluation.score_names import check_primary, tiny_scores

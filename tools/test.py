@@ -54,12 +54,12 @@ def main(argv: list[str] | None = None) -> None:
         from mmengine.dist import is_main_process
 
         from mtpsl.engine import build_runner, load_config
-        from mtpsl.engine.check_data import check_labels
         from mtpsl.engine.checkpoints.resume import check_meaning
+        from mtpsl.engine.checks.check_data import check_labels
         from mtpsl.engine.config.load import evaluators, require
         from mtpsl.engine.config.precheck import check_data, check_together
         from mtpsl.engine.launch import check_launcher, set_work_dir
-        from mtpsl.engine.ranks import naming_lost_ranks
+        from mtpsl.engine.ranks import bare_model, naming_lost_ranks
         from mtpsl.evaluation import MultiTaskMetric
 
         cfg = load_config(args.config, args.cfg_options)
@@ -90,7 +90,7 @@ def main(argv: list[str] | None = None) -> None:
             runner = build_runner(cfg)
             if args.tta:
                 augment(runner)
-            getattr(runner.model, 'module', runner.model).amp = args.amp
+            bare_model(runner).amp = args.amp
             check_labels(runner, training=False)
             metrics = runner.test()
         if is_main_process():
@@ -116,7 +116,9 @@ def tell_unread(options: dict, tta: bool) -> None:
 
 def augment(runner: 'Runner') -> None:
     """Let the model average over the views of the config's ``tta_model``."""
-    model = getattr(runner.model, 'module', runner.model)
+    from mtpsl.engine.ranks import bare_model
+
+    model = bare_model(runner)
     model.augment_tests(runner.cfg.get('tta_model'))
     runner.logger.info(f'test-time augmentation: {len(model.tta.views)} views of an image')
 
@@ -128,11 +130,12 @@ def report(metrics: dict[str, float], runner: 'Runner', out: Path) -> None:
     """
     from mtpsl.analysis.directions import DIRECTIONS, directions_of
     from mtpsl.analysis.task_options import OPTIONS, TESTED, options_of, tested_with
+    from mtpsl.engine.ranks import bare_model
     from mtpsl.evaluation import primary_metric_table
     from mtpsl.tasks import build_tasks
 
     tasks = build_tasks(runner.cfg.tasks)
-    model = getattr(runner.model, 'module', runner.model)
+    model = bare_model(runner)
     table = primary_metric_table(metrics, tasks)
     print(f'\n{table}\n')
     # JSON has no NaN: what was not to be measured is null.
@@ -162,6 +165,7 @@ def write_html(path: Path, number: int, metrics: dict[str, float], runner: 'Runn
         redraw,
         write_report,
     )
+    from mtpsl.engine.ranks import bare_model
     from mtpsl.engine.visualization import MultiTaskVisualizer
     from mtpsl.evaluation import MultiTaskMetric
     from mtpsl.tasks import build_tasks
@@ -175,7 +179,7 @@ def write_html(path: Path, number: int, metrics: dict[str, float], runner: 'Runn
               for name, task in tasks.items()}
     images = dict.fromkeys(image for extreme in chosen.values()
                            for image, _ in (*extreme.best, *extreme.worst))
-    model = getattr(runner.model, 'module', runner.model)
+    model = bare_model(runner)
     visualizer = MultiTaskVisualizer(tasks, name='report')  # the config's may be another
     panels = redraw(images, runner.test_dataloader.dataset, model, visualizer)
     put_aside(path)  # now, not before the panels: another test may write it meanwhile

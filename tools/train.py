@@ -28,10 +28,10 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     with one_line_errors('train.py'):  # here: --help needs no PyTorch
         from mtpsl.engine import build_runner, load_config
-        from mtpsl.engine.before_training import check_training
-        from mtpsl.engine.check_data import check_labels
         from mtpsl.engine.checkpoints.latest import latest_checkpoint
         from mtpsl.engine.checkpoints.work_dir import claimed
+        from mtpsl.engine.checks.before_training import check_training
+        from mtpsl.engine.checks.check_data import check_labels
         from mtpsl.engine.config.load import require
         from mtpsl.engine.config.precheck import check_data, check_together
         from mtpsl.engine.launch import check_launcher, set_work_dir

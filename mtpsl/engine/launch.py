@@ -33,7 +33,7 @@ from mtpsl.system.files import user_path
 from .config.load import check_unchanged
 from .dumped_config import KeepingRunner
 from .quiet import quieten
-from .ranks import compare_settings
+from .ranks import bare_model, compare_settings
 
 
 def build_runner(cfg: Config) -> Runner:
@@ -78,7 +78,7 @@ def build_runner(cfg: Config) -> Runner:
     compare_settings(runner)
     runner.register_hook(LoadingHook())
     runner.register_hook(ScoredLabelsHook())
-    model = getattr(runner.model, 'module', runner.model)
+    model = bare_model(runner)
     if damage:
         runner.logger.warning(f'{damage}: going on from {checkpoint}')
     if isinstance(given, dict) and given.get('checkpoint'):

@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from mmengine.dist import all_gather_object, get_rank, get_world_size
@@ -75,6 +75,11 @@ def content_of(dataset: Dataset) -> dict:
     return {'images': number, 'ids and labelled tasks, as a digest': digest.hexdigest()[:8]}
 
 
+def bare_model(runner: Runner) -> Any:
+    """The runner's model without what DistributedDataParallel wraps around it."""
+    return getattr(runner.model, 'module', runner.model)
+
+
 def compare_weights(runner: Runner, teacher: nn.Module | None = None) -> None:
     """Stop all ranks if one has other loaded weights than rank 0, whichever file it read.
 
@@ -102,7 +107,7 @@ def tell_apart(runner: Runner) -> bool:
     """
     if get_world_size() == 1:
         return False
-    model = getattr(runner.model, 'module', runner.model)
+    model = bare_model(runner)
     own = {'weights, as a digest': _digest(dict(model.named_parameters())),
            'learning rates': {name: sorted(set(rates)) for name, rates in
                               runner.optim_wrapper.get_lr().items()}}

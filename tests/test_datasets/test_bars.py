@@ -6,9 +6,9 @@ import pytest
 
 from mtpsl.data_prep.synthetic import render_scene
 from mtpsl.datasets import FolderDataset
-from mtpsl.datasets.bars import Bars, plain_bars
-from mtpsl.datasets.check_dataset import check_configs
-from mtpsl.datasets.look import look_at_labels
+from mtpsl.datasets.checks.bars import Bars, plain_bars
+from mtpsl.datasets.checks.check_dataset import check_configs
+from mtpsl.datasets.checks.look import look_at_labels
 from mtpsl.tasks import build_tasks
 
 from .conftest import TEST

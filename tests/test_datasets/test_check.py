@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from mtpsl.datasets import NYUD, Cityscapes, PASCALContext
-from mtpsl.datasets.check_dataset import Report, check_dataset
-from mtpsl.engine.check_commands import format_report
+from mtpsl.datasets.checks.check_dataset import Report, check_dataset
+from mtpsl.engine.checks.check_commands import format_report
 
 from .conftest import TASKS as PASCAL_TASKS
 from .test_array_datasets import TASKS, reader, write

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from mtpsl.datasets.look import look_at_labels
+from mtpsl.datasets.checks.look import look_at_labels
 from mtpsl.datasets.sampler import SeededIndex, seeded
 from mtpsl.datasets.transforms import ImageOnly, PackMultiTaskInputs
 from mtpsl.datasets.transforms.contract import check_pipeline, looks, photometric

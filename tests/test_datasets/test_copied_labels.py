@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from mtpsl.datasets.check_dataset import check_configs
-from mtpsl.datasets.copied_labels import CopiedLabels, copied_files
-from mtpsl.datasets.look import look_at_labels
-from mtpsl.datasets.seen_photos import Photo, truncated
+from mtpsl.datasets.checks.check_dataset import check_configs
+from mtpsl.datasets.checks.copied_labels import CopiedLabels, copied_files
+from mtpsl.datasets.checks.look import look_at_labels
+from mtpsl.datasets.checks.seen_photos import Photo, truncated
 from mtpsl.registry import DATASETS
 from mtpsl.tasks import build_tasks
 from mtpsl.tasks.seen import Seen

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mtpsl.datasets.check_dataset import check_configs
+from mtpsl.datasets.checks.check_dataset import check_configs
 from mtpsl.datasets.pictures import Indexed, read_label_picture, to_bytes
 from mtpsl.datasets.transforms import LoadImageFromFile
 

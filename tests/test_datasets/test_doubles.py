@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mtpsl.datasets.doubles import repeated, same_files
+from mtpsl.datasets.checks.doubles import repeated, same_files
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_an_image_under_two_names(folders, make):
 
 
 def test_files_of_one_size_are_compared_up_to_a_number(folders, monkeypatch):
-    monkeypatch.setattr('mtpsl.datasets.doubles.FEW', 3)
+    monkeypatch.setattr('mtpsl.datasets.checks.doubles.FEW', 3)
     assert repeated([*folders[0], folders[0][0]]) == []
     assert len(repeated([folders[0][0], *folders[0]])) == 1  # among the first
     assert len(repeated([*folders[0], folders[0][0]], thorough=True)) == 1

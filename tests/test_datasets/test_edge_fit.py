@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from mtpsl.data_prep.synthetic import render_scene
-from mtpsl.datasets.check_dataset import check_configs
-from mtpsl.datasets.edge_fit import UNDO, EdgeFit
+from mtpsl.datasets.checks.check_dataset import check_configs
+from mtpsl.datasets.checks.edge_fit import UNDO, EdgeFit
 
 # What is done to a label, by hand; the first ones keep the size of any image.
 DONE = {

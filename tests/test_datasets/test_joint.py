@@ -10,9 +10,9 @@ from mmengine.config import Config
 from mmengine.dataset import RepeatDataset
 
 from mtpsl.datasets import JointDataset, JointSampler, SeededIndex
-from mtpsl.datasets.contradictions import by_set, compare_sets
+from mtpsl.datasets.checks.contradictions import by_set, compare_sets
+from mtpsl.datasets.checks.look import look_at_labels
 from mtpsl.datasets.joint_tasks import resolve_sets, shorten_sets, without_left_out
-from mtpsl.datasets.look import look_at_labels
 from mtpsl.datasets.sampler import seeded
 from mtpsl.engine.config.dataset_tree import leave_out_sets
 from mtpsl.registry import DATA_SAMPLERS, DATASETS

@@ -12,11 +12,11 @@ from mmengine.dataset import ConcatDataset, RepeatDataset
 from PIL import Image
 
 from mtpsl.datasets import FolderDataset
-from mtpsl.datasets.check_dataset import check_configs
-from mtpsl.datasets.contradictions import compare_labels, compare_sets
-from mtpsl.datasets.look import AT_LEAST, AT_MOST, look_at_labels
+from mtpsl.datasets.checks.check_dataset import check_configs
+from mtpsl.datasets.checks.contradictions import compare_labels, compare_sets
+from mtpsl.datasets.checks.look import AT_LEAST, AT_MOST, look_at_labels
 from mtpsl.datasets.walks import spread
-from mtpsl.engine.check_commands import _compare_splits
+from mtpsl.engine.checks.check_commands import _compare_splits
 from mtpsl.registry import DATASETS
 
 from .conftest import READ, TEST

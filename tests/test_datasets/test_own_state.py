@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mtpsl.datasets.transforms.own_state import tell_states
+from mtpsl.datasets.transforms.probes.own_state import tell_states
 from mtpsl.registry import TRANSFORMS
 from mtpsl.tasks import build_tasks
 

@@ -14,7 +14,7 @@ from mmengine.logging import MMLogger
 from PIL import Image, ImageOps
 
 from mtpsl.apis.sources import collect
-from mtpsl.datasets.check_dataset import check_configs
+from mtpsl.datasets.checks.check_dataset import check_configs
 from mtpsl.datasets.decoding import decode_with_pillow
 from mtpsl.datasets.folder import list_images, list_labels
 from mtpsl.datasets.photo import TURNS, reads_heif, turn

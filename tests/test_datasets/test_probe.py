@@ -10,9 +10,9 @@ import torch
 
 from mtpsl.datasets import FolderDataset
 from mtpsl.datasets.transforms import PackMultiTaskInputs, RandomFlip
-from mtpsl.datasets.transforms.probe import check_geometry
-from mtpsl.datasets.transforms.probe_scale import stretch_of, zoom_of
-from mtpsl.datasets.transforms.probe_values import check_values
+from mtpsl.datasets.transforms.probes.probe import check_geometry
+from mtpsl.datasets.transforms.probes.probe_scale import stretch_of, zoom_of
+from mtpsl.datasets.transforms.probes.probe_values import check_values
 from mtpsl.registry import TRANSFORMS
 from mtpsl.tasks import build_tasks
 from mtpsl.tasks.semseg import Semseg

@@ -11,7 +11,7 @@ from mmengine.dataset import ConcatDataset, DefaultSampler, RepeatDataset, pseud
 from torch.utils.data import DataLoader
 
 from mtpsl.datasets import PASCALContext, SeededIndex, SeededSampler
-from mtpsl.datasets.look import look_at_labels
+from mtpsl.datasets.checks.look import look_at_labels
 from mtpsl.datasets.sampler import seeded
 from mtpsl.registry import DATA_SAMPLERS, TRANSFORMS
 

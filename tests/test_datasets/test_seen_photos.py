@@ -6,9 +6,9 @@ import pytest
 from PIL import Image
 
 from mtpsl.datasets import FolderDataset
-from mtpsl.datasets.check_dataset import check_configs
-from mtpsl.datasets.look import look_at_labels
-from mtpsl.datasets.seen_photos import Photo, compare_photos, told_transparent
+from mtpsl.datasets.checks.check_dataset import check_configs
+from mtpsl.datasets.checks.look import look_at_labels
+from mtpsl.datasets.checks.seen_photos import Photo, compare_photos, told_transparent
 
 from .conftest import TEST
 

@@ -9,9 +9,9 @@ import pytest
 
 from mtpsl.data_prep.synthetic import render_scene
 from mtpsl.datasets import FolderDataset
-from mtpsl.datasets.check_dataset import check_configs
-from mtpsl.datasets.look import look_at_labels
-from mtpsl.datasets.turned_copies import KINDS, turned_copies
+from mtpsl.datasets.checks.check_dataset import check_configs
+from mtpsl.datasets.checks.look import look_at_labels
+from mtpsl.datasets.checks.turned_copies import KINDS, turned_copies
 from mtpsl.tasks.normal import Normal
 
 from .conftest import TEST

@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 
 from mtpsl.datasets.transforms import MultiView, RandomScale
-from mtpsl.datasets.transforms.value_changes import changed_values, other_values, zoomed_measures
+from mtpsl.datasets.transforms.probes.value_changes import (
+    changed_values,
+    other_values,
+    zoomed_measures,
+)
 from mtpsl.registry import TRANSFORMS
 from mtpsl.tasks import build_tasks
 

@@ -16,7 +16,7 @@ from mmengine.structures import PixelData
 from test_faults.tiny_run import write_config, write_images
 
 from mtpsl.datasets import FolderDataset, stack_alike
-from mtpsl.engine.batch_trial import Trial, _copied, check_own_batches
+from mtpsl.engine.checks.batch_trial import Trial, _copied, own_batch_doubts
 from mtpsl.models import MultiTaskDataPreprocessor
 from mtpsl.registry import DATASETS, FUNCTIONS, MODELS
 from mtpsl.structures import MultiTaskSample
@@ -269,7 +269,7 @@ def test_wrappers_of_all_kinds_are_judged_or_left_alone(kind, moves, dataset):
         model=SimpleNamespace(tasks=TASKS, data_preprocessor=Own(lambda images, _: images)),
         train_dataloader=SimpleNamespace(dataset=kind(dataset, mirrored), collate_fn=stack_alike))
     with pytest.raises(ValueError, match='misaligns') if moves else nullcontext():
-        check_own_batches(runner)
+        list(own_batch_doubts(runner))
 
 
 def masked(images, samples):
@@ -297,11 +297,9 @@ def test_images_of_other_kinds(change, moves, dataset):
 def test_what_cannot_be_copied_is_left_alone(dataset):
     own = Own(mirrored)
     own.lock = threading.Lock()
-    check_own_batches(SimpleNamespace(
-        model=SimpleNamespace(tasks=TASKS, data_preprocessor=own),
-        train_dataloader=SimpleNamespace(dataset=dataset, collate_fn=stack_alike)))
-    check_own_batches(SimpleNamespace(model=torch.nn.Identity(), train_dataloader=SimpleNamespace(
-        dataset=dataset, collate_fn=stack_alike)))
+    loader = SimpleNamespace(dataset=dataset, collate_fn=stack_alike)
+    for model in (SimpleNamespace(tasks=TASKS, data_preprocessor=own), torch.nn.Identity()):
+        assert not list(own_batch_doubts(SimpleNamespace(model=model, train_dataloader=loader)))
 
 
 def test_images_in_memory_are_not_doubled(dataset):

@@ -15,11 +15,12 @@ from test_faults.tiny_run import TASKS, write_config, write_images
 
 from mtpsl.datasets import FolderDataset
 from mtpsl.engine import build_runner, load_config
-from mtpsl.engine.before_training import custom_key_doubts, figures
 from mtpsl.engine.checkpoints.data_files import file_of, files_of, other_file, other_files
 from mtpsl.engine.checkpoints.latest import unfinished
-from mtpsl.engine.hook_doubts import hook_doubts
-from mtpsl.engine.standing_weights import standing_weights
+from mtpsl.engine.checks.custom_keys import custom_key_doubts
+from mtpsl.engine.checks.hook_doubts import hook_doubts
+from mtpsl.engine.checks.monitors import figures
+from mtpsl.engine.checks.standing_weights import standing_weights
 from mtpsl.evaluation import MultiTaskMetric
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from mtpsl.engine import load_config
-from mtpsl.engine.check_commands import SHOWN, run_check, run_config_check
-from mtpsl.engine.check_data import idle_regularizer
+from mtpsl.engine.checks.check_commands import SHOWN, run_check, run_config_check
+from mtpsl.engine.checks.check_data import idle_regularizer
 from mtpsl.registry import DATASETS, MODELS
 from mtpsl.tasks import build_tasks
 

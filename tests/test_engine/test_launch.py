@@ -215,7 +215,7 @@ def test_only_endless_samplers_can_be_without_a_batch():
     from mmengine.dataset import InfiniteSampler
     from mmengine.runner import EpochBasedTrainLoop
 
-    from mtpsl.engine.batches import check_batches
+    from mtpsl.engine.checks.batches import batch_doubts
 
     class Loader(list):
         dataset, batch_size = [1, 2, 3], 4
@@ -223,24 +223,19 @@ def test_only_endless_samplers_can_be_without_a_batch():
     epochs = EpochBasedTrainLoop.__new__(EpochBasedTrainLoop)
     endless = Loader()
     endless.sampler = InfiniteSampler([1, 2, 3])
-    told: list[str] = []
-    check_batches(SimpleNamespace(train_loop=object(), train_dataloader=endless,
-                                  logger=SimpleNamespace(warning=told.append)))
-    assert len(told) == 1 and 'sampler is InfiniteSampler: random transforms' in told[0]
-    warnings: list[str] = []
-    runner = SimpleNamespace(
-        train_loop=epochs, train_dataloader=Loader([1, 2, 3, 4]),
-        cfg=Config(dict(optim_wrapper=dict(accumulative_counts=2))),
-        logger=SimpleNamespace(warning=warnings.append))
-    check_batches(runner)
-    assert not warnings
+    told, = batch_doubts(SimpleNamespace(train_loop=object(), train_dataloader=endless))
+    assert 'sampler is InfiniteSampler: random transforms' in told
+    runner = SimpleNamespace(train_loop=epochs, train_dataloader=Loader([1, 2, 3, 4]),
+                             cfg=Config(dict(optim_wrapper=dict(accumulative_counts=2))))
+    assert not list(batch_doubts(runner))
     runner.cfg.optim_wrapper.accumulative_counts = 3
-    check_batches(runner)
-    assert 'accumulative_counts=3 does not divide the 4 steps' in warnings[0]
-    with pytest.raises(ValueError, match='the 3 training images make no batch of 4 on 2 processes'):
-        check_batches(SimpleNamespace(train_loop=epochs, train_dataloader=Loader(), world_size=2))
-    with pytest.raises(ValueError, match='make no batch of 4 on 1 processes'):
-        check_batches(SimpleNamespace(train_loop=object(), train_dataloader=Loader(), world_size=1))
+    told, = batch_doubts(runner)
+    assert 'accumulative_counts=3 does not divide the 4 steps' in told
+    for loop, world_size in (epochs, 2), (object(), 1):
+        with pytest.raises(ValueError, match='the 3 training images make no batch of 4 on '
+                                             f'{world_size} processes'):
+            list(batch_doubts(SimpleNamespace(train_loop=loop, train_dataloader=Loader(),
+                                              world_size=world_size)))
 
 
 @pytest.mark.parametrize('workers, ahead, batch, limit, told', [
@@ -249,7 +244,7 @@ def test_only_endless_samplers_can_be_without_a_batch():
 def test_batches_that_need_more_open_files_than_there_may_be(workers, ahead, batch, limit, told):
     from types import SimpleNamespace
 
-    from mtpsl.engine.batches import too_many_files
+    from mtpsl.engine.checks.batches import too_many_files
 
     loader = SimpleNamespace(num_workers=workers, prefetch_factor=ahead, batch_size=batch)
     found = too_many_files(loader, limit)

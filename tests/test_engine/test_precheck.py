@@ -12,7 +12,7 @@ from mmengine.registry import init_default_scope
 from test_faults.tiny_run import write_config, write_images
 
 from mtpsl.apis import MultiTaskInferencer
-from mtpsl.datasets.image_scale import (
+from mtpsl.datasets.checks.image_scale import (
     Scale,
     compare_scales,
     look_at_scales,
@@ -20,8 +20,8 @@ from mtpsl.datasets.image_scale import (
     turned_crop,
 )
 from mtpsl.engine import load_config
-from mtpsl.engine.check_commands import run_config_check
-from mtpsl.engine.check_data import check_labels, training_data
+from mtpsl.engine.checks.check_commands import run_config_check
+from mtpsl.engine.checks.check_data import check_labels, training_data
 from mtpsl.engine.config.precheck import (
     check_together,
     other_colours,

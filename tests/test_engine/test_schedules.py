@@ -6,7 +6,7 @@ import torch
 from mmengine.optim import PolyLR
 
 from mtpsl.engine.checkpoints.latest import unfinished
-from mtpsl.engine.schedules import Length, rates, schedule_doubts
+from mtpsl.engine.checks.schedules import Length, rates, schedule_doubts
 
 EPOCHS, STEPS = Length(100, 1000, 10), Length(None, 1000, 10)
 

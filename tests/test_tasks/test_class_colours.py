@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from mtpsl.datasets.contradictions import compare_labels
-from mtpsl.datasets.label_look import LabelLook
+from mtpsl.datasets.checks.contradictions import compare_labels
+from mtpsl.datasets.checks.label_look import LabelLook
 from mtpsl.tasks import build_tasks
 from mtpsl.tasks.class_colours import STEP, ClassColours
 from mtpsl.tasks.seen import Seen

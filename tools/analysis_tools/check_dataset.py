@@ -17,7 +17,7 @@ def main(argv: list[str] | None = None) -> None:
     """Entry point; exits with status 1 where something is broken."""
     args = parse_args(argv)
     with one_line_errors('check_dataset.py'):  # here: --help needs no PyTorch
-        from mtpsl.engine.check_commands import run_config_check
+        from mtpsl.engine.checks.check_commands import run_config_check
 
         run_config_check('check_dataset.py', args.config, args.cfg_options, args.sample)
 

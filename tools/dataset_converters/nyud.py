@@ -45,7 +45,7 @@ def convert(args: argparse.Namespace) -> None:
 def check(args: argparse.Namespace) -> None:
     """Run ``check``."""
     # Imported here: it loads torch, and the workers of ``convert`` load this file.
-    from mtpsl.engine.check_commands import run_check
+    from mtpsl.engine.checks.check_commands import run_check
     run_check(PROG, str(CONFIG), args.root, args.sample)
 
 

@@ -13,7 +13,7 @@ CONFIG = Path(__file__).parents[2] / 'configs/_base_/datasets/pascal.py'
 def check(args: argparse.Namespace) -> None:
     """Run ``check``."""
     with one_line_errors(PROG):  # here: --help needs no PyTorch
-        from mtpsl.engine.check_commands import run_check
+        from mtpsl.engine.checks.check_commands import run_check
 
         run_check(PROG, str(CONFIG), args.root, args.sample)
 

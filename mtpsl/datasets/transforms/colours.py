@@ -10,7 +10,7 @@ from mtpsl.datasets.sampler import SeededIndex, seeded
 
 from .image_only import package_and_name
 from .loading import LoadImageFromFile
-from .probe import copied
+from .probes.probe import copied
 
 DRAWS = 32  # a transform with so many equal results is deterministic
 FLAT, CUT = 3.0, 0.8  # deviation of an image of one grey; share of values at 0 and 255

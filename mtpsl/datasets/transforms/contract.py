@@ -20,11 +20,11 @@ from .geometric import RandomCrop, RandomFlip, RandomScale, RandomScaleCrop
 from .image_only import MOVES, moves_all, moves_pixels, package_and_name
 from .loading import LoadImageFromFile, LoadLabels
 from .multi_view import MultiView
-from .own_random import refuse_own_generators
-from .own_state import tell_states
-from .probe import check_geometry, faulty_name
-from .probe_scale import zoom_of
-from .probe_values import check_values
+from .probes.own_random import refuse_own_generators
+from .probes.own_state import tell_states
+from .probes.probe import check_geometry, faulty_name
+from .probes.probe_scale import zoom_of
+from .probes.probe_values import check_values
 
 BLANK = 0.1  # share of images of which nothing is left
 COLOURS = ('AdjustGamma', 'CLAHE', 'PhotoMetricDistortion', 'RandomCutOut', 'RandomGrayscale',

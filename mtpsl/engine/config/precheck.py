@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from mtpsl.datasets.doubles import same_files, told_twice
+from mtpsl.datasets.checks.doubles import same_files, told_twice
 from mtpsl.datasets.transforms.contract import looks, zooms
 from mtpsl.datasets.transforms.loading import LoadImageFromFile, LoadLabels
 from mtpsl.datasets.walks import leaves_of

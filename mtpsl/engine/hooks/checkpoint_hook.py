@@ -24,8 +24,8 @@ from mtpsl.engine.checkpoints.content import (
 from mtpsl.engine.checkpoints.data_files import code_of, file_of, files_of
 from mtpsl.engine.checkpoints.resume import differences, fingerprint, scoring
 from mtpsl.engine.checkpoints.work_dir import POINTER, hold, keep, refuse_used
-from mtpsl.engine.own_states import OwnStates
-from mtpsl.engine.ranks import content_of, tell_apart
+from mtpsl.engine.checks.own_states import OwnStates
+from mtpsl.engine.ranks import bare_model, content_of, tell_apart
 from mtpsl.registry import HOOKS, TASKS
 from mtpsl.system.files import NUMBERED, left_behind, write_text
 
@@ -94,7 +94,7 @@ class SafeCheckpointHook(CheckpointHook):
             if not runner._resume:
                 refuse_used(runner.work_dir)
         super().before_train(runner)
-        model = getattr(runner.model, 'module', runner.model)
+        model = bare_model(runner)
         # Now, since the files may be replaced later.
         self._begun_with = {CODE_KEY: json.dumps(code_of(runner.cfg))}
         if hasattr(model, 'teacher_checkpoint'):
@@ -196,7 +196,7 @@ class SafeCheckpointHook(CheckpointHook):
             self._data = {DATA_KEY: json.dumps(content_of(dataset)),
                           FILES_KEY: json.dumps(files_of(dataset))}
         checkpoint['meta'] |= self._data | self._begun_with
-        tasks = getattr(getattr(runner.model, 'module', runner.model), 'tasks', None)
+        tasks = getattr(bare_model(runner), 'tasks', None)
         if tasks is not None:
             checkpoint['meta'][TASKS_KEY] = list(tasks)
 
@@ -266,7 +266,7 @@ class SafeCheckpointHook(CheckpointHook):
 
 def _check_weights(runner: Runner) -> None:
     """Raise NonFiniteError on all ranks if weights of one rank are not finite."""
-    model = getattr(runner.model, 'module', runner.model)
+    model = bare_model(runner)
     names = next(filter(None, all_gather_object(not_finite(model.state_dict()))), None)
     if names:
         raise NonFiniteError(

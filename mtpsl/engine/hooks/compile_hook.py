@@ -6,6 +6,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import nn
 
+from mtpsl.engine.ranks import bare_model
 from mtpsl.registry import HOOKS
 
 # Shapes that change from step to step meet the denoiser only.
@@ -49,7 +50,7 @@ class CompileHook(Hook):
 
     def before_run(self, runner: Runner) -> None:
         """Compile before anything runs."""
-        model = getattr(runner.model, 'module', runner.model)
+        model = bare_model(runner)
         parts = self.compile(model)
         runner.logger.info(f'compiled with {self.backend}: {", ".join(parts)}')
 

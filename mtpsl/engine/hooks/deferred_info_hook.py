@@ -7,6 +7,7 @@ from torch import Tensor
 
 from mtpsl.engine.optim.async_host_copy import AsyncHostCopy
 from mtpsl.engine.optim.optim_wrapper import FiniteOptimWrapper
+from mtpsl.engine.ranks import bare_model
 from mtpsl.registry import HOOKS
 
 
@@ -72,7 +73,7 @@ class DeferredInfoHook(RuntimeInfoHook):
 
 def _sort_losses(runner: Runner) -> None:
     """Sort losses: the total, then the tasks in the config's order, then the method's own."""
-    model = getattr(runner.model, 'module', runner.model)
+    model = bare_model(runner)
     tasks = list(getattr(model, 'shown', ()))
 
     def place(key: str) -> tuple[int, str]:

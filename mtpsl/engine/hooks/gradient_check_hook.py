@@ -9,7 +9,8 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import nn
 
-from mtpsl.engine.own_states import each_wrapper
+from mtpsl.engine.checks.own_states import each_wrapper
+from mtpsl.engine.ranks import bare_model
 from mtpsl.registry import HOOKS
 from mtpsl.structures import batch_leaves
 
@@ -43,7 +44,7 @@ class GradientCheckHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Begin to watch."""
-        model: Any = getattr(runner.model, 'module', runner.model)
+        model = bare_model(runner)
         if hasattr(model, 'tasks_of_weights'):
             self._owner = model.tasks_of_weights()
         self._weights = {name: weight for name, weight in model.named_parameters()
@@ -90,7 +91,7 @@ class GradientCheckHook(Hook):
     def _tell_of_strays(self, runner: Runner) -> None:
         held = {id(weight) for one in each_wrapper(runner) for group in one.param_groups
                 for weight in group['params']}
-        weights = dict(getattr(runner.model, 'module', runner.model).named_parameters())
+        weights = dict(bare_model(runner).named_parameters())
         own = {id(weight) for weight in weights.values()}
         self._reached.update(name for name in self._waiting if id(self._weights[name]) not in own)
         count, parts = _parts(name for name, weight in weights.items()

@@ -6,7 +6,7 @@ from mmengine.runner import Runner
 
 from mtpsl.engine.checkpoints.content import task_order
 from mtpsl.engine.checkpoints.optimizer_state import arrange
-from mtpsl.engine.ranks import compare_weights
+from mtpsl.engine.ranks import bare_model, compare_weights
 from mtpsl.registry import HOOKS
 
 
@@ -26,7 +26,7 @@ class LoadingHook(Hook):
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Reorder ``checkpoint['optimizer']`` before a resumed run loads it."""
-        model = getattr(runner.model, 'module', runner.model)
+        model = bare_model(runner)
         wrapper = runner.optim_wrapper
         if not (runner._resume and 'optimizer' in checkpoint and isinstance(wrapper, OptimWrapper)
                 and hasattr(model, 'rearrangement')):
@@ -42,7 +42,7 @@ class LoadingHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Compare the weights of all processes, each of which reads its own file."""
-        model = getattr(runner.model, 'module', runner.model)
+        model = bare_model(runner)
         compare_weights(runner, model.load_teacher() if hasattr(model, 'load_teacher') else None)
 
     def before_test(self, runner: Runner) -> None:

@@ -12,6 +12,7 @@ from mtpsl.engine.checkpoints.content import name_some, not_finite
 from mtpsl.engine.checkpoints.latest import latest_checkpoint
 from mtpsl.engine.optim.async_host_copy import AsyncHostCopy
 from mtpsl.engine.optim.optim_wrapper import FiniteOptimWrapper
+from mtpsl.engine.ranks import bare_model
 from mtpsl.registry import HOOKS
 from mtpsl.structures import batch_leaves
 
@@ -115,7 +116,7 @@ class NonFiniteHook(Hook):
             path = f'{path} ({damage})' if damage else path
         except ValueError as error:  # all are damaged
             path = str(error)
-        names = not_finite(getattr(runner.model, 'module', runner.model).state_dict())
+        names = not_finite(bare_model(runner).state_dict())
         weights = 'The weights are as they were before' if not names else (
             f'The weights themselves are not finite since an earlier update, {name_some(names)}: '
             'lower the learning rate or the weight decay, or raise eps of the optimizer')

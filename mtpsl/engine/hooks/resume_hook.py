@@ -10,6 +10,7 @@ from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 
 from mtpsl.datasets.sampler import SeededSampler
 from mtpsl.engine.checkpoints.content import name_some, read_weights
+from mtpsl.engine.ranks import bare_model
 from mtpsl.engine.visualization.curve_backend import (
     CurveVisBackend,
     curves_of,
@@ -78,7 +79,7 @@ def _tell_other_weights(runner: Runner) -> None:
     averaged = any(isinstance(hook, EMAHook) for hook in runner.hooks)
     if not (runner._resume and runner._load_from and is_main_process()) or averaged:
         return
-    model = getattr(runner.model, 'module', runner.model)
+    model = bare_model(runner)
     saved = read_weights(runner._load_from)
     sums = [{name: value.double().abs().sum().item() for name, value in weights.items()}
             for weights in (model.state_dict(), saved)]

@@ -1,6 +1,7 @@
 """Whether batches can be made as a config has them."""
 
 import resource
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -9,8 +10,12 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 from mtpsl.datasets import SeededSampler
 
 
-def check_batches(runner: Runner) -> None:
-    """Raise ValueError where an epoch would hold no batch; warn of the order and of windows."""
+def batch_doubts(runner: Runner) -> Iterator[str]:
+    """What is told of the order of images, of open files and of accumulated steps.
+
+    Raises:
+        ValueError: an epoch would hold no batch.
+    """
     loader = runner.train_dataloader
     sampler = type(getattr(loader, 'sampler', None)).__name__
     if not sampler.endswith('InfiniteSampler') and not len(loader):
@@ -19,28 +24,26 @@ def check_batches(runner: Runner) -> None:
             f'{runner.world_size} processes, since train_dataloader.drop_last leaves out what is '
             'incomplete; lower train_dataloader.batch_size')
     if not isinstance(getattr(loader, 'sampler', None), (SeededSampler, type(None))):
-        runner.logger.warning(
-            f'train_dataloader.sampler is {sampler}: random transforms draw from the generators '
-            'of the processes, so a resumed run is not bit for bit the one that was not '
-            'interrupted, nor one with other workers; SeededSampler seeds them by image and epoch')
+        yield (f'train_dataloader.sampler is {sampler}: random transforms draw from the generators '
+               'of the processes, so a resumed run is not bit for bit the one that was not '
+               'interrupted, nor one with other workers; SeededSampler seeds them by image and '
+               'epoch')
     if getattr(getattr(loader, 'sampler', None), 'shuffle', True) is False:
-        runner.logger.warning('train_dataloader.sampler.shuffle is False: the images come in one '
-                              'order in all epochs')
+        yield ('train_dataloader.sampler.shuffle is False: the images come in one order in all '
+               'epochs')
     if told := too_many_files(loader, resource.getrlimit(resource.RLIMIT_NOFILE)[0]):
-        runner.logger.warning(told)
+        yield told
     if not isinstance(runner.train_loop, EpochBasedTrainLoop):
         return  # iterations go round and round
     counts = runner.cfg.optim_wrapper.get('accumulative_counts', 1)
     if counts > len(loader):
-        runner.logger.warning(
-            f'optim_wrapper.accumulative_counts={counts} is more than the {len(loader)} steps of '
-            f'an epoch: the whole training makes '
-            f'{-(-runner.train_loop.max_iters // counts)} updates of the weights')
+        yield (f'optim_wrapper.accumulative_counts={counts} is more than the {len(loader)} steps '
+               'of an epoch: the whole training makes '
+               f'{-(-runner.train_loop.max_iters // counts)} updates of the weights')
     elif len(loader) % counts:
-        runner.logger.warning(
-            f'optim_wrapper.accumulative_counts={counts} does not divide the {len(loader)} steps '
-            'of an epoch: a checkpoint in between has no part of the update that is under way, so '
-            'a resumed run is not bit for bit the one that was not interrupted')
+        yield (f'optim_wrapper.accumulative_counts={counts} does not divide the {len(loader)} '
+               'steps of an epoch: a checkpoint in between has no part of the update that is under '
+               'way, so a resumed run is not bit for bit the one that was not interrupted')
 
 
 def too_many_files(loader: Any, limit: int) -> str:

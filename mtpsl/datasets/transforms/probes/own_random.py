@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from .image_only import package_and_name
+from mtpsl.datasets.transforms.image_only import package_and_name
 
 GENERATORS = (np.random.Generator, np.random.RandomState, random.Random, torch.Generator)
 # Those behind np.random, random and torch, which are seeded for each sample.

@@ -11,10 +11,10 @@ import torch
 from mmengine.logging import print_log
 
 from mtpsl.datasets.sampler import SeededIndex, seeded
+from mtpsl.datasets.transforms.image_only import package_and_name
+from mtpsl.datasets.transforms.loading import LoadLabels
 from mtpsl.tasks import Task
 
-from .image_only import package_and_name
-from .loading import LoadLabels
 from .probe import SIZE, copied, equal_maps, is_foreign, maps_of, pattern_of, sample_of
 
 AGAIN = 4  # calls for one image and seed

@@ -7,9 +7,9 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from mtpsl.datasets.contradictions import by_set, compare_labels, compare_sets
-from mtpsl.datasets.copied_labels import copied_files
-from mtpsl.datasets.image_scale import (
+from mtpsl.datasets.checks.contradictions import by_set, compare_labels, compare_sets
+from mtpsl.datasets.checks.copied_labels import copied_files
+from mtpsl.datasets.checks.image_scale import (
     Scale,
     compare_scales,
     half_there,
@@ -17,9 +17,10 @@ from mtpsl.datasets.image_scale import (
     mostly_padding,
     turned_crop,
 )
-from mtpsl.datasets.look import look_at_labels
-from mtpsl.datasets.transforms.value_changes import Pipeline, other_values
+from mtpsl.datasets.checks.look import look_at_labels
+from mtpsl.datasets.transforms.probes.value_changes import Pipeline, other_values
 from mtpsl.datasets.walks import leaves_of
+from mtpsl.engine.checkpoints.trained_images import learned_from, other_images
 from mtpsl.engine.config.precheck import (
     other_colours,
     other_reading,
@@ -27,14 +28,12 @@ from mtpsl.engine.config.precheck import (
     training_set_tested,
     zooms_of,
 )
+from mtpsl.engine.config.values import value_of
+from mtpsl.engine.quiet import silence
+from mtpsl.engine.ranks import bare_model, compare_data
 from mtpsl.registry import DATASETS, MODELS
 from mtpsl.tasks import Task
 from mtpsl.tasks.seen import Seen
-
-from .checkpoints.trained_images import learned_from, other_images
-from .config.values import value_of
-from .quiet import silence
-from .ranks import compare_data
 
 # Share of known values that may lie beyond the bins of a task; of published data, whose published
 # bins leave some out, more.
@@ -46,8 +45,8 @@ def check_labels(runner: Runner, training: bool = True) -> None:
     """Look at some labels of what a runner trains and validates on, or tests on.
 
     Raises:
-        ValueError, RuntimeError: see :func:`mtpsl.datasets.look.look_at_labels`; or the processes
-            have other images.
+        ValueError, RuntimeError: see :func:`mtpsl.datasets.checks.look.look_at_labels`; or the
+            processes have other images.
     """
     if not training:
         _check_test(runner)
@@ -77,7 +76,7 @@ def _pipelines(dataset: object) -> list[Pipeline]:
 
 def _padding(runner: Runner, shown: Mapping[str, list[Scale]]) -> Iterator[str]:
     """Say where most of what is trained on is padding."""
-    model = getattr(runner.model, 'module', runner.model)
+    model = bare_model(runner)
     if hasattr(model, 'data_preprocessor'):
         yield from mostly_padding(shown, model.data_preprocessor.size)
 
@@ -144,7 +143,7 @@ def _zoom_of(its_set: str, zooms: Sequence[tuple[str, tuple[float, float]]]) -> 
 
 def idle_regularizer(runner: Runner) -> str:
     """Say where a regularizer learns from unlabelled tasks, and there is none; '' elsewhere."""
-    model = getattr(runner.model, 'module', runner.model)
+    model = bare_model(runner)
     regularizer: Any = getattr(model, 'regularizer', None)
     leaves = list(leaves_of(runner.train_dataloader.dataset))
     if not getattr(regularizer, 'of_unlabelled', False) or not leaves or any(

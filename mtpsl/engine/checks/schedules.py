@@ -8,9 +8,8 @@ import torch
 from mmengine.optim.scheduler.param_scheduler import INF
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
+from mtpsl.engine.optim.parameter_groups import REST
 from mtpsl.registry import PARAM_SCHEDULERS
-
-from .optim.parameter_groups import REST
 
 # Schedules that reach their minimum at their end (the first, mmengine's polynomials, one step
 # before it), and those that decay in steps.

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 from mmengine.utils import track_iter_progress
 
+from mtpsl.datasets.decoding import exif_orientation
+from mtpsl.datasets.partial_label import PartialLabelDataset
+
 from .bars import plain_bars
-from .decoding import exif_orientation
 from .label_look import LabelLook, SameLabels
-from .partial_label import PartialLabelDataset
 from .seen_photos import Photo
 
 

@@ -5,10 +5,9 @@ from itertools import combinations
 
 import numpy as np
 
+from mtpsl.datasets.joint import JointDataset
 from mtpsl.tasks import Task
 from mtpsl.tasks.seen import ENOUGH, Seen
-
-from .joint import JointDataset
 
 # Least share of colours that classes explain where they are drawn on the images, and how many times
 # that of images.
@@ -19,7 +18,7 @@ Looked = Mapping[str, tuple[Task, Seen]]  # task name -> the task and what was s
 def compare_labels(learned: Looked, tested: Looked) -> Iterator[str]:
     """What makes labels of training and of evaluation seem to be written in two ways.
 
-    Arguments are what :func:`~mtpsl.datasets.look.look_at_labels` returned.
+    Arguments are what :func:`~mtpsl.datasets.checks.look.look_at_labels` returned.
     """
     for name in (name for name in learned if name in tested):
         (task, seen), (_, other) = learned[name], tested[name]
@@ -98,7 +97,7 @@ def by_set(dataset: object, seen: Looked) -> dict[str, Looked]:
 
     Args:
         dataset: the dataset.
-        seen: what :func:`~mtpsl.datasets.look.look_at_labels` returned for it.
+        seen: what :func:`~mtpsl.datasets.checks.look.look_at_labels` returned for it.
     """
     if not isinstance(dataset, JointDataset):
         return {}

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
+from mtpsl.datasets.partial_label import PartialLabelDataset
 from mtpsl.datasets.transforms.loading import read_label
 
 from .doubles import repeated
-from .partial_label import PartialLabelDataset
 
 SMALL, ONE_SCENE = 16, 0.8  # side of a small picture, and correlation of two of one scene
 SOME, SHARE, NAMED = 3, 0.25, 3  # labels, their share to tell of, and those named

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mtpsl.datasets.sampler import SeededIndex, seeded
+from mtpsl.datasets.transforms.contract import chains, zooms
+from mtpsl.datasets.transforms.image_only import ImageOnly
 from mtpsl.tasks import Task
 from mtpsl.tasks.depth import Depth
 
-from .contract import chains, zooms
-from .image_only import ImageOnly
 from .probe import SIZE, copied, is_foreign, maps_of, pattern_of, sample_of
 
 DRAWS = 4

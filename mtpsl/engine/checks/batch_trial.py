@@ -19,7 +19,7 @@ from torch import Tensor
 from mtpsl.datasets.partial_label import PartialLabelDataset
 from mtpsl.datasets.sampler import SeededIndex, seeded
 from mtpsl.datasets.transforms import PackMultiTaskInputs
-from mtpsl.datasets.transforms.probe import (
+from mtpsl.datasets.transforms.probes.probe import (
     PROBE,
     SIZE,
     cell_signs,
@@ -31,6 +31,7 @@ from mtpsl.datasets.transforms.probe import (
     sample_of,
 )
 from mtpsl.datasets.walks import inside_of
+from mtpsl.engine.ranks import bare_model
 
 DRAWS, BATCH, AGAIN = 16, 2, 3
 OTHERS = 2  # parts of an image that are of another one
@@ -39,9 +40,13 @@ SIDES = 48, 640  # least and most of a pattern that is as large as a batch
 MASKED = 0.75  # share of one value in an image of which too little is left
 
 
-def check_own_batches(runner: Runner) -> None:
-    """Raise ValueError if own code moves images without labels; warn where it keeps a state."""
-    model = getattr(runner.model, 'module', runner.model)
+def own_batch_doubts(runner: Runner) -> Iterator[str]:
+    """Where own code keeps a state, or puts images together in another way than labels.
+
+    Raises:
+        ValueError: it moves images without their labels.
+    """
+    model = bare_model(runner)
     loader = runner.train_dataloader
     dataset = loader.dataset
     if isinstance(dataset, _SlicedDataset):  # of num_batch_per_epoch
@@ -59,7 +64,7 @@ def check_own_batches(runner: Runner) -> None:
         raise ValueError(f'{named} {fault}. What moves an image must move the maps in gt of its '
                          'data_samples too')
     for told in filter(None, (trial.kept(), trial.strange()) if trial else ()):
-        runner.logger.warning(f'{named} {told}')
+        yield f'{named} {told}'
 
 
 class Trial:

@@ -10,14 +10,14 @@ from contextlib import suppress
 
 import numpy as np
 
+from mtpsl.datasets.partial_label import PartialLabelDataset
+from mtpsl.datasets.photo import TURNS, turn
 from mtpsl.datasets.transforms.loading import LoadLabels, read_label
+from mtpsl.datasets.unreadable import MixedCodingsError, UnreadableFileError
 from mtpsl.tasks import Task
 from mtpsl.tasks.seen import NAMED
 
-from .partial_label import PartialLabelDataset
-from .photo import TURNS, turn
 from .seen_photos import FLAT, NEAR, Photo
-from .unreadable import MixedCodingsError, UnreadableFileError
 
 # Images that are asked; pairs of one and its copy that are opened, fewer if so many are alike or
 # after so many pixels; least number of wrong ones.

@@ -6,9 +6,10 @@ from typing import Any
 from mmengine.hooks import EMAHook
 from mmengine.runner import Runner
 
+from mtpsl.engine.optim.optim_wrapper import FiniteOptimWrapper
+from mtpsl.engine.ranks import bare_model
 from mtpsl.registry import OPTIM_WRAPPERS, class_of
 
-from .optim.optim_wrapper import FiniteOptimWrapper
 from .schedules import length_of
 
 DEFAULT_MOMENTUM = 0.0002  # of mmengine's averages
@@ -34,12 +35,12 @@ def standing_weights(runner: Runner) -> Iterator[str]:
             yield from _hardly_averaged(hook, length_of(runner).steps)
 
 
-def moving_weights(runner: Runner) -> str:
+def moving_weights(runner: Runner) -> Iterator[str]:
     """What is told of an optim wrapper that moves weights of tasks without a label."""
     kind = class_of(runner.cfg.optim_wrapper.get('type', 'OptimWrapper'), OPTIM_WRAPPERS)
     if not isinstance(kind, type) or issubclass(kind, FiniteOptimWrapper):
-        return ''
-    return (f'optim_wrapper.type={kind.__name__}: weight decay and momentum change the weights of '
+        return
+    yield (f'optim_wrapper.type={kind.__name__}: weight decay and momentum change the weights of '
             'a task in steps without a label of it, and steps that are not finite are made; '
             'FiniteOptimWrapper, or AutocastOptimWrapper for bfloat16, leave out both')
 
@@ -57,7 +58,7 @@ def _held(runner: Runner) -> Iterator[tuple[str, str]]:
 
 
 def _trained(runner: Runner) -> set[str]:
-    model = getattr(runner.model, 'module', runner.model)
+    model = bare_model(runner)
     return {name for name, one in model.named_parameters() if one.requires_grad}
 
 

@@ -8,9 +8,15 @@ from itertools import islice
 import numpy as np
 from mmengine.logging import print_log
 
+from mtpsl.datasets.joint import JointDataset
+from mtpsl.datasets.partial_label import PartialLabelDataset
+from mtpsl.datasets.pictures import LEVELS
+from mtpsl.datasets.sampler import SeededIndex
 from mtpsl.datasets.transforms.contract import names_by_chance
 from mtpsl.datasets.transforms.loading import LoadLabels, read_label
-from mtpsl.datasets.transforms.value_changes import zoomed_measures
+from mtpsl.datasets.transforms.probes.value_changes import zoomed_measures
+from mtpsl.datasets.unreadable import MixedCodingsError, UnreadableFileError
+from mtpsl.datasets.walks import leaves_of, spread
 from mtpsl.structures import batch_leaves
 from mtpsl.tasks import Task
 from mtpsl.tasks.seen import Seen
@@ -18,15 +24,9 @@ from mtpsl.tasks.seen import Seen
 from .bars import plain_bars
 from .check_dataset import MANY
 from .contradictions import compare_sets
-from .joint import JointDataset
 from .label_look import LabelLook, SameLabels
-from .partial_label import PartialLabelDataset
-from .pictures import LEVELS
-from .sampler import SeededIndex
 from .seen_photos import told_transparent
 from .turned_copies import turned_copies
-from .unreadable import MixedCodingsError, UnreadableFileError
-from .walks import leaves_of, spread
 
 # Labels of a task that are opened, and pixels after which no other is; more of both where they
 # say nothing.

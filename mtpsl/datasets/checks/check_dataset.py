@@ -5,16 +5,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from mtpsl.datasets.label_mapping import count_labels
+from mtpsl.datasets.partial_label import PartialLabelDataset
+from mtpsl.datasets.transforms import LoadImageFromFile, LoadLabels
 from mtpsl.registry import DATASETS, TRANSFORMS
 from mtpsl.tasks import Task
 from mtpsl.tasks.seen import NAMED, Seen
 
 from .doubles import repeated, same_files, told_repeated, told_twice
-from .label_mapping import count_labels
 from .opened import Opened
-from .partial_label import PartialLabelDataset
 from .seen_photos import Photo, told_transparent, truncated
-from .transforms import LoadImageFromFile, LoadLabels
 from .turned_copies import turned_copies
 
 PIPELINE = (dict(type='mtpsl.LoadImageFromFile'), dict(type='mtpsl.LoadLabels'))

@@ -15,7 +15,8 @@ from mmengine.runner import Runner
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from mtpsl.datasets.transforms.own_random import GENERATORS
+from mtpsl.datasets.transforms.probes.own_random import GENERATORS
+from mtpsl.engine.ranks import bare_model
 from mtpsl.tasks import Task
 
 KNOWN = ('mtpsl', 'mmengine', 'mmcv', 'mmseg', 'mmpretrain', 'timm', 'torch', 'torchvision')
@@ -80,7 +81,7 @@ class OwnStates:
 
 def _parts(runner: Runner) -> Iterator[object]:
     yield from runner.hooks
-    model = getattr(runner.model, 'module', runner.model)
+    model = bare_model(runner)
     yield from model.modules()
     yield from getattr(model, 'tasks', {}).values()
     for one in each_wrapper(runner):

@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from mmengine.hooks import CheckpointHook, DistSamplerSeedHook, Hook, ParamSchedulerHook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
-from .hooks.checkpoint_hook import SafeCheckpointHook
-from .hooks.deferred_info_hook import DeferredInfoHook
-from .hooks.gradient_check_hook import GradientCheckHook
-from .hooks.non_finite_hook import NonFiniteHook
-from .hooks.reseed_hook import ReseedHook
-from .hooks.resume_hook import ResumeHook
-from .hooks.skipped_samples_hook import SkippedSamplesHook
-from .hooks.worker_update_hook import WorkerUpdateHook
+from mtpsl.engine.hooks.checkpoint_hook import SafeCheckpointHook
+from mtpsl.engine.hooks.deferred_info_hook import DeferredInfoHook
+from mtpsl.engine.hooks.gradient_check_hook import GradientCheckHook
+from mtpsl.engine.hooks.non_finite_hook import NonFiniteHook
+from mtpsl.engine.hooks.reseed_hook import ReseedHook
+from mtpsl.engine.hooks.resume_hook import ResumeHook
+from mtpsl.engine.hooks.skipped_samples_hook import SkippedSamplesHook
+from mtpsl.engine.hooks.worker_update_hook import WorkerUpdateHook
 
 # Hooks of configs/_base_/default_runtime.py that mmengine does not add by itself, and what is
 # lost without each.

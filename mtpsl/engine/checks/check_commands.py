@@ -6,10 +6,16 @@ from collections.abc import Iterator
 from mmengine.config import Config
 from prettytable import PrettyTable
 
-from mtpsl.datasets.check_dataset import DIFFERS, Finding, Report, check_configs, check_dataset
-from mtpsl.datasets.contradictions import compare_labels, compare_sets
-from mtpsl.datasets.image_scale import Scale, compare_scales, scales
-from mtpsl.datasets.transforms.value_changes import Pipeline, other_values, zoomed_measures
+from mtpsl.datasets.checks.check_dataset import (
+    DIFFERS,
+    Finding,
+    Report,
+    check_configs,
+    check_dataset,
+)
+from mtpsl.datasets.checks.contradictions import compare_labels, compare_sets
+from mtpsl.datasets.checks.image_scale import Scale, compare_scales, scales
+from mtpsl.datasets.transforms.probes.value_changes import Pipeline, other_values, zoomed_measures
 from mtpsl.engine.config.dataset_tree import joints, named_leaves
 from mtpsl.engine.config.load import load_config
 from mtpsl.engine.config.precheck import built_steps, other_colours, other_reading

@@ -16,11 +16,10 @@ import cv2
 import numpy as np
 
 from mtpsl.datasets.sampler import SeededIndex, seeded
+from mtpsl.datasets.transforms.formatting import PackMultiTaskInputs, unlike_sizes
+from mtpsl.datasets.transforms.image_only import ImageOnly, package_and_name
+from mtpsl.datasets.transforms.loading import LoadLabels
 from mtpsl.tasks import Task
-
-from .formatting import PackMultiTaskInputs, unlike_sizes
-from .image_only import ImageOnly, package_and_name
-from .loading import LoadLabels
 
 PROBE = 'probe'  # in the place of the name of an image
 CELL = 6  # pixels of the pattern's cells

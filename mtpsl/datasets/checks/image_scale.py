@@ -7,14 +7,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mtpsl.datasets.joint import JointDataset
+from mtpsl.datasets.partial_label import PartialLabelDataset
 from mtpsl.datasets.transforms.contract import crops, movers, zooms
-from mtpsl.datasets.transforms.probe_scale import stretch_of
+from mtpsl.datasets.transforms.probes.probe_scale import stretch_of
+from mtpsl.datasets.walks import leaves_of, spread
 
-from .joint import JointDataset
 from .look import AT_LEAST
-from .partial_label import PartialLabelDataset
 from .seen_photos import Photo, compare_photos, truncated
-from .walks import leaves_of, spread
 
 FILLED = 0.25  # least share of an input that is image
 OBLONG = 1.2  # times as high as wide, at least, that a crop was written the wrong way round

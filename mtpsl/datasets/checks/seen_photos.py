@@ -7,7 +7,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from .decoding import is_transparent
+from mtpsl.datasets.decoding import is_transparent
 
 STEP, ALL = 4, 64  # each fourth row and column is looked at, of small images more
 SQUASHED = 1.25  # times as long, for their width, as any of the others

@@ -15,10 +15,10 @@ import numpy as np
 from mmengine.logging import print_log
 
 from mtpsl.datasets.sampler import SeededIndex, seeded
+from mtpsl.datasets.transforms.image_only import ImageOnly, package_and_name
+from mtpsl.datasets.transforms.loading import LoadLabels
 from mtpsl.tasks import Task
 
-from .image_only import ImageOnly, package_and_name
-from .loading import LoadLabels
 from .probe import DRAWS, SIZE, copied, foreign_chain, is_foreign, maps_of, pattern_of, sample_of
 
 METRES = 4.0  # depth of the constant map

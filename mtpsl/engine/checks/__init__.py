@@ -1,0 +1,1 @@
+"""What is checked of a training or a test before its first step."""
