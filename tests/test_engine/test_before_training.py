@@ -207,7 +207,7 @@ def test_checkpoints_of_one_name_are_refused(images, tmp_path):
 
 @pytest.mark.parametrize(('key', 'told'), [
     ('norm', 'norm is also in the name of the task normal, and so acts on 2 weights such as heads'),
-    ('normal', ''), ('heads', ''), ('bn', '')])
+    ('normal', ''), ('heads', ''), ('weight', '')])
 def test_keys_that_are_in_names_of_tasks_by_chance_are_told(key, told):
     net = torch.nn.Module()
     net.heads, net.tasks = torch.nn.ModuleDict(dict(
