@@ -16,10 +16,12 @@ os.environ.setdefault('ONEDNN_MAX_CPU_ISA', 'AVX2')
 import numpy as np
 import pytest
 import torch
+from forked import leave_layout
 from mmengine.dataset import base_dataset
 from mmengine.logging import MMLogger
 from tiny import make_samples, tiny_model_config
 
+import mtpsl.engine.patches  # noqa: F401  (or yapf would be put back)
 from mtpsl.engine.quiet import quieten
 from mtpsl.registry import MODELS
 from mtpsl.structures import MultiTaskSample
@@ -27,6 +29,7 @@ from mtpsl.structures import MultiTaskSample
 quieten()
 MMLogger.get_current_instance()  # now: a test's own output is closed after it
 torch.set_num_threads(1)
+leave_layout()
 # Each dataset has Python look for garbage among all that the tests have loaded, for half a second.
 base_dataset.gc = SimpleNamespace(collect=lambda: 0)
 # Temporary folders, of the tests and of the programs they start, are in memory where it has room:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import mmengine.runner.runner
 import torch
+from yapf.yapflib import yapf_api
 
 LIBRARIES = ['mtpsl.engine.contents', 'mtpsl.models', 'mtpsl.datasets', 'mtpsl.evaluation',
              'mtpsl.engine.visualization', 'mmseg.models', 'matplotlib.pyplot', 'torch._dynamo',
@@ -36,9 +37,22 @@ def fork(function: Callable, *arguments: object) -> BaseProcess:
 def _begin(function: Callable, arguments: tuple) -> None:
     gc.freeze()  # mmengine looks for garbage at each data set, among all that was loaded
     torch.set_num_threads(1)
+    leave_layout()
     # It runs compilers for their versions.
     mmengine.runner.runner.collect_env = lambda: OrderedDict(Python=sys.version)
     function(*arguments)
+
+
+def leave_layout() -> None:
+    """Leave the text of configs as mmengine gives it to yapf, which takes half a second of a run.
+
+    What the layout is, ``test_config_text`` tests.
+    """
+    def as_it_is(text: str, **style: object) -> tuple[str, bool]:
+        return text, True
+
+    as_it_is.instead_of = yapf_api.FormatCode
+    yapf_api.FormatCode = as_it_is
 
 
 def free_port() -> str:

@@ -52,8 +52,6 @@ def running_here() -> Iterator[pytest.MonkeyPatch]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Runner, 'from_cfg', classmethod(build))
-        # Most of the time goes into laying out the text of a config, for each log and checkpoint.
-        patch.setattr('yapf.yapflib.yapf_api.FormatCode', lambda text, **style: (text, True))
         patch.setattr('mmengine.runner.runner.collect_env', environment)
         patch.setattr(MMLogger, '_instance_dict', MMLogger._instance_dict.copy())
         yield patch

@@ -265,9 +265,7 @@ def load(path: Path) -> dict:
         return torch.load(path, weights_only=True)
 
 
-def test_training_with_groups_goes_on_as_if_it_had_not_stopped(train, tmp_path, monkeypatch):
-    # The config's text is laid out in seconds for each log and checkpoint.
-    monkeypatch.setattr('yapf.yapflib.yapf_api.FormatCode', lambda text, **style: (text, True))
+def test_training_with_groups_goes_on_as_if_it_had_not_stopped(train, tmp_path):
     train(tmp_path / 'whole')
     (tmp_path / 'resumed').mkdir()
     shutil.copy(tmp_path / 'whole/epoch_1.pth', tmp_path / 'resumed')

@@ -44,9 +44,10 @@ def step(model: nn.Module, wrapper: FiniteOptimWrapper, labels: list[list[str]])
 
 
 def still(model: nn.Module, before: dict[str, torch.Tensor]) -> set[str]:
-    moved = {model.parts()[name] for name, p in model.named_parameters()
+    parts = model.parts()
+    moved = {parts[name] for name, p in model.named_parameters()
              if not torch.equal(p, before[name])}
-    return set(model.parts().values()) - moved
+    return set(parts.values()) - moved
 
 
 def own(places: list[str], tasks: list[str]) -> set[str]:

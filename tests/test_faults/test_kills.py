@@ -40,11 +40,9 @@ import shutil
 import signal
 import sys
 from mmengine.runner import EpochBasedTrainLoop, ValLoop
-from yapf.yapflib import yapf_api
 
 os.environ.update(VARIABLES)
 sys.stderr = open(f'{WORK_DIR}/stderr.txt', 'a')
-yapf_api.FormatCode = lambda text, **style: (text, True)  # seconds for each text of a config
 place, _, number = KILL.partition(' ')
 
 def die():

@@ -90,8 +90,10 @@ def weights(work: Path) -> dict[str, torch.Tensor]:
     return torch.load(work / 'epoch_1.pth', weights_only=False)['state_dict']
 
 
-def test_two_tasks_of_slurm_train_as_two_nodes_do_and_one_task_tests(options, slurm, tmp_path):
-    """To the same bits, at a learning rate for 2 x 2 x 2 images an update."""
+def test_two_processes_train_and_test_alike_however_they_are_launched(options, slurm, tmp_path):
+    """Tasks of slurm and two nodes to the same bits, at a learning rate for 2 x 2 x 2 images an
+    update; with one label an image no rank ever holds all tasks.
+    """
     scaled = ('--auto-scale-lr', *options, 'optim_wrapper.accumulative_counts=2')
     work = tmp_path / 'slurm'
     output, = finish(start('slurm_train.sh', 'part', 'job', CONFIG, '--work-dir', work, *scaled,
@@ -105,8 +107,17 @@ def test_two_tasks_of_slurm_train_as_two_nodes_do_and_one_task_tests(options, sl
     by_slurm, by_nodes = weights(work), weights(tmp_path / 'nodes')
     assert all(torch.equal(value, by_nodes[name]) for name, value in by_slurm.items())
 
-    output, = finish(start('slurm_test.sh', 'part', 'job', CONFIG, work / 'epoch_1.pth',
-                           '--work-dir', tmp_path / 'tested', *options, GPUS='1', **slurm))
+    last = work / 'epoch_1.pth'
+    output, = finish(start('slurm_test.sh', 'part', 'job', CONFIG, last, '--work-dir',
+                           tmp_path / 'one', *options, GPUS='1', **slurm))
     assert output.count('metrics: ') == 1
-    figures = json.loads((tmp_path / 'tested/metrics.json').read_text())
-    assert figures['boundary/odsF'] is not None
+    output, = finish(start('dist_test.sh', CONFIG, last, 2, '--work-dir', tmp_path / 'two',
+                           *options, PORT=free_port()))
+    assert output.count('metrics: ') == 1
+    one, two = (json.loads((tmp_path / name / 'metrics.json').read_text())
+                for name in ('one', 'two'))
+    assert one['boundary/odsF'] is not None
+    for entry in ('task_options', 'tested'):
+        assert one.pop(entry) == two.pop(entry)
+    assert one == {name: pytest.approx(value, rel=1e-4, abs=1e-4) if value is not None else None
+                   for name, value in two.items()}

@@ -91,24 +91,6 @@ def check_report(page, metrics, panels):
     assert compared
 
 
-def test_two_processes_train_and_test_without_a_gpu(options, trained, tested, tmp_path):
-    """gloo; with one label an image and two images a step, no rank ever holds all tasks."""
-    done = run('dist_train.sh', CONFIG, 2, '--work-dir', tmp_path, *options,
-               'train_dataloader.batch_size=2', PORT='29611')
-    assert 'Epoch(train) [2][4/4]' in done.stdout
-    assert (tmp_path / 'epoch_2.pth').is_file()
-    # Testing the same weights on one process and on two gives the same figures.
-    run('dist_test.sh', CONFIG, trained / 'epoch_2.pth', 2, '--work-dir', tmp_path, '--out',
-        tmp_path / 'out.json', *options, PORT='29612')
-    one, two = (json.loads((folder / 'out.json').read_text()) for folder in (tested[0], tmp_path))
-    for entry in ('task_options', 'tested'):
-        assert one.pop(entry) == two.pop(entry)
-    measured = {name for name, value in one.items() if value is not None}
-    assert measured == {name for name, value in two.items() if value is not None}
-    for name in measured:
-        assert two[name] == pytest.approx(one[name], rel=1e-4, abs=1e-4), name
-
-
 def test_bfloat16_training_runs_on_a_cpu(options, tmp_path):
     done = run('train.py', CONFIG, '--work-dir', tmp_path, '--amp', *options,
                'train_cfg.max_epochs=1')

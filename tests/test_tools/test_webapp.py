@@ -8,11 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from in_process import load_tool
 from mmengine.config import DictAction
 from playwright.sync_api import Page, sync_playwright
 
 from mtpsl.apis import MultiTaskInferencer
+from mtpsl.engine import load_config
+from mtpsl.registry import MODELS
 
 from .conftest import CONFIG, ROOT, command, environment
 
@@ -24,14 +27,29 @@ FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '-
 
 
 @pytest.fixture(scope='module')
-def address(trained: Path, options: list[str]) -> Iterator[str]:
-    """The page of the trained model, as a user opens it."""
+def weights(options: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint; what it has learned does not matter to the page."""
+    model = MODELS.build(load_config(str(ROOT / CONFIG), options_of(options)).model)
+    path = tmp_path_factory.mktemp('weights') / 'model.pth'
+    torch.save(dict(state_dict=model.state_dict()), path)
+    return path
+
+
+def options_of(options: list[str]) -> dict[str, object]:
+    """The options of the model, parsed."""
+    pairs = (option.split('=', 1) for option in options[1:] if option.startswith('model.'))
+    return {key: DictAction._parse_iterable(value) for key, value in pairs}
+
+
+@pytest.fixture(scope='module')
+def address(weights: Path, options: list[str]) -> Iterator[str]:
+    """The page of a model, as a user opens it."""
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         port = free.getsockname()[1]
     model = [option for option in options[1:] if option.startswith('model.')]
     process = subprocess.Popen(
-        command('webapp.py', CONFIG, '--weights', trained / 'epoch_2.pth', '--port', port,
+        command('webapp.py', CONFIG, '--weights', weights, '--port', port,
                 '--cfg-options', *model), cwd=ROOT, env=environment(), text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     try:
@@ -70,7 +88,7 @@ def set_slider(page: Page, slider: str, value: int) -> None:
 
 
 def test_an_uploaded_image_is_predicted_and_its_arrays_are_downloaded(
-        address, page, trained, options, scenes, tmp_path):
+        address, page, weights, options, scenes, tmp_path):
     asked = []
     page.on('request', lambda request: asked.append(request.url))
     page.goto(address)
@@ -103,10 +121,7 @@ def test_an_uploaded_image_is_predicted_and_its_arrays_are_downloaded(
     assert all(url.startswith((address, 'blob:', 'data:')) for url in asked)
 
     found = np.load(tmp_path / 'arrays.npz')
-    model = dict(option.split('=', 1) for option in options[1:] if option.startswith('model.'))
-    infer = MultiTaskInferencer(
-        str(ROOT / CONFIG), str(trained / 'epoch_2.pth'),
-        cfg_options={key: DictAction._parse_iterable(value) for key, value in model.items()})
+    infer = MultiTaskInferencer(str(ROOT / CONFIG), str(weights), cfg_options=options_of(options))
     expected = infer(photo, num_samples=3, stages=['initial', 'noisy', 'steps'],
                      tasks=['semseg', 'saliency', 'normal', 'boundary'])
     assert len(found) == 4 * 5
