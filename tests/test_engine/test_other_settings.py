@@ -48,7 +48,8 @@ def checkpoint(tmp_path: Path) -> str:
     ({'model.diffusion.schedule.noise_scale': 0.5}, 'noise_scale None -> 0.5'),
     ({'model.data_preprocessor.size': (32, 32)}, 'size.0 64 -> 32'),
     ({'model.initial_loss_weight': 3.0, 'model.tasks.semseg.loss_weight': 2.0,
-      'model.outputs': ('pred',), 'model.test_seed': 4}, '')])
+      'model.outputs': ('pred',), 'model.test_seed': 4}, ''),
+    ({'model.backbone.frozen_stages': 1, 'model.backbone.norm_eval': True}, '')])
 def test_what_changes_the_meaning_of_weights_is_told(changed, told, checkpoint):
     said = other_settings(checkpoint, config(**changed))
     assert told in said and bool(said) == bool(told)

@@ -109,7 +109,10 @@ def test_the_newest_whole_checkpoint_is_found(tmp_path):
     first, second = (write(tmp_path / f'epoch_{epoch}.pth') for epoch in (1, 2))
     tenth = write(tmp_path / 'epoch_10.pth')
     os.utime(tenth, (1, 1))  # of an earlier and longer run
-    assert latest_checkpoint(str(tmp_path)) == (str(second), '')  # killed in its first save
+    # A run that was killed in its first save; or the dates were lost in copying.
+    assert latest_checkpoint(str(tmp_path)) == (
+        str(second), f'{tmp_path}/last_checkpoint is not there, and epoch_2.pth is newer by its '
+        'date than epoch_10.pth')
     pointer = tmp_path / 'last_checkpoint'
     pointer.write_text(str(second))
     assert latest_checkpoint(str(tmp_path)) == (str(second), '')
@@ -148,8 +151,15 @@ def test_a_folder_may_be_moved_or_copied(tmp_path):
     (old / 'last_checkpoint').write_text(str(old / 'epoch_2.pth'))
     shutil.copytree(old, new)
     assert latest_checkpoint(str(new)) == (str(new / 'epoch_2.pth'), '')
+    (new / 'epoch_2.pth').rename(tmp_path / 'kept.pth')
+    said = (f'{new}/last_checkpoint names {old}/epoch_2.pth, which is of another run, and {new} '
+            'has no copy of it')
+    assert latest_checkpoint(str(new)) == (str(new / 'epoch_1.pth'), said)
+    (new / 'epoch_1.pth').unlink()
+    with pytest.raises(ValueError, match=f'{said}, and there is no earlier one'):
+        latest_checkpoint(str(new))
+    shutil.copy(old / 'epoch_1.pth', new)
     shutil.rmtree(old)
-    (new / 'epoch_2.pth').unlink()
     assert latest_checkpoint(str(new)) == (
         str(new / 'epoch_1.pth'), f'{new / "last_checkpoint"} names {old / "epoch_2.pth"}, which '
         'is gone')

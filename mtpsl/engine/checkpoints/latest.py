@@ -13,7 +13,7 @@ def latest_checkpoint(work_dir: str) -> tuple[str | None, str]:
     """Find the newest intact checkpoint of a work dir, and the damage of newer ones.
 
     The file ``last_checkpoint`` names the newest. If that is gone, damaged or has weights that
-    are not finite, the one before it is taken.
+    are not finite, the one before it is taken. Without that file the newest by its date counts.
 
     Returns:
         Its path, None if there are no checkpoints; and the damage to report, '' if there is none.
@@ -25,8 +25,9 @@ def latest_checkpoint(work_dir: str) -> tuple[str | None, str]:
     candidates = list(_newest_first(Path(work_dir), pointer))
     name = pointer.read_text().strip() if pointer.is_file() else ''
     gone = '' if not name or Path(name).name in {path.name for path in candidates} else (
-        f'{pointer} names {name}, which is gone')
-    problems: list[str] = []
+        f'{pointer} names {name}, which is ' + (
+            f'of another run, and {work_dir} has no copy of it' if Path(name).exists() else 'gone'))
+    problems = list(_by_date(candidates, pointer))
     for path in candidates:
         try:
             check_whole(str(path))
@@ -35,12 +36,21 @@ def latest_checkpoint(work_dir: str) -> tuple[str | None, str]:
             return str(path), '; '.join(filter(None, (gone, *problems)))
         except ValueError as error:
             problems.append(str(error))
-    if problems:
+    if candidates:
         raise ValueError('no checkpoint to resume from: ' + '; '.join(problems)
                          + '; remove them to start anew')
     if gone:
         raise ValueError(f'{gone}, and there is no earlier one; remove {pointer} to start anew')
     return None, ''
+
+
+def _by_date(candidates: list[Path], pointer: Path) -> Iterator[str]:
+    """Say that the newest file is not of the last step, as where dates were lost in copying."""
+    if candidates and not pointer.is_file():
+        last = max(pointer.parent.glob('*.pth'), key=_step)
+        if _step(last) > _step(candidates[0]):
+            yield (f'{pointer} is not there, and {candidates[0].name} is newer by its date than '
+                   f'{last.name}')
 
 
 def _newest_first(work_dir: Path, pointer: Path) -> Iterator[Path]:
@@ -54,8 +64,10 @@ def _newest_first(work_dir: Path, pointer: Path) -> Iterator[Path]:
                           key=lambda path: (times[path], _step(path)))
         return
     named = Path(name)
-    if (work_dir / named.name).exists() or not named.parent.is_dir():
-        named = work_dir / named.name  # the folder may be a copy or have been moved
+    # The folder may be a copy, or have been moved: what another run wrote is not its own.
+    others = (named.parent / pointer.name).is_file()
+    if (work_dir / named.name).exists() or not named.parent.is_dir() or others:
+        named = work_dir / named.name
     if named.exists():
         yield named
     # Later steps are of an earlier, longer run in the same folder.

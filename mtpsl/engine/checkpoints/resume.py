@@ -27,7 +27,7 @@ NOT_PREDICTING = {'loss_weight', 'initial_loss_weight', 'class_weight', 'positiv
                   'divide_when_zoomed', 'aux_normal', 'outputs', 'num_samples', 'test_seed',
                   'test_noise_on_cpu', 'channels_last', 'shortcut', 'regularizer', 'teacher',
                   'pseudo', 'feature_weight', 'bin_loss_weight', 'label_balance', 'train_tokens',
-                  'dropout', *STAGES}
+                  'dropout', 'frozen_stages', 'norm_eval', *STAGES}
 # Those that decide what a model's features and predictions mean.
 PREDICTING_PARTS = ('tasks', 'backbone', 'neck', 'decoder', 'diffusion')
 IMAGE_VALUES = ('mean', 'std', 'bgr_to_rgb')  # of a preprocessor: what the network sees of a pixel
