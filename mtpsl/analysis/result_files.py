@@ -18,6 +18,7 @@ from .directions import left_out, metric_directions, primary_figures, read_direc
 from .results import Result, refuse_overlap
 from .task_options import CHECKPOINT, read_options, read_tested
 
+RESULT = 'metrics.json'  # its name in a work dir
 PAPER = Path(__file__).with_name('paper_results.json')
 SET_KEYS = ('title', 'source', 'results')  # the first two for who reads the file
 RESULT_KEYS = ('method', 'setting', 'params', 'macs', 'metrics', 'printed_delta_m')
@@ -31,18 +32,18 @@ def read_results(path: str | Path, setting: str | None = None) -> list[Result]:
     if the file is called ``metrics.json``, else after the file.
 
     Args:
-        path: the file.
+        path: the file; a work dir stands for its ``metrics.json``.
         setting: which of a set's settings to take; needed where it has several.
 
     Raises:
         FileNotFoundError: no such file.
         ValueError: it is no result file, a figure is no number, or the setting is not clear.
     """
-    path = Path(path)
+    path = Path(path, RESULT) if Path(path).is_dir() else Path(path)
     content = _load(path)
     if 'results' in content:
         return _of_setting(_read_set(content, str(path)), setting)
-    name = _folder_name(path) if path.name == 'metrics.json' else path.stem
+    name = _folder_name(path) if path.name == RESULT else path.stem
     tested = read_tested(content, str(path))
     result = Result(name, {}, str(path), classes=_classes(content),
                     options=read_options(content, str(path)), tested=tested,
@@ -56,7 +57,7 @@ def _older(path: Path, tested: Mapping) -> str:
     last = Path(pointer.read_text().strip()).name if pointer.is_file() else ''
     of = tested.get(CHECKPOINT)
     return f'{path} has the figures of {of}, and the last checkpoint there is {last}' if (
-        path.name == 'metrics.json' and isinstance(of, str) and last != of
+        path.name == RESULT and isinstance(of, str) and last != of
         and NUMBERED.fullmatch(of) and NUMBERED.fullmatch(last)) else ''
 
 

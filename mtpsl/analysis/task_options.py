@@ -22,6 +22,7 @@ TESTED = 'tested'  # of a metrics.json: how the figures were measured
 WAYS = ('tta', 'amp', 'num_samples')  # of testing, whatever the images
 LABELLED = 'labelled images of '  # a task, of those tested on
 CHECKPOINT = 'checkpoint'  # of what was tested: its name
+STEPS = 'denoising steps'  # of it, where it has any
 SHOWN = 60  # characters of a value
 
 
@@ -59,16 +60,18 @@ def tested_with(model: 'MultiTaskModel', dataset: object, checkpoint: str) -> di
     views = None if model.tta is None else [
         f'{scale:g}{" mirrored" if flip else ""}' for flip, scale in model.tta.views]
     ways = dict(zip(WAYS, (views, model.amp, model.num_samples)))
-    name, leaves = Path(checkpoint).name, list(leaves_of(dataset))
+    leaves = list(leaves_of(dataset))
+    what = {CHECKPOINT: Path(checkpoint).name} | (
+        {STEPS: model.num_steps} if model.num_steps else {})
     if not leaves:  # a dataset of another kind
-        return {CHECKPOINT: name, 'images': len(dataset), **ways}  # type: ignore[arg-type]
+        return {**what, 'images': len(dataset), **ways}  # type: ignore[arg-type]
     infos = [leaf.get_data_info(index) for leaf in leaves for index in range(len(leaf))]
     labelled = Counter(name for info in infos for name in info['labels'])
     # The names of all images, and the content of some of those.
     which = sorted(str(info['img_id']) for info in infos), [
         content for leaf in leaves for name, content in files_of(leaf).items()
         if name.endswith(' image 0')]
-    return {CHECKPOINT: name, 'images': len(infos),
+    return {**what, 'images': len(infos),
             'which images, as a digest': f'{crc32(repr(which).encode()):08x}',
             **{f'{LABELLED}{task}': labelled[task] for task in model.tasks}, **ways}
 
@@ -106,7 +109,7 @@ def read_tested(content: Mapping, place: str) -> dict[str, Any]:
 def other_tests(methods: Iterable['Method'], of_one_set: bool = True) -> list[str]:
     """Lines on rows that were tested in other ways: other images, views, precision, samples.
 
-    And on runs of one row that are of other epochs or iterations.
+    And on runs of one row that are of other epochs or iterations, or of other denoising steps.
 
     Args:
         methods: the rows.
@@ -116,21 +119,26 @@ def other_tests(methods: Iterable['Method'], of_one_set: bool = True) -> list[st
     rows = [(method.name, run.tested) for method in methods for run in method.runs]
     # What a row does not say, of a task that it lacks or as older files, is no difference.
     differing = [told for option in dict.fromkeys(key for _, given in rows for key in given)
-                 if (of_one_set or option in WAYS) and option != CHECKPOINT
+                 if (of_one_set or option in WAYS) and option not in (CHECKPOINT, STEPS)
                  and (told := _differing(option, [row for row in rows if option in row[1]]))]
     lines = [f'the rows were not tested alike: {"; ".join(differing)}'] if differing else []
     for method in methods if of_one_set else ():
-        named = {name for run in method.runs for name in _names(run.tested.get(CHECKPOINT))}
+        named = {name for run in method.runs for name in _values(run.tested.get(CHECKPOINT))
+                 if isinstance(name, str)}
         ends = {name for name in named if NUMBERED.fullmatch(name)}
         if len(ends) > 1 or ends and any(name.startswith('best_') for name in named):
             lines.append(f'the runs of {method.name} are of different checkpoints: '
                          f'{", ".join(sorted(named))}')
+        steps = {str(number) for run in method.runs for number in _values(run.tested.get(STEPS))}
+        if len(steps) > 1:
+            lines.append(f'the runs of {method.name} have different numbers of denoising steps: '
+                         f'{", ".join(sorted(steps))}')
     return lines
 
 
-def _names(said: Any) -> list[str]:
-    """The checkpoints that a row names, of several files several."""
-    return said if isinstance(said, list) else [said] if isinstance(said, str) else []
+def _values(said: Any) -> list:
+    """What a row says of how it was tested, of several files several values."""
+    return said if isinstance(said, list) else [] if said is None else [said]
 
 
 def other_options(methods: Iterable['Method']) -> list[str]:

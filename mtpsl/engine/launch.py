@@ -98,7 +98,7 @@ def build_runner(cfg: Config) -> Runner:
                 runner.logger.warning(told)
         return runner
     path = _check_pretrained(cfg, model)
-    if told := path and other_settings(path, cfg):
+    if told := path and other_settings(path, cfg, partly=True):
         runner.logger.warning(told)
     if cfg.get('resume'):
         runner.logger.warning(f'nothing to resume in {cfg.work_dir}: training starts anew')
@@ -172,6 +172,8 @@ def set_work_dir(cfg: Config, work_dir: str | None) -> None:
     path = Path(cfg.filename).resolve()
     cfg.work_dir = user_path(work_dir or cfg.get('work_dir') or Path(
         'work_dirs', path.parent.name, path.stem))
+    if Path(cfg.work_dir).exists() and not Path(cfg.work_dir).is_dir():
+        raise ValueError(f'the work dir must be a folder, got the file {cfg.work_dir}')
 
 
 def _check_pretrained(cfg: Config, model: torch.nn.Module) -> str:

@@ -11,7 +11,7 @@ LISTS = (Sequence, np.ndarray, Tensor)  # ordered types
 
 
 def check_names(owner: str, class_names: Sequence[str]) -> tuple[str, ...]:
-    """Check 1 to 255 distinct class names, in the order of their ids.
+    """Check 1 to 255 distinct class names in one line, in the order of their ids.
 
     Raises:
         ValueError: anything else, such as a set, which has no order.
@@ -22,6 +22,11 @@ def check_names(owner: str, class_names: Sequence[str]) -> tuple[str, ...]:
                          f'ids, got {class_names!r}')
     if not 1 <= len(class_names) <= 255:
         raise ValueError(f'{owner}: class_names must be 1 to 255 names, got {len(class_names)}')
+    odd = next((name for name in class_names if name != name.strip() or not name.isprintable()),
+               None)
+    if odd is not None:
+        raise ValueError(f'{owner}: class_names must be of printed characters, without a line '
+                         f'break, and without blanks around them, got {odd!r}')
     twice = [name for name in dict.fromkeys(class_names) if class_names.count(name) > 1]
     if twice:
         raise ValueError(f'{owner}: class_names must all differ, got {twice[0]!r} more than once')

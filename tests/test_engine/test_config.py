@@ -295,6 +295,9 @@ def test_work_dir_by_precedence(tmp_path):
     assert cfg.work_dir == 'from_config'
     set_work_dir(cfg, 'from_command')
     assert cfg.work_dir == 'from_command'
+    (tmp_path / 'file').touch()
+    with pytest.raises(ValueError, match=f'must be a folder, got the file {tmp_path}/file'):
+        set_work_dir(cfg, str(tmp_path / 'file'))
 
 
 def test_a_misspelt_argument_of_a_part_is_an_error():

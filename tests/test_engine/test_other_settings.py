@@ -101,6 +101,16 @@ def test_the_model_that_ships_knows_what_it_was_trained_with():
                    {'model.diffusion.residual': False})
 
 
+@pytest.mark.parametrize('changed, told', [
+    ({'model.tasks.semseg.class_names': [*CLASSES, 'sky']}, False),  # its head begins anew
+    ({'model.tasks.semseg.class_names': ['sky', *CLASSES[1:]]}, True),
+    ({'model.tasks.range': dict(type='Depth')}, False), ({'model.tasks.depth': None}, False),
+    ({'model.tasks.depth.type': 'InverseDepth'}, True)])
+def test_of_weights_that_are_taken_where_they_fit_only_those_count(changed, told, checkpoint):
+    assert bool(other_settings(checkpoint, config(**changed), partly=True)) == told
+    assert other_settings(checkpoint, config(**changed))
+
+
 def test_weights_without_a_run_say_nothing(tmp_path):
     torch.save(MODELS.build(config().model).state_dict(), tmp_path / 'plain.pth')
     assert other_settings(str(tmp_path / 'plain.pth'), config()) == ''

@@ -90,6 +90,14 @@ def test_metrics_of_a_test(tmp_path: Path) -> None:
     assert read_results(write(tmp_path / 'pascal_r18' / 'last.json', METRICS))[0].method == 'last'
 
 
+def test_a_work_dir_stands_for_its_figures(tmp_path: Path) -> None:
+    path = write(tmp_path / 'run/metrics.json', METRICS)
+    assert read_argument(f'ours={path.parent}') == read_argument(f'ours={path}')
+    path.unlink()
+    with pytest.raises(FileNotFoundError, match=f'^there is no result file {path}$'):
+        read_results(path.parent)
+
+
 def test_work_dirs_of_methods_do_not_pass_for_seeds(tmp_path: Path) -> None:
     """Their configs have the same name; the default work dir has the method's folder in front."""
     paths = [write(tmp_path / 'work_dirs' / method / 'pascal_r18' / 'metrics.json', METRICS)
@@ -250,6 +258,15 @@ def test_seeds_of_other_epochs_are_told(tmp_path) -> None:
         assert other_tests([Method(run.file, (run,)) for run in runs]) == []
 
 
+def test_seeds_of_other_numbers_of_steps_are_told(tmp_path) -> None:
+    """Rows may differ in it, as those of a figure of steps do."""
+    runs = [read_results(write(tmp_path / f'{steps}.json', {
+        'semseg/mIoU': 50, 'tested': {'denoising steps': steps}}))[0] for steps in (2, 2, 4)]
+    assert other_tests([Method('a', tuple(runs))]) == [
+        'the runs of a have different numbers of denoising steps: 2, 4']
+    assert not other_tests([Method('a', tuple(runs[:2])), Method('b', tuple(runs[2:]))])
+
+
 @pytest.mark.parametrize(('other', 'told'), [
     (dict(tta=['1', '1 mirrored']), 'tta is null in a, ["1", "1 mirrored"] in b'),
     (dict(images=80), 'images is 100 in a, 80 in b'),
@@ -331,6 +348,6 @@ def test_what_is_no_result_file(content: str, message: str, tmp_path: Path) -> N
 
 
 def test_no_such_file(tmp_path: Path) -> None:
-    for path in (tmp_path / 'none.json', tmp_path):
+    for path in (tmp_path / 'none.json', tmp_path / 'metrics.json'):
         with pytest.raises(FileNotFoundError, match=f'^there is no result file {path}$'):
             read_results(path)

@@ -38,6 +38,16 @@ def test_a_work_dir_is_enough(config, write, tmp_path):
         read_step_row(str(tmp_path / 'work'))
 
 
+def test_figures_of_another_number_of_steps_are_refused(config, write, tmp_path):
+    """As of a test with ``--cfg-options model.diffusion.schedule.num_steps``."""
+    path = write('work/metrics.json', METRICS | {'tested': {'denoising steps': 3}})
+    assert read_step_row(f'{config}={path}').steps == 3
+    write('work/metrics.json', METRICS | {'tested': {'denoising steps': 4}})
+    with pytest.raises(ValueError, match='metrics.json has the figures of 4 denoising steps, .*'
+                       r'diffusion\.py has 3; CONFIG=METRICS with a config of 4 steps'):
+        read_step_row(f'{config}={path}')
+
+
 def test_the_drawing():
     assert draw_steps([row(1, {'a/depth/absErr': 1.0})]).axes[0].get_title() == 'a depth absErr ↓'
     worse, better = {'depth/absErr': 0.2, 'semseg/mIoU': 50.0}, {'depth/absErr': 0.1}
@@ -69,5 +79,5 @@ def test_what_is_no_row(config, baseline, write, tmp_path):
         read_step_row(config)
     with pytest.raises(FileNotFoundError, match=r'there is no config \(\.py\) in'):
         read_step_row(str(tmp_path))
-    with pytest.raises(FileNotFoundError, match=r'there is no file no\.json'):
+    with pytest.raises(FileNotFoundError, match=r'there is no result file no\.json'):
         read_step_row(f'{config}=no.json')

@@ -112,6 +112,7 @@ def test_255_without_1_in_an_array_could_mean_two_things() -> None:
     (dict(class_names={1: 'a', 0: 'b'}), 'class_names must be a sequence of names in the order'),
     (dict(class_names=(0, 1)), 'class_names must be a sequence of names in the order'),
     (dict(class_names=7), 'class_names must be a sequence of names in the order'),
+    (dict(class_names=('a', 'b\n')), r"printed characters, .* got 'b\\n'"),
     (dict(class_names=('a', 'b', 'a')), "class_names must all differ, got 'a' more than once"),
     (dict(palette=((0.0, 0, 0), (1, 0, 0), (0, 1, 0))), 'palette must be RGB colours of whole'),
     (dict(palette=((0, 0, 0), (300, 0, 0), (0, 1, 0))), 'palette must be .* from 0 to 255'),

@@ -14,8 +14,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = Parser(
         description='A table of results side by side, with Delta_m; see docs/compare.md')
     parser.add_argument('results', nargs='*', metavar='RESULT',
-                        help='a metrics.json or a set of results; NAME=FILE names the row, '
-                        'NAME=FILE,FILE makes one row of files of different tasks')
+                        help='a metrics.json, its work dir or a set of results; NAME=FILE names '
+                        'the row, NAME=FILE,FILE makes one row of files of different tasks')
     parser.add_argument('--baseline', nargs='+', metavar='RESULT',
                         help='what Delta_m is relative to: files, one a task or one for all, or '
                         "the name of a row (default: the paper's Single-Task with --paper)")

@@ -10,13 +10,14 @@ from matplotlib.figure import Figure
 from mmengine.logging import print_log
 
 from mtpsl.analysis.directions import left_out, primary_figures, read_directions
+from mtpsl.analysis.result_files import RESULT
 from mtpsl.engine.visualization import read_curves
 from mtpsl.evaluation.table import ARROWS
 from mtpsl.structures.outputs import LOSS_SUFFIXES, ZERO_LOSS
 from mtpsl.system.arguments import split_name
 from mtpsl.system.choices import COLUMN, PAGE
 
-from .runs import CURVES, RESULT, run_file, run_title
+from .runs import curves_file, run_title
 from .style import line_styles, paper_style
 
 ACROSS = 5  # panels at most
@@ -33,7 +34,7 @@ def read_run(text: str) -> tuple[str, list[dict]]:
         ValueError: it is no file of curves, or an empty one.
     """
     name, path = split_name(text)
-    file = run_file(path, CURVES)
+    file = curves_file(path)
     records = read_curves(file)
     if not records or not all(isinstance(record, dict) for record in records):
         raise ValueError(f'{file} holds no curve')
@@ -55,7 +56,7 @@ def read_named(text: str) -> dict[str, bool] | None:
     Raises:
         ValueError: the entry of the file is no object of true and false.
     """
-    file = run_file(split_name(text)[1], CURVES).with_name(RESULT)
+    file = curves_file(split_name(text)[1]).with_name(RESULT)
     try:
         content = json.loads(file.read_text(encoding='utf-8')) if file.is_file() else {}
     except ValueError:  # no JSON; who reads the figures tells

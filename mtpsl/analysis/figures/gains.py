@@ -14,7 +14,7 @@ from mtpsl.evaluation.table import ARROWS, figure
 from mtpsl.system.arguments import split_name, split_paths
 from mtpsl.system.choices import COLUMN, PAGE
 
-from .runs import RESULT, run_file, run_title, tell_notes, tell_other_tests
+from .runs import run_title, tell_notes, tell_other_tests
 from .style import paper_style
 
 ACROSS = 5  # panels at most
@@ -62,7 +62,7 @@ def tell_other_ways(texts: Sequence[str]) -> None:
 def _read_model(text: str) -> tuple[str, list[Result]]:
     """The name, '' where none is given, and the results of the seeds."""
     name, paths = split_name(text)
-    return name, [_read_result(str(run_file(path, RESULT))) for path in split_paths(paths)]
+    return name, [_read_result(path) for path in split_paths(paths)]
 
 
 def _read_result(file: str) -> Result:

@@ -16,16 +16,16 @@ from mtpsl.system.arguments import split_name, split_paths
 from .image_predictions import TRUTH
 from .method_grid import INPUT
 
-RESULT, CURVES = 'metrics.json', 'curves.json'
+CURVES = 'curves.json'
 
 
-def run_file(path: str, name: str) -> Path:
-    """Return the file itself, or the file ``name`` in a work dir.
+def curves_file(path: str) -> Path:
+    """Return the file itself, or the curves of a work dir.
 
     Raises:
         FileNotFoundError: it does not exist.
     """
-    file = Path(path, name) if Path(path).is_dir() else Path(path)
+    file = Path(path, CURVES) if Path(path).is_dir() else Path(path)
     if not file.is_file():
         raise FileNotFoundError(f'there is no file {file}')
     return file

@@ -10,13 +10,14 @@ from matplotlib.figure import Figure
 from mtpsl.analysis.complexity import build_without_values, complexity
 from mtpsl.analysis.result_files import read_results
 from mtpsl.analysis.results import Method, group_by_method, one_direction
+from mtpsl.analysis.task_options import STEPS
 from mtpsl.engine import load_config
 from mtpsl.engine.config.load import require
 from mtpsl.evaluation.table import ARROWS
 from mtpsl.system.arguments import split_paths
 from mtpsl.system.choices import COLUMN, PAGE
 
-from .runs import RESULT, run_config, run_file, tell_notes, tell_other_tests
+from .runs import run_config, tell_notes, tell_other_tests
 from .style import paper_style
 
 
@@ -46,7 +47,8 @@ def read_step_row(text: str, options: Mapping[str, object] | None = None) -> Ste
 
     Raises:
         FileNotFoundError: a file does not exist.
-        ValueError: another form, a config without denoising steps, or not a result file.
+        ValueError: another form, a config without denoising steps, or with another number than
+            was tested, or not a result file.
     """
     if Path(text).is_dir():
         config, files = run_config(text), [text]
@@ -56,7 +58,7 @@ def read_step_row(text: str, options: Mapping[str, object] | None = None) -> Ste
     else:
         raise ValueError(f'expected a work dir or CONFIG=METRICS, got {text!r}, which is neither')
     results = [replace(result, method=config) for file in files
-               for result in read_results(run_file(file, RESULT))]
+               for result in read_results(file)]
     tell_notes(*results)
     (method,) = group_by_method(results)
     cfg = load_config(config, options)
@@ -64,6 +66,12 @@ def read_step_row(text: str, options: Mapping[str, object] | None = None) -> Ste
     model = build_without_values(cfg.model)
     if not model.num_steps:
         raise ValueError(f'{config} has no denoising steps: its model is a {type(model).__name__}')
+    for result in results:
+        tested = result.tested.get(STEPS, model.num_steps)
+        if tested != model.num_steps:
+            raise ValueError(f'{result.file} has the figures of {tested} denoising steps, {config} '
+                             f'has {model.num_steps}; CONFIG=METRICS with a config of {tested} '
+                             'steps draws them')
     macs = complexity(model, model.data_preprocessor.size, depth=1)['']['macs']
     return StepRow(model.num_steps, macs, method, text)
 

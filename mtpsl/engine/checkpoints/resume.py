@@ -137,22 +137,34 @@ def other_reading(path: str, cfg: Config) -> str:
             f'only if the data differ (trained with -> config): {found}') if found else ''
 
 
-def other_settings(path: str, cfg: Config) -> str:
+def other_settings(path: str, cfg: Config, partly: bool = False) -> str:
     """Describe where a config differs from a checkpoint's training although the weights fit.
 
     Args:
         path: a checkpoint of a run, or a file that ``publish.py`` made of one.
         cfg: a config with the model that the weights are meant for.
+        partly: tasks that one of both lacks, or that have more classes in one, do not count, since
+            only weights that fit are taken, as by ``init_cfg``.
 
     Returns:
         A sentence for a warning; '' if nothing differs or the file does not say.
     """
-    before = _model_of(path)
+    before, now = _model_of(path), cast(dict, plain(cfg.model))
     if not before:
         return ''
-    found = differences(_predicting(before), _predicting(plain(cfg.model)))
+    if partly:
+        tasks = [model.get('tasks') or {} for model in (before, now)]
+        both = [name for name in tasks[0] if len({_classes(one.get(name)) for one in tasks}) == 1]
+        before, now = (model | dict(tasks={name: one[name] for name in both if name in one})
+                       for model, one in zip((before, now), tasks))
+    found = differences(_predicting(before), _predicting(now))
     return found and (f'{path} was trained with other settings of the model than the config has, '
                       f'which changes what its weights mean (trained with -> config): {found}')
+
+
+def _classes(task: object) -> int | None:
+    """The number of classes of a task's config, 0 where it lists none; None if there is no task."""
+    return len(task.get('class_names') or ()) if isinstance(task, Mapping) else None
 
 
 def check_teacher(path: str, cfg: Config) -> None:
