@@ -20,6 +20,7 @@ from forked import leave_layout
 from mmengine.dataset import base_dataset
 from mmengine.logging import MMLogger
 from tiny import make_samples, tiny_model_config
+from yapf.yapflib import yapf_api
 
 import mtpsl.engine.patches  # noqa: F401  (or yapf would be put back)
 from mtpsl.engine.quiet import quieten
@@ -77,6 +78,12 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+
+
+@pytest.fixture
+def layout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Texts of configs as a user sees them."""
+    monkeypatch.setattr(yapf_api, 'FormatCode', yapf_api.FormatCode.instead_of)
 
 
 @pytest.fixture(params=['PredictionDiffusion', 'FeatureDiffusion'])

@@ -206,7 +206,7 @@ val_evaluator = dict(tasks=dict(parsing=dict(type='Parsing', values=(0, 1))))
     ('data_preprocessor', 'rgb=True', 'rgb=False', 'data_preprocessor.bgr_to_rgb is False at'),
     ('max_epochs', '24', '124', r'sets max_epochs to 124, .* train_cfg.max_epochs is 24, which'),
 ])
-def test_a_dump_edited_at_the_top_alone_is_told(part, old, new, told, tmp_path):
+def test_a_dump_edited_at_the_top_alone_is_told(part, old, new, told, tmp_path, layout):
     """The parts have what is written out in them. A variable may be left from before overrides."""
     dumped, edited = tmp_path / 'dumped.py', tmp_path / 'edited.py'
     load_config('configs/synthetic/demo.py').dump(dumped)
