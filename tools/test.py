@@ -142,7 +142,7 @@ def report(metrics: dict[str, float], runner: 'Runner', out: Path) -> None:
     finite = {key: None if math.isnan(value) else value for key, value in metrics.items()}
     content = finite | {
         DIRECTIONS: directions_of(tasks), OPTIONS: options_of(runner.cfg.tasks),
-        TESTED: tested_with(model, runner.test_dataloader.dataset, runner.cfg.load_from)}
+        TESTED: tested_with(model, runner.test_dataloader.dataset, runner.cfg)}
     write_keeping(out.with_suffix('.md'), table + '\n')
     write_keeping(out, json.dumps(content, indent=2) + '\n')
     print(f'metrics: {out}')

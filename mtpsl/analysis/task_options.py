@@ -12,6 +12,8 @@ from mtpsl.registry import TASKS, class_of
 from mtpsl.system.files import NUMBERED
 
 if TYPE_CHECKING:
+    from mmengine.config import Config
+
     from mtpsl.models import MultiTaskModel
 
     from .results import Method
@@ -23,6 +25,7 @@ WAYS = ('tta', 'amp', 'num_samples')  # of testing, whatever the images
 LABELLED = 'labelled images of '  # a task, of those tested on
 CHECKPOINT = 'checkpoint'  # of what was tested: its name
 STEPS = 'denoising steps'  # of it, where it has any
+SETTINGS = 'settings changed since training'  # of its model, as "key before -> now", or none
 SHOWN = 60  # characters of a value
 
 
@@ -46,23 +49,25 @@ def options_of(tasks: Mapping[str, Mapping]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def tested_with(model: 'MultiTaskModel', dataset: object, checkpoint: str) -> dict[str, Any]:
+def tested_with(model: 'MultiTaskModel', dataset: object, cfg: 'Config') -> dict[str, Any]:
     """The entry ``tested`` of a file of figures.
 
     Args:
         model: the tested model.
         dataset: what it was tested on, built.
-        checkpoint: the file of its weights.
+        cfg: the config of the test, with the file of the weights.
     """
     from mtpsl.datasets.walks import leaves_of
     from mtpsl.engine.checkpoints.data_files import files_of
+    from mtpsl.engine.checkpoints.resume import changed_settings
 
     views = None if model.tta is None else [
         f'{scale:g}{" mirrored" if flip else ""}' for flip, scale in model.tta.views]
     ways = dict(zip(WAYS, (views, model.amp, model.num_samples)))
     leaves = list(leaves_of(dataset))
-    what = {CHECKPOINT: Path(checkpoint).name} | (
-        {STEPS: model.num_steps} if model.num_steps else {})
+    what = {CHECKPOINT: Path(cfg.load_from).name,
+            SETTINGS: changed_settings(cfg.load_from, cfg) or 'none'} | (
+                {STEPS: model.num_steps} if model.num_steps else {})
     if not leaves:  # a dataset of another kind
         return {**what, 'images': len(dataset), **ways}  # type: ignore[arg-type]
     infos = [leaf.get_data_info(index) for leaf in leaves for index in range(len(leaf))]

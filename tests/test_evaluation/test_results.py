@@ -258,6 +258,16 @@ def test_seeds_of_other_epochs_are_told(tmp_path) -> None:
         assert other_tests([Method(run.file, (run,)) for run in runs]) == []
 
 
+def test_rows_whose_settings_are_not_those_of_their_training_are_told(tmp_path) -> None:
+    changed = 'diffusion.schedule.num_steps 2 -> 4'
+    rows = [Method(name, tuple(read_results(write(tmp_path / f'{name}.json', {
+        'semseg/mIoU': 50, 'tested': {'settings changed since training': said}}))))
+        for name, said in (('a', 'none'), ('b', changed), ('c', 'none'))]
+    assert other_tests(rows) == ['the rows were not tested alike: settings changed since training '
+                                 f'is "none" in a and c, "{changed}" in b']
+    assert not other_tests([rows[0], rows[2]])
+
+
 def test_seeds_of_other_numbers_of_steps_are_told(tmp_path) -> None:
     """Rows may differ in it, as those of a figure of steps do."""
     runs = [read_results(write(tmp_path / f'{steps}.json', {

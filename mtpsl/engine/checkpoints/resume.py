@@ -149,6 +149,13 @@ def other_settings(path: str, cfg: Config, partly: bool = False) -> str:
     Returns:
         A sentence for a warning; '' if nothing differs or the file does not say.
     """
+    found = changed_settings(path, cfg, partly)
+    return found and (f'{path} was trained with other settings of the model than the config has, '
+                      f'which changes what its weights mean (trained with -> config): {found}')
+
+
+def changed_settings(path: str, cfg: Config, partly: bool = False) -> str:
+    """Return the settings of :func:`other_settings` alone, ``key before -> now``."""
     before, now = _model_of(path), cast(dict, plain(cfg.model))
     if not before:
         return ''
@@ -157,9 +164,7 @@ def other_settings(path: str, cfg: Config, partly: bool = False) -> str:
         both = [name for name in tasks[0] if len({_classes(one.get(name)) for one in tasks}) == 1]
         before, now = (model | dict(tasks={name: one[name] for name in both if name in one})
                        for model, one in zip((before, now), tasks))
-    found = differences(_predicting(before), _predicting(now))
-    return found and (f'{path} was trained with other settings of the model than the config has, '
-                      f'which changes what its weights mean (trained with -> config): {found}')
+    return differences(_predicting(before), _predicting(now))
 
 
 def _classes(task: object) -> int | None:
