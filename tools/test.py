@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from mtpsl.system.arguments import at_least
 from mtpsl.system.config_arguments import one_line_errors, runner_parser
-from mtpsl.system.files import put_aside, write_keeping
+from mtpsl.system.files import RESULT, put_aside, write_keeping
 
 if TYPE_CHECKING:
     from mmengine.runner import Runner
@@ -69,7 +69,7 @@ def main(argv: list[str] | None = None) -> None:
         cfg.load_from = args.checkpoint
         cfg.resume = False
         set_work_dir(cfg, args.work_dir)
-        out = Path(args.out or Path(cfg.work_dir, 'metrics.json'))
+        out = Path(args.out or Path(cfg.work_dir, RESULT))
         html = args.html and Path(args.html)
         # Now, not after the evaluation.
         for folder in (out.parent, args.show_dir, html and html.parent):

@@ -12,13 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from mtpsl.system.arguments import split_name, split_paths
-from mtpsl.system.files import NUMBERED
+from mtpsl.system.files import NUMBERED, RESULT
 
 from .directions import left_out, metric_directions, primary_figures, read_directions
 from .results import Result, refuse_overlap
 from .task_options import CHECKPOINT, read_options, read_tested
 
-RESULT = 'metrics.json'  # its name in a work dir
 PAPER = Path(__file__).with_name('paper_results.json')
 SET_KEYS = ('title', 'source', 'results')  # the first two for who reads the file
 RESULT_KEYS = ('method', 'setting', 'params', 'macs', 'metrics', 'printed_delta_m')

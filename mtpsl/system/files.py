@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # A checkpoint of a moment of the training: unit and number.
 NUMBERED = re.compile(r'(epoch|iter)_(\d+)\.pth')
+RESULT = 'metrics.json'  # the figures of a test, in a work dir
 
 
 def user_path(path: str | os.PathLike[str]) -> str:
@@ -85,14 +86,14 @@ def write_json(path: Path, content: object) -> None:
 
 
 def put_aside(path: Path, text: str | None = None) -> None:
-    """Rename a file that is there and holds anything but ``text``, and tell it."""
+    """Rename a file that is there, unless it holds ``text``, and tell it."""
     if path.is_file() and path.read_text(errors='replace') != text:
         stamp = time.strftime('%Y%m%d_%H%M%S', time.localtime(path.stat().st_mtime))
         names = (f'{path.stem}.{stamp}{f"_{number}" * (number > 1)}{path.suffix}'
                  for number in count(1))
         earlier = next(one for one in map(path.with_name, names) if not one.exists())
         path.rename(earlier)
-        print(f'earlier {path.name}, which differs: {earlier}')
+        print(f'earlier {path.name}{", which differs" * (text is not None)}: {earlier}')
 
 
 def write_keeping(path: Path, text: str) -> None:

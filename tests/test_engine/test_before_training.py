@@ -66,11 +66,16 @@ def test_a_resumed_run_on_other_images_or_code_is_told(tmp_path, monkeypatch):
         return max(work.glob('*/*.log')).read_text()
 
     train(1)
+    (work / 'metrics.json').write_text('{}')
     assert 'other training data' not in train(2)
+    aside, = work.glob('metrics*.json')  # another epoch_2.pth may have been tested
+    assert aside.name != 'metrics.json'
     assert 'compared are other files' not in max(work.glob('*/*.log')).read_text()
     assert 'other code' not in max(work.glob('*/*.log')).read_text()
     (code / 'part.py').write_text('STRENGTH = 0.2')
+    (work / 'metrics.json').write_text('{}')
     assert 'epoch_2.pth has epoch 2, the training ends at 1: nothing is left' in train(1)
+    assert (work / 'metrics.json').exists()
     for path in [*root.glob('train/*/4.*'), *root.glob('train/*/5.*')]:
         path.unlink()
     (root / 'train/semseg/0.png').write_bytes((root / 'train/semseg/1.png').read_bytes())

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from mtpsl.analysis.directions import metric_directions
 from mtpsl.engine.visualization import read_curves
 from mtpsl.structures import outputs
-from mtpsl.system.files import write_json
+from mtpsl.system.files import RESULT, write_json
 
 INITIAL = outputs.METRIC_PREFIXES[outputs.INITIAL]
 
@@ -71,7 +71,7 @@ class Record:
 
     def add(self, name: str, method: str, setting: str, seed: int, folder: Path) -> None:
         """Add the metrics of a run from ``metrics.json`` in ``folder``."""
-        metrics = _primary_metrics(json.loads((folder / 'metrics.json').read_text()))
+        metrics = _primary_metrics(json.loads((folder / RESULT).read_text()))
         curves = [(record['after'], _primary_metrics(record))
                   for record in read_curves(folder / 'curves.json') if 'after' in record]
         self._read()  # another benchmark may have added runs

@@ -10,12 +10,12 @@ from matplotlib.figure import Figure
 from mmengine.logging import print_log
 
 from mtpsl.analysis.directions import left_out, primary_figures, read_directions
-from mtpsl.analysis.result_files import RESULT
 from mtpsl.engine.visualization import read_curves
 from mtpsl.evaluation.table import ARROWS
 from mtpsl.structures.outputs import LOSS_SUFFIXES, ZERO_LOSS
 from mtpsl.system.arguments import split_name
 from mtpsl.system.choices import COLUMN, PAGE
+from mtpsl.system.files import RESULT
 
 from .runs import curves_file, run_title
 from .style import line_styles, paper_style

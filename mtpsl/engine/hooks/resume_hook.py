@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from pathlib import Path
 
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.hooks import CheckpointHook, EarlyStoppingHook, EMAHook, Hook, ParamSchedulerHook
@@ -17,6 +18,7 @@ from mtpsl.engine.visualization.curve_backend import (
     is_training,
 )
 from mtpsl.registry import HOOKS
+from mtpsl.system.files import RESULT, put_aside
 
 
 @HOOKS.register_module()
@@ -26,7 +28,8 @@ class ResumeHook(Hook):
     A checkpoint is saved before the validation of its epoch, and mmengine resumes with the next
     epoch. The curves tell which validations have finished, so without a ``CurveVisBackend`` in
     the visualizer no validation is done again (:func:`mtpsl.engine.build_runner` adds one). A new
-    run in a used folder moves the earlier curves to ``curves.<time>.json``.
+    run in a used folder moves the earlier curves to ``curves.<time>.json``, and any training the
+    figures of an earlier test, since checkpoints of other weights may get the names of those.
 
     What counts over validations goes on where it was: a schedule that the checkpoint was saved
     before (``ReduceOnPlateauLR``) gets the figures of the last one, and ``EarlyStoppingHook``,
@@ -44,6 +47,10 @@ class ResumeHook(Hook):
         backend = curves_of(runner.visualizer)
         if backend:
             found = [_rewind(backend, runner)]
+        if is_main_process() and runner.iter < runner.max_iters:
+            figures = Path(runner.work_dir, RESULT)
+            for path in (figures, figures.with_suffix('.md')):
+                put_aside(path)
         broadcast_object_list(found)
         validations, = found
         if not runner.iter:
