@@ -54,7 +54,7 @@ def main(argv: list[str] | None = None) -> None:
         from mmengine.dist import is_main_process
 
         from mtpsl.engine import build_runner, load_config
-        from mtpsl.engine.checkpoints.resume import check_meaning
+        from mtpsl.engine.checkpoints.resume import changed_settings, check_meaning
         from mtpsl.engine.checks.check_data import check_labels
         from mtpsl.engine.config.load import evaluators, require
         from mtpsl.engine.config.precheck import check_data, check_together
@@ -84,6 +84,7 @@ def main(argv: list[str] | None = None) -> None:
         check_together(cfg)
         check_launcher(cfg)
         check_meaning(args.checkpoint, cfg)
+        changed = changed_settings(args.checkpoint, cfg)  # now: a training may remove the file
         check_data(cfg, 'test')
         begin = time.time()
         with naming_lost_ranks():
@@ -94,7 +95,7 @@ def main(argv: list[str] | None = None) -> None:
             check_labels(runner, training=False)
             metrics = runner.test()
         if is_main_process():
-            report(metrics, runner, out)
+            report(metrics, runner, out, changed)
             if args.show_dir:
                 report_panels(Path(args.show_dir), begin)
             if html:
@@ -123,10 +124,12 @@ def augment(runner: 'Runner') -> None:
     runner.logger.info(f'test-time augmentation: {len(model.tta.views)} views of an image')
 
 
-def report(metrics: dict[str, float], runner: 'Runner', out: Path) -> None:
+def report(metrics: dict[str, float], runner: 'Runner', out: Path,
+           changed: list[str] | None) -> None:
     """Print the primary metric table, and write it (.md) and all the metrics (.json).
 
-    Other metrics that are there, of an earlier test, are put aside.
+    Other metrics that are there, of an earlier test, are put aside. ``changed`` are settings that
+    are not those of the training.
     """
     from mtpsl.analysis.directions import DIRECTIONS, directions_of
     from mtpsl.analysis.task_options import OPTIONS, TESTED, options_of, tested_with
@@ -142,7 +145,7 @@ def report(metrics: dict[str, float], runner: 'Runner', out: Path) -> None:
     finite = {key: None if math.isnan(value) else value for key, value in metrics.items()}
     content = finite | {
         DIRECTIONS: directions_of(tasks), OPTIONS: options_of(runner.cfg.tasks),
-        TESTED: tested_with(model, runner.test_dataloader.dataset, runner.cfg)}
+        TESTED: tested_with(model, runner.test_dataloader.dataset, runner.cfg.load_from, changed)}
     write_keeping(out.with_suffix('.md'), table + '\n')
     write_keeping(out, json.dumps(content, indent=2) + '\n')
     print(f'metrics: {out}')

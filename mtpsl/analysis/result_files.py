@@ -24,6 +24,11 @@ RESULT_KEYS = ('method', 'setting', 'params', 'macs', 'metrics', 'printed_delta_
 SHOWN = 8  # keys that an error lists at most: a metrics.json may have hundreds
 
 
+def result_file(path: str | Path) -> Path:
+    """Return the file itself, or that of a work dir."""
+    return Path(path, RESULT) if Path(path).is_dir() else Path(path)
+
+
 def read_results(path: str | Path, setting: str | None = None) -> list[Result]:
     """Read a result file of either kind.
 
@@ -38,7 +43,7 @@ def read_results(path: str | Path, setting: str | None = None) -> list[Result]:
         FileNotFoundError: no such file.
         ValueError: it is no result file, a figure is no number, or the setting is not clear.
     """
-    path = Path(path, RESULT) if Path(path).is_dir() else Path(path)
+    path = result_file(path)
     content = _load(path)
     if 'results' in content:
         return _of_setting(_read_set(content, str(path)), setting)

@@ -12,8 +12,6 @@ from mtpsl.registry import TASKS, class_of
 from mtpsl.system.files import NUMBERED
 
 if TYPE_CHECKING:
-    from mmengine.config import Config
-
     from mtpsl.models import MultiTaskModel
 
     from .results import Method
@@ -25,7 +23,7 @@ WAYS = ('tta', 'amp', 'num_samples')  # of testing, whatever the images
 LABELLED = 'labelled images of '  # a task, of those tested on
 CHECKPOINT = 'checkpoint'  # of what was tested: its name
 STEPS = 'denoising steps'  # of it, where it has any
-SETTINGS = 'settings changed since training'  # of its model, as "key before -> now", or none
+SETTINGS = 'settings changed since training'  # of its model, a list of "key before -> now"
 SHOWN = 60  # characters of a value
 
 
@@ -49,25 +47,26 @@ def options_of(tasks: Mapping[str, Mapping]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def tested_with(model: 'MultiTaskModel', dataset: object, cfg: 'Config') -> dict[str, Any]:
+def tested_with(model: 'MultiTaskModel', dataset: object, checkpoint: str,
+                changed: list[str] | None) -> dict[str, Any]:
     """The entry ``tested`` of a file of figures.
 
     Args:
         model: the tested model.
         dataset: what it was tested on, built.
-        cfg: the config of the test, with the file of the weights.
+        checkpoint: the file of its weights, which may be gone since.
+        changed: see :func:`mtpsl.engine.checkpoints.resume.changed_settings`.
     """
     from mtpsl.datasets.walks import leaves_of
     from mtpsl.engine.checkpoints.data_files import files_of
-    from mtpsl.engine.checkpoints.resume import changed_settings
 
     views = None if model.tta is None else [
         f'{scale:g}{" mirrored" if flip else ""}' for flip, scale in model.tta.views]
     ways = dict(zip(WAYS, (views, model.amp, model.num_samples)))
     leaves = list(leaves_of(dataset))
-    what = {CHECKPOINT: Path(cfg.load_from).name,
-            SETTINGS: changed_settings(cfg.load_from, cfg) or 'none'} | (
-                {STEPS: model.num_steps} if model.num_steps else {})
+    what = {CHECKPOINT: Path(checkpoint).name} | (
+        {STEPS: model.num_steps} if model.num_steps else {}) | (
+        {} if changed is None else {SETTINGS: changed})
     if not leaves:  # a dataset of another kind
         return {**what, 'images': len(dataset), **ways}  # type: ignore[arg-type]
     infos = [leaf.get_data_info(index) for leaf in leaves for index in range(len(leaf))]
@@ -124,8 +123,10 @@ def other_tests(methods: Iterable['Method'], of_one_set: bool = True) -> list[st
     rows = [(method.name, run.tested) for method in methods for run in method.runs]
     # What a row does not say, of a task that it lacks or as older files, is no difference.
     differing = [told for option in dict.fromkeys(key for _, given in rows for key in given)
-                 if (of_one_set or option in WAYS) and option not in (CHECKPOINT, STEPS)
+                 if (of_one_set or option in WAYS) and option not in (CHECKPOINT, STEPS, SETTINGS)
                  and (told := _differing(option, [row for row in rows if option in row[1]]))]
+    if changed := _other_changes(rows):
+        differing.append(changed)
     lines = [f'the rows were not tested alike: {"; ".join(differing)}'] if differing else []
     for method in methods if of_one_set else ():
         named = {name for run in method.runs for name in _values(run.tested.get(CHECKPOINT))
@@ -136,9 +137,20 @@ def other_tests(methods: Iterable['Method'], of_one_set: bool = True) -> list[st
                          f'{", ".join(sorted(named))}')
         steps = {str(number) for run in method.runs for number in _values(run.tested.get(STEPS))}
         if len(steps) > 1:
-            lines.append(f'the runs of {method.name} have different numbers of denoising steps: '
+            lines.append(f'the files of {method.name} have different numbers of denoising steps: '
                          f'{", ".join(sorted(steps))}')
     return lines
+
+
+def _other_changes(rows: Iterable[tuple[str, Mapping]]) -> str:
+    """Say which settings of the training some rows have changed and others have not."""
+    said = [(name, {one for part in _values(given[SETTINGS])
+                    for one in (part if isinstance(part, list) else [part])})
+            for name, given in rows if SETTINGS in given]
+    common = set.intersection(*(changes for _, changes in said)) if said else set()
+    odd = [f'{", ".join(sorted(changes - common))} in {name}' for name, changes in said
+           if changes - common]
+    return f'{SETTINGS} (before -> in the test) are {"; ".join(odd)}' if odd else ''
 
 
 def _values(said: Any) -> list:

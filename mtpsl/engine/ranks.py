@@ -1,4 +1,4 @@
-"""Compares settings, data and weights of the ranks, and names ranks that were lost."""
+"""What ranks share: settings, data, weights and the model; and which of them were lost."""
 
 import hashlib
 import os

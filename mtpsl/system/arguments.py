@@ -78,8 +78,15 @@ def split_name(text: str) -> tuple[str, str]:
 
 
 def split_paths(text: str) -> list[str]:
-    """Split ``PATH,PATH``; an existing path may have a comma."""
-    return [text] if Path(text).exists() else text.split(',')
+    """Split ``PATH,PATH``; an existing path may have a comma.
+
+    Raises:
+        ValueError: a path is empty.
+    """
+    paths = [text] if text and Path(text).exists() else text.split(',')
+    if '' in paths:
+        raise ValueError(f'a path is empty in {text!r}')
+    return paths
 
 
 def sample_size(text: str) -> int | None:

@@ -1,12 +1,14 @@
 """Check the arguments of a task that list its classes."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
 from torch import Tensor
 
 LEFT = re.compile('(?<![a-z])left(?![a-z])')  # a word of its own
+BREAKS = ('Cc', 'Zl', 'Zp')  # of Unicode: control characters, ends of lines and paragraphs
 LISTS = (Sequence, np.ndarray, Tensor)  # ordered types
 
 
@@ -22,11 +24,11 @@ def check_names(owner: str, class_names: Sequence[str]) -> tuple[str, ...]:
                          f'ids, got {class_names!r}')
     if not 1 <= len(class_names) <= 255:
         raise ValueError(f'{owner}: class_names must be 1 to 255 names, got {len(class_names)}')
-    odd = next((name for name in class_names if name != name.strip() or not name.isprintable()),
-               None)
+    odd = next((name for name in class_names if name != name.strip() or not name
+                or any(unicodedata.category(one) in BREAKS for one in name)), None)
     if odd is not None:
-        raise ValueError(f'{owner}: class_names must be of printed characters, without a line '
-                         f'break, and without blanks around them, got {odd!r}')
+        raise ValueError(f'{owner}: class_names must be names in one line, without blanks around '
+                         f'them, got {odd!r}')
     twice = [name for name in dict.fromkeys(class_names) if class_names.count(name) > 1]
     if twice:
         raise ValueError(f'{owner}: class_names must all differ, got {twice[0]!r} more than once')

@@ -17,11 +17,13 @@ from mtpsl.datasets import FolderDataset
 from mtpsl.engine import build_runner, load_config
 from mtpsl.engine.checkpoints.data_files import file_of, files_of, other_file, other_files
 from mtpsl.engine.checkpoints.latest import unfinished
+from mtpsl.engine.checks.before_training import check_training
 from mtpsl.engine.checks.custom_keys import custom_key_doubts
 from mtpsl.engine.checks.hook_doubts import hook_doubts
 from mtpsl.engine.checks.monitors import figures
 from mtpsl.engine.checks.standing_weights import standing_weights
 from mtpsl.evaluation import MultiTaskMetric
+from mtpsl.tasks import build_tasks
 
 
 @pytest.fixture(scope='module')
@@ -193,6 +195,18 @@ def test_a_hook_of_the_base_that_is_lost_is_named_with_what_it_does(line, told, 
         text = ''.join(one for one in hook_doubts(build_runner(cfg)) if 'lacks hooks' in one)
     assert {words[0] for words in re.findall(r'(\w+) \((\w+Hook)\): ', text)} == told
     assert ('not bit for bit' in text) == ('reseed' in told)
+
+
+def test_classes_that_a_mirror_image_exchanges_are_told(monkeypatch):
+    said: list[str] = []
+    names = ('background', 'left arm', 'right arm')
+    tasks = build_tasks(dict(sides=dict(type='Semseg', class_names=names),
+                             depth=dict(type='Depth')))
+    monkeypatch.setattr('mtpsl.engine.checks.before_training.DOUBTS', ())
+    check_training(SimpleNamespace(model=SimpleNamespace(tasks=tasks),
+                                   logger=SimpleNamespace(info=said.append)))
+    told, = said
+    assert 'a mirror image exchanges classes of sides: left arm and right arm' in told
 
 
 def test_checkpoints_of_one_name_are_refused(images, tmp_path):

@@ -12,8 +12,8 @@ STYLE = dict(based_on_style='pep8', blank_line_before_nested_class_or_def=True,
 @pytest.mark.parametrize('name', ['synthetic/mtl_baseline_onelabel', 'xtc/nyud_random_r18'])
 def test_the_text_is_that_of_yapf(name):
     raw = load_config(name).pretty_text  # see leave_layout
-    assert patches.format_code(raw, style_config=STYLE) == patches._format_code(
-        raw, style_config=STYLE)
+    laid_out = patches._format_code(raw, style_config=STYLE)
+    assert patches.format_code(raw, style_config=STYLE) == laid_out != (raw, True)
 
 
 def test_a_second_time_costs_nothing(monkeypatch):

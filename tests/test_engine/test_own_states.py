@@ -19,7 +19,7 @@ from tiny import (
     tiny_regularized_config,
 )
 
-from mtpsl.engine.checks.own_states import OwnStates
+from mtpsl.engine.own_states import OwnStates
 from mtpsl.registry import HOOKS, MODELS
 from mtpsl.tasks.depth import Depth
 

@@ -140,9 +140,13 @@ def test_results_are_not_replaced_and_the_suffix_decides(tmp_path, capsys):
     results = tmp_path / 'metrics.json'
     results.write_text(json.dumps({'semseg/mIoU': 50.0}))
     before = results.read_text()
+    for said in (results, tmp_path):  # also by its work dir
+        with pytest.raises(SystemExit):
+            MAIN([str(said), '--out', str(results)])
+        assert 'is one of the results' in capsys.readouterr().err
     with pytest.raises(SystemExit):
-        MAIN([str(results), '--out', str(results)])
-    assert 'is one of the results' in capsys.readouterr().err
+        MAIN(['ours='])
+    assert "a path is empty in ''" in capsys.readouterr().err
     assert results.read_text() == before
     (tmp_path / 'table.csv').write_text('mine')
     for _ in range(2):  # the second time it holds the same

@@ -259,13 +259,17 @@ def test_seeds_of_other_epochs_are_told(tmp_path) -> None:
 
 
 def test_rows_whose_settings_are_not_those_of_their_training_are_told(tmp_path) -> None:
-    changed = 'diffusion.schedule.num_steps 2 -> 4'
+    """What all have changed is no difference, and what a row does not say neither."""
+    size, steps = 'data_preprocessor.size.0 64 -> 32', 'diffusion.schedule.num_steps 2 -> {}'
     rows = [Method(name, tuple(read_results(write(tmp_path / f'{name}.json', {
         'semseg/mIoU': 50, 'tested': {'settings changed since training': said}}))))
-        for name, said in (('a', 'none'), ('b', changed), ('c', 'none'))]
-    assert other_tests(rows) == ['the rows were not tested alike: settings changed since training '
-                                 f'is "none" in a and c, "{changed}" in b']
-    assert not other_tests([rows[0], rows[2]])
+        for name, said in (('a', [size]), ('b', [size, steps.format(4)]),
+                           ('c', [[size], [size, steps.format(8)]]))]
+    rows.append(Method('d', tuple(read_results(write(tmp_path / 'd.json', {'semseg/mIoU': 50})))))
+    told = ('the rows were not tested alike: settings changed since training (before -> in the '
+            f'test) are {steps.format(4)} in b; {steps.format(8)} in c')
+    assert other_tests(rows) == other_tests(rows, of_one_set=False) == [told]
+    assert not other_tests([rows[0], rows[3]])
 
 
 def test_seeds_of_other_numbers_of_steps_are_told(tmp_path) -> None:
@@ -273,7 +277,7 @@ def test_seeds_of_other_numbers_of_steps_are_told(tmp_path) -> None:
     runs = [read_results(write(tmp_path / f'{steps}.json', {
         'semseg/mIoU': 50, 'tested': {'denoising steps': steps}}))[0] for steps in (2, 2, 4)]
     assert other_tests([Method('a', tuple(runs))]) == [
-        'the runs of a have different numbers of denoising steps: 2, 4']
+        'the files of a have different numbers of denoising steps: 2, 4']
     assert not other_tests([Method('a', tuple(runs[:2])), Method('b', tuple(runs[2:]))])
 
 

@@ -91,8 +91,8 @@ def weights(work: Path) -> dict[str, torch.Tensor]:
 
 
 def test_two_processes_train_and_test_alike_however_they_are_launched(options, slurm, tmp_path):
-    """Tasks of slurm and two nodes to the same bits, at a learning rate for 2 x 2 x 2 images an
-    update; with one label an image no rank ever holds all tasks.
+    """By slurm and by torchrun to the same bits, at a learning rate for 2 x 2 x 2 images an update;
+    with one label an image no rank ever holds all tasks. Tested by one process and by two nodes.
     """
     scaled = ('--auto-scale-lr', *options, 'optim_wrapper.accumulative_counts=2')
     work = tmp_path / 'slurm'
@@ -101,19 +101,19 @@ def test_two_processes_train_and_test_alike_however_they_are_launched(options, s
     assert 'Epoch(train) [1][2/2]' in output
     assert rates(work)[0] == pytest.approx(RATE * 2 * 2 * 2 / 4)
 
-    nodes = dict(NNODES='2', MASTER_ADDR='127.0.0.1', PORT=free_port())
-    finish(*(start('dist_train.sh', CONFIG, 1, '--work-dir', tmp_path / 'nodes', *scaled,
-                   NODE_RANK=rank, **nodes) for rank in '01'))
-    by_slurm, by_nodes = weights(work), weights(tmp_path / 'nodes')
-    assert all(torch.equal(value, by_nodes[name]) for name, value in by_slurm.items())
+    finish(start('dist_train.sh', CONFIG, 2, '--work-dir', tmp_path / 'torchrun', *scaled,
+                 PORT=free_port()))
+    by_slurm, by_torchrun = weights(work), weights(tmp_path / 'torchrun')
+    assert all(torch.equal(value, by_torchrun[name]) for name, value in by_slurm.items())
 
     last = work / 'epoch_1.pth'
     output, = finish(start('slurm_test.sh', 'part', 'job', CONFIG, last, '--work-dir',
                            tmp_path / 'one', *options, GPUS='1', **slurm))
     assert output.count('metrics: ') == 1
-    output, = finish(start('dist_test.sh', CONFIG, last, 2, '--work-dir', tmp_path / 'two',
-                           *options, PORT=free_port()))
-    assert output.count('metrics: ') == 1
+    nodes = dict(NNODES='2', MASTER_ADDR='127.0.0.1', PORT=free_port())
+    outputs = finish(*(start('dist_test.sh', CONFIG, last, 1, '--work-dir', tmp_path / 'two',
+                             *options, NODE_RANK=rank, **nodes) for rank in '01'))
+    assert ''.join(outputs).count('metrics: ') == 1
     one, two = (json.loads((tmp_path / name / 'metrics.json').read_text())
                 for name in ('one', 'two'))
     assert one['boundary/odsF'] is not None

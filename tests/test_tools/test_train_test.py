@@ -43,7 +43,7 @@ def test_testing_prints_the_table_writes_metrics_and_panels(tested):
     digest = metrics['tested'].pop('which images, as a digest')
     assert metrics['tested'].pop('checkpoint') == 'epoch_2.pth'
     assert metrics['tested'] == dict(images=6, tta=None, amp=False, num_samples=1) | {
-        'denoising steps': 2, 'settings changed since training': 'none'} | {
+        'denoising steps': 2, 'settings changed since training': []} | {
         f'labelled images of {name}': 6 for name in metrics['task_options']}
     assert re.fullmatch('[0-9a-f]{8}', digest)
     assert 'NaN' not in (folder / 'out.json').read_text()

@@ -45,11 +45,11 @@ def main(argv: list[str] | None = None) -> None:
             other_classes,
         )
         from mtpsl.analysis.comparison_formats import FORMATS
-        from mtpsl.analysis.result_files import paper_results, read_argument
+        from mtpsl.analysis.result_files import paper_results, read_argument, result_file
         from mtpsl.analysis.results import group_by_method
         from mtpsl.analysis.task_options import other_options, other_tests
 
-        files = [Path(file).resolve() for text in args.results
+        files = [result_file(file).resolve() for text in args.results
                  for file in split_paths(split_name(text)[1])]
         if args.out and Path(args.out).resolve() in files:
             raise ValueError(f'--out {args.out} is one of the results, which it would replace')

@@ -27,16 +27,17 @@ def latest_checkpoint(work_dir: str) -> tuple[str | None, str]:
     gone = '' if not name or Path(name).name in {path.name for path in candidates} else (
         f'{pointer} names {name}, which is ' + (
             f'of another run, and {work_dir} has no copy of it' if Path(name).exists() else 'gone'))
-    problems = list(_by_date(candidates, pointer))
+    told = gone or _told_of_place(candidates, pointer)
+    problems: list[str] = []
     for path in candidates:
         try:
             check_whole(str(path))
             read_content(str(path))
             check_finite(str(path))
-            return str(path), '; '.join(filter(None, (gone, *problems)))
+            return str(path), '; '.join(filter(None, (told, *problems)))
         except ValueError as error:
             problems.append(str(error))
-    if candidates:
+    if problems:
         raise ValueError('no checkpoint to resume from: ' + '; '.join(problems)
                          + '; remove them to start anew')
     if gone:
@@ -44,13 +45,25 @@ def latest_checkpoint(work_dir: str) -> tuple[str | None, str]:
     return None, ''
 
 
-def _by_date(candidates: list[Path], pointer: Path) -> Iterator[str]:
-    """Say that the newest file is not of the last step, as where dates were lost in copying."""
-    if candidates and not pointer.is_file():
-        last = max(pointer.parent.glob('*.pth'), key=_step)
-        if _step(last) > _step(candidates[0]):
-            yield (f'{pointer} is not there, and {candidates[0].name} is newer by its date than '
-                   f'{last.name}')
+def _told_of_place(candidates: list[Path], pointer: Path) -> str:
+    """Say that the newest is of another folder, or not of the last step; '' elsewhere.
+
+    Dates are lost where files were copied one by one.
+    """
+    if not candidates:
+        return ''
+    newest = candidates[0]
+    if (newest.parent / pointer.name).is_file() and not _same(newest.parent, pointer.parent):
+        return f'{pointer} names {newest}, of another run, and no checkpoint of its own is there'
+    unit = newest.name.partition('_')[0]
+    last = max(pointer.parent.glob(f'{unit}_*.pth'), key=_step, default=newest)
+    if not pointer.is_file() and _step(last) > _step(newest):
+        return f'{pointer} is not there, and {newest.name} is newer by its date than {last.name}'
+    return ''
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.resolve() == other.resolve()
 
 
 def _newest_first(work_dir: Path, pointer: Path) -> Iterator[Path]:
@@ -64,8 +77,9 @@ def _newest_first(work_dir: Path, pointer: Path) -> Iterator[Path]:
                           key=lambda path: (times[path], _step(path)))
         return
     named = Path(name)
-    # The folder may be a copy, or have been moved: what another run wrote is not its own.
-    others = (named.parent / pointer.name).is_file()
+    # The folder may be a copy, or have been moved. A run that began from another's checkpoint and
+    # has saved nothing yet has none of its own.
+    others = (named.parent / pointer.name).is_file() and any(map(_step, work_dir.glob('*.pth')))
     if (work_dir / named.name).exists() or not named.parent.is_dir() or others:
         named = work_dir / named.name
     if named.exists():

@@ -143,28 +143,33 @@ def other_settings(path: str, cfg: Config, partly: bool = False) -> str:
     Args:
         path: a checkpoint of a run, or a file that ``publish.py`` made of one.
         cfg: a config with the model that the weights are meant for.
-        partly: tasks that one of both lacks, or that have more classes in one, do not count, since
-            only weights that fit are taken, as by ``init_cfg``.
+        partly: parts and tasks that one of both lacks, and tasks that have more classes in one, do
+            not count, since only weights that fit are taken, as by ``init_cfg``.
 
     Returns:
         A sentence for a warning; '' if nothing differs or the file does not say.
     """
-    found = changed_settings(path, cfg, partly)
+    found = _first(changed_settings(path, cfg, partly) or [])
     return found and (f'{path} was trained with other settings of the model than the config has, '
                       f'which changes what its weights mean (trained with -> config): {found}')
 
 
-def changed_settings(path: str, cfg: Config, partly: bool = False) -> str:
-    """Return the settings of :func:`other_settings` alone, ``key before -> now``."""
+def changed_settings(path: str, cfg: Config, partly: bool = False) -> list[str] | None:
+    """Return the settings of :func:`other_settings` alone, each as ``key before -> now``.
+
+    None where the file does not say what it was trained with.
+    """
     before, now = _model_of(path), cast(dict, plain(cfg.model))
     if not before:
-        return ''
+        return None
     if partly:
         tasks = [model.get('tasks') or {} for model in (before, now)]
         both = [name for name in tasks[0] if len({_classes(one.get(name)) for one in tasks}) == 1]
-        before, now = (model | dict(tasks={name: one[name] for name in both if name in one})
+        parts = (before.keys() & now.keys()) - {'type'}
+        before, now = ({key: model[key] for key in model if key in parts}
+                       | dict(tasks={name: one[name] for name in both if name in one})
                        for model, one in zip((before, now), tasks))
-    return differences(_predicting(before), _predicting(now))
+    return list(_differences(_predicting(before), _predicting(now)))
 
 
 def _classes(task: object) -> int | None:
@@ -207,7 +212,10 @@ def _predicting(model: object) -> object:
 
 def differences(before: object, now: object) -> str:
     """Return the first ``key before -> now`` of entries that differ; '' if none does."""
-    found = list(_differences(before, now))
+    return _first(list(_differences(before, now)))
+
+
+def _first(found: list[str]) -> str:
     more = f'; and {len(found) - SHOWN} more' if len(found) > SHOWN else ''
     return '; '.join(found[:SHOWN]) + more
 

@@ -15,7 +15,7 @@ from .batches import batch_doubts
 from .checkpoint_doubts import first_weight_doubts, resume_doubts, teacher_doubts
 from .custom_keys import custom_key_doubts
 from .hook_doubts import hook_doubts
-from .monitors import check_monitors
+from .monitors import monitor_doubts
 from .schedules import length_of, schedule_doubts
 from .standing_weights import moving_weights, standing_weights
 
@@ -34,10 +34,9 @@ def check_training(runner: Runner) -> None:
         if told := getattr(task, 'exchanged', ''):
             runner.logger.info(f'a mirror image exchanges classes of {name}: {told} (mirrored=() '
                                'of the task: none)')
-    check_monitors(runner)
 
 
-def _data_doubts(runner: Runner) -> Iterator[str]:
+def _data_doubts(runner: Runner) -> Iterable[str]:
     """Raise where there are fewer images than are asked for, or other ones on another process."""
     dataset = runner.train_dataloader.dataset
     whole = getattr(dataset, '_dataset', dataset)  # of mmengine's slice, which may be longer
@@ -46,7 +45,7 @@ def _data_doubts(runner: Runner) -> Iterator[str]:
         raise ValueError(f'train_dataloader.num_batch_per_epoch={number} takes {len(dataset)} '
                          f'images, there are {len(whole)}')
     compare_data(dataset, 'training data')
-    yield from ()
+    return ()
 
 
 def _loss_doubts(runner: Runner) -> Iterator[str]:
@@ -95,4 +94,4 @@ def _used_twice(runner: Runner) -> Iterator[str]:
 DOUBTS: tuple[Callable[[Runner], Iterable[str]], ...] = (
     _data_doubts, _loss_doubts, teacher_doubts, batch_doubts, own_batch_doubts, custom_key_doubts,
     _schedule_doubts, hook_doubts, resume_doubts, standing_weights, moving_weights,
-    first_weight_doubts, _used_twice, _pipeline_doubts)
+    first_weight_doubts, _used_twice, _pipeline_doubts, monitor_doubts)

@@ -13,8 +13,10 @@ from mtpsl.evaluation.score_names import tiny_scores
 from mtpsl.structures.outputs import METRIC_PREFIXES
 
 
-def check_monitors(runner: Runner) -> None:
+def monitor_doubts(runner: Runner) -> Iterable[str]:
     """Check the figures by which checkpoints, schedules and an early end are decided.
+
+    There are no doubts, only errors.
 
     Raises:
         ValueError: there is no validation, it does not give the figure, or the rule would take
@@ -46,6 +48,7 @@ def check_monitors(runner: Runner) -> None:
         if None not in (rule, known) and rule != known:
             raise ValueError(f'{name}={key!r}: rule={rule!r} would take the worst for the best; of '
                              f'it the {known} is better')
+    return ()
 
 
 def _monitored(runner: Runner) -> Iterator[tuple[str, str, str | None]]:

@@ -41,8 +41,8 @@ def moving_weights(runner: Runner) -> Iterator[str]:
     if not isinstance(kind, type) or issubclass(kind, FiniteOptimWrapper):
         return
     yield (f'optim_wrapper.type={kind.__name__}: weight decay and momentum change the weights of '
-            'a task in steps without a label of it, and steps that are not finite are made; '
-            'FiniteOptimWrapper, or AutocastOptimWrapper for bfloat16, leave out both')
+           'a task in steps without a label of it, and steps that are not finite are made; '
+           'FiniteOptimWrapper, or AutocastOptimWrapper for bfloat16, leave out both')
 
 
 def _held(runner: Runner) -> Iterator[tuple[str, str]]:

@@ -24,7 +24,7 @@ from mtpsl.engine.checkpoints.content import (
 from mtpsl.engine.checkpoints.data_files import code_of, file_of, files_of
 from mtpsl.engine.checkpoints.resume import differences, fingerprint, scoring
 from mtpsl.engine.checkpoints.work_dir import POINTER, hold, keep, refuse_used
-from mtpsl.engine.checks.own_states import OwnStates
+from mtpsl.engine.own_states import OwnStates
 from mtpsl.engine.ranks import bare_model, content_of, tell_apart
 from mtpsl.registry import HOOKS, TASKS
 from mtpsl.system.files import NUMBERED, left_behind, write_text

@@ -9,7 +9,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import nn
 
-from mtpsl.engine.checks.own_states import each_wrapper
+from mtpsl.engine.own_states import each_wrapper
 from mtpsl.engine.ranks import bare_model
 from mtpsl.registry import HOOKS
 from mtpsl.structures import batch_leaves
