@@ -13,6 +13,7 @@ import yaml
 from packaging.requirements import Requirement
 
 from mtpsl import __version__
+from mtpsl.system.arguments import other_package
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
@@ -48,6 +49,25 @@ def test_hooks_are_those_of_the_environment(hooks):
         ROOT / 'requirements/tests.txt').read_text().replace('-r ', '').split())
         if any(part.operator == '==' for part in requirement.specifier)}
     assert pinned == {'ruff', 'codespell', 'mypy', 'pre-commit-hooks'}
+
+
+def test_a_tool_of_another_checkout_is_refused_unless_its_code_is_the_same(tmp_path):
+    """As where the first of two clones is installed, or a copy before its files were edited."""
+    tool = tmp_path / 'tools/analysis_tools/get_flops.py'
+    tool.parent.mkdir(parents=True)
+    shutil.copy(ROOT / 'tools/analysis_tools/get_flops.py', tool)
+    assert other_package(str(tool)) == other_package(str(ROOT / 'tools/train.py')) == ''
+    shutil.copytree(ROOT / 'mtpsl', tmp_path / 'mtpsl',
+                    ignore=shutil.ignore_patterns('weights', '__pycache__'))
+    assert other_package(str(tool)) == ''
+    with (tmp_path / 'mtpsl/tasks/depth.py').open('a') as file:
+        file.write('# edited')
+    done = subprocess.run([sys.executable, str(tool), 'synthetic'], text=True, check=False,
+                          stderr=subprocess.PIPE, env=os.environ | dict(PYTHONPATH=str(ROOT)))
+    assert done.returncode == 2 and done.stderr.splitlines()[-1] == (
+        f'get_flops.py: error: {tool} is of {tmp_path}, and Python finds mtpsl in {ROOT}, which '
+        f'is other code: pip install -e {tmp_path}, or PYTHONPATH={tmp_path}, takes that of the '
+        'folder')
 
 
 def test_lint_runs_the_hooks_that_read_code_and_prose(hooks):

@@ -45,7 +45,7 @@ def compare_settings(runner: Runner) -> None:
     offset = get_rank() if runner._randomness_cfg.get('diff_rank_seed') else 0
     own = fingerprint(runner.cfg, runner.world_size) | dict(seed=runner.seed - offset)
     together = {key: plain(runner.cfg[key]) for key in TOGETHER if key in runner.cfg}
-    code = {'custom_imports, as checksums': code_of(runner.cfg)}
+    code = {'code, as checksums': code_of(runner.cfg)}
     _compare(own | together | code, 'settings')
 
 

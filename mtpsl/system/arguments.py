@@ -22,6 +22,8 @@ class Parser(argparse.ArgumentParser):
 
     def parse_known_args(self, *given: Any, **options: Any) -> Any:
         """The arguments, and those that are not known."""
+        if told := other_package(sys.argv[0]):
+            self.error(told)
         namespace, left = super().parse_known_args(*given, **options)
         try:
             for name, value in vars(namespace).items():
@@ -30,6 +32,30 @@ class Parser(argparse.ArgumentParser):
         except ValueError as error:
             self.error(str(error))
         return namespace, left
+
+
+def other_package(script: str) -> str:
+    """Say that a script of one checkout runs the package of another, or an installed copy.
+
+    An editable install of another checkout is found before the checkout of the script, and so is a
+    copy that was installed before its files were edited. '' where the code is the same.
+    """
+    path, ours = Path(script).resolve(), Path(__file__).resolve().parents[1]
+    for folder in list(path.parents)[1:3]:
+        rooms = path.relative_to(folder).parts[0]
+        if rooms in ('tools', 'demo') and (folder / ours.name / '__init__.py').is_file():
+            if (folder / ours.name).samefile(ours) or _code(folder / ours.name) == _code(ours):
+                break
+            return (f'{script} is of {folder}, and Python finds {ours.name} in {ours.parent}, '
+                    f'which is other code: pip install -e {folder}, or PYTHONPATH={folder}, takes '
+                    'that of the folder')
+    return ''
+
+
+def _code(package: Path) -> dict[Path, bytes]:
+    """The Python files of a package; configs and tools that a wheel carries do not count."""
+    names = (path.relative_to(package) for path in package.rglob('*.py'))
+    return {name: (package / name).read_bytes() for name in names if '.mim' not in name.parts}
 
 
 def _path(value: Any) -> Any:

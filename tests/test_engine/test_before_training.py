@@ -15,7 +15,7 @@ from test_faults.tiny_run import TASKS, write_config, write_images
 
 from mtpsl.datasets import FolderDataset
 from mtpsl.engine import build_runner, load_config
-from mtpsl.engine.checkpoints.data_files import file_of, files_of, other_file, other_files
+from mtpsl.engine.checkpoints.data_files import code_of, file_of, files_of, other_file, other_files
 from mtpsl.engine.checkpoints.latest import unfinished
 from mtpsl.engine.checks.before_training import check_training
 from mtpsl.engine.checks.custom_keys import custom_key_doubts
@@ -74,6 +74,10 @@ def test_a_resumed_run_on_other_images_or_code_is_told(tmp_path, monkeypatch):
     assert aside.name != 'metrics.json'
     assert 'compared are other files' not in max(work.glob('*/*.log')).read_text()
     assert 'other code' not in max(work.glob('*/*.log')).read_text()
+    ours = code_of({})
+    assert {'mtpsl.models', 'mtpsl.tasks'} <= ours.keys()
+    monkeypatch.setattr('mtpsl.engine.checkpoints.data_files._own_code',
+                        lambda: ours | {'mtpsl.tasks': 0})  # edited in place, or a newer version
     (code / 'part.py').write_text('STRENGTH = 0.2')
     (work / 'metrics.json').write_text('{}')
     assert 'epoch_2.pth has epoch 2, the training ends at 1: nothing is left' in train(1)
@@ -84,7 +88,7 @@ def test_a_resumed_run_on_other_images_or_code_is_told(tmp_path, monkeypatch):
     log = train(3)
     assert f'other files than the run had, such as {root}/train/semseg/0.png' in log
     assert 'epoch_2.pth is of a run on other training data: images 6 -> 4; ids' in log
-    assert 'epoch_2.pth is of a run with other code in mine (custom_imports), which was' in log
+    assert 'epoch_2.pth is of a run with other code in mtpsl.tasks, mine, which was' in log
 
 
 @pytest.mark.parametrize('change, told', [

@@ -8,14 +8,16 @@ from pathlib import Path
 import pytest
 import torch
 from in_process import load_tool, running_here
+from mmengine.config import Config
 from test_faults.tiny_run import write_config, write_images
 
 from mtpsl.apis.load_model import load_model
 from mtpsl.engine import load_config
-from mtpsl.engine.checkpoints.content import FILES_KEY
+from mtpsl.engine.checkpoints.content import CODE_KEY, FILES_KEY
 from mtpsl.engine.checkpoints.data_files import code_of, files_of
 from mtpsl.engine.checkpoints.resume import RUN_KEY, check_teacher, fingerprint
 from mtpsl.engine.checkpoints.trained_images import learned_from, other_images, pipelines_only
+from mtpsl.engine.checks.checkpoint_doubts import code_doubt
 from mtpsl.registry import DATASETS
 
 GREY = dict(type='LoadImageFromFile', color_type='grayscale')
@@ -121,6 +123,18 @@ def test_images_that_were_learned_from_are_found_in_joint_sets_too(joint, config
     assert learned_from(str(path), DATASETS.build(other)) == ''
 
 
+@pytest.mark.parametrize('changed, told', [
+    ([], ''), (['mtpsl.tasks', 'mtpsl.models'], 'other code in mtpsl.models, mtpsl.tasks than is'),
+    (['mtpsl.engine'], ''), (['gone'], '')])
+def test_code_that_was_changed_between_training_and_test_is_told(changed, told, tmp_path):
+    code = code_of({}) | dict.fromkeys(changed, 0)
+    torch.save(dict(state_dict={}, meta={CODE_KEY: json.dumps(code)}), tmp_path / 'a.pth')
+    said = code_doubt(str(tmp_path / 'a.pth'), Config())
+    assert told in said and bool(said) == bool(told)
+    torch.save(dict(state_dict={}, meta={}), tmp_path / 'old.pth')
+    assert code_doubt(str(tmp_path / 'old.pth'), Config()) == ''
+
+
 def test_code_with_an_editor_s_lock_is_read(tmp_path, monkeypatch):
     (tmp_path / 'locked').mkdir()
     (tmp_path / 'locked/__init__.py').write_text('A = 1')
@@ -128,4 +142,5 @@ def test_code_with_an_editor_s_lock_is_read(tmp_path, monkeypatch):
     (tmp_path / 'locked/folder.py').mkdir()
     monkeypatch.syspath_prepend(tmp_path)
     importlib.import_module('locked')
-    assert code_of(dict(custom_imports=dict(imports=['locked']))).keys() == {'locked'}
+    code = code_of(dict(custom_imports=dict(imports=['locked'])))
+    assert code.keys() - code_of({}).keys() == {'locked'}

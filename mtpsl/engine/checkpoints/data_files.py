@@ -4,6 +4,7 @@ import os
 import sys
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from torch.utils.data import Dataset
 from mtpsl.datasets.walks import spread
 
 SIZES, CONTENTS = 200, 32  # images of whose files the size is kept; a checksum too
+# What of this package is part of a training.
+TRAINING = ('datasets', 'engine', 'evaluation', 'models', 'structures', 'tasks')
 PART = 1 << 16  # bytes that are read at the beginning, the middle and the end of a file
 
 
@@ -78,18 +81,28 @@ def trained_on(before: Mapping[str, list[int]], dataset: Dataset) -> list[str]:
 
 
 def code_of(cfg: Mapping) -> dict[str, int]:
-    """A checksum of each module that a config imports, of a package all of its files."""
+    """A checksum of each package of ours that trains, and of each module that a config imports."""
     named = (cfg.get('custom_imports') or {}).get('imports') or []
-    found = {}
-    for name in [named] if isinstance(named, str) else named:
-        file = getattr(sys.modules.get(name), '__file__', None)
-        if file and os.path.isfile(file):
-            path = Path(file)
-            parts = sorted(path.parent.rglob('*.py')) if path.stem == '__init__' else [path]
-            # An editor's lock may be a link to nothing.
-            found[name] = zlib.crc32(b''.join(part.read_bytes() for part in parts
-                                              if part.is_file() and part.name[0] != '.'))
-    return found
+    files = {name: getattr(sys.modules.get(name), '__file__', None) or ''
+             for name in ([named] if isinstance(named, str) else named)}
+    return _own_code() | {name: _checksum_of_code(Path(file)) for name, file in files.items()
+                          if os.path.isfile(file)}
+
+
+@cache
+def _own_code() -> dict[str, int]:
+    """As it was when it was first asked for: what is changed later is loaded already."""
+    package = Path(__file__).parents[2]
+    return {f'{package.name}.{name}': _checksum_of_code(package / name / '__init__.py')
+            for name in TRAINING}
+
+
+def _checksum_of_code(path: Path) -> int:
+    """Of a module, of a package all of its files."""
+    parts = sorted(path.parent.rglob('*.py')) if path.stem == '__init__' else [path]
+    # An editor's lock may be a link to nothing.
+    return zlib.crc32(b''.join(part.read_bytes() for part in parts
+                               if part.is_file() and part.name[0] != '.'))
 
 
 def file_of(path: str) -> dict[str, Any]:

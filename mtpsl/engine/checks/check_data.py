@@ -35,6 +35,8 @@ from mtpsl.registry import DATASETS, MODELS
 from mtpsl.tasks import Task
 from mtpsl.tasks.seen import Seen
 
+from .checkpoint_doubts import code_doubt
+
 # Share of known values that may lie beyond the bins of a task; of published data, whose published
 # bins leave some out, more.
 BEYOND, BEYOND_PUBLISHED = 0.01, 0.5
@@ -91,6 +93,7 @@ def _check_test(runner: Runner) -> None:
                  training_set_tested(cfg, learned, tested)
                  or cfg.load_from and learned_from(cfg.load_from, tested),
                  cfg.load_from and other_images(cfg.load_from, cfg, 'test'),
+                 cfg.load_from and code_doubt(cfg.load_from, cfg),
                  *compare_labels(_learned_labels(learned), seen),
                  *other_values(_pipelines(learned), _pipelines(tested))):
         if told:

@@ -1,8 +1,9 @@
 """What the checkpoints that a training starts from, or learns from, have to do with its data."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
+from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mtpsl.engine.checkpoints.content import (
@@ -41,11 +42,9 @@ def resume_doubts(runner: Runner) -> Iterator[str]:
     if told := FILES_KEY in meta and other_files(json.loads(meta[FILES_KEY]), dataset):
         yield (f'{runner._load_from}: {told}. If their content is another on purpose, no figure '
                'of this run is of one set of labels')
-    code = code_of(runner.cfg)
-    if edited := [name for name, before in json.loads(meta.get(CODE_KEY, '{}')).items()
-                  if code.get(name) != before]:
-        yield (f'{runner._load_from} is of a run with other code in {", ".join(edited)} '
-               '(custom_imports), which was changed since: the run goes on with what is there now')
+    if edited := other_code(meta, runner.cfg):
+        yield (f'{runner._load_from} is of a run with other code in {", ".join(edited)}, which was '
+               'changed since: the run goes on with what is there now')
     if DATA_KEY not in meta:
         return
     found = differences(json.loads(meta[DATA_KEY]), content_of(dataset))
@@ -53,6 +52,30 @@ def resume_doubts(runner: Runner) -> Iterator[str]:
         yield (f'{runner._load_from} is of a run on other training data: {found}. It goes on with '
                'those that are there now, in other batches and perhaps in more or fewer steps an '
                'epoch')
+
+
+def other_code(meta: Mapping, cfg: Config) -> list[str]:
+    """Name the packages and modules that were changed since a training.
+
+    Args:
+        meta: that of its checkpoint.
+        cfg: a config, with the modules that it imports.
+    """
+    now = code_of(cfg)
+    return [name for name, before in json.loads(meta.get(CODE_KEY, '{}')).items()
+            if now.get(name) != before]
+
+
+def code_doubt(path: str, cfg: Config) -> str:
+    """Say that a checkpoint is tested with other code than it was trained with; '' elsewhere.
+
+    That of the engine does not count, nor that of modules which the test does not import.
+    """
+    now = code_of(cfg)
+    changed = [name for name in other_code(read_content(path).get('meta') or {}, cfg)
+               if name in now and name != 'mtpsl.engine']
+    return (f'{path} was trained with other code in {", ".join(changed)} than is there now: its '
+            'figures may be others than those of the training') if changed else ''
 
 
 def teacher_doubts(runner: Runner) -> Iterator[str]:
