@@ -14,6 +14,7 @@ from mtpsl.engine.checkpoints.content import check_whole
 from mtpsl.engine.checkpoints.fits import check_checkpoint
 from mtpsl.engine.checkpoints.resume import check_meaning, other_settings
 from mtpsl.engine.checkpoints.trained_images import other_images
+from mtpsl.engine.checks.checkpoint_doubts import code_doubt
 from mtpsl.engine.config.dataset_tree import leaves
 from mtpsl.engine.config.load import check_unchanged, load_config, require
 from mtpsl.engine.config.model_index import find_weights
@@ -96,7 +97,8 @@ def load_model(model: str | Path | Config, weights: str | Path | None = None,
             check_whole(weights)
             check_checkpoint(weights, built)
             check_meaning(weights, cfg)
-            for told in (other_settings(weights, cfg), other_images(weights, cfg, 'test')):
+            for told in (other_settings(weights, cfg), other_images(weights, cfg, 'test'),
+                         code_doubt(weights, cfg)):
                 if told:
                     warnings.warn(told, stacklevel=3)
         load_checkpoint(built, weights, map_location='cpu', strict=True, logger='silent')

@@ -67,15 +67,15 @@ def other_code(meta: Mapping, cfg: Config) -> list[str]:
 
 
 def code_doubt(path: str, cfg: Config) -> str:
-    """Say that a checkpoint is tested with other code than it was trained with; '' elsewhere.
+    """Say that a checkpoint predicts by other code than it was trained with; '' elsewhere.
 
-    That of the engine does not count, nor that of modules which the test does not import.
+    That of the engine does not count, nor that of modules which the config does not import.
     """
     now = code_of(cfg)
     changed = [name for name in other_code(read_content(path).get('meta') or {}, cfg)
                if name in now and name != 'mtpsl.engine']
-    return (f'{path} was trained with other code in {", ".join(changed)} than is there now: its '
-            'figures may be others than those of the training') if changed else ''
+    return (f'{path} was trained with other code in {", ".join(changed)} than is there now: what '
+            'it predicts, and its figures, may be others than in the training') if changed else ''
 
 
 def teacher_doubts(runner: Runner) -> Iterator[str]:
