@@ -4,6 +4,7 @@ And configs by name.
 """
 
 import re
+import warnings
 from functools import cache
 from pathlib import Path
 
@@ -291,3 +292,19 @@ def test_weights_by_name(tmp_path, monkeypatch):
     assert find_weights(str(own)) is None
     assert find_weights('xtc/nyud_onelabel_r18') is None
     assert find_weights('synthetic/jtr_random') is None
+
+
+def test_a_config_of_the_folder_that_is_another_is_told(tmp_path, monkeypatch):
+    """A name is that of the installed one."""
+    shipped = Path(find_config('synthetic/demo'))
+    (tmp_path / 'configs/synthetic').mkdir(parents=True)
+    mine = tmp_path / 'configs/synthetic/demo.py'
+    mine.write_text(shipped.read_text())
+    monkeypatch.chdir(tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        assert find_config('synthetic/demo') == str(shipped)
+        mine.write_text('edited')
+        assert find_config('configs/synthetic/demo.py') == 'configs/synthetic/demo.py'
+    with pytest.warns(UserWarning, match='demo.py of this folder, which is read by its path, has'):
+        assert find_config('synthetic/demo') == str(shipped)

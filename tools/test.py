@@ -67,6 +67,7 @@ def main(argv: list[str] | None = None) -> None:
         tell_unread(args.cfg_options or {}, args.tta)
         cfg.launcher = args.launcher
         cfg.load_from = args.checkpoint
+        cfg.model.pop('init_cfg', None)  # what a training began with
         cfg.resume = False
         set_work_dir(cfg, args.work_dir)
         out = Path(args.out or Path(cfg.work_dir, RESULT))

@@ -201,6 +201,15 @@ def test_a_hook_of_the_base_that_is_lost_is_named_with_what_it_does(line, told, 
     assert ('not bit for bit' in text) == ('reseed' in told)
 
 
+@pytest.mark.parametrize('name', ['save_optimizer', 'save_param_scheduler'])
+def test_checkpoints_that_no_run_can_go_on_from_are_told(name, images, tmp_path):
+    cfg = load_config(str(write_config(tmp_path / 'config.py', images)),
+                      {'work_dir': str(tmp_path), f'default_hooks.checkpoint.{name}': False})
+    with running_here():
+        assert any(f'checkpoint.{name} is False: --resume cannot go on' in told
+                   for told in hook_doubts(build_runner(cfg)))
+
+
 def test_classes_that_a_mirror_image_exchanges_are_told(monkeypatch):
     said: list[str] = []
     names = ('background', 'left arm', 'right arm')

@@ -284,7 +284,7 @@ def test_seeds_of_other_numbers_of_steps_are_told(tmp_path) -> None:
 @pytest.mark.parametrize(('other', 'told'), [
     (dict(tta=['1', '1 mirrored']), 'tta is null in a, ["1", "1 mirrored"] in b'),
     (dict(images=80), 'images is 100 in a, 80 in b'),
-    ({'which images, as a digest': 'z'}, 'which images, as a digest is "a" in a, "z" in b'),
+    ({'digest of the images': 'z'}, 'digest of the images is "a" in a, "z" in b'),
     ({'labelled images of semseg': 10}, 'labelled images of semseg is 40 in a, 10 in b'),
     ({'labelled images of depth': 10}, ''),  # of a task that the other lacks
     (dict(amp=True, num_samples=4), 'amp is false in a, true in b; num_samples is 1 in a, 4 in b'),
@@ -292,7 +292,7 @@ def test_seeds_of_other_numbers_of_steps_are_told(tmp_path) -> None:
 ])
 def test_figures_of_other_tests_are_told(tmp_path, other, told) -> None:
     usual = dict(images=100, tta=None, amp=False, num_samples=1) | {
-        'which images, as a digest': 'a', 'labelled images of semseg': 40}
+        'digest of the images': 'a', 'labelled images of semseg': 40}
     files = [write(tmp_path / f'{name}.json', {'semseg/mIoU': 50, **entry}) for name, entry in (
         ('a', dict(tested=usual)), ('b', dict(tested=usual | other)), ('old', {}))]
     methods = [group_by_method(read_argument(str(file)))[0] for file in files]

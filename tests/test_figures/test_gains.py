@@ -71,13 +71,20 @@ def test_results_without_initial_predictions(write):
 
 
 @pytest.mark.parametrize(('other', 'seeds', 'models'), [
-    (dict(tta=['1', '1 mirrored']), 1, 1), ({'which images, as a digest': 'b'}, 1, 0), ({}, 0, 0)])
+    (dict(tta=['1', '1 mirrored']), 1, 1), ({'digest of the images': 'b'}, 1, 0), ({}, 0, 0)])
 def test_runs_that_were_tested_otherwise_are_told(other, seeds, models, write, warned) -> None:
     """Seeds of one model must be of the same images; models may be of several datasets."""
-    usual = {'tta': None, 'which images, as a digest': 'a'}
+    usual = {'tta': None, 'digest of the images': 'a'}
     files = [write(f'{name}/metrics.json', METRICS | dict(tested=tested))
              for name, tested in (('a', usual), ('b', usual | other))]
     read_gains(f'x={",".join(files)}')
     assert len(warned) == seeds and all('not tested alike' in line for line in warned)
     tell_other_ways([f'x={files[0]}', f'y={files[1]}'])
     assert len(warned) == seeds + models
+
+
+def test_seeds_of_differently_set_tasks_are_told(write, warned) -> None:
+    files = [write(f'{kind}/metrics.json', METRICS | dict(task_options=dict(depth=dict(type=kind))))
+             for kind in ('Depth', 'InverseDepth')]
+    read_gains(f'x={",".join(files)}')
+    assert len(warned) == 1 and 'depth has other options in other rows' in warned[0]

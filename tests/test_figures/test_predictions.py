@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from mmengine.dataset import pseudo_collate
+from mmengine.dataset import ConcatDataset, pseudo_collate
 from mmengine.registry import DefaultScope
 
 from mtpsl.analysis.figures import (
@@ -80,6 +80,8 @@ def test_choosing_images(model):
     assert choose_images(dataset, None, 3) == [0, 2, 5]
     assert choose_images(dataset, None, 9) == list(range(6))
     assert choose_images(dataset, ['4', '1'], 1) == [4, 1]
+    with pytest.raises(ValueError, match='has several images called 4, as sets of a ConcatDat'):
+        choose_images(ConcatDataset([dataset, dataset]), ['4'], 1)
     with pytest.raises(ValueError, match='the dataset has no image 7, 8; it has 0, 1, 2, 3, 4, '):
         choose_images(dataset, ['7', '1', '8'], 1)
 

@@ -40,7 +40,7 @@ def test_testing_prints_the_table_writes_metrics_and_panels(tested):
     assert primary | {f'initial/{name}' for name in primary} <= set(metrics)
     assert metrics['higher_is_better'] == {name: name != 'normal/mErr' for name in primary}
     assert set(metrics['task_options']) == {name.split('/')[0] for name in primary}
-    digest = metrics['tested'].pop('which images, as a digest')
+    digest = metrics['tested'].pop('digest of the images')
     assert metrics['tested'].pop('checkpoint') == 'epoch_2.pth'
     assert metrics['tested'] == dict(images=6, tta=None, amp=False, num_samples=1) | {
         'denoising steps': 2, 'settings changed since training': []} | {

@@ -141,14 +141,20 @@ def choose_images(dataset: BaseDataset, images: Sequence[str] | None, number: in
         number: number of images if none are named.
 
     Raises:
-        ValueError: the dataset does not have an id.
+        ValueError: the dataset does not have an id, or has it several times.
     """
     if images is None:
         count = min(number, len(dataset))
         return np.linspace(0, len(dataset) - 1, count).round().astype(int).tolist()
-    places = {dataset.get_data_info(place)['img_id']: place for place in range(len(dataset))}
+    names = [dataset.get_data_info(place)['img_id'] for place in range(len(dataset))]
+    places = {name: place for place, name in enumerate(names)}
     unknown = [image for image in images if image not in places]
     if unknown:
         raise ValueError(f'the dataset has no image {", ".join(unknown)}; it has '
                          f'{", ".join(list(places)[:5])}, ...')
+    twice = [image for image in images if names.count(image) > 1]
+    if twice:
+        raise ValueError(f'the dataset has several images called {twice[0]}, as sets of a '
+                         'ConcatDataset may: name one of the sets by --cfg-options, or choose '
+                         'other images')
     return [places[image] for image in images]

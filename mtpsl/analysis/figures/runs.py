@@ -7,7 +7,7 @@ from pathlib import Path
 from mmengine.logging import print_log
 
 from mtpsl.analysis.results import Method, Result
-from mtpsl.analysis.task_options import other_tests
+from mtpsl.analysis.task_options import other_options, other_tests
 from mtpsl.engine.checkpoints.checkpoint_file import checkpoint_file
 from mtpsl.engine.checkpoints.latest import latest_checkpoint
 from mtpsl.engine.dumped_config import is_dump
@@ -38,8 +38,13 @@ def tell_notes(*results: Result) -> None:
 
 
 def tell_other_tests(methods: Iterable[Method], of_one_set: bool = True) -> None:
-    """Warn of rows of one figure that were tested in other ways, see :func:`other_tests`."""
-    for line in other_tests(methods, of_one_set):
+    """Warn of rows of one figure that were tested in other ways: see :func:`other_tests`.
+
+    And of one set's tasks with other options, see :func:`other_options`.
+    """
+    methods = list(methods)
+    for line in (*other_tests(methods, of_one_set),
+                 *(other_options(methods) if of_one_set else ())):
         print_log(line, 'current', logging.WARNING)
 
 

@@ -77,6 +77,11 @@ def hook_doubts(runner: Runner) -> Iterator[str]:
         yield 'no checkpoint will be saved: ' + (
             'default_hooks.checkpoint is None' if saving is None else
             f'default_hooks.checkpoint.interval={saving.interval} and save_last=False')
+    left = [name for name in ('save_optimizer', 'save_param_scheduler')
+            if saving is not None and not getattr(saving, name)]
+    if left:
+        yield (f'default_hooks.checkpoint.{left[0]} is False: --resume cannot go on from the '
+               'checkpoints')
     if missing := missing_hooks(runner):
         yield missing
     if runner.cfg.optim_wrapper.optimizer.get('lr') == 0 and not runner.cfg.optim_wrapper.get(

@@ -1,6 +1,7 @@
 """Finds configs and weights by name, among the shipped files and in ``model-index.yml``."""
 
 import difflib
+import warnings
 from functools import cache
 from pathlib import Path
 
@@ -42,6 +43,9 @@ def find_config(name: str) -> str:
     Returns:
         Its path: a path to a file as it was given, otherwise an absolute one.
 
+    Warns:
+        UserWarning: the working folder has another config of that name.
+
     Raises:
         FileNotFoundError: no config has this name, or the file has no suffix of a config.
     """
@@ -54,13 +58,25 @@ def find_config(name: str) -> str:
         below = home() / 'configs' / name.removeprefix('configs/')
         for found in (below, below.with_name(below.name + '.py')):
             if found.is_file() and found.suffix in CONFIG_SUFFIXES:
-                return str(found)
+                return _shipped(found)
     if name in models():
-        return str(home() / models()[name]['Config'])
+        return _shipped(home() / models()[name]['Config'])
     if path.is_dir():
         raise FileNotFoundError(f'the config file {name} is a folder')
     raise FileNotFoundError(f'the config file {name} does not exist, and no config or model that '
                             f'ships is called so{_suggestion(name)}')
+
+
+def _shipped(found: Path) -> str:
+    """Return the path of a config that ships; warn if the folder has another file in its place.
+
+    As a checkout has that was edited after a copy of it was installed.
+    """
+    here = Path('configs', found.relative_to(home() / 'configs'))
+    if here.is_file() and here.read_bytes() != found.read_bytes():
+        warnings.warn(f'{found} is read. {here} of this folder, which is read by its path, has '
+                      'other content', stacklevel=3)
+    return str(found)
 
 
 def find_entry(name: str) -> dict:
