@@ -1,8 +1,9 @@
 """Finds the checkpoint to resume from, and where it stands."""
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
+
+from mtpsl.system.files import NUMBERED
 
 from .content import check_finite, check_whole, read_content
 
@@ -53,17 +54,13 @@ def _told_of_place(candidates: list[Path], pointer: Path) -> str:
     if not candidates:
         return ''
     newest = candidates[0]
-    if (newest.parent / pointer.name).is_file() and not _same(newest.parent, pointer.parent):
+    if (newest.parent / pointer.name).is_file() and not newest.parent.samefile(pointer.parent):
         return f'{pointer} names {newest}, of another run, and no checkpoint of its own is there'
     unit = newest.name.partition('_')[0]
     last = max(pointer.parent.glob(f'{unit}_*.pth'), key=_step, default=newest)
     if not pointer.is_file() and _step(last) > _step(newest):
         return f'{pointer} is not there, and {newest.name} is newer by its date than {last.name}'
     return ''
-
-
-def _same(one: Path, other: Path) -> bool:
-    return one.resolve() == other.resolve()
 
 
 def _newest_first(work_dir: Path, pointer: Path) -> Iterator[Path]:
@@ -92,8 +89,8 @@ def _newest_first(work_dir: Path, pointer: Path) -> Iterator[Path]:
 
 def _step(path: Path) -> int:
     """Return N of ``epoch_N.pth`` and ``iter_N.pth``, else 0."""
-    match = re.fullmatch(r'(?:epoch|iter)_(\d+)\.pth', path.name)
-    return int(match[1]) if match else 0
+    match = NUMBERED.fullmatch(path.name)
+    return int(match[2]) if match else 0
 
 
 def unfinished(path: str) -> str:
