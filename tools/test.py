@@ -53,8 +53,9 @@ def main(argv: list[str] | None = None) -> None:
     with one_line_errors('test.py'):  # here: --help needs no PyTorch
         from mmengine.dist import is_main_process
 
+        from mtpsl.analysis.task_options import trained_with
         from mtpsl.engine import build_runner, load_config
-        from mtpsl.engine.checkpoints.resume import changed_settings, check_meaning
+        from mtpsl.engine.checkpoints.resume import check_meaning
         from mtpsl.engine.checks.check_data import check_labels
         from mtpsl.engine.config.load import evaluators, require
         from mtpsl.engine.config.precheck import check_data, check_together
@@ -85,7 +86,7 @@ def main(argv: list[str] | None = None) -> None:
         check_together(cfg)
         check_launcher(cfg)
         check_meaning(args.checkpoint, cfg)
-        changed = changed_settings(args.checkpoint, cfg)  # now: a training may remove the file
+        trained = trained_with(args.checkpoint, cfg)  # now: a training may remove the file
         check_data(cfg, 'test')
         begin = time.time()
         with naming_lost_ranks():
@@ -96,7 +97,7 @@ def main(argv: list[str] | None = None) -> None:
             check_labels(runner, training=False)
             metrics = runner.test()
         if is_main_process():
-            report(metrics, runner, out, changed)
+            report(metrics, runner, out, trained)
             if args.show_dir:
                 report_panels(Path(args.show_dir), begin)
             if html:
@@ -126,11 +127,11 @@ def augment(runner: 'Runner') -> None:
 
 
 def report(metrics: dict[str, float], runner: 'Runner', out: Path,
-           changed: list[str] | None) -> None:
+           trained: dict) -> None:
     """Print the primary metric table, and write it (.md) and all the metrics (.json).
 
-    Other metrics that are there, of an earlier test, are put aside. ``changed`` are settings that
-    are not those of the training.
+    Other metrics that are there, of an earlier test, are put aside. ``trained`` is what the
+    checkpoint says of its training.
     """
     from mtpsl.analysis.directions import DIRECTIONS, directions_of
     from mtpsl.analysis.task_options import OPTIONS, TESTED, options_of, tested_with
@@ -146,7 +147,7 @@ def report(metrics: dict[str, float], runner: 'Runner', out: Path,
     finite = {key: None if math.isnan(value) else value for key, value in metrics.items()}
     content = finite | {
         DIRECTIONS: directions_of(tasks), OPTIONS: options_of(runner.cfg.tasks),
-        TESTED: tested_with(model, runner.test_dataloader.dataset, runner.cfg.load_from, changed)}
+        TESTED: tested_with(model, runner.test_dataloader.dataset, trained)}
     write_keeping(out.with_suffix('.md'), table + '\n')
     write_keeping(out, json.dumps(content, indent=2) + '\n')
     print(f'metrics: {out}')

@@ -13,6 +13,8 @@ from mtpsl.registry import TASKS, class_of
 from mtpsl.system.files import NUMBERED
 
 if TYPE_CHECKING:
+    from mmengine.config import Config
+
     from mtpsl.models import MultiTaskModel
 
     from .results import Method
@@ -25,6 +27,8 @@ LABELLED = 'labelled images of '  # a task, of those tested on
 CHECKPOINT = 'checkpoint'  # of what was tested: its name
 STEPS = 'denoising steps'  # of it, where it has any
 SETTINGS = 'settings changed since training'  # of its model, a list of "key before -> now"
+TRAINED = 'training, as digests'  # of the parts of its training's config, without the seed
+OF_A_RUN = (CHECKPOINT, STEPS, SETTINGS, TRAINED)  # are others in other rows
 SHOWN = 60  # characters of a value
 LOOKED_AT = 32  # images whose content is part of their digest
 
@@ -49,15 +53,28 @@ def options_of(tasks: Mapping[str, Mapping]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def tested_with(model: 'MultiTaskModel', dataset: object, checkpoint: str,
-                changed: list[str] | None) -> dict[str, Any]:
+def trained_with(checkpoint: str, cfg: 'Config') -> dict[str, Any]:
+    """What a checkpoint says of its training, for the entry ``tested``.
+
+    Args:
+        checkpoint: the file, which a training may remove before a test has ended.
+        cfg: the config of the test.
+    """
+    from mtpsl.engine.checkpoints.resume import changed_settings, training_digests
+
+    changed, parts = changed_settings(checkpoint, cfg), training_digests(checkpoint)
+    return {CHECKPOINT: Path(checkpoint).name} | (
+        {} if changed is None else {SETTINGS: changed}) | ({TRAINED: parts} if parts else {})
+
+
+def tested_with(model: 'MultiTaskModel', dataset: object,
+                trained: Mapping[str, Any]) -> dict[str, Any]:
     """The entry ``tested`` of a file of figures.
 
     Args:
         model: the tested model.
         dataset: what it was tested on, built.
-        checkpoint: the file of its weights, which may be gone since.
-        changed: see :func:`mtpsl.engine.checkpoints.resume.changed_settings`.
+        trained: see :func:`trained_with`.
     """
     from mtpsl.datasets.walks import leaves_of
     from mtpsl.engine.checkpoints.data_files import file_of
@@ -66,9 +83,7 @@ def tested_with(model: 'MultiTaskModel', dataset: object, checkpoint: str,
         f'{scale:g}{" mirrored" if flip else ""}' for flip, scale in model.tta.views]
     ways = dict(zip(WAYS, (views, model.amp, model.num_samples)))
     leaves = list(leaves_of(dataset))
-    what = {CHECKPOINT: Path(checkpoint).name} | (
-        {STEPS: model.num_steps} if model.num_steps else {}) | (
-        {} if changed is None else {SETTINGS: changed})
+    what = {**trained} | ({STEPS: model.num_steps} if model.num_steps else {})
     if not leaves:  # a dataset of another kind
         return {**what, 'images': len(dataset), **ways}  # type: ignore[arg-type]
     infos = [leaf.get_data_info(index) for leaf in leaves for index in range(len(leaf))]
@@ -116,7 +131,8 @@ def read_tested(content: Mapping, place: str) -> dict[str, Any]:
 def other_tests(methods: Iterable['Method'], of_one_set: bool = True) -> list[str]:
     """Lines on rows that were tested in other ways: other images, views, precision, samples.
 
-    And on runs of one row that are of other epochs or iterations, or of other denoising steps.
+    And on runs of one row that are of other epochs or iterations, or of other denoising steps, or
+    were trained otherwise.
 
     Args:
         methods: the rows.
@@ -126,7 +142,7 @@ def other_tests(methods: Iterable['Method'], of_one_set: bool = True) -> list[st
     rows = [(method.name, run.tested) for method in methods for run in method.runs]
     # What a row does not say, of a task that it lacks or as older files, is no difference.
     differing = [told for option in dict.fromkeys(key for _, given in rows for key in given)
-                 if (of_one_set or option in WAYS) and option not in (CHECKPOINT, STEPS, SETTINGS)
+                 if (of_one_set or option in WAYS) and option not in OF_A_RUN
                  and (told := _differing(option, [row for row in rows if option in row[1]]))]
     if changed := _other_changes(rows):
         differing.append(changed)
@@ -142,7 +158,20 @@ def other_tests(methods: Iterable['Method'], of_one_set: bool = True) -> list[st
         if len(steps) > 1:
             lines.append(f'the files of {method.name} have different numbers of denoising steps: '
                          f'{", ".join(sorted(steps))}')
+        if other := _other_trainings(method):
+            lines.append(f'the runs of {method.name} were trained with other {", ".join(other)}')
     return lines
+
+
+def _other_trainings(method: 'Method') -> list[str]:
+    """Parts of their trainings' configs in which the runs of a row differ, besides their seed.
+
+    A row of several files, as of single tasks, has several trainings: of those nothing is told.
+    """
+    found = [(set(run.metrics), run.tested[TRAINED]) for run in method.runs
+             if isinstance(run.tested.get(TRAINED), dict)]
+    return sorted({part for tasks, one in found for others, other in found if tasks == others
+                   for part in one.keys() | other.keys() if one.get(part) != other.get(part)})
 
 
 def _other_changes(rows: Iterable[tuple[str, Mapping]]) -> str:

@@ -272,6 +272,22 @@ def test_rows_whose_settings_are_not_those_of_their_training_are_told(tmp_path) 
     assert not other_tests([rows[0], rows[3]])
 
 
+def test_seeds_that_were_trained_otherwise_are_told(tmp_path) -> None:
+    """Rows may be, and so may the single tasks of one row."""
+    def run(name: str, rate: str, task: str = 'semseg/mIoU') -> Result:
+        return read_results(write(tmp_path / f'{name}.json', {
+            task: 50, 'tested': {'training, as digests': dict(model='1', optim_wrapper=rate)}}))[0]
+
+    one, same, other = run('a', '2'), run('b', '2'), run('c', '3')
+    assert not other_tests([Method('x', (one, same)), Method('y', (other,))])
+    assert other_tests([Method('x', (one, other))]) == [
+        'the runs of x were trained with other optim_wrapper']
+    assert not other_tests([Method('x', (one, run('d', '3', 'depth/absErr')))])
+    run('e', '3', 'depth/absErr')
+    assert not other_tests([Method('x', tuple(read_argument(
+        f'x={tmp_path}/a.json,{tmp_path}/e.json')))])
+
+
 def test_seeds_of_other_numbers_of_steps_are_told(tmp_path) -> None:
     """Rows may differ in it, as those of a figure of steps do."""
     runs = [read_results(write(tmp_path / f'{steps}.json', {

@@ -42,6 +42,8 @@ def test_testing_prints_the_table_writes_metrics_and_panels(tested):
     assert set(metrics['task_options']) == {name.split('/')[0] for name in primary}
     digest = metrics['tested'].pop('digest of the images')
     assert metrics['tested'].pop('checkpoint') == 'epoch_2.pth'
+    assert set(metrics['tested'].pop('training, as digests')) == {
+        'model', 'optim_wrapper', 'param_scheduler', 'processes', 'train_dataloader'}
     assert metrics['tested'] == dict(images=6, tta=None, amp=False, num_samples=1) | {
         'denoising steps': 2, 'settings changed since training': []} | {
         f'labelled images of {name}': 6 for name in metrics['task_options']}

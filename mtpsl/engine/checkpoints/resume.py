@@ -2,6 +2,7 @@
 
 import json
 import re
+import zlib
 from collections.abc import Iterator, Mapping
 from typing import cast
 
@@ -170,6 +171,17 @@ def changed_settings(path: str, cfg: Config, partly: bool = False) -> list[str] 
                        | dict(tasks={name: one[name] for name in both if name in one})
                        for model, one in zip((before, now), tasks))
     return list(_differences(_predicting(before), _predicting(now)))
+
+
+def training_digests(path: str) -> dict[str, str]:
+    """Return a digest of each part of the config of a checkpoint's training, but for its seed.
+
+    ``{}`` where the file does not say.
+    """
+    meta = read_content(path).get('meta') or {}
+    run = json.loads(meta[RUN_KEY]) if RUN_KEY in meta else {}
+    return {key: f'{zlib.crc32(json.dumps(part, sort_keys=True).encode()):08x}'
+            for key, part in run.items() if key not in ('randomness', 'tasks')}
 
 
 def _classes(task: object) -> int | None:
