@@ -30,7 +30,7 @@ SETTINGS = 'settings changed since training'  # of its model, a list of "key bef
 TRAINED = 'training, as digests'  # of the parts of its training's config, without the seed
 OF_A_RUN = (CHECKPOINT, STEPS, SETTINGS, TRAINED)  # are others in other rows
 SHOWN = 60  # characters of a value
-LOOKED_AT = 32  # images whose content is part of their digest
+LOOKED_AT = 32  # images whose content, and that of their labels, is part of a digest
 
 
 def options_of(tasks: Mapping[str, Mapping]) -> dict[str, dict[str, Any]]:
@@ -77,7 +77,6 @@ def tested_with(model: 'MultiTaskModel', dataset: object,
         trained: see :func:`trained_with`.
     """
     from mtpsl.datasets.walks import leaves_of
-    from mtpsl.engine.checkpoints.data_files import file_of
 
     views = None if model.tta is None else [
         f'{scale:g}{" mirrored" if flip else ""}' for flip, scale in model.tta.views]
@@ -90,12 +89,23 @@ def tested_with(model: 'MultiTaskModel', dataset: object,
     labelled = Counter(name for info in infos for name in info['labels'])
     # The names of all images, and the content of some of those, in whatever order they come.
     infos.sort(key=lambda info: str(info['img_id']))
-    some = [info['img_path'] for info in infos[::-(-len(infos) // LOOKED_AT) or 1]]
-    which = [str(info['img_id']) for info in infos], [
-        file_of(path)['content'] for path in some if os.path.isfile(path)]
-    return {**what, 'images': len(infos),
-            'digest of the images': f'{crc32(repr(which).encode()):08x}',
-            **{f'{LABELLED}{task}': labelled[task] for task in model.tasks}, **ways}
+    some = infos[::-(-len(infos) // LOOKED_AT) or 1]
+    which = [str(info['img_id']) for info in infos], _content(info['img_path'] for info in some)
+    return {**what, 'images': len(infos), 'digest of the images': _digest(which),
+            **{f'{LABELLED}{task}': labelled[task] for task in model.tasks},
+            **{f'digest of the labels of {task}': _digest(_content(
+                path for info in some for path in info['labels'].get(task, ())))
+               for task in model.tasks}, **ways}
+
+
+def _content(paths: Iterable[str]) -> list:
+    from mtpsl.engine.checkpoints.data_files import file_of
+
+    return [file_of(path)['content'] for path in paths if os.path.isfile(path)]
+
+
+def _digest(content: object) -> str:
+    return f'{crc32(repr(content).encode()):08x}'
 
 
 def _plain(value: object) -> Any:

@@ -85,7 +85,11 @@ def test_a_resumed_run_on_other_images_or_code_is_told(tmp_path, monkeypatch):
     for path in [*root.glob('train/*/4.*'), *root.glob('train/*/5.*')]:
         path.unlink()
     (root / 'train/semseg/0.png').write_bytes((root / 'train/semseg/1.png').read_bytes())
+    assert 'the validation is on other data' not in max(work.glob('*/*.log')).read_text()
+    for path in root.glob('val/*/1.*'):
+        path.unlink()
     log = train(3)
+    assert 'the validation is on other data or has other settings than before: its figures' in log
     assert f'other files than the run had, such as {root}/train/semseg/0.png' in log
     assert 'epoch_2.pth is of a run on other training data: images 6 -> 4; ids' in log
     assert 'epoch_2.pth is of a run with other code in mtpsl.tasks, mine, which was' in log
@@ -201,13 +205,16 @@ def test_a_hook_of_the_base_that_is_lost_is_named_with_what_it_does(line, told, 
     assert ('not bit for bit' in text) == ('reseed' in told)
 
 
-@pytest.mark.parametrize('name', ['save_optimizer', 'save_param_scheduler'])
-def test_checkpoints_that_no_run_can_go_on_from_are_told(name, images, tmp_path):
-    cfg = load_config(str(write_config(tmp_path / 'config.py', images)),
-                      {'work_dir': str(tmp_path), f'default_hooks.checkpoint.{name}': False})
+@pytest.mark.parametrize('options, told', [
+    (dict(checkpoint=dict(save_optimizer=False)), 'checkpoint.save_optimizer is False: --resume'),
+    (dict(checkpoint=dict(save_param_scheduler=False)), 'save_param_scheduler is False: --resume'),
+    (dict(checkpoint=dict(save_last=False, interval=2)), 'save_last is False, and interval=2 does'),
+    (dict(logger=None), 'default_hooks.logger is None: no loss and no figure will be in the log')])
+def test_what_a_hook_s_options_lose_is_told(options, told, images, tmp_path):
+    cfg = load_config(str(write_config(tmp_path / 'config.py', images)), {
+        'work_dir': str(tmp_path), 'train_cfg.max_epochs': 3, 'default_hooks': options})
     with running_here():
-        assert any(f'checkpoint.{name} is False: --resume cannot go on' in told
-                   for told in hook_doubts(build_runner(cfg)))
+        assert any(told in one for one in hook_doubts(build_runner(cfg)))
 
 
 def test_classes_that_a_mirror_image_exchanges_are_told(monkeypatch):

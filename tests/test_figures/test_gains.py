@@ -75,16 +75,25 @@ def test_results_without_initial_predictions(write):
 def test_runs_that_were_tested_otherwise_are_told(other, seeds, models, write, warned) -> None:
     """Seeds of one model must be of the same images; models may be of several datasets."""
     usual = {'tta': None, 'digest of the images': 'a'}
-    files = [write(f'{name}/metrics.json', METRICS | dict(tested=tested))
-             for name, tested in (('a', usual), ('b', usual | other))]
+    files = [write(f'{name}/metrics.json', METRICS | {'semseg/mIoU': figure, 'tested': tested})
+             for name, figure, tested in (('a', 40.0, usual), ('b', 41.0, usual | other))]
     read_gains(f'x={",".join(files)}')
     assert len(warned) == seeds and all('not tested alike' in line for line in warned)
     tell_other_ways([f'x={files[0]}', f'y={files[1]}'])
     assert len(warned) == seeds + models
 
 
+def test_a_run_that_is_there_twice_is_refused_and_a_copy_told(write, warned) -> None:
+    file, copy = (write(f'{name}/metrics.json', METRICS) for name in ('a', 'b'))
+    with pytest.raises(ValueError, match='a/metrics.json is given twice in .*each run counts once'):
+        read_gains(f'x={file},{file.removesuffix("/metrics.json")}')
+    read_gains(f'x={file},{copy}')
+    assert len(warned) == 1 and 'is one a copy of the other?' in warned[0]
+
+
 def test_seeds_of_differently_set_tasks_are_told(write, warned) -> None:
-    files = [write(f'{kind}/metrics.json', METRICS | dict(task_options=dict(depth=dict(type=kind))))
-             for kind in ('Depth', 'InverseDepth')]
+    files = [write(f'{kind}/metrics.json', METRICS | {
+        'semseg/mIoU': figure, 'task_options': dict(depth=dict(type=kind))})
+        for kind, figure in (('Depth', 40.0), ('InverseDepth', 41.0))]
     read_gains(f'x={",".join(files)}')
     assert len(warned) == 1 and 'depth has other options in other rows' in warned[0]

@@ -1,5 +1,7 @@
 """What models say of images: as the model itself says it, stage by stage."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -14,9 +16,11 @@ from mtpsl.analysis.figures import (
     draw_stages,
     merge_methods,
 )
-from mtpsl.analysis.figures.image_predictions import TRUTH
+from mtpsl.analysis.figures.image_predictions import TRUTH, read_tasks
 from mtpsl.engine import load_config
 from mtpsl.registry import DATASETS, MODELS
+
+ROOT = Path(__file__).parents[2]
 
 
 def close(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
@@ -135,3 +139,15 @@ def test_a_model_without_steps(baseline, save_weights, tmp_path):
         TrainedModel(baseline, path, device='cpu', every_stage=True)
     plain = TrainedModel(baseline, path, device='cpu')
     assert list(plain.of_dataset(plain.dataset()[0]).maps) == [TRUTH, 'prediction']
+
+
+def test_classes_of_other_names_in_one_legend_are_told(tmp_path, warned):
+    config = str(ROOT / 'configs/synthetic/demo.py')
+    names = read_tasks([config])['semseg'].class_names
+    other = tmp_path / 'other.py'
+    other.write_text(f'_base_ = {config!r}\ntasks = dict(semseg=dict(class_names={names[::-1]}))\n')
+    read_tasks([config, config])
+    assert not warned
+    tasks = read_tasks([config, str(other)])
+    assert list(tasks['semseg'].class_names) == list(names)
+    assert len(warned) == 1 and 'other.py has the classes' in warned[0]

@@ -41,6 +41,9 @@ def test_testing_prints_the_table_writes_metrics_and_panels(tested):
     assert metrics['higher_is_better'] == {name: name != 'normal/mErr' for name in primary}
     assert set(metrics['task_options']) == {name.split('/')[0] for name in primary}
     digest = metrics['tested'].pop('digest of the images')
+    labels = {metrics['tested'].pop(f'digest of the labels of {name}')
+              for name in metrics['task_options']}
+    assert len(labels) == len(metrics['task_options'])
     assert metrics['tested'].pop('checkpoint') == 'epoch_2.pth'
     assert set(metrics['tested'].pop('training, as digests')) == {
         'model', 'optim_wrapper', 'param_scheduler', 'processes', 'train_dataloader'}

@@ -1,13 +1,17 @@
 """Fig. 8: the initial predictions' metrics against the denoised ones', all tasks."""
 
 import json
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from mmengine.logging import print_log
 
+from mtpsl.analysis.comparison import copies
 from mtpsl.analysis.result_files import read_results
 from mtpsl.analysis.results import Method, Result, Score, one_direction, summarize
 from mtpsl.evaluation.table import ARROWS, figure
@@ -37,12 +41,19 @@ def read_gains(text: str) -> tuple[str, dict[str, Gain]]:
 
     Raises:
         FileNotFoundError: a file that is not there.
-        ValueError: no result file, one without initial predictions, seeds of different tasks.
+        ValueError: no result file, one without initial predictions or twice, seeds of different
+            tasks.
     """
     name, results = _read_model(text)
     tell_notes(*results)
     files = [result.file for result in results]
-    tell_other_tests([Method(name or files[0], tuple(results))])
+    twice = [file for file in files if sum(Path(file).samefile(one) for one in files) > 1]
+    if twice:
+        raise ValueError(f'{twice[0]} is given twice in {text!r}; each run counts once')
+    method = Method(name or files[0], tuple(results))
+    for line in copies([method]):
+        print_log(line, 'current', logging.WARNING)
+    tell_other_tests([method])
     pairs = [_pairs(result) for result in results]
     if any(set(pair) != set(pairs[0]) for pair in pairs):
         raise ValueError(f'the result files of {text!r} hold different tasks')

@@ -1,5 +1,6 @@
 """Collects the predictions of models for images, output by output, and the truth."""
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset
+from mmengine.logging import print_log
 
 from mtpsl.apis import MultiTaskInferencer, Prediction
 from mtpsl.apis.prediction import channels_first
@@ -113,12 +115,21 @@ class TrainedModel:
 
 def read_tasks(configs: Iterable[str], options: Mapping[str, object] | None = None,
                ) -> dict[str, Task]:
-    """Build the tasks of several configs, without their models."""
+    """Build the tasks of several configs, without their models.
+
+    Warns of classes whose names are others in a later config: a legend has those of the first.
+    """
     tasks: dict[str, Task] = {}
     for config in configs:
         cfg = load_config(config, options)
         require(cfg, 'tasks')
-        tasks = build_tasks(cfg.tasks) | tasks
+        mine = build_tasks(cfg.tasks)
+        for name in mine.keys() & tasks.keys():
+            if (own := getattr(mine[name], 'class_names', None)) != (
+                    first := getattr(tasks[name], 'class_names', None)):
+                print_log(f'{config} has the classes {own} of {name}, the first config {first}: '
+                          'the legend names those', 'current', logging.WARNING)
+        tasks = mine | tasks
     return tasks
 
 

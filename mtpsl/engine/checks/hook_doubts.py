@@ -2,7 +2,13 @@
 
 from collections.abc import Iterator
 
-from mmengine.hooks import CheckpointHook, DistSamplerSeedHook, Hook, ParamSchedulerHook
+from mmengine.hooks import (
+    CheckpointHook,
+    DistSamplerSeedHook,
+    Hook,
+    LoggerHook,
+    ParamSchedulerHook,
+)
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from mtpsl.engine.hooks.checkpoint_hook import SafeCheckpointHook
@@ -77,6 +83,12 @@ def hook_doubts(runner: Runner) -> Iterator[str]:
         yield 'no checkpoint will be saved: ' + (
             'default_hooks.checkpoint is None' if saving is None else
             f'default_hooks.checkpoint.interval={saving.interval} and save_last=False')
+    if saving is not None and not saving.save_last and saving.interval > 0 and (
+            end % saving.interval):
+        yield (f'default_hooks.checkpoint.save_last is False, and interval={saving.interval} does '
+               f'not divide {end}: what is learned last will be in no checkpoint')
+    if not any(isinstance(hook, LoggerHook) for hook in runner.hooks):
+        yield 'default_hooks.logger is None: no loss and no figure will be in the log or the curves'
     left = [name for name in ('save_optimizer', 'save_param_scheduler')
             if saving is not None and not getattr(saving, name)]
     if left:

@@ -135,7 +135,7 @@ class SafeCheckpointHook(CheckpointHook):
         Forget those chosen by another metric or on other validation data, whose scores do not
         compare.
         """
-        if self.save_best and runner.val_loop is not None:
+        if runner.val_loop is not None:
             self._forget_other_best(runner)
 
         def here(path: object) -> str | None:
@@ -159,24 +159,31 @@ class SafeCheckpointHook(CheckpointHook):
                 for key, path in self.best_ckpt_path_dict.items()}
 
     def _forget_other_best(self, runner: Runner) -> None:
-        info = runner.message_hub.runtime_info
-        data = content_of(runner.val_dataloader.dataset)
-        now = json.dumps([self.key_indicators, data], sort_keys=True)
-        settings = json.dumps(scoring(runner.cfg), sort_keys=True)
-        files = json.dumps(files_of(runner.val_dataloader.dataset), sort_keys=True)
-        before = (info.get(BEST_OF, now), info.get(BEST_FILES, files),
-                  info.get(BEST_BY, settings))
-        runner.message_hub.update_info(BEST_OF, now)
-        runner.message_hub.update_info(BEST_FILES, files)
-        runner.message_hub.update_info(BEST_BY, settings)
-        if before == (now, files, settings):
+        info, dataset = runner.message_hub.runtime_info, runner.val_dataloader.dataset
+        content = content_of(dataset)
+        now = {BEST_OF: json.dumps([self.key_indicators if self.save_best else [], content],
+                                   sort_keys=True),
+               BEST_FILES: json.dumps(files_of(dataset), sort_keys=True),
+               BEST_BY: json.dumps(scoring(runner.cfg), sort_keys=True)}
+        before = {key: info.get(key, value) for key, value in now.items()}
+        for key, value in now.items():
+            runner.message_hub.update_info(key, value)
+        best = [key for key in info if key.startswith(('best_score', 'best_ckpt'))]
+        if not best:  # nor has the figure changed by which one would be chosen
+            before[BEST_OF] = json.dumps([json.loads(now[BEST_OF])[0],
+                                          json.loads(before[BEST_OF])[1]], sort_keys=True)
+        if before == now:
             return
-        found = differences(json.loads(before[2]), json.loads(settings))
+        found = differences(*(json.loads(one[BEST_BY]) for one in (before, now)))
+        found = f' ({found})' if found else ''
+        if not best:
+            runner.logger.warning('the validation is on other data or has other settings than '
+                                  f'before{found}: its figures go on from others')
+            return
         runner.logger.warning('the best checkpoint so far was chosen by another figure, on other '
-                              'validation data or with other settings'
-                              f'{f" ({found})" if found else ""}: it stays, and the next is '
-                              'chosen anew')
-        for key in [key for key in info if key.startswith(('best_score', 'best_ckpt'))]:
+                              f'validation data or with other settings{found}: it stays, and the '
+                              'next is chosen anew')
+        for key in best:
             info.pop(key)
         self.best_ckpt_path = None
         if hasattr(self, 'best_ckpt_path_dict'):
