@@ -195,15 +195,20 @@ def disagreements(comparison: Comparison) -> list[str]:
 
 
 def copies(methods: Iterable[Method]) -> list[str]:
-    """List the runs of one method whose figures are all alike, as of a copied work dir."""
+    """List the runs whose figures are all alike, as of a copied work dir, or of one checkpoint."""
     lines: list[str] = []
+    first: dict[tuple, tuple[Method, Result]] = {}
     for method in methods:
-        first: dict[tuple, Result] = {}
         for run in method.runs:
-            other = first.setdefault(tuple(sorted(run.metrics.items())), run)
-            if other is not run:
+            owner, other = first.setdefault(tuple(sorted(run.metrics.items())), (method, run))
+            if owner is method and other is not run:
                 lines.append(f'{method.name}: all figures of {other.place} and {run.place} are '
                              'alike, and count as two runs: is one a copy of the other?')
+            # Rounded figures, as of a paper's table, may be alike by chance.
+            elif owner is not method and any(
+                    value != round(value, 3) for value in run.metrics.values()):
+                lines.append(f'all figures of {owner.name} and {method.name} are alike: are '
+                             f'{other.place} and {run.place} tests of one checkpoint?')
     return lines
 
 

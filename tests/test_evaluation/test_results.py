@@ -194,6 +194,10 @@ def test_runs_that_do_not_belong_together() -> None:
     assert copies(methods) == ['A: all figures of a.json and b.json are alike, and count as two '
                                'runs: is one a copy of the other?']
     assert copies(group_by_method([one, Result('A', {'semseg/mIoU': 51}, 'b.json')])) == []
+    rows = [Method(name, (Result(name, {'semseg/mIoU': figure}, f'{name}.json'),))
+            for name, figure in (('A', 50.12345), ('B', 50.12345), ('C', 50.1), ('D', 50.1))]
+    assert copies(rows) == ['all figures of A and B are alike: are A.json and B.json tests of one '
+                            'checkpoint?']
 
 
 def test_other_classes_are_told(tmp_path) -> None:

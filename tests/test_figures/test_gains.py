@@ -88,6 +88,7 @@ def test_a_run_that_is_there_twice_is_refused_and_a_copy_told(write, warned) -> 
     with pytest.raises(ValueError, match='a/metrics.json is given twice in .*each run counts once'):
         read_gains(f'x={file},{file.removesuffix("/metrics.json")}')
     read_gains(f'x={file},{copy}')
+    tell_other_ways([f'x={file},{copy}'])
     assert len(warned) == 1 and 'is one a copy of the other?' in warned[0]
 
 

@@ -50,10 +50,7 @@ def read_gains(text: str) -> tuple[str, dict[str, Gain]]:
     twice = [file for file in files if sum(Path(file).samefile(one) for one in files) > 1]
     if twice:
         raise ValueError(f'{twice[0]} is given twice in {text!r}; each run counts once')
-    method = Method(name or files[0], tuple(results))
-    for line in copies([method]):
-        print_log(line, 'current', logging.WARNING)
-    tell_other_tests([method])
+    tell_other_tests([Method(name or files[0], tuple(results))])
     pairs = [_pairs(result) for result in results]
     if any(set(pair) != set(pairs[0]) for pair in pairs):
         raise ValueError(f'the result files of {text!r} hold different tasks')
@@ -64,10 +61,16 @@ def read_gains(text: str) -> tuple[str, dict[str, Gain]]:
 
 
 def tell_other_ways(texts: Sequence[str]) -> None:
-    """Warn of models, each as :func:`read_gains` reads it, that were tested in other ways."""
+    """Warn of models, each as :func:`read_gains` reads it, that were tested in other ways.
+
+    And of runs, of one model or of two, that are copies.
+    """
     models = [_read_model(text) for text in texts]
-    tell_other_tests([Method(name or run_title(results[0].file), tuple(results))
-                      for name, results in models], of_one_set=False)
+    methods = [Method(name or run_title(results[0].file), tuple(results))
+               for name, results in models]
+    for line in copies(methods):
+        print_log(line, 'current', logging.WARNING)
+    tell_other_tests(methods, of_one_set=False)
 
 
 def _read_model(text: str) -> tuple[str, list[Result]]:
