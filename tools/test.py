@@ -71,6 +71,7 @@ def main(argv: list[str] | None = None) -> None:
         cfg.model.pop('init_cfg', None)  # what a training began with
         cfg.resume = False
         set_work_dir(cfg, args.work_dir)
+        tell_own(Path(cfg.work_dir), Path(args.checkpoint))
         out = Path(args.out or Path(cfg.work_dir, RESULT))
         html = args.html and Path(args.html)
         # Now, not after the evaluation.
@@ -102,6 +103,14 @@ def main(argv: list[str] | None = None) -> None:
                 report_panels(Path(args.show_dir), begin)
             if html:
                 write_html(html, args.html_num, metrics, runner, args.checkpoint)
+
+
+def tell_own(work_dir: Path, checkpoint: Path) -> None:
+    """Warn where a work dir has another checkpoint of the name of the one that is tested."""
+    own = work_dir / checkpoint.name
+    if own.is_file() and checkpoint.is_file() and not own.samefile(checkpoint):
+        warnings.warn(f'{checkpoint} is tested, and {work_dir}, where its figures go, has an '
+                      f'{checkpoint.name} of its own', stacklevel=3)
 
 
 def tell_unread(options: dict, tta: bool) -> None:

@@ -7,6 +7,7 @@ import re
 import cv2
 import numpy as np
 import pytest
+from in_process import load_tool
 
 from mtpsl.engine.checkpoints.content import read_shapes
 
@@ -78,6 +79,19 @@ def test_other_ways_to_test(tested, trained, options, tmp_path):
         assert scores['six'][metric] != scores['plain'][metric]
     assert scores['half']['normal/mErr'] != scores['plain']['normal/mErr'] == pytest.approx(
         scores['half']['normal/mErr'], rel=0.05)
+
+
+def test_a_checkpoint_of_another_run_with_the_name_of_one_s_own_is_told(tmp_path, recwarn):
+    one, other = tmp_path / 'one/epoch_2.pth', tmp_path / 'other/epoch_2.pth'
+    for path in (one, other):
+        path.parent.mkdir()
+        path.touch()
+    tell_own = load_tool('test.py').tell_own
+    tell_own(one.parent, one)
+    tell_own(tmp_path, other)
+    assert not recwarn
+    with pytest.warns(UserWarning, match='other/epoch_2.pth is tested, and .*one, where its figur'):
+        tell_own(one.parent, other)
 
 
 def check_report(page, metrics, panels):

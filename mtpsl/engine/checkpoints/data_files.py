@@ -53,8 +53,12 @@ def other_files(before: Mapping[str, list[int]], dataset: Dataset,
 
 
 def unlike(before: Mapping[str, list[int]], now: Mapping[str, list[int]]) -> list[str]:
-    """Names of the files of both that differ, of two :func:`files_of`."""
-    return [name for name in now if name in before and now[name] != before[name]]
+    """Names of the files of both that differ, of two :func:`files_of`.
+
+    Of images in another order other files were read: of those the sizes are compared.
+    """
+    return [name for name in now if name in before
+            and any(one != other for one, other in zip(now[name], before[name]))]
 
 
 def trained_on(before: Mapping[str, list[int]], dataset: Dataset) -> list[str]:
