@@ -46,12 +46,15 @@ LONG = ('test_doc_commands', 'test_kills', 'test_benchmark_tool', 'test_train_te
         'test_layouts', 'test_methods', 'test_docs_site', 'test_deployment', 'test_launched_runs')
 
 
-# Files whose tests start programs or train: `make test-fast` leaves them out.
+# Files whose tests start programs, train or take seconds: `make test-fast` leaves them out.
 SLOW = (*LONG, 'test_configs.py', 'test_packaging', 'test_scale/', 'test_tools/', 'test_golden',
         'test_faults/', 'test_doc_backbones', 'test_figures/test_tools',
         'test_webapp', 'test_before_training', 'test_gpu/', 'test_complexity', 'test_compile_hook',
         'test_make_synthetic', 'test_probe', 'test_task_order', 'test_resume_inside',
-        'test_trained_images', 'test_save_best', 'test_parted_groups')
+        'test_trained_images', 'test_save_best', 'test_parted_groups', 'test_label_mapping_tool',
+        'test_published_mapping', 'test_synthetic/test_dataset', 'test_command', 'test_pipelines',
+        'test_conversion/test_resume', 'test_edge_fit', 'test_batch_trial', 'test_hitts_distilled',
+        'test_precheck')
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
