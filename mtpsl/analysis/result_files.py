@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mtpsl.system.arguments import split_name, split_paths
-from mtpsl.system.files import NUMBERED, RESULT
+from mtpsl.system.files import NUMBERED, RESULT, named_in
 
 from .directions import left_out, metric_directions, primary_figures, read_directions
 from .results import Result, refuse_overlap
@@ -26,7 +26,7 @@ SHOWN = 8  # keys that an error lists at most: a metrics.json may have hundreds
 
 def result_file(path: str | Path) -> Path:
     """Return the file itself, or that of a work dir."""
-    return Path(path, RESULT) if Path(path).is_dir() else Path(path)
+    return named_in(path, RESULT)
 
 
 def read_results(path: str | Path, setting: str | None = None) -> list[Result]:

@@ -96,6 +96,11 @@ def put_aside(path: Path, text: str | None = None) -> None:
         print(f'earlier {path.name}{", which differs" * (text is not None)}: {earlier}')
 
 
+def named_in(path: str | Path, name: str) -> Path:
+    """Return the file itself, or the file ``name`` in a work dir."""
+    return Path(path, name) if Path(path).is_dir() else Path(path)
+
+
 def write_keeping(path: Path, text: str) -> None:
     """Write text; a file with another content that is there gets the time into its name."""
     put_aside(path, text)

@@ -1,7 +1,6 @@
 """Fig. 8: the initial predictions' metrics against the denoised ones', all tasks."""
 
 import json
-import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +8,6 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from mmengine.logging import print_log
 
 from mtpsl.analysis.comparison import copies
 from mtpsl.analysis.result_files import read_results
@@ -18,7 +16,7 @@ from mtpsl.evaluation.table import ARROWS, figure
 from mtpsl.system.arguments import split_name, split_paths
 from mtpsl.system.choices import COLUMN, PAGE
 
-from .runs import run_title, tell_notes, tell_other_tests
+from .runs import run_title, tell, tell_notes, tell_other_tests
 from .style import paper_style
 
 ACROSS = 5  # panels at most
@@ -68,8 +66,7 @@ def tell_other_ways(texts: Sequence[str]) -> None:
     models = [_read_model(text) for text in texts]
     methods = [Method(name or run_title(results[0].file), tuple(results))
                for name, results in models]
-    for line in copies(methods):
-        print_log(line, 'current', logging.WARNING)
+    tell(copies(methods))
     tell_other_tests(methods, of_one_set=False)
 
 

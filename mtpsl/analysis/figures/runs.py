@@ -12,6 +12,7 @@ from mtpsl.engine.checkpoints.checkpoint_file import checkpoint_file
 from mtpsl.engine.checkpoints.latest import latest_checkpoint
 from mtpsl.engine.dumped_config import is_dump
 from mtpsl.system.arguments import split_name, split_paths
+from mtpsl.system.files import named_in
 
 from .image_predictions import TRUTH
 from .method_grid import INPUT
@@ -25,7 +26,7 @@ def curves_file(path: str) -> Path:
     Raises:
         FileNotFoundError: it does not exist.
     """
-    file = Path(path, CURVES) if Path(path).is_dir() else Path(path)
+    file = named_in(path, CURVES)
     if not file.is_file():
         raise FileNotFoundError(f'there is no file {file}')
     return file
@@ -33,7 +34,12 @@ def curves_file(path: str) -> Path:
 
 def tell_notes(*results: Result) -> None:
     """Warn of what is to be known of result files, see :attr:`Result.note`."""
-    for line in dict.fromkeys(result.note for result in results if result.note):
+    tell(dict.fromkeys(result.note for result in results if result.note))
+
+
+def tell(lines: Iterable[str]) -> None:
+    """Warn in these words."""
+    for line in lines:
         print_log(line, 'current', logging.WARNING)
 
 
@@ -43,9 +49,8 @@ def tell_other_tests(methods: Iterable[Method], of_one_set: bool = True) -> None
     And of one set's tasks with other options, see :func:`other_options`.
     """
     methods = list(methods)
-    for line in (*other_tests(methods, of_one_set),
-                 *(other_options(methods) if of_one_set else ())):
-        print_log(line, 'current', logging.WARNING)
+    tell(other_tests(methods, of_one_set))
+    tell(other_options(methods) if of_one_set else ())
 
 
 def run_title(path: str) -> str:
